@@ -1,0 +1,14 @@
+/** A row as an object. */
+export type Row = Record<string, unknown>
+
+/** What a query resolves to: the part of `pg`'s result that packages may rely on. */
+export interface QueryRows<R = Row> {
+  readonly rows: R[]
+  /** Rows returned or affected; `null` for commands that count nothing. */
+  readonly rowCount: number | null
+}
+
+/** Anything that runs one SQL statement: a tenant's handle, a `pg` pool or client. How packages meet. */
+export interface Queryable {
+  query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryRows<R>>
+}

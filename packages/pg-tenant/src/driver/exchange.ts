@@ -1,0 +1,163 @@
+import { SYNC } from './messages.ts'
+import type { Submittable, WireConnection } from './types.ts'
+
+/** `I`dle, in a `T`ransaction, or in a failed (`E`) one (ReadyForQuery, manual 54.7). */
+export type TransactionStatus = 'I' | 'T' | 'E'
+
+/** An ErrorResponse as `pg` hands it over (manual 54.8). Holds values: never shown, logged or rethrown. */
+export interface ServerError extends Error {
+  readonly severity: string
+  readonly code: string
+  readonly position?: string
+  readonly schema?: string
+  readonly table?: string
+  readonly column?: string
+  readonly constraint?: string
+  readonly dataType?: string
+  readonly routine?: string
+}
+
+/** What a step is for; when the server refuses it, this says what that means. */
+export type Phase =
+  | 'begin'
+  | 'clean'
+  | 'gate'
+  | 'pin'
+  | 'savepoint'
+  | 'statement'
+  | 'tail'
+  | 'commit'
+  | 'rollback'
+
+/** One statement of an exchange: the bytes up to and including its Execute, and who reads what it answers. */
+export interface Step {
+  readonly bytes: Buffer
+  readonly phase: Phase
+  readonly sink?: Sink
+  /** Control statements prepared under this name stay known on the connection once the step is done. */
+  readonly prepares?: string
+}
+
+/** Reads what one step answers. It must not throw. */
+export interface Sink {
+  describe?(fields: never[]): void
+  row?(fields: (string | null)[]): void
+  complete?(tag: string): void
+  /** More rows are there: the portal can be resumed. */
+  suspended?(): void
+}
+
+/**
+ * How an exchange ended. `failed`: the server refused step `step` and skipped everything behind it. `lost`: the
+ * connection is gone or out of step; steps before `step` were answered, of the others nothing is known.
+ */
+export type Outcome =
+  | { readonly kind: 'done'; readonly status: TransactionStatus }
+  | {
+      readonly kind: 'failed'
+      readonly step: number
+      readonly error: ServerError
+      readonly status: TransactionStatus
+    }
+  | {
+      readonly kind: 'lost'
+      readonly step: number
+      readonly error: Error
+      /** Not a byte of it was written. */
+      readonly unsent: boolean
+    }
+
+/**
+ * Several statements and one Sync, written at once and answered in one round trip.
+ *
+ * The outcome settles only at ReadyForQuery or when the connection is lost: `pg` rejects earlier, at the error
+ * message, and until ReadyForQuery the connection must not be judged (hazard g).
+ */
+export class Exchange implements Submittable {
+  readonly outcome: Promise<Outcome>
+  /** `pg` replaces this when its own `query_timeout` is set, and expects the call when the query is over. */
+  callback: () => void = () => {}
+  readonly #steps: readonly Step[]
+  readonly #bytes: Buffer
+  readonly #client: { getTransactionStatus(): string | null }
+  #settle!: (outcome: Outcome) => void
+  #current = 0
+  #submitted = false
+
+  constructor(steps: readonly Step[], client: { getTransactionStatus(): string | null }) {
+    this.#steps = steps
+    this.#client = client
+    this.#bytes = Buffer.concat([...steps.map((step) => step.bytes), SYNC])
+    this.outcome = new Promise((resolve) => {
+      this.#settle = (outcome) => {
+        this.callback()
+        resolve(outcome)
+      }
+    })
+  }
+
+  /** How many steps have been answered so far. */
+  get answered(): number {
+    return this.#current
+  }
+
+  submit(connection: WireConnection): null {
+    this.#submitted = true
+    connection.stream.write(this.#bytes)
+    return null
+  }
+
+  handleRowDescription(message: { fields: never[] }): void {
+    this.#steps[this.#current]?.sink?.describe?.(message.fields)
+  }
+
+  handleDataRow(message: { fields: (string | null)[] }): void {
+    this.#steps[this.#current]?.sink?.row?.(message.fields)
+  }
+
+  handlePortalSuspended(): void {
+    this.#steps[this.#current++]?.sink?.suspended?.()
+  }
+
+  handleCommandComplete(message: { text: string }): void {
+    this.#steps[this.#current++]?.sink?.complete?.(message.text)
+  }
+
+  handleEmptyQuery(): void {
+    this.#steps[this.#current++]?.sink?.complete?.('')
+  }
+
+  /** The server wants COPY data nobody has: a COPY that slipped past the guard. */
+  handleCopyInResponse(connection: WireConnection): void {
+    connection.emit('error', new Error('unexpected COPY'))
+    connection.stream.destroy()
+  }
+
+  handleCopyData(): void {}
+
+  handleReadyForQuery(): void {
+    this.#settle({ kind: 'done', status: this.#client.getTransactionStatus() as TransactionStatus })
+  }
+
+  handleError(error: Error, connection: WireConnection): void {
+    const step = this.#current
+    if (!isServerError(error)) return this.#settle({ kind: 'lost', step, error, unsent: !this.#submitted })
+    // pg has taken us off the active place already, so what is left of this exchange is read from the connection.
+    // A fatal error is followed by the end of the connection instead (its severity may be localised: not asked).
+    const onReady = (message: { status: TransactionStatus }) => {
+      connection.removeListener('end', onEnd)
+      this.#settle({ kind: 'failed', step, error, status: message.status })
+    }
+    const onEnd = () => {
+      connection.removeListener('readyForQuery', onReady)
+      this.#settle({ kind: 'lost', step, error, unsent: !this.#submitted })
+    }
+    connection.once('readyForQuery', onReady)
+    connection.once('end', onEnd)
+  }
+}
+
+/** Whether the error came from the server as an ErrorResponse, not from the driver or the socket. */
+export function isServerError(error: unknown): error is ServerError {
+  return error instanceof Error && typeof (error as Partial<ServerError>).severity === 'string'
+}

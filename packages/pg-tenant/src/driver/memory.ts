@@ -1,0 +1,51 @@
+import type { PoolClientLike, PoolLike } from './types.ts'
+
+/** What is remembered of one connection while it lives in the pool. Its size does not depend on tenants served. */
+export interface ConnectionMemory {
+  /** Times the pool handed the connection out, to anyone. */
+  acquired: number
+  /** Value of `acquired` when a scope last gave it back clean, and whom that scope served. */
+  servedAt: number
+  served: string | undefined
+  /**
+   * Whether the backend answering is the one the connection was made to. Behind a transaction-mode pooler it is
+   * not: there prepared statements clash and nobody knows who used the backend last (hazard p).
+   */
+  direct: boolean | undefined
+  /** Names of statements prepared on this connection: our own, and the callers' (bounded). */
+  readonly prepared: Set<string>
+  /** The error that ended the connection while nobody was asking it anything (hazard r). */
+  death: Error | undefined
+}
+
+const memories = new WeakMap<PoolClientLike, ConnectionMemory>()
+const watched = new WeakSet<PoolLike>()
+
+/**
+ * Watches a pool from now on: every connection gets a permanent `error` listener (without one, an error between
+ * two uses ends the process: hazard r), and each hand-out is counted, so that use by others is noticed.
+ */
+export function watchPool(pool: PoolLike): void {
+  if (watched.has(pool)) return
+  watched.add(pool)
+  pool.on('connect', (client) => void memoryOf(client))
+  pool.on('acquire', (client) => void memoryOf(client).acquired++)
+}
+
+export function memoryOf(client: PoolClientLike): ConnectionMemory {
+  const known = memories.get(client)
+  if (known) return known
+  const memory: ConnectionMemory = {
+    acquired: 0,
+    servedAt: -1,
+    served: undefined,
+    direct: undefined,
+    prepared: new Set(),
+    death: undefined,
+  }
+  memories.set(client, memory)
+  client.on('error', (error) => {
+    memory.death ??= error
+  })
+  return memory
+}

@@ -1,0 +1,37 @@
+import { serialize } from 'pg-protocol'
+
+// PostgreSQL's extended query protocol (manual 54.2.3). A group of messages that ends in one Sync is the unit of
+// safety here: after the first error the server skips everything up to the Sync, so nothing behind a failed
+// opening can ever run.
+
+const FORMAT_TEXT = false
+
+export const SYNC: Buffer = serialize.sync()
+
+/** Parse, Bind and Execute of a statement without parameters whose rows, if any, nobody reads. */
+export function statement(text: string): Buffer {
+  return Buffer.concat([parse('', text), bind('', '', []), execute('', 0)])
+}
+
+export function parse(name: string, text: string): Buffer {
+  return serialize.parse({ name, text })
+}
+
+export function bind(portal: string, name: string, values: readonly (string | Buffer | null)[]): Buffer {
+  return serialize.bind({ portal, statement: name, values: [...values], binary: FORMAT_TEXT })
+}
+
+/** Asks for the row description of a portal. */
+export function describe(portal: string): Buffer {
+  return serialize.describe({ type: 'P', name: portal })
+}
+
+/** Runs a portal for at most `rows` rows; 0 means all. */
+export function execute(portal: string, rows: number): Buffer {
+  return serialize.execute({ portal, rows })
+}
+
+/** Forgets a prepared statement (`S`) or portal (`P`); no error if there is none. */
+export function close(kind: 'S' | 'P', name: string): Buffer {
+  return serialize.close({ type: kind, name })
+}

@@ -1,0 +1,131 @@
+import { cancelBackend } from './cancel.ts'
+import { Exchange, type Outcome, type Step } from './exchange.ts'
+import type { ConnectionMemory } from './memory.ts'
+import type { Submittable, WireClient } from './types.ts'
+
+/**
+ * One checked-out connection. It goes back to the pool only when the last word on it was an answered COMMIT or
+ * ROLLBACK that left it idle; in every other case it is destroyed (hazards g, h, q).
+ */
+export class Session {
+  readonly memory: ConnectionMemory
+  readonly #client: WireClient
+  readonly #pipelined: boolean
+  #running: Exchange | undefined
+  #cancelling: Promise<boolean> | undefined
+  #used = false
+  #idle = true
+  #released = false
+  #retired = false
+
+  constructor(client: WireClient, memory: ConnectionMemory) {
+    this.#client = client
+    this.memory = memory
+    // pg refuses foreign queries on a pipelining client; nothing is in flight on one just handed out.
+    this.#pipelined = client.pipeline === true
+    if (this.#pipelined) client.pipeline = false
+  }
+
+  /** Whether any message has been written on this connection since it was checked out. */
+  get used(): boolean {
+    return this.#used
+  }
+
+  /** Whether the connection can still be talked to. */
+  get alive(): boolean {
+    return !this.#released && this.memory.death === undefined
+  }
+
+  /** The process id the server or pooler gave at start-up. */
+  get processId(): number | null {
+    return this.#client.processID
+  }
+
+  get types(): Pick<WireClient, 'getTypeParser'> {
+    return this.#client
+  }
+
+  /**
+   * Writes the steps and one Sync; settles when all is answered. Never rejects.
+   *
+   * @param patienceMs milliseconds of silence after which the connection is destroyed: the last resort when the
+   *   network swallows the answer, well beyond the server-side timeouts
+   */
+  async send(steps: readonly Step[], patienceMs: number): Promise<Outcome> {
+    if (!this.alive) {
+      const error = this.memory.death ?? new Error('connection closed')
+      return { kind: 'lost', step: 0, error, unsent: true }
+    }
+    const exchange = new Exchange(steps, this.#client)
+    const watchdog = setTimeout(() => this.#sever(), patienceMs)
+    this.#used = true
+    this.#idle = false
+    this.#running = exchange
+    this.#client.query(exchange)
+    const outcome = await exchange.outcome
+    this.#running = undefined
+    clearTimeout(watchdog)
+    if (outcome.kind === 'lost') this.memory.death ??= outcome.error
+    else this.#idle = outcome.status === 'I'
+    this.#remember(steps, outcome)
+    // A cancel request still on its way must not outlive the statement it was meant for (hazard i).
+    if (this.#cancelling && !(await this.#cancelling)) this.#sever()
+    this.#cancelling = undefined
+    return outcome
+  }
+
+  /** Hands the connection to a foreign query of `pg`'s kind (COPY); the caller waits until it is over. */
+  submit(query: Submittable): void {
+    this.#used = true
+    this.#idle = false
+    this.#client.query(query)
+  }
+
+  /** Status after a foreign query has answered. */
+  settleSubmitted(): void {
+    this.#idle = this.#client.getTransactionStatus() === 'I'
+  }
+
+  /** Asks the server to cancel what is running; `send` settles only after the request has been dealt with. */
+  cancel(): void {
+    if (!this.#running || this.#cancelling) return
+    this.#cancelling = cancelBackend(this.#client)
+  }
+
+  /** Gives the connection back: to the pool if it is provably idle, else to nobody. `served` names the tenant. */
+  release(served: string | undefined): void {
+    if (this.#released) return
+    if (!this.alive || !this.#idle || this.#running || this.#retired) return this.destroy()
+    this.#released = true
+    if (this.#pipelined) this.#client.pipeline = true
+    if (this.#used) {
+      this.memory.served = served
+      this.memory.servedAt = this.memory.acquired
+    }
+    this.#client.release()
+  }
+
+  /** Lets the scope go on, but the connection will not be used again after it. */
+  retire(): void {
+    this.#retired = true
+  }
+
+  /** Closes the connection; the server rolls back whatever was open on it. */
+  destroy(): void {
+    if (this.#released) return
+    this.#released = true
+    this.#client.connection.stream.destroy()
+    this.#client.release(true)
+  }
+
+  /** Cuts the socket: what is running settles as lost. */
+  #sever(): void {
+    this.#client.connection.stream.destroy()
+  }
+
+  #remember(steps: readonly Step[], outcome: Outcome): void {
+    if (outcome.kind === 'lost') return
+    const answered = outcome.kind === 'done' ? steps.length : outcome.step
+    for (const step of steps.slice(0, answered)) if (step.prepares) this.memory.prepared.add(step.prepares)
+  }
+}

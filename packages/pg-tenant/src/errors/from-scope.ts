@@ -1,0 +1,94 @@
+import { type ErrorCode, TenancyError } from '@org/core'
+import { isServerError, type Outcome, type Phase, type ServerError } from '../driver/exchange.ts'
+import { GATE_WORDS } from '../isolation/isolation.ts'
+import { withDriverError } from './driver-error.ts'
+import { fromDatabase, type StatementFacts } from './from-database.ts'
+import { SQLSTATE } from './sqlstate.ts'
+
+/** What a refused step of a scope means, by what the step was for. */
+export function fromFailedStep(phase: Phase, error: ServerError, facts: StatementFacts): TenancyError {
+  if (phase === 'gate' || phase === 'pin') return fromOpening(error, facts)
+  if (phase === 'tail') return withDriverError(escaped(), error)
+  return fromDatabase(error, facts)
+}
+
+/** The scope was changed from within: its transaction, role or search path is not what its opening made it. */
+export function escaped(): TenancyError {
+  return new TenancyError(
+    'SCOPE_ESCAPED',
+    "A statement ended the scope's transaction or changed its role, search path or durability; it was not committed " +
+      'by the scope. Look for COMMIT, SET ROLE or set_config inside functions and DO blocks.',
+  )
+}
+
+function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
+  const { code, message } = error
+  const say = (errorCode: ErrorCode, text: string) =>
+    withDriverError(new TenancyError(errorCode, text, { details: { sqlState: code } }), error)
+  if (
+    message.includes(GATE_WORDS.missing) ||
+    code === SQLSTATE.UNDEFINED_TABLE ||
+    code === SQLSTATE.INVALID_SCHEMA_NAME ||
+    code === SQLSTATE.INVALID_PARAMETER_VALUE
+  ) {
+    return say(
+      'SCHEMA_MISSING',
+      "The tenant's schema, role or marker table is not there. Run provision(key) first; nothing was executed.",
+    )
+  }
+  if (message.includes(GATE_WORDS.unusable) || code === SQLSTATE.INSUFFICIENT_PRIVILEGE) {
+    return say(
+      'SCHEMA_UNUSABLE',
+      "The application may not act for this tenant: it lacks membership in the tenant's role, or the role lacks USAGE " +
+        'on its schema. Run provision(key) again; nothing was executed.',
+    )
+  }
+  return fromDatabase(error, facts)
+}
+
+/** The connection went away before COMMIT was sent: PostgreSQL rolls back, nothing was committed. */
+export function connectionLost(error: Error): TenancyError {
+  const state = isServerError(error) ? error.code : null
+  if (state === SQLSTATE.IDLE_IN_TRANSACTION_TIMEOUT || state === SQLSTATE.TRANSACTION_TIMEOUT) {
+    return withDriverError(
+      new TenancyError(
+        'TIMEOUT',
+        'The scope sat idle between statements longer than idleTimeout, so the server ended it. Nothing was committed.',
+        { details: { sqlState: state } },
+      ),
+      error,
+    )
+  }
+  return withDriverError(
+    new TenancyError('CONNECTION_LOST', 'The connection was lost before COMMIT; nothing was committed.', {
+      details: { sqlState: state },
+    }),
+    error,
+  )
+}
+
+/** The connection went away with COMMIT on its way. */
+export function unknownOutcome(error: Error): TenancyError {
+  return withDriverError(
+    new TenancyError(
+      'UNKNOWN_OUTCOME',
+      'The connection was lost while COMMIT was under way: it may or may not have taken effect. Check before you try ' +
+        'again, make the work idempotent, or use resolveUnknownOutcome.',
+      { details: { sqlState: isServerError(error) ? error.code : null } },
+    ),
+    error,
+  )
+}
+
+/**
+ * A connection lost in an exchange that held COMMIT. The server itself saying FATAL while it was busy with an
+ * earlier step proves that COMMIT was not reached (a pooler's words prove nothing; only the server names a routine).
+ */
+export function fromLostCommit(
+  outcome: Extract<Outcome, { kind: 'lost' }>,
+  commitStep: number,
+): TenancyError {
+  const { error, step } = outcome
+  const proven = isServerError(error) && error.routine !== undefined && step < commitStep
+  return proven ? connectionLost(error) : unknownOutcome(error)
+}

@@ -1,0 +1,49 @@
+import type { TenantKey } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+
+/** How tenants are kept apart. Of the five levels of the plan these two exist so far. */
+export type IsolationLevel = 'schema' | 'role'
+
+/**
+ * The seam between a scope and how tenants are kept apart. A scope knows only this: which pool to take, what to
+ * send before the first statement, and what must still hold before COMMIT.
+ */
+export interface Isolation {
+  readonly level: IsolationLevel
+  /** Where this tenant's connections come from. */
+  poolOf(tenant: TenantKey): PoolLike
+  /** What opens and closes a scope of this tenant. Cheap: it is called for each scope and nothing is kept. */
+  entranceOf(tenant: TenantKey): Entrance
+}
+
+/** The SQL around a scope. */
+export interface Entrance {
+  /** Names whose leftovers may be on a connection after this scope: tenants with different names share nothing. */
+  readonly place: string
+  readonly gate: Gate
+  /** A statement that keeps what the scope stands on from being dropped under it until the transaction ends. */
+  readonly pin: string
+}
+
+/**
+ * A query of two rows, bound to a portal when the scope opens. Its first row is fetched at once: fetching it sets
+ * path, role and limits, and raises unless the tenant's schema is there and usable. Its second row is fetched right
+ * before COMMIT: fetching it raises unless everything still is as the first row set it.
+ *
+ * A portal cannot outlive its transaction (manual 54.2.3), so after a smuggled COMMIT, ROLLBACK or AND CHAIN the
+ * second fetch fails by itself: the portal is the scope's nonce (hazard f).
+ */
+export interface Gate {
+  /** Under this name it is prepared on direct connections. */
+  readonly name: string
+  readonly text: string
+  /** `$1`, `$2`, … before the three limits that every gate takes last: statement, lock and idle timeout (ms). */
+  readonly values: readonly string[]
+}
+
+/** What a gate raises with: the text of a failing cast, found in the server's message in any language. */
+export const GATE_WORDS = {
+  missing: 'pg_tenant:schema_missing',
+  unusable: 'pg_tenant:schema_unusable',
+  escaped: 'pg_tenant:scope_escaped',
+} as const

@@ -1,0 +1,50 @@
+import { parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
+import { quoteIdentifier } from '../sql/identifier.ts'
+
+/** The table in each tenant schema that says whose schema it is; owned by the admin, read-only for the tenant. */
+export const MARKER_TABLE = '_tenant'
+
+/** How keys become names in PostgreSQL. */
+export interface Naming {
+  /** Before the key in schema names (default `c_`). */
+  readonly schemaPrefix: string
+  /** Before the key in role names (default `c_`). Roles are shared by all databases of a server. */
+  readonly rolePrefix: string
+  /** Schemas every tenant can read, searched after its own (default `public`). */
+  readonly sharedSchemas: readonly string[]
+}
+
+/**
+ * Checks a key against the configured prefixes.
+ *
+ * @throws TenancyError INVALID_TENANT_KEY
+ */
+export function keyFor(naming: Naming, key: unknown): TenantKey {
+  const { schemaPrefix, rolePrefix } = naming
+  const parsed = parseTenantKey(key, { prefix: schemaPrefix })
+  return rolePrefix === schemaPrefix ? parsed : parseTenantKey(parsed, { prefix: rolePrefix })
+}
+
+export function schemaOf(naming: Naming, tenant: TenantKey): string {
+  return naming.schemaPrefix + tenant
+}
+
+export function roleOf(naming: Naming, tenant: TenantKey): string {
+  return naming.rolePrefix + tenant
+}
+
+/** The tenant's search path as text: its own schema, then the shared ones. */
+export function searchPathOf(naming: Naming, tenant: TenantKey): string {
+  return [schemaOf(naming, tenant), ...naming.sharedSchemas].map(quoteIdentifier).join(', ')
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseNaming(options: Partial<Naming>): Naming {
+  return {
+    schemaPrefix: parsePrefix(options.schemaPrefix ?? 'c_'),
+    rolePrefix: parsePrefix(options.rolePrefix ?? 'c_'),
+    sharedSchemas: (options.sharedSchemas ?? ['public']).map((name) =>
+      name === 'public' ? name : parsePrefix(name),
+    ),
+  }
+}

@@ -1,0 +1,64 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import { MARKER_TABLE, type Naming } from '../isolation/names.ts'
+import { qualify } from '../sql/identifier.ts'
+import type { Admin } from './admin.ts'
+import type { CheckedMigration } from './migrations.ts'
+
+/** What provisioning and dropping need to know of a tenancy. */
+export interface Lifecycle {
+  readonly level: IsolationLevel
+  readonly naming: Naming
+  readonly pool: PoolLike
+  readonly adminPool: PoolLike
+  readonly migrations: readonly CheckedMigration[]
+}
+
+/** The role the application logs in with: it is the one to be let into the tenants. */
+export async function applicationRole(pool: PoolLike): Promise<string> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  try {
+    const { rows } = await client.query('select session_user as role')
+    client.release()
+    return String((rows[0] as { role: unknown }).role)
+  } catch (error) {
+    client.release(true)
+    throw fromConnectError(error)
+  }
+}
+
+/** One at a time for each schema, across processes; released with the transaction. */
+export async function lockTenant(admin: Admin, schema: string): Promise<void> {
+  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant:' || $1, 0))`, [schema])
+}
+
+/** What there is of a tenant. */
+export type Standing = 'nothing' | 'provisioned'
+
+/**
+ * Looks at the schema's marker.
+ *
+ * @throws TenancyError CONFLICT when the schema is there but is not this tenant's
+ */
+export async function standingOf(admin: Admin, schema: string, tenant: TenantKey): Promise<Standing> {
+  const [found] = await admin.run(
+    `select to_regclass(format('%I.%I', $1::text, $2::text)) is not null as marked
+     from pg_namespace where nspname = $1`,
+    [schema, MARKER_TABLE],
+  )
+  if (!found) return 'nothing'
+  if (found.marked) {
+    const marker = await admin.run(`select from ${qualify(schema, MARKER_TABLE)} where key = $1`, [tenant])
+    if (marker.length === 1) return 'provisioned'
+  }
+  throw new TenancyError(
+    'CONFLICT',
+    "A schema of that name is there but is not this tenant's (no marker of it). Nothing was changed; choose another " +
+      'key or prefix, or move that schema away.',
+    { details: { schema } },
+  )
+}

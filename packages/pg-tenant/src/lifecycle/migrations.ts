@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TenancyError } from '@org/core'
+import { invalid } from '../scope/options.ts'
+
+/** One step in the life of every tenant's schema. */
+export interface Migration {
+  /** Its name for ever, e.g. `0001_notes`; up to 200 characters. */
+  readonly id: string
+  /** SQL, one or several statements, run as the tenant's own role with its search path: names unqualified. */
+  readonly sql: string
+}
+
+/** A migration with the fingerprint that tells whether it was edited after it had been applied. */
+export interface CheckedMigration extends Migration {
+  readonly checksum: string
+}
+
+/**
+ * Reads a folder of `.sql` files, in the order of their names; the name without `.sql` is the id.
+ *
+ * @throws TenancyError INVALID_OPTION when there is no such folder or no `.sql` file in it
+ */
+export async function loadMigrations(folder: string): Promise<Migration[]> {
+  const names = await readdir(folder).catch(() => [])
+  const files = names.filter((name) => name.endsWith('.sql')).sort()
+  if (files.length === 0) throw invalid('folder', 'a folder with .sql files')
+  return Promise.all(
+    files.map(async (name) => ({
+      id: name.slice(0, -'.sql'.length),
+      sql: await readFile(join(folder, name), 'utf8'),
+    })),
+  )
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseMigrations(migrations: readonly Migration[]): CheckedMigration[] {
+  if (!Array.isArray(migrations)) throw invalid('migrations', 'an array of { id, sql }')
+  const seen = new Set<string>()
+  return migrations.map((migration: Partial<Migration>) => {
+    const { id, sql } = migration ?? {}
+    if (typeof id !== 'string' || id === '' || id.length > 200)
+      throw invalid('migrations', 'an array of { id, sql }, id up to 200 characters')
+    if (typeof sql !== 'string' || sql.trim() === '')
+      throw invalid('migrations', 'an array of { id, sql }, none of them empty')
+    if (seen.has(id)) throw invalid('migrations', 'an array of { id, sql } with each id once')
+    seen.add(id)
+    return { id, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+  })
+}
+
+/**
+ * What a tenant that has `applied` still needs, in order.
+ *
+ * @throws TenancyError CONFLICT when an applied migration was edited, or the tenant has one this program does not know
+ */
+export function pending(
+  migrations: readonly CheckedMigration[],
+  applied: ReadonlyMap<string, string>,
+): CheckedMigration[] {
+  const known = new Map(migrations.map(({ id, checksum }) => [id, checksum]))
+  for (const [id, checksum] of applied) {
+    const mine = known.get(id)
+    if (mine === checksum) continue
+    throw new TenancyError(
+      'CONFLICT',
+      mine === undefined
+        ? 'The tenant has a migration this program does not know: it was made by a newer release. Deploy that release.'
+        : 'A migration was edited after it had been applied. Put it back as it was and add a new one.',
+      { details: { migration: id } },
+    )
+  }
+  return migrations.filter(({ id }) => !applied.has(id))
+}

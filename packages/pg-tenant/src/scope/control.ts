@@ -1,0 +1,45 @@
+import type { Phase, Step } from '../driver/exchange.ts'
+import type { ConnectionMemory } from '../driver/memory.ts'
+import { bind, close, execute, parse, statement } from '../driver/messages.ts'
+
+/**
+ * A statement of the scope itself, always the same text. On a direct connection it is parsed once and kept under a
+ * name: that halves the cost of a scope. Behind a pooler it is sent whole, because names clash there (hazard p).
+ */
+export class ControlStatement {
+  readonly #whole: Step
+  readonly #first: Step
+  readonly #again: Step
+
+  constructor(phase: Phase, name: string, text: string) {
+    const run = Buffer.concat([bind('', name, []), execute('', 0)])
+    this.#whole = { phase, bytes: statement(text) }
+    // Forgetting the name first is free and makes this right even when our memory of the connection is not.
+    this.#first = { phase, bytes: Buffer.concat([close('S', name), parse(name, text), run]), prepares: name }
+    this.#again = { phase, bytes: run }
+    this.name = name
+  }
+
+  readonly name: string
+
+  on(memory: ConnectionMemory): Step {
+    if (memory.direct !== true) return this.#whole
+    return memory.prepared.has(this.name) ? this.#again : this.#first
+  }
+}
+
+export const BEGIN = new ControlStatement('begin', 'pg_tenant_begin', 'begin')
+export const COMMIT = new ControlStatement('commit', 'pg_tenant_commit', 'commit')
+export const ROLLBACK = new ControlStatement('rollback', 'pg_tenant_rollback', 'rollback')
+
+/**
+ * Removes what an earlier user of the session may have left on it (hazard k'): held cursors, channels, settings,
+ * temporary tables, sequence state. Advisory locks are released in the gate.
+ */
+export const CLEAN: readonly ControlStatement[] = [
+  new ControlStatement('clean', 'pg_tenant_close', 'close all'),
+  new ControlStatement('clean', 'pg_tenant_unlisten', 'unlisten *'),
+  new ControlStatement('clean', 'pg_tenant_reset', 'reset all'),
+  new ControlStatement('clean', 'pg_tenant_temp', 'discard temp'),
+  new ControlStatement('clean', 'pg_tenant_sequences', 'discard sequences'),
+]

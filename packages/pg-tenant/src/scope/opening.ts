@@ -1,0 +1,63 @@
+import type { Sink, Step } from '../driver/exchange.ts'
+import type { ConnectionMemory } from '../driver/memory.ts'
+import { bind, close, execute, parse, statement } from '../driver/messages.ts'
+import type { Session } from '../driver/session.ts'
+import type { Entrance, Gate } from '../isolation/isolation.ts'
+import { BEGIN, CLEAN } from './control.ts'
+import type { Limits, TransactionMode } from './options.ts'
+
+const RUN = Math.random().toString(36).slice(2, 10)
+let scopes = 0
+
+/** A portal name no other scope uses. */
+export function nextPortal(): string {
+  return `pgt_${RUN}_${(++scopes).toString(36)}`
+}
+
+/** Everything that goes ahead of a scope's first statement, in the same message. */
+export function opening(
+  session: Session,
+  entrance: Entrance,
+  portal: string,
+  mode: TransactionMode,
+  limits: Limits,
+): Step[] {
+  const { memory } = session
+  const steps = [begin(memory, mode)]
+  if (!isClean(memory, entrance.place)) for (const clean of CLEAN) steps.push(clean.on(memory))
+  steps.push(gate(session, entrance.gate, portal, limits), { phase: 'pin', bytes: statement(entrance.pin) })
+  return steps
+}
+
+/** Fetches the gate's second row: raises unless the scope still is what its opening made it. */
+export function tail(portal: string, sink?: Sink): Step {
+  return { phase: 'tail', bytes: execute(portal, 1), ...(sink && { sink }) }
+}
+
+function begin(memory: ConnectionMemory, mode: TransactionMode): Step {
+  return mode === '' ? BEGIN.on(memory) : { phase: 'begin', bytes: statement(`begin ${mode}`) }
+}
+
+/** Only if nobody but this very tenant has had this very backend since a scope left it clean. */
+function isClean(memory: ConnectionMemory, place: string): boolean {
+  return memory.direct === true && memory.served === place && memory.servedAt + 1 === memory.acquired
+}
+
+function gate(session: Session, { name, text, values }: Gate, portal: string, limits: Limits): Step {
+  const { memory } = session
+  const all = [
+    ...values,
+    String(limits.statementTimeout),
+    String(limits.lockTimeout),
+    String(limits.idleTimeout),
+  ]
+  const fetch = execute(portal, 1)
+  if (memory.direct !== true) {
+    // The backend's own process id tells whether a pooler stands between: it shows clients another one.
+    const sink: Sink = { row: ([pid]) => void (memory.direct ??= pid === String(session.processId)) }
+    return { phase: 'gate', bytes: Buffer.concat([parse('', text), bind(portal, '', all), fetch]), sink }
+  }
+  const run = Buffer.concat([bind(portal, name, all), fetch])
+  if (memory.prepared.has(name)) return { phase: 'gate', bytes: run }
+  return { phase: 'gate', bytes: Buffer.concat([close('S', name), parse(name, text), run]), prepares: name }
+}

@@ -1,0 +1,153 @@
+import { TenancyError } from '@org/core'
+
+/** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
+export interface Limits {
+  /** How long one statement may run (default 30,000; PostgreSQL `statement_timeout`). */
+  readonly statementTimeout: number
+  /** How long one statement may wait for a lock (default 10,000; `lock_timeout`). */
+  readonly lockTimeout: number
+  /** How long the scope may sit between statements (default 60,000; `idle_in_transaction_session_timeout`). */
+  readonly idleTimeout: number
+}
+
+export interface RetryOptions {
+  /** Attempts in all, 1 to 10. */
+  readonly attempts: number
+  /** Milliseconds before the second attempt, doubled each time, with full jitter (default 10, at most 1,000). */
+  readonly backoff?: number
+}
+
+/** Options of one scope; what is left out comes from the tenancy. */
+export interface ScopeOptions extends Partial<Limits> {
+  /** Refuse writes (default false). */
+  readonly readOnly?: boolean
+  /** Isolation level of the transaction (default: the server's, normally `read committed`). */
+  readonly isolationLevel?: 'read committed' | 'repeatable read' | 'serializable'
+  /** With `serializable` and `readOnly`: wait for a snapshot that cannot fail (manual, SET TRANSACTION). */
+  readonly deferrable?: boolean
+  /** How long to wait for a connection, in milliseconds (default 10,000). */
+  readonly connectionTimeout?: number
+  /** Cancels the scope: the running statement is cancelled on the server and everything is rolled back. */
+  readonly signal?: AbortSignal
+  /**
+   * Run the callback again after a serialization failure or deadlock (SQLSTATE 40001, 40P01). Off by default,
+   * because the callback's side effects outside the database happen again too. Never after an unknown outcome.
+   */
+  readonly retry?: RetryOptions
+  /**
+   * When the connection is lost at COMMIT, ask the server by transaction id (`pg_xact_status`) whether it took
+   * effect. Costs one more round trip at the end of each writing scope (default false).
+   */
+  readonly resolveUnknownOutcome?: boolean
+}
+
+/** What `BEGIN` takes: `` or e.g. `isolation level serializable read only deferrable`. */
+export type TransactionMode = string
+
+/** Options checked and completed. */
+export interface ScopeSettings extends Limits {
+  readonly mode: TransactionMode
+  readonly readOnly: boolean
+  readonly connectionTimeout: number
+  readonly signal: AbortSignal | undefined
+  readonly retry: Required<RetryOptions>
+  readonly resolveUnknownOutcome: boolean
+}
+
+export const DEFAULTS: ScopeSettings = {
+  mode: '',
+  readOnly: false,
+  statementTimeout: 30_000,
+  lockTimeout: 10_000,
+  idleTimeout: 60_000,
+  connectionTimeout: 10_000,
+  signal: undefined,
+  retry: { attempts: 1, backoff: 10 },
+  resolveUnknownOutcome: false,
+}
+
+const A_DAY = 86_400_000
+const LEVELS: readonly unknown[] = ['read committed', 'repeatable read', 'serializable']
+const KNOWN: ReadonlySet<string> = new Set([
+  'statementTimeout',
+  'lockTimeout',
+  'idleTimeout',
+  'connectionTimeout',
+  'readOnly',
+  'isolationLevel',
+  'deferrable',
+  'signal',
+  'retry',
+  'resolveUnknownOutcome',
+] satisfies (keyof ScopeOptions)[])
+
+/**
+ * Checks a scope's options and completes them from `base`.
+ *
+ * @throws TenancyError INVALID_OPTION, with the option's name in `details.option`
+ */
+export function parseScopeOptions(options: ScopeOptions | undefined, base: ScopeSettings): ScopeSettings {
+  if (options === undefined) return base
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
+  const { readOnly = false, isolationLevel, deferrable = false, signal, retry } = options
+  if (typeof readOnly !== 'boolean') throw invalid('readOnly', 'true or false')
+  if (isolationLevel !== undefined && !LEVELS.includes(isolationLevel)) {
+    throw invalid('isolationLevel', '"read committed", "repeatable read" or "serializable"')
+  }
+  if (typeof deferrable !== 'boolean' || (deferrable && !(readOnly && isolationLevel === 'serializable'))) {
+    throw invalid(
+      'deferrable',
+      'used with readOnly: true and isolationLevel: "serializable" (it has no effect otherwise)',
+    )
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
+  const mode = [
+    isolationLevel && `isolation level ${isolationLevel}`,
+    readOnly && 'read only',
+    deferrable && 'deferrable',
+  ]
+  return {
+    mode: mode.filter(Boolean).join(' ') || base.mode,
+    readOnly,
+    statementTimeout: milliseconds(options, 'statementTimeout', base),
+    lockTimeout: milliseconds(options, 'lockTimeout', base),
+    idleTimeout: milliseconds(options, 'idleTimeout', base),
+    connectionTimeout: milliseconds(options, 'connectionTimeout', base),
+    signal,
+    retry: retry === undefined ? base.retry : parseRetry(retry),
+    resolveUnknownOutcome:
+      options.resolveUnknownOutcome === undefined ? base.resolveUnknownOutcome : bool(options),
+  }
+}
+
+function bool({ resolveUnknownOutcome }: ScopeOptions): boolean {
+  if (typeof resolveUnknownOutcome === 'boolean') return resolveUnknownOutcome
+  throw invalid('resolveUnknownOutcome', 'true or false')
+}
+
+function milliseconds(
+  options: ScopeOptions,
+  name: 'statementTimeout' | 'lockTimeout' | 'idleTimeout' | 'connectionTimeout',
+  base: ScopeSettings,
+): number {
+  const value = options[name] ?? base[name]
+  if (Number.isInteger(value) && value >= 1 && value <= A_DAY) return value
+  throw invalid(name, 'a whole number of milliseconds from 1 to 86400000; limits cannot be switched off')
+}
+
+function parseRetry(retry: RetryOptions): Required<RetryOptions> {
+  const { attempts, backoff = DEFAULTS.retry.backoff } = retry
+  if (!Number.isInteger(attempts) || attempts < 1 || attempts > 10)
+    throw invalid('retry', '{ attempts: 1 to 10 }')
+  if (!(backoff >= 0 && backoff <= 1_000))
+    throw invalid('retry', '{ attempts, backoff: 0 to 1000 milliseconds }')
+  return { attempts, backoff }
+}
+
+/** @internal */
+export function invalid(option: string, expected: string): TenancyError {
+  return new TenancyError('INVALID_OPTION', `Option "${option.slice(0, 40)}" must be ${expected}.`, {
+    details: { option: option.slice(0, 40) },
+  })
+}

@@ -1,0 +1,76 @@
+import { TenancyError } from '@org/core'
+import { firstWords } from '../sql/first-words.ts'
+
+const TRANSACTION =
+  'The scope owns its transaction: return to commit, throw to roll back, nest with db.savepoint(fn).'
+const SESSION = 'It would outlive the scope on a shared connection.'
+const PREPARED = 'Pass { name, text, values } to db.query to use a prepared statement.'
+
+/** First word of a statement → why it is refused and what to do instead. */
+const REFUSED: Readonly<Record<string, string>> = {
+  abort: TRANSACTION,
+  begin: TRANSACTION,
+  commit: TRANSACTION,
+  end: TRANSACTION,
+  rollback: TRANSACTION,
+  start: TRANSACTION,
+  savepoint: TRANSACTION,
+  release: TRANSACTION,
+  prepare: `${SESSION} ${PREPARED}`,
+  execute: PREPARED,
+  deallocate: SESSION,
+  set: `${SESSION} For this transaction only: select set_config(name, value, true).`,
+  reset: SESSION,
+  discard: SESSION,
+  listen:
+    'Notifications of all tenants would arrive on a shared connection. Listen on a connection of your own.',
+  unlisten: SESSION,
+  load: SESSION,
+  copy: 'Use db.copyFrom(sql) or db.copyTo(sql), which stream the data.',
+}
+
+/**
+ * Refuses statements that would end the scope's transaction or leave something on the connection (hazards f, k', m).
+ * The extended protocol takes one statement at a time, so its first words decide. What hides in functions or DO
+ * blocks is caught later: by command tags and by the gate's second row.
+ *
+ * @throws TenancyError STATEMENT_REFUSED; nothing was sent, the scope stays usable
+ */
+export function refuseUnsafe(text: string): void {
+  const [first, second, ...rest] = firstWords(text)
+  if (first === undefined) return
+  let why = Object.hasOwn(REFUSED, first) ? REFUSED[first] : undefined
+  if (first === 'set' && second === 'constraints') why = undefined
+  if (first === 'close' && second === 'all') why = 'It would close the portal the scope itself depends on.'
+  if (first === 'declare' && isHoldable([second, ...rest]))
+    why = `${SESSION} Declare the cursor without HOLD.`
+  if (first === 'notify' && text.includes(',')) {
+    why = 'Its payload would reach listeners of every tenant. Notify without payload, and let them look.'
+  }
+  if (why !== undefined) throw refused(first.toUpperCase(), why)
+}
+
+/** Refuses everything that is not a COPY, for the COPY streams. */
+export function requireCopy(text: string): void {
+  if (firstWords(text)[0] !== 'copy')
+    throw refused('this', 'copyFrom and copyTo take a single COPY statement.')
+}
+
+/** Command tags that a scope's statements must never answer with; a start is enough. */
+const FORBIDDEN_TAGS =
+  /^(BEGIN|START TRANSACTION|COMMIT|ROLLBACK|PREPARE|SAVEPOINT|RELEASE|SET$|RESET|DISCARD|LISTEN|UNLISTEN|DEALLOCATE|LOAD|CLOSE CURSOR ALL)/
+
+/** Whether a statement that was let through turned out to be one of those (the second line of defence). */
+export function isForbiddenTag(tag: string): boolean {
+  return FORBIDDEN_TAGS.test(tag)
+}
+
+function isHoldable(words: readonly (string | undefined)[]): boolean {
+  return words.some((word, index) => word === 'hold' && words[index - 1] === 'with')
+}
+
+function refused(command: string, why: string): TenancyError {
+  return new TenancyError('STATEMENT_REFUSED', `A tenant scope does not run ${command}. ${why}`, {
+    details: { command },
+  })
+}

@@ -1,0 +1,52 @@
+import type { TenantKey } from '@org/core'
+import { aborted } from '../errors/aborted.ts'
+import type { Isolation } from '../isolation/isolation.ts'
+import { createHandle, type TenantDb } from './handle.ts'
+import { currentLevel, Level } from './level.ts'
+import { notAwaited, swallowed } from './misuse.ts'
+import type { ScopeSettings } from './options.ts'
+import { Transaction } from './transaction.ts'
+
+/**
+ * One scope from begin to end: runs `fn` with a handle, then commits, or rolls back and says why. A scope that ran
+ * nothing still opens once, so that a tenant that is not there never passes for one that is.
+ */
+export async function runScope<T>(
+  owner: object,
+  isolation: Isolation,
+  tenant: TenantKey,
+  fn: (db: TenantDb) => Promise<T>,
+  settings: ScopeSettings,
+): Promise<T> {
+  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
+  const level = new Level(owner, tenant, transaction)
+  const { signal } = settings
+  try {
+    const work = currentLevel.run(level, async () => fn(createHandle(level)))
+    const value = signal ? await abortable(work, level, signal) : await work
+    if (level.busy) throw notAwaited()
+    const failure = transaction.doom ?? level.failure
+    if (failure) throw transaction.doom ?? swallowed(failure)
+    level.end()
+    await transaction.commit()
+    return value
+  } catch (error) {
+    level.end()
+    await transaction.rollback(signal?.aborted === true)
+    throw error
+  }
+}
+
+/** Settles as `work` does, or rejects as soon as the signal fires; the handle is dead from then on. */
+function abortable<T>(work: Promise<T>, level: Level, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      const error = aborted(signal)
+      level.end(error)
+      reject(error)
+    }
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

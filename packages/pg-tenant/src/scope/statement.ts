@@ -1,0 +1,96 @@
+import { TenancyError } from '@org/core'
+import { prepareValue } from 'pg/lib/utils.js'
+import { refuseUnsafe } from './refuse.ts'
+
+/** Type parsers as `pg` takes them (`pg.types`). */
+export interface TypeParsers {
+  getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown
+}
+
+/** A query as an object, in the shape `pg` takes. */
+export interface QueryConfig {
+  readonly text: string
+  readonly values?: readonly unknown[] | undefined
+  /**
+   * Prepares the statement under this name (1 to 40 bytes) on direct connections, apart for each tenant; behind a
+   * pooler the name is ignored, because names clash there.
+   */
+  readonly name?: string | undefined
+  /** `array`: rows as arrays of columns. */
+  readonly rowMode?: 'array' | undefined
+  readonly types?: TypeParsers | undefined
+}
+
+/** A checked statement, its values already in the form that goes over the wire. */
+export interface Statement {
+  readonly text: string
+  readonly values: readonly (string | Buffer | null)[]
+  readonly name: string | undefined
+  readonly rowMode: 'array' | undefined
+  readonly types: TypeParsers | undefined
+}
+
+/** Bind counts its values in 16 bits (manual 54.7); one more would corrupt the message. */
+const MAX_VALUES = 65_535
+const KNOWN: ReadonlySet<string> = new Set([
+  'text',
+  'values',
+  'name',
+  'rowMode',
+  'types',
+] satisfies (keyof QueryConfig)[])
+
+/**
+ * Checks what a caller wants to run, before any of it is sent. Values are converted now: later changes to an array
+ * or object the caller still holds do not matter.
+ *
+ * @throws TenancyError VALIDATION_ERROR for anything malformed
+ * @throws TenancyError STATEMENT_REFUSED for transaction and session commands
+ */
+export function toStatement(query: unknown, values?: unknown): Statement {
+  const config = typeof query === 'string' ? { text: query } : toConfig(query)
+  const { text, name, rowMode, types } = config
+  if (typeof text !== 'string') throw malformed('A query needs its SQL as a string (text).')
+  if (text.includes('\0')) throw malformed('SQL text cannot contain a NUL character.')
+  if (name !== undefined && !(typeof name === 'string' && /^[\w .:-]{1,40}$/.test(name))) {
+    throw malformed('A statement name has 1 to 40 of: letters, digits, "_", ".", ":", "-", space.')
+  }
+  if (rowMode !== undefined && rowMode !== 'array') throw malformed('rowMode is "array" or left out.')
+  if (types !== undefined && typeof types?.getTypeParser !== 'function') {
+    throw malformed('types needs a getTypeParser function, as pg.types has.')
+  }
+  refuseUnsafe(text)
+  return { text, values: toValues(values ?? config.values), name, rowMode, types }
+}
+
+function toConfig(query: unknown): QueryConfig {
+  if (typeof query !== 'object' || query === null) {
+    throw malformed('query takes SQL text and values, or an object { text, values, name, rowMode, types }.')
+  }
+  if (typeof (query as { submit?: unknown }).submit === 'function') {
+    throw malformed(
+      'Cursors, query streams and COPY streams of pg are not run here: use db.stream, db.copyTo or db.copyFrom.',
+    )
+  }
+  for (const name of Object.keys(query)) {
+    if (!KNOWN.has(name)) throw malformed(`A query has no option "${name.slice(0, 40)}" here.`)
+  }
+  return query as QueryConfig
+}
+
+function toValues(values: unknown): (string | Buffer | null)[] {
+  if (values === undefined || values === null) return []
+  if (!Array.isArray(values)) throw malformed('Values are an array: one for each of $1, $2, …')
+  if (values.length > MAX_VALUES) throw malformed(`A statement takes at most ${MAX_VALUES} values.`)
+  return values.map((value: unknown, index) => {
+    try {
+      return prepareValue(value)
+    } catch {
+      throw malformed(`Value $${index + 1} cannot be converted (a circular object, perhaps).`)
+    }
+  })
+}
+
+function malformed(message: string): TenancyError {
+  return new TenancyError('VALIDATION_ERROR', message)
+}

@@ -1,0 +1,226 @@
+import { TenancyError } from '@org/core'
+import { checkout } from '../driver/checkout.ts'
+import type { Outcome, Step } from '../driver/exchange.ts'
+import { statement } from '../driver/messages.ts'
+import type { Session } from '../driver/session.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
+import type { Entrance } from '../isolation/isolation.ts'
+import { COMMIT, ROLLBACK } from './control.ts'
+import { nextPortal, opening, tail } from './opening.ts'
+import type { ScopeSettings } from './options.ts'
+import { resolveOutcome } from './resolve-outcome.ts'
+
+/** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
+const GRACE_MS = 10_000
+
+/**
+ * The one transaction of a scope: opens with its first statement, in the same message, and closes in one more. All
+ * that is sent on the connection between BEGIN and COMMIT goes through here.
+ */
+export class Transaction {
+  readonly entrance: Entrance
+  readonly settings: ScopeSettings
+  readonly #pool: PoolLike
+  readonly #portal = nextPortal()
+  /** Savepoint commands that go out with the next statement. */
+  readonly #pending: Step[] = []
+  #session: Session | undefined
+  #open = false
+  #wire: Promise<unknown> = Promise.resolve()
+  #busy = false
+  #lent = false
+  #closed = false
+  /** Set once the scope can only end in failure, whatever its callback does. */
+  doom: TenancyError | undefined
+
+  constructor(pool: PoolLike, entrance: Entrance, settings: ScopeSettings) {
+    this.#pool = pool
+    this.entrance = entrance
+    this.settings = settings
+  }
+
+  get portal(): string {
+    return this.#portal
+  }
+
+  /** The connection, once there is one. */
+  async connect(): Promise<Session> {
+    if (this.#closed) throw scopeOver()
+    this.#session ??= await checkout(this.#pool, this.settings.connectionTimeout, this.settings.signal)
+    if (this.#closed) {
+      this.#session.release(this.entrance.place)
+      throw scopeOver()
+    }
+    return this.#session
+  }
+
+  /**
+   * Runs steps, with whatever must go ahead of them in the same message.
+   *
+   * @throws TenancyError what the first refused step means; SQL state and scope are then failed
+   */
+  async run(steps: readonly Step[]): Promise<void> {
+    const session = await this.connect()
+    if (this.#busy) await this.#wire.catch(ignore)
+    const started = performance.now()
+    this.#busy = true
+    const exchange = this.#send(session, steps)
+    this.#wire = exchange
+    const { outcome, sent } = await exchange
+    this.#busy = false
+    if (outcome.kind === 'done') {
+      if (outcome.status === 'T') return
+      this.doom = escaped()
+      session.destroy()
+      throw this.doom
+    }
+    if (outcome.kind === 'lost') {
+      this.doom = connectionLost(outcome.error)
+      session.destroy()
+      throw this.doom
+    }
+    const elapsed = performance.now() - started
+    const phase = sent[outcome.step]?.phase ?? 'statement'
+    const error = fromFailedStep(phase, outcome.error, { ...this.settings, elapsed })
+    if (outcome.status !== 'E' || phase !== 'statement') this.doom = error
+    if (outcome.status === 'I') session.destroy()
+    throw error
+  }
+
+  /** Puts a savepoint command in front of the next statement: it costs no trip of its own. */
+  queue(sql: string): Step {
+    const step: Step = { phase: 'savepoint', bytes: statement(sql) }
+    this.#pending.push(step)
+    return step
+  }
+
+  /** Takes a queued command back if it has not been sent; says whether it could. */
+  unqueue(step: Step): boolean {
+    const at = this.#pending.indexOf(step)
+    if (at < 0) return false
+    this.#pending.splice(at, 1)
+    return true
+  }
+
+  /**
+   * Runs the last statements, if any, checks that the scope still is what it was, and commits: one message.
+   *
+   * @throws TenancyError SCOPE_ESCAPED, UNKNOWN_OUTCOME, CONFLICT, … ; unless the outcome is unknown, nothing was
+   *   committed
+   */
+  async commit(last: readonly Step[] = []): Promise<void> {
+    const session = await this.connect()
+    let xid = ''
+    const check = tail(this.#portal, { row: ([value]) => void (xid = value ?? '') })
+    const apart = this.settings.resolveUnknownOutcome
+    if (apart) await this.run([...last, check])
+    const started = performance.now()
+    let tag = ''
+    const commit = { ...COMMIT.on(session.memory), sink: { complete: (text: string) => void (tag = text) } }
+    const exchange = this.#send(session, apart ? [commit] : [...last, check, commit])
+    this.#closed = true
+    const { outcome, sent } = await exchange
+    if (outcome.kind === 'lost') {
+      session.destroy()
+      const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, sent.length - 1)
+      if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
+      return await resolveOutcome(this.#pool, xid, this.settings, error)
+    }
+    if (outcome.kind === 'failed') {
+      const phase = sent[outcome.step]?.phase ?? 'commit'
+      if (outcome.status === 'I' && phase === 'commit') session.release(this.entrance.place)
+      else if (phase === 'tail') session.destroy()
+      else await this.#undo(session)
+      throw fromFailedStep(phase, outcome.error, { ...this.settings, elapsed: performance.now() - started })
+    }
+    if (tag !== 'COMMIT' || outcome.status !== 'I') {
+      session.destroy()
+      throw new TenancyError(
+        'SILENT_ROLLBACK',
+        'The server answered COMMIT with a rollback; nothing was committed.',
+      )
+    }
+    session.release(this.entrance.place)
+  }
+
+  /** Rolls back and gives the connection back; never throws. What is running is waited for, or cancelled first. */
+  async rollback(cancel: boolean): Promise<void> {
+    this.#closed = true
+    const session = this.#session
+    if (!session) return
+    if (cancel) session.cancel()
+    if (this.#lent) return session.destroy()
+    await this.#wire.catch(ignore)
+    if (!session.used) return session.release(undefined)
+    await this.#undo(session)
+  }
+
+  /** Runs a foreign query of `pg`'s kind (COPY) as the next thing on the wire; resolves when `over` does. */
+  async lend(use: (session: Session) => Promise<void>): Promise<void> {
+    await this.run([])
+    const session = await this.connect()
+    this.#lent = true
+    await use(session)
+    this.#lent = false
+  }
+
+  async #undo(session: Session): Promise<void> {
+    if (session.alive) {
+      const outcome = await session.send([ROLLBACK.on(session.memory)], GRACE_MS)
+      if (outcome.kind === 'failed' && outcome.error.code === SQLSTATE.INVALID_STATEMENT_NAME) {
+        session.memory.prepared.clear()
+        await session.send([ROLLBACK.on(session.memory)], GRACE_MS)
+      }
+    }
+    session.release(this.entrance.place)
+  }
+
+  async #send(session: Session, steps: readonly Step[]): Promise<Sent> {
+    const patience = this.settings.statementTimeout + GRACE_MS
+    const pending = this.#pending.splice(0)
+    if (this.#open) {
+      const sent = [...pending, ...steps]
+      if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
+      return { outcome: await session.send(sent, patience), sent }
+    }
+    this.#open = true
+    const open = async () => {
+      const { mode } = this.settings
+      const sent = [
+        ...opening(session, this.entrance, this.#portal, mode, this.settings),
+        ...pending,
+        ...steps,
+      ]
+      return { outcome: await session.send(sent, patience), sent }
+    }
+    const first = await open()
+    if (!forgotControls(first)) return first
+    // Somebody emptied the session behind our back (DISCARD ALL on the bare pool). The refused step belongs to the
+    // opening and everything behind it was skipped, so nothing has run: open again, taking nothing for known.
+    session.memory.prepared.clear()
+    if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.memory)], patience)
+    return open()
+  }
+}
+
+type Sent = { outcome: Outcome; sent: readonly Step[] }
+
+function forgotControls(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {
+  const { outcome, sent } = attempt
+  return (
+    outcome.kind === 'failed' &&
+    outcome.error.code === SQLSTATE.INVALID_STATEMENT_NAME &&
+    sent[outcome.step]?.phase !== 'statement'
+  )
+}
+
+function ignore(): void {}
+
+function scopeOver(): TenancyError {
+  return new TenancyError(
+    'SCOPE_ENDED',
+    "This scope has ended. Use a tenant's handle only inside its callback, and await everything you start with it.",
+  )
+}

@@ -1,0 +1,13 @@
+/**
+ * Quotes an identifier for SQL (PostgreSQL manual, 4.1.1): the only place that does. Names are checked before they
+ * come here; the quoting still holds for any text.
+ */
+export function quoteIdentifier(name: string): string {
+  if (name === '' || name.includes('\0')) throw new RangeError('not an identifier')
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** `"schema"."name"` */
+export function qualify(schema: string, name: string): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
+}

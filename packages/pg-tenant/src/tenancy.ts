@@ -1,0 +1,223 @@
+import { crossTenant, type Row, runWithTenant, TenancyError, tryCurrentTenant } from '@org/core'
+import { watchPool } from './driver/memory.ts'
+import type { PoolLike } from './driver/types.ts'
+import type { IsolationLevel } from './isolation/isolation.ts'
+import { keyFor, type Naming, parseNaming } from './isolation/names.ts'
+import { roleIsolation } from './isolation/role.ts'
+import { schemaIsolation } from './isolation/schema.ts'
+import { drop } from './lifecycle/drop.ts'
+import { type Migration, parseMigrations } from './lifecycle/migrations.ts'
+import { type ProvisionResult, provision } from './lifecycle/provision.ts'
+import type { TenantDb } from './scope/handle.ts'
+import { currentLevel, type Level } from './scope/level.ts'
+import { runOneShot } from './scope/one-shot.ts'
+import {
+  DEFAULTS,
+  invalid,
+  parseScopeOptions,
+  type ScopeOptions,
+  type ScopeSettings,
+} from './scope/options.ts'
+import type { QueryResult } from './scope/result.ts'
+import { withRetry } from './scope/retry.ts'
+import { runScope } from './scope/run-scope.ts'
+import { runStatement } from './scope/run-statement.ts'
+import { runSavepoint } from './scope/savepoint.ts'
+import { type QueryConfig, toStatement } from './scope/statement.ts'
+
+/** Options of {@link createTenancy}; limits given here are the defaults of every scope. */
+export interface TenancyOptions
+  extends Partial<Naming>,
+    Pick<
+      ScopeOptions,
+      | 'statementTimeout'
+      | 'lockTimeout'
+      | 'idleTimeout'
+      | 'connectionTimeout'
+      | 'retry'
+      | 'resolveUnknownOutcome'
+    > {
+  /** The application's pool, made and ended by the caller. May go through a transaction-mode pooler. */
+  readonly pool: PoolLike
+  /**
+   * A pool of the role that may create schemas and roles, connected directly, not through a pooler (default:
+   * `pool`). Used only by `provision` and `drop`.
+   */
+  readonly adminPool?: PoolLike
+  /** How tenants are kept apart (default `role`). */
+  readonly isolation?: IsolationLevel
+  /** What every tenant's schema holds, in this order; `provision` applies what a tenant does not have yet. */
+  readonly migrations?: readonly Migration[]
+}
+
+/** Tenant-scoped data access over one pool. Made by {@link createTenancy}. */
+export interface Tenancy {
+  readonly isolation: IsolationLevel
+
+  /**
+   * Runs `fn` inside one transaction of one tenant and commits it: what `fn` returns is returned after COMMIT has
+   * been answered; when anything fails, everything is rolled back and the error says what happened.
+   *
+   * Inside a scope of the same tenant it becomes a savepoint of that scope.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION or CROSS_TENANT before anything is sent
+   * @throws TenancyError SCHEMA_MISSING, SCHEMA_UNUSABLE, POOL_EXHAUSTED or CONNECTION_LOST when it cannot open
+   * @throws TenancyError QUERY_NOT_AWAITED, SILENT_ROLLBACK or SCOPE_ESCAPED when `fn` broke the rules
+   * @throws TenancyError TIMEOUT, ABORTED or CONFLICT when it cannot finish
+   * @throws TenancyError UNKNOWN_OUTCOME when the connection was lost at COMMIT: the only error after which the work
+   *   may have been committed
+   */
+  withTenant<T>(key: string, fn: (db: TenantDb) => Promise<T>, options?: ScopeOptions): Promise<T>
+
+  /**
+   * One statement in a scope of its own, in one round trip. Inside a scope of the same tenant it joins that scope.
+   * Errors as {@link Tenancy.withTenant} and {@link TenantDb.query}.
+   */
+  query<R extends object = Row>(
+    key: string,
+    text: string,
+    values?: readonly unknown[],
+    options?: ScopeOptions,
+  ): Promise<QueryResult<R>>
+  query<R extends readonly unknown[] = unknown[]>(
+    key: string,
+    query: QueryConfig & { readonly rowMode: 'array' },
+    values?: readonly unknown[],
+    options?: ScopeOptions,
+  ): Promise<QueryResult<R>>
+  query<R extends object = Row>(
+    key: string,
+    query: QueryConfig,
+    values?: readonly unknown[],
+    options?: ScopeOptions,
+  ): Promise<QueryResult<R>>
+
+  /**
+   * Creates what the tenant needs, or completes it: role, schema, privileges, marker, migrations. In one
+   * transaction, so that it is there or not; may be repeated, also by several processes at once.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the names belong to something else), DATABASE_ERROR
+   */
+  provision(key: string): Promise<ProvisionResult>
+
+  /**
+   * Drops the tenant's schema with everything in it, and its role. There is no way back: back up first.
+   *
+   * @returns whether there was anything to drop
+   * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the schema is not a tenant's), TIMEOUT (scopes still use it)
+   */
+  drop(key: string): Promise<boolean>
+}
+
+/**
+ * Makes a tenancy over a `pg` pool.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function createTenancy(options: TenancyOptions): Tenancy {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
+  const { isolation: level = 'role', pool, adminPool = pool } = options
+  requirePool(pool, 'pool')
+  requirePool(adminPool, 'adminPool')
+  const naming = parseNaming(options)
+  const migrations = parseMigrations(options.migrations ?? [])
+  const defaults = parseScopeOptions(limitsOf(options), DEFAULTS)
+  if (level !== 'role' && level !== 'schema') throw invalid('isolation', '"role" or "schema"')
+  const isolation = level === 'role' ? roleIsolation(pool, naming) : schemaIsolation(pool, naming)
+  watchPool(pool)
+  watchPool(adminPool)
+  const identity = {}
+
+  /** The scope this call runs in, if it is one of ours and still alive. */
+  const enclosing = (key: string): Level | undefined => {
+    const running = currentLevel.getStore()
+    if (!running || running.ended || running.owner !== identity) return undefined
+    if (running.tenant !== key) throw crossTenant()
+    return running
+  }
+
+  const lifecycle = { level, naming, pool, adminPool, migrations }
+  const tenancy = {
+    isolation: level,
+    withTenant: async <T>(
+      key: string,
+      fn: (db: TenantDb) => Promise<T>,
+      scope?: ScopeOptions,
+    ): Promise<T> => {
+      const tenant = keyFor(naming, key)
+      if (typeof fn !== 'function') throw invalid('fn', 'a function: withTenant(key, async (db) => …)')
+      const settings = parseScopeOptions(scope, defaults)
+      const outer = enclosing(tenant)
+      if (outer) {
+        requireSameMode(settings, outer)
+        return await runSavepoint(outer, fn)
+      }
+      return await runWithTenant(tenant, () =>
+        withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),
+      )
+    },
+    query: async (
+      key: string,
+      query: string | QueryConfig,
+      values?: readonly unknown[],
+      scope?: ScopeOptions,
+    ): Promise<QueryResult<Row>> => {
+      const tenant = keyFor(naming, key)
+      const statement = toStatement(query, values)
+      const settings = parseScopeOptions(scope, defaults)
+      const outer = enclosing(tenant)
+      if (outer) {
+        requireSameMode(settings, outer)
+        return await runStatement(outer, query, values)
+      }
+      const current = tryCurrentTenant()
+      if (current !== undefined && current !== tenant) throw crossTenant()
+      return await withRetry(settings, () => {
+        if (settings.signal)
+          return runScope(
+            identity,
+            isolation,
+            tenant,
+            (db) => db.query(query as QueryConfig, values),
+            settings,
+          )
+        return runOneShot<Row>(isolation, tenant, statement, settings)
+      })
+    },
+    provision: (key: string) => provision(lifecycle, keyFor(naming, key)),
+    drop: (key: string) => drop(lifecycle, keyFor(naming, key)),
+  }
+  return Object.freeze(tenancy) as Tenancy
+}
+
+/** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */
+function requireSameMode(settings: ScopeSettings, outer: Level): void {
+  const { mode } = outer.transaction.settings
+  if (settings.mode === '' || settings.mode === mode) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
+    { details: { option: 'isolationLevel' } },
+  )
+}
+
+function requirePool(pool: unknown, option: string): void {
+  const candidate = pool as Partial<PoolLike> | undefined
+  if (typeof candidate?.connect === 'function' && typeof candidate.on === 'function') return
+  throw invalid(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
+}
+
+function limitsOf(options: TenancyOptions): ScopeOptions {
+  const { statementTimeout, lockTimeout, idleTimeout, connectionTimeout, retry, resolveUnknownOutcome } =
+    options
+  return Object.fromEntries(
+    Object.entries({
+      statementTimeout,
+      lockTimeout,
+      idleTimeout,
+      connectionTimeout,
+      retry,
+      resolveUnknownOutcome,
+    }).filter(([, value]) => value !== undefined),
+  )
+}

@@ -1,0 +1,42 @@
+import { Client, type ClientConfig } from 'pg'
+
+/** The server the proxies stand in front of. A missing one fails the tests, it does not skip them. */
+export function databaseUrl(): string {
+  const url = process.env.TEST_DATABASE_URL
+  if (url === undefined || url === '') throw new Error('TEST_DATABASE_URL is not set')
+  return url
+}
+
+/** A connected client, closed at the end of the scope. Connection errors reach its queries only. */
+export async function connected(url: string, config: ClientConfig = {}): Promise<Client & AsyncDisposable> {
+  const client = new Client({ connectionString: url, ...config })
+  client.on('error', () => {})
+  await client.connect()
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
+}
+
+let tables = 0
+
+/** A table of its own for a test, dropped at the end of the scope. */
+export async function scratchTable(): Promise<{ readonly name: string } & AsyncDisposable> {
+  tables += 1
+  const name = `wire_${process.pid}_${tables}`
+  const query = async (sql: string): Promise<void> => {
+    await using client = await connected(databaseUrl())
+    await client.query(sql)
+  }
+  await query(`create table ${name} (id int primary key)`)
+  return { name, [Symbol.asyncDispose]: () => query(`drop table ${name}`) }
+}
+
+/** How long a condition may take; only a failing test waits for all of it. */
+const PATIENCE_MS = 10_000
+
+/** Asks again and again, without sleeping, until the answer is yes. */
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + PATIENCE_MS
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`still not so after ${PATIENCE_MS} ms: ${condition}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'tsup'
+
+export default defineConfig({
+  entry: {
+    index: 'src/index.ts',
+    'drizzle/index': 'src/drizzle/index.ts',
+    'testing/index': 'src/testing/index.ts',
+  },
+  format: 'esm',
+  target: 'node22',
+  dts: true,
+  splitting: true,
+  sourcemap: true,
+  clean: true,
+})
