@@ -1,15 +1,20 @@
+import { fileURLToPath } from 'node:url'
 import { defineProject } from 'vitest/config'
 
+const POSTGRES = fileURLToPath(
+  new URL('packages/pg-tenant/src/testing/postgres/global-setup.ts', import.meta.url),
+)
+
 /** One project per package and example; vitest 5 reads them through `vitest.config.ts`. */
-const project = (name: string, root: string) =>
+const project = (name: string, root: string, globalSetup: string[] = []) =>
   defineProject({
     root,
-    resolve: { conditions: ['@org/source', 'node', 'import', 'module', 'default'] },
-    ssr: { resolve: { conditions: ['@org/source', 'node', 'import', 'module', 'default'] } },
+    resolve: { conditions: ['@org/source', 'node', 'module', 'default'] },
+    ssr: { resolve: { conditions: ['@org/source', 'node', 'module', 'default'] } },
     test: {
       name,
       include: ['test/**/*.test.ts'],
-      typecheck: { enabled: false },
+      globalSetup,
       testTimeout: 60_000,
       hookTimeout: 120_000,
     },
@@ -17,10 +22,10 @@ const project = (name: string, root: string) =>
 
 export const projects = [
   project('core', 'packages/core'),
-  project('pg-tenant', 'packages/pg-tenant'),
+  project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
   project('rbac', 'packages/rbac'),
   project('crypto', 'packages/crypto'),
-  project('hono', 'examples/hono'),
-  project('express', 'examples/express'),
-  project('tools', 'tools'),
+  project('hono', 'examples/hono', [POSTGRES]),
+  project('express', 'examples/express', [POSTGRES]),
+  project('tools', 'tools', [POSTGRES]),
 ]

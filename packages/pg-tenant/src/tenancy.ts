@@ -8,8 +8,9 @@ import { schemaIsolation } from './isolation/schema.ts'
 import { drop } from './lifecycle/drop.ts'
 import { type Migration, parseMigrations } from './lifecycle/migrations.ts'
 import { type ProvisionResult, provision } from './lifecycle/provision.ts'
-import type { TenantDb } from './scope/handle.ts'
+import { nest } from './scope/handle.ts'
 import { currentLevel, type Level } from './scope/level.ts'
+import { requireCallback } from './scope/misuse.ts'
 import { runOneShot } from './scope/one-shot.ts'
 import {
   DEFAULTS,
@@ -22,8 +23,8 @@ import type { QueryResult } from './scope/result.ts'
 import { withRetry } from './scope/retry.ts'
 import { runScope } from './scope/run-scope.ts'
 import { runStatement } from './scope/run-statement.ts'
-import { runSavepoint } from './scope/savepoint.ts'
 import { type QueryConfig, toStatement } from './scope/statement.ts'
+import type { TenantDb } from './scope/tenant-db.ts'
 
 /** Options of {@link createTenancy}; limits given here are the defaults of every scope. */
 export interface TenancyOptions
@@ -145,12 +146,12 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       scope?: ScopeOptions,
     ): Promise<T> => {
       const tenant = keyFor(naming, key)
-      if (typeof fn !== 'function') throw invalid('fn', 'a function: withTenant(key, async (db) => …)')
+      requireCallback(fn)
       const settings = parseScopeOptions(scope, defaults)
       const outer = enclosing(tenant)
       if (outer) {
         requireSameMode(settings, outer)
-        return await runSavepoint(outer, fn)
+        return await nest(outer, fn)
       }
       return await runWithTenant(tenant, () =>
         withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),

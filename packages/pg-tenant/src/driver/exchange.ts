@@ -141,7 +141,10 @@ export class Exchange implements Submittable {
 
   handleError(error: Error, connection: WireConnection): void {
     const step = this.#current
-    if (!isServerError(error)) return this.#settle({ kind: 'lost', step, error, unsent: !this.#submitted })
+    if (!isServerError(error)) {
+      this.#settle({ kind: 'lost', step, error, unsent: !this.#submitted })
+      return
+    }
     // pg has taken us off the active place already, so what is left of this exchange is read from the connection.
     // A fatal error is followed by the end of the connection instead (its severity may be localised: not asked).
     const onReady = (message: { status: TransactionStatus }) => {

@@ -95,7 +95,10 @@ export class Session {
   /** Gives the connection back: to the pool if it is provably idle, else to nobody. `served` names the tenant. */
   release(served: string | undefined): void {
     if (this.#released) return
-    if (!this.alive || !this.#idle || this.#running || this.#retired) return this.destroy()
+    if (!this.alive || !this.#idle || this.#running || this.#retired) {
+      this.destroy()
+      return
+    }
     this.#released = true
     if (this.#pipelined) this.#client.pipeline = true
     if (this.#used) {

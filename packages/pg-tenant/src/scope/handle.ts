@@ -1,78 +1,36 @@
-import type { Readable, Writable } from 'node:stream'
-import { crossTenant, type Queryable, type Row, type TenantKey } from '@org/core'
+import { crossTenant } from '@org/core'
 import { copyFrom, copyTo } from './copy.ts'
 import type { Level } from './level.ts'
-import type { QueryResult } from './result.ts'
+import { requireCallback } from './misuse.ts'
 import { runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
 import type { QueryConfig } from './statement.ts'
 import { type StreamOptions, stream } from './stream.ts'
-
-/**
- * A tenant's database, inside one scope. It is revoked when the callback it was given to ends, and it never hands
- * out the connection.
- */
-export interface TenantDb extends Queryable {
-  /** Whose data this is. */
-  readonly tenant: TenantKey
-
-  /**
-   * Runs one statement as this tenant. Statements run one after the other, also when started together.
-   *
-   * @throws TenancyError VALIDATION_ERROR or STATEMENT_REFUSED before anything is sent
-   * @throws TenancyError DATABASE_ERROR, DUPLICATE_RESOURCE, CONFLICT or TIMEOUT when the server refuses it
-   * @throws TenancyError SCOPE_ENDED, SCOPE_FAILED, SCOPE_BUSY, CONNECTION_LOST or ABORTED when the scope cannot run it
-   */
-  query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>
-  query<R extends readonly unknown[] = unknown[]>(
-    query: QueryConfig & { readonly rowMode: 'array' },
-    values?: readonly unknown[],
-  ): Promise<QueryResult<R>>
-  query<R extends object = Row>(query: QueryConfig, values?: readonly unknown[]): Promise<QueryResult<R>>
-
-  /**
-   * Runs `fn` in a savepoint: if it throws, only its own statements are undone.
-   *
-   * @throws TenancyError SILENT_ROLLBACK or QUERY_NOT_AWAITED when `fn` hid a failure or left something running
-   */
-  savepoint<T>(fn: (db: TenantDb) => Promise<T>): Promise<T>
-
-  /**
-   * The same as {@link savepoint}, for code that does not know it runs inside a scope.
-   *
-   * @throws TenancyError CROSS_TENANT when `key` is not this tenant
-   */
-  withTenant<T>(key: string, fn: (db: TenantDb) => Promise<T>): Promise<T>
-
-  /**
-   * Rows of a large result, fetched in batches (a portal, in constant memory). Other statements may run between
-   * two rows. Leaving the loop closes the portal.
-   */
-  stream<R extends object = Row>(
-    text: string,
-    values?: readonly unknown[],
-    options?: StreamOptions,
-  ): AsyncIterableIterator<R>
-
-  /** `COPY … FROM STDIN`: a stream to write to. Needs pg-copy-streams. Await `finished(stream)` or `pipeline(…)`. */
-  copyFrom(sql: string): Promise<Writable>
-  /** `COPY … TO STDOUT`: a stream to read from. Needs pg-copy-streams. Read it to its end. */
-  copyTo(sql: string): Promise<Readable>
-}
+import type { TenantDb } from './tenant-db.ts'
 
 /** Makes the handle of a level: a frozen object without a way to the connection. */
 export function createHandle(level: Level): TenantDb {
   return Object.freeze({
     tenant: level.tenant,
     query: (query: string | QueryConfig, values?: readonly unknown[]) => runStatement(level, query, values),
-    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => runSavepoint(level, fn),
+    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(level, fn),
     withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>) => {
       if (key !== level.tenant) throw crossTenant()
-      return await runSavepoint(level, fn)
+      return await nest(level, fn)
     },
     stream: (text: string, values?: readonly unknown[], options?: StreamOptions) =>
       stream(level, text, values, options),
     copyFrom: (sql: string) => copyFrom(level, sql),
     copyTo: (sql: string) => copyTo(level, sql),
   }) as TenantDb
+}
+
+/**
+ * Runs `fn` with a handle of its own, in a savepoint of `level`.
+ *
+ * @throws TenancyError VALIDATION_ERROR when `fn` is not a function
+ */
+export async function nest<T>(level: Level, fn: (db: TenantDb) => Promise<T>): Promise<T> {
+  requireCallback(fn)
+  return await runSavepoint(level, async (inner) => fn(createHandle(inner)))
 }

@@ -1,5 +1,11 @@
 import { TenancyError } from '@org/core'
 
+/** @throws TenancyError VALIDATION_ERROR when what should be run in a scope cannot be called */
+export function requireCallback(fn: unknown): void {
+  if (typeof fn === 'function') return
+  throw new TenancyError('VALIDATION_ERROR', 'A scope takes a function: withTenant(key, async (db) => …).')
+}
+
 /** A callback returned while something it had started was still running (hazard d). */
 export function notAwaited(): TenancyError {
   return new TenancyError(

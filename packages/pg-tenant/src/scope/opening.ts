@@ -54,7 +54,11 @@ function gate(session: Session, { name, text, values }: Gate, portal: string, li
   const fetch = execute(portal, 1)
   if (memory.direct !== true) {
     // The backend's own process id tells whether a pooler stands between: it shows clients another one.
-    const sink: Sink = { row: ([pid]) => void (memory.direct ??= pid === String(session.processId)) }
+    const sink: Sink = {
+      row: ([pid]) => {
+        memory.direct ??= pid === String(session.processId)
+      },
+    }
     return { phase: 'gate', bytes: Buffer.concat([parse('', text), bind(portal, '', all), fetch]), sink }
   }
   const run = Buffer.concat([bind(portal, name, all), fetch])

@@ -44,7 +44,11 @@ async function statusOf(pool: PoolLike, xid: string, settings: ScopeSettings): P
   let status: string | null = null
   const text = 'select pg_catalog.pg_xact_status($1::pg_catalog.xid8)'
   const bytes = Buffer.concat([parse('', text), bind('', '', [xid]), execute('', 0)])
-  const sink = { row: ([value]: (string | null)[]) => void (status = value ?? null) }
+  const sink = {
+    row: ([value]: (string | null)[]) => {
+      status = value ?? null
+    },
+  }
   const outcome = await session.send([{ phase: 'statement', bytes, sink }], settings.statementTimeout)
   session.release(undefined)
   if (outcome.kind !== 'done') throw outcome.error

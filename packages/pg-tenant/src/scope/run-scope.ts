@@ -1,10 +1,11 @@
 import type { TenantKey } from '@org/core'
 import { aborted } from '../errors/aborted.ts'
 import type { Isolation } from '../isolation/isolation.ts'
-import { createHandle, type TenantDb } from './handle.ts'
+import { createHandle } from './handle.ts'
 import { currentLevel, Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
+import type { TenantDb } from './tenant-db.ts'
 import { Transaction } from './transaction.ts'
 
 /**

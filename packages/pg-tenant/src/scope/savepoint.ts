@@ -1,22 +1,16 @@
-import { TenancyError } from '@org/core'
+import type { TenancyError } from '@org/core'
 import { statement } from '../driver/messages.ts'
-import { createHandle, type TenantDb } from './handle.ts'
 import { currentLevel, Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 
 let savepoints = 0
 
 /**
- * Runs `fn` in a savepoint of `level`: its statements take effect together or not at all, and what fails inside does
+ * Runs `body` in a savepoint of `level`: its statements take effect together or not at all, and what fails inside does
  * not fail what is around. SAVEPOINT goes out with the first statement, RELEASE with whatever comes next: neither
  * costs a round trip.
  */
-export function runSavepoint<T>(level: Level, fn: (db: TenantDb) => Promise<T>): Promise<T> {
-  if (typeof fn !== 'function') {
-    return Promise.reject(
-      new TenancyError('VALIDATION_ERROR', 'savepoint takes a function: db.savepoint(async (db) => …).'),
-    )
-  }
+export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>): Promise<T> {
   return level.enqueue(async () => {
     const { transaction, owner, tenant } = level
     const name = `pgt_${(++savepoints).toString(36)}`
@@ -33,7 +27,7 @@ export function runSavepoint<T>(level: Level, fn: (db: TenantDb) => Promise<T>):
     }
     let value: T
     try {
-      value = await currentLevel.run(inner, () => fn(createHandle(inner)))
+      value = await currentLevel.run(inner, () => body(inner))
     } catch (error) {
       await undo()
       throw error

@@ -46,7 +46,9 @@ export async function* stream<R = Row>(
             describe: (fields) => reader.describe(fields),
             row: (fields) => reader.row(fields),
             complete: (tag) => reader.complete(tag),
-            suspended: () => void (more = true),
+            suspended: () => {
+              more = true
+            },
           },
         }
         first = false

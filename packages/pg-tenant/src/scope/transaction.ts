@@ -113,12 +113,21 @@ export class Transaction {
   async commit(last: readonly Step[] = []): Promise<void> {
     const session = await this.connect()
     let xid = ''
-    const check = tail(this.#portal, { row: ([value]) => void (xid = value ?? '') })
+    const check = tail(this.#portal, {
+      row: ([value]) => {
+        xid = value ?? ''
+      },
+    })
     const apart = this.settings.resolveUnknownOutcome
     if (apart) await this.run([...last, check])
     const started = performance.now()
     let tag = ''
-    const commit = { ...COMMIT.on(session.memory), sink: { complete: (text: string) => void (tag = text) } }
+    const sink = {
+      complete: (text: string) => {
+        tag = text
+      },
+    }
+    const commit = { ...COMMIT.on(session.memory), sink }
     const exchange = this.#send(session, apart ? [commit] : [...last, check, commit])
     this.#closed = true
     const { outcome, sent } = await exchange

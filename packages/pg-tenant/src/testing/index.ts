@@ -1,1 +1,31 @@
-export {}
+export {
+  connectPostgres,
+  hasPgBouncer,
+  leakedBackends,
+  type PgBouncer,
+  type PostgresMajor,
+  type PostgresServer,
+  type StartPgBouncerOptions,
+  type StartPostgresOptions,
+  startPgBouncer,
+  startPostgres,
+  type TemplateDatabase,
+  type TestDatabase,
+  TestPostgresError,
+  type TestPostgresErrorCode,
+  uniqueName,
+  type VitestGlobalSetup,
+  type VitestProject,
+  vitestPostgres,
+} from './postgres/index.ts'
+export {
+  startWireProxy,
+  startWireProxyInWorker,
+  type WireAction,
+  type WireDecision,
+  type WireMessage,
+  type WireProxy,
+  type WireProxyInWorker,
+  type WireProxyOptions,
+  type WireSide,
+} from './wire/index.ts'

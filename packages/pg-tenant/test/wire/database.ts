@@ -1,10 +1,9 @@
 import { Client, type ClientConfig } from 'pg'
+import { inject } from 'vitest'
 
-/** The server the proxies stand in front of. A missing one fails the tests, it does not skip them. */
+/** The server the proxies stand in front of. */
 export function databaseUrl(): string {
-  const url = process.env.TEST_DATABASE_URL
-  if (url === undefined || url === '') throw new Error('TEST_DATABASE_URL is not set')
-  return url
+  return inject('pgTenantServerUrl')
 }
 
 /** A connected client, closed at the end of the scope. Connection errors reach its queries only. */

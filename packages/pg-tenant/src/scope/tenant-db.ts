@@ -1,0 +1,57 @@
+import type { Readable, Writable } from 'node:stream'
+import type { Queryable, Row, TenantKey } from '@org/core'
+import type { QueryResult } from './result.ts'
+import type { QueryConfig } from './statement.ts'
+import type { StreamOptions } from './stream.ts'
+
+/**
+ * A tenant's database, inside one scope. It is revoked when the callback it was given to ends, and it never hands
+ * out the connection.
+ */
+export interface TenantDb extends Queryable {
+  /** Whose data this is. */
+  readonly tenant: TenantKey
+
+  /**
+   * Runs one statement as this tenant. Statements run one after the other, also when started together.
+   *
+   * @throws TenancyError VALIDATION_ERROR or STATEMENT_REFUSED before anything is sent
+   * @throws TenancyError DATABASE_ERROR, DUPLICATE_RESOURCE, CONFLICT or TIMEOUT when the server refuses it
+   * @throws TenancyError SCOPE_ENDED, SCOPE_FAILED, SCOPE_BUSY, CONNECTION_LOST or ABORTED when the scope cannot run it
+   */
+  query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>
+  query<R extends readonly unknown[] = unknown[]>(
+    query: QueryConfig & { readonly rowMode: 'array' },
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>>
+  query<R extends object = Row>(query: QueryConfig, values?: readonly unknown[]): Promise<QueryResult<R>>
+
+  /**
+   * Runs `fn` in a savepoint: if it throws, only its own statements are undone.
+   *
+   * @throws TenancyError SILENT_ROLLBACK or QUERY_NOT_AWAITED when `fn` hid a failure or left something running
+   */
+  savepoint<T>(fn: (db: TenantDb) => Promise<T>): Promise<T>
+
+  /**
+   * The same as {@link savepoint}, for code that does not know it runs inside a scope.
+   *
+   * @throws TenancyError CROSS_TENANT when `key` is not this tenant
+   */
+  withTenant<T>(key: string, fn: (db: TenantDb) => Promise<T>): Promise<T>
+
+  /**
+   * Rows of a large result, fetched in batches (a portal, in constant memory). Other statements may run between
+   * two rows. Leaving the loop closes the portal.
+   */
+  stream<R extends object = Row>(
+    text: string,
+    values?: readonly unknown[],
+    options?: StreamOptions,
+  ): AsyncIterableIterator<R>
+
+  /** `COPY … FROM STDIN`: a stream to write to. Needs pg-copy-streams. Await `finished(stream)` or `pipeline(…)`. */
+  copyFrom(sql: string): Promise<Writable>
+  /** `COPY … TO STDOUT`: a stream to read from. Needs pg-copy-streams. Read it to its end. */
+  copyTo(sql: string): Promise<Readable>
+}
