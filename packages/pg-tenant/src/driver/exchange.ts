@@ -34,8 +34,8 @@ export interface Step {
   readonly bytes: Buffer
   readonly phase: Phase
   readonly sink?: Sink
-  /** Control statements prepared under this name stay known on the connection once the step is done. */
-  readonly prepares?: string
+  /** The statement it prepares, known on the connection once the step is done. */
+  readonly prepares?: { readonly name: string; readonly text: string }
 }
 
 /** Reads what one step answers. It must not throw. */

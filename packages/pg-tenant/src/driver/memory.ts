@@ -12,8 +12,8 @@ export interface ConnectionMemory {
    * not: there prepared statements clash and nobody knows who used the backend last (hazard p).
    */
   direct: boolean | undefined
-  /** Names of statements prepared on this connection: our own, and the callers' (bounded). */
-  readonly prepared: Set<string>
+  /** Statements prepared on this connection, name to text: our own, and the callers' (bounded). */
+  readonly prepared: Map<string, string>
   /** The error that ended the connection while nobody was asking it anything (hazard r). */
   death: Error | undefined
 }
@@ -40,7 +40,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     servedAt: -1,
     served: undefined,
     direct: undefined,
-    prepared: new Set(),
+    prepared: new Map(),
     death: undefined,
   }
   memories.set(client, memory)

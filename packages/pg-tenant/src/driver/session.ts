@@ -129,6 +129,7 @@ export class Session {
   #remember(steps: readonly Step[], outcome: Outcome): void {
     if (outcome.kind === 'lost') return
     const answered = outcome.kind === 'done' ? steps.length : outcome.step
-    for (const step of steps.slice(0, answered)) if (step.prepares) this.memory.prepared.add(step.prepares)
+    for (const step of steps.slice(0, answered))
+      if (step.prepares) this.memory.prepared.set(step.prepares.name, step.prepares.text)
   }
 }

@@ -34,6 +34,7 @@ export interface WireConnection extends EventEmitter {
   readonly stream: {
     write(bytes: Buffer): boolean
     destroy(error?: Error): unknown
+    once(event: 'drain', listener: () => void): unknown
     pause(): unknown
     resume(): unknown
     readonly writable: boolean

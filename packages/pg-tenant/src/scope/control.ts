@@ -15,7 +15,11 @@ export class ControlStatement {
     const run = Buffer.concat([bind('', name, []), execute('', 0)])
     this.#whole = { phase, bytes: statement(text) }
     // Forgetting the name first is free and makes this right even when our memory of the connection is not.
-    this.#first = { phase, bytes: Buffer.concat([close('S', name), parse(name, text), run]), prepares: name }
+    this.#first = {
+      phase,
+      bytes: Buffer.concat([close('S', name), parse(name, text), run]),
+      prepares: { name, text },
+    }
     this.#again = { phase, bytes: run }
     this.name = name
   }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { TenancyError, type TenantKey } from '@org/core'
+import type { CopyExchange } from '../driver/copy-exchange.ts'
 import type { Step } from '../driver/exchange.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -62,6 +63,16 @@ export class Level {
   async send(steps: readonly Step[]): Promise<void> {
     try {
       await this.transaction.run(steps)
+    } catch (error) {
+      this.failure ??= error as TenancyError
+      throw error
+    }
+  }
+
+  /** Lends the wire to a COPY until it is `over`; a failed one fails the level. */
+  async lend(copy: CopyExchange, over: Promise<void>): Promise<void> {
+    try {
+      await this.transaction.lend(copy, over)
     } catch (error) {
       this.failure ??= error as TenancyError
       throw error

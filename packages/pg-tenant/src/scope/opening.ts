@@ -63,5 +63,9 @@ function gate(session: Session, { name, text, values }: Gate, portal: string, li
   }
   const run = Buffer.concat([bind(portal, name, all), fetch])
   if (memory.prepared.has(name)) return { phase: 'gate', bytes: run }
-  return { phase: 'gate', bytes: Buffer.concat([close('S', name), parse(name, text), run]), prepares: name }
+  return {
+    phase: 'gate',
+    bytes: Buffer.concat([close('S', name), parse(name, text), run]),
+    prepares: { name, text },
+  }
 }

@@ -44,11 +44,10 @@ export function stepOf(statement: Statement, sink: ResultSink, session: Session,
   const { prepared, direct } = session.memory
   const name = statement.name === undefined ? '' : `${statement.name}@${place}`
   if (name !== '' && direct === true && Buffer.byteLength(name) <= 63) {
-    const key = `${name}\n${text}`
-    if (prepared.has(key)) return { phase: 'statement', bytes: Buffer.concat(run(name)), sink }
-    if (prepared.size < MAX_PREPARED) {
+    if (prepared.get(name) === text) return { phase: 'statement', bytes: Buffer.concat(run(name)), sink }
+    if (prepared.size < MAX_PREPARED || prepared.has(name)) {
       const bytes = Buffer.concat([close('S', name), parse(name, text), ...run(name)])
-      return { phase: 'statement', bytes, sink, prepares: key }
+      return { phase: 'statement', bytes, sink, prepares: { name, text } }
     }
   }
   return { phase: 'statement', bytes: Buffer.concat([parse('', text), ...run('')]), sink }

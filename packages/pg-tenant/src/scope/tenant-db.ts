@@ -50,8 +50,8 @@ export interface TenantDb extends Queryable {
     options?: StreamOptions,
   ): AsyncIterableIterator<R>
 
-  /** `COPY … FROM STDIN`: a stream to write to. Needs pg-copy-streams. Await `finished(stream)` or `pipeline(…)`. */
+  /** `COPY … FROM STDIN`: a stream to write to. Await `finished(stream)` or `pipeline(…)`. */
   copyFrom(sql: string): Promise<Writable>
-  /** `COPY … TO STDOUT`: a stream to read from. Needs pg-copy-streams. Read it to its end. */
+  /** `COPY … TO STDOUT`: a stream to read from. Read it to its end. */
   copyTo(sql: string): Promise<Readable>
 }

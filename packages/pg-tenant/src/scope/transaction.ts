@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
+import type { CopyExchange } from '../driver/copy-exchange.ts'
 import type { Outcome, Step } from '../driver/exchange.ts'
 import { statement } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
@@ -166,13 +167,18 @@ export class Transaction {
     await this.#undo(session)
   }
 
-  /** Runs a foreign query of `pg`'s kind (COPY) as the next thing on the wire; resolves when `over` does. */
-  async lend(use: (session: Session) => Promise<void>): Promise<void> {
+  /** Lends the wire to a COPY; settles as `over` does. A scope that ends meanwhile gives the connection up. */
+  async lend(copy: CopyExchange, over: Promise<void>): Promise<void> {
     await this.run([])
     const session = await this.connect()
     this.#lent = true
-    await use(session)
-    this.#lent = false
+    session.submit(copy)
+    try {
+      await over
+    } finally {
+      this.#lent = false
+      session.settleSubmitted()
+    }
   }
 
   async #undo(session: Session): Promise<void> {
