@@ -89,7 +89,7 @@ export class Level {
   #assertUsable(): void {
     if (this.#over) throw this.#over
     const { doom } = this.transaction
-    if (doom) throw failed(doom)
+    if (doom) throw doom
     if (this.failure) throw failed(this.failure)
     const running = currentLevel.getStore()
     if (running && running !== this && running.isBelow(this)) throw busy()

@@ -22,6 +22,7 @@ export async function runScope<T>(
   const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
   const level = new Level(owner, tenant, transaction)
   const { signal } = settings
+  if (signal?.aborted) throw aborted(signal)
   try {
     const work = currentLevel.run(level, async () => fn(createHandle(level)))
     const value = signal ? await abortable(work, level, signal) : await work
@@ -46,8 +47,9 @@ function abortable<T>(work: Promise<T>, level: Level, signal: AbortSignal): Prom
       level.end(error)
       reject(error)
     }
-    if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    // The callback itself may have fired it, before anyone listened.
+    if (signal.aborted) onAbort()
   })
 }
