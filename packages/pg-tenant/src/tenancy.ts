@@ -110,6 +110,22 @@ export interface Tenancy {
   drop(key: string): Promise<boolean>
 }
 
+const KNOWN: ReadonlySet<string> = new Set([
+  'pool',
+  'adminPool',
+  'isolation',
+  'migrations',
+  'schemaPrefix',
+  'rolePrefix',
+  'sharedSchemas',
+  'statementTimeout',
+  'lockTimeout',
+  'idleTimeout',
+  'connectionTimeout',
+  'retry',
+  'resolveUnknownOutcome',
+] satisfies (keyof TenancyOptions)[])
+
 /**
  * Makes a tenancy over a `pg` pool.
  *
@@ -117,6 +133,7 @@ export interface Tenancy {
  */
 export function createTenancy(options: TenancyOptions): Tenancy {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
   const { isolation: level = 'role', pool, adminPool = pool } = options
   requirePool(pool, 'pool')
   requirePool(adminPool, 'adminPool')
@@ -185,8 +202,8 @@ export function createTenancy(options: TenancyOptions): Tenancy {
         return runOneShot<Row>(isolation, tenant, statement, settings)
       })
     },
-    provision: (key: string) => provision(lifecycle, keyFor(naming, key)),
-    drop: (key: string) => drop(lifecycle, keyFor(naming, key)),
+    provision: async (key: string) => provision(lifecycle, keyFor(naming, key)),
+    drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
   }
   return Object.freeze(tenancy) as Tenancy
 }

@@ -46,8 +46,9 @@ export type Standing = 'nothing' | 'provisioned'
  */
 export async function standingOf(admin: Admin, schema: string, tenant: TenantKey): Promise<Standing> {
   const [found] = await admin.run(
-    `select to_regclass(format('%I.%I', $1::text, $2::text)) is not null as marked
-     from pg_namespace where nspname = $1`,
+    `select coalesce(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), false) as marked
+     from pg_namespace n left join pg_class c on c.relnamespace = n.oid and c.relname = $2
+     where n.nspname = $1`,
     [schema, MARKER_TABLE],
   )
   if (!found) return 'nothing'

@@ -37,14 +37,14 @@ const REFUSED: Readonly<Record<string, string>> = {
  * @throws TenancyError STATEMENT_REFUSED; nothing was sent, the scope stays usable
  */
 export function refuseUnsafe(text: string): void {
-  const [first, second, ...rest] = firstWords(text)
+  const { words, next } = firstWords(text)
+  const [first, second] = words
   if (first === undefined) return
   let why = Object.hasOwn(REFUSED, first) ? REFUSED[first] : undefined
   if (first === 'set' && second === 'constraints') why = undefined
   if (first === 'close' && second === 'all') why = 'It would close the portal the scope itself depends on.'
-  if (first === 'declare' && isHoldable([second, ...rest]))
-    why = `${SESSION} Declare the cursor without HOLD.`
-  if (first === 'notify' && text.includes(',')) {
+  if (first === 'declare' && isHoldable(words)) why = `${SESSION} Declare the cursor without HOLD.`
+  if (first === 'notify' && (next === ',' || (next === '"' && text.includes(',')))) {
     why = 'Its payload would reach listeners of every tenant. Notify without payload, and let them look.'
   }
   if (why !== undefined) throw refused(first.toUpperCase(), why)
@@ -52,7 +52,7 @@ export function refuseUnsafe(text: string): void {
 
 /** Refuses everything that is not a COPY, for the COPY streams. */
 export function requireCopy(text: string): void {
-  if (firstWords(text)[0] !== 'copy')
+  if (firstWords(text).words[0] !== 'copy')
     throw refused('this', 'copyFrom and copyTo take a single COPY statement.')
 }
 
@@ -65,7 +65,7 @@ export function isForbiddenTag(tag: string): boolean {
   return FORBIDDEN_TAGS.test(tag)
 }
 
-function isHoldable(words: readonly (string | undefined)[]): boolean {
+function isHoldable(words: readonly string[]): boolean {
   return words.some((word, index) => word === 'hold' && words[index - 1] === 'with')
 }
 

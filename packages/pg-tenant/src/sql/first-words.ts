@@ -1,12 +1,19 @@
 /** How many words are of interest: enough for `declare c insensitive no scroll cursor with hold`. */
 const WORDS = 8
 
+/** Where a statement begins. */
+export interface FirstWords {
+  readonly words: readonly string[]
+  /** The character behind the last word, or `` at the end of the text. */
+  readonly next: string
+}
+
 /**
  * The first words of a statement in lower case, as PostgreSQL's scanner finds them (manual 4.1): white space,
  * `--` comments, nested block comments, empty statements and opening parentheses in front are skipped. Stops at
  * the first thing that is not a plain word.
  */
-export function firstWords(text: string): string[] {
+export function firstWords(text: string): FirstWords {
   const words: string[] = []
   let at = skip(text, 0, true)
   while (words.length < WORDS) {
@@ -16,7 +23,7 @@ export function firstWords(text: string): string[] {
     words.push(text.slice(start, at).toLowerCase())
     at = skip(text, at, false)
   }
-  return words
+  return { words, next: text[at] ?? '' }
 }
 
 function skip(text: string, from: number, leading: boolean): number {

@@ -88,7 +88,7 @@ async function makeWorld(): Promise<{ world: World; close: () => Promise<void> }
   }
   const close = async () => {
     const leaked = await leakedBackends(database.url)
-    await Promise.all(pools.map((pool) => pool.end()))
+    await Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end()))
     await cleanUp(database, server.url, [appRole, adminRole], rolePrefix)
     if (leaked > 0) throw new Error(`${leaked} sessions were left in a transaction`)
   }
