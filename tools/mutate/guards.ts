@@ -1,0 +1,443 @@
+/** One guard and how to take it out: `find` must occur exactly once in `file`. */
+export interface Guard {
+  /** What it guards against; letters are the hazards of the threat model (SECURITY.md). */
+  readonly name: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Why no test can tell the difference, for a mutant that behaves the same. */
+  readonly equivalent?: string
+}
+
+const src = (file: string) => `packages/pg-tenant/src/${file}`
+const core = (file: string) => `packages/core/src/${file}`
+
+export const GUARDS: readonly Guard[] = [
+  // Keys (hazard c)
+  {
+    name: 'c: key characters',
+    file: core('tenant-key.ts'),
+    find: 'if (!KEY.test(value))',
+    replace: 'if (false)',
+  },
+  {
+    name: 'c: key length',
+    file: core('tenant-key.ts'),
+    find: 'if (value.length > room || Buffer.byteLength(value) > room)',
+    replace: 'if (false)',
+  },
+  {
+    name: 'c: reserved names',
+    file: core('tenant-key.ts'),
+    find: "if (name.startsWith('pg_') || RESERVED.has(name))",
+    replace: 'if (false)',
+  },
+  {
+    name: 'one tenant for each context',
+    file: core('context.ts'),
+    find: 'if (current !== undefined) throw crossTenant()',
+    replace: '',
+  },
+  {
+    name: 'no details of server errors in bodies',
+    file: core('error-body.ts'),
+    find: 'known && status < 500 &&',
+    replace: 'known &&',
+  },
+
+  // The gate (hazards b, f, k', v)
+  {
+    name: 'b: schema must be first and usable',
+    file: src('isolation/role.ts'),
+    find: `     and pg_catalog.set_config('role', $3, true) is not null
+     and pg_catalog.current_schema() operator(pg_catalog.=) $2`,
+    replace: `     and pg_catalog.set_config('role', $3, true) is not null
+     and $2 is not null`,
+  },
+  {
+    name: 'b: the pin holds the schema',
+    file: src('scope/opening.ts'),
+    find: ", { phase: 'pin', bytes: statement(entrance.pin) }",
+    replace: '',
+  },
+  {
+    name: 'f: role unchanged at the end',
+    file: src('isolation/role.ts'),
+    find: 'when current_user operator(pg_catalog.=) $3\n     and',
+    replace: 'when',
+  },
+  {
+    name: 'f: path unchanged at the end',
+    file: src('isolation/role.ts'),
+    find: "     and pg_catalog.current_setting('search_path') operator(pg_catalog.=) $1\n",
+    replace: '',
+  },
+  {
+    name: 'f: role unchanged at the end (level schema)',
+    file: src('isolation/schema.ts'),
+    find: 'when current_user operator(pg_catalog.=) session_user\n     and',
+    replace: 'when',
+  },
+  {
+    name: 'v: durability pinned',
+    file: src('isolation/role.ts'),
+    find: "when 'remote_apply' then 'remote_apply' else 'on' end, true)",
+    replace:
+      "when 'remote_apply' then 'remote_apply' else pg_catalog.current_setting('synchronous_commit') end, true)",
+  },
+  {
+    name: 'v: durability unchanged at the end',
+    file: src('isolation/role.ts'),
+    find: "     and pg_catalog.current_setting('synchronous_commit') in ('on', 'remote_apply')\n",
+    replace: '',
+  },
+  {
+    name: "k': advisory locks released",
+    file: src('isolation/role.ts'),
+    find: 'when pg_catalog.pg_advisory_unlock_all() is not null\n     and',
+    replace: 'when',
+  },
+  {
+    name: 'level schema puts off a role left behind',
+    file: src('isolation/schema.ts'),
+    find: "     and pg_catalog.set_config('role', 'none', true) is not null\n",
+    replace: '',
+  },
+  ...["'close all'", "'unlisten *'", "'reset all'", "'discard temp'", "'discard sequences'"].map(
+    (command) => ({
+      name: `k': ${command}`,
+      file: src('scope/control.ts'),
+      find: command,
+      replace: "'select 1'",
+    }),
+  ),
+  {
+    name: "k': clean for another tenant",
+    file: src('scope/opening.ts'),
+    find: ' && memory.served === place',
+    replace: '',
+  },
+  {
+    name: "k': clean after use by others",
+    file: src('scope/opening.ts'),
+    find: ' && memory.servedAt + 1 === memory.acquired',
+    replace: '',
+  },
+  {
+    name: 'p: behind a pooler nothing is prepared or taken for clean',
+    file: src('scope/opening.ts'),
+    find: 'memory.direct ??= pid === String(session.processId)',
+    replace: 'memory.direct ??= true',
+  },
+  {
+    name: 'w: nothing runs behind a failed opening',
+    file: src('driver/exchange.ts'),
+    find: '[...steps.map((step) => step.bytes), SYNC]',
+    replace:
+      "[...steps.flatMap((step) => (step.phase === 'statement' ? [SYNC, step.bytes] : [step.bytes])), SYNC]",
+  },
+
+  // The connection (hazards g, h, i, j, q, r)
+  {
+    name: 'g: only an idle connection goes back',
+    file: src('driver/session.ts'),
+    find: '!this.alive || !this.#idle || this.#running || this.#retired',
+    replace: '!this.alive || this.#retired',
+  },
+  {
+    name: 'g: a dead connection does not go back',
+    file: src('driver/session.ts'),
+    find: '!this.alive || !this.#idle ||',
+    replace: '!this.#idle ||',
+    equivalent:
+      "pg's pool removes a client whose connection has failed by itself; the check keeps us from relying on it",
+  },
+  {
+    name: 'k: a connection with a stale plan does not go back',
+    file: src('driver/session.ts'),
+    find: 'this.#retired = true',
+    replace: 'this.#retired = false',
+  },
+  {
+    name: 'h: silence ends the connection',
+    file: src('driver/session.ts'),
+    find: 'setTimeout(() => this.#sever(), patienceMs)',
+    replace: 'setTimeout(() => {}, patienceMs)',
+  },
+  {
+    name: 'i: wait for the cancel request',
+    file: src('driver/session.ts'),
+    find: 'if (this.#cancelling && !(await this.#cancelling)) this.#sever()',
+    replace: '',
+  },
+  {
+    name: 'i: cancel on the server',
+    file: src('driver/session.ts'),
+    find: 'this.#cancelling = cancelBackend(this.#client)',
+    replace: '',
+  },
+  {
+    name: 'g: judge only at ReadyForQuery',
+    file: src('driver/exchange.ts'),
+    find: "    connection.once('readyForQuery', onReady)",
+    replace: "    onReady({ status: 'E' })",
+  },
+  {
+    name: 'r: a permanent error listener',
+    file: src('driver/memory.ts'),
+    find: "client.on('error', (error) => {",
+    replace: 'void ((error: Error) => {',
+  },
+  {
+    name: 'j: the wait for a connection is bounded',
+    file: src('driver/checkout.ts'),
+    find: 'if (stop()) reject(exhausted(waitMs))',
+    replace: '',
+  },
+  {
+    name: 'j: a late connection goes back',
+    file: src('driver/checkout.ts'),
+    find: 'if (!stop()) return client.release()',
+    replace: 'if (!stop()) return',
+  },
+  {
+    name: 'pg-native is refused',
+    file: src('driver/checkout.ts'),
+    find: 'if (!isWireClient(client)) {',
+    replace: 'if (!isWireClient(client) && Number.isNaN(0)) {',
+  },
+
+  // The transaction (hazards a, f, g, q)
+  {
+    name: 'f: a statement that ends the transaction is noticed',
+    file: src('scope/transaction.ts'),
+    find: "if (outcome.status === 'T') return",
+    replace: 'if (outcome.status) return',
+    equivalent:
+      'the portal of the gate is gone as well then, so the check before COMMIT still fails; this one is sooner',
+  },
+  {
+    name: 'q: COMMIT that was never sent is no unknown outcome',
+    file: src('scope/transaction.ts'),
+    find: 'const error = outcome.unsent',
+    replace: 'const error = outcome.unsent && Number.isNaN(0)',
+  },
+  {
+    name: 'q: a lost COMMIT is not a failure',
+    file: src('errors/from-scope.ts'),
+    find: 'return proven ? connectionLost(error) : unknownOutcome(error)',
+    replace: 'return connectionLost(error)',
+  },
+  {
+    name: 'q: a proven failure is not unknown',
+    file: src('errors/from-scope.ts'),
+    find: 'return proven ? connectionLost(error) : unknownOutcome(error)',
+    replace: 'return unknownOutcome(error)',
+  },
+  {
+    name: 'q: unknown outcomes are asked about',
+    file: src('scope/transaction.ts'),
+    find: "if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error",
+    replace: 'throw error',
+  },
+  {
+    name: 'q: only committed counts as committed',
+    file: src('scope/resolve-outcome.ts'),
+    find: "if (status === 'aborted') {",
+    replace: "if (status === 'aborted') return\n    if (status === 'aborted') {",
+  },
+  {
+    name: 'q: no retry after an unknown outcome',
+    file: src('errors/from-database.ts'),
+    find: "    error.code === 'CONFLICT' &&\n    (sqlState",
+    replace: "    error.code === 'UNKNOWN_OUTCOME' || (sqlState",
+  },
+  {
+    name: 'rollback waits for what is running',
+    file: src('scope/transaction.ts'),
+    find: '    await this.#wire.catch(ignore)\n    if (!session.used)',
+    replace: '    if (!session.used)',
+  },
+  {
+    name: 'an unfinished COPY takes its connection along',
+    file: src('scope/transaction.ts'),
+    find: 'if (this.#lent) return session.destroy()',
+    replace: '',
+  },
+  {
+    name: 'forgotten prepared statements are prepared again',
+    file: src('scope/transaction.ts'),
+    find: 'if (!forgotControls(first)) return first',
+    replace: 'return first',
+  },
+
+  // The callback (hazards a, d, e, f, j, m)
+  {
+    name: 'a: a swallowed failure is not a success',
+    file: src('scope/run-scope.ts'),
+    find: 'if (failure) throw transaction.doom ?? swallowed(failure)',
+    replace: 'if (failure) return value',
+  },
+  {
+    name: 'a: the same in a savepoint',
+    file: src('scope/savepoint.ts'),
+    find: 'if (inner.busy || inner.failure) {',
+    replace: 'if (inner.busy) {',
+  },
+  {
+    name: 'd: nothing may be running at the end',
+    file: src('scope/run-scope.ts'),
+    find: 'if (level.busy) throw notAwaited()',
+    replace: '',
+  },
+  {
+    name: 'd: nor at the end of a savepoint',
+    file: src('scope/savepoint.ts'),
+    find: 'if (inner.busy || inner.failure) {',
+    replace: 'if (inner.failure) {',
+  },
+  {
+    name: 'e: a handle ends with its callback',
+    file: src('scope/level.ts'),
+    find: '    if (this.#over) throw this.#over\n',
+    replace: '',
+  },
+  {
+    name: 'e: and so do the handles of savepoints in it',
+    file: src('scope/level.ts'),
+    find: 'for (const child of this.#children) child.end(reason)',
+    replace: '',
+  },
+  {
+    name: 'j: the outer handle is refused inside',
+    file: src('scope/level.ts'),
+    find: 'if (running && running !== this && running.isBelow(this)) throw busy()',
+    replace: '',
+  },
+  {
+    name: 'j: another tenant inside is refused',
+    file: src('tenancy.ts'),
+    find: 'if (running.tenant !== key) throw crossTenant()',
+    replace: 'if (running.tenant !== key) return undefined',
+  },
+  {
+    name: 'j: also by the handle',
+    file: src('scope/handle.ts'),
+    find: 'if (key !== level.tenant) throw crossTenant()',
+    replace: '',
+  },
+  {
+    name: 'f: commands refused',
+    file: src('scope/statement.ts'),
+    find: '  refuseUnsafe(text)\n',
+    replace: '',
+  },
+  {
+    name: 'f: command tags checked',
+    file: src('scope/run-statement.ts'),
+    find: 'if (isForbiddenTag(sink.tag)) {',
+    replace: 'if (Number.isNaN(0)) {',
+    equivalent: 'nothing is known to pass the guard on the first words; this is there for what is not known',
+  },
+  {
+    name: 'm: NOTIFY with a payload',
+    file: src('scope/refuse.ts'),
+    find: "if (first === 'notify' &&",
+    replace: "if (first === 'never' &&",
+  },
+  {
+    name: 'NUL in the text',
+    file: src('scope/statement.ts'),
+    find: "if (text.includes('\\0'))",
+    replace: 'if (false)',
+  },
+  {
+    name: 'too many values',
+    file: src('scope/statement.ts'),
+    find: 'if (values.length > MAX_VALUES)',
+    replace: 'if (false)',
+  },
+  {
+    name: 'k: named statements apart for each tenant',
+    file: src('scope/run-statement.ts'),
+    find: '`${statement.name}@${place}`',
+    replace: '`${statement.name}`',
+    equivalent:
+      'PostgreSQL plans a statement again when the search path differs; the name saves it from having to',
+  },
+  {
+    name: 'a type parser that throws is contained',
+    file: src('scope/result.ts'),
+    find: '    } catch {\n      this.#broken = true\n    }',
+    replace: '    } finally {\n      this.#broken = false\n    }',
+  },
+  {
+    name: 'errors hold no values',
+    file: src('errors/from-database.ts'),
+    find: 'const known = isFreeOfValues(error)',
+    replace: 'const known = error',
+  },
+  {
+    name: 'errors do not carry the original where it is logged',
+    file: src('errors/driver-error.ts'),
+    find: '  originals.set(error, original)\n',
+    replace: '  originals.set(error, original)\n  error.cause = original\n',
+  },
+  {
+    name: 'an aborted scope sends nothing',
+    file: src('scope/run-scope.ts'),
+    find: 'if (signal?.aborted) throw aborted(signal)',
+    replace: '',
+  },
+
+  // Provisioning
+  {
+    name: 'one provisioning at a time',
+    file: src('lifecycle/lifecycle.ts'),
+    find: 'await admin.run(`select pg_advisory_xact_lock',
+    replace: 'await admin.run(`select $1::text; --',
+  },
+  {
+    name: 'only schemas that are ours',
+    file: src('lifecycle/lifecycle.ts'),
+    find: "if (marker.length === 1) return 'provisioned'",
+    replace: "if (marker) return 'provisioned'",
+  },
+  {
+    name: 'only roles that are harmless',
+    file: src('lifecycle/provision.ts'),
+    find: 'if (!facts || facts.mighty) {',
+    replace: 'if (!facts) {',
+  },
+  {
+    name: 'the application inherits nothing',
+    file: src('lifecycle/provision.ts'),
+    find: "' with inherit false, set true'",
+    replace: "' with inherit true, set true'",
+  },
+  {
+    name: 'the tenant owns its tables',
+    file: src('lifecycle/provision.ts'),
+    find: "role ?? 'none'",
+    replace: "'none'",
+  },
+  {
+    name: 'a migration stays in its transaction',
+    file: src('lifecycle/provision.ts'),
+    find: 'if ((await transactionId(admin)) !== transaction) {',
+    replace: 'if (Number.isNaN(0)) {',
+  },
+  {
+    name: 'the marker is not writable for the tenant',
+    file: src('lifecycle/provision.ts'),
+    find: 'grant select on ${qualify(schema, MARKER_TABLE)}',
+    replace: 'grant all on ${qualify(schema, MARKER_TABLE)}',
+  },
+  {
+    name: 'drop waits for scopes',
+    file: src('lifecycle/drop.ts'),
+    find: '    await admin.run(`lock table ${qualify(schema, MARKER_TABLE)} in access exclusive mode`)\n',
+    replace: '',
+    equivalent: 'DROP SCHEMA takes the same lock on the same table; taking it first makes the order certain',
+  },
+]

@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util'
+import { GUARDS, type Guard } from './guards.ts'
+import { makeWorkbench, type Workbench } from './workbench.ts'
+
+// Takes each guard out in turn and runs the tests: a guard whose absence no test notices is not proven to be there.
+
+/** The tests that exercise guards; those of the testing tools themselves are left out. */
+const TESTS = [
+  'test/scope',
+  'test/hazards',
+  'test/lifecycle',
+  'test/sql',
+  'test/tenancy-options',
+  'packages/core/test',
+]
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+})
+
+interface Verdict {
+  readonly guard: string
+  readonly verdict: 'caught' | 'SURVIVED' | 'equivalent'
+  readonly seconds: number
+}
+
+async function judge(bench: Workbench, guard: Guard): Promise<Verdict> {
+  const started = performance.now()
+  const restore = await bench.patch(guard.file, guard.find, guard.replace)
+  const { passed, output } = await bench.test()
+  await restore()
+  if (values.verbose && passed) console.error(output)
+  const survived = guard.equivalent === undefined ? 'SURVIVED' : 'equivalent'
+  return {
+    guard: guard.name,
+    verdict: passed ? survived : 'caught',
+    seconds: Math.round((performance.now() - started) / 100) / 10,
+  }
+}
+
+const bench = await makeWorkbench(new URL('../..', import.meta.url).pathname, TESTS)
+const verdicts: Verdict[] = []
+try {
+  const sane = await bench.test()
+  if (!sane.passed) throw new Error(`the tests fail with every guard in place:\n${sane.output.slice(-4000)}`)
+  const chosen = GUARDS.filter(({ name }) => !values.only || name.includes(values.only))
+  for (const guard of chosen) {
+    const verdict = await judge(bench, guard)
+    verdicts.push(verdict)
+    if (!values.json)
+      console.log(`${verdict.verdict.padEnd(10)} ${verdict.seconds.toFixed(1).padStart(6)} s  ${guard.name}`)
+  }
+} finally {
+  await bench.remove()
+}
+const count = (verdict: Verdict['verdict']) => verdicts.filter((one) => one.verdict === verdict).length
+if (values.json) console.log(JSON.stringify(verdicts, null, 2))
+else {
+  console.log(
+    `\n${count('caught')} caught, ${count('SURVIVED')} survived, ${count('equivalent')} equivalent, of ${verdicts.length}`,
+  )
+  for (const { name, equivalent } of GUARDS) {
+    if (equivalent && verdicts.some((one) => one.guard === name && one.verdict === 'equivalent')) {
+      console.log(`  equivalent: ${name}: ${equivalent}`)
+    }
+  }
+}
+process.exitCode = count('SURVIVED') > 0 ? 1 : 0
