@@ -141,8 +141,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'g: only an idle connection goes back',
     file: src('driver/session.ts'),
-    find: '!this.alive || !this.#idle || this.#running || this.#retired',
-    replace: '!this.alive || this.#retired',
+    find: '!this.alive || !this.#idle || this.#running',
+    replace: '!this.alive',
   },
   {
     name: 'g: a dead connection does not go back',
@@ -153,10 +153,10 @@ export const GUARDS: readonly Guard[] = [
       "pg's pool removes a client whose connection has failed by itself; the check keeps us from relying on it",
   },
   {
-    name: 'k: a connection with a stale plan does not go back',
+    name: 'k: a statement that failed is prepared anew',
     file: src('driver/session.ts'),
-    find: 'this.#retired = true',
-    replace: 'this.#retired = false',
+    find: 'if (refused?.runs !== undefined) prepared.delete(refused.runs)',
+    replace: '',
   },
   {
     name: 'h: silence ends the connection',
@@ -297,6 +297,12 @@ export const GUARDS: readonly Guard[] = [
     replace: 'if (inner.failure) {',
   },
   {
+    name: 'd: a forgotten promise does not end the process',
+    file: src('scope/handle.ts'),
+    find: '  promise.catch(() => {})\n',
+    replace: '',
+  },
+  {
     name: 'e: a handle ends with its callback',
     file: src('scope/level.ts'),
     find: '    if (this.#over) throw this.#over\n',
@@ -323,8 +329,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'j: also by the handle',
     file: src('scope/handle.ts'),
-    find: 'if (key !== level.tenant) throw crossTenant()',
-    replace: '',
+    find: 'key === level.tenant ? nest(level, fn) : Promise.reject(crossTenant())',
+    replace: 'nest(level, fn)',
   },
   {
     name: 'f: commands refused',
@@ -335,8 +341,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'f: command tags checked',
     file: src('scope/run-statement.ts'),
-    find: 'if (isForbiddenTag(sink.tag)) {',
-    replace: 'if (Number.isNaN(0)) {',
+    find: 'if (isForbiddenTag(run.sink.tag)) throw transaction.escape()',
+    replace: '',
     equivalent: 'nothing is known to pass the guard on the first words; this is there for what is not known',
   },
   {

@@ -21,12 +21,12 @@ const COPIED = [
 export interface Workbench {
   /** Replaces text in a file, and returns how to put it back. */
   patch(file: string, find: string, replace: string): Promise<() => Promise<void>>
-  /** Runs the tests until the first fails; the output is kept for the curious. */
-  test(): Promise<{ passed: boolean; output: string }>
+  /** Runs the tests of these folders until the first fails; the output is kept for the curious. */
+  test(filters: readonly string[]): Promise<{ passed: boolean; output: string }>
   remove(): Promise<void>
 }
 
-export async function makeWorkbench(root: string, filters: readonly string[]): Promise<Workbench> {
+export async function makeWorkbench(root: string): Promise<Workbench> {
   const bench = await mkdtemp(join(tmpdir(), 'pg-tenant-mutants-'))
   for (const name of COPIED) {
     await cp(join(root, name), join(bench, name), {
@@ -48,7 +48,7 @@ export async function makeWorkbench(root: string, filters: readonly string[]): P
       )
       return () => writeFile(path, before)
     },
-    test: () => run(bench, filters),
+    test: (filters) => run(bench, filters),
     remove: () => rm(bench, { recursive: true, force: true }),
   }
 }

@@ -20,12 +20,13 @@ export interface ErrorBody {
  */
 export function toErrorBody(
   error: unknown,
-  options: { readonly locale?: string; readonly requestId?: string } = {},
+  options: { readonly locale?: string | undefined; readonly requestId?: string | undefined } = {},
 ): { readonly status: number; readonly body: ErrorBody } {
   const known = isTenancyError(error) && Object.hasOwn(ERROR_CODES, error.code) ? error : undefined
   const code: ErrorCode = known?.code ?? 'INTERNAL_ERROR'
   const status = ERROR_CODES[code].status
-  const details = known && status < 500 && Object.keys(known.details).length > 0 ? known.details : undefined
+  const details =
+    known && status < 500 && Object.keys(known.details ?? {}).length > 0 ? known.details : undefined
   return {
     status,
     body: {
@@ -39,12 +40,26 @@ export function toErrorBody(
   }
 }
 
-/** The sentence a person reads for `code`, in the first language of `locale` that we have (else English). */
-export function messageFor(code: ErrorCode, locale = 'en'): string {
+/** The sentence a person reads for `code`, in the language of `locale` they like best of those we have (else English). */
+export function messageFor(code: ErrorCode, locale: unknown = 'en'): string {
   const text = ERROR_CODES[code].text
-  for (const wanted of locale.slice(0, 200).split(',')) {
-    const language = wanted.trim().slice(0, 2).toLowerCase()
+  for (const language of languagesOf(locale)) {
     if (Object.hasOwn(text, language)) return text[language as Locale]
   }
   return text.en
+}
+
+/** The languages of an `Accept-Language` value, best first, regions left out; a header sent twice arrives as an array. */
+function languagesOf(locale: unknown): string[] {
+  return String(locale)
+    .slice(0, 200)
+    .split(',')
+    .map((part) => {
+      const [tag = '', quality] = part.split(';')
+      const weight = Number(quality?.trim().replace(/^q=/i, '') ?? 1)
+      return { language: tag.trim().split('-')[0]?.toLowerCase() ?? '', weight }
+    })
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight)
+    .map(({ language }) => language)
 }

@@ -34,6 +34,8 @@ export interface Step {
   readonly bytes: Buffer
   readonly phase: Phase
   readonly sink?: Sink
+  /** The prepared statement it runs; should it fail, it is prepared anew the next time (hazard k). */
+  readonly runs?: string
   /** The statement it prepares, known on the connection once the step is done. */
   readonly prepares?: { readonly name: string; readonly text: string }
 }

@@ -16,7 +16,6 @@ export class Session {
   #used = false
   #idle = true
   #released = false
-  #retired = false
 
   constructor(client: WireClient, memory: ConnectionMemory) {
     this.#client = client
@@ -95,7 +94,7 @@ export class Session {
   /** Gives the connection back: to the pool if it is provably idle, else to nobody. `served` names the tenant. */
   release(served: string | undefined): void {
     if (this.#released) return
-    if (!this.alive || !this.#idle || this.#running || this.#retired) {
+    if (!this.alive || !this.#idle || this.#running) {
       this.destroy()
       return
     }
@@ -106,11 +105,6 @@ export class Session {
       this.memory.servedAt = this.memory.acquired
     }
     this.#client.release()
-  }
-
-  /** Lets the scope go on, but the connection will not be used again after it. */
-  retire(): void {
-    this.#retired = true
   }
 
   /** Closes the connection; the server rolls back whatever was open on it. */
@@ -129,7 +123,10 @@ export class Session {
   #remember(steps: readonly Step[], outcome: Outcome): void {
     if (outcome.kind === 'lost') return
     const answered = outcome.kind === 'done' ? steps.length : outcome.step
-    for (const step of steps.slice(0, answered))
-      if (step.prepares) this.memory.prepared.set(step.prepares.name, step.prepares.text)
+    const { prepared } = this.memory
+    for (const { prepares } of steps.slice(0, answered))
+      if (prepares) prepared.set(prepares.name, prepares.text)
+    const refused = outcome.kind === 'failed' ? steps[outcome.step] : undefined
+    if (refused?.runs !== undefined) prepared.delete(refused.runs)
   }
 }

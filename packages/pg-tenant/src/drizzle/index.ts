@@ -1,1 +1,2 @@
-export {}
+export { drizzle, type TenantDatabase } from './drizzle.ts'
+export type { DrizzleOptions } from './options.ts'

@@ -12,17 +12,25 @@ import type { TenantDb } from './tenant-db.ts'
 export function createHandle(level: Level): TenantDb {
   return Object.freeze({
     tenant: level.tenant,
-    query: (query: string | QueryConfig, values?: readonly unknown[]) => runStatement(level, query, values),
-    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(level, fn),
-    withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>) => {
-      if (key !== level.tenant) throw crossTenant()
-      return await nest(level, fn)
-    },
+    query: (query: string | QueryConfig, values?: readonly unknown[]) =>
+      reported(runStatement(level, query, values)),
+    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => reported(nest(level, fn)),
+    withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
+      reported(key === level.tenant ? nest(level, fn) : Promise.reject(crossTenant())),
     stream: (text: string, values?: readonly unknown[], options?: StreamOptions) =>
       stream(level, text, values, options),
-    copyFrom: (sql: string) => copyFrom(level, sql),
-    copyTo: (sql: string) => copyTo(level, sql),
+    copyFrom: (sql: string) => reported(copyFrom(level, sql)),
+    copyTo: (sql: string) => reported(copyTo(level, sql)),
   }) as TenantDb
+}
+
+/**
+ * A promise nobody awaits must not end the process when it fails: the scope it belongs to fails with it and says so
+ * (QUERY_NOT_AWAITED, SILENT_ROLLBACK), to the one who does await.
+ */
+function reported<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
 }
 
 /**

@@ -1,8 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { TenancyError, type TenantKey } from '@org/core'
 import type { CopyExchange } from '../driver/copy-exchange.ts'
-import type { Step } from '../driver/exchange.ts'
-import type { Transaction } from './transaction.ts'
+import type { Steps, Transaction } from './transaction.ts'
 
 /** The level the running callback was given, to notice nesting; SQL never takes its tenant from here (hazard s). */
 export const currentLevel = new AsyncLocalStorage<Level>()
@@ -60,9 +59,13 @@ export class Level {
   }
 
   /** Sends steps of this level; a refused one fails the level. */
-  async send(steps: readonly Step[]): Promise<void> {
+  async send(steps: Steps): Promise<void> {
     try {
-      await this.transaction.run(steps)
+      await this.transaction.run((session) => {
+        // Asked again at the last moment: the level may have ended while this waited for a connection.
+        this.#assertAlive()
+        return steps(session)
+      })
     } catch (error) {
       this.failure ??= error as TenancyError
       throw error
@@ -86,8 +89,12 @@ export class Level {
     if (this.parent) this.parent.#children.delete(this)
   }
 
-  #assertUsable(): void {
+  #assertAlive(): void {
     if (this.#over) throw this.#over
+  }
+
+  #assertUsable(): void {
+    this.#assertAlive()
     const { doom } = this.transaction
     if (doom) throw doom
     if (this.failure) throw failed(this.failure)

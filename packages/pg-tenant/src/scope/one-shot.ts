@@ -1,8 +1,8 @@
 import type { TenantKey } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
 import type { ScopeSettings } from './options.ts'
-import { type QueryResult, ResultSink } from './result.ts'
-import { stepOf } from './run-statement.ts'
+import type { QueryResult } from './result.ts'
+import { StatementRun } from './run-statement.ts'
 import type { Statement } from './statement.ts'
 import { Transaction } from './transaction.ts'
 
@@ -17,11 +17,10 @@ export async function runOneShot<R>(
   settings: ScopeSettings,
 ): Promise<QueryResult<R>> {
   const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
+  const run = new StatementRun(statement, transaction.entrance.place)
   try {
-    const session = await transaction.connect()
-    const sink = new ResultSink(statement, session.types)
-    await transaction.commit([stepOf(statement, sink, session, transaction.entrance.place)])
-    return sink.result<R>(true)
+    await transaction.commit(run.steps)
+    return run.sink.result<R>(true)
   } catch (error) {
     await transaction.rollback(false)
     throw error

@@ -20,7 +20,7 @@ export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>
       inner.end()
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
       if (transaction.unqueue(entry) || transaction.doom) return
-      await level.send([
+      await level.send(() => [
         { phase: 'savepoint', bytes: statement(`rollback to savepoint ${name}`) },
         { phase: 'savepoint', bytes: statement(`release savepoint ${name}`) },
       ])

@@ -52,7 +52,7 @@ export async function* stream<R = Row>(
           },
         }
         first = false
-        await level.send([step])
+        await level.send(() => [step])
         reader.result(false)
         return reader.takeRows() as R[]
       })
@@ -68,7 +68,7 @@ async function closePortal(level: Level, portal: string): Promise<void> {
   if (level.ended || level.failure || level.transaction.doom) return
   try {
     await level.enqueue(() =>
-      level.send([{ phase: 'statement', bytes: Buffer.concat([close('P', portal), NOTHING]) }]),
+      level.send(() => [{ phase: 'statement', bytes: Buffer.concat([close('P', portal), NOTHING]) }]),
     )
   } catch (error) {
     if (!(error instanceof TenancyError)) throw error

@@ -14,7 +14,10 @@ import type { ScopeSettings } from './options.ts'
 import { resolveOutcome } from './resolve-outcome.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
-const GRACE_MS = 10_000
+const GRACE_MS = 5_000
+
+/** Makes the steps to send, knowing the connection; called again if they have to be sent again. */
+export type Steps = (session: Session) => readonly Step[]
 
 /**
  * The one transaction of a scope: opens with its first statement, in the same message, and closes in one more. All
@@ -27,6 +30,7 @@ export class Transaction {
   readonly #portal = nextPortal()
   /** Savepoint commands that go out with the next statement. */
   readonly #pending: Step[] = []
+  #checkout: Promise<Session> | undefined
   #session: Session | undefined
   #open = false
   #wire: Promise<unknown> = Promise.resolve()
@@ -46,36 +50,39 @@ export class Transaction {
     return this.#portal
   }
 
-  /** The connection, once there is one. */
+  /** The connection; one for the whole scope, however many ask for it at once. */
   async connect(): Promise<Session> {
     if (this.#closed) throw scopeOver()
-    this.#session ??= await checkout(this.#pool, this.settings.connectionTimeout, this.settings.signal)
+    this.#checkout ??= checkout(this.#pool, this.settings.connectionTimeout, this.settings.signal)
+    const session = await this.#checkout
     if (this.#closed) {
-      this.#session.release(this.entrance.place)
+      session.release(undefined)
       throw scopeOver()
     }
-    return this.#session
+    this.#session = session
+    return session
   }
 
   /**
    * Runs steps, with whatever must go ahead of them in the same message.
    *
+   * @param steps makes the steps right before they are written; if it throws, nothing is written
    * @throws TenancyError what the first refused step means; SQL state and scope are then failed
    */
-  async run(steps: readonly Step[]): Promise<void> {
+  async run(steps: Steps): Promise<void> {
     const session = await this.connect()
-    if (this.#busy) await this.#wire.catch(ignore)
+    while (this.#busy) await this.#wire.catch(ignore)
+    if (this.#closed) throw scopeOver()
     const started = performance.now()
     this.#busy = true
-    const exchange = this.#send(session, steps)
+    const exchange = this.#send(session, steps).finally(() => {
+      this.#busy = false
+    })
     this.#wire = exchange
     const { outcome, sent } = await exchange
-    this.#busy = false
     if (outcome.kind === 'done') {
       if (outcome.status === 'T') return
-      this.doom = escaped()
-      session.destroy()
-      throw this.doom
+      throw this.escape()
     }
     if (outcome.kind === 'lost') {
       this.doom = connectionLost(outcome.error)
@@ -88,6 +95,13 @@ export class Transaction {
     if (outcome.status !== 'E' || phase !== 'statement') this.doom = error
     if (outcome.status === 'I') session.destroy()
     throw error
+  }
+
+  /** A statement turned out to have left the scope: never commit, and never use the connection again. */
+  escape(): TenancyError {
+    this.doom = escaped()
+    this.#session?.destroy()
+    return this.doom
   }
 
   /** Puts a savepoint command in front of the next statement: it costs no trip of its own. */
@@ -111,7 +125,7 @@ export class Transaction {
    * @throws TenancyError SCOPE_ESCAPED, UNKNOWN_OUTCOME, CONFLICT, … ; unless the outcome is unknown, nothing was
    *   committed
    */
-  async commit(last: readonly Step[] = []): Promise<void> {
+  async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
     let xid = ''
     const check = tail(this.#portal, {
@@ -120,7 +134,7 @@ export class Transaction {
       },
     })
     const apart = this.settings.resolveUnknownOutcome
-    if (apart) await this.run([...last, check])
+    if (apart) await this.run((one) => [...last(one), check])
     const started = performance.now()
     let tag = ''
     const sink = {
@@ -128,8 +142,9 @@ export class Transaction {
         tag = text
       },
     }
-    const commit = { ...COMMIT.on(session.memory), sink }
-    const exchange = this.#send(session, apart ? [commit] : [...last, check, commit])
+    const commit = () => ({ ...COMMIT.on(session.memory), sink })
+    const end: Steps = (one) => (apart ? [commit()] : [...last(one), check, commit()])
+    const exchange = this.#send(session, end)
     this.#closed = true
     const { outcome, sent } = await exchange
     if (outcome.kind === 'lost') {
@@ -169,7 +184,7 @@ export class Transaction {
 
   /** Lends the wire to a COPY; settles as `over` does. A scope that ends meanwhile gives the connection up. */
   async lend(copy: CopyExchange, over: Promise<void>): Promise<void> {
-    await this.run([])
+    await this.run(noSteps)
     const session = await this.connect()
     this.#lent = true
     session.submit(copy)
@@ -192,31 +207,29 @@ export class Transaction {
     session.release(this.entrance.place)
   }
 
-  async #send(session: Session, steps: readonly Step[]): Promise<Sent> {
+  async #send(session: Session, steps: Steps): Promise<Sent> {
     const patience = this.settings.statementTimeout + GRACE_MS
+    const own = steps(session)
     const pending = this.#pending.splice(0)
     if (this.#open) {
-      const sent = [...pending, ...steps]
+      const sent = [...pending, ...own]
       if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
       return { outcome: await session.send(sent, patience), sent }
     }
     this.#open = true
-    const open = async () => {
+    const open = async (last: readonly Step[]): Promise<Sent> => {
       const { mode } = this.settings
-      const sent = [
-        ...opening(session, this.entrance, this.#portal, mode, this.settings),
-        ...pending,
-        ...steps,
-      ]
+      const first = opening(session, this.entrance, this.#portal, mode, this.settings)
+      const sent = [...first, ...pending, ...last]
       return { outcome: await session.send(sent, patience), sent }
     }
-    const first = await open()
+    const first = await open(own)
     if (!forgotControls(first)) return first
     // Somebody emptied the session behind our back (DISCARD ALL on the bare pool). The refused step belongs to the
     // opening and everything behind it was skipped, so nothing has run: open again, taking nothing for known.
     session.memory.prepared.clear()
     if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.memory)], patience)
-    return open()
+    return open(steps(session))
   }
 }
 
@@ -232,6 +245,10 @@ function forgotControls(attempt: Sent): attempt is Sent & { outcome: { kind: 'fa
 }
 
 function ignore(): void {}
+
+function noSteps(): readonly Step[] {
+  return []
+}
 
 function scopeOver(): TenancyError {
   return new TenancyError(

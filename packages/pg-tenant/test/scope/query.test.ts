@@ -219,3 +219,30 @@ function circular(): object {
   object.self = object
   return object
 }
+
+describe('a named statement', () => {
+  it('recovers when the shape of its result has changed', async () => {
+    const single = world.tenancy({ pool: world.pool({ max: 1 }) })
+    await single.query('acme', 'create table drifting (a int)')
+    const read = () => single.query('acme', { name: 'drift', text: 'select * from drifting' })
+    for (let i = 0; i < 3; i++) await read()
+    await single.query('acme', 'alter table drifting add column b text')
+    const first = await read().then(
+      () => 'fine',
+      (error: TenancyError) => error.details.sqlState,
+    )
+    expect(['fine', '0A000']).toContain(first)
+    expect((await read()).fields.map(({ name }) => name)).toEqual(['a', 'b'])
+  })
+
+  it('recovers when somebody emptied the session', async () => {
+    const pool = world.pool({ max: 1 })
+    const single = world.tenancy({ pool })
+    const read = () => single.query('acme', { name: 'emptied', text: 'select 1 as one' })
+    for (let i = 0; i < 3; i++) await read()
+    await pool.query('discard all')
+    expect((await read()).rows).toEqual([{ one: 1 }])
+    await pool.query('deallocate all')
+    expect((await single.withTenant('acme', () => read())).rows).toEqual([{ one: 1 }])
+  })
+})

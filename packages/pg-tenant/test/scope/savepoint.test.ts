@@ -144,3 +144,46 @@ describe('savepoint', () => {
     })
   })
 })
+
+describe('a first statement forgotten inside a savepoint', () => {
+  it.each([1, 2, 3])('never runs outside it, with %i idle connections', async (connections) => {
+    await world.root.query(
+      'create table if not exists public.notes (body text); grant all on public.notes to public',
+    )
+    const pool = world.pool({ max: connections })
+    const own = world.tenancy({ pool })
+    // As many idle connections as there can be, so that nobody has to wait for one.
+    await Promise.all(Array.from({ length: connections }, () => own.query('acme', 'select pg_sleep(0.05)')))
+    const body = `forgotten first ${connections}`
+    let late = 'pending'
+    await own.withTenant('acme', async (db) => {
+      const careless = db.savepoint(async (sp) => {
+        add(sp, body).then(
+          () => {
+            late = 'ran'
+          },
+          (error: { code: string }) => {
+            late = error.code
+          },
+        )
+      })
+      expect(await codeOf(careless)).toBe('QUERY_NOT_AWAITED')
+      await add(db, `second ${connections}`)
+    })
+    expect([await has(body), await has(`second ${connections}`)]).toEqual([false, true])
+    expect(late).toBe('SCOPE_ENDED')
+    expect((await world.root.query('select * from public.notes')).rows).toEqual([])
+    expect(pool.idleCount).toBe(pool.totalCount)
+  })
+
+  it('nor on a pool that has no connection yet', async () => {
+    const pool = world.pool({ max: 3 })
+    const own = world.tenancy({ pool })
+    await own.withTenant('acme', async (db) => {
+      await db.savepoint(async (sp) => void add(sp, 'cold')).catch(() => {})
+      await Promise.all([add(db, 'cold two'), add(db, 'cold three')])
+    })
+    expect([await has('cold'), await has('cold two'), await has('cold three')]).toEqual([false, true, true])
+    expect(pool.totalCount).toBe(1)
+  })
+})

@@ -171,3 +171,25 @@ describe('nesting', () => {
     expect(await later).toMatchObject({ rows: [{ one: 1 }] })
   })
 })
+
+describe('a forgotten await', () => {
+  // An unhandled rejection would fail this file: vitest reports each one.
+  it('rolls back and is told to the caller, and to nobody else', async () => {
+    const forgets: ((db: TenantDb) => unknown)[] = [
+      (db) => db.query('select pg_sleep(0.01)'),
+      (db) => db.query('select 1/0'),
+      (db) => [db.query('select 1'), db.query('select 2'), db.query('select 3')],
+      (db) => db.savepoint((sp) => sp.query('select pg_sleep(0.01)')),
+      (db) => db.withTenant('acme', (inner) => inner.query('select pg_sleep(0.01)')),
+      (db) => db.copyTo('copy (select 1) to stdout'),
+    ]
+    for (const forget of forgets) {
+      const work = tenancy.withTenant('acme', async (db) => {
+        await add(db, 'forgotten')
+        forget(db)
+      })
+      expect(await codeOf(work)).toBe('QUERY_NOT_AWAITED')
+    }
+    expect(await bodies('acme')).not.toContain('forgotten')
+  })
+})

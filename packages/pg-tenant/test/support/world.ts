@@ -4,6 +4,8 @@ import { createTenancy, type Migration, type Tenancy, type TenancyOptions } from
 import {
   connectPostgres,
   leakedBackends,
+  type PgBouncer,
+  startPgBouncer,
   type TestDatabase,
   uniqueName,
 } from '../../src/testing/postgres/index.ts'
@@ -65,7 +67,11 @@ async function makeWorld(): Promise<{ world: World; close: () => Promise<void> }
   await root.query(`create role ${appRole} login noinherit password 'app'`)
   await root.query(`create role ${adminRole} login createrole password 'admin'`)
   await root.query(`grant create on database ${database.name} to ${adminRole}`)
-  const [appUrl, adminUrl] = [as(database.url, appRole, 'app'), as(database.url, adminRole, 'admin')]
+  const pooler = await startPooler(database.url, { [appRole]: 'app' })
+  const [appUrl, adminUrl] = [
+    as(pooler?.url ?? database.url, appRole, 'app'),
+    as(database.url, adminRole, 'admin'),
+  ]
   const admin = open({ connectionString: adminUrl, max: 3 })
   const world: World = {
     url: database.url,
@@ -89,10 +95,18 @@ async function makeWorld(): Promise<{ world: World; close: () => Promise<void> }
   const close = async () => {
     const leaked = await leakedBackends(database.url)
     await Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end()))
+    await pooler?.stop()
     await cleanUp(database, server.url, [appRole, adminRole], rolePrefix)
     if (leaked > 0) throw new Error(`${leaked} sessions were left in a transaction`)
   }
   return { world, close }
+}
+
+/** Whether this run goes through PgBouncer in transaction mode (`TEST_POOLER=pgbouncer`; see tools/matrix). */
+export const POOLED = process.env.TEST_POOLER === 'pgbouncer'
+
+async function startPooler(url: string, users: Record<string, string>): Promise<PgBouncer | undefined> {
+  return POOLED ? startPgBouncer({ url, users, poolSize: 10 }) : undefined
 }
 
 /** Roles belong to the server, not to the database: they are dropped one by one. */

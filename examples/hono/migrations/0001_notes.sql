@@ -1,0 +1,13 @@
+create table notes (
+  id bigint generated always as identity primary key,
+  body text not null check (length(body) between 1 and 2000),
+  created_at timestamptz not null default now()
+);
+
+-- Written in the same transaction as the change it tells of.
+create table note_log (
+  id bigint generated always as identity primary key,
+  note_id bigint not null,
+  action text not null check (action in ('created', 'deleted')),
+  at timestamptz not null default now()
+);

@@ -1,0 +1,42 @@
+import pg from 'pg'
+
+/** What an outsider with every right sees in the database: evidence that does not come from the library. */
+export interface Observer {
+  /** Says `null` when the two roles are as they should be, else what is wrong. */
+  findFaultInRoles(): Promise<string | null>
+  /** A digest of all rows of both tables of each tenant: the same before and after if nothing has changed. */
+  fingerprint(tenants: readonly string[]): Promise<string>
+  close(): Promise<void>
+}
+
+const ROLES = `
+  select
+    (select rolcanlogin and not (rolinherit or rolsuper or rolcreaterole or rolcreatedb or rolbypassrls)
+     from pg_roles where rolname = 'notes_app') as app,
+    (select rolcreaterole and not rolsuper from pg_roles where rolname = 'notes_admin') as admin`
+
+export async function openObserver(superuserUrl: string): Promise<Observer> {
+  const client = new pg.Client(superuserUrl)
+  await client.connect()
+  return {
+    async findFaultInRoles() {
+      const { rows } = await client.query<{ app: boolean | null; admin: boolean | null }>(ROLES)
+      if (!rows[0]?.app) return 'notes_app has a right it should not have'
+      return rows[0].admin ? null : 'notes_admin is not what it should be'
+    },
+    async fingerprint(tenants) {
+      const digests: unknown[] = []
+      for (const tenant of tenants) {
+        for (const name of ['notes', 'note_log']) {
+          const table = `${pg.escapeIdentifier(`c_${tenant}`)}.${name}`
+          const { rows } = await client.query(
+            `select count(*) as rows, md5(string_agg(t::text, '|' order by id)) as digest from ${table} t`,
+          )
+          digests.push(rows[0])
+        }
+      }
+      return JSON.stringify(digests)
+    },
+    close: () => client.end(),
+  }
+}

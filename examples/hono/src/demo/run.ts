@@ -1,0 +1,94 @@
+import type { IsolationLevel } from '@org/pg-tenant'
+import { createApp } from '../app.ts'
+import { type LocalDatabase, startDatabase } from '../database.ts'
+import { serveApp } from '../server.ts'
+import { type OpenTenancy, openTenancy } from '../tenancy.ts'
+import { Claims } from './claims.ts'
+import { sayWhatIsNotStopped, showCodeAttempts } from './code-attempts.ts'
+import { showHttpAttempts } from './http-attempts.ts'
+import { type Observer, openObserver } from './observer.ts'
+import { showObviousHelper } from './obvious-helper.ts'
+import { bold, duration, heading } from './print.ts'
+import { showTraffic } from './traffic.ts'
+
+const TENANTS = ['acme', 'globex']
+const CONNECTIONS = 4
+
+/** The whole demonstration; cleans up whatever happens. */
+export async function runDemo(isolation: IsolationLevel): Promise<Claims> {
+  const claims = new Claims()
+  console.log(`\n${bold('Two tenants, one PostgreSQL, one pool')}`)
+  const started = performance.now()
+  const database = await startDatabase()
+  try {
+    heading(1, 'A database and two roles')
+    const took = duration(performance.now() - started)
+    claims.check(
+      true,
+      `PostgreSQL ${database.version}, ${database.source}, gone when this ends`,
+      `ready in ${took}`,
+    )
+    const observer = await openObserver(database.superuserUrl)
+    await using(observer, () => showAll(database, observer, isolation, claims))
+  } finally {
+    await database.stop()
+  }
+  return claims
+}
+
+async function showAll(
+  database: LocalDatabase,
+  observer: Observer,
+  isolation: IsolationLevel,
+  claims: Claims,
+): Promise<void> {
+  const fault = await observer.findFaultInRoles()
+  claims.check(
+    fault === null,
+    'notes_app serves requests, notes_admin adds tenants',
+    fault ?? 'neither is a superuser',
+  )
+  const { url, adminUrl } = database
+  const open = await openTenancy({ url, adminUrl, connections: CONNECTIONS, isolation })
+  await using(open, () => showTenants(database, observer, open, claims))
+}
+
+async function showTenants(
+  database: LocalDatabase,
+  observer: Observer,
+  { tenancy, pool }: OpenTenancy,
+  claims: Claims,
+): Promise<void> {
+  heading(2, 'Two tenants')
+  for (const tenant of TENANTS) {
+    const started = performance.now()
+    const { created } = await tenancy.provision(tenant)
+    const took = duration(performance.now() - started)
+    claims.check(created, `provision('${tenant}'): schema, rights, tables`, took)
+  }
+  const server = await serveApp(createApp(tenancy))
+  await using(server, async () => {
+    heading(3, 'Both at once, over HTTP')
+    await showTraffic(server.port, TENANTS, CONNECTIONS, claims)
+
+    heading(4, 'Attempts to cross')
+    await showHttpAttempts(server.port, claims)
+    const before = await observer.fingerprint(TENANTS)
+    await showCodeAttempts(tenancy, pool, claims)
+    const same = before === (await observer.fingerprint(TENANTS))
+    claims.check(same, "afterwards, both tenants' tables", same ? 'row for row as before' : 'have changed')
+    sayWhatIsNotStopped()
+
+    heading(5, 'The same by hand')
+    await showObviousHelper(database.superuserUrl, CONNECTIONS, tenancy, TENANTS, claims)
+  })
+}
+
+/** Runs `work` and closes `resource` after it, also when it throws. */
+async function using(resource: { close(): Promise<void> }, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } finally {
+    await resource.close()
+  }
+}

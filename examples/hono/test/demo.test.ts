@@ -1,0 +1,30 @@
+import { expect, it, vi } from 'vitest'
+import { Claims } from '../src/demo/claims.ts'
+import { runProgram } from './support/child.ts'
+
+it('shows two tenants kept apart and exits with 0', async () => {
+  const demo = runProgram('demo.ts')
+  expect(await demo.exited, demo.output()).toBe(0)
+  expect(demo.output()).toMatch(/✓ 26 claims checked, all hold/)
+  expect(demo.output()).toMatch(/hand-written SET search_path on a pool: \d+ of 200 reads saw/)
+  expect(demo.output(), 'no colour where there is no terminal').not.toContain('\u001b')
+})
+
+it('notices at the weaker level what that does not stop, and exits with 1', async () => {
+  const demo = runProgram('demo.ts', { ISOLATION: 'schema' })
+  expect(await demo.exited, demo.output()).toBe(1)
+  expect(demo.output()).toMatch(/✗ select \* from c_globex\.notes +it went through/)
+  expect(demo.output()).toMatch(/✗ 3 of 26 claims do not hold at isolation level schema/)
+})
+
+it('counts a claim that does not hold, and says what was expected', () => {
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const claims = new Claims()
+  claims.check(true, 'holds')
+  claims.checkAnswer('holds too', '404', '404')
+  claims.checkAnswer('does not', '404', '200')
+  const lines = printed.mock.calls.map(([text]) => String(text))
+  printed.mockRestore()
+  expect([claims.checked, claims.failed]).toEqual([3, 1])
+  expect(lines.at(-1)).toMatch(/✗.* 200 .*expected: 404/)
+})

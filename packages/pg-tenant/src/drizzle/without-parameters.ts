@@ -1,0 +1,21 @@
+import { isTenancyError, TenancyError } from '@org/core'
+
+/**
+ * Drizzle wraps what a driver throws in an error whose message, `query` and `params` hold the statement with its
+ * parameters. This throws what the handle threw, and nothing of the wrapping.
+ *
+ * The wrapping is known by its shape: drizzle-orm exports its class under another path in 0.44.0.
+ */
+export async function withoutParameters<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw unwrap(error)
+  }
+}
+
+function unwrap(error: unknown): unknown {
+  if (!(error instanceof Error) || !('params' in error)) return error
+  if (isTenancyError(error.cause)) return error.cause
+  return new TenancyError('INTERNAL_ERROR', 'Drizzle refused the statement for a reason of its own.')
+}

@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { hasPgBouncer } from '@org/pg-tenant/testing'
+
+// The library's tests on every PostgreSQL that is supported, and through PgBouncer in transaction mode.
+
+interface Column {
+  readonly name: string
+  readonly env: Readonly<Record<string, string>>
+  /** Why it cannot run on this machine. */
+  readonly missing?: string | undefined
+}
+
+const DEBIAN_15 = '/usr/lib/postgresql/15/bin/postgres'
+
+const columns: readonly Column[] = [
+  {
+    name: 'PostgreSQL 15 (Debian)',
+    env: { TEST_PG_VERSION: '15' },
+    missing: existsSync(DEBIAN_15) ? undefined : 'apt-get install postgresql-15',
+  },
+  { name: 'PostgreSQL 16', env: { TEST_PG_VERSION: '16' } },
+  { name: 'PostgreSQL 17', env: { TEST_PG_VERSION: '17' } },
+  { name: 'PostgreSQL 18', env: { TEST_PG_VERSION: '18' } },
+  {
+    name: 'PostgreSQL 18 through PgBouncer',
+    env: { TEST_PG_VERSION: '18', TEST_POOLER: 'pgbouncer' },
+    missing: hasPgBouncer() ? undefined : 'apt-get install pgbouncer',
+  },
+]
+
+/** What talks to a database; the tests of the testing tools run once, with the default version. */
+const TESTS = [
+  'test/scope',
+  'test/lifecycle',
+  'test/sql',
+  'test/hazards',
+  'test/drizzle',
+  'test/tenancy-options',
+]
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const root = new URL('../..', import.meta.url).pathname
+
+let failed = 0
+for (const { name, env, missing } of columns.filter(
+  (column) => !values.only || column.name.includes(values.only),
+)) {
+  if (missing) {
+    console.log(`✗ ${name}: not here (${missing})`)
+    failed++
+    continue
+  }
+  const started = performance.now()
+  const { status, stdout } = spawnSync('node_modules/.bin/vitest', ['run', '--project=pg-tenant', ...TESTS], {
+    cwd: root,
+    env: { ...process.env, ...env, NO_COLOR: '1' },
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  const summary = /^\s+Tests\s+(.*)$/m.exec(stdout)?.[1] ?? 'no test ran'
+  const passed = status === 0 && summary.includes('passed')
+  console.log(
+    `${passed ? '✓' : '✗'} ${name}: ${summary.trim()}, ${Math.round((performance.now() - started) / 1000)} s`,
+  )
+  if (!passed) {
+    failed++
+    console.log(stdout.slice(-6000))
+  }
+}
+process.exitCode = failed > 0 ? 1 : 0
