@@ -305,7 +305,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'e: a handle ends with its callback',
     file: src('scope/level.ts'),
-    find: '    if (this.#over) throw this.#over\n',
+    find: '    if (this.#over) throw this.#over()\n',
     replace: '',
   },
   {

@@ -2,7 +2,7 @@ import { crossTenant, type Row, runWithTenant, TenancyError, tryCurrentTenant } 
 import { watchPool } from './driver/memory.ts'
 import type { PoolLike } from './driver/types.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
-import { keyFor, type Naming, parseNaming } from './isolation/names.ts'
+import { keyFor, type NamingOptions, parseNaming } from './isolation/names.ts'
 import { roleIsolation } from './isolation/role.ts'
 import { schemaIsolation } from './isolation/schema.ts'
 import { drop } from './lifecycle/drop.ts'
@@ -28,7 +28,7 @@ import type { TenantDb } from './scope/tenant-db.ts'
 
 /** Options of {@link createTenancy}; limits given here are the defaults of every scope. */
 export interface TenancyOptions
-  extends Partial<Naming>,
+  extends NamingOptions,
     Pick<
       ScopeOptions,
       | 'statementTimeout'

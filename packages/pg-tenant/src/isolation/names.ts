@@ -5,13 +5,21 @@ import { quoteIdentifier } from '../sql/identifier.ts'
 export const MARKER_TABLE = '_tenant'
 
 /** How keys become names in PostgreSQL. */
-export interface Naming {
+export interface NamingOptions {
   /** Before the key in schema names (default `c_`). */
-  readonly schemaPrefix: string
+  readonly schemaPrefix?: string
   /** Before the key in role names (default `c_`). Roles are shared by all databases of a server. */
-  readonly rolePrefix: string
+  readonly rolePrefix?: string
   /** Schemas every tenant can read, searched after its own (default `public`). */
-  readonly sharedSchemas: readonly string[]
+  readonly sharedSchemas?: readonly string[]
+}
+
+/** The same, checked. */
+export interface Naming {
+  readonly schemaPrefix: string
+  readonly rolePrefix: string
+  /** What follows the tenant's own schema in its search path, e.g. `, "public"`. */
+  readonly sharedPath: string
 }
 
 /**
@@ -35,16 +43,17 @@ export function roleOf(naming: Naming, tenant: TenantKey): string {
 
 /** The tenant's search path as text: its own schema, then the shared ones. */
 export function searchPathOf(naming: Naming, tenant: TenantKey): string {
-  return [schemaOf(naming, tenant), ...naming.sharedSchemas].map(quoteIdentifier).join(', ')
+  return quoteIdentifier(schemaOf(naming, tenant)) + naming.sharedPath
 }
 
 /** @throws TenancyError INVALID_OPTION */
-export function parseNaming(options: Partial<Naming>): Naming {
+export function parseNaming(options: NamingOptions): Naming {
+  const shared = (options.sharedSchemas ?? ['public']).map((name) =>
+    name === 'public' ? name : parsePrefix(name),
+  )
   return {
     schemaPrefix: parsePrefix(options.schemaPrefix ?? 'c_'),
     rolePrefix: parsePrefix(options.rolePrefix ?? 'c_'),
-    sharedSchemas: (options.sharedSchemas ?? ['public']).map((name) =>
-      name === 'public' ? name : parsePrefix(name),
-    ),
+    sharedPath: shared.map((name) => `, ${quoteIdentifier(name)}`).join(''),
   }
 }

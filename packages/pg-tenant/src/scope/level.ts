@@ -19,7 +19,8 @@ export class Level {
   readonly #children = new Set<Level>()
   #last: Promise<unknown> = Promise.resolve()
   #unfinished = 0
-  #over: TenancyError | undefined
+  /** Why it is over; the error is made when somebody asks, because making one costs more than a statement's share. */
+  #over: (() => TenancyError) | undefined
   /** The first statement of this level that failed and was not undone: the level can only be rolled back. */
   failure: TenancyError | undefined
 
@@ -83,14 +84,14 @@ export class Level {
   }
 
   /** Revokes this level and everything below it. */
-  end(reason: TenancyError = scopeEnded()): void {
+  end(reason: () => TenancyError = scopeEnded): void {
     this.#over ??= reason
     for (const child of this.#children) child.end(reason)
     if (this.parent) this.parent.#children.delete(this)
   }
 
   #assertAlive(): void {
-    if (this.#over) throw this.#over
+    if (this.#over) throw this.#over()
   }
 
   #assertUsable(): void {

@@ -43,9 +43,8 @@ export async function runScope<T>(
 function abortable<T>(work: Promise<T>, level: Level, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      const error = aborted(signal)
-      level.end(error)
-      reject(error)
+      level.end(() => aborted(signal))
+      reject(aborted(signal))
     }
     signal.addEventListener('abort', onAbort, { once: true })
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))

@@ -1,0 +1,90 @@
+import { type Spread, spreadOf } from './statistics.ts'
+
+/** One way of doing the work that is compared. */
+export interface Contender {
+  readonly name: string
+  /** Does the work once. */
+  run(): Promise<unknown>
+  /** Its failures are counted instead of ending the benchmark: for what is measured beyond its own limits. */
+  readonly mayFail?: boolean
+  close?(): Promise<unknown>
+}
+
+export interface Plan {
+  /** How many at once. */
+  readonly concurrency: number
+  /** Milliseconds of one slice; every lane does at least one operation. */
+  readonly sliceMs: number
+  readonly rounds: number
+  /** First rounds that are thrown away: connections, caches and compiled code settle in them. */
+  readonly warmUp: number
+}
+
+/** What one contender cost, round by round. */
+export interface Measured {
+  readonly name: string
+  /** Milliseconds of wall clock for each operation, one figure a round. */
+  readonly cost: readonly number[]
+  readonly failures: number
+}
+
+/**
+ * Measures all contenders in one run: each round gives every one of them a short slice, in a new random order, so
+ * that whatever else the machine does in that second hits all of them alike. Figures of one round belong together.
+ */
+export async function interleave(contenders: readonly Contender[], plan: Plan): Promise<Measured[]> {
+  const measured = contenders.map(({ name }) => ({ name, cost: [] as number[], failures: 0 }))
+  for (let round = -plan.warmUp; round < plan.rounds; round++) {
+    for (const at of shuffled(contenders.length)) {
+      const [contender, entry] = [contenders[at], measured[at]]
+      if (!contender || !entry) continue
+      const slice = await runSlice(contender, plan)
+      if (round < 0) continue
+      entry.cost.push(slice.cost)
+      entry.failures += slice.failures
+    }
+  }
+  return measured
+}
+
+async function runSlice(contender: Contender, { concurrency, sliceMs }: Plan) {
+  let [operations, failures] = [0, 0]
+  const started = performance.now()
+  const lane = async () => {
+    do {
+      try {
+        await contender.run()
+      } catch (error) {
+        if (!contender.mayFail) throw error
+        failures++
+      }
+      operations++
+    } while (performance.now() - started < sliceMs)
+  }
+  await Promise.all(Array.from({ length: concurrency }, lane))
+  return { cost: (performance.now() - started) / operations, failures }
+}
+
+/** Cost of one contender over that of another in the same round, for all rounds. */
+export function ratio(measured: readonly Measured[], name: string, reference: string): Spread {
+  const [of, to] = [costOf(measured, name), costOf(measured, reference)]
+  return spreadOf(of.map((cost, round) => cost / (to[round] ?? Number.NaN)))
+}
+
+export function costOf(measured: readonly Measured[], name: string): readonly number[] {
+  const found = measured.find((one) => one.name === name)
+  if (!found) throw new Error(`no contender is called ${name}`)
+  return found.cost
+}
+
+/** 0 … length - 1 in random order (Fisher–Yates). */
+function shuffled(length: number): number[] {
+  const order = Array.from({ length }, (_, at) => at)
+  for (let at = length - 1; at > 0; at--) {
+    const other = Math.floor(Math.random() * (at + 1))
+    const [a, b] = [order[at] ?? at, order[other] ?? other]
+    order[at] = b
+    order[other] = a
+  }
+  return order
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { createTenancy } from '@org/pg-tenant'
+import pg from 'pg'
+import { interleave, ratio } from '../measure/interleave.ts'
+import { spreadOf } from '../measure/statistics.ts'
+import type { Effort } from '../options.ts'
+import { atMost, finding, type SuiteResult } from '../report/result.ts'
+import type { Bench } from '../server.ts'
+
+const NAME = {
+  role: 'provision, level role',
+  schema: 'provision, level schema',
+  raw: 'role, schema, rights and tables in one raw message',
+  tables: 'schema and tables in one raw message',
+} as const
+
+/** A tenant of 14 tables, made by the library and by one raw message of the same DDL. */
+export async function provisionSuite(bench: Bench, effort: Effort): Promise<SuiteResult> {
+  const { applicationUrl, adminUrl, drop } = await bench.database()
+  const ddl = await readFile(`${import.meta.dirname}/../sql/commerce.sql`, 'utf8')
+  const pool = new pg.Pool({ connectionString: applicationUrl, max: 1 })
+  const pools = [pool, ...[1, 2, 3, 4].map(() => new pg.Pool({ connectionString: adminUrl, max: 1 }))]
+  const [, first, second, third, fourth] = pools as [pg.Pool, pg.Pool, pg.Pool, pg.Pool, pg.Pool]
+  const tenancy = (isolation: 'role' | 'schema', adminPool: pg.Pool) => {
+    const prefix = bench.prefix(isolation === 'role' ? 'p' : 'q')
+    const migrations = [{ id: '0001_commerce', sql: ddl }]
+    return createTenancy({ pool, adminPool, isolation, schemaPrefix: prefix, rolePrefix: prefix, migrations })
+  }
+  const [role, schema] = [tenancy('role', first), tenancy('schema', second)]
+  let made = 0
+  const next = () => `n${++made}`
+  const contenders = [
+    { name: NAME.role, run: () => role.provision(next()) },
+    { name: NAME.schema, run: () => schema.provision(next()) },
+    { name: NAME.raw, run: () => third.query(rawTenant(bench.prefix('w') + next(), bench.role, ddl)) },
+    { name: NAME.tables, run: () => fourth.query(rawTables(bench.prefix('x') + next(), ddl)) },
+  ]
+  const plan = { concurrency: 1, sliceMs: 0, rounds: effort.provisions, warmUp: effort.warmUp }
+  const measured = await interleave(contenders, plan)
+  await Promise.all(pools.map((one) => one.end()))
+  await drop()
+  const ms = measured.map(({ name, cost }) => `${name} ${spreadOf(cost).median.toFixed(1)} ms`)
+  return {
+    suite: 'provision',
+    findings: [
+      finding(
+        'provision, 14 tables, level role',
+        NAME.raw,
+        ratio(measured, NAME.role, NAME.raw),
+        atMost(1.25),
+      ),
+      finding('provision, 14 tables, level role', NAME.tables, ratio(measured, NAME.role, NAME.tables)),
+      finding('provision, 14 tables, level schema', NAME.tables, ratio(measured, NAME.schema, NAME.tables)),
+    ],
+    notes: [`provision: ${ms.join('; ')} (fsync off for all of them)`],
+  }
+}
+
+/** The least that gives a tenant the same walls: a role of its own that owns its tables. */
+const rawTenant = (name: string, application: string, ddl: string): string => `
+  begin;
+  create role ${name} nologin noinherit;
+  grant ${name} to ${application};
+  create schema ${name};
+  revoke all on schema ${name} from public;
+  grant usage, create on schema ${name} to ${name};
+  set local search_path to ${name}, public;
+  set local role ${name};
+  ${ddl};
+  commit`
+
+const rawTables = (name: string, ddl: string): string => `
+  begin;
+  create schema ${name};
+  set local search_path to ${name}, public;
+  ${ddl};
+  commit`

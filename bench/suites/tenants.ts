@@ -1,0 +1,32 @@
+import { createTenancy } from '@org/pg-tenant'
+import pg from 'pg'
+import type { Place } from '../contenders/scope.ts'
+import { CREATE_NOTES } from '../contenders/statement.ts'
+import type { Bench } from '../server.ts'
+
+export type Tenants = Place & { readonly adminUrl: string; drop(): Promise<void> }
+
+/** Provisions the same tenants at both levels, in one database. */
+export async function provisionTenants(bench: Bench, count: number): Promise<Tenants> {
+  const { applicationUrl, adminUrl, drop } = await bench.database()
+  const pool = new pg.Pool({ connectionString: applicationUrl, max: 1 })
+  const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
+  const keys = Array.from({ length: count }, (_, at) => `t${at + 1}`)
+  const [rolePrefix, schemaPrefix] = [bench.prefix('r'), bench.prefix('s')]
+  const migrations = [{ id: '0001_notes', sql: CREATE_NOTES }]
+  for (const isolation of ['role', 'schema'] as const) {
+    const prefix = isolation === 'role' ? rolePrefix : schemaPrefix
+    const tenancy = createTenancy({
+      pool,
+      adminPool,
+      isolation,
+      schemaPrefix: prefix,
+      rolePrefix: prefix,
+      migrations,
+    })
+    for (const key of keys) await tenancy.provision(key)
+  }
+  await adminPool.query('vacuum analyze')
+  await Promise.all([pool.end(), adminPool.end()])
+  return { url: applicationUrl, adminUrl, keys, rolePrefix, schemaPrefix, drop }
+}
