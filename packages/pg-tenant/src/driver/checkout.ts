@@ -31,21 +31,34 @@ export function checkout(pool: PoolLike, waitMs: number, signal: AbortSignal | u
       if (stop()) reject(exhausted(waitMs))
     }, waitMs)
     signal?.addEventListener('abort', onAbort, { once: true })
-    pool.connect().then(
-      (client) => {
-        // Too late: nobody waits any more. The connection is untouched, so it goes straight back.
-        if (!stop()) return client.release()
-        try {
-          resolve(open(client))
-        } catch (error) {
-          client.release()
-          reject(error)
-        }
-      },
-      (error: unknown) => {
-        if (stop()) reject(fromConnectError(error))
-      },
-    )
+    const take = () => {
+      pool.connect().then(
+        (client) => {
+          // Too late: nobody waits any more. The connection is untouched, so it goes straight back.
+          if (!waiting) {
+            client.release()
+            return
+          }
+          if (isWireClient(client) && client.getTransactionStatus() !== 'I') {
+            // Somebody gave it back inside a transaction of theirs: BEGIN would join it.
+            client.release(true)
+            take()
+            return
+          }
+          stop()
+          try {
+            resolve(open(client))
+          } catch (error) {
+            client.release()
+            reject(error)
+          }
+        },
+        (error: unknown) => {
+          if (stop()) reject(fromConnectError(error))
+        },
+      )
+    }
+    take()
   })
 }
 

@@ -26,13 +26,19 @@ export class CopyExchange implements Submittable {
   callback: () => void = () => {}
   readonly #sql: string
   readonly #events: CopyEvents
+  readonly #watchdog: NodeJS.Timeout
   #connection: WireConnection | undefined
   #over = false
   #closed = false
 
-  constructor(sql: string, events: CopyEvents) {
+  /**
+   * @param patienceMs milliseconds without progress after which the connection is destroyed: the server does not look
+   *   at its own timeouts while it waits for the client's data
+   */
+  constructor(sql: string, events: CopyEvents, patienceMs: number) {
     this.#sql = sql
     this.#events = events
+    this.#watchdog = setTimeout(() => this.#giveUp(), patienceMs)
   }
 
   submit(connection: WireConnection): null {
@@ -43,6 +49,7 @@ export class CopyExchange implements Submittable {
 
   /** Sends data; says whether more may follow at once. `drained` is called when it may again. */
   send(chunk: Buffer, drained: () => void): void {
+    if (!this.#over) this.#watchdog.refresh()
     const stream = this.#connection?.stream
     if (!stream || this.#over) {
       drained()
@@ -67,6 +74,7 @@ export class CopyExchange implements Submittable {
   }
 
   resume(): void {
+    if (!this.#over) this.#watchdog.refresh()
     this.#connection?.stream.resume()
   }
 
@@ -75,6 +83,7 @@ export class CopyExchange implements Submittable {
   }
 
   handleCopyData(message: { chunk: Buffer }): void {
+    this.#watchdog.refresh()
     this.#events.data(message.chunk)
   }
 
@@ -106,6 +115,11 @@ export class CopyExchange implements Submittable {
   handleRowDescription(): void {}
   handleDataRow(): void {}
 
+  #giveUp(): void {
+    this.#connection?.stream.destroy()
+    this.#end(new CopyStalled())
+  }
+
   /** Ends the group, once: what comes after a second Sync would be taken for the answer to something else. */
   #close(last: Buffer): void {
     if (this.#closed) return
@@ -116,7 +130,13 @@ export class CopyExchange implements Submittable {
   #end(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
+    clearTimeout(this.#watchdog)
     this.callback()
     this.#events.over(error)
   }
+}
+
+/** Nobody wrote to, or read from, a COPY for too long. */
+export class CopyStalled extends Error {
+  override readonly name = 'CopyStalled'
 }

@@ -25,6 +25,7 @@ export type Phase =
   | 'pin'
   | 'savepoint'
   | 'statement'
+  | 'constraints'
   | 'tail'
   | 'commit'
   | 'rollback'

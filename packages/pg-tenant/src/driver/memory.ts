@@ -16,6 +16,8 @@ export interface ConnectionMemory {
   readonly prepared: Map<string, string>
   /** The error that ended the connection while nobody was asking it anything (hazard r). */
   death: Error | undefined
+  /** Told of it, while a scope has the connection. */
+  onDeath: ((error: Error) => void) | undefined
 }
 
 const memories = new WeakMap<PoolClientLike, ConnectionMemory>()
@@ -28,6 +30,8 @@ const watched = new WeakSet<PoolLike>()
 export function watchPool(pool: PoolLike): void {
   if (watched.has(pool)) return
   watched.add(pool)
+  // pg-pool passes the error of an idle connection on to the pool, where it would end the process as well.
+  pool.on('error', () => {})
   pool.on('connect', (client) => void memoryOf(client))
   pool.on('acquire', (client) => void memoryOf(client).acquired++)
 }
@@ -42,10 +46,12 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     direct: undefined,
     prepared: new Map(),
     death: undefined,
+    onDeath: undefined,
   }
   memories.set(client, memory)
   client.on('error', (error) => {
     memory.death ??= error
+    memory.onDeath?.(memory.death)
   })
   return memory
 }

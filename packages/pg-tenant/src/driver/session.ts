@@ -91,7 +91,11 @@ export class Session {
     this.#cancelling = cancelBackend(this.#client)
   }
 
-  /** Gives the connection back: to the pool if it is provably idle, else to nobody. `served` names the tenant. */
+  /**
+   * Gives the connection back: to the pool if it is provably idle, else to nobody.
+   *
+   * @param served the tenant whose scope cleaned the session and *committed* that; a rollback undoes the cleaning too
+   */
   release(served: string | undefined): void {
     if (this.#released) return
     if (!this.alive || !this.#idle || this.#running) {
@@ -99,6 +103,7 @@ export class Session {
       return
     }
     this.#released = true
+    this.memory.onDeath = undefined
     if (this.#pipelined) this.#client.pipeline = true
     if (this.#used) {
       this.memory.served = served
@@ -111,6 +116,7 @@ export class Session {
   destroy(): void {
     if (this.#released) return
     this.#released = true
+    this.memory.onDeath = undefined
     this.#client.connection.stream.destroy()
     this.#client.release(true)
   }

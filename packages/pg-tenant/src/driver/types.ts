@@ -5,6 +5,7 @@ import type { TypeParsers } from '../scope/statement.ts'
 export interface PoolLike {
   connect(): Promise<PoolClientLike>
   on(event: 'connect' | 'acquire', listener: (client: PoolClientLike) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /** The part of a checked-out client that is promised by `pg`'s public types. */

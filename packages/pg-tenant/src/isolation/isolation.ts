@@ -37,6 +37,11 @@ export interface Gate {
   /** Under this name it is prepared on direct connections. */
   readonly name: string
   readonly text: string
+  /**
+   * Whether the pin refuses what another statement under this name would let through. If not, the gate is parsed anew
+   * whenever somebody else had the session: hostile SQL can put a statement of its own in its place.
+   */
+  readonly failsSafe: boolean
   /** `$1`, `$2`, … before the three limits that every gate takes last: statement, lock and idle timeout (ms). */
   readonly values: readonly string[]
 }

@@ -1,9 +1,6 @@
 import { parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
-/** The table in each tenant schema that says whose schema it is; owned by the admin, read-only for the tenant. */
-export const MARKER_TABLE = '_tenant'
-
 /** How keys become names in PostgreSQL. */
 export interface NamingOptions {
   /** Before the key in schema names (default `c_`). */
@@ -16,9 +13,15 @@ export interface NamingOptions {
 
 /** The same, checked. */
 export interface Naming {
+  /**
+   * The table in each tenant schema that says whose schema it is; owned by the administrator, read-only for the tenant.
+   * Its name holds the prefix: prefix `a_` with key `b_c` and prefix `a_b_` with key `c` name one schema, but only one
+   * of the two finds its marker there.
+   */
+  readonly marker: string
   readonly schemaPrefix: string
   readonly rolePrefix: string
-  /** What follows the tenant's own schema in its search path, e.g. `, "public"`. */
+  /** What follows the tenant's own schema in its search path, e.g. `, "public", pg_temp`. */
   readonly sharedPath: string
 }
 
@@ -41,7 +44,10 @@ export function roleOf(naming: Naming, tenant: TenantKey): string {
   return naming.rolePrefix + tenant
 }
 
-/** The tenant's search path as text: its own schema, then the shared ones. */
+/**
+ * The tenant's search path as text: its own schema, the shared ones, temporary tables last. Left out, `pg_temp` would
+ * be searched first, and a temporary table in the way of a real one would swallow acknowledged writes.
+ */
 export function searchPathOf(naming: Naming, tenant: TenantKey): string {
   return quoteIdentifier(schemaOf(naming, tenant)) + naming.sharedPath
 }
@@ -51,9 +57,11 @@ export function parseNaming(options: NamingOptions): Naming {
   const shared = (options.sharedSchemas ?? ['public']).map((name) =>
     name === 'public' ? name : parsePrefix(name),
   )
+  const schemaPrefix = parsePrefix(options.schemaPrefix ?? 'c_')
   return {
-    schemaPrefix: parsePrefix(options.schemaPrefix ?? 'c_'),
+    marker: `_tenant_${schemaPrefix}`,
+    schemaPrefix,
     rolePrefix: parsePrefix(options.rolePrefix ?? 'c_'),
-    sharedPath: shared.map((name) => `, ${quoteIdentifier(name)}`).join(''),
+    sharedPath: [...shared.map((name) => `, ${quoteIdentifier(name)}`), ', pg_temp'].join(''),
   }
 }

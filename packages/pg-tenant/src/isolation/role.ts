@@ -1,7 +1,7 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { GATE_WORDS, type Isolation } from './isolation.ts'
-import { MARKER_TABLE, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 
 // $1 search path, $2 schema, $3 role, $4 to $6 the limits. Every name is qualified, so that nothing in a shared
 // schema can stand in for it (hazard l). The cast at the end is what raises: its text is known only at run time,
@@ -44,9 +44,11 @@ export function roleIsolation(pool: PoolLike, naming: Naming): Isolation {
         gate: {
           name: 'pg_tenant_gate_role',
           text: TEXT,
+          // Another role may not lock this tenant's marker.
+          failsSafe: true,
           values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)],
         },
-        pin: `lock table ${qualify(schema, MARKER_TABLE)} in access share mode`,
+        pin: `lock table ${qualify(schema, naming.marker)} in access share mode`,
       }
     },
   }

@@ -1,7 +1,7 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { GATE_WORDS, type Isolation } from './isolation.ts'
-import { MARKER_TABLE, type Naming, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, schemaOf, searchPathOf } from './names.ts'
 
 // $1 search path, $2 schema, $3 to $5 the limits. As in role.ts, but the scope stays with the application's role:
 // a role that somebody left behind on the session is put off, and taking one during the scope is noticed.
@@ -40,8 +40,13 @@ export function schemaIsolation(pool: PoolLike, naming: Naming): Isolation {
       const schema = schemaOf(naming, tenant)
       return {
         place: schema,
-        gate: { name: 'pg_tenant_gate_schema', text: TEXT, values: [searchPathOf(naming, tenant), schema] },
-        pin: `lock table ${qualify(schema, MARKER_TABLE)} in access share mode`,
+        gate: {
+          name: 'pg_tenant_gate_schema',
+          text: TEXT,
+          failsSafe: false,
+          values: [searchPathOf(naming, tenant), schema],
+        },
+        pin: `lock table ${qualify(schema, naming.marker)} in access share mode`,
       }
     },
   }

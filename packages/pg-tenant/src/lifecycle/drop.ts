@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import { MARKER_TABLE, roleOf, schemaOf } from '../isolation/names.ts'
+import { roleOf, schemaOf } from '../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Admin, inAdminTransaction } from './admin.ts'
 import { type Lifecycle, lockTenant, standingOf } from './lifecycle.ts'
@@ -12,9 +12,9 @@ export async function drop({ level, naming, adminPool }: Lifecycle, tenant: Tena
   const schema = schemaOf(naming, tenant)
   return inAdminTransaction(adminPool, async (admin) => {
     await lockTenant(admin, schema)
-    if ((await standingOf(admin, schema, tenant)) === 'nothing') return false
+    if ((await standingOf(admin, naming, tenant)) === 'nothing') return false
     // Running scopes hold this lock shared: wait for them, and let no new one in.
-    await admin.run(`lock table ${qualify(schema, MARKER_TABLE)} in access exclusive mode`)
+    await admin.run(`lock table ${qualify(schema, naming.marker)} in access exclusive mode`)
     await admin.run(`drop schema ${quoteIdentifier(schema)} cascade`)
     if (level === 'role') await dropRole(admin, roleOf(naming, tenant))
     return true

@@ -2,7 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { MARKER_TABLE, type Naming } from '../isolation/names.ts'
+import { type Naming, schemaOf } from '../isolation/names.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import type { CheckedMigration } from './migrations.ts'
@@ -44,16 +44,17 @@ export type Standing = 'nothing' | 'provisioned'
  *
  * @throws TenancyError CONFLICT when the schema is there but is not this tenant's
  */
-export async function standingOf(admin: Admin, schema: string, tenant: TenantKey): Promise<Standing> {
+export async function standingOf(admin: Admin, naming: Naming, tenant: TenantKey): Promise<Standing> {
+  const schema = schemaOf(naming, tenant)
   const [found] = await admin.run(
     `select coalesce(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), false) as marked
      from pg_namespace n left join pg_class c on c.relnamespace = n.oid and c.relname = $2
      where n.nspname = $1`,
-    [schema, MARKER_TABLE],
+    [schema, naming.marker],
   )
   if (!found) return 'nothing'
   if (found.marked) {
-    const marker = await admin.run(`select from ${qualify(schema, MARKER_TABLE)} where key = $1`, [tenant])
+    const marker = await admin.run(`select from ${qualify(schema, naming.marker)} where key = $1`, [tenant])
     if (marker.length === 1) return 'provisioned'
   }
   throw new TenancyError(

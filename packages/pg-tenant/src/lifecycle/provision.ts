@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { MARKER_TABLE, roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Admin, inAdminTransaction } from './admin.ts'
 import { applicationRole, type Lifecycle, lockTenant, standingOf } from './lifecycle.ts'
@@ -24,10 +24,10 @@ export async function provision(lifecycle: Lifecycle, tenant: TenantKey): Promis
   const member = level === 'role' ? roleOf(naming, tenant) : application
   return inAdminTransaction(lifecycle.adminPool, async (admin) => {
     await lockTenant(admin, schema)
-    const created = (await standingOf(admin, schema, tenant)) === 'nothing'
+    const created = (await standingOf(admin, naming, tenant)) === 'nothing'
     if (level === 'role') await ensureRole(admin, member, application)
-    if (created) await createSchema(admin, schema, tenant)
-    await grant(admin, schema, member)
+    if (created) await createSchema(admin, schema, naming.marker, tenant)
+    await grant(admin, schema, naming.marker, member)
     const path = searchPathOf(naming, tenant)
     const migrations = await migrate(admin, lifecycle, schema, path, level === 'role' ? member : undefined)
     return { created, migrations }
@@ -39,7 +39,8 @@ async function ensureRole(admin: Admin, role: string, application: string): Prom
   const quoted = quoteIdentifier(role)
   await admin.attempt(ALREADY_THERE, `create role ${quoted} nologin noinherit`)
   const [facts] = await admin.run(
-    `select r.rolcanlogin or r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication as mighty,
+    `select r.rolcanlogin or r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication
+              or exists (select from pg_auth_members m where m.member = r.oid) as mighty,
             current_setting('server_version_num')::int as version,
             (select rolsuper from pg_roles where rolname = current_user) as superuser,
             current_user as admin,
@@ -50,7 +51,7 @@ async function ensureRole(admin: Admin, role: string, application: string): Prom
   if (!facts || facts.mighty) {
     throw new TenancyError(
       'CONFLICT',
-      'A role of that name is there and is not a tenant role: it can log in or has special rights.',
+      'A role of that name is there and is not a tenant role: it can log in, has special rights or is a member of others.',
       {
         details: { role },
       },
@@ -71,8 +72,13 @@ async function ensureRole(admin: Admin, role: string, application: string): Prom
   for (const name of members) await admin.run(`grant ${quoted} to ${quoteIdentifier(name)}${how}`)
 }
 
-async function createSchema(admin: Admin, schema: string, tenant: TenantKey): Promise<void> {
-  const marker = qualify(schema, MARKER_TABLE)
+async function createSchema(
+  admin: Admin,
+  schema: string,
+  markerTable: string,
+  tenant: TenantKey,
+): Promise<void> {
+  const marker = qualify(schema, markerTable)
   await admin.run(`
     create schema ${quoteIdentifier(schema)};
     create table ${marker} (
@@ -88,12 +94,12 @@ async function createSchema(admin: Admin, schema: string, tenant: TenantKey): Pr
 }
 
 /** Least privilege: use and fill its own schema, read the marker; no one else gets anything. */
-async function grant(admin: Admin, schema: string, role: string): Promise<void> {
+async function grant(admin: Admin, schema: string, markerTable: string, role: string): Promise<void> {
   const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
   await admin.run(`
     revoke all on schema ${home} from public;
     grant usage, create on schema ${home} to ${member};
-    grant select on ${qualify(schema, MARKER_TABLE)} to ${member};
+    grant select on ${qualify(schema, markerTable)} to ${member};
     alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member};
     alter default privileges in schema ${home} grant usage, select on sequences to ${member}`)
 }

@@ -32,18 +32,29 @@ export class ControlStatement {
   }
 }
 
-export const BEGIN = new ControlStatement('begin', 'pg_tenant_begin', 'begin')
+// The access mode is always named: a session left read-only would otherwise stay so, because the write that fails
+// takes the RESET ALL behind BEGIN back with it. (On a standby pass readOnly: true.)
+export const BEGIN = new ControlStatement('begin', 'pg_tenant_begin', 'begin read write')
+export const BEGIN_READ_ONLY = new ControlStatement('begin', 'pg_tenant_begin_ro', 'begin read only')
+/** Fires deferred constraint triggers before the gate is asked, not after: they are the tenant's code as well. */
+export const CONSTRAINTS = new ControlStatement(
+  'constraints',
+  'pg_tenant_constraints',
+  'set constraints all immediate',
+)
 export const COMMIT = new ControlStatement('commit', 'pg_tenant_commit', 'commit')
 export const ROLLBACK = new ControlStatement('rollback', 'pg_tenant_rollback', 'rollback')
 
+/** Settings go back to those of the connection, for the same tenant as well: `app.user` and `client_encoding` matter. */
+export const RESET = new ControlStatement('clean', 'pg_tenant_reset', 'reset all')
+
 /**
- * Removes what an earlier user of the session may have left on it (hazard k'): held cursors, channels, settings,
+ * Removes what an earlier user of the session may have left on it (hazard k'): held cursors, channels,
  * temporary tables, sequence state. Advisory locks are released in the gate.
  */
 export const CLEAN: readonly ControlStatement[] = [
   new ControlStatement('clean', 'pg_tenant_close', 'close all'),
   new ControlStatement('clean', 'pg_tenant_unlisten', 'unlisten *'),
-  new ControlStatement('clean', 'pg_tenant_reset', 'reset all'),
   new ControlStatement('clean', 'pg_tenant_temp', 'discard temp'),
   new ControlStatement('clean', 'pg_tenant_sequences', 'discard sequences'),
 ]

@@ -1,6 +1,6 @@
 import { Readable, Writable } from 'node:stream'
 import { TenancyError } from '@org/core'
-import { CopyExchange } from '../driver/copy-exchange.ts'
+import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
 import { isServerError } from '../driver/exchange.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import type { Level } from './level.ts'
@@ -69,18 +69,22 @@ function lend<S>(
         resolve(ends.stream)
         return ends
       }
-      const copy = new CopyExchange(sql, {
-        started: start,
-        data: (chunk) => start().data(chunk),
-        over: (error) => {
-          if (error) {
-            fail(coded(error))
-          } else {
-            start()
-            succeed()
-          }
+      const copy = new CopyExchange(
+        sql,
+        {
+          started: start,
+          data: (chunk) => start().data(chunk),
+          over: (error) => {
+            if (error) {
+              fail(coded(error))
+            } else {
+              start()
+              succeed()
+            }
+          },
         },
-      })
+        level.transaction.settings.idleTimeout,
+      )
       await level.lend(copy, over)
     }
     level.enqueue(job).catch(reject)
@@ -89,5 +93,11 @@ function lend<S>(
 
 function coded(error: Error): TenancyError {
   if (isServerError(error)) return fromDatabase(error)
+  if (error instanceof CopyStalled) {
+    return new TenancyError(
+      'TIMEOUT',
+      'Nobody wrote to or read from the COPY stream for longer than idleTimeout; nothing was committed.',
+    )
+  }
   return new TenancyError('CONNECTION_LOST', 'The connection was lost during COPY; nothing was committed.')
 }

@@ -47,7 +47,7 @@ export class Level {
     const before = this.#last
     this.#unfinished++
     const run = (async () => {
-      if (this.#unfinished > 1) await before
+      if (this.#unfinished > 1) await Promise.race([before, this.transaction.lost])
       this.#assertUsable()
       return await job()
     })()

@@ -3,16 +3,8 @@ import type { ConnectionMemory } from '../driver/memory.ts'
 import { bind, close, execute, parse, statement } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import type { Entrance, Gate } from '../isolation/isolation.ts'
-import { BEGIN, CLEAN } from './control.ts'
+import { BEGIN, BEGIN_READ_ONLY, CLEAN, RESET } from './control.ts'
 import type { Limits, TransactionMode } from './options.ts'
-
-const RUN = Math.random().toString(36).slice(2, 10)
-let scopes = 0
-
-/** A portal name no other scope uses. */
-export function nextPortal(): string {
-  return `pgt_${RUN}_${(++scopes).toString(36)}`
-}
 
 /** Everything that goes ahead of a scope's first statement, in the same message. */
 export function opening(
@@ -23,9 +15,13 @@ export function opening(
   limits: Limits,
 ): Step[] {
   const { memory } = session
-  const steps = [begin(memory, mode)]
-  if (!isClean(memory, entrance.place)) for (const clean of CLEAN) steps.push(clean.on(memory))
-  steps.push(gate(session, entrance.gate, portal, limits), { phase: 'pin', bytes: statement(entrance.pin) })
+  const clean = isClean(memory, entrance.place)
+  const steps = [begin(memory, mode), RESET.on(memory)]
+  if (!clean) for (const one of CLEAN) steps.push(one.on(memory))
+  steps.push(gate(session, entrance.gate, portal, limits, clean), {
+    phase: 'pin',
+    bytes: statement(entrance.pin),
+  })
   return steps
 }
 
@@ -35,7 +31,9 @@ export function tail(portal: string, sink?: Sink): Step {
 }
 
 function begin(memory: ConnectionMemory, mode: TransactionMode): Step {
-  return mode === '' ? BEGIN.on(memory) : { phase: 'begin', bytes: statement(`begin ${mode}`) }
+  if (mode === '') return BEGIN.on(memory)
+  if (mode === 'read only') return BEGIN_READ_ONLY.on(memory)
+  return { phase: 'begin', bytes: statement(`begin ${mode}`) }
 }
 
 /** Only if nobody but this very tenant has had this very backend since a scope left it clean. */
@@ -43,7 +41,8 @@ function isClean(memory: ConnectionMemory, place: string): boolean {
   return memory.direct === true && memory.served === place && memory.servedAt + 1 === memory.acquired
 }
 
-function gate(session: Session, { name, text, values }: Gate, portal: string, limits: Limits): Step {
+function gate(session: Session, gate: Gate, portal: string, limits: Limits, clean: boolean): Step {
+  const { name, text, values } = gate
   const { memory } = session
   const all = [
     ...values,
@@ -62,7 +61,7 @@ function gate(session: Session, { name, text, values }: Gate, portal: string, li
     return { phase: 'gate', bytes: Buffer.concat([parse('', text), bind(portal, '', all), fetch]), sink }
   }
   const run = Buffer.concat([bind(portal, name, all), fetch])
-  if (memory.prepared.has(name)) return { phase: 'gate', bytes: run }
+  if (memory.prepared.has(name) && (clean || gate.failsSafe)) return { phase: 'gate', bytes: run }
   return {
     phase: 'gate',
     bytes: Buffer.concat([close('S', name), parse(name, text), run]),

@@ -104,6 +104,7 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
   const mode = [
     isolationLevel && `isolation level ${isolationLevel}`,
+    isolationLevel && !readOnly && 'read write',
     readOnly && 'read only',
     deferrable && 'deferrable',
   ]

@@ -1,10 +1,14 @@
 import { TenancyError } from '@org/core'
 import { firstWords } from '../sql/first-words.ts'
+import { PORTAL_PREFIX } from './portal.ts'
 
 const TRANSACTION =
   'The scope owns its transaction: return to commit, throw to roll back, nest with db.savepoint(fn).'
 const SESSION = 'It would outlive the scope on a shared connection.'
 const PREPARED = 'Pass { name, text, values } to db.query to use a prepared statement.'
+
+const OWN_PORTAL = `The scope itself depends on its portal. Name your cursors otherwise than ${PORTAL_PREFIX}…, close them one by one.`
+const CURSOR_COMMANDS: ReadonlySet<string> = new Set(['fetch', 'move', 'close', 'declare'])
 
 /** First word of a statement → why it is refused and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -42,8 +46,9 @@ export function refuseUnsafe(text: string): void {
   if (first === undefined) return
   let why = Object.hasOwn(REFUSED, first) ? REFUSED[first] : undefined
   if (first === 'set' && second === 'constraints') why = undefined
-  if (first === 'close' && second === 'all') why = 'It would close the portal the scope itself depends on.'
-  if (first === 'declare' && isHoldable(words)) why = `${SESSION} Declare the cursor without HOLD.`
+  if (first === 'close' && second === 'all') why = OWN_PORTAL
+  if (CURSOR_COMMANDS.has(first) && text.toLowerCase().includes(PORTAL_PREFIX)) why = OWN_PORTAL
+  if (first === 'declare' && isHoldable(text)) why = `${SESSION} Declare the cursor without HOLD.`
   if (first === 'notify' && (next === ',' || (next === '"' && text.includes(',')))) {
     why = 'Its payload would reach listeners of every tenant. Notify without payload, and let them look.'
   }
@@ -65,8 +70,10 @@ export function isForbiddenTag(tag: string): boolean {
   return FORBIDDEN_TAGS.test(tag)
 }
 
-function isHoldable(words: readonly string[]): boolean {
-  return words.some((word, index) => word === 'hold' && words[index - 1] === 'with')
+/** Rather once too often: a HOLD anywhere before the query, unless WITHOUT stands there as well. */
+function isHoldable(text: string): boolean {
+  const head = /^.*?\bfor\b/is.exec(text)?.[0] ?? text
+  return /\bhold\b/i.test(head) && !/\bwithout\b/i.test(head)
 }
 
 function refused(command: string, why: string): TenancyError {

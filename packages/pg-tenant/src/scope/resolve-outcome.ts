@@ -7,25 +7,41 @@ import type { ScopeSettings } from './options.ts'
 
 /** Milliseconds between two looks at a transaction that the server still counts as running. */
 const POLL_MS = 50
+/** How long to ask at least, in milliseconds: the old backend may take a while to notice that its client is gone. */
+const MIN_PATIENCE_MS = 10_000
+
+/**
+ * A fingerprint of the server's shared memory: it survives an orderly restart and changes with every crash. After a
+ * crash, transaction ids whose WAL had not been flushed are handed out again, so `pg_xact_status` may speak of somebody
+ * else's transaction; it is believed only when this has not changed.
+ */
+export const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
+
+/** What must be known before COMMIT to ask about it afterwards. */
+export interface Ticket {
+  /** The transaction id; `0` if nothing was written. */
+  readonly xid: string
+  readonly incarnation: string
+}
 
 /**
  * Asks the server what became of a transaction whose COMMIT was never answered (`pg_xact_status`, manual 9.27.9).
  *
- * @param xid the transaction id fetched before COMMIT; `0` if nothing was written
+ * @param ticket fetched before COMMIT
  * @param unknown what to throw if the server cannot tell within the statement timeout
  * @returns when the transaction is committed
  * @throws TenancyError CONNECTION_LOST when it was rolled back; else `unknown`
  */
 export async function resolveOutcome(
   pool: PoolLike,
-  xid: string,
+  { xid, incarnation }: Ticket,
   settings: ScopeSettings,
   unknown: TenancyError,
 ): Promise<void> {
   if (xid === '0') return
-  const until = performance.now() + settings.statementTimeout
+  const until = performance.now() + Math.max(settings.statementTimeout, MIN_PATIENCE_MS)
   while (performance.now() < until) {
-    const status = await statusOf(pool, xid, settings).catch(() => 'unreachable')
+    const status = await statusOf(pool, { xid, incarnation }, settings).catch(() => 'unreachable')
     if (status === 'committed') return
     if (status === 'aborted') {
       throw new TenancyError(
@@ -39,11 +55,15 @@ export async function resolveOutcome(
   throw unknown
 }
 
-async function statusOf(pool: PoolLike, xid: string, settings: ScopeSettings): Promise<string | null> {
+async function statusOf(
+  pool: PoolLike,
+  { xid, incarnation }: Ticket,
+  settings: ScopeSettings,
+): Promise<string | null> {
   const session = await checkout(pool, settings.connectionTimeout, undefined)
   let status: string | null = null
-  const text = 'select pg_catalog.pg_xact_status($1::pg_catalog.xid8)'
-  const bytes = Buffer.concat([parse('', text), bind('', '', [xid]), execute('', 0)])
+  const text = `select case (${INCARNATION})::text when $2 then pg_catalog.pg_xact_status($1::pg_catalog.xid8) else 'crashed' end`
+  const bytes = Buffer.concat([parse('', text), bind('', '', [xid, incarnation]), execute('', 0)])
   const sink = {
     row: ([value]: (string | null)[]) => {
       status = value ?? null

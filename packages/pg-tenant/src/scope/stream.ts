@@ -3,6 +3,7 @@ import type { Step } from '../driver/exchange.ts'
 import { bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Level } from './level.ts'
 import { invalid } from './options.ts'
+import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
 import { toStatement } from './statement.ts'
 
@@ -10,8 +11,6 @@ export interface StreamOptions {
   /** Rows fetched in one round trip and held in memory, 1 to 10,000 (default 500). */
   readonly batchSize?: number
 }
-
-let streams = 0
 
 /**
  * Streams a result through a portal (manual 54.2.3). Each batch is a job of its own on the level, so that other
@@ -27,7 +26,7 @@ export async function* stream<R = Row>(
     throw invalid('batchSize', 'a whole number from 1 to 10000')
   }
   const statement = toStatement(text, values)
-  const portal = `pgt_stream_${(++streams).toString(36)}`
+  const portal = nextPortal('stream')
   let sink: ResultSink | undefined
   let more = true
   let first = true

@@ -8,10 +8,11 @@ import type { PoolLike } from '../driver/types.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
-import { COMMIT, ROLLBACK } from './control.ts'
-import { nextPortal, opening, tail } from './opening.ts'
+import { CLEAN, COMMIT, CONSTRAINTS, RESET, ROLLBACK } from './control.ts'
+import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
-import { resolveOutcome } from './resolve-outcome.ts'
+import { nextPortal } from './portal.ts'
+import { INCARNATION, resolveOutcome } from './resolve-outcome.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
@@ -27,7 +28,7 @@ export class Transaction {
   readonly entrance: Entrance
   readonly settings: ScopeSettings
   readonly #pool: PoolLike
-  readonly #portal = nextPortal()
+  readonly #portal = nextPortal('gate')
   /** Savepoint commands that go out with the next statement. */
   readonly #pending: Step[] = []
   #checkout: Promise<Session> | undefined
@@ -40,14 +41,18 @@ export class Transaction {
   /** Set once the scope can only end in failure, whatever its callback does. */
   doom: TenancyError | undefined
 
+  readonly #lost = Promise.withResolvers<never>()
+
   constructor(pool: PoolLike, entrance: Entrance, settings: ScopeSettings) {
     this.#pool = pool
     this.entrance = entrance
     this.settings = settings
+    this.#lost.promise.catch(ignore)
   }
 
-  get portal(): string {
-    return this.#portal
+  /** Rejects when the connection dies; whoever waits for something else must not wait for ever. */
+  get lost(): Promise<never> {
+    return this.#lost.promise
   }
 
   /** The connection; one for the whole scope, however many ask for it at once. */
@@ -59,7 +64,10 @@ export class Transaction {
       session.release(undefined)
       throw scopeOver()
     }
-    this.#session = session
+    if (this.#session === undefined) {
+      this.#session = session
+      session.memory.onDeath = (error) => this.#die(connectionLost(error))
+    }
     return session
   }
 
@@ -85,7 +93,7 @@ export class Transaction {
       throw this.escape()
     }
     if (outcome.kind === 'lost') {
-      this.doom = connectionLost(outcome.error)
+      this.#die(connectionLost(outcome.error))
       session.destroy()
       throw this.doom
     }
@@ -127,14 +135,25 @@ export class Transaction {
    */
   async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
-    let xid = ''
+    let [xid, incarnation] = ['', '']
     const check = tail(this.#portal, {
       row: ([value]) => {
         xid = value ?? ''
       },
     })
     const apart = this.settings.resolveUnknownOutcome
-    if (apart) await this.run((one) => [...last(one), check])
+    if (apart) {
+      const asked: Step = {
+        phase: 'tail',
+        bytes: statement(INCARNATION),
+        sink: {
+          row: ([value]) => {
+            incarnation = value ?? ''
+          },
+        },
+      }
+      await this.run((one) => [...last(one), CONSTRAINTS.on(one.memory), asked, check])
+    }
     const started = performance.now()
     let tag = ''
     const sink = {
@@ -143,19 +162,25 @@ export class Transaction {
       },
     }
     const commit = () => ({ ...COMMIT.on(session.memory), sink })
-    const end: Steps = (one) => (apart ? [commit()] : [...last(one), check, commit()])
+    const end: Steps = (one) =>
+      apart ? [commit()] : [...last(one), CONSTRAINTS.on(one.memory), check, commit()]
     const exchange = this.#send(session, end)
     this.#closed = true
     const { outcome, sent } = await exchange
+    if (tag === 'COMMIT' && outcome.kind !== 'done') {
+      // It is committed, whatever went wrong behind it.
+      session.destroy()
+      return
+    }
     if (outcome.kind === 'lost') {
       session.destroy()
       const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, sent.length - 1)
       if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
-      return await resolveOutcome(this.#pool, xid, this.settings, error)
+      return await resolveOutcome(this.#pool, { xid, incarnation }, this.settings, error)
     }
     if (outcome.kind === 'failed') {
       const phase = sent[outcome.step]?.phase ?? 'commit'
-      if (outcome.status === 'I' && phase === 'commit') session.release(this.entrance.place)
+      if (outcome.status === 'I' && phase === 'commit') session.release(undefined)
       else if (phase === 'tail') session.destroy()
       else await this.#undo(session)
       throw fromFailedStep(phase, outcome.error, { ...this.settings, elapsed: performance.now() - started })
@@ -196,15 +221,23 @@ export class Transaction {
     }
   }
 
+  /** Rolls back, and cleans the session behind that: the cleaning of the opening was rolled back as well. */
   async #undo(session: Session): Promise<void> {
+    const { memory } = session
+    const steps = () => [ROLLBACK, RESET, ...CLEAN].map((one) => one.on(memory))
     if (session.alive) {
-      const outcome = await session.send([ROLLBACK.on(session.memory)], GRACE_MS)
+      const outcome = await session.send(steps(), GRACE_MS)
       if (outcome.kind === 'failed' && outcome.error.code === SQLSTATE.INVALID_STATEMENT_NAME) {
-        session.memory.prepared.clear()
-        await session.send([ROLLBACK.on(session.memory)], GRACE_MS)
+        memory.prepared.clear()
+        await session.send(steps(), GRACE_MS)
       }
     }
-    session.release(this.entrance.place)
+    session.release(undefined)
+  }
+
+  #die(error: TenancyError): void {
+    this.doom ??= error
+    this.#lost.reject(this.doom)
   }
 
   async #send(session: Session, steps: Steps): Promise<Sent> {

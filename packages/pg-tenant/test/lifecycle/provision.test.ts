@@ -42,7 +42,7 @@ describe('provision', () => {
         `select has_schema_privilege($1, 'c_fresh', 'usage') as usage, has_schema_privilege($1, 'c_fresh', 'create') as create,
                 has_schema_privilege($2, 'c_fresh', 'usage') as app, pg_has_role($2, $1, 'member') as member,
                 pg_has_role($2, $1, 'usage') as inherits,
-                has_table_privilege($1, 'c_fresh._tenant', 'insert') as writes_marker,
+                has_table_privilege($1, 'c_fresh._tenant_c_', 'insert') as writes_marker,
                 (select tableowner from pg_tables where schemaname = 'c_fresh' and tablename = 'notes') as owner`,
         [role, world.appRole],
       ),
@@ -111,7 +111,7 @@ describe('provision', () => {
     await world.root.query('create schema c_foreign; create table c_foreign.precious (a int)')
     expect(await codeOf(tenancy.provision('foreign'))).toBe('CONFLICT')
     expect(await codeOf(tenancy.drop('foreign'))).toBe('CONFLICT')
-    await world.root.query('create table c_foreign._tenant (key text)')
+    await world.root.query('create table c_foreign._tenant_c_ (key text)')
     expect(await codeOf(tenancy.provision('foreign'))).toBe('CONFLICT')
     expect(await one(`select to_regclass('c_foreign.precious') is not null as there`)).toEqual({
       there: true,
