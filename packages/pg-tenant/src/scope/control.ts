@@ -32,10 +32,18 @@ export class ControlStatement {
   }
 }
 
-// The access mode is always named: a session left read-only would otherwise stay so, because the write that fails
-// takes the RESET ALL behind BEGIN back with it. (On a standby pass readOnly: true.)
-export const BEGIN = new ControlStatement('begin', 'pg_tenant_begin', 'begin read write')
-export const BEGIN_READ_ONLY = new ControlStatement('begin', 'pg_tenant_begin_ro', 'begin read only')
+// The mode is always named: what an earlier user left as the session's default would otherwise hold for this transaction,
+// which begins before RESET ALL. (On a standby pass readOnly: true.)
+export const BEGIN = new ControlStatement(
+  'begin',
+  'pg_tenant_begin',
+  'begin isolation level read committed read write',
+)
+export const BEGIN_READ_ONLY = new ControlStatement(
+  'begin',
+  'pg_tenant_begin_ro',
+  'begin isolation level read committed read only',
+)
 /** Fires deferred constraint triggers before the gate is asked, not after: they are the tenant's code as well. */
 export const CONSTRAINTS = new ControlStatement(
   'constraints',

@@ -6,6 +6,8 @@ import type { Entrance, Gate } from '../isolation/isolation.ts'
 import { BEGIN, BEGIN_READ_ONLY, CLEAN, RESET } from './control.ts'
 import type { Limits, TransactionMode } from './options.ts'
 
+const READ_ONLY = 'isolation level read committed read only'
+
 /** Everything that goes ahead of a scope's first statement, in the same message. */
 export function opening(
   session: Session,
@@ -32,7 +34,7 @@ export function tail(portal: string, sink?: Sink): Step {
 
 function begin(memory: ConnectionMemory, mode: TransactionMode): Step {
   if (mode === '') return BEGIN.on(memory)
-  if (mode === 'read only') return BEGIN_READ_ONLY.on(memory)
+  if (mode === READ_ONLY) return BEGIN_READ_ONLY.on(memory)
   return { phase: 'begin', bytes: statement(`begin ${mode}`) }
 }
 

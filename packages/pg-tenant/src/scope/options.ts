@@ -21,7 +21,7 @@ export interface RetryOptions {
 export interface ScopeOptions extends Partial<Limits> {
   /** Refuse writes (default false). */
   readonly readOnly?: boolean
-  /** Isolation level of the transaction (default: the server's, normally `read committed`). */
+  /** Isolation level of the transaction (default `read committed`, whatever the session's own default is). */
   readonly isolationLevel?: 'read committed' | 'repeatable read' | 'serializable'
   /** With `serializable` and `readOnly`: wait for a snapshot that cannot fail (manual, SET TRANSACTION). */
   readonly deferrable?: boolean
@@ -41,7 +41,7 @@ export interface ScopeOptions extends Partial<Limits> {
   readonly resolveUnknownOutcome?: boolean
 }
 
-/** What `BEGIN` takes: `` or e.g. `isolation level serializable read only deferrable`. */
+/** What `BEGIN` takes, e.g. `isolation level serializable read only deferrable`; empty: the default. */
 export type TransactionMode = string
 
 /** Options checked and completed. */
@@ -102,14 +102,10 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
     )
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
-  const mode = [
-    isolationLevel && `isolation level ${isolationLevel}`,
-    isolationLevel && !readOnly && 'read write',
-    readOnly && 'read only',
-    deferrable && 'deferrable',
-  ]
+  const asked = isolationLevel !== undefined || readOnly
+  const mode = `isolation level ${isolationLevel ?? 'read committed'} ${readOnly ? 'read only' : 'read write'}`
   return {
-    mode: mode.filter(Boolean).join(' ') || base.mode,
+    mode: asked ? `${mode}${deferrable ? ' deferrable' : ''}` : base.mode,
     readOnly,
     statementTimeout: milliseconds(options, 'statementTimeout', base),
     lockTimeout: milliseconds(options, 'lockTimeout', base),

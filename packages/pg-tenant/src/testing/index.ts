@@ -1,4 +1,10 @@
 export {
+  type AttackKitOptions,
+  type AttackReport,
+  formatAttackReport,
+  runAttackKit,
+} from './attack/index.ts'
+export {
   connectPostgres,
   hasPgBouncer,
   leakedBackends,

@@ -32,7 +32,9 @@ describe('a scope', () => {
   it('runs as the tenant: its role, its path, and nobody else', async () => {
     const sql = `select current_user as role, current_schema() as schema, current_setting('search_path') as path`
     const { rows } = await tenancy.query('acme', sql)
-    expect(rows).toEqual([{ role: `${world.rolePrefix}acme`, schema: 'c_acme', path: '"c_acme", "public", pg_temp' }])
+    expect(rows).toEqual([
+      { role: `${world.rolePrefix}acme`, schema: 'c_acme', path: '"c_acme", "public", pg_temp' },
+    ])
   })
 
   it('rolls back everything when the callback throws, and throws that very error', async () => {

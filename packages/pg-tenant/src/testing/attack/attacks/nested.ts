@@ -1,0 +1,52 @@
+import { nameOf, open, settle, settleWithin, stopped } from '../finding.ts'
+import { attack, BOTH } from './scene.ts'
+
+const PATIENCE_MS = 3_000
+const CONNECTION_TIMEOUT_MS = 200
+
+const same = attack(
+  { id: 'j', title: 'nested scope of the same tenant, pool of 1', promise: BOTH },
+  async (scene) => {
+    const { subject, a } = scene
+    const nested = subject.withTenant(a, async (db) => {
+      await db.query('select 1')
+      return await subject.withTenant(a, (inner) => inner.query('select body from notes'))
+    })
+    const outcome = await settleWithin(PATIENCE_MS, nested)
+    if (outcome === 'pending') return open(`deadlock: nothing happened for ${PATIENCE_MS} ms`)
+    return outcome.ok
+      ? stopped('runs on the same connection')
+      : stopped(`fails with ${nameOf(outcome.error)}`)
+  },
+)
+
+const other = attack(
+  { id: 'j.other', title: 'scope of another tenant inside a scope, pool of 1', promise: BOTH },
+  async ({ subject, a, b }) => {
+    const nested = subject.withTenant(a, async (db) => {
+      await db.query('select 1')
+      return await settle(subject.withTenant(b, (inner) => inner.query('select 1')))
+    })
+    const outcome = await settleWithin(PATIENCE_MS, nested)
+    if (outcome === 'pending') return open(`deadlock: nothing happened for ${PATIENCE_MS} ms`)
+    if (outcome.ok && outcome.value.ok) return open('one request ran as two tenants')
+    return stopped('refused at once')
+  },
+)
+
+const exhausted = attack(
+  { id: 'j.wait', title: 'waiting for a connection has an end', promise: BOTH },
+  async ({ subject, a, pool }) => {
+    const held = await Promise.all(Array.from({ length: pool.options.max ?? 1 }, () => pool.connect()))
+    const options = { connectionTimeout: CONNECTION_TIMEOUT_MS }
+    const outcome = await settleWithin(
+      PATIENCE_MS,
+      subject.withTenant(a, (db) => db.query('select 1'), options),
+    )
+    for (const client of held) client.release()
+    if (outcome === 'pending') return open(`still waiting after ${PATIENCE_MS} ms`)
+    return outcome.ok ? open('ran on an exhausted pool') : stopped(`gave up with ${nameOf(outcome.error)}`)
+  },
+)
+
+export const nested = [same, other, exhausted]

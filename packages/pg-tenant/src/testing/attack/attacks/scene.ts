@@ -1,0 +1,26 @@
+import type { Attack, Finding, Lab, Rig, RigOptions, Victims } from '../types.ts'
+
+/** What most attacks need: a pool, the subject on it, and two tenants. */
+export interface Scene extends Rig, Victims {
+  readonly lab: Lab
+}
+
+/** An attack on a fresh pool and two fresh tenants; the pool is closed whatever happens. */
+export function attack(
+  facts: Omit<Attack, 'run'>,
+  act: (scene: Scene) => Promise<Finding>,
+  options: RigOptions = {},
+): Attack {
+  const run = async (lab: Lab): Promise<Finding> => {
+    const victims = await lab.victims()
+    const rig = await lab.open(options)
+    try {
+      return await act({ ...rig, ...victims, lab })
+    } finally {
+      await rig.close()
+    }
+  }
+  return { ...facts, run }
+}
+
+export const BOTH = ['schema', 'role'] as const

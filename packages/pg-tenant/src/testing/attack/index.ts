@@ -1,0 +1,17 @@
+export { ATTACKS } from './attacks/index.ts'
+export { type AttackReport, formatAttackReport, type ReportedFinding } from './report.ts'
+export { type AttackKitOptions, runAttackKit } from './run.ts'
+export type {
+  Attack,
+  AttackQuery,
+  Finding,
+  Lab,
+  Rig,
+  RigOptions,
+  Subject,
+  SubjectDb,
+  SubjectOptions,
+  SubjectSetup,
+  Verdict,
+  Victims,
+} from './types.ts'

@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto'
+import type { Pool } from 'pg'
+import type { IsolationLevel } from '../../isolation/isolation.ts'
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { createTenancy, type Tenancy, type TenancyOptions } from '../../tenancy.ts'
+import { openRig, type PoolSource } from './rig.ts'
+import { sweep } from './sweep.ts'
+import { tenancySubject } from './tenancy-subject.ts'
+import type { Lab, Rig, RigOptions, Row, Subject, SubjectSetup, Victims } from './types.ts'
+
+const NOTES = 'create table notes (id bigint generated always as identity primary key, body text not null)'
+
+export interface LabOptions extends PoolSource {
+  readonly isolation: IsolationLevel
+  readonly adminPool: Pool
+  readonly tenancy?: Partial<TenancyOptions> | undefined
+  readonly subject?: ((setup: SubjectSetup) => Subject) | undefined
+}
+
+/** A lab and what takes it down again. */
+export interface OpenLab {
+  readonly lab: Lab
+  close(): Promise<void>
+}
+
+/** Prepares the shared schema and finds out who the application is. */
+export async function openLab(options: LabOptions): Promise<OpenLab> {
+  const prefix = `ak${randomBytes(4).toString('hex')}_`
+  const application = await applicationOf(options)
+  const lab = new AttackLab(options, prefix, application)
+  const close = () => sweep(options.adminPool, prefix)
+  try {
+    await lab.furnish()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { lab, close }
+}
+
+/** For pools that only look around. */
+const NOBODY: Subject = {
+  name: 'nobody',
+  withTenant: () => Promise.reject(new Error('nobody is attacked here')),
+}
+
+async function applicationOf(options: LabOptions): Promise<string> {
+  const rig = await openRig(options, {}, () => NOBODY)
+  try {
+    const { rows } = await rig.pool.query<{ role: string }>('select session_user as role')
+    return rows[0]?.role ?? ''
+  } finally {
+    await rig.close()
+  }
+}
+
+class AttackLab implements Lab {
+  readonly sharedSchema: string
+  readonly isolation: IsolationLevel
+  readonly application: string
+  readonly #options: LabOptions
+  readonly #prefix: string
+  #made = 0
+
+  constructor(options: LabOptions, prefix: string, application: string) {
+    this.#options = options
+    this.#prefix = prefix
+    this.isolation = options.isolation
+    this.application = application
+    this.sharedSchema = `${prefix}shared`
+  }
+
+  schemaOf(tenant: string): string {
+    return this.#prefix + tenant
+  }
+
+  roleOf(tenant: string): string {
+    return this.#prefix + tenant
+  }
+
+  /** The shared schema holds a table of the tenants' name, open to all: where names would fall through to. */
+  async furnish(): Promise<void> {
+    const [shared, table] = [quoteIdentifier(this.sharedSchema), qualify(this.sharedSchema, 'notes')]
+    await this.admin(`create schema ${shared}`)
+    await this.admin(`create table ${table} (id bigint generated always as identity primary key, body text)`)
+    await this.admin(`grant usage on schema ${shared} to public`)
+    await this.admin(`grant select, insert on ${table} to public`)
+  }
+
+  async victims(): Promise<Victims> {
+    this.#made++
+    const victims = { a: `a${this.#made}`, b: `b${this.#made}` }
+    const rig = await openRig(this.#options, {}, () => NOBODY)
+    try {
+      const tenancy = this.#createTenancy(rig.pool)
+      for (const tenant of Object.values(victims)) {
+        await tenancy.provision(tenant)
+        await this.adminAs(
+          tenant,
+          `insert into ${qualify(this.schemaOf(tenant), 'notes')} (body) values ($1)`,
+          [`row of ${tenant}`],
+        )
+      }
+    } finally {
+      await rig.close()
+    }
+    return victims
+  }
+
+  async open(options: RigOptions = {}): Promise<Rig> {
+    return await openRig(this.#options, options, (pool) => this.#subjectOn(pool))
+  }
+
+  async admin(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return (await this.#options.adminPool.query<Row>(sql, [...values])).rows
+  }
+
+  async adminAs(tenant: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const client = await this.#options.adminPool.connect()
+    try {
+      await client.query('begin')
+      if (this.isolation === 'role')
+        await client.query(`set local role ${quoteIdentifier(this.roleOf(tenant))}`)
+      const { rows } = await client.query<Row>(sql, [...values])
+      await client.query('commit')
+      return rows
+    } catch (error) {
+      await client.query('rollback')
+      throw error
+    } finally {
+      client.release()
+    }
+  }
+
+  async bodies(tenant: string): Promise<string[]> {
+    const rows = await this.adminAs(
+      tenant,
+      `select body from ${qualify(this.schemaOf(tenant), 'notes')} order by id`,
+    )
+    return rows.map((row) => String(row.body))
+  }
+
+  async sharedBodies(): Promise<string[]> {
+    const rows = await this.admin(`select body from ${qualify(this.sharedSchema, 'notes')} order by id`)
+    return rows.map((row) => String(row.body))
+  }
+
+  #subjectOn(pool: Pool): Subject {
+    const { subject } = this.#options
+    if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema: this.sharedSchema })
+    return tenancySubject(this.#createTenancy(pool))
+  }
+
+  #createTenancy(pool: Pool): Tenancy {
+    return createTenancy({
+      ...this.#options.tenancy,
+      pool,
+      adminPool: this.#options.adminPool,
+      isolation: this.isolation,
+      schemaPrefix: this.#prefix,
+      rolePrefix: this.#prefix,
+      sharedSchemas: [this.sharedSchema],
+      migrations: [{ id: '0001_notes', sql: NOTES }],
+    })
+  }
+}

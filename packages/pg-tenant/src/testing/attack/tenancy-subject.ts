@@ -1,0 +1,22 @@
+import type { TenantDb } from '../../scope/tenant-db.ts'
+import type { Tenancy } from '../../tenancy.ts'
+import type { AttackQuery, Subject, SubjectDb } from './types.ts'
+
+/** The library itself, as a subject. */
+export function tenancySubject(tenancy: Tenancy): Subject {
+  return {
+    name: `@org/pg-tenant, level ${tenancy.isolation}`,
+    withTenant: (tenant, fn, options) => tenancy.withTenant(tenant, (db) => fn(adapt(db)), options),
+    query: (tenant, query, values) => tenancy.query(tenant, asConfig(query), values),
+    provision: (tenant) => tenancy.provision(tenant),
+  }
+}
+
+function adapt(db: TenantDb): SubjectDb {
+  return {
+    query: (query, values) => db.query(asConfig(query), values),
+    savepoint: (fn) => db.savepoint((inner) => fn(adapt(inner))),
+  }
+}
+
+const asConfig = (query: AttackQuery) => (typeof query === 'string' ? { text: query } : query)

@@ -1,0 +1,90 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { AttackKitOptions, AttackReport } from '../../src/testing/attack/index.ts'
+import { useWorld } from '../support/world.ts'
+import { attackIn, findingOf, pipelining } from './kit-world.ts'
+import { ambient, obvious, pipelined } from './obvious.ts'
+
+const world = useWorld([])
+
+// Its own version of provisioning creates schemas as the application.
+beforeAll(() =>
+  world.root.query(
+    `do $$ begin execute format('grant create on database %I to ${world.appRole}', current_database()); end $$`,
+  ),
+)
+
+/** The application owns what the control provisions: only a superuser can remove all of it. */
+const attackControl = (options: Partial<AttackKitOptions>): Promise<AttackReport> =>
+  attackIn(world, { isolation: 'schema', adminUrl: world.url, ...options })
+
+/** What the obvious helper is broken by; the attacks would prove nothing if it were not. */
+const BROKEN = [
+  'a',
+  'b.missing',
+  'b.usage',
+  'b.dropped',
+  'b.renamed',
+  'b.create',
+  'c',
+  'd',
+  'e',
+  'f.commands',
+  'f.functions',
+  'f.several',
+  'g',
+  'h',
+  'i',
+  'j',
+  'j.other',
+  'j.wait',
+  'k',
+  "k'",
+  "k'.rollback",
+  "k'.mode",
+  'l.catalogue',
+  'm',
+  'm.pg_notify',
+  'n',
+  'o.names',
+  'o.set_config',
+  'o.do',
+  'p.poison',
+  'p.transaction',
+  'q',
+  'r',
+  't',
+  'v',
+  'w',
+]
+
+describe('the obvious helper', () => {
+  let report: AttackReport
+  beforeAll(async () => {
+    report = await attackControl({ subject: obvious })
+  })
+
+  it.each(BROKEN)('is broken by %s', (id) => {
+    expect(findingOf(report, id)).toMatchObject({ verdict: 'open' })
+  })
+
+  it('does not pass', () => {
+    expect(report.ok).toBe(false)
+  })
+})
+
+it('the ambient variant is broken by s', async () => {
+  const report = await attackControl({ subject: ambient, only: ['s'] })
+  expect(findingOf(report, 's')).toMatchObject({ verdict: 'open' })
+})
+
+it('the pipelining variant is broken by w', async () => {
+  const report = await attackControl({
+    subject: pipelined,
+    poolFactory: pipelining,
+    only: ['w'],
+  })
+  expect(findingOf(report, 'w')).toMatchObject({
+    verdict: 'open',
+    evidence: 'the statement ran without the tenant',
+  })
+})

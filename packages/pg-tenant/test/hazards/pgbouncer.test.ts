@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'
+import { hasPgBouncer, type PgBouncer, startPgBouncer } from '../../src/testing/postgres/index.ts'
+import { useWorld } from '../support/world.ts'
+import { attackIn, findingOf, seen } from './kit-world.ts'
+import { obvious } from './obvious.ts'
+
+const world = useWorld([])
+const where = hasPgBouncer()
+  ? 'through PgBouncer'
+  : 'through PgBouncer (SKIPPED: no pgbouncer on this machine)'
+
+describe.runIf(hasPgBouncer())(where, () => {
+  let bouncer: PgBouncer
+  let report: AttackReport
+  let url: string
+  beforeAll(async () => {
+    // Fewer server connections than clients, so that scopes do change backends.
+    bouncer = await startPgBouncer({ url: world.url, poolSize: 2 })
+    url = Object.assign(new URL(world.appUrl), { port: new URL(bouncer.url).port }).href
+    report = await attackIn(world, { url })
+  })
+  afterAll(() => bouncer?.stop())
+
+  const promised = ATTACKS.filter(({ promise }) => promise.includes('role')).map(({ id, title }) => ({
+    id,
+    title,
+  }))
+
+  it.each(promised)('stops $id: $title', ({ id }) => {
+    expect(seen(report, id)).toMatch(/^stopped: /)
+  })
+
+  it('breaks the obvious helper with its named statements', async () => {
+    const control = await attackIn(world, { url, isolation: 'schema', subject: obvious, only: ['p'] })
+    expect(findingOf(control, 'p')).toMatchObject({ verdict: 'open' })
+  })
+})
+
+it.skipIf(hasPgBouncer())('SKIPPED: install pgbouncer to attack through a transaction-mode pooler', () => {})

@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+
+const RUN = fileURLToPath(new URL('../soak/run.ts', import.meta.url))
+const NODE = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning', RUN, '--json']
+
+interface Report {
+  readonly operations: number
+  readonly findings: Readonly<Record<string, number>>
+  readonly samples: Readonly<Record<string, readonly string[]>>
+  readonly faults: Readonly<Record<string, number>>
+  readonly hits: Readonly<Record<string, number>>
+}
+
+/** A process of its own: what it must not do is end with an uncaught error. */
+async function soak(...args: string[]): Promise<{ report: Report; code: number; progress: string }> {
+  const child = promisify(execFile)(process.execPath, [...NODE, ...args])
+  const { stdout, stderr, code } = await child.then(
+    (output) => ({ ...output, code: 0 }),
+    (error: { stdout: string; stderr: string; code: number }) => error,
+  )
+  expect(stdout, stderr).not.toBe('')
+  return { report: JSON.parse(stdout)[0], code, progress: stderr }
+}
+
+const NOTHING = {
+  leak: 0,
+  lost: 0,
+  'rejected-but-committed': 0,
+  uncaught: 0,
+  hang: 0,
+  'busy-connection': 0,
+  'idle-in-transaction': 0,
+  uncoded: 0,
+}
+
+describe('soak', () => {
+  it('finds nothing in the library, through cuts, terminations, a crash and a restart', async () => {
+    const { report, code } = await soak(
+      '--seed',
+      '7',
+      '--ops',
+      '6000',
+      '--epoch',
+      '3000',
+      '--restart-every',
+      '2500',
+    )
+    expect(report.findings, JSON.stringify(report.samples, null, 2)).toEqual(NOTHING)
+    expect(code).toBe(0)
+    expect(report.operations).toBe(6000)
+    for (const fault of ['terminate', 'cancel', 'crash', 'fast restart']) {
+      expect(report.faults[fault], fault).toBeGreaterThan(0)
+    }
+    expect(Object.keys(report.hits).length).toBeGreaterThan(5)
+  })
+
+  it('finds leaks and losses in the obvious helper', async () => {
+    const { report, code } = await soak('--subject', 'obvious', '--ops', '3000', '--faults', 'off')
+    expect(code).toBe(0)
+    expect(report.findings.leak).toBeGreaterThan(0)
+    expect(report.findings.lost).toBeGreaterThan(0)
+    expect(report.findings['rejected-but-committed']).toBeGreaterThan(0)
+  })
+
+  it('says how it is used when an option is wrong', async () => {
+    const wrong = promisify(execFile)(process.execPath, [...NODE, '--level', 'none'])
+    await expect(wrong).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--level takes one of'),
+    })
+  })
+})
