@@ -11,7 +11,7 @@ export const typed = (type: string, body: Buffer | string): Buffer => {
   return Buffer.concat([Buffer.from(type), int32(bytes.length + 4), bytes])
 }
 
-export const untyped = (code: number, body: Buffer | string = ''): Buffer => {
+const untyped = (code: number, body: Buffer | string = ''): Buffer => {
   const bytes = Buffer.from(body)
   return Buffer.concat([int32(bytes.length + 8), int32(code), bytes])
 }
