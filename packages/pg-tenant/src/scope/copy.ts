@@ -62,7 +62,10 @@ function lend<S>(
 ): Promise<S> {
   return new Promise((resolve, reject) => {
     const job = async () => {
-      const { promise: over, resolve: succeed, reject: fail } = Promise.withResolvers<void>()
+      let [succeed, fail] = [() => {}, (_: Error) => {}]
+      const over = new Promise<void>((resolve, reject) => {
+        ;[succeed, fail] = [resolve, reject]
+      })
       let ends: Ends<S> | undefined
       const start = (): Ends<S> => {
         ends ??= make(copy, over)

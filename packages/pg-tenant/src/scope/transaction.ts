@@ -36,23 +36,26 @@ export class Transaction {
   #open = false
   #wire: Promise<unknown> = Promise.resolve()
   #busy = false
+  #lost: Promise<never> | undefined
+  #reportLoss: ((error: TenancyError) => void) | undefined
   #lent = false
   #closed = false
   /** Set once the scope can only end in failure, whatever its callback does. */
   doom: TenancyError | undefined
 
-  readonly #lost = Promise.withResolvers<never>()
-
   constructor(pool: PoolLike, entrance: Entrance, settings: ScopeSettings) {
     this.#pool = pool
     this.entrance = entrance
     this.settings = settings
-    this.#lost.promise.catch(ignore)
   }
 
   /** Rejects when the connection dies; whoever waits for something else must not wait for ever. */
   get lost(): Promise<never> {
-    return this.#lost.promise
+    this.#lost ??= new Promise((_, reject) => {
+      this.#reportLoss = reject
+    })
+    this.#lost.catch(ignore)
+    return this.#lost
   }
 
   /** The connection; one for the whole scope, however many ask for it at once. */
@@ -237,7 +240,7 @@ export class Transaction {
 
   #die(error: TenancyError): void {
     this.doom ??= error
-    this.#lost.reject(this.doom)
+    this.#reportLoss?.(this.doom)
   }
 
   async #send(session: Session, steps: Steps): Promise<Sent> {
