@@ -57,8 +57,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'b: the pin holds the schema',
     file: src('scope/opening.ts'),
-    find: ", { phase: 'pin', bytes: statement(entrance.pin) }",
-    replace: '',
+    find: 'bytes: statement(entrance.pin),',
+    replace: "bytes: statement('select 1'),",
   },
   {
     name: 'f: role unchanged at the end',
@@ -197,8 +197,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'j: a late connection goes back',
     file: src('driver/checkout.ts'),
-    find: 'if (!stop()) return client.release()',
-    replace: 'if (!stop()) return',
+    find: '          if (!waiting) {\n            client.release()\n',
+    replace: '          if (!waiting) {\n',
   },
   {
     name: 'pg-native is refused',
@@ -269,6 +269,108 @@ export const GUARDS: readonly Guard[] = [
     file: src('scope/transaction.ts'),
     find: 'if (!forgotControls(first)) return first',
     replace: 'return first',
+  },
+
+  {
+    name: 'g: a connection given back inside a transaction is not used',
+    file: src('driver/checkout.ts'),
+    find: "if (isWireClient(client) && client.getTransactionStatus() !== 'I') {",
+    replace: 'if (Number.isNaN(0)) {',
+  },
+  {
+    name: "k': the session is cleaned behind a rollback",
+    file: src('scope/transaction.ts'),
+    find: '[ROLLBACK, RESET, ...CLEAN].map',
+    replace: '[ROLLBACK].map',
+    equivalent:
+      'the next opening cleans as well, because a rolled-back scope never counts as clean; two lines of defence',
+  },
+  {
+    name: "k': a rolled-back scope does not count as clean",
+    file: src('scope/transaction.ts'),
+    find: '        await session.send(steps(), GRACE_MS)\n      }\n    }\n    session.release(undefined)',
+    replace:
+      '        await session.send(steps(), GRACE_MS)\n      }\n    }\n    session.release(this.entrance.place)',
+    equivalent: 'the session has been cleaned behind the rollback; two lines of defence',
+  },
+  {
+    name: "k': settings are reset for the same tenant too",
+    file: src('scope/opening.ts'),
+    find: 'begin(memory, mode), RESET.on(memory)]',
+    replace: 'begin(memory, mode)]',
+  },
+  {
+    name: "k': temporary tables come last in the path",
+    file: src('isolation/names.ts'),
+    find: ", ', pg_temp'].join('')",
+    replace: "].join('')",
+  },
+  {
+    name: "k': the transaction's mode does not come from the session",
+    file: src('scope/control.ts'),
+    find: "'begin isolation level read committed read write'",
+    replace: "'begin'",
+  },
+  {
+    name: 'v: deferred triggers run before the check',
+    file: src('scope/transaction.ts'),
+    find: '[...last(one), CONSTRAINTS.on(one.memory), check, commit()]',
+    replace: '[...last(one), check, commit()]',
+  },
+  {
+    name: 'c: overlapping prefixes have different markers',
+    file: src('isolation/names.ts'),
+    find: 'marker: `_tenant_${schemaPrefix}`',
+    replace: 'marker: `_tenant_`',
+  },
+  {
+    name: "f: cursors of the scope are not the caller's",
+    file: src('scope/refuse.ts'),
+    find: 'if (CURSOR_COMMANDS.has(first) && text.toLowerCase().includes(PORTAL_PREFIX)) why = OWN_PORTAL',
+    replace: '',
+  },
+  {
+    name: 'level schema: a replaced gate is parsed anew',
+    file: src('isolation/schema.ts'),
+    find: 'failsSafe: false',
+    replace: 'failsSafe: true',
+  },
+  {
+    name: 'a COPY nobody finishes ends',
+    file: src('driver/copy-exchange.ts'),
+    find: 'this.#watchdog = setTimeout(() => this.#giveUp(), patienceMs)',
+    replace: 'this.#watchdog = setTimeout(() => {}, patienceMs)',
+  },
+  {
+    name: 'who waits hears of the death of the connection',
+    file: src('scope/level.ts'),
+    find: 'await Promise.race([before, this.transaction.lost])',
+    replace: 'await before',
+  },
+  {
+    name: 'one connection for a scope, however many ask',
+    file: src('scope/transaction.ts'),
+    find: 'this.#checkout ??= checkout(',
+    replace: 'this.#checkout = checkout(',
+  },
+  {
+    name: 'a level that ended while it waited sends nothing',
+    file: src('scope/level.ts'),
+    find: '        this.#assertAlive()\n        return steps(session)',
+    replace: '        return steps(session)',
+  },
+  {
+    name: 'q: a committed scope is committed whatever follows',
+    file: src('scope/transaction.ts'),
+    find: "if (tag === 'COMMIT' && outcome.kind !== 'done') {",
+    replace: 'if (Number.isNaN(0)) {',
+    equivalent: 'needs the connection to break between two bytes of one packet; the soak is what found it',
+  },
+  {
+    name: 'r: the error of an idle connection does not end the process',
+    file: src('driver/memory.ts'),
+    find: "  pool.on('error', () => {})\n",
+    replace: '',
   },
 
   // The callback (hazards a, d, e, f, j, m)
@@ -436,13 +538,13 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'the marker is not writable for the tenant',
     file: src('lifecycle/provision.ts'),
-    find: 'grant select on ${qualify(schema, MARKER_TABLE)}',
-    replace: 'grant all on ${qualify(schema, MARKER_TABLE)}',
+    find: 'grant select on ${qualify(schema, markerTable)}',
+    replace: 'grant all on ${qualify(schema, markerTable)}',
   },
   {
     name: 'drop waits for scopes',
     file: src('lifecycle/drop.ts'),
-    find: '    await admin.run(`lock table ${qualify(schema, MARKER_TABLE)} in access exclusive mode`)\n',
+    find: '    await admin.run(`lock table ${qualify(schema, naming.marker)} in access exclusive mode`)\n',
     replace: '',
     equivalent: 'DROP SCHEMA takes the same lock on the same table; taking it first makes the order certain',
   },
