@@ -33,7 +33,7 @@ export async function createManyTenants(bench: Bench, count: number): Promise<Ma
   return { url: applicationUrl, prefix, count }
 }
 
-// What `provision` makes, written as one template: %1$I schema and role, %2$L key.
+// What `provision` makes, written as one template: %1$I schema and role, %2$L key, %3$I marker.
 const batch = (from: number, to: number, prefix: string, role: string, membership: string): string => `
   do $$ begin
     for n in ${from}..${to} loop
@@ -41,12 +41,12 @@ const batch = (from: number, to: number, prefix: string, role: string, membershi
         create role %1$I nologin noinherit;
         grant %1$I to ${role}${membership};
         create schema %1$I;
-        create table %1$I._tenant (key text primary key, created_at timestamptz not null default now());
-        insert into %1$I._tenant (key) values (%2$L);
+        create table %1$I.%3$I (key text primary key, created_at timestamptz not null default now());
+        insert into %1$I.%3$I (key) values (%2$L);
         create table %1$I.notes (id integer primary key, body text not null);
         insert into %1$I.notes values (1, ''a note'');
         grant usage on schema %1$I to %1$I, ${role};
         grant select on all tables in schema %1$I to %1$I, ${role}',
-        '${prefix}m' || n, 'm' || n);
+        '${prefix}m' || n, 'm' || n, '_tenant_${prefix}');
     end loop;
   end $$`

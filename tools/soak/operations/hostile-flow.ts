@@ -128,7 +128,7 @@ export const HOSTILE_FLOW: readonly OperationKind[] = [
       const text = o.random.pick([
         `select tenant from "${other.schema}".soak_row limit 1`,
         `with w as (select tenant from "${other.schema}".soak_row limit 1) select * from w`,
-        `select key as tenant from "${other.schema}"._tenant`,
+        `select key as tenant from "${other.schema}"._tenant_c_`,
       ])
       const { rows } = await o.subject.query(o.tenant.key, text, [])
       o.requireOwn(
