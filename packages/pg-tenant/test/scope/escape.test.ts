@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import type { IsolationLevel } from '../../src/index.ts'
+import { codeOf, POOLED, useWorld } from '../support/world.ts'
+
+const world = useWorld()
+
+/** What a statement changes behind the guard on its first words; each must be found before COMMIT. */
+const CHANGES: Readonly<Record<string, string>> = {
+  'a path that still begins with the schema': `select set_config('search_path', current_schema() || ', pg_catalog', true)`,
+  'a path of another tenant': `select set_config('search_path', 'c_globex', true)`,
+  durability: `select set_config('synchronous_commit', 'off', true)`,
+}
+
+describe.each<IsolationLevel>(['role', 'schema'])(
+  'at level %s the check before COMMIT finds',
+  (isolation) => {
+    it.each(Object.keys(CHANGES))('%s', async (change) => {
+      const tenancy = world.tenancy({ isolation, schemaPrefix: `e${isolation[0]}_` })
+      for (const key of ['acme', 'globex']) await tenancy.provision(key)
+      const sql = CHANGES[change] as string
+      expect(await codeOf(tenancy.query('acme', sql))).toBe('SCOPE_ESCAPED')
+      const scope = tenancy.withTenant('acme', async (db) => {
+        await db.query(`insert into notes (body) values ('escaped')`)
+        await db.query(sql)
+      })
+      expect(await codeOf(scope)).toBe('SCOPE_ESCAPED')
+      expect((await tenancy.query('acme', 'select * from notes')).rows).toEqual([])
+    })
+  },
+)
+
+// PgBouncer logs the application's role in; this is about a pool of a superuser's.
+describe.skipIf(POOLED)('for an application that is a superuser, against advice,', () => {
+  it.each<IsolationLevel>(['role', 'schema'])(
+    'the check at level %s finds another role',
+    async (isolation) => {
+      const pool = world.pool({ connectionString: world.url, max: 1 })
+      const tenancy = world.tenancy({ pool, adminPool: pool, isolation, schemaPrefix: `s${isolation[0]}_` })
+      await tenancy.provision('acme')
+      const other = isolation === 'role' ? 'none' : world.adminRole
+      const sql = `select set_config('role', '${other}', true)`
+      if (isolation === 'schema')
+        await world.root.query(`grant usage on schema ss_acme to ${world.adminRole}`)
+      expect(await codeOf(tenancy.query('acme', sql))).toBe('SCOPE_ESCAPED')
+      await tenancy.drop('acme')
+    },
+  )
+})
