@@ -13,6 +13,7 @@ const STAGES = [
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -26,7 +27,7 @@ interface Verdict {
 
 async function testAll(bench: Workbench): Promise<{ passed: boolean; output: string }> {
   let output = ''
-  for (const filters of STAGES) {
+  for (const filters of values.quick ? STAGES.slice(0, 1) : STAGES) {
     const stage = await bench.test(filters)
     output += stage.output
     if (!stage.passed) return { passed: false, output }

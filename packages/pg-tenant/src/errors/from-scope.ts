@@ -8,7 +8,10 @@ import { SQLSTATE } from './sqlstate.ts'
 /** What a refused step of a scope means, by what the step was for. */
 export function fromFailedStep(phase: Phase, error: ServerError, facts: StatementFacts): TenancyError {
   if (phase === 'gate' || phase === 'pin') return fromOpening(error, facts)
-  if (phase === 'tail') return withDriverError(escaped(), error)
+  // The cast that failed, or the portal that is gone. Anything else (a cancel, say) hit the check by chance.
+  const found =
+    error.code === SQLSTATE.INVALID_TEXT_REPRESENTATION || error.code === SQLSTATE.INVALID_CURSOR_NAME
+  if (phase === 'tail' && found) return withDriverError(escaped(), error)
   return fromDatabase(error, facts)
 }
 

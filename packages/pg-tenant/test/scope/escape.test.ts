@@ -29,6 +29,17 @@ describe.each<IsolationLevel>(['role', 'schema'])(
   },
 )
 
+describe('durability', () => {
+  it('is on in a scope, also where the role has it off', async () => {
+    await world.root.query(`alter role ${world.appRole} set synchronous_commit = off`)
+    const { rows } = await world
+      .tenancy()
+      .query('acme', `select current_setting('synchronous_commit') as now`)
+    await world.root.query(`alter role ${world.appRole} reset synchronous_commit`)
+    expect(rows).toEqual([{ now: 'on' }])
+  })
+})
+
 // PgBouncer logs the application's role in; this is about a pool of a superuser's.
 describe.skipIf(POOLED)('for an application that is a superuser, against advice,', () => {
   it.each<IsolationLevel>(['role', 'schema'])(
@@ -42,6 +53,11 @@ describe.skipIf(POOLED)('for an application that is a superuser, against advice,
       if (isolation === 'schema')
         await world.root.query(`grant usage on schema ss_acme to ${world.adminRole}`)
       expect(await codeOf(tenancy.query('acme', sql))).toBe('SCOPE_ESCAPED')
+      // And a role somebody left on the session does not matter.
+      await pool.query(`set role ${world.adminRole}`)
+      const { rows } = await tenancy.query<{ role: string }>('acme', 'select current_user as role')
+      expect(rows[0]?.role).not.toBe(world.adminRole)
+      await pool.query('reset role')
       await tenancy.drop('acme')
     },
   )
