@@ -130,7 +130,7 @@ describe('an AbortSignal', () => {
         await db.query(`insert into notes (body) values ('aborted')`)
         await db.query('select pg_sleep(60) as long2')
       },
-      { signal: controller.signal },
+      { signal: controller.signal, statementTimeout: 600_000 },
     )
     const code = codeOf(work)
     await eventually(async () => (await running('%long2%')) === 1)
@@ -143,7 +143,10 @@ describe('an AbortSignal', () => {
   it('cancels a one-shot query', async () => {
     const controller = new AbortController()
     const code = codeOf(
-      tenancy.query('acme', 'select pg_sleep(60) as long3', [], { signal: controller.signal }),
+      tenancy.query('acme', 'select pg_sleep(60) as long3', [], {
+        signal: controller.signal,
+        statementTimeout: 600_000,
+      }),
     )
     await eventually(async () => (await running('%long3%')) === 1)
     controller.abort()
