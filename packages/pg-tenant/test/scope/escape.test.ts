@@ -62,3 +62,15 @@ describe.skipIf(POOLED)('for an application that is a superuser, against advice,
     },
   )
 })
+
+describe('a channel listened to behind the guard', () => {
+  it('is left by the next tenant', async () => {
+    const tenancy = world.tenancy({ pool: world.pool({ max: 1 }) })
+    const channels = async (key: string) =>
+      (await tenancy.query(key, 'select pg_listening_channels() as channel')).rows
+    await tenancy.query('acme', `do $$ begin execute 'listen leak'; end $$`)
+    // UNLISTEN takes effect with the COMMIT of the scope that sends it.
+    await channels('globex')
+    expect(await channels('globex')).toEqual([])
+  })
+})
