@@ -143,6 +143,7 @@ export const GUARDS: readonly Guard[] = [
     file: src('driver/session.ts'),
     find: '!this.alive || !this.#idle || this.#running',
     replace: '!this.alive',
+    equivalent: 'the next checkout destroys a connection that is not idle; two lines of defence',
   },
   {
     name: 'g: a dead connection does not go back',
@@ -427,6 +428,7 @@ export const GUARDS: readonly Guard[] = [
     file: src('tenancy.ts'),
     find: 'if (running.tenant !== key) throw crossTenant()',
     replace: 'if (running.tenant !== key) return undefined',
+    equivalent: 'the tenant context of core refuses the second tenant as well; two lines of defence',
   },
   {
     name: 'j: also by the handle',

@@ -173,3 +173,22 @@ describe('resolveUnknownOutcome', () => {
     expect(value).toEqual([{ one: 1 }])
   })
 })
+
+describe('a network that swallows everything', () => {
+  it('ends a scope soon after its statement timeout, without COMMIT sent as a definite failure', async () => {
+    const { tenancy, arm } = await through((message) =>
+      message.from === 'frontend' ? 'black-hole' : undefined,
+    )
+    const work = tenancy.withTenant(
+      'acme',
+      async (db) => {
+        await db.query('select 1')
+        arm()
+        await db.query('select 2')
+      },
+      { statementTimeout: 100 },
+    )
+    await expect(work).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
+    proxy?.cutAll()
+  })
+})
