@@ -24,7 +24,7 @@ export const projects = [
   project('core', 'packages/core'),
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
   project('rbac', 'packages/rbac'),
-  project('crypto', 'packages/crypto'),
+  project('crypto', 'packages/crypto', [POSTGRES]),
   project('hono', 'examples/hono', [POSTGRES]),
   project('express', 'examples/express', [POSTGRES]),
   project('tools', 'tools', [POSTGRES]),

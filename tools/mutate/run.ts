@@ -23,6 +23,8 @@ interface Verdict {
   readonly guard: string
   readonly verdict: 'caught' | 'SURVIVED' | 'equivalent'
   readonly seconds: number
+  /** The first test that failed: a guard caught by a test about something else is worth a look. */
+  readonly by: string | null
 }
 
 async function testAll(bench: Workbench): Promise<{ passed: boolean; output: string }> {
@@ -46,7 +48,12 @@ async function judge(bench: Workbench, guard: Guard): Promise<Verdict> {
     guard: guard.name,
     verdict: passed ? survived : 'caught',
     seconds: Math.round((performance.now() - started) / 100) / 10,
+    by: passed ? null : firstFailure(output),
   }
+}
+
+function firstFailure(output: string): string {
+  return /^\s*FAIL\s+(.+)$/m.exec(output)?.[1]?.trim() ?? 'no test: it did not compile or hung'
 }
 
 const bench = await makeWorkbench(new URL('../..', import.meta.url).pathname)
@@ -60,6 +67,7 @@ try {
     verdicts.push(verdict)
     if (!values.json)
       console.log(`${verdict.verdict.padEnd(10)} ${verdict.seconds.toFixed(1).padStart(6)} s  ${guard.name}`)
+    if (!values.json && verdict.by) console.log(`${' '.repeat(21)}by ${verdict.by}`)
   }
 } finally {
   await bench.remove()

@@ -60,6 +60,13 @@ export const ERROR_CODES = {
   INVALID_OPTION: internal(500),
   NO_TENANT_CONTEXT: internal(500),
 
+  // Secrets and keys
+  KEY_INVALID: internal(500),
+  KEY_MISSING: internal(500),
+  KEY_IN_USE: internal(500),
+  KEY_SERVICE_UNAVAILABLE: unavailable(503),
+  ENVELOPE_UNREADABLE: internal(500),
+
   // Opening a scope
   SCHEMA_MISSING: unavailable(503),
   SCHEMA_UNUSABLE: unavailable(503),

@@ -1,3 +1,5 @@
+import type { TenantKey } from './tenant-key.ts'
+
 /** A row as an object. */
 export type Row = Record<string, unknown>
 
@@ -11,4 +13,9 @@ export interface QueryRows<R = Row> {
 /** Anything that runs one SQL statement: a tenant's handle, a `pg` pool or client. How packages meet. */
 export interface Queryable {
   query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryRows<R>>
+}
+
+/** A {@link Queryable} that runs every statement as one tenant, and says which: a `withTenant` handle is one. */
+export interface TenantQueryable extends Queryable {
+  readonly tenant: TenantKey
 }

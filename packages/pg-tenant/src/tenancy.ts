@@ -1,4 +1,11 @@
-import { crossTenant, type Row, runWithTenant, TenancyError, tryCurrentTenant } from '@org/core'
+import {
+  crossTenant,
+  type Migration,
+  type Row,
+  runWithTenant,
+  TenancyError,
+  tryCurrentTenant,
+} from '@org/core'
 import { watchPool } from './driver/memory.ts'
 import type { PoolLike } from './driver/types.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
@@ -6,7 +13,7 @@ import { keyFor, type NamingOptions, parseNaming } from './isolation/names.ts'
 import { roleIsolation } from './isolation/role.ts'
 import { schemaIsolation } from './isolation/schema.ts'
 import { drop } from './lifecycle/drop.ts'
-import { type Migration, parseMigrations } from './lifecycle/migrations.ts'
+import { parseMigrations } from './lifecycle/migrations.ts'
 import { type ProvisionResult, provision } from './lifecycle/provision.ts'
 import { nest } from './scope/handle.ts'
 import { currentLevel, type Level } from './scope/level.ts'

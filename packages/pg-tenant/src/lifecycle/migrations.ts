@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TenancyError } from '@org/core'
+import { type Migration, TenancyError } from '@org/core'
 import { invalid } from '../scope/options.ts'
-
-/** One step in the life of every tenant's schema. */
-export interface Migration {
-  /** Its name for ever, e.g. `0001_notes`; up to 200 characters. */
-  readonly id: string
-  /** SQL, one or several statements, run as the tenant's own role with its search path: names unqualified. */
-  readonly sql: string
-}
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
 export interface CheckedMigration extends Migration {
