@@ -47,60 +47,54 @@ export const GUARDS: readonly Guard[] = [
 
   // The gate (hazards b, f, k', v)
   {
-    name: 'b: schema must be first and usable',
-    file: src('isolation/role.ts'),
-    find: `     and pg_catalog.set_config('role', $3, true) is not null
-     and pg_catalog.current_schema() operator(pg_catalog.=) $2`,
-    replace: `     and pg_catalog.set_config('role', $3, true) is not null
-     and $2 is not null`,
-  },
-  {
     name: 'b: the pin holds the schema',
     file: src('scope/opening.ts'),
     find: 'bytes: statement(entrance.pin),',
     replace: "bytes: statement('select 1'),",
   },
-  {
-    name: 'f: role unchanged at the end',
-    file: src('isolation/role.ts'),
-    find: 'when current_user operator(pg_catalog.=) $3\n     and',
-    replace: 'when',
-  },
-  {
-    name: 'f: path unchanged at the end',
-    file: src('isolation/role.ts'),
-    find: "     and pg_catalog.current_setting('search_path') operator(pg_catalog.=) $1\n",
-    replace: '',
-  },
-  {
-    name: 'f: role unchanged at the end (level schema)',
-    file: src('isolation/schema.ts'),
-    find: 'when current_user operator(pg_catalog.=) session_user\n     and',
-    replace: 'when',
-  },
-  {
-    name: 'v: durability pinned',
-    file: src('isolation/role.ts'),
-    find: "when 'remote_apply' then 'remote_apply' else 'on' end, true)",
-    replace:
-      "when 'remote_apply' then 'remote_apply' else pg_catalog.current_setting('synchronous_commit') end, true)",
-  },
-  {
-    name: 'v: durability unchanged at the end',
-    file: src('isolation/role.ts'),
-    find: "     and pg_catalog.current_setting('synchronous_commit') in ('on', 'remote_apply')\n",
-    replace: '',
-  },
-  {
-    name: "k': advisory locks released",
-    file: src('isolation/role.ts'),
-    find: 'when pg_catalog.pg_advisory_unlock_all() is not null\n     and',
-    replace: 'when',
-  },
+  ...['role', 'schema'].flatMap((level) => [
+    {
+      name: `f: role unchanged at the end (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: `when current_user operator(pg_catalog.=) ${level === 'role' ? '$3' : 'session_user'}\n   and`,
+      replace: level === 'role' ? 'when $3 is not null and' : 'when',
+    },
+    {
+      name: `f: schema first at the end (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: '   and pg_catalog.current_schema() operator(pg_catalog.=) $2\n',
+      replace: '   and $2::pg_catalog.text is not null\n',
+    },
+    {
+      name: `f: path unchanged at the end (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: "   and pg_catalog.current_setting('search_path') operator(pg_catalog.=) $1\n",
+      replace: '',
+    },
+    {
+      name: `v: durability pinned (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: "when 'remote_apply' then 'remote_apply' else 'on' end, true)",
+      replace:
+        "when 'remote_apply' then 'remote_apply' else pg_catalog.current_setting('synchronous_commit') end, true)",
+    },
+    {
+      name: `v: durability unchanged at the end (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: "   and pg_catalog.current_setting('synchronous_commit') in ('on', 'remote_apply')\n",
+      replace: '',
+    },
+    {
+      name: `k': advisory locks released (level ${level})`,
+      file: src(`isolation/${level}.ts`),
+      find: '  pg_catalog.pg_advisory_unlock_all(),\n',
+      replace: '',
+    },
+  ]),
   {
     name: 'level schema puts off a role left behind',
     file: src('isolation/schema.ts'),
-    find: "     and pg_catalog.set_config('role', 'none', true) is not null\n",
+    find: "  pg_catalog.set_config('role', 'none', true),\n",
     replace: '',
   },
   ...["'close all'", "'unlisten *'", "'reset all'", "'discard temp'", "'discard sequences'"].map(

@@ -1,6 +1,5 @@
 import { type ErrorCode, TenancyError } from '@org/core'
 import { isServerError, type Outcome, type Phase, type ServerError } from '../driver/exchange.ts'
-import { GATE_WORDS } from '../isolation/isolation.ts'
 import { withDriverError } from './driver-error.ts'
 import { fromDatabase, type StatementFacts } from './from-database.ts'
 import { SQLSTATE } from './sqlstate.ts'
@@ -25,11 +24,10 @@ export function escaped(): TenancyError {
 }
 
 function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
-  const { code, message } = error
+  const { code } = error
   const say = (errorCode: ErrorCode, text: string) =>
     withDriverError(new TenancyError(errorCode, text, { details: { sqlState: code } }), error)
   if (
-    message.includes(GATE_WORDS.missing) ||
     code === SQLSTATE.UNDEFINED_TABLE ||
     code === SQLSTATE.INVALID_SCHEMA_NAME ||
     code === SQLSTATE.INVALID_PARAMETER_VALUE
@@ -39,7 +37,7 @@ function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
       "The tenant's schema, role or marker table is not there. Run provision(key) first; nothing was executed.",
     )
   }
-  if (message.includes(GATE_WORDS.unusable) || code === SQLSTATE.INSUFFICIENT_PRIVILEGE) {
+  if (code === SQLSTATE.INSUFFICIENT_PRIVILEGE) {
     return say(
       'SCHEMA_UNUSABLE',
       "The application may not act for this tenant: it lacks membership in the tenant's role, or the role lacks USAGE " +

@@ -21,14 +21,17 @@ export interface Entrance {
   /** Names whose leftovers may be on a connection after this scope: tenants with different names share nothing. */
   readonly place: string
   readonly gate: Gate
-  /** A statement that keeps what the scope stands on from being dropped under it until the transaction ends. */
+  /**
+   * A statement that raises unless the tenant's schema is there and usable (hazard b), and keeps it from being dropped
+   * under the scope until the transaction ends.
+   */
   readonly pin: string
 }
 
 /**
  * A query of two rows, bound to a portal when the scope opens. Its first row is fetched at once: fetching it sets
- * path, role and limits, and raises unless the tenant's schema is there and usable. Its second row is fetched right
- * before COMMIT: fetching it raises unless everything still is as the first row set it.
+ * path, role and limits. Its second row is fetched right before COMMIT: fetching it raises unless everything still is
+ * as the first row set it.
  *
  * A portal cannot outlive its transaction (manual 54.2.3), so after a smuggled COMMIT, ROLLBACK or AND CHAIN the
  * second fetch fails by itself: the portal is the scope's nonce (hazard f).
@@ -45,10 +48,3 @@ export interface Gate {
   /** `$1`, `$2`, … before the three limits that every gate takes last: statement, lock and idle timeout (ms). */
   readonly values: readonly string[]
 }
-
-/** What a gate raises with: the text of a failing cast, found in the server's message in any language. */
-export const GATE_WORDS = {
-  missing: 'pg_tenant:schema_missing',
-  unusable: 'pg_tenant:schema_unusable',
-  escaped: 'pg_tenant:scope_escaped',
-} as const
