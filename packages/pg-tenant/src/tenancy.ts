@@ -4,6 +4,7 @@ import {
   type Row,
   runWithTenant,
   TenancyError,
+  type TenantKey,
   tryCurrentTenant,
 } from '@org/core'
 import { watchPool } from './driver/memory.ts'
@@ -14,7 +15,12 @@ import { roleIsolation } from './isolation/role.ts'
 import { schemaIsolation } from './isolation/schema.ts'
 import { drop } from './lifecycle/drop.ts'
 import { parseMigrations } from './lifecycle/migrations.ts'
-import { type ProvisionResult, provision } from './lifecycle/provision.ts'
+import { type ProvisionOptions, type ProvisionResult, provision } from './lifecycle/provision.ts'
+import { parseControlSchema } from './registry/control-schema.ts'
+import { explained } from './registry/explain.ts'
+import { find, type ListOptions, list } from './registry/read.ts'
+import type { TenantRecord } from './registry/record.ts'
+import { resume, suspend } from './registry/suspend.ts'
 import { nest } from './scope/handle.ts'
 import { currentLevel, type Level } from './scope/level.ts'
 import { requireCallback } from './scope/misuse.ts'
@@ -56,6 +62,8 @@ export interface TenancyOptions
   readonly isolation?: IsolationLevel
   /** What every tenant's schema holds, in this order; `provision` applies what a tenant does not have yet. */
   readonly migrations?: readonly Migration[]
+  /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
+  readonly controlSchema?: string
 }
 
 /** Tenant-scoped data access over one pool. Made by {@link createTenancy}. */
@@ -104,9 +112,44 @@ export interface Tenancy {
    * Creates what the tenant needs, or completes it: role, schema, privileges, marker, migrations. In one
    * transaction, so that it is there or not; may be repeated, also by several processes at once.
    *
-   * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the names belong to something else), DATABASE_ERROR
+   * A suspended tenant is brought up to date and stays suspended.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the names belong to something else, or a tenant of that key was
+   *   dropped), DATABASE_ERROR
    */
-  provision(key: string): Promise<ProvisionResult>
+  provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+
+  /**
+   * Takes the tenant out of service: as soon as this resolves, no scope of it opens in any process
+   * (`TENANT_SUSPENDED`), and what a scope still running reads or writes fails. Its data stays.
+   *
+   * @param reason for the registry; it is not told to the tenant
+   * @returns whether it was in service
+   * @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND
+   */
+  suspend(key: string, reason?: string): Promise<boolean>
+
+  /**
+   * Puts a suspended tenant back into service.
+   *
+   * @returns whether it was suspended
+   * @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND
+   */
+  resume(key: string): Promise<boolean>
+
+  /**
+   * What the registry knows of a tenant, `undefined` when it was never provisioned.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
+   */
+  find(key: string): Promise<TenantRecord | undefined>
+
+  /**
+   * The tenants in the registry, a page at a time, in the byte order of their keys.
+   *
+   * @throws TenancyError VALIDATION_ERROR, CONNECTION_LOST, DATABASE_ERROR
+   */
+  list(options?: ListOptions): Promise<TenantRecord[]>
 
   /**
    * Drops the tenant's schema with everything in it, and its role. There is no way back: back up first.
@@ -122,6 +165,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'adminPool',
   'isolation',
   'migrations',
+  'controlSchema',
   'schemaPrefix',
   'rolePrefix',
   'sharedSchemas',
@@ -161,7 +205,13 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     return running
   }
 
-  const lifecycle = { level, naming, pool, adminPool, migrations }
+  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const lifecycle = { level, naming, pool, adminPool, migrations, registry }
+  /** Runs a scope; a tenant that cannot be entered because it is suspended is said to be that. */
+  const scoped = <T>(tenant: TenantKey, run: () => Promise<T>): Promise<T> =>
+    run().catch(async (error: unknown) => {
+      throw await explained(error, pool, registry, tenant)
+    })
   const tenancy = {
     isolation: level,
     withTenant: async <T>(
@@ -178,7 +228,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
         return await nest(outer, fn)
       }
       return await runWithTenant(tenant, () =>
-        withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),
+        scoped(tenant, () => withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings))),
       )
     },
     query: async (
@@ -197,7 +247,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       }
       const current = tryCurrentTenant()
       if (current !== undefined && current !== tenant) throw crossTenant()
-      return await withRetry(settings, () => {
+      const run = () => {
         if (settings.signal)
           return runScope(
             identity,
@@ -207,9 +257,15 @@ export function createTenancy(options: TenancyOptions): Tenancy {
             settings,
           )
         return runOneShot<Row>(isolation, tenant, statement, settings)
-      })
+      }
+      return await scoped(tenant, () => withRetry(settings, run))
     },
-    provision: async (key: string) => provision(lifecycle, keyFor(naming, key)),
+    provision: async (key: string, facts?: ProvisionOptions) =>
+      provision(lifecycle, keyFor(naming, key), facts),
+    suspend: async (key: string, reason?: string) => suspend(lifecycle, keyFor(naming, key), reason ?? null),
+    resume: async (key: string) => resume(lifecycle, keyFor(naming, key)),
+    find: async (key: string) => find(pool, registry, keyFor(naming, key)),
+    list: async (page?: ListOptions) => list(pool, registry, page),
     drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
   }
   return Object.freeze(tenancy) as Tenancy

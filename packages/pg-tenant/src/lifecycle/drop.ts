@@ -1,15 +1,19 @@
 import type { TenantKey } from '@org/core'
 import { roleOf, schemaOf } from '../isolation/names.ts'
+import { setStatus } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Admin, inAdminTransaction } from './admin.ts'
 import { type Lifecycle, lockTenant, standingOf } from './lifecycle.ts'
+import { prepare } from './prepare.ts'
 
 /** dependent_objects_still_exist: another database of this server uses the same role. */
 const STILL_USED = ['2BP01']
 
 /** See {@link Tenancy.drop}. */
-export async function drop({ level, naming, adminPool }: Lifecycle, tenant: TenantKey): Promise<boolean> {
+export async function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> {
+  const { level, naming, adminPool, registry } = lifecycle
   const schema = schemaOf(naming, tenant)
+  await prepare(lifecycle)
   return inAdminTransaction(adminPool, async (admin) => {
     await lockTenant(admin, schema)
     if ((await standingOf(admin, naming, tenant)) === 'nothing') return false
@@ -17,6 +21,7 @@ export async function drop({ level, naming, adminPool }: Lifecycle, tenant: Tena
     await admin.run(`lock table ${qualify(schema, naming.marker)} in access exclusive mode`)
     await admin.run(`drop schema ${quoteIdentifier(schema)} cascade`)
     if (level === 'role') await dropRole(admin, roleOf(naming, tenant))
+    await setStatus(admin, registry, tenant, 'deleted')
     return true
   })
 }

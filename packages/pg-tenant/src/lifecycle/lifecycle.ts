@@ -1,8 +1,8 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import { fromConnectError } from '../errors/from-connect-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { type Naming, schemaOf } from '../isolation/names.ts'
+import { type Naming, roleOf, schemaOf } from '../isolation/names.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import type { CheckedMigration } from './migrations.ts'
@@ -13,22 +13,13 @@ export interface Lifecycle {
   readonly naming: Naming
   readonly pool: PoolLike
   readonly adminPool: PoolLike
+  readonly registry: RegistryPlace
   readonly migrations: readonly CheckedMigration[]
 }
 
-/** The role the application logs in with: it is the one to be let into the tenants. */
-export async function applicationRole(pool: PoolLike): Promise<string> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
-  try {
-    const { rows } = await client.query('select session_user as role')
-    client.release()
-    return String((rows[0] as { role: unknown }).role)
-  } catch (error) {
-    client.release(true)
-    throw fromConnectError(error)
-  }
+/** The role a tenant's scopes run as: its own, or the application's at level `schema`. */
+export function memberOf({ level, naming }: Lifecycle, tenant: TenantKey, application: string): string {
+  return level === 'schema' ? application : roleOf(naming, tenant)
 }
 
 /** One at a time for each schema, across processes; released with the transaction. */

@@ -1,9 +1,11 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { schemaOf } from '../isolation/names.ts'
+import { register, registered } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Admin, inAdminTransaction } from './admin.ts'
-import { applicationRole, type Lifecycle, lockTenant, standingOf } from './lifecycle.ts'
-import { pending } from './migrations.ts'
+import { applyMigrations, LEDGER_TABLE } from './apply-migrations.ts'
+import { type Lifecycle, lockTenant, memberOf, standingOf } from './lifecycle.ts'
+import { prepare } from './prepare.ts'
 
 export interface ProvisionResult {
   /** Whether the tenant was new. */
@@ -12,25 +14,43 @@ export interface ProvisionResult {
   readonly migrations: readonly string[]
 }
 
-const LEDGER_TABLE = '_tenant_migration'
 const ALREADY_THERE = ['42710', '23505'] // duplicate_object, or the unique index behind it when two create at once
 const TABLE_RIGHTS = 'select, insert, update, delete'
 
+/** Options of {@link Tenancy.provision}. */
+export interface ProvisionOptions {
+  /** The plan the tenant is on, a word of the application's; kept in the registry. */
+  readonly plan?: string | undefined
+  /** Which cluster holds it; kept in the registry (default `default`). */
+  readonly placement?: string | undefined
+  /** Whether the key of a dropped tenant may be given out again (default false). */
+  readonly reuseDeletedKey?: boolean | undefined
+}
+
 /** See {@link Tenancy.provision}. */
-export async function provision(lifecycle: Lifecycle, tenant: TenantKey): Promise<ProvisionResult> {
-  const { level, naming } = lifecycle
-  const application = await applicationRole(lifecycle.pool)
+export async function provision(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  options: ProvisionOptions = {},
+): Promise<ProvisionResult> {
+  const { level, naming, registry, migrations } = lifecycle
+  const { plan, placement, reuseDeletedKey: reuse = false } = options
+  const application = await prepare(lifecycle)
   const schema = schemaOf(naming, tenant)
-  const member = level === 'role' ? roleOf(naming, tenant) : application
+  const member = memberOf(lifecycle, tenant, application)
   return inAdminTransaction(lifecycle.adminPool, async (admin) => {
     await lockTenant(admin, schema)
+    const status = await register(admin, registry, tenant, level, { plan, placement, reuse })
     const created = (await standingOf(admin, naming, tenant)) === 'nothing'
     if (level === 'role') await ensureRole(admin, member, application)
     if (created) await createSchema(admin, schema, naming.marker, tenant)
     await grant(admin, schema, naming.marker, member)
-    const path = searchPathOf(naming, tenant)
-    const migrations = await migrate(admin, lifecycle, schema, path, level === 'role' ? member : undefined)
-    return { created, migrations }
+    const applied = await applyMigrations(admin, lifecycle, tenant, level === 'role' ? member : undefined)
+    if (status === 'suspended') {
+      await admin.run(`revoke usage on schema ${quoteIdentifier(schema)} from ${quoteIdentifier(member)}`)
+    }
+    await registered(admin, registry, tenant, migrations.at(-1)?.id)
+    return { created, migrations: applied }
   })
 }
 
@@ -102,44 +122,4 @@ async function grant(admin: Admin, schema: string, markerTable: string, role: st
     grant select on ${qualify(schema, markerTable)} to ${member};
     alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member};
     alter default privileges in schema ${home} grant usage, select on sequences to ${member}`)
-}
-
-/** Applies what is missing, as the tenant's own role where it has one, so that it owns its tables. */
-async function migrate(
-  admin: Admin,
-  { migrations }: Lifecycle,
-  schema: string,
-  path: string,
-  role: string | undefined,
-): Promise<string[]> {
-  const ledger = qualify(schema, LEDGER_TABLE)
-  const rows = await admin.run(`select id, checksum from ${ledger}`)
-  const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
-  const missing = pending(migrations, applied)
-  if (missing.length === 0) return []
-  const transaction = await transactionId(admin)
-  for (const { id, sql, checksum } of missing) {
-    await admin.run(`select set_config('search_path', $1, true), set_config('role', $2, true)`, [
-      path,
-      role ?? 'none',
-    ])
-    await admin.run(sql)
-    await admin.run('set local role none')
-    if ((await transactionId(admin)) !== transaction) {
-      throw new TenancyError(
-        'STATEMENT_REFUSED',
-        'A migration ended its transaction. Take BEGIN, COMMIT and ROLLBACK out of it.',
-        {
-          details: { migration: id },
-        },
-      )
-    }
-    await admin.run(`insert into ${ledger} (id, checksum) values ($1, $2)`, [id, checksum])
-  }
-  return missing.map(({ id }) => id)
-}
-
-async function transactionId(admin: Admin): Promise<unknown> {
-  const [row] = await admin.run('select pg_current_xact_id()::text as id')
-  return row?.id
 }

@@ -1,0 +1,44 @@
+import type { PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { ensureControlSchema } from '../registry/control-schema.ts'
+import { inAdminTransaction } from './admin.ts'
+import type { Lifecycle } from './lifecycle.ts'
+
+const prepared = new WeakMap<Lifecycle, Promise<string>>()
+
+/**
+ * What administrative work needs once for each tenancy: the control schema, and the role the application logs in with,
+ * which is the one to be let into the tenants.
+ *
+ * @returns the application's role
+ */
+export function prepare(lifecycle: Lifecycle): Promise<string> {
+  const known = prepared.get(lifecycle)
+  if (known) return known
+  const work = prepareOnce(lifecycle)
+  prepared.set(lifecycle, work)
+  work.catch(() => prepared.delete(lifecycle))
+  return work
+}
+
+async function prepareOnce({ pool, adminPool, registry }: Lifecycle): Promise<string> {
+  const application = await applicationRole(pool)
+  await inAdminTransaction(adminPool, (admin) =>
+    ensureControlSchema(admin, registry.controlSchema, application),
+  )
+  return application
+}
+
+async function applicationRole(pool: PoolLike): Promise<string> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  try {
+    const { rows } = await client.query('select session_user as role')
+    client.release()
+    return String((rows[0] as { role: unknown }).role)
+  } catch (error) {
+    client.release(true)
+    throw fromConnectError(error)
+  }
+}

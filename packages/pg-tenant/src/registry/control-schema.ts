@@ -1,0 +1,93 @@
+import { TenancyError } from '@org/core'
+import type { Admin } from '../lifecycle/admin.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+
+export const DEFAULT_CONTROL_SCHEMA = 'tenancy'
+
+/**
+ * The control schema, step by step; each runs once, with the control schema as its search path. Only ever append:
+ * programs of the release before go on reading it (expand, then contract).
+ */
+const STEPS = [
+  `create table tenant (
+    prefix text not null,
+    key text not null,
+    status text not null default 'provisioning'
+      constraint ck_tenant_status check (status in ('provisioning', 'active', 'suspended', 'deleting', 'deleted')),
+    suspended_reason text,
+    isolation text not null,
+    plan text,
+    placement text not null default 'default',
+    schema_version text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    deleted_at timestamptz,
+    primary key (prefix, key)
+  );
+  create index idx_tenant_updated_at on tenant (updated_at);
+  create table tenant_migration (
+    prefix text not null,
+    key text not null,
+    id text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now(),
+    duration_ms integer not null,
+    applied_by text not null default session_user,
+    primary key (prefix, key, id),
+    constraint fk_tenant_migration_key foreign key (prefix, key) references tenant
+  );
+  create index idx_tenant_migration_id on tenant_migration (prefix, id)`,
+] as const
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseControlSchema(name: string = DEFAULT_CONTROL_SCHEMA): string {
+  if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,62}$/.test(name) && !name.startsWith('pg_')) return name
+  throw new TenancyError(
+    'INVALID_OPTION',
+    'controlSchema must be the name of a schema: 1 to 63 of a-z, 0-9 and "_", not beginning with a digit or "pg_".',
+    { details: { option: 'controlSchema' } },
+  )
+}
+
+/**
+ * Creates the control schema or brings it up to date, and lets the application read who is suspended. One at a time,
+ * in the transaction of `admin`.
+ *
+ * @throws TenancyError CONFLICT when a newer release has been here
+ */
+export async function ensureControlSchema(admin: Admin, name: string, application: string): Promise<void> {
+  const schema = quoteIdentifier(name)
+  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.control:' || $1, 0))`, [name])
+  const version = await versionOf(admin, name)
+  if (version > STEPS.length) {
+    throw new TenancyError(
+      'CONFLICT',
+      'The control schema was made by a newer release of @org/pg-tenant. Deploy that release here too.',
+      { details: { schema: name, version } },
+    )
+  }
+  if (version === 0) {
+    await admin.run(`create schema if not exists ${schema}; revoke all on schema ${schema} from public;
+      create table ${qualify(name, 'control_version')} (version integer primary key, applied_at timestamptz not null default now())`)
+  }
+  for (const [index, step] of STEPS.entries()) {
+    if (index < version) continue
+    await admin.run(`set local search_path to ${schema}, pg_temp; ${step}; set local search_path to default`)
+    await admin.run(`insert into ${qualify(name, 'control_version')} (version) values ($1)`, [index + 1])
+  }
+  const reader = quoteIdentifier(application)
+  await admin.run(
+    `grant usage on schema ${schema} to ${reader}; grant select on ${qualify(name, 'tenant')} to ${reader}`,
+  )
+}
+
+async function versionOf(admin: Admin, name: string): Promise<number> {
+  const [found] = await admin.run(`select to_regclass($1) is not null as there`, [
+    qualify(name, 'control_version'),
+  ])
+  if (!found?.there) return 0
+  const [row] = await admin.run(
+    `select coalesce(max(version), 0) as version from ${qualify(name, 'control_version')}`,
+  )
+  return Number(row?.version)
+}

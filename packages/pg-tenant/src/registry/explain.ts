@@ -1,0 +1,26 @@
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import { find } from './read.ts'
+import type { RegistryPlace } from './registry.ts'
+
+/**
+ * A scope that could not open because its role may not use the schema: says so when the reason is that the tenant is
+ * suspended. Only then the registry is asked, so that a request that succeeds never pays for it.
+ */
+export async function explained(
+  error: unknown,
+  pool: PoolLike,
+  place: RegistryPlace,
+  tenant: TenantKey,
+): Promise<unknown> {
+  if (!isTenancyError(error, 'SCHEMA_UNUSABLE')) return error
+  const record = await find(pool, place, tenant).catch(() => undefined)
+  if (record?.status !== 'suspended') return error
+  return new TenancyError(
+    'TENANT_SUSPENDED',
+    'The tenant is suspended; nothing was executed. resume(key) ends that.',
+    {
+      details: { tenant },
+    },
+  )
+}

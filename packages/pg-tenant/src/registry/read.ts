@@ -1,0 +1,66 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { isServerError } from '../driver/exchange.ts'
+import type { PoolClientLike, PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
+import { qualify } from '../sql/identifier.ts'
+import { RECORD_COLUMNS, type TenantRecord, type TenantStatus } from './record.ts'
+import type { RegistryPlace } from './registry.ts'
+
+/** Which tenants {@link Tenancy.list} returns. */
+export interface ListOptions {
+  /** Only those with this status (default: all but `deleted`). */
+  readonly status?: TenantStatus | undefined
+  /** Only keys behind this one, in byte order: the last key of the page before. */
+  readonly after?: string | undefined
+  /** 1 to 10,000 (default 1,000). */
+  readonly limit?: number | undefined
+}
+
+const MAX_LIMIT = 10_000
+
+/** A tenant's row, read by the application; `undefined` when there is none, or no registry yet. */
+export async function find(
+  pool: PoolLike,
+  place: RegistryPlace,
+  tenant: TenantKey,
+): Promise<TenantRecord | undefined> {
+  const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')} where prefix = $1 and key = $2`
+  const [row] = await read(pool, text, [place.prefix, tenant])
+  return row as TenantRecord | undefined
+}
+
+/** A page of tenants in the byte order of their keys. */
+export async function list(
+  pool: PoolLike,
+  place: RegistryPlace,
+  { status, after = '', limit = 1_000 }: ListOptions = {},
+): Promise<TenantRecord[]> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new TenancyError('VALIDATION_ERROR', `limit is a whole number from 1 to ${MAX_LIMIT}.`, {
+      details: { option: 'limit' },
+    })
+  }
+  const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')}
+    where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status <> 'deleted' else status = $3 end)
+    order by key collate "C" limit $4`
+  return (await read(pool, text, [place.prefix, after, status ?? null, limit])) as unknown[] as TenantRecord[]
+}
+
+/** One statement on a bare connection: the registry belongs to no tenant. */
+async function read(pool: PoolLike, text: string, values: unknown[]): Promise<Record<string, unknown>[]> {
+  const client: PoolClientLike = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  try {
+    const { rows } = await client.query(text, values)
+    client.release()
+    return rows as Record<string, unknown>[]
+  } catch (error) {
+    client.release(true)
+    if (!isServerError(error)) throw fromConnectError(error)
+    if (error.code === SQLSTATE.UNDEFINED_TABLE || error.code === SQLSTATE.INVALID_SCHEMA_NAME) return []
+    throw fromDatabase(error)
+  }
+}

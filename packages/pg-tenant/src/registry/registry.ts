@@ -1,0 +1,134 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import type { Admin } from '../lifecycle/admin.ts'
+import { qualify } from '../sql/identifier.ts'
+import { RECORD_COLUMNS, type TenantRecord, type TenantStatus } from './record.ts'
+
+/** Which rows of the control schema are this tenancy's: those with its schema prefix. */
+export interface RegistryPlace {
+  readonly controlSchema: string
+  readonly prefix: string
+}
+
+/** What may be said of a tenant when it is provisioned. */
+export interface TenantFacts {
+  readonly plan?: string | undefined
+  readonly placement?: string | undefined
+}
+
+const tenantTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant')
+const migrationTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_migration')
+
+/** A tenant's row, locked until the transaction ends. */
+export async function recordOf(
+  admin: Admin,
+  place: RegistryPlace,
+  tenant: TenantKey,
+): Promise<TenantRecord | undefined> {
+  const [row] = await admin.run(
+    `select ${RECORD_COLUMNS} from ${tenantTable(place)} where prefix = $1 and key = $2 for update`,
+    [place.prefix, tenant],
+  )
+  return row as TenantRecord | undefined
+}
+
+/**
+ * Writes down that a tenant is being provisioned, or finds what it is.
+ *
+ * @param reuse whether a deleted tenant's key may be used again
+ * @returns its status before: `provisioning` for a new one
+ * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level
+ */
+export async function register(
+  admin: Admin,
+  place: RegistryPlace,
+  tenant: TenantKey,
+  isolation: IsolationLevel,
+  { plan, placement, reuse }: TenantFacts & { readonly reuse: boolean },
+): Promise<TenantStatus> {
+  const [row] = await admin.run(
+    `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement)
+     values ($1, $2, $3, $4, coalesce($5, 'default'))
+     on conflict (prefix, key) do update set
+       plan = coalesce($4, t.plan), placement = coalesce($5, t.placement), updated_at = now(),
+       status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,
+       isolation = case when t.status = 'deleted' and $6 then $3 else t.isolation end,
+       created_at = case when t.status = 'deleted' and $6 then now() else t.created_at end,
+       deleted_at = case when $6 then null else t.deleted_at end
+     returning status, isolation`,
+    [place.prefix, tenant, isolation, plan ?? null, placement ?? null, reuse],
+  )
+  const { status, isolation: level } = row as { status: TenantStatus; isolation: string }
+  if (status === 'deleted') throw conflict(tenant, DELETED)
+  if (status === 'deleting') throw conflict(tenant, DELETING)
+  if (level !== isolation) throw conflict(tenant, OTHER_LEVEL)
+  return status
+}
+
+/** The tenant has everything now: active, unless it is suspended. */
+export async function registered(
+  admin: Admin,
+  place: RegistryPlace,
+  tenant: TenantKey,
+  schemaVersion: string | undefined,
+): Promise<void> {
+  await admin.run(
+    `update ${tenantTable(place)} set updated_at = now(), schema_version = coalesce($3, schema_version),
+       status = case status when 'provisioning' then 'active' else status end
+     where prefix = $1 and key = $2`,
+    [place.prefix, tenant, schemaVersion ?? null],
+  )
+  await announce(admin, place)
+}
+
+/** One applied migration, for "who is behind?". */
+export async function recordMigration(
+  admin: Admin,
+  place: RegistryPlace,
+  tenant: TenantKey,
+  migration: { readonly id: string; readonly checksum: string; readonly durationMs: number },
+): Promise<void> {
+  await admin.run(
+    `insert into ${migrationTable(place)} (prefix, key, id, checksum, duration_ms) values ($1, $2, $3, $4, $5)
+     on conflict (prefix, key, id) do update set checksum = excluded.checksum`,
+    [place.prefix, tenant, migration.id, migration.checksum, migration.durationMs],
+  )
+}
+
+/** Changes a status; what comes with it (a reason, the end) is written in the same statement. */
+export async function setStatus(
+  admin: Admin,
+  place: RegistryPlace,
+  tenant: TenantKey,
+  status: TenantStatus,
+  reason: string | null = null,
+): Promise<void> {
+  await admin.run(
+    `update ${tenantTable(place)} set status = $3, suspended_reason = $4, updated_at = now(),
+       deleted_at = case $3 when 'deleted' then now() end
+     where prefix = $1 and key = $2`,
+    [place.prefix, tenant, status, reason],
+  )
+  if (status === 'deleted') {
+    await admin.run(`delete from ${migrationTable(place)} where prefix = $1 and key = $2`, [
+      place.prefix,
+      tenant,
+    ])
+  }
+  await announce(admin, place)
+}
+
+/** Tells who listens that something changed; without a payload, which everybody could read (hazard m). */
+export async function announce(admin: Admin, { controlSchema }: RegistryPlace): Promise<void> {
+  await admin.run(`select pg_notify($1, '')`, [controlSchema])
+}
+
+const DELETED =
+  'A tenant of that key was dropped. So that nobody meets data meant for somebody else, its key is not used again ' +
+  'unless you say so: provision(key, { reuseDeletedKey: true }).'
+const DELETING = 'This tenant is being dropped. Run drop(key) again to finish that.'
+const OTHER_LEVEL = 'This tenant lives at another isolation level. Use a tenancy of that level for it.'
+
+function conflict(tenant: TenantKey, message: string): TenancyError {
+  return new TenancyError('CONFLICT', message, { details: { tenant } })
+}

@@ -1,0 +1,72 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { IsolationLevel, Tenancy } from '../../src/index.ts'
+import { codeOf, NOTES, useWorld } from '../support/world.ts'
+
+const world = useWorld([])
+const LEVELS: readonly IsolationLevel[] = ['schema', 'role']
+
+describe.each(LEVELS)('suspend, level %s', (isolation) => {
+  let here: Tenancy
+  let elsewhere: Tenancy
+  beforeAll(async () => {
+    const options = { isolation, schemaPrefix: `${isolation}_` }
+    here = world.tenancy(options)
+    // Another process: a tenancy and a pool of its own.
+    elsewhere = world.tenancy(options)
+    for (const key of ['acme', 'globex']) await here.provision(key)
+  })
+
+  it('refuses every new scope everywhere as soon as it resolves, and resume ends that', async () => {
+    await elsewhere.query('acme', 'select 1')
+    expect(await here.suspend('acme', 'unpaid')).toBe(true)
+    expect(await codeOf(here.query('acme', 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await codeOf(elsewhere.query('acme', 'select * from notes'))).toBe('TENANT_SUSPENDED')
+    expect(await codeOf(elsewhere.withTenant('acme', async () => 1))).toBe('TENANT_SUSPENDED')
+    expect((await elsewhere.query('globex', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect(await here.find('acme')).toMatchObject({ status: 'suspended', suspendedReason: 'unpaid' })
+    expect(await here.suspend('acme')).toBe(false)
+    expect(await here.resume('acme')).toBe(true)
+    expect(await here.resume('acme')).toBe(false)
+    expect((await elsewhere.query('acme', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect(await here.find('acme')).toMatchObject({ status: 'active', suspendedReason: null })
+  })
+
+  it('lets no scope that is running go on', async () => {
+    const code = await codeOf(
+      elsewhere.withTenant('acme', async (db) => {
+        await db.query(`insert into notes (body) values ('before ${isolation}')`)
+        await here.suspend('acme')
+        await db.query(`insert into notes (body) values ('after ${isolation}')`)
+      }),
+    )
+    expect(code).toBe('DATABASE_ERROR')
+    await here.resume('acme')
+    expect((await here.query('acme', 'select body from notes')).rows).toEqual([])
+  })
+
+  it('survives provision: a suspended tenant is brought up to date and stays suspended', async () => {
+    await here.suspend('globex')
+    const newer = world.tenancy({
+      isolation,
+      schemaPrefix: `${isolation}_`,
+      migrations: [NOTES, { id: '0002_more', sql: 'create table more (id int)' }],
+    })
+    expect(await newer.provision('globex')).toEqual({ created: false, migrations: ['0002_more'] })
+    expect(await codeOf(newer.query('globex', 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await newer.find('globex')).toMatchObject({ status: 'suspended', schemaVersion: '0002_more' })
+    await newer.resume('globex')
+    expect((await newer.query('globex', 'select * from more')).rows).toEqual([])
+  })
+
+  it('says when there is nothing to suspend', async () => {
+    expect(await codeOf(here.suspend('nobody'))).toBe('TENANT_NOT_FOUND')
+    expect(await codeOf(here.suspend('No-Key'))).toBe('INVALID_TENANT_KEY')
+  })
+
+  it('calls a privilege that was lost otherwise by its own name', async () => {
+    const role = isolation === 'role' ? `${world.rolePrefix}acme` : world.appRole
+    await world.root.query(`revoke usage on schema ${isolation}_acme from ${role}`)
+    expect(await codeOf(here.query('acme', 'select 1'))).toBe('SCHEMA_UNUSABLE')
+    await here.provision('acme')
+  })
+})
