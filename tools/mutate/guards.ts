@@ -216,6 +216,8 @@ export const GUARDS: readonly Guard[] = [
     file: src('scope/transaction.ts'),
     find: 'const error = outcome.unsent',
     replace: 'const error = outcome.unsent && Number.isNaN(0)',
+    equivalent:
+      'a scope whose connection died before COMMIT is doomed and says CONNECTION_LOST without trying; without the line the answer would only be more cautious',
   },
   {
     name: 'q: a lost COMMIT is not a failure',
