@@ -1,7 +1,13 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/*/index.ts'],
+  entry: [
+    'src/index.ts',
+    'src/api-keys/index.ts',
+    'src/passwords/index.ts',
+    'src/tokens/index.ts',
+    'src/vault/index.ts',
+  ],
   format: 'esm',
   target: 'node22',
   dts: true,

@@ -167,6 +167,37 @@ describe('an AbortSignal', () => {
     expect(pool.totalCount).toBe(0)
   })
 
+  it('that has already fired does not run the callback either', async () => {
+    let ran = false
+    const work = tenancy.withTenant(
+      'acme',
+      async () => {
+        ran = true
+      },
+      { signal: AbortSignal.abort() },
+    )
+    expect(await codeOf(work)).toBe('ABORTED')
+    expect(ran).toBe(false)
+  })
+
+  it('ends the handles of savepoints as well, and says why', async () => {
+    const controller = new AbortController()
+    const late: Promise<string>[] = []
+    const work = tenancy.withTenant(
+      'acme',
+      (db) =>
+        db.savepoint(async (inner) => {
+          await inner.query('select 1')
+          controller.abort()
+          late.push(codeOf(inner.query('select 2')))
+          await Promise.allSettled(late)
+        }),
+      { signal: controller.signal },
+    )
+    expect(await codeOf(work)).toBe('ABORTED')
+    expect(await Promise.all(late)).toEqual(['ABORTED'])
+  })
+
   it('ends the wait for a connection', async () => {
     const pool = world.pool({ max: 1 })
     const single = world.tenancy({ pool })

@@ -18,6 +18,7 @@ type Opaque =
   | undefined
   | Error
   | AbortSignal
+  | Uint8Array
   | NodeJS.ReadableStream
   | NodeJS.WritableStream
 
