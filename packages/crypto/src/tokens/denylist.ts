@@ -1,0 +1,119 @@
+import type { TenantKey, TenantQueryable } from '@org/core'
+import { LRUCache } from 'lru-cache'
+import { type DeniedReader, type DeniedTable, deniedTable, type TenantScope } from './denied-table.ts'
+import { invalidField, invalidOption } from './errors.ts'
+import { identifier, numberOption } from './options.ts'
+import { CLEAN_DENIED, DENY } from './sql.ts'
+import type { DenylistReader } from './verifier.ts'
+
+export interface DenylistOptions {
+  /**
+   * How to reach a tenant's table, outside any request's transaction:
+   * `(tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true })`
+   */
+  readonly scope: TenantScope
+  /**
+   * `snapshot` (default): each tenant's denied tokens are held in memory and read again at most once per
+   * `maxStaleness`, only while the tenant is active. `database`: the table is asked on every verification.
+   */
+  readonly check?: 'snapshot' | 'database'
+  /** how long after its commit a revocation may go unnoticed in other processes, in milliseconds (default 1,000) */
+  readonly maxStaleness?: number
+  /** when the table cannot be read for longer than that: refuse every token (default), or accept what is good else */
+  readonly whenUnreadable?: 'refuse' | 'accept'
+  /** for one reading of the table, in milliseconds (default 2,000) */
+  readonly timeout?: number
+  /** tenants held in memory at a time (default 1,000) */
+  readonly maxTenants?: number
+  /** denied tokens held per tenant (default 10,000); a tenant with more has its table asked each time */
+  readonly maxEntries?: number
+  /** milliseconds, never going backwards (default `performance.now`) */
+  readonly monotonicClock?: () => number
+}
+
+/** An access token to deny; what `verify` returned, or what a revocation of refresh tokens lists. */
+export interface DeniableToken {
+  readonly jti: string
+  /** seconds since 1970; the token needs no denying after it */
+  readonly exp: number
+}
+
+/** The access tokens of every tenant that were revoked before they ran out. */
+export interface Denylist extends DenylistReader {
+  /**
+   * Denies access tokens, inside the caller's transaction. In this process it holds at once, even before the
+   * transaction commits and also if it rolls back; elsewhere within `maxStaleness` of the commit.
+   *
+   * @throws TenancyError VALIDATION_ERROR
+   */
+  deny(db: TenantQueryable, tokens: DeniableToken | readonly DeniableToken[]): Promise<void>
+  /**
+   * @throws TenancyError SERVICE_UNAVAILABLE when the table could not be read for longer than `maxStaleness`; what
+   *   opening the scope says about the tenant itself (status below 500, e.g. TENANT_SUSPENDED) is passed on
+   */
+  isDenied(tenant: TenantKey, jti: string): boolean | Promise<boolean>
+  /**
+   * Removes a batch of denials that are past their time.
+   *
+   * @param options.limit how many at most (default 1,000)
+   * @returns `done` is false when there may be more
+   */
+  cleanUp(
+    db: TenantQueryable,
+    options?: { readonly limit?: number },
+  ): Promise<{ readonly deleted: number; readonly done: boolean }>
+}
+
+/** Verifiers accept a token up to a minute after `exp`; the rest is for clocks of application and database that differ. */
+const MARGIN = 300
+/** No verifier accepts a token longer than a day after `iat`; an `exp` in the year 9999 is not worth a row until then. */
+const LONGEST = 31_622_400
+/** Denials of this process that it must know before others read them. About 150 bytes each. */
+const MAX_OWN = 100_000
+
+/** @throws TenancyError INVALID_OPTION */
+export function createDenylist(options: DenylistOptions): Denylist {
+  const { check = 'snapshot', whenUnreadable = 'refuse', scope } = options
+  if (typeof scope !== 'function')
+    throw invalidOption('scope', 'a function that runs another in a tenant’s scope')
+  if (check !== 'snapshot' && check !== 'database') throw invalidOption('check', '"snapshot" or "database"')
+  if (whenUnreadable !== 'refuse' && whenUnreadable !== 'accept') {
+    throw invalidOption('whenUnreadable', '"refuse" or "accept"')
+  }
+  const own = new LRUCache<string, true>({ max: MAX_OWN })
+  const table: DeniedTable = deniedTable(options)
+  const read: DeniedReader = check === 'database' ? table.ask : table.look
+  const onUnreadable = (error: unknown): boolean => {
+    if (whenUnreadable === 'accept' && (error as { status?: unknown }).status === 503) return false
+    throw error
+  }
+  return {
+    deny: async (db, tokens) => {
+      const list = (Array.isArray(tokens) ? tokens : [tokens]).map(readToken)
+      if (list.length === 0) return
+      await db.query(DENY, [list.map(({ jti }) => jti), list.map(({ until }) => until)])
+      for (const { jti } of list) own.set(`${db.tenant} ${jti}`, true)
+    },
+    isDenied: (tenant, jti) => {
+      if (own.has(`${tenant} ${jti}`)) return true
+      const denied = read(tenant, jti)
+      return typeof denied === 'boolean' ? denied : denied.catch(onUnreadable)
+    },
+    cleanUp: async (db, { limit } = {}) => {
+      const most = batchLimit(limit)
+      const { rowCount } = await db.query(CLEAN_DENIED, [most])
+      return { deleted: rowCount ?? 0, done: (rowCount ?? 0) < most }
+    },
+  }
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function batchLimit(limit: number | undefined): number {
+  return numberOption('limit', limit, { fallback: 1_000, min: 1, max: 100_000, unit: 'rows' })
+}
+
+function readToken(token: DeniableToken): { jti: string; until: number } {
+  if (typeof token?.exp !== 'number' || !(token.exp > 0)) throw invalidField('exp', 'seconds since 1970')
+  const longest = Date.now() / 1000 + LONGEST
+  return { jti: identifier('jti', token.jti), until: Math.min(token.exp, longest) + MARGIN }
+}

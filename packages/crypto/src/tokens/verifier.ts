@@ -1,0 +1,199 @@
+import type { TenantKey } from '@org/core'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { compactVerify } from 'jose'
+import {
+  type AccessToken,
+  type ClaimsPolicy,
+  type CustomClaims,
+  checkClaims,
+  type Identify,
+  tenantOf,
+  validUntil,
+} from './claims.ts'
+import { readCompact } from './compact.ts'
+import { invalidOption, invalidToken } from './errors.ts'
+import { ACCESS_TOKEN_TYPE, constant, MAX_TOKEN_LENGTH } from './issuer.ts'
+import type { KeySource } from './jwks.ts'
+import { functionOption, numberOption, textOption } from './options.ts'
+import { createVerifiedCache, digestOf, type Verified } from './verified-cache.ts'
+
+/** Knows which tokens were revoked before they ran out; `createDenylist` makes one. */
+export interface DenylistReader {
+  /** @returns without a promise where the answer is at hand */
+  isDenied(tenant: TenantKey, jti: string): boolean | Promise<boolean>
+}
+
+export interface TokenVerifierOptions {
+  /** the only `iss` accepted; as a function, the one of the tenant that the token names */
+  readonly issuer: string | ((tenant: TenantKey) => string)
+  /** the only `aud` accepted */
+  readonly audience: string
+  /**
+   * The public keys; as a function, the ones of the tenant that the token names, so that the keys of one tenant's
+   * identity provider can never vouch for another tenant. `undefined`: no token of that tenant is accepted.
+   */
+  readonly keys: KeySource | ((tenant: TenantKey) => KeySource | undefined)
+  /** seconds that clocks may differ (default 5, at most 60) */
+  readonly clockTolerance?: number
+  /** seconds after `iat` that a token is accepted at most, whatever its `exp` (default 3,600, at most 86,400) */
+  readonly maxAge?: number
+  /** asked on every verification, also for a token in the cache */
+  readonly denylist?: DenylistReader
+  /** how many verified tokens are remembered, about 1.5 kB each (default `{ max: 10_000 }`); `false` for none */
+  readonly cache?: { readonly max: number } | false
+  /** accepted `typ` header values (default `at+jwt` and `application/at+jwt`, RFC 9068, 4); for other issuers */
+  readonly types?: readonly string[]
+  /** accept a list as `aud` if our audience is in it, as some OpenID providers send (default: refused) */
+  readonly audienceList?: boolean
+  /**
+   * Where another issuer's tokens say the tenant and the kind of actor (default: the claims `tenantId` and `type`).
+   * Called before the signature is checked: read the claims, believe nothing, and change nothing.
+   */
+  readonly identify?: Identify
+  /** what stands before tenants' schema names, if you changed it (default `c_`) */
+  readonly tenantPrefix?: string
+  /** milliseconds since 1970 (default `Date.now`) */
+  readonly clock?: () => number
+}
+
+export interface TokenVerifier<C = CustomClaims> {
+  /**
+   * Who a request speaks for, once everything about its token was proven.
+   *
+   * @throws TenancyError TOKEN_EXPIRED (a good token that ran out), INVALID_TOKEN (anything else), or
+   *   SERVICE_UNAVAILABLE when keys or the denylist cannot be read
+   */
+  verify(token: string): Promise<AccessToken<C>>
+}
+
+/**
+ * Verifies access tokens.
+ *
+ * @param options.claims checks and types the custom claims (zod, valibot, any Standard Schema)
+ * @throws TenancyError INVALID_OPTION
+ */
+export function createTokenVerifier<C>(
+  options: TokenVerifierOptions & { readonly claims: StandardSchemaV1<unknown, C> },
+): TokenVerifier<C>
+export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier
+export function createTokenVerifier(
+  options: TokenVerifierOptions & { readonly claims?: StandardSchemaV1 },
+): TokenVerifier<unknown> {
+  const settings = parseVerifierOptions(options)
+  const { keysOf, clock, denylist, policy } = settings
+  const cache = settings.cacheMax === 0 ? undefined : createVerifiedCache<unknown>(settings.cacheMax)
+
+  const remembered = (digest: string): AccessToken<unknown> | undefined => {
+    const entry = cache?.get(digest)
+    if (entry === undefined) return undefined
+    const holds =
+      clock() < entry.until &&
+      keysOf(entry.token.tenantId) === entry.keys &&
+      entry.keys.peek(entry.kid) === entry.key
+    if (!holds) cache?.delete(digest)
+    return holds ? entry.token : undefined
+  }
+  const check = async (text: string): Promise<Verified<unknown>> => {
+    const { kid, claims } = readCompact(text, settings.types)
+    const named = identified(settings.identify, claims)
+    const who = { tenantId: tenantOf(named.tenantId, options.tenantPrefix), type: named.type }
+    const keys = keysOf(who.tenantId)
+    const key = await keys?.find(kid)
+    if (keys === undefined || key === undefined) throw invalidToken()
+    await compactVerify(text, key, { algorithms: ['RS256'] }).catch(() => {
+      throw invalidToken()
+    })
+    const token = checkClaims(claims, who, policy, clock())
+    const custom = await parseClaims(options.claims, token.claims)
+    return {
+      token: Object.freeze({ ...token, claims: custom }),
+      kid,
+      key,
+      keys,
+      until: validUntil(token, policy),
+    }
+  }
+  return {
+    verify: async (text) => {
+      if (typeof text !== 'string' || text.length > MAX_TOKEN_LENGTH) throw invalidToken()
+      const digest = cache === undefined ? '' : digestOf(text)
+      let token = remembered(digest)
+      if (token === undefined) {
+        const verified = await check(text)
+        cache?.set(digest, verified)
+        token = verified.token
+      }
+      const denied = denylist?.isDenied(token.tenantId, token.jti)
+      if (denied !== undefined && denied !== false && (await denied)) throw invalidToken()
+      return token
+    },
+  }
+}
+
+function parseVerifierOptions(options: TokenVerifierOptions) {
+  const { issuer, keys, cache = { max: 10_000 }, denylist } = options
+  if (typeof keys !== 'function' && typeof keys?.find !== 'function') {
+    throw invalidOption('keys', 'a key source, or a function from tenant to key source')
+  }
+  if (denylist !== undefined && typeof denylist.isDenied !== 'function') {
+    throw invalidOption('denylist', 'made by createDenylist')
+  }
+  const types = options.types ?? [ACCESS_TOKEN_TYPE, `application/${ACCESS_TOKEN_TYPE}`]
+  if (!Array.isArray(types) || types.length === 0) throw invalidOption('types', 'a list of "typ" values')
+  const policy: ClaimsPolicy = {
+    issuerOf: typeof issuer === 'function' ? issuer : constant(textOption('issuer', issuer)),
+    audience: textOption('audience', options.audience),
+    audienceList: options.audienceList === true,
+    clockTolerance: seconds('clockTolerance', options.clockTolerance, 5, 0, 60),
+    maxAge: seconds('maxAge', options.maxAge, 3_600, 1, 86_400),
+  }
+  return {
+    policy,
+    keysOf: typeof keys === 'function' ? keys : constant(keys),
+    types: types.map((type) => textOption('types', type).toLowerCase()),
+    denylist,
+    identify: functionOption<Identify>('identify', options.identify, ({ tenantId, type }) => ({
+      tenantId,
+      type,
+    })),
+    cacheMax:
+      cache === false
+        ? 0
+        : numberOption('cache', cache.max, { fallback: 10_000, min: 1, max: 1_000_000, unit: 'tokens' }),
+    clock: functionOption('clock', options.clock, Date.now),
+  }
+}
+
+/** Claims of any shape reach it, so it may fail on them. @throws TenancyError INVALID_TOKEN */
+function identified(identify: Identify, claims: CustomClaims): ReturnType<Identify> {
+  try {
+    const { tenantId, type } = identify(claims)
+    return { tenantId, type }
+  } catch {
+    throw invalidToken()
+  }
+}
+
+/** What the schema makes of the custom claims. @throws TenancyError INVALID_TOKEN */
+async function parseClaims(schema: StandardSchemaV1 | undefined, claims: CustomClaims): Promise<unknown> {
+  if (schema === undefined) return claims
+  let result: StandardSchemaV1.Result<unknown>
+  try {
+    result = await schema['~standard'].validate(claims)
+  } catch {
+    throw invalidToken()
+  }
+  if (result.issues !== undefined) throw invalidToken()
+  const { value } = result
+  return typeof value === 'object' && value !== null ? Object.freeze(value) : value
+}
+
+function seconds(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  return numberOption(name, value, { fallback, min, max, unit: 'seconds' })
+}
