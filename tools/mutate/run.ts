@@ -1,14 +1,9 @@
 import { parseArgs } from 'node:util'
-import { GUARDS, type Guard } from './guards.ts'
+import type { Guard } from './guard.ts'
+import { GUARDS } from './guards.ts'
 import { makeWorkbench, type Workbench } from './workbench.ts'
 
 // Takes each guard out in turn and runs the tests: a guard whose absence no test notices is not proven to be there.
-
-/** The tests that exercise guards, quick ones first; those of the testing tools themselves are left out. */
-const STAGES = [
-  ['test/scope', 'test/lifecycle', 'test/sql', 'test/tenancy-options', 'packages/core/test'],
-  ['test/hazards', 'test/drizzle'],
-]
 
 const { values } = parseArgs({
   options: {
@@ -27,9 +22,12 @@ interface Verdict {
   readonly by: string | null
 }
 
-async function testAll(bench: Workbench): Promise<{ passed: boolean; output: string }> {
+async function testAll(
+  bench: Workbench,
+  tests: Guard['tests'],
+): Promise<{ passed: boolean; output: string }> {
   let output = ''
-  for (const filters of values.quick ? STAGES.slice(0, 1) : STAGES) {
+  for (const filters of values.quick ? tests.slice(0, 1) : tests) {
     const stage = await bench.test(filters)
     output += stage.output
     if (!stage.passed) return { passed: false, output }
@@ -40,7 +38,7 @@ async function testAll(bench: Workbench): Promise<{ passed: boolean; output: str
 async function judge(bench: Workbench, guard: Guard): Promise<Verdict> {
   const started = performance.now()
   const restore = await bench.patch(guard.file, guard.find, guard.replace)
-  const { passed, output } = await testAll(bench)
+  const { passed, output } = await testAll(bench, guard.tests)
   await restore()
   if (values.verbose && passed) console.error(output)
   const survived = guard.equivalent === undefined ? 'SURVIVED' : 'equivalent'
@@ -59,9 +57,10 @@ function firstFailure(output: string): string {
 const bench = await makeWorkbench(new URL('../..', import.meta.url).pathname)
 const verdicts: Verdict[] = []
 try {
-  const sane = await testAll(bench)
-  if (!sane.passed) throw new Error(`the tests fail with every guard in place:\n${sane.output.slice(-4000)}`)
   const chosen = GUARDS.filter(({ name }) => !values.only || name.includes(values.only))
+  const every = [...new Set(chosen.flatMap(({ tests }) => tests.flat()))]
+  const sane = await testAll(bench, [every])
+  if (!sane.passed) throw new Error(`the tests fail with every guard in place:\n${sane.output.slice(-4000)}`)
   for (const guard of chosen) {
     const verdict = await judge(bench, guard)
     verdicts.push(verdict)

@@ -54,7 +54,7 @@ export async function makeWorkbench(root: string): Promise<Workbench> {
 }
 
 function run(cwd: string, filters: readonly string[]): Promise<{ passed: boolean; output: string }> {
-  const args = ['run', '--bail=1', '--project=core', '--project=pg-tenant', '--reporter=dot', ...filters]
+  const args = ['run', '--bail=1', '--reporter=dot', ...filters]
   const child = spawn(join(cwd, 'node_modules/.bin/vitest'), args, {
     cwd,
     env: { ...process.env, NO_COLOR: '1', CI: '1' },
