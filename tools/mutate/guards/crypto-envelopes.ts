@@ -78,6 +78,7 @@ export const cryptoEnvelopesGuards: readonly Guard[] = [
     'keys/sql.ts',
     'where tenant = $1 and revision = $2::bigint and destroyed_at is null`,\n\n  destroy',
     'where tenant = $1 and $2 = $2`,\n\n  destroy',
+    'the check constraint of the table refuses a key for a destroyed tenant; two lines of defence',
   ),
   guard(
     'keys/sql.ts',

@@ -52,7 +52,12 @@ export const cryptoSettingsGuards: readonly Guard[] = [
   guard('rotation/sql.ts', "name.replaceAll('\"', '\"\"')", 'name'),
   guard('rotation/finding.ts', "if (isTenancyError(error, 'ENVELOPE_UNREADABLE')) return error", ''),
   guard('rotation/batch.ts', 'if (one.fresh === undefined || done.has(idOf(one)))', 'if (true)'),
-  guard('rotation/batch.ts', 'settings.dryRun ? new Set(stale.map(idOf)) : await swap', 'await swap'),
+  guard(
+    'rotation/batch.ts',
+    'settings.dryRun ? new Set(stale.map(idOf)) : await swap',
+    'await swap',
+    'a dry run seals nothing anew (finding.ts), so the swap would write back what is there',
+  ),
   guard('rotation/fleet.ts', '!aborted && failed === 0 && open === 0', '!aborted && failed === 0'),
   guard(
     'rotation/keys-in-use.ts',
