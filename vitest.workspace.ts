@@ -23,8 +23,9 @@ const project = (name: string, root: string, globalSetup: string[] = []) =>
 export const projects = [
   project('core', 'packages/core'),
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
-  project('rbac', 'packages/rbac'),
+  project('rbac', 'packages/rbac', [POSTGRES]),
   project('crypto', 'packages/crypto', [POSTGRES]),
+  project('cli', 'packages/cli', [POSTGRES]),
   project('hono', 'examples/hono', [POSTGRES]),
   project('express', 'examples/express', [POSTGRES]),
   project('tools', 'tools', [POSTGRES]),

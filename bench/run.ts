@@ -4,6 +4,7 @@ import type { SuiteResult } from './report/result.ts'
 import { render } from './report/terminal.ts'
 import { type Report, write } from './report/write.ts'
 import { type Bench, startBench } from './server.ts'
+import { cryptoSuite } from './suites/crypto.ts'
 import { createManyTenants, type ManyTenants } from './suites/many-tenants.ts'
 import { memorySuite } from './suites/memory.ts'
 import { provisionSuite } from './suites/provision.ts'
@@ -46,6 +47,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     roles: async () => rolesSuite(await manyTenants(), effort),
     provision: () => provisionSuite(bench, effort),
     memory: async () => memorySuite(await manyTenants()),
+    crypto: () => cryptoSuite(bench, effort),
   }
   const results: SuiteResult[] = []
   for (const suite of suites) {

@@ -5,6 +5,8 @@ export default defineConfig({
     index: 'src/index.ts',
     'drizzle/index': 'src/drizzle/index.ts',
     'testing/index': 'src/testing/index.ts',
+    'express/index': 'src/express/index.ts',
+    'hono/index': 'src/hono/index.ts',
   },
   format: 'esm',
   target: 'node22',

@@ -4,7 +4,7 @@ import type { HonoRequest } from 'hono'
 /** Up to 18 digits: every such number fits PostgreSQL's bigint. */
 const ID = /^[1-9]\d{0,17}$/
 const MAX_LIMIT = 100
-const MAX_BODY = 2_000
+const MAX_TEXT = 2_000
 
 /** @throws TenancyError VALIDATION_ERROR with the field's name, never its value */
 export function readId(value: string): string {
@@ -27,15 +27,15 @@ export function toCursor(id: string): string {
   return Buffer.from(id).toString('base64url')
 }
 
-/** The `body` of a note: 1 to 2000 characters; PostgreSQL's text cannot hold U+0000. */
-export async function readNote(req: HonoRequest): Promise<{ body: string }> {
-  const sent: unknown = await req.json().catch(() => {
+/** One field of a JSON body: 1 to 2000 characters of text; PostgreSQL's text cannot hold U+0000. */
+export async function readText(req: HonoRequest, field: 'body' | 'value'): Promise<string> {
+  const sent: Partial<Record<typeof field, unknown>> | null = await req.json().catch(() => {
     throw invalid('json')
   })
-  const body = typeof sent === 'object' && sent !== null && 'body' in sent ? sent.body : undefined
-  if (typeof body !== 'string' || body === '' || body.length > MAX_BODY || body.includes('\0'))
-    throw invalid('body')
-  return { body }
+  const text = sent?.[field]
+  if (typeof text !== 'string' || text === '' || text.length > MAX_TEXT || text.includes('\0'))
+    throw invalid(field)
+  return text
 }
 
 function invalid(field: string): TenancyError {

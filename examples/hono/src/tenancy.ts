@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { createTenancy, type IsolationLevel, loadMigrations, type Tenancy } from '@org/pg-tenant'
+import { settingsMigration } from '@org/crypto'
+import { createTenancy, type IsolationLevel, loadMigrations } from '@org/pg-tenant'
 import pg from 'pg'
 
 export interface NotesDatabase {
@@ -14,18 +15,15 @@ export interface NotesDatabase {
   readonly rolePrefix?: string
 }
 
-export interface OpenTenancy {
-  readonly tenancy: Tenancy
-  /** the application's pool, for what the library does not do; unscoped, so it can read nothing */
-  readonly pool: pg.Pool
-  /** waits for the scopes that still run, then closes every connection */
-  close(): Promise<void>
-}
+export type OpenTenancy = Awaited<ReturnType<typeof openTenancy>>
 
-/** The two pools and the tenancy over them. The library never ends a pool: whoever made it does. */
-export async function openTenancy(database: NotesDatabase): Promise<OpenTenancy> {
+/**
+ * The two pools and the tenancy over them. The library never ends a pool: whoever made it does. `close` waits for the
+ * scopes that still run, then closes every connection.
+ */
+export async function openTenancy(database: NotesDatabase) {
   const { url, adminUrl, connections = 10, isolation = 'role', rolePrefix } = database
-  const migrations = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
+  const ours = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
   const pool = new pg.Pool({ connectionString: url, max: connections })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
   // Without a listener, a connection that dies while idle ends the process.
@@ -34,12 +32,9 @@ export async function openTenancy(database: NotesDatabase): Promise<OpenTenancy>
     pool,
     adminPool,
     isolation,
-    migrations,
+    migrations: [...ours, settingsMigration],
     ...(rolePrefix !== undefined && { rolePrefix }),
   })
-  return {
-    tenancy,
-    pool,
-    close: async () => void (await Promise.all([pool.end(), adminPool.end()])),
-  }
+  const close = async () => void (await Promise.all([pool.end(), adminPool.end()]))
+  return { tenancy, pool, close }
 }

@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createApp } from '../src/app.ts'
-import { useTenancy } from './support/world.ts'
+import { testSettings, useTenancy } from './support/world.ts'
 
 interface Note {
   id: string
@@ -18,7 +18,7 @@ const world = useTenancy(['acme', 'globex'])
 let app: ReturnType<typeof createApp>
 
 beforeAll(() => {
-  app = createApp(world().tenancy)
+  app = createApp(world().tenancy, testSettings())
 })
 
 beforeEach(async () => {

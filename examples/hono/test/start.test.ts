@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { expect, it } from 'vitest'
@@ -8,13 +9,14 @@ const URL_LINE = /Notes API: (\S+)/
 const world = useWorld()
 
 /** Starts it on the test server and on a free port. */
-function start() {
+function start(key = randomBytes(32).toString('hex')) {
   const { url, adminUrl, rolePrefix } = world()
   return runProgram('start.ts', {
     PORT: '0',
     DATABASE_URL: url,
     ADMIN_DATABASE_URL: adminUrl,
     ROLE_PREFIX: rolePrefix,
+    SETTINGS_ENCRYPTION_KEY: key,
   })
 }
 
@@ -70,6 +72,8 @@ it('prints commands that do what is said of them', async () => {
     expect.stringMatching(/^200 .*"body":"hello"/),
     expect.stringMatching(/^200 {"data":\[\]/),
     expect.stringMatching(/^200 .*"body":"hello"/),
+    expect.stringMatching(/^200 {"data":{"updatedAt":"/),
+    expect.stringMatching(/^200 {"data":{"smtp.password":{"value":{"masked":true},/),
     expect.stringContaining('400 {"error":{"code":"TENANT_MISMATCH"'),
     expect.stringContaining('401 {"error":{"code":"TENANT_NOT_FOUND"'),
     expect.stringContaining('"message":"O identificador do cliente é inválido."'),
@@ -87,7 +91,7 @@ async function runCurl(command: string): Promise<string> {
     host: '127.0.0.1',
     port,
     path: pathname,
-    method: data === undefined ? 'GET' : 'POST',
+    method: / -X (\w+)/.exec(command)?.[1] ?? (data === undefined ? 'GET' : 'POST'),
     headers: { ...headers, Host: host },
   })
   sent.end(data)
@@ -98,12 +102,36 @@ async function runCurl(command: string): Promise<string> {
 }
 
 it('brings its own PostgreSQL when none is given', async () => {
-  const program = runProgram('start.ts', { PORT: '0' })
+  const program = runProgram('start.ts', { PORT: '0', SETTINGS_ENCRYPTION_KEY: '' })
   const url = await program.printed(URL_LINE)
   const { status } = await read(url, 'acme')
   program.process.kill('SIGINT')
   expect(status).toBe(200)
+  expect(program.output()).toMatch(/key: +throw-away/)
   expect(await program.exited, program.output()).toBe(0)
+})
+
+it('refuses secrets, and only those, when it has a database to keep and no key', async () => {
+  const program = start('')
+  const url = await program.printed(URL_LINE)
+  expect(program.output()).toMatch(/key: +none: secrets are refused/)
+  const put = async (key: string) => {
+    const headers = { 'X-Client-Key': 'globex', 'Content-Type': 'application/json' }
+    const body = JSON.stringify({ value: 'a-value-to-keep' })
+    return (await fetch(`${url}/settings/${key}`, { method: 'PUT', headers, body })).status
+  }
+  expect([await put('smtp.host'), await put('smtp.password')]).toEqual([200, 500])
+  await program.printed(/"code":"KEY_MISSING"/)
+  const { rows } = await world().root.query('select key, value from c_globex.app_settings')
+  expect(rows).toEqual([{ key: 'smtp.host', value: '"a-value-to-keep"' }])
+  expect(program.output()).not.toContain('a-value-to-keep')
+})
+
+it('names a key that is none, and never shows it', async () => {
+  const program = start('not-a-key-at-all')
+  expect(await program.exited).toBe(1)
+  expect(program.output()).toContain('SETTINGS_ENCRYPTION_KEY')
+  expect(program.output()).not.toContain('not-a-key-at-all')
 })
 
 it('says what is missing when it is given half of what it needs', async () => {

@@ -1,7 +1,7 @@
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createApp } from '../src/app.ts'
-import { useTenancy } from './support/world.ts'
+import { testSettings, useTenancy } from './support/world.ts'
 
 const world = useTenancy(['acme', 'globex'])
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 
 async function ask(headers: Record<string, string>, tenancy: Tenancy = world().tenancy) {
-  const response = await createApp(tenancy).request('/notes', { headers })
+  const response = await createApp(tenancy, testSettings()).request('/notes', { headers })
   const body = (await response.json()) as { data?: { body: string }[]; error?: { code: string } }
   return `${response.status} ${body.error?.code ?? body.data?.map((note) => note.body)}`
 }
@@ -76,6 +76,9 @@ describe('the tenant of a request', () => {
     const query: Tenancy['query'] = (_key: string, text: never, ...rest: never[]) =>
       straying.query('globex', text, ...rest)
     expect(await ask({ 'X-Client-Key': 'globex' }, { ...tenancy, query })).toBe('200 globex')
-    expect(await ask({ 'X-Client-Key': 'acme' }, { ...tenancy, query })).toBe('500 CROSS_TENANT')
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
+    expect(await ask({ 'X-Client-Key': 'acme' }, { ...tenancy, query })).toMatch(/^500 /)
+    expect(String(logged.mock.calls)).toContain('"code":"CROSS_TENANT"')
+    logged.mockRestore()
   })
 })

@@ -1,8 +1,35 @@
 export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrentTenant } from './context.ts'
-export { type ErrorBody, messageFor, toErrorBody } from './error-body.ts'
+export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
 export type { Migration } from './migration.ts'
 export type { Queryable, QueryRows, Row, TenantQueryable } from './queryable.ts'
+export { cachedLookup, type TenantLookup } from './resolve/directory.ts'
+export { type FromApiKeyOptions, fromApiKey } from './resolve/from-api-key.ts'
+export { type FromClaimOptions, fromClaim } from './resolve/from-claim.ts'
+export { type FromHeaderOptions, fromHeader } from './resolve/from-header.ts'
+export { type FromPathOptions, fromPath } from './resolve/from-path.ts'
+export { type FromSubdomainOptions, fromSubdomain } from './resolve/from-subdomain.ts'
+export type { IncomingRequest } from './resolve/request.ts'
+export {
+  currentActor,
+  type RequestContext,
+  runResolved,
+  tryCurrentRequest,
+} from './resolve/request-context.ts'
+export { type ResolveOptions, type ResolveTenant, resolveTenant } from './resolve/resolve-tenant.ts'
+export { parseTrust, requestIdOf, type Trust, type Trusted } from './resolve/trust.ts'
+export type {
+  Actor,
+  ApiKeyActor,
+  Credential,
+  CredentialSource,
+  NamingSource,
+  ResolvedTenant,
+  Source,
+  SourceKind,
+  TokenClaims,
+} from './resolve/types.ts'
+export type { SealedPlace, Sealing } from './sealing.ts'
 export { type ErrorDetails, isTenancyError, TenancyError } from './tenancy-error.ts'
 export {
   DEFAULT_PREFIX,
@@ -11,3 +38,4 @@ export {
   parseTenantKey,
   type TenantKey,
 } from './tenant-key.ts'
+export { type Violation, violatedField } from './violated-field.ts'

@@ -1,7 +1,30 @@
-export { type Migration, type Queryable, TenancyError, type TenantKey } from '@org/core'
+export {
+  type Migration,
+  type Queryable,
+  type SealedPlace,
+  type Sealing,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
+export type { TenantConnection } from './credentials/connection.ts'
+export type { CredentialSource, Credentials } from './credentials/credentials.ts'
+export type { DiagnoseOptions } from './doctor/diagnose.ts'
+export type { Diagnosis, Finding, FindingCode, Severity } from './doctor/finding.ts'
 export type { PoolLike } from './driver/types.ts'
 export { driverError } from './errors/driver-error.ts'
+export { type LintFinding, type LintOptions, lintMigrations } from './fleet/lint.ts'
+export type { MigrateOptions } from './fleet/options.ts'
+export type {
+  MigrateProgress,
+  MigrateReport,
+  TenantMigration,
+  TenantMigrationState,
+} from './fleet/report.ts'
+export type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
 export type { IsolationLevel } from './isolation/isolation.ts'
+export type { RowOptions } from './isolation/row-place.ts'
+export type { MakePool, OwnPool } from './isolation/tenant-pool.ts'
+export type { TenantPoolsOptions } from './levels.ts'
 export { loadMigrations } from './lifecycle/migrations.ts'
 export type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
 export type { ListOptions } from './registry/read.ts'

@@ -7,15 +7,21 @@ import {
   type TenantKey,
   tryCurrentTenant,
 } from '@org/core'
+import type { TenantConnection } from './credentials/connection.ts'
+import type { DiagnoseOptions } from './doctor/diagnose.ts'
+import type { Diagnosis } from './doctor/finding.ts'
 import { watchPool } from './driver/memory.ts'
 import type { PoolLike } from './driver/types.ts'
+import type { MigrateOptions } from './fleet/options.ts'
+import type { MigrateReport } from './fleet/report.ts'
+import type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
 import { keyFor, type NamingOptions, parseNaming } from './isolation/names.ts'
-import { roleIsolation } from './isolation/role.ts'
-import { schemaIsolation } from './isolation/schema.ts'
+import { type LevelOptions, openLevel } from './levels.ts'
 import { drop } from './lifecycle/drop.ts'
 import { parseMigrations } from './lifecycle/migrations.ts'
 import { type ProvisionOptions, type ProvisionResult, provision } from './lifecycle/provision.ts'
+import { rotateCredentials } from './lifecycle/rotate-credentials.ts'
 import { parseControlSchema } from './registry/control-schema.ts'
 import { explained } from './registry/explain.ts'
 import { find, type ListOptions, list } from './registry/read.ts'
@@ -42,6 +48,7 @@ import type { TenantDb } from './scope/tenant-db.ts'
 /** Options of {@link createTenancy}; limits given here are the defaults of every scope. */
 export interface TenancyOptions
   extends NamingOptions,
+    LevelOptions,
     Pick<
       ScopeOptions,
       | 'statementTimeout'
@@ -51,7 +58,10 @@ export interface TenancyOptions
       | 'retry'
       | 'resolveUnknownOutcome'
     > {
-  /** The application's pool, made and ended by the caller. May go through a transaction-mode pooler. */
+  /**
+   * The application's pool, made and ended by the caller. May go through a transaction-mode pooler. At levels `login`
+   * and `database` it only reads the registry, and its settings are those of the tenants' connections.
+   */
   readonly pool: PoolLike
   /**
    * A pool of the role that may create schemas and roles, connected directly, not through a pooler (default:
@@ -66,7 +76,7 @@ export interface TenancyOptions
   readonly controlSchema?: string
 }
 
-/** Tenant-scoped data access over one pool. Made by {@link createTenancy}. */
+/** Tenant-scoped data access. Made by {@link createTenancy}. */
 export interface Tenancy {
   readonly isolation: IsolationLevel
 
@@ -152,12 +162,54 @@ export interface Tenancy {
   list(options?: ListOptions): Promise<TenantRecord[]>
 
   /**
+   * Brings every tenant that is behind up to date: several at once, each in one transaction, both ledgers written in it.
+   * What fails for one tenant is in the report and does not reject; run it again after anything. When nobody is behind it
+   * costs one query.
+   *
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (a migration that would break the second
+   *   tenant; see `lintMigrations`); CONFLICT when a migration was edited or is unknown; in each case nothing was run
+   * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin
+   */
+  migrate(options?: MigrateOptions): Promise<MigrateReport>
+
+  /**
+   * Who is behind: for each migration how many tenants have it, and who does not (levels with a schema for each tenant).
+   *
+   * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
+   */
+  migrationStatus(options?: MigrationStatusOptions): Promise<MigrationStatus[]>
+
+  /**
+   * Looks for what is wrong with the tenants or will be (drift, orphans, privileges, names that fall through …): a few
+   * queries for the whole fleet, in one transaction that cannot change anything. Levels with a schema for each tenant.
+   *
+   * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
+   */
+  doctor(options?: DiagnoseOptions): Promise<Diagnosis>
+
+  /**
    * Drops the tenant's schema with everything in it, and its role. There is no way back: back up first.
    *
    * @returns whether there was anything to drop
    * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the schema is not a tenant's), TIMEOUT (scopes still use it)
    */
   drop(key: string): Promise<boolean>
+
+  /**
+   * Gives a tenant's login role a new password, at levels `login` and `database`. Connections that are open stay;
+   * processes that know the old one fetch the new one when they connect next.
+   *
+   * @returns the tenant's connection, shown this once. Where you supply credentials yourself, keep it: the tenant's next
+   *   connection needs it
+   * @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND, INVALID_OPTION (a level without logins), DATABASE_ERROR
+   */
+  rotateCredentials(key: string): Promise<TenantConnection>
+
+  /**
+   * Closes the connections this tenancy opened itself (levels `login` and `database`), once the scopes on them have
+   * ended; nothing at other levels. `pool` and `adminPool` are yours.
+   */
+  close(): Promise<void>
 }
 
 const KNOWN: ReadonlySet<string> = new Set([
@@ -166,6 +218,10 @@ const KNOWN: ReadonlySet<string> = new Set([
   'isolation',
   'migrations',
   'controlSchema',
+  'credentials',
+  'tenantPools',
+  'databaseTemplate',
+  'row',
   'schemaPrefix',
   'rolePrefix',
   'sharedSchemas',
@@ -191,8 +247,10 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   const naming = parseNaming(options)
   const migrations = parseMigrations(options.migrations ?? [])
   const defaults = parseScopeOptions(limitsOf(options), DEFAULTS)
-  if (level !== 'role' && level !== 'schema') throw invalid('isolation', '"role" or "schema"')
-  const isolation = level === 'role' ? roleIsolation(pool, naming) : schemaIsolation(pool, naming)
+  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const { connectionTimeout } = defaults
+  const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
+  const { isolation, ofLevel, keeper } = open
   watchPool(pool)
   watchPool(adminPool)
   const identity = {}
@@ -205,8 +263,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     return running
   }
 
-  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
-  const lifecycle = { level, naming, pool, adminPool, migrations, registry }
+  const lifecycle = { level, ofLevel, naming, pool, adminPool, migrations, registry }
   /** Runs a scope; a tenant that cannot be entered because it is suspended is said to be that. */
   const scoped = <T>(tenant: TenantKey, run: () => Promise<T>): Promise<T> =>
     run().catch(async (error: unknown) => {
@@ -266,7 +323,15 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     resume: async (key: string) => resume(lifecycle, keyFor(naming, key)),
     find: async (key: string) => find(pool, registry, keyFor(naming, key)),
     list: async (page?: ListOptions) => list(pool, registry, page),
+    // Loaded when asked for: a server that only scopes queries never reads this code.
+    migrate: async (how?: MigrateOptions) =>
+      (await import('./fleet/other-levels.ts')).migrate(lifecycle, how),
+    migrationStatus: async (which?: MigrationStatusOptions) =>
+      (await import('./fleet/status.ts')).migrationStatus(lifecycle, which),
+    doctor: async (how?: DiagnoseOptions) => (await import('./doctor/diagnose.ts')).diagnose(lifecycle, how),
     drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
+    rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
+    close: () => open.close(),
   }
   return Object.freeze(tenancy) as Tenancy
 }

@@ -25,7 +25,7 @@ describe('createTenancy refuses', () => {
     ['a URL for a pool', { pool: 'postgres://localhost' }, 'pool'],
     ['a bad admin pool', { pool: idle, adminPool: {} }, 'adminPool'],
     ['an isolation level there is not', { pool: idle, isolation: 'none' }, 'isolation'],
-    ['a level of a later release', { pool: idle, isolation: 'row' }, 'isolation'],
+    ['a level there is not', { pool: idle, isolation: 'cluster' }, 'isolation'],
     ['an unknown option', { pool: idle, statementTimout: 1 }, 'statementTimout'],
     ['an upper-case prefix', { pool: idle, schemaPrefix: 'C_' }, 'prefix'],
     ['a prefix that is pg_', { pool: idle, rolePrefix: 'pg_' }, 'prefix'],

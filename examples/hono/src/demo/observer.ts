@@ -6,6 +6,10 @@ export interface Observer {
   findFaultInRoles(): Promise<string | null>
   /** A digest of all rows of both tables of each tenant: the same before and after if nothing has changed. */
   fingerprint(tenants: readonly string[]): Promise<string>
+  /** What is stored, whatever it is. */
+  readSetting(tenant: string, key: string): Promise<string>
+  /** Puts one tenant's settings, as they are stored, in place of another's. */
+  copySettings(from: string, to: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -28,7 +32,7 @@ export async function openObserver(superuserUrl: string): Promise<Observer> {
       const digests: unknown[] = []
       for (const tenant of tenants) {
         for (const name of ['notes', 'note_log']) {
-          const table = `${pg.escapeIdentifier(`c_${tenant}`)}.${name}`
+          const table = tableOf(tenant, name)
           const { rows } = await client.query(
             `select count(*) as rows, md5(string_agg(t::text, '|' order by id)) as digest from ${table} t`,
           )
@@ -37,6 +41,21 @@ export async function openObserver(superuserUrl: string): Promise<Observer> {
       }
       return JSON.stringify(digests)
     },
+    async readSetting(tenant, key) {
+      const table = tableOf(tenant, 'app_settings')
+      const { rows } = await client.query<{ value: string }>(`select value from ${table} where key = $1`, [
+        key,
+      ])
+      return rows[0]?.value ?? 'nothing'
+    },
+    async copySettings(from, to) {
+      const [source, target] = [tableOf(from, 'app_settings'), tableOf(to, 'app_settings')]
+      await client.query(`truncate ${target}; insert into ${target} select * from ${source}`)
+    },
     close: () => client.end(),
   }
+}
+
+function tableOf(tenant: string, table: string): string {
+  return `${pg.escapeIdentifier(`c_${tenant}`)}.${table}`
 }

@@ -1,14 +1,18 @@
+import { randomBytes } from 'node:crypto'
+import { keyRing } from '@org/crypto'
 import type { IsolationLevel } from '@org/pg-tenant'
 import { createApp } from '../app.ts'
-import { type LocalDatabase, startDatabase } from '../database.ts'
 import { serveApp } from '../server.ts'
+import { notesSettings } from '../settings.ts'
 import { type OpenTenancy, openTenancy } from '../tenancy.ts'
 import { Claims } from './claims.ts'
 import { sayWhatIsNotStopped, showCodeAttempts } from './code-attempts.ts'
+import { type LocalDatabase, startDatabase } from './database.ts'
 import { showHttpAttempts } from './http-attempts.ts'
 import { type Observer, openObserver } from './observer.ts'
 import { showObviousHelper } from './obvious-helper.ts'
 import { bold, duration, heading } from './print.ts'
+import { catchMail, showSecret } from './secret.ts'
 import { showTraffic } from './traffic.ts'
 
 const TENANTS = ['acme', 'globex']
@@ -66,7 +70,9 @@ async function showTenants(
     const took = duration(performance.now() - started)
     claims.check(created, `provision('${tenant}'): schema, rights, tables`, took)
   }
-  const server = await serveApp(createApp(tenancy))
+  const settings = notesSettings(keyRing({ key: randomBytes(32).toString('hex') }))
+  const { passwords, send } = catchMail()
+  const server = await serveApp(createApp(tenancy, settings, send))
   await using(server, async () => {
     heading(3, 'Both at once, over HTTP')
     await showTraffic(server.port, TENANTS, CONNECTIONS, claims)
@@ -79,7 +85,10 @@ async function showTenants(
     claims.check(same, "afterwards, both tenants' tables", same ? 'row for row as before' : 'have changed')
     sayWhatIsNotStopped()
 
-    heading(5, 'The same by hand')
+    heading(5, "A secret in a tenant's settings")
+    await showSecret(server.port, tenancy, settings, passwords, observer, claims)
+
+    heading(6, 'The same by hand')
     await showObviousHelper(database.superuserUrl, CONNECTIONS, tenancy, TENANTS, claims)
   })
 }

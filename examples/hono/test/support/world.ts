@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto'
+import { keyRing } from '@org/crypto'
 import { connectPostgres, leakedBackends, uniqueName } from '@org/pg-tenant/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, inject } from 'vitest'
+import { type NotesSettings, notesSettings } from '../../src/settings.ts'
 import { type OpenTenancy, openTenancy } from '../../src/tenancy.ts'
 
 /** A test file's own database and roles on the shared server. */
@@ -34,6 +37,11 @@ export function useTenancy(tenants: readonly string[]): () => OpenTenancy & Worl
   })
   afterAll(() => open?.close())
   return () => ({ ...world(), ...(open ?? notYet()) })
+}
+
+/** The settings, sealed under a key of their own. */
+export function testSettings(): NotesSettings {
+  return notesSettings(keyRing({ key: randomBytes(32).toString('hex') }))
 }
 
 async function makeWorld(): Promise<{ world: World; close: () => Promise<void> }> {

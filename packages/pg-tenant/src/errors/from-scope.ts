@@ -29,6 +29,7 @@ function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
     withDriverError(new TenancyError(errorCode, text, { details: { sqlState: code } }), error)
   if (
     code === SQLSTATE.UNDEFINED_TABLE ||
+    code === SQLSTATE.UNDEFINED_FUNCTION ||
     code === SQLSTATE.INVALID_SCHEMA_NAME ||
     code === SQLSTATE.INVALID_PARAMETER_VALUE
   ) {

@@ -1,8 +1,11 @@
 import type { TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 
-/** How tenants are kept apart. Of the five levels of the plan these two exist so far. */
-export type IsolationLevel = 'schema' | 'role'
+/**
+ * How tenants are kept apart: by search path alone (`schema`), by a role each that scopes take (`role`), by a login
+ * role and connections each (`login`), by row-level security in shared tables (`row`), by a database each (`database`).
+ */
+export type IsolationLevel = 'schema' | 'role' | 'login' | 'row' | 'database'
 
 /**
  * The seam between a scope and how tenants are kept apart. A scope knows only this: which pool to take, what to

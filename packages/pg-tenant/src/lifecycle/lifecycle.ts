@@ -5,11 +5,14 @@ import { type Naming, roleOf, schemaOf } from '../isolation/names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
+import type { LevelLifecycle } from './levels/level.ts'
 import type { CheckedMigration } from './migrations.ts'
 
 /** What provisioning and dropping need to know of a tenancy. */
 export interface Lifecycle {
   readonly level: IsolationLevel
+  /** What differs between the levels. */
+  readonly ofLevel: LevelLifecycle
   readonly naming: Naming
   readonly pool: PoolLike
   readonly adminPool: PoolLike

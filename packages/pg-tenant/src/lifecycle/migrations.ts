@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
+import { readDrizzleFolder, withoutSchema } from '../fleet/drizzle-folder.ts'
 import { invalid } from '../scope/options.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
@@ -9,12 +10,29 @@ export interface CheckedMigration extends Migration {
   readonly checksum: string
 }
 
+/** Options of {@link loadMigrations}. */
+export interface LoadOptions {
+  /**
+   * A schema to take off qualified names (default: none). drizzle-kit writes `"public".` before the tables of foreign
+   * keys; with `unqualify: 'public'` they point into the tenant's own schema.
+   */
+  readonly unqualify?: string
+}
+
 /**
- * Reads a folder of `.sql` files, in the order of their names; the name without `.sql` is the id.
+ * Reads a folder of migrations: that of drizzle-kit in the order of its journal, or `.sql` files in the order of their
+ * names. The name without `.sql` is the id.
  *
- * @throws TenancyError INVALID_OPTION when there is no such folder or no `.sql` file in it
+ * @throws TenancyError INVALID_OPTION when there is no such folder or no migration in it
  */
-export async function loadMigrations(folder: string): Promise<Migration[]> {
+export async function loadMigrations(folder: string, { unqualify }: LoadOptions = {}): Promise<Migration[]> {
+  const migrations = (await readDrizzleFolder(folder)) ?? (await readNumbered(folder))
+  return unqualify === undefined
+    ? migrations
+    : migrations.map((migration) => withoutSchema(migration, unqualify))
+}
+
+async function readNumbered(folder: string): Promise<Migration[]> {
   const names = await readdir(folder).catch(() => [])
   const files = names.filter((name) => name.endsWith('.sql')).sort()
   if (files.length === 0) throw invalid('folder', 'a folder with .sql files')

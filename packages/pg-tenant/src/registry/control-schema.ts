@@ -37,6 +37,16 @@ const STEPS = [
     constraint fk_tenant_migration_key foreign key (prefix, key) references tenant
   );
   create index idx_tenant_migration_id on tenant_migration (prefix, id)`,
+  `create table tenant_credential (
+    prefix text not null,
+    key text not null,
+    role text not null,
+    sealed text,
+    created_at timestamptz not null default now(),
+    rotated_at timestamptz,
+    primary key (prefix, key),
+    constraint fk_tenant_credential_key foreign key (prefix, key) references tenant
+  )`,
 ] as const
 
 /** @throws TenancyError INVALID_OPTION */
@@ -76,9 +86,8 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
     await admin.run(`insert into ${qualify(name, 'control_version')} (version) values ($1)`, [index + 1])
   }
   const reader = quoteIdentifier(application)
-  await admin.run(
-    `grant usage on schema ${schema} to ${reader}; grant select on ${qualify(name, 'tenant')} to ${reader}`,
-  )
+  await admin.run(`grant usage on schema ${schema} to ${reader};
+    grant select on ${qualify(name, 'tenant')}, ${qualify(name, 'tenant_credential')} to ${reader}`)
 }
 
 async function versionOf(admin: Admin, name: string): Promise<number> {

@@ -27,7 +27,7 @@ export async function find(
   tenant: TenantKey,
 ): Promise<TenantRecord | undefined> {
   const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')} where prefix = $1 and key = $2`
-  const [row] = await read(pool, text, [place.prefix, tenant])
+  const [row] = await readRegistry(pool, text, [place.prefix, tenant])
   return row as TenantRecord | undefined
 }
 
@@ -45,11 +45,20 @@ export async function list(
   const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')}
     where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status <> 'deleted' else status = $3 end)
     order by key collate "C" limit $4`
-  return (await read(pool, text, [place.prefix, after, status ?? null, limit])) as unknown[] as TenantRecord[]
+  return (await readRegistry(pool, text, [
+    place.prefix,
+    after,
+    status ?? null,
+    limit,
+  ])) as unknown[] as TenantRecord[]
 }
 
 /** One statement on a bare connection: the registry belongs to no tenant. */
-async function read(pool: PoolLike, text: string, values: unknown[]): Promise<Record<string, unknown>[]> {
+export async function readRegistry(
+  pool: PoolLike,
+  text: string,
+  values: unknown[],
+): Promise<Record<string, unknown>[]> {
   const client: PoolClientLike = await pool.connect().catch((error: unknown) => {
     throw fromConnectError(error)
   })

@@ -1,13 +1,10 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { schemaOf } from '../isolation/names.ts'
-import { inAdminTransaction } from '../lifecycle/admin.ts'
-import { type Lifecycle, lockTenant, memberOf } from '../lifecycle/lifecycle.ts'
-import { prepare } from '../lifecycle/prepare.ts'
-import { quoteIdentifier } from '../sql/identifier.ts'
-import { recordOf, setStatus } from './registry.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { onTenant } from '../lifecycle/work.ts'
+import { setStatus } from './registry.ts'
 
 /**
- * Takes the right to use its schema from the role a tenant's scopes run as: from COMMIT on no scope opens, in any
+ * Takes the right to use its data from the role a tenant's scopes run as: from COMMIT on no scope opens, in any
  * process, and no request pays for asking. See {@link Tenancy.suspend}.
  */
 export function suspend(lifecycle: Lifecycle, tenant: TenantKey, reason: string | null): Promise<boolean> {
@@ -19,29 +16,23 @@ export function resume(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean
   return change(lifecycle, tenant, 'active', null)
 }
 
-async function change(
+function change(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   to: 'active' | 'suspended',
   reason: string | null,
 ): Promise<boolean> {
-  const application = await prepare(lifecycle)
-  const schema = schemaOf(lifecycle.naming, tenant)
-  return inAdminTransaction(lifecycle.adminPool, async (admin) => {
-    await lockTenant(admin, schema)
-    const record = await recordOf(admin, lifecycle.registry, tenant)
-    if (record?.status === to) return false
-    if (record?.status !== 'active' && record?.status !== 'suspended') throw notFound(tenant)
-    const member = quoteIdentifier(memberOf(lifecycle, tenant, application))
-    const home = quoteIdentifier(schema)
-    await admin.run(
-      to === 'active'
-        ? `grant usage on schema ${home} to ${member}`
-        : `revoke usage on schema ${home} from ${member}`,
-    )
-    await setStatus(admin, lifecycle.registry, tenant, to, reason)
-    return true
-  })
+  const { ofLevel, registry } = lifecycle
+  return onTenant(lifecycle, tenant, (stage) =>
+    stage(async (work) => {
+      if (work.status === to) return false
+      if (work.status !== 'active' && work.status !== 'suspended') throw notFound(tenant)
+      if (to === 'active') await ofLevel.putBackIntoService(work)
+      else await ofLevel.takeOutOfService(work)
+      await setStatus(work.admin, registry, tenant, to, reason)
+      return true
+    }),
+  )
 }
 
 function notFound(tenant: TenantKey): TenancyError {

@@ -8,7 +8,7 @@ const world = useWorld([])
 const LEVELS: readonly IsolationLevel[] = ['schema', 'role']
 
 /** What no level of these two can stop, said openly in the report. */
-const HONESTLY_OPEN: Readonly<Record<IsolationLevel, readonly string[]>> = {
+const HONESTLY_OPEN: Readonly<Partial<Record<IsolationLevel, readonly string[]>>> = {
   schema: ['m.pg_notify', 'n', 'o.names', 'o.set_config', 'o.do', 'o.public'],
   role: ['m.pg_notify', 'n', 'o.set_config', 'o.do', 'o.public'],
 }
@@ -28,7 +28,7 @@ describe.each(LEVELS)('level %s', (isolation) => {
     expect(seen(report, id)).toMatch(/^stopped: /)
   })
 
-  it.each(HONESTLY_OPEN[isolation])('says that %s is open', (id) => {
+  it.each(HONESTLY_OPEN[isolation] ?? [])('says that %s is open', (id) => {
     expect(findingOf(report, id)).toMatchObject({ promised: false, verdict: 'open' })
   })
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Pool } from 'pg'
+import pg, { type Pool } from 'pg'
+import { configOf } from '../../isolation/connection-config.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { createTenancy, type Tenancy, type TenancyOptions } from '../../tenancy.ts'
@@ -54,12 +55,16 @@ async function applicationOf(options: LabOptions): Promise<string> {
   }
 }
 
+type Run = (sql: string, values?: readonly unknown[]) => Promise<Row[]>
+
 class AttackLab implements Lab {
   readonly sharedSchema: string
   readonly isolation: IsolationLevel
   readonly application: string
   readonly #options: LabOptions
   readonly #prefix: string
+  /** Passwords of throw-away tenants, at levels where they log in. */
+  readonly #passwords = new Map<string, string>()
   #made = 0
 
   constructor(options: LabOptions, prefix: string, application: string) {
@@ -80,11 +85,19 @@ class AttackLab implements Lab {
 
   /** The shared schema holds a table of the tenants' name, open to all: where names would fall through to. */
   async furnish(): Promise<void> {
+    if (this.isolation === 'database') {
+      await this.admin(`create database ${quoteIdentifier(this.#template)} template template0`)
+      await this.#inDatabase(this.#template, (run) => this.#furnish(run))
+    }
+    await this.#furnish((sql) => this.admin(sql))
+  }
+
+  async #furnish(run: (sql: string) => Promise<unknown>): Promise<void> {
     const [shared, table] = [quoteIdentifier(this.sharedSchema), qualify(this.sharedSchema, 'notes')]
-    await this.admin(`create schema ${shared}`)
-    await this.admin(`create table ${table} (id bigint generated always as identity primary key, body text)`)
-    await this.admin(`grant usage on schema ${shared} to public`)
-    await this.admin(`grant select, insert on ${table} to public`)
+    await run(`create schema ${shared}`)
+    await run(`create table ${table} (id bigint generated always as identity primary key, body text)`)
+    await run(`grant usage on schema ${shared} to public`)
+    await run(`grant select, insert on ${table} to public`)
   }
 
   async victims(): Promise<Victims> {
@@ -94,13 +107,14 @@ class AttackLab implements Lab {
     try {
       const tenancy = this.#createTenancy(rig.pool)
       for (const tenant of Object.values(victims)) {
-        await tenancy.provision(tenant)
+        await this.#provision(tenancy, tenant)
         await this.adminAs(
           tenant,
           `insert into ${qualify(this.schemaOf(tenant), 'notes')} (body) values ($1)`,
           [`row of ${tenant}`],
         )
       }
+      await tenancy.close()
     } finally {
       await rig.close()
     }
@@ -115,11 +129,22 @@ class AttackLab implements Lab {
     return (await this.#options.adminPool.query<Row>(sql, [...values])).rows
   }
 
+  async adminAt(tenant: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    if (this.isolation !== 'database') return await this.admin(sql, values)
+    return await this.#inDatabase(this.roleOf(tenant), (run) => run(sql, values))
+  }
+
   async adminAs(tenant: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    if (this.isolation === 'database') {
+      return await this.#inDatabase(this.roleOf(tenant), async (run) => {
+        await run(`set role ${quoteIdentifier(this.roleOf(tenant))}`)
+        return await run(sql, values)
+      })
+    }
     const client = await this.#options.adminPool.connect()
     try {
       await client.query('begin')
-      if (this.isolation === 'role')
+      if (this.isolation !== 'schema')
         await client.query(`set local role ${quoteIdentifier(this.roleOf(tenant))}`)
       const { rows } = await client.query<Row>(sql, [...values])
       await client.query('commit')
@@ -141,18 +166,59 @@ class AttackLab implements Lab {
   }
 
   async sharedBodies(): Promise<string[]> {
-    const rows = await this.admin(`select body from ${qualify(this.sharedSchema, 'notes')} order by id`)
-    return rows.map((row) => String(row.body))
+    const text = `select body from ${qualify(this.sharedSchema, 'notes')} order by id`
+    const victims = this.isolation === 'database' ? [`a${this.#made}`, `b${this.#made}`] : []
+    const rows = await Promise.all([this.admin(text), ...victims.map((tenant) => this.adminAt(tenant, text))])
+    return rows.flat().map((row) => String(row.body))
   }
 
   #subjectOn(pool: Pool): Subject {
     const { subject } = this.#options
     if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema: this.sharedSchema })
-    return tenancySubject(this.#createTenancy(pool))
+    const tenancy = this.#createTenancy(pool)
+    return {
+      ...tenancySubject(tenancy),
+      provision: (tenant) => this.#provision(tenancy, tenant),
+    }
+  }
+
+  get #template(): string {
+    return `${this.#prefix}template`
+  }
+
+  async #provision(tenancy: Tenancy, tenant: string): Promise<void> {
+    const { connection } = await tenancy.provision(tenant)
+    if (connection) this.#passwords.set(tenant, connection.password)
+  }
+
+  /** As the administrator, in another database of the server. */
+  async #inDatabase<T>(database: string, fn: (run: Run) => Promise<T>): Promise<T> {
+    const client = new pg.Client({ ...(await configOf(this.#options.adminPool, 'adminPool')), database })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return await fn(async (sql, values = []) => (await client.query<Row>(sql, [...values])).rows)
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** At levels with connections of their own, what a rig's pool bounds is what tenants have together. */
+  #ownConnections(pool: Pool): Partial<TenancyOptions> {
+    if (this.isolation !== 'login' && this.isolation !== 'database') return {}
+    return {
+      credentials: (tenant) => {
+        const password = this.#passwords.get(tenant)
+        return password === undefined ? undefined : { password }
+      },
+      tenantPools: { maxConnections: pool.options.max },
+      ...(this.isolation === 'database' && { databaseTemplate: this.#template }),
+    }
   }
 
   #createTenancy(pool: Pool): Tenancy {
     return createTenancy({
+      ...this.#ownConnections(pool),
       ...this.#options.tenancy,
       pool,
       adminPool: this.#options.adminPool,

@@ -32,7 +32,7 @@ export async function openRig(
     subject,
     poolIsWatched,
     close: async () => {
-      await endSoon(pool, sockets)
+      await endSoon(pool, sockets, subject)
       await proxy?.close()
     },
   }
@@ -54,7 +54,10 @@ function onGivenPool(
     pool,
     subject,
     poolIsWatched,
-    close: async () => void pool.off('error', ignore),
+    close: async () => {
+      await subject.close?.()
+      pool.off('error', ignore)
+    },
   }
 }
 
@@ -70,12 +73,12 @@ function watchSockets(pool: Pool): Set<Socketed> {
   return clients
 }
 
-async function endSoon(pool: Pool, sockets: Set<Socketed>): Promise<void> {
+async function endSoon(pool: Pool, sockets: Set<Socketed>, subject: Subject): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, END_PATIENCE_MS)
   })
-  await Promise.race([pool.end().catch(() => {}), late])
+  await Promise.race([Promise.all([pool.end(), subject.close?.()]).catch(() => {}), late])
   clearTimeout(timer)
   for (const client of sockets) client.connection?.stream?.destroy()
 }

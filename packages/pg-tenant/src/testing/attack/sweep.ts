@@ -18,6 +18,11 @@ export async function sweep(admin: Pool, prefix: string): Promise<void> {
     const outcome = await settle(admin.query(sql))
     if (!outcome.ok) errors.push(outcome.error)
   }
+  for (const database of await names(
+    'select datname as name from pg_database where starts_with(datname, $1)',
+  )) {
+    await attempt(`drop database ${database} with (force)`)
+  }
   for (const schema of await names(
     'select nspname as name from pg_namespace where starts_with(nspname, $1)',
   )) {

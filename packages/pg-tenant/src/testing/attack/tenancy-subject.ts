@@ -9,6 +9,7 @@ export function tenancySubject(tenancy: Tenancy): Subject {
     withTenant: (tenant, fn, options) => tenancy.withTenant(tenant, (db) => fn(adapt(db)), options),
     query: (tenant, query, values) => tenancy.query(tenant, asConfig(query), values),
     provision: (tenant) => tenancy.provision(tenant),
+    close: () => tenancy.close(),
   }
 }
 

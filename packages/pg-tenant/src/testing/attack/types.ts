@@ -30,6 +30,8 @@ export interface Subject {
   query?(tenant: string, query: AttackQuery, values?: readonly unknown[]): Promise<{ readonly rows: Row[] }>
   /** makes the schema of a key; left out: `provision` of the library */
   provision?(tenant: string): Promise<unknown>
+  /** ends the connections it opened itself */
+  close?(): Promise<void>
 }
 
 /** What a subject is made from; called for each pool that an attack opens. */
@@ -97,11 +99,13 @@ export interface Lab {
   open(options?: RigOptions): Promise<Rig>
   /** one statement as the administrator, on a direct connection */
   admin(sql: string, values?: readonly unknown[]): Promise<Row[]>
+  /** the same in the database that holds the tenant's schema */
+  adminAt(tenant: string, sql: string, values?: readonly unknown[]): Promise<Row[]>
   /** one statement as the owner of the tenant's tables */
   adminAs(tenant: string, sql: string, values?: readonly unknown[]): Promise<Row[]>
   /** `body` of all rows in the tenant's table, seen from outside */
   bodies(tenant: string): Promise<string[]>
-  /** the same of the shared table, where names fall through to */
+  /** the same of the shared table, where names fall through to (at level database: of the victims' own) */
   sharedBodies(): Promise<string[]>
 }
 

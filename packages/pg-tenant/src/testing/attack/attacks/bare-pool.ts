@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 /** What other code of the application may do to the same pool between two scopes. */
 const POISONS = (other: string, application: string): readonly string[] => [
@@ -44,7 +44,7 @@ async function works({ subject, b }: Scene, failFirst: boolean): Promise<string 
 }
 
 const poisoned = attack(
-  { id: 'p.poison', title: 'unscoped use of the pool changes the session', promise: BOTH },
+  { id: 'p.poison', title: 'unscoped use of the pool changes the session', promise: EVERY },
   async (scene) => {
     const { pool, lab, a, subject } = scene
     const broken: string[] = []
@@ -65,7 +65,7 @@ const poisoned = attack(
 )
 
 const halfDone = attack(
-  { id: 'p.transaction', title: 'unscoped use of the pool leaves a transaction open', promise: BOTH },
+  { id: 'p.transaction', title: 'unscoped use of the pool leaves a transaction open', promise: EVERY },
   async ({ pool, subject, a, lab }) => {
     const table = `"${lab.sharedSchema}".notes`
     const body = `half done ${a}`

@@ -2,7 +2,7 @@ import { open, settle, stopped } from '../finding.ts'
 import { attack } from './scene.ts'
 
 export const catalogue = attack(
-  { id: 'n', title: "a tenant lists the others' tables", promise: [] },
+  { id: 'n', title: "a tenant lists the others' tables", promise: ['database'] },
   async ({ subject, a, b, lab }) => {
     const outcome = await settle(
       subject.withTenant(a, (db) =>

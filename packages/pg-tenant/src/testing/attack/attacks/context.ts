@@ -2,11 +2,11 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Settled } from '../finding.ts'
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import type { Row } from '../types.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 /** Two scopes at once; tenant b's handle is used by a callback that runs in the async context of tenant a. */
 export const context = attack(
-  { id: 's', title: "a callback runs in another request's async context", promise: BOTH },
+  { id: 's', title: "a callback runs in another request's async context", promise: EVERY },
   async ({ subject, a, b }) => {
     let contextOfA: AsyncResource | undefined
     let finishA: () => void = () => {}

@@ -1,8 +1,8 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 export const durability = attack(
-  { id: 'v', title: 'caller switches synchronous_commit off', promise: BOTH },
+  { id: 'v', title: 'caller switches synchronous_commit off', promise: EVERY },
   async ({ subject, a }) => {
     const outcome = await settle(
       subject.withTenant(a, async (db) => {

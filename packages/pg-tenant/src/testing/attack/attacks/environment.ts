@@ -1,6 +1,6 @@
 import { open, stopped } from '../finding.ts'
 import type { Attack, Lab } from '../types.ts'
-import { BOTH } from './scene.ts'
+import { EVERY } from './scene.ts'
 
 interface Check {
   readonly id: string
@@ -16,7 +16,7 @@ const CHECKS: readonly Check[] = [
   {
     id: 'env.superuser',
     title: 'application role is superuser or BYPASSRLS',
-    promise: BOTH,
+    promise: EVERY,
     sql: 'select rolsuper or rolbypassrls as hole from pg_roles where rolname = $1',
     hole: 'nothing holds for this role: give the application one of its own, without rights',
     fine: 'the application role is an ordinary one',
@@ -33,7 +33,7 @@ const CHECKS: readonly Check[] = [
   {
     id: 'l.public',
     title: 'PUBLIC may create objects in schema public',
-    promise: BOTH,
+    promise: EVERY,
     sql: `select exists (select from pg_namespace where nspname = 'public'
             and (has_schema_privilege('public', oid, 'create') or has_schema_privilege($1, oid, 'create'))) as hole`,
     hole: 'REVOKE CREATE ON SCHEMA public FROM PUBLIC',

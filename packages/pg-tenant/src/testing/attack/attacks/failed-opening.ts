@@ -1,12 +1,12 @@
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { open, settle, stopped, tell } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 export const failedOpening = attack(
-  { id: 'w', title: 'a statement pipelined behind a failed opening', promise: BOTH },
+  { id: 'w', title: 'a statement pipelined behind a failed opening', promise: EVERY },
   async ({ subject, a, lab }) => {
     const body = `pipelined ${a}`
-    await lab.admin(`drop schema ${quoteIdentifier(lab.schemaOf(a))} cascade`)
+    await lab.adminAt(a, `drop schema ${quoteIdentifier(lab.schemaOf(a))} cascade`)
     const outcomes = [
       await settle(subject.withTenant(a, (db) => db.query('insert into notes (body) values ($1)', [body]))),
       await settle(

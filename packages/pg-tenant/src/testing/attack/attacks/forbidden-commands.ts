@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { open, settle, stopped } from '../finding.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 import { sessionState } from './session-state.ts'
 
 /** Transaction and session commands; each must be refused, or at least leave no trace. */
@@ -76,7 +76,7 @@ async function findTraces(scene: Scene, statements: readonly string[]): Promise<
 }
 
 const commands = attack(
-  { id: 'f.commands', title: 'caller sends COMMIT, SET, DISCARD …', promise: BOTH },
+  { id: 'f.commands', title: 'caller sends COMMIT, SET, DISCARD …', promise: EVERY },
   async (scene) => {
     const plain = forbiddenCommands(scene.lab.schemaOf(scene.b))
     const statements = plain.flatMap((sql) => DISGUISES.map((disguise) => disguise(sql)))
@@ -88,7 +88,7 @@ const commands = attack(
 
 /** Inside a scope the same commands in a DO block. Those that PL/pgSQL refuses itself are of no interest. */
 const functions = attack(
-  { id: 'f.functions', title: 'path or role changed inside a DO block', promise: BOTH },
+  { id: 'f.functions', title: 'path or role changed inside a DO block', promise: EVERY },
   async ({ subject, a, b, lab, pool }) => {
     const other = quoteIdentifier(lab.schemaOf(b))
     const clean = await sessionState(pool)
@@ -113,7 +113,7 @@ const functions = attack(
 )
 
 const several = attack(
-  { id: 'f.several', title: 'several statements in one query', promise: BOTH },
+  { id: 'f.several', title: 'several statements in one query', promise: EVERY },
   async ({ subject, a, lab }) => {
     const body = `several ${a}`
     await settle(

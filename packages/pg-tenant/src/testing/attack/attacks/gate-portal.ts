@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { SubjectDb } from '../types.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 const TRICKS: Readonly<Record<string, (portal: string) => readonly string[]>> = {
   FETCH: (portal) => [`fetch next from ${portal}`],
@@ -20,7 +20,7 @@ async function portalOf(db: SubjectDb): Promise<string | undefined> {
 
 /** The library's own check before COMMIT is a portal, whose name every SQL statement of the scope can see. */
 export const gatePortal = attack(
-  { id: 'f.portal', title: 'tampering with the check before COMMIT', promise: BOTH },
+  { id: 'f.portal', title: 'tampering with the check before COMMIT', promise: EVERY },
   async ({ subject, a, lab }) => {
     const away = `set_config('search_path', '${quoteIdentifier(lab.sharedSchema)}', true)`
     const open_: string[] = []

@@ -1,8 +1,8 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 export const idleError = attack(
-  { id: 'r', title: 'an idle connection dies', promise: BOTH },
+  { id: 'r', title: 'an idle connection dies', promise: EVERY },
   async ({ subject, a, lab, pool, poolIsWatched }) => {
     await subject.withTenant(a, (db) => db.query('select 1'))
     // Found out by looking: proving it would end this very process.

@@ -1,6 +1,6 @@
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Finding, SubjectDb } from '../types.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 /** Uses a handle of tenant a inside a scope of tenant b. */
 async function useInside({ subject, b }: Scene, kept: SubjectDb | undefined): Promise<Finding> {
@@ -13,7 +13,7 @@ async function useInside({ subject, b }: Scene, kept: SubjectDb | undefined): Pr
   return open(foreign ? "the old handle reads the next tenant's rows" : 'the old handle still runs queries')
 }
 
-const handle = attack({ id: 'e', title: 'handle kept after its scope', promise: BOTH }, async (scene) => {
+const handle = attack({ id: 'e', title: 'handle kept after its scope', promise: EVERY }, async (scene) => {
   let kept: SubjectDb | undefined
   await scene.subject.withTenant(scene.a, async (db) => {
     kept = db
@@ -23,7 +23,7 @@ const handle = attack({ id: 'e', title: 'handle kept after its scope', promise: 
 })
 
 const savepoint = attack(
-  { id: 'e.savepoint', title: 'handle of a savepoint kept after it', promise: BOTH },
+  { id: 'e.savepoint', title: 'handle of a savepoint kept after it', promise: EVERY },
   async (scene) => {
     let kept: SubjectDb | undefined
     const inside = await scene.subject.withTenant(scene.a, async (db) => {

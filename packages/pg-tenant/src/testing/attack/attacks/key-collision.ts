@@ -1,6 +1,6 @@
 import { open, settle, stopped } from '../finding.ts'
 import type { Finding } from '../types.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 const PAIRS: readonly (readonly [string, string, string])[] = [
   ['a dash and an underscore', 'acme-1', 'acme_1'],
@@ -22,7 +22,7 @@ async function collides({ subject }: Scene, first: string, second: string): Prom
 }
 
 export const keyCollision = attack(
-  { id: 'c', title: 'two keys, one schema', promise: BOTH },
+  { id: 'c', title: 'two keys, one schema', promise: EVERY },
   async (scene): Promise<Finding> => {
     const same: string[] = []
     for (const [what, first, second] of PAIRS) if (await collides(scene, first, second)) same.push(what)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 const ROUNDS = 60
 /** Milliseconds: the aborted query runs about this long, and the signal fires at a random moment of it. */
@@ -19,7 +19,7 @@ async function abortedScope({ subject, a }: Scene): Promise<void> {
 }
 
 export const lateCancel = attack(
-  { id: 'i', title: "a late cancel hits the next tenant's query", promise: BOTH },
+  { id: 'i', title: "a late cancel hits the next tenant's query", promise: EVERY },
   async (scene) => {
     const hit: string[] = []
     for (let round = 0; round < ROUNDS; round++) {

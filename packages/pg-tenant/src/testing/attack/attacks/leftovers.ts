@@ -1,6 +1,6 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import type { SubjectDb } from '../types.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 const PLANTS = [
   `create temp table kit_temp as select 'secret of a' as secret`,
@@ -43,7 +43,7 @@ const verdict = (seen: readonly string[]) =>
     : stopped(`${Object.keys(PROBES).length} kinds of leftovers, none is there for the next tenant`)
 
 const plain = attack(
-  { id: "k'", title: 'session leftovers of another tenant', promise: BOTH },
+  { id: "k'", title: 'session leftovers of another tenant', promise: EVERY },
   async (scene) => {
     await plant(scene)
     return verdict(await seenBy(scene))
@@ -51,7 +51,7 @@ const plain = attack(
 )
 
 const afterFailure = attack(
-  { id: "k'.rollback", title: 'the same, when the scope that cleaned up was rolled back', promise: BOTH },
+  { id: "k'.rollback", title: 'the same, when the scope that cleaned up was rolled back', promise: EVERY },
   async (scene) => {
     await plant(scene)
     await settle(
@@ -65,7 +65,7 @@ const afterFailure = attack(
 )
 
 const readOnly = attack(
-  { id: "k'.mode", title: 'a tenant leaves the session read-only or at a 1 ms limit', promise: BOTH },
+  { id: "k'.mode", title: 'a tenant leaves the session read-only or at a 1 ms limit', promise: EVERY },
   async ({ subject, a, b }) => {
     const settings = [
       ['default_transaction_read_only', 'on'],

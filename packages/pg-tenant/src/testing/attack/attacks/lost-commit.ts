@@ -1,7 +1,7 @@
 import type { WireAction, WireMessage } from '../../wire/index.ts'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Attack, Finding, Lab, Victims } from '../types.ts'
-import { BOTH } from './scene.ts'
+import { EVERY } from './scene.ts'
 
 type Cut = 'before COMMIT' | 'after COMMIT' | 'at a statement'
 
@@ -49,7 +49,7 @@ async function write(
     const outcome = await settle(
       rig.subject.withTenant(a, (db) => db.query(`insert into notes (body) values ('${body}')`)),
     )
-    await backendsGone(lab)
+    await backendsGone(lab, a)
     const kept = (await lab.bodies(a)).includes(body)
     return { told: outcome.ok ? 'success' : nameOf(outcome.error), kept, cut: done }
   } finally {
@@ -58,10 +58,11 @@ async function write(
 }
 
 /** Whether the row is there is decided only when no backend works on it any more. */
-async function backendsGone(lab: Lab): Promise<void> {
+async function backendsGone(lab: Lab, tenant: string): Promise<void> {
   const until = performance.now() + PATIENCE_MS
   while (performance.now() < until) {
-    const rows = await lab.admin(
+    const rows = await lab.adminAt(
+      tenant,
       `select 1 from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
        where c.relname = 'notes' and l.mode = 'RowExclusiveLock' and starts_with(n.nspname, $1)`,
       [lab.schemaOf('')],
@@ -87,4 +88,4 @@ async function run(lab: Lab): Promise<Finding> {
   return stopped(`lost at COMMIT: ${after.told} / ${before.told}; lost earlier: ${early.told}`)
 }
 
-export const lostCommit: Attack = { id: 'q', title: 'connection lost at COMMIT', promise: BOTH, run }
+export const lostCommit: Attack = { id: 'q', title: 'connection lost at COMMIT', promise: EVERY, run }

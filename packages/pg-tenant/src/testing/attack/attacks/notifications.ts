@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 /** Collects the payloads that arrive on any connection of the pool. */
 function payloadsOn(pool: Pool): string[] {
@@ -13,7 +13,7 @@ function payloadsOn(pool: Pool): string[] {
 }
 
 const listen = attack(
-  { id: 'm', title: "LISTEN receives another tenant's payload", promise: BOTH },
+  { id: 'm', title: "LISTEN receives another tenant's payload", promise: EVERY },
   async ({ subject, a, b, pool }) => {
     const payloads = payloadsOn(pool)
     const listening = await settle(subject.withTenant(a, (db) => db.query('listen kit_channel')))

@@ -1,10 +1,10 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 const SCOPES = 60
 
 export const pooler = attack(
-  { id: 'p', title: 'many scopes at once, named statements, pooler or not', promise: BOTH },
+  { id: 'p', title: 'many scopes at once, named statements, pooler or not', promise: EVERY },
   async ({ subject, a, b }) => {
     const one = async (tenant: string, number: number) => {
       const { rows } = await subject.withTenant(tenant, async (db) => {

@@ -1,7 +1,7 @@
 import { qualify } from '../../../sql/identifier.ts'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Finding, Subject } from '../types.ts'
-import { attack, BOTH, type Scene } from './scene.ts'
+import { attack, EVERY, type Scene } from './scene.ts'
 
 const ALL_NOTES = { text: 'select * from notes', name: 'kit_all_notes' }
 
@@ -18,12 +18,12 @@ async function drift({ lab, a }: Scene, run: () => Promise<unknown>): Promise<Fi
   return stopped('at most the first run after the change failed')
 }
 
-const inScope = attack({ id: 'k', title: 'named statement after a schema change', promise: BOTH }, (scene) =>
+const inScope = attack({ id: 'k', title: 'named statement after a schema change', promise: EVERY }, (scene) =>
   drift(scene, () => scene.subject.withTenant(scene.a, (db) => db.query(ALL_NOTES))),
 )
 
 const oneShot = attack(
-  { id: 'k.oneshot', title: 'the same with one statement in a scope of its own', promise: BOTH },
+  { id: 'k.oneshot', title: 'the same with one statement in a scope of its own', promise: EVERY },
   async (scene) => {
     if (!scene.subject.query) return notApplicable('the subject has no one-statement scope')
     return drift(scene, async () => scene.subject.query?.(scene.a, ALL_NOTES))
@@ -31,7 +31,7 @@ const oneShot = attack(
 )
 
 const mixedUp = attack(
-  { id: 'k.names', title: 'two statements under one name', promise: BOTH },
+  { id: 'k.names', title: 'two statements under one name', promise: EVERY },
   async ({ subject, a }) => {
     const run = async (text: string) => {
       const { rows } = await subject.withTenant(a, (db) => db.query({ text, name: 'kit_same_name' }))
@@ -49,7 +49,7 @@ const mixedUp = attack(
 )
 
 const foreign = attack(
-  { id: 'k.tenants', title: "a named statement runs another tenant's plan", promise: BOTH },
+  { id: 'k.tenants', title: "a named statement runs another tenant's plan", promise: EVERY },
   async ({ subject, a, b }) => {
     const run = (scoped: Subject, tenant: string) => scoped.withTenant(tenant, (db) => db.query(ALL_NOTES))
     for (let time = 0; time < 8; time++) {

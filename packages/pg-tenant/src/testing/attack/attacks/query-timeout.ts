@@ -1,12 +1,12 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 /** Milliseconds. ROLLBACK times out behind the sleeping query and is never sent. */
 const QUERY_TIMEOUT_MS = 250
 const SLEEP_S = 0.6
 
 export const queryTimeout = attack(
-  { id: 'h', title: "pg's query_timeout leaves the backend running", promise: BOTH },
+  { id: 'h', title: "pg's query_timeout leaves the backend running", promise: EVERY },
   async ({ subject, a, b, lab }) => {
     const failed = await settle(
       subject.withTenant(a, async (db) => {

@@ -14,12 +14,20 @@ async function reads({ subject, a, b }: Scene, sql: string): Promise<Finding> {
 const notesOfB = ({ lab, b }: Scene) => qualify(lab.schemaOf(b), 'notes')
 
 const names = attack(
-  { id: 'o.names', title: "a qualified name reaches another tenant's table", promise: ['role'] },
+  {
+    id: 'o.names',
+    title: "a qualified name reaches another tenant's table",
+    promise: ['role', 'login', 'database'],
+  },
   (scene) => reads(scene, `select body from ${notesOfB(scene)}`),
 )
 
 const statements = attack(
-  { id: 'o.statements', title: 'injected: RESET ROLE; SET ROLE other; SELECT', promise: ['role'] },
+  {
+    id: 'o.statements',
+    title: 'injected: RESET ROLE; SET ROLE other; SELECT',
+    promise: ['role', 'login', 'database'],
+  },
   (scene) => {
     const role = quoteIdentifier(scene.lab.roleOf(scene.b))
     return reads(scene, `select 1; reset role; set role ${role}; select body from ${notesOfB(scene)}`)
@@ -27,7 +35,11 @@ const statements = attack(
 )
 
 const function_ = attack(
-  { id: 'o.set_config', title: 'injected: one SELECT that changes role and reads', promise: [] },
+  {
+    id: 'o.set_config',
+    title: 'injected: one SELECT that changes role and reads',
+    promise: ['login', 'database'],
+  },
   (scene) => {
     const { lab, a, b } = scene
     const change = (tenant: string) => `set_config('role', '${lab.roleOf(tenant)}', true)`
@@ -38,10 +50,14 @@ const function_ = attack(
 )
 
 const block = attack(
-  { id: 'o.do', title: 'injected: a DO block that changes role, writes and changes back', promise: [] },
+  {
+    id: 'o.do',
+    title: 'injected: a DO block that changes role, writes and changes back',
+    promise: ['login', 'database'],
+  },
   async ({ subject, a, b, lab }) => {
     const role = (tenant: string) =>
-      lab.isolation === 'role' ? `set local role ${quoteIdentifier(lab.roleOf(tenant))};` : ''
+      lab.isolation === 'schema' ? '' : `set local role ${quoteIdentifier(lab.roleOf(tenant))};`
     const insert = `insert into ${qualify(lab.schemaOf(b), 'notes')} (body) values ('forged');`
     const outcome = await settle(
       subject.withTenant(a, (db) => db.query(`do $$ begin ${role(b)} ${insert} ${role(a)} end $$`)),

@@ -1,7 +1,7 @@
 import type { WireMessage } from '../../wire/index.ts'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Attack, Finding, Lab } from '../types.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 const QUERY_TIMEOUT_MS = 300
 
@@ -37,10 +37,10 @@ async function runSilent(lab: Lab): Promise<Finding> {
   }
 }
 
-const silent: Attack = { id: 'g', title: 'ROLLBACK is never answered', promise: BOTH, run: runSilent }
+const silent: Attack = { id: 'g', title: 'ROLLBACK is never answered', promise: EVERY, run: runSilent }
 
 const killed = attack(
-  { id: 'g.killed', title: 'the backend dies inside a scope', promise: BOTH },
+  { id: 'g.killed', title: 'the backend dies inside a scope', promise: EVERY },
   async ({ subject, a, b, lab }) => {
     const killer = await lab.open()
     const outcome = await settle(

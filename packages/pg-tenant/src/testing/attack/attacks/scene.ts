@@ -23,4 +23,5 @@ export function attack(
   return { ...facts, run }
 }
 
-export const BOTH = ['schema', 'role'] as const
+/** Levels that promise what only the scope can keep. */
+export const EVERY = ['schema', 'role', 'login', 'database'] as const

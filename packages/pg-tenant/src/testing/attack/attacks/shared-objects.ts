@@ -1,9 +1,10 @@
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { nameOf, open, settle, stopped, tell } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import type { Lab } from '../types.ts'
+import { attack, EVERY } from './scene.ts'
 
 const creates = attack(
-  { id: 'l', title: 'a tenant creates objects in a shared schema', promise: BOTH },
+  { id: 'l', title: 'a tenant creates objects in a shared schema', promise: EVERY },
   async ({ subject, a, lab }) => {
     const outcome = await settle(
       subject.withTenant(a, (db) =>
@@ -28,11 +29,16 @@ const SHADOWS = (schema: string, victim: string): readonly string[] => [
   `create table ${schema}.pg_class (id int)`,
 ]
 
+/** Where both tenants share a database, what is done for the first is done for both. */
+async function once(lab: Lab, at: string, sql: string, first: string): Promise<void> {
+  if (lab.isolation === 'database' || at === first) await lab.adminAt(at, sql)
+}
+
 const shadowed = attack(
-  { id: 'l.catalogue', title: 'objects in a shared schema shadow the catalogue', promise: BOTH },
+  { id: 'l.catalogue', title: 'objects in a shared schema shadow the catalogue', promise: EVERY },
   async ({ subject, a, b, lab, pool }) => {
     const schema = quoteIdentifier(lab.sharedSchema)
-    for (const sql of SHADOWS(schema, lab.schemaOf(a))) await lab.admin(sql)
+    for (const sql of SHADOWS(schema, lab.schemaOf(a))) for (const at of [a, b]) await once(lab, at, sql, a)
     try {
       // The worst the session can hold when the scope opens: the shared schema in front of the catalogue.
       await pool.query(`set search_path to ${schema}, pg_catalog`)
@@ -57,7 +63,7 @@ const shadowed = attack(
         `drop table ${schema}.pg_class`,
         `drop function ${schema}.current_schema(), ${schema}.set_config(text, text, boolean), ${schema}.current_setting(text), ${schema}.kit_eq(text, text), ${schema}.kit_eq4(integer, integer)`,
       ])
-        await lab.admin(sql)
+        for (const at of [a, b]) await once(lab, at, sql, a)
     }
   },
 )

@@ -1,8 +1,8 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 export const swallowedError = attack(
-  { id: 'a', title: 'callback swallows a query error', promise: BOTH },
+  { id: 'a', title: 'callback swallows a query error', promise: EVERY },
   async ({ subject, a, lab }) => {
     const outcome = await settle(
       subject.withTenant(a, async (db) => {

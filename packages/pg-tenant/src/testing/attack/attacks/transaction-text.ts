@@ -1,9 +1,9 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 /** What a library's own `transaction()` sends when it is given the handle. */
 export const transactionText = attack(
-  { id: 't', title: 'a library sends BEGIN and COMMIT through the handle', promise: BOTH },
+  { id: 't', title: 'a library sends BEGIN and COMMIT through the handle', promise: EVERY },
   async ({ subject, a, lab }) => {
     const outcome = await settle(
       subject.withTenant(a, async (db) => {

@@ -1,8 +1,8 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, BOTH } from './scene.ts'
+import { attack, EVERY } from './scene.ts'
 
 export const unawaited = attack(
-  { id: 'd', title: 'un-awaited query runs after its scope', promise: BOTH },
+  { id: 'd', title: 'un-awaited query runs after its scope', promise: EVERY },
   async ({ subject, a, b, lab }) => {
     const body = `stray of ${a}`
     let stray: Promise<unknown> = Promise.resolve()

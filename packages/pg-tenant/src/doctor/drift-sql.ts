@@ -1,0 +1,75 @@
+// Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
+// tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
+const SHAPE = (tenant: string) => `
+with fleet as materialized (
+  select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
+    coalesce(r.oid, 0) as role, quote_ident($2 || t.key) as owner
+  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key left join pg_roles r on r.rolname = $2 || t.key
+  where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
+), relation as materialized (
+  select f.key, f.home, f.owner, f.role, c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
+    c.relforcerowsecurity, c.relpersistence, c.reloptions
+  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+), shape as (
+  select key, concat_ws(' ', 'relation', relname, relkind, relpersistence, reloptions::text,
+    case when relrowsecurity then 'row security' end, case when relforcerowsecurity then 'forced' end,
+    'owner', case when relowner = role then 'tenant' else relowner::regrole::text end) as line from relation
+  union all
+  select key, concat_ws(' ', 'privileges', relname, (
+    select string_agg(replace(a::text, owner, 'tenant'), ',' order by replace(a::text, owner, 'tenant')) from unnest(coalesce(relacl, acldefault(case relkind when 'S' then 's'::"char" else 'r'::"char" end, relowner))) a))
+  from relation
+  union all
+  select r.key, concat_ws(' ', 'column', r.relname || '.' || a.attname, replace(format_type(a.atttypid, a.atttypmod), r.home, ''),
+    case when a.attnotnull then 'not null' end, nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
+    'default ' || replace(pg_get_expr(d.adbin, d.adrelid), r.home, ''))
+  from relation r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped and r.relkind <> 'S'
+  left join pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
+  union all
+  select r.key, concat_ws(' ', 'constraint', r.relname || '.' || c.conname, replace(pg_get_constraintdef(c.oid), r.home, ''))
+  from relation r join pg_constraint c on c.conrelid = r.oid where c.contype <> 'n'
+  union all
+  select r.key, concat_ws(' ', 'index', r.relname || '.' || ic.relname, replace(pg_get_indexdef(i.indexrelid), r.home, ''),
+    case when not i.indisvalid then 'invalid' end)
+  from relation r join pg_index i on i.indrelid = r.oid join pg_class ic on ic.oid = i.indexrelid
+  union all
+  select r.key, concat_ws(' ', 'policy', r.relname || '.' || p.polname, p.polcmd, p.polpermissive,
+    (select string_agg(case when o = r.role then 'tenant' else o::regrole::text end, ',' order by 1) from unnest(p.polroles) o),
+    replace(pg_get_expr(p.polqual, p.polrelid), r.home, ''), replace(pg_get_expr(p.polwithcheck, p.polrelid), r.home, ''))
+  from relation r join pg_policy p on p.polrelid = r.oid
+  union all
+  select r.key, concat_ws(' ', 'trigger', r.relname || '.' || t.tgname, t.tgenabled, replace(pg_get_triggerdef(t.oid), r.home, ''))
+  from relation r join pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
+  union all
+  select r.key, concat_ws(' ', 'view', r.relname, md5(replace(pg_get_viewdef(r.oid), r.home, '')))
+  from relation r where r.relkind in ('v', 'm')
+  union all
+  select r.key, concat_ws(' ', 'sequence', r.relname, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle)
+  from relation r join pg_sequence s on s.seqrelid = r.oid
+  union all
+  select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
+    p.prokind, p.provolatile, case when p.prosecdef then 'security definer' end,
+    'owner', case when p.proowner = f.role then 'tenant' else p.proowner::regrole::text end,
+    (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
+    replace(replace(p.proconfig::text, f.home, ''), f.nspname, 'tenant'),
+    md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
+  from fleet f join pg_proc p on p.pronamespace = f.schema
+  union all
+  select f.key, concat_ws(' ', 'type', t.typname, t.typtype, replace(format_type(nullif(t.typbasetype, 0), t.typtypmod), f.home, ''),
+    (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+    (select string_agg(replace(pg_get_constraintdef(c.oid), f.home, ''), ',' order by 1) from pg_constraint c where c.contypid = t.oid))
+  from fleet f join pg_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
+  union all
+  select f.key, concat('schema owner ', case when n.nspowner = f.role then 'tenant' else n.nspowner::regrole::text end)
+  from fleet f join pg_namespace n on n.oid = f.schema
+)`
+
+/** One fingerprint for each tenant, with the migrations it has: the whole fleet in one query. */
+export const FINGERPRINTS = (tenant: string, migration: string) => `${SHAPE(tenant)}
+select s.key, s.print, coalesce(m.has, '') as version from (
+  select key, md5(string_agg(line, E'\\n' order by line collate "C")) as print from shape group by key) s
+left join (select key, md5(string_agg(id, ' ' order by id collate "C")) as has from ${migration} where prefix = $1 group by key) m
+  on m.key = s.key`
+
+/** The lines themselves, for a few tenants. */
+export const LINES = (tenant: string) =>
+  `${SHAPE(tenant)} select key, line from shape order by key collate "C", line collate "C"`

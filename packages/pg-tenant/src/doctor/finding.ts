@@ -1,0 +1,45 @@
+/** What {@link diagnose} looks for. */
+export type FindingCode =
+  | 'DRIFT'
+  | 'ORPHAN_SCHEMA'
+  | 'ORPHAN_ROLE'
+  | 'SCHEMA_MISSING'
+  | 'ROLE_MISSING'
+  | 'UNFINISHED'
+  | 'STATUS_MISMATCH'
+  | 'LEDGER_MISMATCH'
+  | 'HALF_APPLIED'
+  | 'INVALID_INDEX'
+  | 'FALLS_THROUGH'
+  | 'SHARED_CREATE'
+  | 'PUBLIC_PRIVILEGE'
+  | 'CROSS_SCHEMA'
+  | 'APPLICATION_ROLE'
+  | 'TENANT_ROLE'
+
+/** `error`: tenants are not kept apart, or something does not work. `warning`: it may come to that. */
+export type Severity = 'error' | 'warning' | 'notice'
+
+/** One thing that is not as it should be. */
+export interface Finding {
+  readonly code: FindingCode
+  readonly severity: Severity
+  /** What it is about: the name of a tenant, schema, role, table, … */
+  readonly subject: string
+  /** What was found. Names only, never data. */
+  readonly message: string
+  /** What to do. */
+  readonly fix: string
+}
+
+/** What {@link diagnose} resolves with. */
+export interface Diagnosis {
+  /** Whether there is no error and no warning. */
+  readonly ok: boolean
+  /** Errors first; at most `limit` for each code. */
+  readonly findings: readonly Finding[]
+  /** How many there are of each code, those left out included. */
+  readonly counts: Readonly<Partial<Record<FindingCode, number>>>
+  readonly tenants: number
+  readonly ms: number
+}

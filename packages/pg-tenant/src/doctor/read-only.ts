@@ -1,0 +1,31 @@
+import { isTenancyError } from '@org/core'
+import { isServerError } from '../driver/exchange.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+
+/** Runs one statement and returns its rows. */
+export type Look = <R extends object>(sql: string, values?: readonly unknown[]) => Promise<R[]>
+
+// With only the catalogue in the path PostgreSQL qualifies every other name it writes, and nothing can stand in for it.
+const OPEN = 'begin isolation level repeatable read read only; set local search_path to pg_catalog, pg_temp'
+
+/** Looks at the database as it is at one moment, and cannot change it. */
+export async function readOnly<T>(pool: PoolLike, fn: (look: Look) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  try {
+    await client.query(OPEN)
+    const result = await fn(
+      async (sql, values = []) => (await client.query(sql, [...values])).rows as never[],
+    )
+    await client.query('rollback')
+    client.release()
+    return result
+  } catch (error) {
+    client.release(true)
+    if (isTenancyError(error)) throw error
+    throw isServerError(error) ? fromDatabase(error) : fromConnectError(error)
+  }
+}

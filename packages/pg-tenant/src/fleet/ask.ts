@@ -1,0 +1,31 @@
+import { isServerError } from '../driver/exchange.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
+
+/**
+ * One statement of the administrator's on a bare connection, outside a transaction. Where there is no control schema yet
+ * there are no tenants: no rows.
+ *
+ * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
+ */
+export async function ask<R extends object>(
+  pool: PoolLike,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  try {
+    const { rows } = await client.query(text, [...values])
+    client.release()
+    return rows as R[]
+  } catch (error) {
+    client.release(true)
+    if (!isServerError(error)) throw fromConnectError(error)
+    if (error.code === SQLSTATE.UNDEFINED_TABLE || error.code === SQLSTATE.INVALID_SCHEMA_NAME) return []
+    throw fromDatabase(error)
+  }
+}

@@ -1,0 +1,132 @@
+import { TenancyError } from '@org/core'
+import type { Outcome, ServerError } from '../driver/exchange.ts'
+import type { Session } from '../driver/session.ts'
+import { withDriverError } from '../errors/driver-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+import { connectionLost } from '../errors/from-scope.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
+import { BUSY, ESCAPED, type Part, STALE } from './message.ts'
+import { once } from './sql.ts'
+
+/** Why a try did not succeed, and what follows from it. */
+export type Trouble =
+  /** Somebody else has the tenant's lock: later again. */
+  | { readonly kind: 'busy'; readonly error: TenancyError }
+  /** The tenant is not as the plan says: look again. */
+  | { readonly kind: 'stale' }
+  /** A lock, a deadlock, a lost connection: the same again may well succeed. */
+  | { readonly kind: 'passing'; readonly error: TenancyError }
+  | { readonly kind: 'failed'; readonly error: TenancyError }
+
+const PASSING: ReadonlySet<string> = new Set([
+  SQLSTATE.LOCK_NOT_AVAILABLE,
+  SQLSTATE.DEADLOCK_DETECTED,
+  SQLSTATE.SERIALIZATION_FAILURE,
+  SQLSTATE.INVALID_STATEMENT_NAME,
+  '53300', // too many connections
+  '53400', // a configured limit was reached
+])
+
+/** Milliseconds beyond the server's own limit after which a silent connection is given up. */
+const GRACE_MS = 60_000
+const MOST_MS = 2_147_483_647
+
+/** Sends a message and, when it failed, a rollback behind it; resolves with what was in the way. */
+export async function attempt(
+  session: Session,
+  tenant: string,
+  parts: readonly Part[],
+  limits: { readonly lockTimeout: number; readonly statementTimeout: number },
+): Promise<Trouble | undefined> {
+  const { statementTimeout } = limits
+  const patience =
+    statementTimeout === 0 ? MOST_MS : Math.min(MOST_MS, statementTimeout * parts.length + GRACE_MS)
+  const steps = parts.map(({ step }) => step)
+  const outcome = await session.send(steps, patience)
+  // A message that ends in COMMIT leaves the connection idle; one that failed is still in its transaction.
+  if (outcome.kind === 'done' && outcome.status === 'I') return undefined
+  if (outcome.kind !== 'lost' && outcome.status !== 'I')
+    await session.send([once('rollback', 'rollback')], GRACE_MS)
+  return troubleOf(outcome, tenant, parts, limits)
+}
+
+function troubleOf(
+  outcome: Outcome,
+  tenant: string,
+  parts: readonly Part[],
+  limits: { readonly lockTimeout: number; readonly statementTimeout: number },
+): Trouble {
+  if (outcome.kind === 'done') return { kind: 'failed', error: endedTransaction(tenant, undefined) }
+  // COMMIT may have been under way. That does not matter: the next try finds out from the ledger.
+  if (outcome.kind === 'lost') return { kind: 'passing', error: connectionLost(outcome.error) }
+  const { error, step } = outcome
+  const part = parts[step]
+  if (part?.step.phase === 'gate' && error.message.includes(BUSY))
+    return { kind: 'busy', error: busy(tenant, error) }
+  // A row that is there already: the ledger in the schema is ahead of the registry's.
+  const known = error.message.includes(STALE) || error.code === SQLSTATE.UNIQUE_VIOLATION
+  if (known && !part?.script) return { kind: 'stale' }
+  if (part?.step.phase === 'tail' && error.message.includes(ESCAPED)) {
+    return { kind: 'failed', error: withDriverError(endedTransaction(tenant, part), error) }
+  }
+  const coded = located(
+    fromDatabase(error, { ...limits, elapsed: Number.POSITIVE_INFINITY }),
+    tenant,
+    part,
+    error,
+  )
+  return { kind: PASSING.has(error.code) ? 'passing' : 'failed', error: coded }
+}
+
+/** The same error with the place it came from. */
+function located(
+  error: TenancyError,
+  tenant: string,
+  part: Part | undefined,
+  original: ServerError,
+): TenancyError {
+  const { script, line } = part ?? {}
+  const missing =
+    !script && (original.code === SQLSTATE.UNDEFINED_TABLE || original.code === SQLSTATE.INVALID_SCHEMA_NAME)
+  if (missing) {
+    return withDriverError(
+      new TenancyError(
+        'SCHEMA_MISSING',
+        "The tenant's schema or its ledger is not there. Run doctor, or provision(key).",
+        {
+          details: { tenant, sqlState: original.code },
+        },
+      ),
+      original,
+    )
+  }
+  const where = script ? `Migration ${script.id}${line === undefined ? '' : `, line ${line}`}: ` : ''
+  const details = {
+    ...error.details,
+    tenant,
+    ...(script && { migration: script.id }),
+    ...(line !== undefined && { line }),
+  }
+  return withDriverError(new TenancyError(error.code, where + error.message, { details }), original)
+}
+
+function busy(tenant: string, error: ServerError): TenancyError {
+  return withDriverError(
+    new TenancyError(
+      'CONFLICT',
+      'Somebody else is provisioning, migrating or dropping this tenant. Run it again later.',
+      {
+        details: { tenant },
+      },
+    ),
+    error,
+  )
+}
+
+function endedTransaction(tenant: string, part: Part | undefined): TenancyError {
+  return new TenancyError(
+    'STATEMENT_REFUSED',
+    'A migration ended its transaction or changed its role. Take COMMIT, ROLLBACK, SET ROLE and set_config out of it.',
+    { details: { tenant, ...(part?.script && { migration: part.script.id }) } },
+  )
+}

@@ -1,0 +1,44 @@
+import type { Script } from './script.ts'
+import type { Statement } from './statements.ts'
+
+type Complaint = readonly [rule: string, message: string]
+
+const INDEX =
+  'Writes wait while the index is built. On tables that are large anywhere use CREATE INDEX CONCURRENTLY in a no-transaction migration.'
+const TYPE =
+  'Changing a type rewrites the table while nobody can read it. Add a column, backfill, switch, drop.'
+const CONSTRAINT =
+  'Reads every row under a lock. Add it NOT VALID here, and VALIDATE CONSTRAINT in a later migration.'
+const NOT_NULL =
+  'Reads every row under a lock. Add CHECK (… IS NOT NULL) NOT VALID, validate it, then SET NOT NULL is instant.'
+const REMOVES =
+  'The previous release still uses this. Put it into a migration with: -- pg-tenant: phase=contract'
+
+/** What would make running scopes wait, or break the release before. `created`: tables new in this migration. */
+export function lockWarnings(
+  script: Script,
+  { head, tokens }: Statement,
+  created: ReadonlySet<string>,
+): Complaint[] {
+  const words = ` ${tokens.map(({ kind, text }) => (kind === 'word' ? text : '_')).join(' ')} `
+  const has = (text: string) => words.includes(` ${text} `)
+  const [first] = head
+  const touches = tokens.some(({ kind, text }) => (kind === 'word' || kind === 'quoted') && created.has(text))
+  const found: Complaint[] = []
+  if (first === 'create' && / create (unique )?index /.test(words) && !touches) {
+    found.push(['index-locks', INDEX])
+  }
+  if (first === 'alter' && has('table') && !touches) {
+    const set = has('set data type') || / alter (column )?(\w+) type /.test(words)
+    if (set) found.push(['type-rewrites', TYPE])
+    const adds = /(?<!drop) (foreign key|check) /.test(words) && has('add')
+    if (adds && !has('not valid')) found.push(['constraint-locks', CONSTRAINT])
+    if (has('set not null')) found.push(['not-null-locks', NOT_NULL])
+  }
+  if (script.phase === 'expand' && removes(words)) found.push(['expand-removes', REMOVES])
+  return found
+}
+
+function removes(words: string): boolean {
+  return / drop (table|column|view|type|function) /.test(words) || / rename (column |to )/.test(words)
+}

@@ -1,0 +1,174 @@
+import { keyFor } from '../isolation/names.ts'
+import { type Fleet, requireSchemas } from './fleet.ts'
+import { requireClean } from './lint.ts'
+import { dryRunText } from './message.ts'
+import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
+import { type Behind, whoIsBehind } from './plan.ts'
+import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
+import { ensureRunTable } from './run-table.ts'
+import { readScripts, type Script } from './script.ts'
+import { runWave } from './wave.ts'
+
+/**
+ * Brings every tenant that is behind up to date. Each tenant is one transaction in one message, with both ledgers written
+ * in it; run it again after anything, and it goes on where it was. When nobody is behind it costs one query.
+ *
+ * What fails for one tenant is in the report and does not reject.
+ *
+ * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (see `lintMigrations`); CONFLICT when a
+ *   migration was edited or is unknown; in each case nothing was run
+ * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin
+ */
+export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): Promise<MigrateReport> {
+  const began = performance.now()
+  const settings = parseMigrateOptions(options)
+  requireSchemas(lifecycle)
+  for (const list of [settings.only, settings.except, settings.canary]) {
+    if (Array.isArray(list)) for (const key of list) keyFor(lifecycle.naming, key)
+  }
+  const scripts = readScripts(lifecycle.migrations)
+  const asked = scripts
+    .filter(({ phase }) => phase === (settings.phase ?? phase))
+    .map(({ ordinal }) => ordinal)
+  const behind = await whoIsBehind(lifecycle, scripts, asked, settings)
+  const missing = missingScripts(scripts, asked, behind)
+  requireClean(missing, settings.allowSchemas)
+  const run = new FleetRun(lifecycle, settings, scripts, new Set(asked), behind, began)
+  if (settings.dryRun) return run.plan()
+  if (missing.some(({ transaction }) => !transaction))
+    await ensureRunTable(lifecycle.adminPool, lifecycle.registry)
+  return await run.run()
+}
+
+/** Migrations that somebody lacks. */
+function missingScripts(
+  scripts: readonly Script[],
+  asked: readonly number[],
+  behind: readonly Behind[],
+): Script[] {
+  const lacking = new Set<number>()
+  for (const { has } of behind) {
+    if (lacking.size === asked.length) break
+    const held = new Set(has)
+    for (const ordinal of asked) if (!held.has(ordinal)) lacking.add(ordinal)
+  }
+  return scripts.filter(({ ordinal }) => lacking.has(ordinal))
+}
+
+class FleetRun {
+  readonly #lifecycle: Fleet
+  readonly #settings: MigrateSettings
+  readonly #scripts: readonly Script[]
+  readonly #asked: ReadonlySet<number>
+  readonly #behind: readonly Behind[]
+  readonly #began: number
+  readonly #tenants: TenantMigration[] = []
+  #failed = 0
+  #stopped: MigrateReport['stopped'] = null
+  #thrown: { readonly reason: unknown } | undefined
+
+  constructor(
+    lifecycle: Fleet,
+    settings: MigrateSettings,
+    scripts: readonly Script[],
+    asked: ReadonlySet<number>,
+    behind: readonly Behind[],
+    began: number,
+  ) {
+    this.#lifecycle = lifecycle
+    this.#settings = settings
+    this.#scripts = scripts
+    this.#asked = asked
+    this.#behind = behind
+    this.#began = began
+  }
+
+  plan(): MigrateReport {
+    for (const behind of this.#behind) {
+      const todo = this.#scripts.filter(
+        ({ ordinal }) => this.#asked.has(ordinal) && !behind.has.includes(ordinal),
+      )
+      const applied = todo.map(({ id }) => id)
+      const sql = dryRunText(this.#lifecycle, behind, todo)
+      this.#tenants.push({ tenant: behind.tenant, state: 'planned', applied, ms: 0, attempts: 0, sql })
+    }
+    return this.#report()
+  }
+
+  async run(): Promise<MigrateReport> {
+    const { canary } = this.#settings
+    const first = canariesOf(this.#behind, canary)
+    await this.#wave(first)
+    if (this.#failed > 0 && first.length > 0) this.#stopped ??= 'canary'
+    const canaries = new Set(first)
+    if (!this.#isStopped()) await this.#wave(this.#behind.filter((one) => !canaries.has(one)))
+    if (this.#thrown) throw this.#thrown.reason
+    return this.#report()
+  }
+
+  async #wave(tenants: readonly Behind[]): Promise<void> {
+    if (tenants.length === 0) return
+    await runWave(
+      {
+        lifecycle: this.#lifecycle,
+        settings: this.#settings,
+        scripts: this.#scripts,
+        asked: this.#asked,
+        stopped: () => this.#isStopped(),
+        ended: (tenant) => this.#ended(tenant),
+      },
+      tenants,
+    )
+  }
+
+  #isStopped(): boolean {
+    if (this.#settings.signal?.aborted) this.#stopped ??= 'aborted'
+    return this.#stopped !== null || this.#thrown !== undefined
+  }
+
+  #ended(tenant: TenantMigration): void {
+    this.#tenants.push(tenant)
+    if (tenant.state === 'failed' && ++this.#failed >= this.#settings.maxFailures)
+      this.#stopped ??= 'failures'
+    try {
+      this.#settings.onTenant?.(tenant, this.#progress())
+    } catch (reason) {
+      // The caller's own error: nobody else is started, and it is thrown when those under way are done.
+      this.#thrown ??= { reason }
+    }
+  }
+
+  #progress(): MigrateProgress {
+    const [done, total] = [this.#tenants.length, this.#behind.length]
+    const rate = (done * 1_000) / Math.max(1, performance.now() - this.#began)
+    return {
+      done,
+      failed: this.#failed,
+      total,
+      rate,
+      remainingMs: Math.round(((total - done) * 1_000) / rate),
+    }
+  }
+
+  #report(): MigrateReport {
+    const behind = this.#behind.length
+    const migrated = this.#tenants.filter(({ state }) => state === 'migrated' || state === 'current').length
+    return {
+      ok: migrated === behind,
+      behind,
+      migrated,
+      failed: this.#failed,
+      untouched: behind - migrated - this.#failed,
+      stopped: this.#stopped,
+      ms: Math.round(performance.now() - this.#began),
+      tenants: this.#tenants,
+    }
+  }
+}
+
+function canariesOf(behind: readonly Behind[], canary: MigrateOptions['canary']): Behind[] {
+  if (canary === undefined) return []
+  if (typeof canary === 'number') return behind.slice(0, canary)
+  const keys = new Set<string>(canary)
+  return behind.filter(({ tenant }) => keys.has(tenant))
+}

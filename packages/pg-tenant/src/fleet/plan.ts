@@ -1,0 +1,92 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { qualify } from '../sql/identifier.ts'
+import { ask } from './ask.ts'
+import type { Fleet } from './fleet.ts'
+import type { MigrateSettings } from './options.ts'
+import type { Script } from './script.ts'
+
+/** A tenant that lacks something, as the registry knows it. */
+export interface Behind {
+  readonly tenant: TenantKey
+  readonly status: 'active' | 'suspended'
+  /** Ordinals of the migrations it has. */
+  readonly has: readonly number[]
+}
+
+interface FoundRow {
+  readonly key: string
+  readonly status: 'active' | 'suspended'
+  readonly has: readonly number[]
+  readonly unknown: string | null
+  readonly edited: string | null
+}
+
+// $1 prefix, $2 level, $3 ids and $4 checksums in order, $5 ordinals that are asked for, $6 only, $7 except. A tenant whose
+// history does not fit is returned whether it was selected or not: then nothing is run at all.
+const BEHIND = (tenant: string, migration: string) => `
+with wanted as (
+  select id, checksum, ordinal::int from unnest($3::text[], $4::text[]) with ordinality as w (id, checksum, ordinal)
+), history as (
+  select m.key,
+         array_agg(w.ordinal) filter (where w.checksum = m.checksum) as has,
+         count(*) filter (where w.checksum = m.checksum and w.ordinal = any ($5::int[])) as asked,
+         min(m.id) filter (where w.id is null) as unknown,
+         min(m.id) filter (where w.checksum <> m.checksum) as edited
+  from ${migration} m left join wanted w on w.id = m.id
+  where m.prefix = $1
+  group by m.key
+)
+select t.key, t.status, coalesce(h.has, '{}') as has, h.unknown, h.edited
+from ${tenant} t left join history h on h.key = t.key
+where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended')
+  and (h.unknown is not null or h.edited is not null
+    or (($8 or coalesce(h.asked, 0) < cardinality($5::int[]))
+      and ($6::text[] is null or t.key = any ($6)) and ($7::text[] is null or t.key <> all ($7))))
+order by t.key collate "C"`
+
+/**
+ * Who is behind: one query for the whole fleet.
+ *
+ * @throws TenancyError CONFLICT when a tenant has a migration that was edited or that this program does not know
+ */
+export async function whoIsBehind(
+  { adminPool, registry, level }: Fleet,
+  scripts: readonly Script[],
+  asked: readonly number[],
+  { only, except, limit, recheck }: Pick<MigrateSettings, 'only' | 'except' | 'limit' | 'recheck'>,
+): Promise<Behind[]> {
+  const { controlSchema, prefix } = registry
+  const text = BEHIND(qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration'))
+  const rows = await ask<FoundRow>(adminPool, text, [
+    prefix,
+    level,
+    scripts.map(({ id }) => id),
+    scripts.map(({ checksum }) => checksum),
+    asked,
+    only ?? null,
+    except ?? null,
+    recheck ?? false,
+  ])
+  for (const row of rows) requireKnown(row.key, row, rows)
+  const selected = limit === undefined ? rows : rows.slice(0, limit)
+  return selected.map(({ key, status, has }) => ({ tenant: key as TenantKey, status, has }))
+}
+
+/** @throws TenancyError CONFLICT */
+export function requireKnown(
+  tenant: string,
+  { unknown, edited }: Pick<FoundRow, 'unknown' | 'edited'>,
+  all: readonly Pick<FoundRow, 'unknown' | 'edited'>[] = [],
+): void {
+  const migration = edited ?? unknown
+  if (migration === null) return
+  const tenants = all.filter((one) => one.edited !== null || one.unknown !== null).length
+  throw new TenancyError(
+    'CONFLICT',
+    edited !== null
+      ? 'A migration was edited after it had been applied. Put it back as it was and add a new one. Nothing was run.'
+      : 'A tenant has a migration this program does not know: it was made by a newer release, or its file was removed. ' +
+          'Deploy that release, or put the file back. Nothing was run.',
+    { details: { migration, tenant, ...(tenants > 0 && { tenants }) } },
+  )
+}

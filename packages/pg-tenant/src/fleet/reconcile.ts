@@ -1,0 +1,61 @@
+import type { TenantKey } from '@org/core'
+import { schemaOf } from '../isolation/names.ts'
+import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { qualify } from '../sql/identifier.ts'
+import { attempt, type Trouble } from './attempt.ts'
+import { open, type Place } from './message.ts'
+import { type Behind, requireKnown } from './plan.ts'
+import { once } from './sql.ts'
+
+// The ledger in the schema travels with it (backup, restore), so it is the one that is right. $1 prefix, $2 key.
+const REMOVE = (history: string, ledger: string) => `delete from ${history} h
+  where h.prefix = $1 and h.key = $2 and not exists (select from ${ledger} l where l.id = h.id and l.checksum = h.checksum)`
+const ADD = (
+  history: string,
+  ledger: string,
+) => `insert into ${history} (prefix, key, id, checksum, applied_at, duration_ms)
+  select $1, $2, id, checksum, applied_at, 0 from ${ledger} on conflict (prefix, key, id) do nothing`
+
+// $3 ids and $4 checksums, in order.
+const LOOK = (tenants: string, history: string) => `select t.status,
+  (select string_agg(w.ordinal::text, ',') from unnest($3::text[], $4::text[]) with ordinality as w (id, checksum, ordinal)
+   join ${history} h on h.prefix = $1 and h.key = $2 and h.id = w.id and h.checksum = w.checksum),
+  (select min(h.id) from ${history} h where h.prefix = $1 and h.key = $2 and h.id <> all ($3::text[])),
+  (select min(h.id) from ${history} h join unnest($3::text[], $4::text[]) as w (id, checksum) on w.id = h.id
+   where h.prefix = $1 and h.key = $2 and h.checksum <> w.checksum)
+  from ${tenants} t where t.prefix = $1 and t.key = $2`
+
+/** What looking again found; `undefined`: the tenant is gone, or being made or dropped. */
+export type Found = { readonly behind: Behind | undefined } | { readonly trouble: Trouble }
+
+/**
+ * Looks at one tenant again, with its lock held, and makes the registry's ledger say what that of the schema says.
+ *
+ * @throws TenancyError CONFLICT when it has a migration that was edited or is unknown
+ */
+export async function lookAgain(place: Place, tenant: TenantKey): Promise<Found> {
+  const { lifecycle, scripts, session, settings } = place
+  const { controlSchema, prefix } = lifecycle.registry
+  const [tenants, history] = [qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration')]
+  const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
+  const found: (string | null)[] = []
+  const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
+  const wanted = [scripts.map(({ id }) => id), scripts.map(({ checksum }) => checksum)]
+  const trouble = await attempt(
+    session,
+    tenant,
+    [
+      ...open(place, tenant),
+      { step: once('statement', REMOVE(history, ledger), [prefix, tenant]) },
+      { step: once('statement', ADD(history, ledger), [prefix, tenant]) },
+      { step: once('statement', LOOK(tenants, history), [prefix, tenant, ...wanted], sink) },
+      { step: once('commit', 'commit') },
+    ],
+    settings,
+  )
+  if (trouble) return { trouble }
+  const [status, has, unknown = null, edited = null] = found
+  requireKnown(tenant, { unknown, edited })
+  if (status !== 'active' && status !== 'suspended') return { behind: undefined }
+  return { behind: { tenant, status, has: has ? has.split(',').map(Number) : [] } }
+}

@@ -1,0 +1,89 @@
+import { TenancyError } from '@org/core'
+import { scan, type Token, UnterminatedSql } from './scan.ts'
+
+/** One statement of a migration. */
+export interface Statement {
+  readonly text: string
+  /** Line of the file it begins on, from 1. */
+  readonly line: number
+  readonly tokens: readonly Token[]
+  /** Its first words, up to eight. */
+  readonly head: readonly string[]
+}
+
+/**
+ * Splits SQL into its statements: at semicolons that stand neither in quotes nor in parentheses (CREATE RULE) nor in a
+ * BEGIN ATOMIC body, and at drizzle-kit's breakpoints. A wrong split could do no harm: the server takes one statement at a
+ * time and says so.
+ *
+ * @throws TenancyError STATEMENT_REFUSED when quotes or a comment are not closed
+ */
+export function statementsOf(sql: string, migration: string): Statement[] {
+  const statements: Statement[] = []
+  const lineOf = lineCounter(sql)
+  let current: Token[] = []
+  let [parentheses, atomic] = [0, 0]
+  const finish = () => {
+    const [first, last] = [current[0], current.at(-1)]
+    if (first && last) {
+      const text = sql.slice(first.start, last.end)
+      statements.push({ text, line: lineOf(first.start), tokens: current, head: headOf(current) })
+    }
+    current = []
+    parentheses = 0
+    atomic = 0
+  }
+  for (const token of tokensOf(sql, migration, lineOf)) {
+    const { kind, text } = token
+    if (kind === 'breakpoint' || (kind === 'symbol' && text === ';' && parentheses === 0 && atomic === 0)) {
+      finish()
+      continue
+    }
+    if (kind === 'symbol' && text === '(') parentheses++
+    if (kind === 'symbol' && text === ')') parentheses--
+    if (kind === 'word') atomic += atomicChange(current.at(-1), text, atomic)
+    current.push(token)
+  }
+  finish()
+  return statements
+}
+
+/** As psql counts: BEGIN ATOMIC opens, CASE nests, END closes. */
+function atomicChange(previous: Token | undefined, word: string, depth: number): number {
+  if (depth === 0) return word === 'atomic' && previous?.text === 'begin' && previous.kind === 'word' ? 1 : 0
+  if (word === 'case' || word === 'begin') return 1
+  return word === 'end' ? -1 : 0
+}
+
+function headOf(tokens: readonly Token[]): string[] {
+  const head: string[] = []
+  for (const { kind, text } of tokens) {
+    if (kind !== 'word' || head.length === 8) break
+    head.push(text)
+  }
+  return head
+}
+
+function tokensOf(sql: string, migration: string, lineOf: (at: number) => number): Token[] {
+  try {
+    return scan(sql)
+  } catch (error) {
+    if (!(error instanceof UnterminatedSql)) throw error
+    const line = lineOf(error.at)
+    throw new TenancyError(
+      'STATEMENT_REFUSED',
+      `Migration ${migration}, line ${line}: quotes or a comment begin here and never end.`,
+      { details: { migration, line } },
+    )
+  }
+}
+
+/** Lines by offset; asked in rising order it reads the text once. */
+function lineCounter(sql: string): (at: number) => number {
+  let [line, seen] = [1, 0]
+  return (at) => {
+    if (at < seen) [line, seen] = [1, 0]
+    for (; seen < at; seen++) if (sql[seen] === '\n') line++
+    return line
+  }
+}

@@ -1,0 +1,102 @@
+import { TenancyError } from '@org/core'
+import { attempt, type Trouble } from './attempt.ts'
+import { migrationMessage, type Place } from './message.ts'
+import { runOutsideTransaction } from './outside-transaction.ts'
+import type { Behind } from './plan.ts'
+import { lookAgain } from './reconcile.ts'
+import type { Script } from './script.ts'
+
+/** A tenant on its way through the migrations; kept between tries. */
+export interface Journey {
+  behind: Behind
+  /** Ids applied by this run. */
+  readonly applied: string[]
+  attempts: number
+  ms: number
+  /** Whether the plan must be made again first: the last try ended in the dark, or the ledger did not agree. */
+  doubtful: boolean
+  lastError: TenancyError | undefined
+}
+
+export type Step =
+  | { readonly kind: 'arrived' }
+  | { readonly kind: 'gone' }
+  | Exclude<Trouble, { kind: 'stale' }>
+
+/** One try at everything a tenant lacks; what it has achieved stays achieved. */
+export async function migrateTenant(
+  place: Place,
+  journey: Journey,
+  asked: ReadonlySet<number>,
+): Promise<Step> {
+  for (let looks = 0; looks < 3; looks++) {
+    if (journey.doubtful) {
+      const found = await lookAgain(place, journey.behind.tenant)
+      if ('trouble' in found) return notStale(found.trouble)
+      if (!found.behind) return { kind: 'gone' }
+      journey.behind = found.behind
+      journey.doubtful = false
+    }
+    const trouble = await advance(place, journey, asked)
+    if (!trouble) return { kind: 'arrived' }
+    journey.doubtful = trouble.kind !== 'busy'
+    if (trouble.kind === 'failed' && (await isOutdated(place, journey, looks))) continue
+    if (trouble.kind !== 'stale') return trouble
+  }
+  return notStale({ kind: 'stale' })
+}
+
+/** Whether a failure comes from a plan that is not right: the schema has more or less than the registry says. */
+async function isOutdated(place: Place, journey: Journey, looks: number): Promise<boolean> {
+  if (looks > 0 || !place.session.alive) return false
+  const found = await lookAgain(place, journey.behind.tenant)
+  if ('trouble' in found || !found.behind) return false
+  const { has, status } = journey.behind
+  return found.behind.status !== status || found.behind.has.length !== has.length
+}
+
+/** Runs the missing migrations in order: those in a transaction together, the others one by one. */
+async function advance(
+  place: Place,
+  journey: Journey,
+  asked: ReadonlySet<number>,
+): Promise<Trouble | undefined> {
+  for (;;) {
+    const group = nextGroup(place.scripts, journey.behind, asked)
+    const [first] = group
+    if (!first) return undefined
+    const trouble = first.transaction
+      ? await attempt(
+          place.session,
+          journey.behind.tenant,
+          migrationMessage(place, journey.behind, group),
+          place.settings,
+        )
+      : await runOutsideTransaction(place, journey.behind, first)
+    if (trouble && !first.transaction) place.session.destroy()
+    if (trouble) return trouble
+    journey.behind = {
+      ...journey.behind,
+      has: [...journey.behind.has, ...group.map(({ ordinal }) => ordinal)],
+    }
+    journey.applied.push(...group.map(({ id }) => id))
+  }
+}
+
+/** What goes into the next message. */
+export function nextGroup(scripts: readonly Script[], { has }: Behind, asked: ReadonlySet<number>): Script[] {
+  const missing = scripts.filter(({ ordinal }) => asked.has(ordinal) && !has.includes(ordinal))
+  const [first] = missing
+  if (!first) return []
+  if (!first.transaction) return [first]
+  const end = missing.findIndex(({ transaction }) => !transaction)
+  return end < 0 ? missing : missing.slice(0, end)
+}
+
+function notStale(trouble: Trouble): Exclude<Trouble, { kind: 'stale' }> {
+  if (trouble.kind !== 'stale') return trouble
+  return {
+    kind: 'passing',
+    error: new TenancyError('CONFLICT', 'The tenant changed while it was looked at. Run migrate again.'),
+  }
+}

@@ -1,0 +1,74 @@
+import {
+  type ErrorBody,
+  type ErrorCode,
+  isTenancyError,
+  TenancyError,
+  toErrorBody,
+  type Violation,
+  violatedField,
+} from '@org/core'
+import { driverError } from '../errors/driver-error.ts'
+import type { ErrorContext, OnError } from './options.ts'
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: ErrorBody
+}
+
+/** The answer to anything that was thrown, in the language the client likes best. */
+export function answerOf(
+  error: unknown,
+  { requestId, locale }: { readonly requestId: string; readonly locale: string | undefined },
+): HttpAnswer {
+  const { status, body, retryAfter } = toErrorBody(withField(error), { requestId, locale })
+  return {
+    status,
+    body,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      // An error is nobody else's, and it is in one language.
+      'Cache-Control': 'no-store',
+      Vary: 'Accept-Language',
+      'X-Request-Id': requestId,
+      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+      // Obliged with 401 (RFC 9110, 15.5.2).
+      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    },
+  }
+}
+
+/** The codes for what a framework itself refuses (a body that is no JSON, too large, …). */
+const OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  401: 'UNAUTHORIZED',
+  403: 'FORBIDDEN_ACTION',
+  404: 'NOT_FOUND',
+  409: 'CONFLICT',
+  429: 'RATE_LIMITED',
+  503: 'SERVICE_UNAVAILABLE',
+}
+
+/** A framework's refusal by its status, as a coded error; other 4xx are VALIDATION_ERROR. */
+export function fromHttpStatus(status: number, cause: unknown): TenancyError {
+  const code = OF_STATUS[status] ?? (status >= 400 && status <= 499 ? 'VALIDATION_ERROR' : 'INTERNAL_ERROR')
+  return new TenancyError(code, `The framework refused the request (${status}).`, { cause })
+}
+
+/** Tells `onError` of what is our own fault; a tracker that throws fails no request. */
+export function report(onError: OnError | undefined, error: unknown, context: ErrorContext): void {
+  if (onError === undefined || context.status < 500) return
+  try {
+    onError(error, context)
+  } catch {
+    // Nothing to tell it to.
+  }
+}
+
+/** Which field exists already: PostgreSQL says it best where the values are too, which therefore nobody else reads. */
+function withField(error: unknown): unknown {
+  if (!isTenancyError(error, 'DUPLICATE_RESOURCE') || error.details.field !== undefined) return error
+  const original = driverError(error)
+  const field = typeof original === 'object' && original ? violatedField(original as Violation) : undefined
+  if (field === undefined) return error
+  return new TenancyError(error.code, error.message, { details: { ...error.details, field } })
+}

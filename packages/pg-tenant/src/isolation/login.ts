@@ -1,0 +1,22 @@
+import type { PoolLike } from '../driver/types.ts'
+import type { Isolation } from './isolation.ts'
+import type { Naming } from './names.ts'
+import { roleIsolation } from './role.ts'
+import type { TenantPools } from './tenant-pools.ts'
+
+/**
+ * Levels `login` and `database`: scopes run on connections of the tenant's own login role, so that no SQL whatever
+ * reaches another role. Level `database` differs only in where these connections lead.
+ *
+ * The gate is that of level `role`: taking one's own role is always allowed, and it fails when the credentials turn out
+ * to be somebody else's; should they be the administrator's, the scope still has no more than the tenant's rights.
+ */
+export function loginIsolation(
+  level: 'login' | 'database',
+  application: PoolLike,
+  pools: TenantPools,
+  naming: Naming,
+): Isolation {
+  const { entranceOf } = roleIsolation(application, naming)
+  return { level, poolOf: (tenant) => pools.poolOf(tenant), entranceOf }
+}

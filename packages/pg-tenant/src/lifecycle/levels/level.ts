@@ -1,0 +1,76 @@
+import type { TenantKey } from '@org/core'
+import type { TenantConnection } from '../../credentials/connection.ts'
+import type { IsolationLevel } from '../../isolation/isolation.ts'
+import type { TenantStatus } from '../../registry/record.ts'
+import type { Admin } from '../admin.ts'
+import type { AdminSession } from '../admin-session.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+
+/** One piece of administrative work on one tenant, in a transaction that holds the tenant's lock. */
+export interface TenantWork {
+  readonly lifecycle: Lifecycle
+  readonly tenant: TenantKey
+  /** The transaction in the database that holds the control schema. */
+  readonly admin: Admin
+  /** At levels that say `staged`: a connection outside that transaction, for what cannot run in one. */
+  readonly session: AdminSession | undefined
+  /** The role the application logs in with. */
+  readonly application: string
+  /** What the registry said of the tenant when the work began. */
+  readonly status: TenantStatus
+}
+
+/** What provisioning made. */
+export interface Furnished {
+  /** Whether the tenant was new. */
+  readonly created: boolean
+  /** Ids of the migrations applied now. */
+  readonly migrations: readonly string[]
+}
+
+/**
+ * What differs between isolation levels in the life of a tenant; its counterpart in a scope is `Isolation`. Every
+ * method may be repeated and completes what is missing. The registry (status, tombstones) is not its business.
+ */
+export interface LevelLifecycle {
+  readonly level: IsolationLevel
+  /**
+   * Whether a tenant is more than one transaction can make or remove. The registry's `provisioning` and `deleting` are
+   * then committed ahead of the work, and whoever runs it next finishes what was cut off.
+   */
+  readonly staged: boolean
+  /**
+   * The roles the tenant needs in this server; committed before {@link furnish} where the level is staged.
+   *
+   * @returns the tenant's own connection, when one was issued now
+   */
+  ensureRoles(work: TenantWork): Promise<TenantConnection | undefined>
+  /** What its data lives in, the privileges to it, and the migrations. Leaves the tenant in service. */
+  furnish(work: TenantWork): Promise<Furnished>
+  /** Where tenants share their tables: brings those up to date, once for all tenants. */
+  migrateShared?(lifecycle: Lifecycle): Promise<readonly string[]>
+  /** The role migrations run as, so that it owns its tables; `undefined`: the administrator. */
+  ownerOf(lifecycle: Lifecycle, tenant: TenantKey): string | undefined
+  /**
+   * Runs `fn` where the tenant's data lives: in the transaction of `work`, or in one of its own in another database,
+   * which commits before that of `work`.
+   */
+  atHome<T>(work: TenantWork, fn: (home: Admin) => Promise<T>): Promise<T>
+  /** From COMMIT on no scope of the tenant opens, in any process, and no request pays for asking. */
+  takeOutOfService(work: TenantWork): Promise<void>
+  putBackIntoService(work: TenantWork): Promise<void>
+  /**
+   * Whether there is anything of the tenant to drop.
+   *
+   * @throws TenancyError CONFLICT when what is there belongs to somebody else
+   */
+  exists(work: TenantWork): Promise<boolean>
+  /**
+   * Waits for running scopes to end and lets no new one in, until the transaction ends or, at staged levels, for ever.
+   *
+   * @throws TenancyError TIMEOUT when they stay
+   */
+  drain(work: TenantWork): Promise<void>
+  /** Removes the tenant's data and roles. */
+  takeDown(work: TenantWork): Promise<void>
+}

@@ -1,0 +1,24 @@
+import { roleOf } from '../../isolation/names.ts'
+import { dropRole, ensureRole } from '../tenant-role.ts'
+import { furnishSchema, schemaSteps } from './in-schema.ts'
+import type { LevelLifecycle, TenantWork } from './level.ts'
+
+const ownRole = ({ lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>) =>
+  roleOf(lifecycle.naming, tenant)
+const steps = schemaSteps(ownRole)
+
+/** Level `role`: a NOLOGIN role for each tenant, which the application may take. */
+export const roleLevel: LevelLifecycle = {
+  ...steps,
+  level: 'role',
+  ensureRoles: async (work) => {
+    await ensureRole(work.admin, ownRole(work), { login: false, application: work.application })
+    return undefined
+  },
+  ownerOf: (lifecycle, tenant) => ownRole({ lifecycle, tenant }),
+  furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),
+  takeDown: async (work) => {
+    await steps.takeDown(work)
+    await dropRole(work.admin, ownRole(work))
+  },
+}

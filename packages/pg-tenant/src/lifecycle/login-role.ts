@@ -1,0 +1,152 @@
+import { TenancyError } from '@org/core'
+import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
+import type { CredentialKeeper } from '../credentials/credentials.ts'
+import { generatePassword, scramVerifier } from '../credentials/password.ts'
+import { forgetCredential, isOurs, keepCredential } from '../credentials/table.ts'
+import { configOf } from '../isolation/connection-config.ts'
+import { roleOf, searchPathOf } from '../isolation/names.ts'
+import { quoteIdentifier } from '../sql/identifier.ts'
+import type { Admin } from './admin.ts'
+import type { TenantWork } from './levels/level.ts'
+import { dropRole, ensureRole, roleExists } from './tenant-role.ts'
+
+/** Builds a utility statement on the server, which quotes (`format`, manual 9.4.1), and runs it: they take no values. */
+async function runFormatted(admin: Admin, format: string, values: readonly string[]): Promise<void> {
+  const [row] = await admin.run('select format($1, variadic $2::text[]) as sql', [format, [...values]])
+  await admin.run(String(row?.sql))
+}
+
+/**
+ * The tenant's login role, with a password the first time. A role that this registry did not make is never taken over:
+ * it may serve a tenant of another database of this server.
+ *
+ * @param database the tenant's own, if it has one
+ * @returns the connection, when a password was set now
+ * @throws TenancyError CONFLICT when a role of that name is somebody else's
+ */
+export async function ensureLoginRole(
+  { admin, lifecycle, tenant, status }: TenantWork,
+  keeper: CredentialKeeper,
+  database?: string,
+): Promise<TenantConnection | undefined> {
+  const role = roleOf(lifecycle.naming, tenant)
+  const there = await roleExists(admin, role)
+  const ours = await isOurs(admin, lifecycle.registry, tenant)
+  if (there && !ours) {
+    throw new TenancyError(
+      'CONFLICT',
+      'A role of that name is there already and was not made for this tenant. Choose another key or rolePrefix.',
+      { details: { role } },
+    )
+  }
+  await ensureRole(admin, role, { login: true, application: undefined })
+  const quoted = quoteIdentifier(role)
+  if (status !== 'suspended') await admin.run(`alter role ${quoted} login`)
+  if (there && status !== 'provisioning') return undefined
+  return await setPassword({ admin, lifecycle, tenant }, keeper, false, database)
+}
+
+/** Gives the tenant's role a password: the one that was chosen for it, or, when `anew`, in any case a new one. */
+export async function setPassword(
+  { admin, lifecycle, tenant }: Pick<TenantWork, 'admin' | 'lifecycle' | 'tenant'>,
+  keeper: CredentialKeeper,
+  anew: boolean,
+  database?: string,
+): Promise<TenantConnection> {
+  const { naming, pool, registry } = lifecycle
+  const role = roleOf(naming, tenant)
+  const password = (anew ? undefined : await keeper.chosen(admin, tenant)) ?? generatePassword()
+  await runFormatted(admin, 'alter role %I password %L', [role, await scramVerifier(password)])
+  await keepCredential(admin, registry, tenant, role, await keeper.toStore(tenant, password))
+  const { host, port, database: shared } = await configOf(pool, 'pool')
+  return tenantConnection({ host, port, database: database ?? shared, user: role }, password)
+}
+
+/** E1: whoever logs in as the tenant, with any program, is at home. The scope sets its path anyway. */
+export async function fixSearchPath(
+  admin: Admin,
+  { lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>,
+  database?: string,
+): Promise<void> {
+  const role = quoteIdentifier(roleOf(lifecycle.naming, tenant))
+  const at = quoteIdentifier(database ?? (await currentDatabase(admin)))
+  await admin.run(
+    `alter role ${role} in database ${at} set search_path to ${searchPathOf(lifecycle.naming, tenant)}`,
+  )
+}
+
+async function currentDatabase(admin: Admin): Promise<string> {
+  const [row] = await admin.run('select current_database() as name')
+  return String(row?.name)
+}
+
+/** insufficient_privilege */
+const MAY_NOT_GRANT = ['42501']
+
+/**
+ * CONNECT on the current database for the tenant alone. PUBLIC may have it already, and the administrator may be unable
+ * to give it: what counts is whether the tenant can connect.
+ *
+ * @throws TenancyError INVALID_OPTION when it cannot
+ */
+export async function grantConnect(admin: Admin, role: string): Promise<void> {
+  const database = await currentDatabase(admin)
+  await admin.attempt(
+    MAY_NOT_GRANT,
+    `grant connect on database ${quoteIdentifier(database)} to ${quoteIdentifier(role)}`,
+  )
+  const [may] = await admin.run(`select has_database_privilege($1, $2, 'connect') as connect`, [
+    role,
+    database,
+  ])
+  if (may?.connect) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    'The tenant may not connect to the database and the administrator may not allow it. Run: GRANT CONNECT ON DATABASE ' +
+      '… TO administrator WITH GRANT OPTION.',
+    { details: { database } },
+  )
+}
+
+/** Takes back what {@link grantConnect} gave: DROP OWNED, run as the role, cannot, and the role would stay for it. */
+export async function revokeConnect(admin: Admin, role: string): Promise<void> {
+  const database = await currentDatabase(admin)
+  await admin.attempt(
+    MAY_NOT_GRANT,
+    `revoke connect on database ${quoteIdentifier(database)} from ${quoteIdentifier(role)}`,
+  )
+}
+
+export async function setLogin(admin: Admin, role: string, allowed: boolean): Promise<void> {
+  await admin.run(`alter role ${quoteIdentifier(role)} ${allowed ? 'login' : 'nologin'}`)
+}
+
+/** Milliseconds to wait for a backend that was told to end. */
+const TERMINATE_MS = 5_000
+
+/**
+ * Ends the tenant's connections. As the role itself: an administrator who is no superuser may not end those of another
+ * role. One that stayed would belong to a role that is gone, also when one of that name is made again.
+ */
+export async function endSessions(run: Admin['run'], role: string): Promise<void> {
+  await run(`set role ${quoteIdentifier(role)}`)
+  await run(
+    `select pg_terminate_backend(pid, ${TERMINATE_MS}) from pg_stat_activity
+     where usename = current_user and pid <> pg_backend_pid()`,
+  )
+  await run('reset role')
+}
+
+/** Removes the role and its credentials. Where another database still uses it, it cannot log in any more. */
+export async function removeLoginRole({ admin, lifecycle, tenant }: TenantWork): Promise<void> {
+  const role = roleOf(lifecycle.naming, tenant)
+  if (await isOurs(admin, lifecycle.registry, tenant)) {
+    if (await roleExists(admin, role)) {
+      await setLogin(admin, role, false)
+      await endSessions(admin.run, role)
+      await revokeConnect(admin, role)
+    }
+    await dropRole(admin, role)
+  }
+  await forgetCredential(admin, lifecycle.registry, tenant)
+}

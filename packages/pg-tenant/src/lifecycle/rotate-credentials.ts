@@ -1,0 +1,36 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { TenantConnection } from '../credentials/connection.ts'
+import type { CredentialKeeper } from '../credentials/credentials.ts'
+import { isOurs } from '../credentials/table.ts'
+import { roleOf } from '../isolation/names.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { setPassword } from './login-role.ts'
+import { onTenant } from './work.ts'
+
+/** See {@link Tenancy.rotateCredentials}. */
+export function rotateCredentials(
+  lifecycle: Lifecycle,
+  keeper: CredentialKeeper | undefined,
+  tenant: TenantKey,
+): Promise<TenantConnection> {
+  if (!keeper) {
+    throw new TenancyError(
+      'INVALID_OPTION',
+      'Only at levels login and database tenants have credentials of their own.',
+      { details: { option: 'isolation' } },
+    )
+  }
+  const database = lifecycle.level === 'database' ? roleOf(lifecycle.naming, tenant) : undefined
+  return onTenant(lifecycle, tenant, (stage) =>
+    stage(async (work) => {
+      const known = work.status === 'active' || work.status === 'suspended'
+      if (known && (await isOurs(work.admin, lifecycle.registry, tenant)))
+        return await setPassword(work, keeper, true, database)
+      throw new TenancyError(
+        'TENANT_NOT_FOUND',
+        'There is no such tenant in the registry, or it is being provisioned or dropped. Run provision(key) first.',
+        { details: { tenant } },
+      )
+    }),
+  )
+}

@@ -1,0 +1,103 @@
+import { type RowPlace, TENANT_SETTING } from '../../isolation/row-place.ts'
+import type { Admin } from '../admin.ts'
+
+/** A table of the shared schema, as its catalogue has it. */
+export interface RowTable {
+  readonly name: string
+  /** `r` table, `p` partitioned table, `f` foreign table. */
+  readonly kind: 'r' | 'p' | 'f'
+  readonly enabled: boolean
+  readonly forced: boolean
+  /** Its tenant column, if it has one. */
+  readonly column: { readonly type: string; readonly notNull: boolean; readonly fallback: string } | null
+  readonly policies: readonly RowPolicy[]
+  /** Whether a valid, complete index begins with the tenant column. */
+  readonly indexed: boolean
+  /** What the application may do to it that it should not. */
+  readonly tooMuch: readonly string[]
+  /** Whether the administrator may alter it. */
+  readonly alterable: boolean
+  /** Whether the application may select, insert, update and delete. */
+  readonly usable: boolean
+}
+
+interface RowPolicy {
+  readonly name: string
+  readonly permissive: boolean
+  /** For all commands and all roles. */
+  readonly general: boolean
+  readonly using: string
+  readonly check: string
+}
+
+// $1 schema, $2 tenant column, $3 the application's role. Expressions are read back under a search path of pg_catalog
+// alone: whatever is not from there comes with its schema and is seen not to be ours.
+const TABLES = `select c.relname as name, c.relkind as kind, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
+    case when a.attnum is not null then json_build_object('type', t.typname, 'notNull', a.attnotnull,
+      'fallback', coalesce((select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d
+                            where d.adrelid = c.oid and d.adnum = a.attnum), '')) end as column,
+    (select coalesce(json_agg(json_build_object('name', p.polname, 'permissive', p.polpermissive,
+        'general', p.polcmd = '*' and p.polroles = '{0}',
+        'using', coalesce(pg_get_expr(p.polqual, c.oid), ''),
+        'check', coalesce(pg_get_expr(p.polwithcheck, c.oid), '')) order by p.polname), '[]')
+      from pg_policy p where p.polrelid = c.oid) as policies,
+    exists (select from pg_index i where i.indrelid = c.oid and i.indkey[0] = a.attnum
+      and i.indisvalid and i.indpred is null) as indexed,
+    array(select privilege from unnest('{truncate,references,trigger}'::text[]) privilege
+      where has_table_privilege($3, c.oid, privilege)
+        or (privilege = 'references' and has_any_column_privilege($3, c.oid, privilege))) as "tooMuch",
+    pg_has_role(c.relowner, 'usage') as alterable,
+    has_table_privilege($3, c.oid, 'select') and has_table_privilege($3, c.oid, 'insert')
+      and has_table_privilege($3, c.oid, 'update') and has_table_privilege($3, c.oid, 'delete') as usable
+  from pg_class c
+  left join pg_attribute a on a.attrelid = c.oid and a.attname = $2 and not a.attisdropped
+  left join pg_type t on t.oid = a.atttypid
+  where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p', 'f')
+  order by c.relname`
+
+export async function readRowTables(admin: Admin, row: RowPlace, application: string): Promise<RowTable[]> {
+  await admin.run('set local search_path to pg_catalog')
+  const rows = await admin.run(TABLES, [row.schema, row.tenantColumn, application])
+  await admin.run('set local search_path to default')
+  return rows as unknown[] as RowTable[]
+}
+
+/** Of what types a tenant column may be: keys are text, and are compared as text. */
+const TEXT: ReadonlySet<string> = new Set(['text', 'varchar'])
+
+export function hasTextColumn({ column }: RowTable): boolean {
+  return column !== null && TEXT.has(column.type)
+}
+
+/** The name of the one policy that each table of tenants has. */
+export const POLICY = 'tenant_isolation'
+
+/**
+ * The tenant of this transaction. An empty setting counts as none: that is what a session is left with after a
+ * transaction that had set it. NULL matches no row and passes no check.
+ */
+export const CURRENT_TENANT = `nullif(current_setting('${TENANT_SETTING}', true), '')`
+
+// As the server writes them, without what differs by type of column and version.
+const DEFAULT = `nullifcurrent_setting'${TENANT_SETTING}',true,''`
+const POLICY_EXPRESSION = `=select${DEFAULT}asnullif`
+
+export function hasExactPolicy({ policies }: RowTable, { tenantColumn }: RowPlace): boolean {
+  const policy = policies.find(({ name }) => name === POLICY)
+  const expected = plain(tenantColumn) + POLICY_EXPRESSION
+  return (
+    policy?.general === true &&
+    policy.permissive &&
+    plain(policy.using) === expected &&
+    plain(policy.check) === expected
+  )
+}
+
+export function hasExactDefault({ column }: RowTable): boolean {
+  return column !== null && plain(column.fallback) === DEFAULT
+}
+
+/** Without blanks, parentheses, quotes and the casts among strings; anything added to an expression remains. */
+function plain(expression: string): string {
+  return expression.replaceAll(/[\s()"]|::(text|character varying)/g, '').toLowerCase()
+}

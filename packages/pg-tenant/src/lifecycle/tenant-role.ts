@@ -1,0 +1,71 @@
+import { TenancyError } from '@org/core'
+import { quoteIdentifier } from '../sql/identifier.ts'
+import type { Admin } from './admin.ts'
+
+/** duplicate_object, or the unique index behind it when two create at once */
+const ALREADY_THERE = ['42710', '23505']
+/** dependent_objects_still_exist: another database of this server uses the same role. */
+const STILL_USED = ['2BP01']
+
+/**
+ * The role a tenant's tables belong to: it owns nothing else, has no special rights, and only those who act for it are
+ * members.
+ *
+ * @param login whether a role that can log in is what is wanted, or what must not be there
+ * @param application the role the application logs in with, if it acts for the tenant by SET ROLE
+ * @throws TenancyError CONFLICT when a role of that name is something else; INVALID_OPTION when the application inherits
+ */
+export async function ensureRole(
+  admin: Admin,
+  role: string,
+  { login, application }: { readonly login: boolean; readonly application: string | undefined },
+): Promise<void> {
+  const quoted = quoteIdentifier(role)
+  await admin.attempt(ALREADY_THERE, `create role ${quoted} nologin noinherit`)
+  const [facts] = await admin.run(
+    `select (r.rolcanlogin and not $3) or r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication
+              or exists (select from pg_auth_members m where m.member = r.oid) as mighty,
+            current_setting('server_version_num')::int as version,
+            (select rolsuper from pg_roles where rolname = current_user) as superuser,
+            current_user as admin,
+            (select rolinherit and not rolsuper from pg_roles where rolname = $2) as inherits
+     from pg_roles r where r.rolname = $1`,
+    [role, application ?? '', login],
+  )
+  if (!facts || facts.mighty) {
+    throw new TenancyError(
+      'CONFLICT',
+      'A role of that name is there and is not a tenant role: it can log in, has special rights or is a member of others.',
+      { details: { role } },
+    )
+  }
+  const sixteen = Number(facts.version) >= 160_000
+  if (!sixteen && application !== undefined && facts.inherits) {
+    throw new TenancyError(
+      'INVALID_OPTION',
+      "The application's role inherits the rights of roles it is a member of, so unscoped queries would see every " +
+        'tenant. Run: ALTER ROLE … NOINHERIT.',
+      { details: { role: application } },
+    )
+  }
+  // PostgreSQL 16 decides inheritance with the grant, before it was the member's attribute.
+  const how = sixteen ? ' with inherit false, set true' : ''
+  const members = new Set(application === undefined ? [] : [application])
+  if (!facts.superuser) members.add(String(facts.admin))
+  for (const name of members) await admin.run(`grant ${quoted} to ${quoteIdentifier(name)}${how}`)
+}
+
+export async function roleExists(admin: Admin, role: string): Promise<boolean> {
+  return (await admin.run('select from pg_roles where rolname = $1', [role])).length === 1
+}
+
+/** Removes a role with all it has in this database; it stays where another database still uses it. */
+export async function dropRole(admin: Admin, role: string): Promise<void> {
+  if (!(await roleExists(admin, role))) return
+  const quoted = quoteIdentifier(role)
+  // As the role itself: an administrator who is no superuser has no other way to its privileges.
+  await admin.run(`set local role ${quoted}`)
+  await admin.run('drop owned by current_user cascade')
+  await admin.run('set local role none')
+  await admin.attempt(STILL_USED, `drop role ${quoted}`)
+}

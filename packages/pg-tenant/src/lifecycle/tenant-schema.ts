@@ -1,0 +1,61 @@
+import type { TenantKey } from '@org/core'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import type { Admin } from './admin.ts'
+import { LEDGER_TABLE } from './apply-migrations.ts'
+
+const TABLE_RIGHTS = 'select, insert, update, delete'
+
+/** The tenant's schema with its marker and ledger; the administrator owns all three. */
+export async function createSchema(
+  admin: Admin,
+  schema: string,
+  markerTable: string,
+  tenant: TenantKey,
+): Promise<void> {
+  const marker = qualify(schema, markerTable)
+  await admin.run(`
+    create schema ${quoteIdentifier(schema)};
+    create table ${marker} (
+      key text primary key,
+      created_at timestamptz not null default now()
+    );
+    create table ${qualify(schema, LEDGER_TABLE)} (
+      id text primary key,
+      checksum text not null,
+      applied_at timestamptz not null default now()
+    )`)
+  await admin.run(`insert into ${marker} (key) values ($1)`, [tenant])
+}
+
+/** Least privilege: use and fill its own schema, read the marker; no one else gets anything. */
+export async function grantSchema(
+  admin: Admin,
+  schema: string,
+  markerTable: string,
+  role: string,
+): Promise<void> {
+  const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
+  await admin.run(`
+    revoke all on schema ${home} from public;
+    grant usage, create on schema ${home} to ${member};
+    grant select on ${qualify(schema, markerTable)} to ${member};
+    alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member};
+    alter default privileges in schema ${home} grant usage, select on sequences to ${member}`)
+}
+
+/** Without USAGE the pin of every scope fails, whoever has a connection already. */
+export async function setUsage(admin: Admin, schema: string, role: string, allowed: boolean): Promise<void> {
+  const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
+  await admin.run(
+    allowed ? `grant usage on schema ${home} to ${member}` : `revoke usage on schema ${home} from ${member}`,
+  )
+}
+
+/** Running scopes hold this lock shared: wait for them, and let no new one in until the transaction ends. */
+export async function drainSchema(admin: Admin, schema: string, markerTable: string): Promise<void> {
+  await admin.run(`lock table ${qualify(schema, markerTable)} in access exclusive mode`)
+}
+
+export async function dropSchema(admin: Admin, schema: string): Promise<void> {
+  await admin.run(`drop schema ${quoteIdentifier(schema)} cascade`)
+}

@@ -1,0 +1,270 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { diagnose } from '../../src/doctor/diagnose.ts'
+import { findDrift } from '../../src/doctor/drift.ts'
+import { migrateFleet } from '../../src/fleet/migrate.ts'
+import { EXTRA, lifecycleOf, provisionMany } from '../fleet/fleet-world.ts'
+import { NOTES, useWorld } from '../support/world.ts'
+
+const world = useWorld([])
+const RICH = {
+  id: '0002_rich',
+  sql: `create type mood as enum ('good', 'bad');
+    create table rich (id serial primary key, mood mood default 'good', note bigint references notes (id), at timestamptz default now());
+    create view glad as select * from rich where mood = 'good';
+    create function f(a mood) returns int language sql set search_path from current as $$ select count(*)::int from rich $$;
+    create function trigger_f() returns trigger language plpgsql as $$ begin return new; end $$;
+    create trigger t before insert on rich for each row execute function trigger_f();
+    alter table rich enable row level security; create policy p on rich using (mood = 'good');
+    create index on rich (at)`,
+}
+const fleet = () => lifecycleOf(world, [NOTES, RICH])
+const found = async () =>
+  (await diagnose(fleet())).findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
+
+beforeAll(async () => {
+  await provisionMany(world, ['a', 'b', 'c-1', 'd', 'shut'], { migrations: [NOTES, RICH] })
+  await world.tenancy().suspend('shut')
+  const { rows } = await world.root.query('select current_database() as name')
+  const [{ name }] = rows as [{ name: string }]
+  await world.root.query(`revoke all on database "${name}" from public;
+    grant connect on database "${name}" to ${world.appRole}, ${world.adminRole}`)
+})
+
+/** Breaks something, looks, puts it right, and looks whether all is well again. */
+async function broken(breaks: string, repairs: string): Promise<string[]> {
+  await world.root.query(breaks)
+  const seen = await found()
+  await world.root.query(repairs)
+  expect(await found()).toEqual([])
+  return seen
+}
+
+describe('doctor', () => {
+  it('finds nothing wrong with tenants that are well', async () => {
+    const diagnosis = await diagnose(fleet())
+    expect(diagnosis.findings).toEqual([])
+    expect(diagnosis).toMatchObject({ ok: true, counts: {}, tenants: 5 })
+  })
+
+  it('nor where there is no registry', async () => {
+    const nowhere = { ...fleet(), registry: { controlSchema: 'nowhere', prefix: 'c_' } }
+    expect(await diagnose(nowhere)).toMatchObject({ ok: true, tenants: 0 })
+  })
+
+  const role = (key: string) => `"${world.rolePrefix}${key}"`
+  it.each<[string, () => string, () => string, () => string[]]>([
+    [
+      'a schema without a tenant',
+      () => 'create schema c_stray',
+      () => 'drop schema c_stray',
+      () => ['warning ORPHAN_SCHEMA c_stray'],
+    ],
+    [
+      'a role without a tenant',
+      () => `create role ${role('stray')}`,
+      () => `drop role ${role('stray')}`,
+      () => [`warning ORPHAN_ROLE ${world.rolePrefix}stray`],
+    ],
+    [
+      'a tenant without its schema',
+      () => 'alter schema c_b rename to hidden',
+      () => 'alter schema hidden rename to c_b',
+      () => ['error SCHEMA_MISSING b'],
+    ],
+    [
+      'a tenant that was cut off',
+      () => `update tenancy.tenant set status = 'deleting' where key = 'b'`,
+      () => `update tenancy.tenant set status = 'active' where key = 'b'`,
+      () => ['warning UNFINISHED b'],
+    ],
+    [
+      'a suspended tenant that is not shut out',
+      () => `grant usage on schema c_shut to ${role('shut')}`,
+      () => `revoke usage on schema c_shut from ${role('shut')}`,
+      () => ['error STATUS_MISMATCH shut'],
+    ],
+    [
+      'an active tenant that is shut out',
+      () => `revoke usage on schema c_b from ${role('b')}`,
+      () => `grant usage on schema c_b to ${role('b')}`,
+      () => ['error STATUS_MISMATCH b'],
+    ],
+    [
+      'ledgers that differ',
+      () => `insert into c_b._tenant_migration (id, checksum) values ('x', 'y')`,
+      () => `delete from c_b._tenant_migration where id = 'x'`,
+      () => ['error LEDGER_MISMATCH b'],
+    ],
+    [
+      'a table behind that of the tenants',
+      () => 'create table public.notes (id int)',
+      () => 'drop table public.notes',
+      () => ['warning FALLS_THROUGH public.notes'],
+    ],
+    [
+      'a shared schema that everybody may fill',
+      () => 'grant create on schema public to public',
+      () => 'revoke create on schema public from public',
+      () => ['error SHARED_CREATE public'],
+    ],
+    [
+      'a shared schema that a tenant may fill',
+      () => `grant create on schema public to ${role('d')}`,
+      () => `revoke create on schema public from ${role('d')}`,
+      () => ['error SHARED_CREATE public'],
+    ],
+    [
+      'rights of PUBLIC on a schema',
+      () => 'grant usage on schema c_b to public',
+      () => 'revoke usage on schema c_b from public',
+      () => ['error PUBLIC_PRIVILEGE c_b'],
+    ],
+    [
+      'a superuser as application',
+      () => `alter role ${world.appRole} bypassrls`,
+      () => `alter role ${world.appRole} nobypassrls`,
+      () => [`error APPLICATION_ROLE ${world.appRole}`],
+    ],
+    [
+      'an application that is a member of others',
+      () => `grant pg_read_all_data to ${world.appRole}`,
+      () => `revoke pg_read_all_data from ${world.appRole}`,
+      () => [`warning APPLICATION_ROLE ${world.appRole}`],
+    ],
+    [
+      'an application that cannot act for a tenant',
+      () => `set role ${world.adminRole}; revoke ${role('d')} from ${world.appRole}; reset role`,
+      () =>
+        `set role ${world.adminRole}; do $$ begin execute 'grant ${role('d')} to ${world.appRole}' ||
+           case when current_setting('server_version_num')::int >= 160000 then ' with inherit false, set true' else '' end; end $$; reset role`,
+      () => ['error APPLICATION_ROLE d'],
+    ],
+    [
+      'a tenant that can do more than a tenant',
+      () => `alter role ${role('d')} login createdb`,
+      () => `alter role ${role('d')} nologin nocreatedb`,
+      () => [`error TENANT_ROLE ${world.rolePrefix}d`],
+    ],
+    [
+      'a tenant that is a member of another',
+      () => `grant ${role('a')} to ${role('d')}`,
+      () => `revoke ${role('a')} from ${role('d')}`,
+      () => [`error TENANT_ROLE ${world.rolePrefix}d`],
+    ],
+    [
+      'a view of one tenant on a table of another',
+      () => 'create view c_b.spy as select * from c_a.notes',
+      () => 'drop view c_b.spy',
+      () => ['error CROSS_SCHEMA rule _RETURN on view c_b.spy in c_b', 'warning DRIFT b'],
+    ],
+    [
+      'a foreign key to another tenant',
+      () => 'alter table c_b.rich add constraint far foreign key (note) references c_a.notes (id)',
+      () => 'alter table c_b.rich drop constraint far',
+      () => ['error CROSS_SCHEMA constraint far on table c_b.rich in c_b', 'warning DRIFT b'],
+    ],
+    [
+      "a default from another tenant's sequence",
+      () => `alter table c_b.notes add column n int default nextval('c_a.rich_id_seq')`,
+      () => 'alter table c_b.notes drop column n',
+      () => ['error CROSS_SCHEMA default value for column n of table c_b.notes in c_b', 'warning DRIFT b'],
+    ],
+  ])('finds %s', async (_, breaks, repairs, expected) => {
+    expect(await broken(breaks(), repairs())).toEqual(expected())
+  })
+
+  it('finds PUBLIC on the database', async () => {
+    const name = `"${(await world.root.query('select current_database() as name')).rows[0].name}"`
+    const seen = await broken(
+      `grant connect, temporary on database ${name} to public`,
+      `revoke connect, temporary on database ${name} from public`,
+    )
+    expect(seen.map((one) => one.split(' ').slice(0, 2).join(' '))).toEqual([
+      'warning PUBLIC_PRIVILEGE',
+      'warning PUBLIC_PRIVILEGE',
+    ])
+  })
+
+  it('says at most so many of each, and counts all', async () => {
+    await world.root.query('create schema c_x1; create schema c_x2; create schema c_x3')
+    const diagnosis = await diagnose(fleet(), { limit: 2 })
+    expect(diagnosis).toMatchObject({ ok: false, counts: { ORPHAN_SCHEMA: 3 } })
+    expect(diagnosis.findings).toHaveLength(2)
+    await world.root.query('drop schema c_x1; drop schema c_x2; drop schema c_x3')
+  })
+
+  it('finds what a migration without a transaction left behind', async () => {
+    const half = {
+      id: '0003',
+      sql: '-- pg-tenant: no-transaction\ncreate unique index concurrently i on notes (lower(body))',
+    }
+    await world.root.query(`insert into c_a.notes (body) values ('x'), ('X')`)
+    const lifecycle = lifecycleOf(world, [NOTES, RICH, half])
+    await migrateFleet(lifecycle, { maxFailures: 9 })
+    expect(
+      (await diagnose(lifecycle)).findings.map(({ code, subject }) => `${code} ${subject}`).sort(),
+    ).toEqual(['HALF_APPLIED a', 'INVALID_INDEX c_a.i'])
+    await world.root.query('delete from c_a.notes')
+    await migrateFleet(lifecycle)
+    expect((await diagnose(lifecycle)).findings).toEqual([])
+  })
+})
+
+describe('drift', () => {
+  it.each([
+    [
+      'alter table c_d.rich alter column at drop default',
+      'alter table c_d.rich alter column at set default now()',
+      'column rich.at',
+    ],
+    ['drop index c_d.rich_at_idx', 'create index rich_at_idx on c_d.rich (at)', 'index rich.rich_at_idx'],
+    [
+      'alter table c_d.rich no force row level security, disable row level security',
+      'alter table c_d.rich enable row level security',
+      'relation rich',
+    ],
+    [
+      'alter policy p on c_d.rich using (true)',
+      `alter policy p on c_d.rich using (mood = 'good'::c_d.mood)`,
+      'policy rich.p',
+    ],
+    ['alter table c_d.rich disable trigger t', 'alter table c_d.rich enable trigger t', 'trigger rich.t'],
+    ['grant select on c_d.notes to public', 'revoke select on c_d.notes from public', 'privileges notes'],
+    [
+      'alter sequence c_d.rich_id_seq increment 2',
+      'alter sequence c_d.rich_id_seq increment 1',
+      'sequence rich_id_seq',
+    ],
+    [
+      'alter function c_d.f(c_d.mood) security definer',
+      'alter function c_d.f(c_d.mood) security invoker',
+      'function f',
+    ],
+    ['alter table c_d.notes owner to postgres', '', 'relation notes'],
+  ])('%j is seen and said', async (breaks, repairs, line) => {
+    const owner = `alter table c_d.notes owner to ${world.rolePrefix}d; revoke all on c_d.notes from postgres`
+    await world.root.query(breaks.replace('to postgres', 'to current_user'))
+    const { drifted, drifts } = await findDrift(fleet())
+    expect(drifted).toBe(1)
+    expect(drifts[0]).toMatchObject({ tenant: 'd', reference: 'a' })
+    expect(
+      [...(drifts[0]?.missing ?? []), ...(drifts[0]?.extra ?? [])].some((one) => one.startsWith(line)),
+    ).toBe(true)
+    await world.root.query(repairs || owner)
+    expect(await findDrift(fleet(), { reference: 'b' })).toMatchObject({ drifted: 0 })
+  })
+
+  it('compares only tenants with the same migrations', async () => {
+    const lifecycle = lifecycleOf(world, [
+      NOTES,
+      RICH,
+      {
+        id: '0003',
+        sql: '-- pg-tenant: no-transaction\ncreate unique index concurrently i on notes (lower(body))',
+      },
+      { ...EXTRA, id: '0004' },
+    ])
+    await migrateFleet(lifecycle, { only: ['b'] })
+    expect(await findDrift(fleet())).toMatchObject({ drifted: 0, tenants: 5 })
+  })
+})

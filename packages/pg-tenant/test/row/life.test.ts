@@ -1,0 +1,271 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { codeOf, eventually, useWorld } from '../support/world.ts'
+import { NOTES, type RowTenancy, rowTenancy } from './row-world.ts'
+
+const world = useWorld([])
+let here: RowTenancy
+let elsewhere: RowTenancy
+beforeAll(async () => {
+  here = rowTenancy(world)
+  // Another process: a tenancy and a pool of its own.
+  elsewhere = rowTenancy(world)
+  for (const key of ['acme', 'globex']) await here.provision(key)
+})
+const insert = (tenancy: RowTenancy, key: string, body: string) =>
+  tenancy.query(key, 'insert into notes (body) values ($1)', [body])
+const count = async (sql: string) => Number((await world.root.query(`select (${sql})::int as n`)).rows[0].n)
+
+describe('suspend', () => {
+  it('refuses every new scope everywhere as soon as it resolves, and resume ends that', async () => {
+    await elsewhere.query('acme', 'select 1')
+    expect(await here.suspend('acme', 'unpaid')).toBe(true)
+    expect(await codeOf(here.query('acme', 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await codeOf(elsewhere.withTenant('acme', async () => 1))).toBe('TENANT_SUSPENDED')
+    for (const isolationLevel of ['repeatable read', 'serializable'] as const) {
+      expect(await codeOf(elsewhere.query('acme', 'select 1', [], { isolationLevel }))).toBe(
+        'TENANT_SUSPENDED',
+      )
+    }
+    expect((await elsewhere.query('globex', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    await here.provision('acme')
+    expect(await codeOf(here.query('acme', 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await here.resume('acme')).toBe(true)
+    expect((await elsewhere.query('acme', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
+  it('lets nothing of a running scope be committed', async () => {
+    const code = await codeOf(
+      elsewhere.withTenant('acme', async (db) => {
+        await db.query(`insert into notes (body) values ('before')`)
+        await here.suspend('acme')
+        await db.query(`insert into notes (body) values ('after')`)
+      }),
+    )
+    await here.resume('acme')
+    expect(code).toBe('DATABASE_ERROR')
+    expect((await here.query('acme', 'select body from notes')).rows).toEqual([])
+  })
+
+  it('is waited for by, or fails, a scope that keeps its snapshot and writes', async () => {
+    // Its snapshot is older than the suspension: without the row lock it would go on as if nothing had been.
+    const scope = elsewhere.withTenant(
+      'acme',
+      async (db) => {
+        await db.query(`insert into notes (body) values ('with an old snapshot')`)
+        const suspended = here.suspend('acme')
+        await eventually(async () => (await count(`select count(*) from pg_locks where not granted`)) > 0)
+        return { suspended }
+      },
+      { isolationLevel: 'repeatable read' },
+    )
+    expect(await (await scope).suspended).toBe(true)
+    expect(await codeOf(insert(elsewhere, 'acme', 'later'))).toBe('TENANT_SUSPENDED')
+    await here.resume('acme')
+  })
+
+  it('says when there is nothing to suspend', async () => {
+    expect(await codeOf(here.suspend('nobody'))).toBe('TENANT_NOT_FOUND')
+  })
+})
+
+describe('reading scopes', () => {
+  it('write nothing, also at their entrance', async () => {
+    const options = { readOnly: true }
+    expect((await here.query('acme', 'select 1 as one', [], options)).rows).toEqual([{ one: 1 }])
+    expect(
+      (await here.query('acme', 'select 1 as one', [], { ...options, isolationLevel: 'serializable' })).rows,
+    ).toEqual([{ one: 1 }])
+    const { rows } = await here.query('acme', 'select pg_current_xact_id_if_assigned() as id')
+    expect(rows).toEqual([{ id: null }])
+  })
+})
+
+const SHOP = {
+  id: '0001_shop',
+  sql: `
+    create table customers (tenant_id text, id int, parent int, primary key (tenant_id, id),
+      foreign key (tenant_id, parent) references customers);
+    create table accounts (tenant_id text, id int, main int, primary key (tenant_id, id));
+    create table entries (tenant_id text, id int, account int, primary key (tenant_id, id),
+      foreign key (tenant_id, account) references accounts);
+    alter table accounts add foreign key (tenant_id, main) references entries;
+    create table items (tenant_id text, customer int not null, n int, foreign key (tenant_id, customer) references customers);
+    create index on items (tenant_id);
+    create table log (tenant_id text, at int) partition by range (at);
+    create table log_1 partition of log for values from (0) to (10);
+    create table log_2 partition of log for values from (10) to (1000);
+    create index on log (tenant_id);
+    create table countries (code text primary key)`,
+}
+const shopOptions = {
+  migrations: [SHOP],
+  controlSchema: 'shop_control',
+  row: { schema: 'shop', referenceTables: ['countries'] },
+}
+const FILL = [
+  `insert into customers (id, parent) select i, nullif(i - 1, 0) from generate_series(1, 25) i`,
+  `insert into items (customer, n) select 1 + i % 25, i from generate_series(1, 120) i`,
+  `insert into accounts (id) select i from generate_series(1, 7) i`,
+  `insert into entries (id, account) select i, i from generate_series(1, 7) i`,
+  'update accounts set main = id',
+  `insert into log (at) select i from generate_series(0, 29) i`,
+]
+const TABLES = ['customers', 'items', 'accounts', 'entries', 'log']
+const all = (key: string) =>
+  count(TABLES.map((table) => `(select count(*) from shop.${table} where tenant_id = '${key}')`).join(' + '))
+
+describe.each(['admin', 'root'] as const)('drop, administrator: %s', (who) => {
+  const shop = () =>
+    rowTenancy(world, { ...shopOptions, adminPool: who === 'admin' ? world.admin : world.root })
+  beforeAll(async () => {
+    // What the other administrator owns, this one may not change.
+    await world.root.query('drop schema if exists shop cascade; drop schema if exists shop_control cascade')
+    for (const key of ['big', 'other']) {
+      await shop().provision(key)
+      await shop().withTenant(key, async (db) => {
+        for (const sql of FILL) await db.query(sql)
+      })
+    }
+  })
+
+  it('takes the rows in batches, counts them, and leaves a tombstone', async () => {
+    const others = await all('other')
+    expect(await all('big')).toBe(189)
+    expect(await shop().drop('big', { batch: 50 })).toEqual({
+      rows: { accounts: 7, customers: 25, entries: 7, items: 120, log_1: 10, log_2: 20 },
+    })
+    expect(await all('big')).toBe(0)
+    expect(await all('other')).toBe(others)
+    expect(await codeOf(shop().query('big', 'select 1'))).toBe('SCHEMA_MISSING')
+    expect(await codeOf(shop().provision('big'))).toBe('CONFLICT')
+    expect(await shop().drop('big')).toBeUndefined()
+    expect(await shop().provision('big', { reuseDeletedKey: true })).toMatchObject({ created: true })
+    expect((await shop().query('big', 'select * from customers')).rows).toEqual([])
+  })
+
+  it('goes on where it was cut off, at any transaction', async () => {
+    await shop().provision('cut')
+    await shop().withTenant('cut', async (db) => {
+      for (const sql of FILL) await db.query(sql)
+    })
+    const others = await all('other')
+    let receipt: unknown
+    // The n-th attempt is cut off at its n-th connection.
+    for (let allowed = 1; receipt === undefined; allowed++) {
+      let left = allowed
+      const adminPool = {
+        connect: async () => {
+          if (left-- === 0) throw new Error('killed')
+          return (who === 'admin' ? world.admin : world.root).connect()
+        },
+        on: () => undefined,
+      }
+      const cut = rowTenancy(world, { ...shopOptions, adminPool })
+      receipt = await cut.drop('cut', { batch: 40 }).catch(() => undefined)
+      if (receipt === undefined && allowed > 2) {
+        expect(await codeOf(shop().query('cut', 'select 1'))).toBe('SCHEMA_MISSING')
+      }
+      expect(allowed).toBeLessThan(40)
+    }
+    expect(receipt).toEqual({
+      rows: { accounts: 7, customers: 25, entries: 7, items: 120, log_1: 10, log_2: 20 },
+    })
+    expect(await all('cut')).toBe(0)
+    expect(await all('other')).toBe(others)
+  })
+
+  it('is the same in one transaction', async () => {
+    await shop().provision('whole')
+    await shop().withTenant('whole', async (db) => {
+      for (const sql of FILL) await db.query(sql)
+    })
+    expect(await shop().dropWhole('whole')).toBe(true)
+    expect(await all('whole')).toBe(0)
+    expect(await shop().dropWhole('whole')).toBe(false)
+  })
+
+  it.each(['drop', 'dropWhole'] as const)(
+    'waits for running scopes, and lets no new one in meanwhile: %s',
+    async (how) => {
+      await shop().provision('busy', { reuseDeletedKey: true })
+      const { dropped } = await shop().withTenant('busy', async (db) => {
+        await db.query('insert into customers (id) values (1)')
+        const dropped = shop()[how]('busy')
+        await eventually(
+          async () =>
+            (await count(`select count(*) from pg_locks where locktype = 'advisory' and not granted`)) > 0,
+        )
+        expect(await codeOf(shop().query('busy', 'select 1'))).toBe('SCHEMA_MISSING')
+        return { dropped }
+      })
+      // What the scope had written was committed, and was dropped.
+      expect(await dropped).toEqual(how === 'drop' ? { rows: { customers: 1 } } : true)
+      expect(await all('busy')).toBe(0)
+    },
+  )
+
+  it('does not touch a new owner of the key, when another drop was faster', async () => {
+    await shop().provision('twice')
+    let connections = 0
+    const adminPool = {
+      connect: async () => {
+        // The first prepares, the second begins, the third would delete.
+        if (++connections === 3) {
+          await shop().drop('twice')
+          await shop().provision('twice', { reuseDeletedKey: true })
+          await shop().query('twice', 'insert into customers (id) values (1)')
+        }
+        return (who === 'admin' ? world.admin : world.root).connect()
+      },
+      on: () => undefined,
+    }
+    expect(await codeOf(rowTenancy(world, { ...shopOptions, adminPool }).drop('twice'))).toBe('CONFLICT')
+    expect(await all('twice')).toBe(1)
+  })
+
+  it('does not call a tenant gone whose rows something keeps', async () => {
+    await world.root.query(`
+      create function shop.keep() returns trigger language plpgsql as 'begin return null; end';
+      create trigger keep before delete on shop.accounts for each row execute function shop.keep()`)
+    await shop().provision('kept')
+    await shop().query('kept', 'insert into accounts (id) values (1)')
+    expect(await codeOf(shop().drop('kept'))).toBe('CONFLICT')
+    await world.root.query('drop function shop.keep cascade')
+    expect(await shop().drop('kept')).toMatchObject({ rows: { accounts: 1 } })
+  })
+})
+
+describe('provisioning', () => {
+  it('may be done by several at once, also the first time', async () => {
+    const options = { controlSchema: 'race_control', row: { schema: 'race' }, migrations: [NOTES] }
+    const results = await Promise.all(
+      Array.from({ length: 4 }, (_, at) => rowTenancy(world, options).provision(at % 2 ? 'one' : 'two')),
+    )
+    expect(results.filter(({ migrations }) => migrations.length > 0)).toHaveLength(1)
+    expect(results.filter(({ created }) => created)).toHaveLength(2)
+  })
+
+  it('refuses a shared schema of another tenancy', async () => {
+    expect(await codeOf(rowTenancy(world, { controlSchema: 'second' }).provision('acme'))).toBe('CONFLICT')
+    expect(await codeOf(rowTenancy(world, { schemaPrefix: 'd_' }).provision('acme'))).toBe('CONFLICT')
+  })
+
+  it('does not let a tenancy that was pointed at it into a shared schema of another prefix', async () => {
+    const other = rowTenancy(world, { schemaPrefix: 'e_', row: { schema: 'e' }, controlSchema: 'e_control' })
+    await other.provision('acme')
+    const astray = rowTenancy(world, { schemaPrefix: 'e_', controlSchema: 'e_control' })
+    await expect(astray.query('acme', 'select * from notes')).rejects.toMatchObject({
+      details: { sqlState: '42883' },
+    })
+  })
+
+  it.each([
+    { schema: 'pg_x' },
+    { schema: '' },
+    { schema: 'a"b' },
+    { tenantColumn: '' },
+    { referenceTables: [''] },
+  ])('refuses %j', (row) => {
+    expect(() => rowTenancy(world, { row })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+})

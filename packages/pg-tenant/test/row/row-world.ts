@@ -1,0 +1,95 @@
+import type { Migration, TenantKey } from '@org/core'
+import { watchPool } from '../../src/driver/memory.ts'
+import type { PoolLike } from '../../src/driver/types.ts'
+import type { TenantDb } from '../../src/index.ts'
+import { keyFor, parseNaming } from '../../src/isolation/names.ts'
+import { ROW, rowIsolation } from '../../src/isolation/row.ts'
+import { parseRowPlace, type RowOptions } from '../../src/isolation/row-place.ts'
+import { drop } from '../../src/lifecycle/drop.ts'
+import { parseMigrations } from '../../src/lifecycle/migrations.ts'
+import { type ProvisionOptions, provision } from '../../src/lifecycle/provision.ts'
+import { dropRow, type RowReceipt } from '../../src/lifecycle/row/drop.ts'
+import { rowLevel } from '../../src/lifecycle/row/level.ts'
+import type { RowLifecycle } from '../../src/lifecycle/row/lifecycle.ts'
+import { migrateRow } from '../../src/lifecycle/row/prepare.ts'
+import { parseControlSchema } from '../../src/registry/control-schema.ts'
+import { explained } from '../../src/registry/explain.ts'
+import { resume, suspend } from '../../src/registry/suspend.ts'
+import { runOneShot } from '../../src/scope/one-shot.ts'
+import { DEFAULTS, parseScopeOptions, type ScopeOptions } from '../../src/scope/options.ts'
+import { runScope } from '../../src/scope/run-scope.ts'
+import { toStatement } from '../../src/scope/statement.ts'
+import type { World } from '../support/world.ts'
+
+export const NOTES: Migration = {
+  id: '0001_notes',
+  sql: `create table notes (
+    tenant_id text not null,
+    id bigint generated always as identity,
+    body text not null,
+    primary key (tenant_id, id),
+    unique (tenant_id, body)
+  )`,
+}
+
+export interface RowWorldOptions {
+  readonly pool?: PoolLike
+  readonly adminPool?: PoolLike
+  readonly migrations?: readonly Migration[]
+  readonly schemaPrefix?: string
+  readonly controlSchema?: string
+  readonly row?: RowOptions
+}
+
+/** A tenancy of level row, put together by hand as createTenancy does it. */
+export function rowTenancy(world: World, options: RowWorldOptions = {}) {
+  const pool = options.pool ?? world.pool()
+  watchPool(pool)
+  const naming = parseNaming(options.schemaPrefix === undefined ? {} : { schemaPrefix: options.schemaPrefix })
+  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const row = parseRowPlace(options.row)
+  const lifecycle: RowLifecycle = {
+    level: ROW,
+    ofLevel: rowLevel(row),
+    naming,
+    pool,
+    adminPool: options.adminPool ?? world.admin,
+    registry,
+    migrations: parseMigrations(options.migrations ?? [NOTES]),
+    row,
+  }
+  const isolation = rowIsolation(pool, naming, row)
+  const identity = {}
+  const scoped = <T>(tenant: TenantKey, run: () => Promise<T>): Promise<T> =>
+    run().catch(async (error: unknown) => {
+      throw await explained(error, pool, registry, tenant)
+    })
+  return {
+    lifecycle,
+    isolation,
+    provision: (key: string, facts?: ProvisionOptions) => provision(lifecycle, keyFor(naming, key), facts),
+    suspend: (key: string, reason?: string) => suspend(lifecycle, keyFor(naming, key), reason ?? null),
+    resume: (key: string) => resume(lifecycle, keyFor(naming, key)),
+    migrate: () => migrateRow(lifecycle),
+    dropWhole: (key: string) => drop(lifecycle, keyFor(naming, key)),
+    drop: (key: string, how?: { batch?: number }): Promise<RowReceipt | undefined> =>
+      dropRow(lifecycle, keyFor(naming, key), how),
+    query: async <R extends object = Record<string, unknown>>(
+      key: string,
+      text: string,
+      values: readonly unknown[] = [],
+      options?: ScopeOptions,
+    ) => {
+      const tenant = keyFor(naming, key)
+      const settings = parseScopeOptions(options, DEFAULTS)
+      return scoped(tenant, () => runOneShot<R>(isolation, tenant, toStatement(text, values), settings))
+    },
+    withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>, options?: ScopeOptions) => {
+      const tenant = keyFor(naming, key)
+      const settings = parseScopeOptions(options, DEFAULTS)
+      return scoped(tenant, () => runScope(identity, isolation, tenant, fn, settings))
+    },
+  }
+}
+
+export type RowTenancy = ReturnType<typeof rowTenancy>
