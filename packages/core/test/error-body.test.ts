@@ -1,21 +1,43 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ERROR_CODES, type ErrorCode, messageFor, TenancyError, toErrorBody } from '../src/index.ts'
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  messageFor,
+  publicCode,
+  TenancyError,
+  toErrorBody,
+} from '../src/index.ts'
 
 const codes = Object.keys(ERROR_CODES) as ErrorCode[]
 const SECRET = 'select * from users where password = hunter2'
 
 const loaded = (code: ErrorCode) =>
-  new TenancyError(code, SECRET, { details: { column: SECRET }, cause: new Error(SECRET) })
+  new TenancyError(code, SECRET, { details: { field: SECRET }, cause: new Error(SECRET) })
 
 describe('toErrorBody', () => {
-  it.each(codes)('%s: the status and text of the code, never message, cause or stack', (code) => {
+  it.each(codes)('%s: status and text of its public code, never message, cause or stack', (code) => {
     const { status, body } = toErrorBody(loaded(code))
     const { details, ...rest } = body.error
-    expect(status).toBe(ERROR_CODES[code].status)
-    expect(rest).toEqual({ code, message: ERROR_CODES[code].text.en })
-    expect(details).toEqual(status < 500 ? { column: SECRET } : undefined)
+    const shown = publicCode(loaded(code))
+    expect(status).toBe(ERROR_CODES[shown].status)
+    expect(rest).toEqual({ code: shown, message: ERROR_CODES[shown].text.en })
+    expect(details).toEqual(status < 500 ? { field: SECRET } : undefined)
     if (status >= 500) expect(JSON.stringify(body)).not.toContain('hunter2')
+  })
+
+  it('tells a client nothing of the inside: of all codes above 499 only four', () => {
+    const shown = new Set(codes.map((code) => publicCode(loaded(code))))
+    expect([...shown].filter((code) => ERROR_CODES[code].status >= 500).sort()).toEqual([
+      'DATABASE_ERROR',
+      'INTERNAL_ERROR',
+      'SERVICE_UNAVAILABLE',
+      'UNKNOWN_OUTCOME',
+    ])
+  })
+
+  it('answers every code a client can act on by itself', () => {
+    for (const code of codes) if (ERROR_CODES[code].status < 500) expect(publicCode(loaded(code))).toBe(code)
   })
 
   it.each([
@@ -45,7 +67,7 @@ describe('toErrorBody', () => {
   })
 
   it("takes the status from the code, not from the error's own word", () => {
-    const error = Object.assign(new TenancyError('DATABASE_ERROR', SECRET, { details: { column: SECRET } }), {
+    const error = Object.assign(new TenancyError('DATABASE_ERROR', SECRET, { details: { field: SECRET } }), {
       status: 400,
     })
     expect(toErrorBody(error).status).toBe(500)

@@ -1,0 +1,45 @@
+import { bearerOf, isApiKeyText } from './bearer.ts'
+import { invalidOption, invalidToken, malformed } from './refusals.ts'
+import { headerValues, type IncomingRequest } from './request.ts'
+import type { ApiKeyActor, Credential, CredentialSource } from './types.ts'
+
+export interface FromApiKeyOptions {
+  /**
+   * Finds out who presents a key: `(text) => authenticateApiKey({ … }, text)` of `@org/crypto`. Rejects for a key that is
+   * not accepted.
+   */
+  readonly authenticateApiKey: (text: string) => Promise<ApiKeyActor>
+}
+
+/**
+ * The tenant an API key belongs to, from `Authorization: Bearer pgt_live_…` or `X-Api-Key`, not both.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function fromApiKey({ authenticateApiKey }: FromApiKeyOptions): CredentialSource {
+  if (typeof authenticateApiKey !== 'function') {
+    throw invalidOption('authenticateApiKey', 'a function of a key')
+  }
+  const authenticate = async (text: string): Promise<Credential> => {
+    const apiKey = await authenticateApiKey(text)
+    const { id, type, tenant } = apiKey
+    if (type !== 'service' || typeof id !== 'string' || typeof tenant !== 'string') throw invalidToken()
+    return { actor: Object.freeze({ type, id }), tenant, apiKey }
+  }
+  return {
+    kind: 'api-key',
+    authenticate(request) {
+      const text = keyTextOf(request)
+      return text === undefined ? undefined : authenticate(text)
+    },
+  }
+}
+
+function keyTextOf(request: IncomingRequest): string | undefined {
+  const bearer = bearerOf(request)
+  const inBearer = bearer !== undefined && isApiKeyText(bearer) ? bearer : undefined
+  const [inHeader, ...more] = headerValues(request, 'x-api-key')
+  if (more.length > 0 || inHeader?.includes(',')) throw malformed('x-api-key', 'repeated')
+  if (inHeader !== undefined && inBearer !== undefined) throw malformed('x-api-key', 'credentials')
+  return inBearer ?? inHeader
+}

@@ -1,0 +1,35 @@
+import { bearerOf, isApiKeyText } from './bearer.ts'
+import { invalidOption, invalidToken } from './refusals.ts'
+import type { Credential, CredentialSource, TokenClaims } from './types.ts'
+
+export interface FromClaimOptions {
+  /**
+   * Verifies an access token: `(token) => verifier.verify(token)` with the verifier of `@org/crypto`. Rejects for a token
+   * that is not accepted; what it resolves to is believed.
+   */
+  readonly verifyToken: (token: string) => Promise<TokenClaims>
+}
+
+/**
+ * The tenant claimed by the access token in `Authorization: Bearer …`. This is *the* source: nothing else outweighs it.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function fromClaim({ verifyToken }: FromClaimOptions): CredentialSource {
+  if (typeof verifyToken !== 'function') throw invalidOption('verifyToken', 'a function of a token')
+  const verify = async (token: string): Promise<Credential> => {
+    const claims = await verifyToken(token)
+    const { sub, type, tenantId } = claims
+    if (typeof sub !== 'string' || sub === '') throw invalidToken()
+    // Only a service may leave its tenant to the header.
+    if (type !== 'service' && (type !== 'user' || tenantId === undefined)) throw invalidToken()
+    return { actor: Object.freeze({ type, id: sub }), tenant: tenantId, claims }
+  }
+  return {
+    kind: 'claim',
+    authenticate(request) {
+      const token = bearerOf(request)
+      return token === undefined || isApiKeyText(token) ? undefined : verify(token)
+    },
+  }
+}
