@@ -5,9 +5,11 @@ import { render } from './report/terminal.ts'
 import { type Report, write } from './report/write.ts'
 import { type Bench, startBench } from './server.ts'
 import { cryptoSuite } from './suites/crypto.ts'
+import { fleetSuite } from './suites/fleet.ts'
 import { createManyTenants, type ManyTenants } from './suites/many-tenants.ts'
 import { memorySuite } from './suites/memory.ts'
 import { provisionSuite } from './suites/provision.ts'
+import { rbacSuite } from './suites/rbac.ts'
 import { rolesSuite } from './suites/roles.ts'
 import { scopeSuite } from './suites/scope.ts'
 import { tripsSuite } from './suites/trips.ts'
@@ -47,7 +49,9 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     roles: async () => rolesSuite(await manyTenants(), effort),
     provision: () => provisionSuite(bench, effort),
     memory: async () => memorySuite(await manyTenants()),
+    fleet: () => fleetSuite(bench, effort),
     crypto: () => cryptoSuite(bench, effort),
+    rbac: () => rbacSuite(effort),
   }
   const results: SuiteResult[] = []
   for (const suite of suites) {

@@ -4,6 +4,7 @@ import { cryptoKeysGuards } from './guards/crypto-keys.ts'
 import { cryptoSettingsGuards } from './guards/crypto-settings.ts'
 import { cryptoTokensGuards } from './guards/crypto-tokens.ts'
 import { scopeGuards } from './guards/pg-tenant.ts'
+import { rbacGuards } from './guards/rbac.ts'
 
 export const GUARDS: readonly Guard[] = [
   ...scopeGuards,
@@ -11,4 +12,5 @@ export const GUARDS: readonly Guard[] = [
   ...cryptoSettingsGuards,
   ...cryptoTokensGuards,
   ...cryptoKeysGuards,
+  ...rbacGuards,
 ]

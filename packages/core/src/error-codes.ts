@@ -86,7 +86,7 @@ export const ERROR_CODES = {
 
   // How a scope ends
   TIMEOUT: say(
-    504,
+    503,
     'This took too long. Please try again.',
     'A operação demorou demais. Tente novamente.',
     'La operación tardó demasiado. Inténtelo de nuevo.',

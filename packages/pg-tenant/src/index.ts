@@ -6,6 +6,12 @@ export {
   TenancyError,
   type TenantKey,
 } from '@org/core'
+export { dropDatabase } from './apps/drop-database.ts'
+export {
+  type ProvisionDatabaseOptions,
+  type ProvisionedDatabase,
+  provisionDatabase,
+} from './apps/provision-database.ts'
 export type { TenantConnection } from './credentials/connection.ts'
 export type { CredentialSource, Credentials } from './credentials/credentials.ts'
 export type { DiagnoseOptions } from './doctor/diagnose.ts'
@@ -27,6 +33,7 @@ export type { MakePool, OwnPool } from './isolation/tenant-pool.ts'
 export type { TenantPoolsOptions } from './levels.ts'
 export { loadMigrations } from './lifecycle/migrations.ts'
 export type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
+export { createFleet, type Fleet, type FleetOptions, type PlacedTenancy } from './placement/fleet.ts'
 export type { ListOptions } from './registry/read.ts'
 export type { TenantRecord, TenantStatus } from './registry/record.ts'
 export type { RetryOptions, ScopeOptions } from './scope/options.ts'
@@ -34,4 +41,15 @@ export type { Field, QueryResult } from './scope/result.ts'
 export type { QueryConfig, TypeParsers } from './scope/statement.ts'
 export type { StreamOptions } from './scope/stream.ts'
 export type { TenantDb } from './scope/tenant-db.ts'
+export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export type { ClusterStats } from './stats/cluster.ts'
+export type { FleetStats, RoleConnections, SlowMigration, StatsOptions, TenantStats } from './stats/stats.ts'
 export { createTenancy, type Tenancy, type TenancyOptions } from './tenancy.ts'
+export type { VerifyCheckId } from './verify/checks.ts'
+export {
+  formatVerifyReport,
+  type VerifyCheck,
+  type VerifyOutcome,
+  type VerifyReport,
+} from './verify/report.ts'
+export type { VerifyOptions } from './verify/verify.ts'

@@ -44,6 +44,9 @@ import { runScope } from './scope/run-scope.ts'
 import { runStatement } from './scope/run-statement.ts'
 import { type QueryConfig, toStatement } from './scope/statement.ts'
 import type { TenantDb } from './scope/tenant-db.ts'
+import type { FleetStats, StatsOptions } from './stats/stats.ts'
+import type { VerifyReport } from './verify/report.ts'
+import type { VerifyOptions } from './verify/verify.ts'
 
 /** Options of {@link createTenancy}; limits given here are the defaults of every scope. */
 export interface TenancyOptions
@@ -188,6 +191,21 @@ export interface Tenancy {
   doctor(options?: DiagnoseOptions): Promise<Diagnosis>
 
   /**
+   * Enters tenants through the application's own pool, and so through its pooler, and tries what must not work; what the
+   * level does not promise is said, not hidden. Nothing of it stays.
+   *
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
+   */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+
+  /**
+   * Sizes, rows, versions and connections by tenant, and of the whole server: see `advise` for what to do about it.
+   *
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
+   */
+  stats(options?: StatsOptions): Promise<FleetStats>
+
+  /**
    * Drops the tenant's schema with everything in it, and its role. There is no way back: back up first.
    *
    * @returns whether there was anything to drop
@@ -329,6 +347,11 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     migrationStatus: async (which?: MigrationStatusOptions) =>
       (await import('./fleet/status.ts')).migrationStatus(lifecycle, which),
     doctor: async (how?: DiagnoseOptions) => (await import('./doctor/diagnose.ts')).diagnose(lifecycle, how),
+    verify: async (how?: VerifyOptions) => {
+      const { verifyIsolation } = await import('./verify/verify.ts')
+      return verifyIsolation(lifecycle, (tenant, fn) => runScope({}, isolation, tenant, fn, defaults), how)
+    },
+    stats: async (which?: StatsOptions) => (await import('./stats/stats.ts')).tenantStats(lifecycle, which),
     drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
     rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
     close: () => open.close(),

@@ -1,0 +1,58 @@
+import { TenancyError } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import { type AdminSession, withAdminSession } from '../lifecycle/admin-session.ts'
+import { endSessions } from '../lifecycle/login-role.ts'
+import { quoteIdentifier } from '../sql/identifier.ts'
+import { nameOfApp, parseApp } from './app-names.ts'
+import { lockApp, setAppState, standingOfApp } from './app-state.ts'
+
+/**
+ * Drops an app's database and role, ending their connections. There is no way back: back up first. When it is cut off,
+ * run it again.
+ *
+ * @param confirm the app's name once more
+ * @returns whether there was anything to drop
+ * @throws TenancyError VALIDATION_ERROR (the name, or `confirm` is another), CONFLICT (the database or role was not made
+ *   by `provisionDatabase`), DATABASE_ERROR, CONNECTION_LOST
+ */
+export async function dropDatabase(
+  adminPool: PoolLike,
+  { app, confirm }: { readonly app: string; readonly confirm: string },
+): Promise<boolean> {
+  const name = nameOfApp(parseApp(app))
+  if (confirm !== app) {
+    throw new TenancyError(
+      'VALIDATION_ERROR',
+      "Repeat the app's name in confirm: its data is gone afterwards.",
+      {
+        details: { option: 'confirm' },
+      },
+    )
+  }
+  return await withAdminSession(adminPool, undefined, async (session) => {
+    await lockApp(session, name)
+    const { role, database } = await standingOfApp(session, name)
+    if (role === 'none' && database === 'none') return false
+    if (role === 'foreign' || database === 'foreign') {
+      throw new TenancyError('CONFLICT', 'That database or role was not made by provisionDatabase.', {
+        details: { database: name },
+      })
+    }
+    await takeDownApp(session, name)
+    return true
+  })
+}
+
+/** Removes what there is of an app, the role last: its mark says what is under way. */
+export async function takeDownApp(session: AdminSession, name: string): Promise<void> {
+  const { role, database } = await standingOfApp(session, name)
+  if (role === 'none' || role === 'foreign') return
+  const quoted = quoteIdentifier(name)
+  await setAppState(session, name, 'dropping')
+  await session.run(`alter role ${quoted} nologin`)
+  if (database === 'ours') {
+    await endSessions(session.run, name)
+    await session.run(`drop database ${quoted} with (force)`)
+  }
+  await session.run(`drop role ${quoted}`)
+}

@@ -1,0 +1,40 @@
+import type { ResolvedTenant } from '@org/core'
+import type { Request, Response } from 'express'
+import { answerOf, report } from '../http/answer.ts'
+import type { OnError } from '../http/options.ts'
+import type { HeldResponse } from './held-response.ts'
+
+/** What is known of a request while it lasts. */
+export interface RequestState {
+  readonly requestId: string
+  readonly onError: OnError | undefined
+  resolved?: ResolvedTenant
+  /** with a scope for each request: the answer, kept back */
+  held?: HeldResponse
+  /** what it was answered with, for the access log */
+  error?: unknown
+}
+
+/** By response, so that nothing has to be trusted that hangs on `req`. */
+export const states = new WeakMap<Response, RequestState>()
+
+/**
+ * Answers an error. An answer that is complete stays: what it says was or will be committed, so nobody is told that it
+ * failed. One that has only begun cannot be taken back: the connection is cut, so that a client never takes half of an
+ * answer for the whole.
+ */
+export function sendError(req: Request, res: Response, error: unknown, state: RequestState): void {
+  const { requestId, resolved, held } = state
+  const { status, headers, body } = answerOf(error, { requestId, locale: req.get('accept-language') })
+  report(state.onError, error, { requestId, tenantId: resolved?.tenant, status })
+  if (res.writableEnded || held?.complete) return
+  state.error = error
+  if (res.headersSent) {
+    res.destroy()
+    return
+  }
+  held?.reset()
+  const { Vary: vary, ...own } = headers
+  if (vary !== undefined) res.vary(vary)
+  res.status(status).set(own).end(JSON.stringify(body))
+}

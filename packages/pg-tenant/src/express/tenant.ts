@@ -1,0 +1,149 @@
+import {
+  type Actor,
+  type IncomingRequest,
+  isTenancyError,
+  type ResolvedTenant,
+  requestIdOf,
+  runResolved,
+  type TenantKey,
+} from '@org/core'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import { logAccess } from '../http/access-line.ts'
+import { fromHttpStatus } from '../http/answer.ts'
+import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
+import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
+import type { Tenancy } from '../tenancy.ts'
+import { holdResponse } from './held-response.ts'
+import { type RequestState, sendError, states } from './send-error.ts'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Whose request this is. There behind `tenant(…)`, as are the others. */
+      tenant: TenantKey
+      /** Who sent it. */
+      actor: Actor
+      /** Its tenant's data. */
+      tenancy: RequestTenancy
+      /** All that was found out: claims or API key, and what the tenant was taken from. */
+      resolved: ResolvedTenant
+    }
+  }
+}
+
+/** How much of an answer is held back until COMMIT, in bytes. */
+const HELD_LIMIT = 8 * 1024 * 1024
+
+/**
+ * Finds out whose request it is before any handler behind it runs, and opens the tenant's context: `req.tenancy.query`,
+ * `currentTenant()`, `currentActor()`. A request that is nobody's goes to {@link answerErrors}.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function tenant(tenancy: Tenancy, options: TenantOptions): RequestHandler {
+  const settings = parseTenantOptions(tenancy, options)
+  return (req, res, next) => {
+    const request = toRequest(req)
+    const began = performance.now()
+    const requestId = requestIdOf(request, settings.trusted)
+    const state: RequestState = { requestId, onError: settings.onError }
+    states.set(res, state)
+    res.setHeader('X-Request-Id', requestId)
+    res.once('close', () => {
+      const status = res.writableFinished ? res.statusCode : 499
+      logAccess(settings.onAccess, {
+        ...state,
+        ...request,
+        resolved: state.resolved,
+        status,
+        began,
+        error: state.error,
+      })
+    })
+    settings
+      .resolve(request)
+      .then((resolved) => {
+        state.resolved = resolved
+        Object.assign(req, { tenant: resolved.tenant, actor: resolved.actor, resolved })
+        runResolved({ ...resolved, requestId }, () => {
+          if (settings.scope === 'request') return inRequestScope(tenancy, settings, req, res, state, next)
+          const signal = settings.abortOnDisconnect ? { signal: disconnect(res) } : {}
+          req.tenancy = perCall(tenancy, resolved, { ...settings.scopeOptions, ...signal })
+          next()
+        })
+      })
+      .catch(next)
+  }
+}
+
+/**
+ * Answers what was thrown: `{ error: { code, message, details?, requestId } }` in the client's language, nothing of the
+ * inside. Comes last: `app.use(answerErrors())`.
+ *
+ * @param options.onError told of errors on routes without {@link tenant}; with it, its own is told
+ */
+export function answerErrors({ onError }: { readonly onError?: OnError } = {}): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  return (error, req, res, _next) => {
+    const state = states.get(res) ?? { requestId: crypto.randomUUID(), onError }
+    sendError(req, res, fromExpress(error), state)
+  }
+}
+
+const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
+
+/** One transaction around everything behind; the answer leaves after COMMIT was answered, or says that it was not. */
+function inRequestScope(
+  tenancy: Tenancy,
+  { scopeOptions }: TenantSettings,
+  req: Request,
+  res: Response,
+  state: RequestState,
+  next: () => void,
+): void {
+  const held = holdResponse(res, HELD_LIMIT)
+  state.held = held
+  const signal = disconnect(res)
+  const work = tenancy.withTenant(
+    req.tenant,
+    async (db) => {
+      req.tenancy = inScope(db)
+      next()
+      await held.ended
+      if (isTenancyError(state.error, 'SCHEMA_UNUSABLE')) throw state.error
+      if (res.statusCode >= 400) throw REFUSED
+    },
+    // A request is not run twice: its body is read, and other middleware has seen it.
+    { ...scopeOptions, retry: { attempts: 1 }, signal },
+  )
+  work
+    .catch((error: unknown) => {
+      if (error === REFUSED || signal.aborted) return
+      held.reset()
+      // By now withTenant knows whether a schema it could not use is that of a suspended tenant.
+      sendError(req, res, error, state)
+    })
+    .then(() => held.release())
+}
+
+/** Fires when the connection closes before the answer was sent. */
+function disconnect(res: Response): AbortSignal {
+  const controller = new AbortController()
+  res.once('close', () => {
+    if (!res.writableFinished) controller.abort()
+  })
+  return controller.signal
+}
+
+/** `originalUrl`: inside a router `url` has lost what it was mounted under. */
+function toRequest(req: Request): IncomingRequest & { readonly method: string; readonly url: string } {
+  const { method, originalUrl, headers, headersDistinct, socket } = req
+  return { method, url: originalUrl, headers, headersDistinct, socket }
+}
+
+/** What Express and its body parsers refuse (http-errors) says that it may be shown; nothing else is believed to. */
+function fromExpress(error: unknown): unknown {
+  if (isTenancyError(error) || typeof error !== 'object' || error === null) return error
+  const { status, expose } = error as { status?: unknown; expose?: unknown }
+  return expose === true && typeof status === 'number' ? fromHttpStatus(status, error) : error
+}

@@ -1,0 +1,120 @@
+import { isTenancyError, type Row, TenancyError, type TenantKey } from '@org/core'
+import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
+import type { TenantRecord } from '../registry/record.ts'
+import { invalid, type ScopeOptions } from '../scope/options.ts'
+import type { QueryResult } from '../scope/result.ts'
+import type { TenantDb } from '../scope/tenant-db.ts'
+import { Places } from './places.ts'
+
+/** What a fleet needs of a tenancy; `createTenancy` makes one for each cluster. */
+export interface PlacedTenancy {
+  withTenant<T>(key: string, fn: (db: TenantDb) => Promise<T>, options?: ScopeOptions): Promise<T>
+  query(
+    key: string,
+    text: string,
+    values?: readonly unknown[],
+    options?: ScopeOptions,
+  ): Promise<QueryResult<Row>>
+  provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+  find(key: string): Promise<TenantRecord | undefined>
+}
+
+/** Options of {@link createFleet}. */
+export interface FleetOptions<T extends PlacedTenancy = PlacedTenancy> {
+  /** The clusters by name, each a tenancy over its own pools: `{ eu: createTenancy({ … }), us: … }`. */
+  readonly placements: Readonly<Record<string, T>>
+  /**
+   * Where new tenants go unless `provision` says so (default: there is none, and it must).
+   */
+  readonly defaultPlacement?: string | undefined
+  /** How many tenants' places are remembered, 1 to 1,000,000 (default 10,000). */
+  readonly remember?: number | undefined
+}
+
+/** Tenants over several clusters. Made by {@link createFleet}. */
+export interface Fleet<T extends PlacedTenancy = PlacedTenancy> {
+  /**
+   * The tenancy of the cluster that holds a tenant.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT (two clusters say they hold it), CONNECTION_LOST
+   *   (a cluster did not answer, so that nobody knows)
+   */
+  of(key: string): Promise<T>
+  /** As `Tenancy.withTenant`, in the cluster that holds the tenant. */
+  withTenant<R>(key: string, fn: (db: TenantDb) => Promise<R>, options?: ScopeOptions): Promise<R>
+  /** As `Tenancy.query`, in the cluster that holds the tenant. */
+  query(
+    key: string,
+    text: string,
+    values?: readonly unknown[],
+    options?: ScopeOptions,
+  ): Promise<QueryResult<Row>>
+  /**
+   * As `Tenancy.provision`, in the cluster that holds the tenant, or for a new one in `placement`.
+   *
+   * @throws TenancyError INVALID_OPTION (no such placement, or none at all), CONFLICT (it lives elsewhere, or did)
+   */
+  provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+}
+
+/**
+ * Routes each tenant to the cluster that holds it: the registries of the clusters know, and what they said is
+ * remembered. A wrong memory does no harm: a cluster without the tenant refuses its scope, and the registries are asked
+ * again.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): Fleet<T> {
+  const { placements, defaultPlacement, remember = 10_000 } = options
+  const names = Object.keys(placements ?? {})
+  if (names.length === 0) throw invalid('placements', 'tenancies by name')
+  if (defaultPlacement !== undefined && !names.includes(defaultPlacement))
+    throw invalid('defaultPlacement', `one of ${names.join(', ')}`)
+  if (!Number.isInteger(remember) || remember < 1 || remember > 1_000_000)
+    throw invalid('remember', 'a whole number from 1 to 1,000,000')
+  const places = new Places(placements, remember)
+
+  const of = async (key: string): Promise<T> => {
+    const place = await places.of(key)
+    if (place !== undefined) return placements[place] as T
+    throw new TenancyError('TENANT_NOT_FOUND', 'No cluster holds this tenant. Run provision(key) first.', {
+      details: { tenant: key },
+    })
+  }
+  /** Runs it where the tenant is remembered to be; once more where it is now, if it was not there at all. */
+  const there = async <R>(key: string, run: (tenancy: T) => Promise<R>): Promise<R> => {
+    const remembered = places.remembered(key)
+    try {
+      return await run(await of(key))
+    } catch (error) {
+      const moved = isTenancyError(error, 'SCHEMA_MISSING') && remembered !== undefined
+      if (!moved || (await places.ask(key)) === remembered) throw error
+      return await run(await of(key))
+    }
+  }
+  return Object.freeze({
+    of,
+    withTenant: <R>(key: string, fn: (db: TenantDb) => Promise<R>, scope?: ScopeOptions) =>
+      there(key, (tenancy) => tenancy.withTenant(key, fn, scope)),
+    query: (key: string, text: string, values?: readonly unknown[], scope?: ScopeOptions) =>
+      there(key, (tenancy) => tenancy.query(key, text, values, scope)),
+    provision: async (key: string, facts: ProvisionOptions = {}) => {
+      const held = await places.ask(key, { deleted: true })
+      const place = facts.placement ?? held ?? defaultPlacement
+      if (place === undefined || !names.includes(place))
+        throw invalid('placement', `one of ${names.join(', ')}`)
+      if (held !== undefined && held !== place) throw elsewhere(key as TenantKey, held)
+      const result = await (placements[place] as T).provision(key, { ...facts, placement: place })
+      places.learn(key, place)
+      return result
+    },
+  })
+}
+
+function elsewhere(tenant: TenantKey, placement: string): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'Another cluster holds this tenant, or held it before it was dropped. Back it up there and restore it here to move it.',
+    { details: { tenant, placement } },
+  )
+}

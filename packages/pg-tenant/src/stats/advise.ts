@@ -1,0 +1,251 @@
+import { invalid } from '../scope/options.ts'
+import type { FleetStats } from './stats.ts'
+
+/** When {@link advise} speaks up. */
+export interface AdviceThresholds {
+  /** Share of `max_connections` in use, 0 to 1 (default 0.8). */
+  readonly connections?: number | undefined
+  /** Bytes of storage there are: PostgreSQL cannot know (default: not advised on). */
+  readonly storageBytes?: number | undefined
+  /** Share of `storageBytes` in use, 0 to 1 (default 0.8). */
+  readonly storage?: number | undefined
+  /** Share of blocks found in shared buffers below which memory is short, 0 to 1 (default 0.95). */
+  readonly cacheHits?: number | undefined
+  /** Tenants in one cluster (default 10,000: Citus recommends 1,000 to 10,000 schemas in a cluster). */
+  readonly tenants?: number | undefined
+  /** Tables, indexes and so on in one database (default 1,000,000). */
+  readonly relations?: number | undefined
+  /** Share of the lock table that one tenant's schema may need, 0 to 1 (default 0.5). */
+  readonly locks?: number | undefined
+  /** Tables autovacuum is late for (default 100). */
+  readonly overdueTables?: number | undefined
+  /** Transactions not frozen yet (default 500 million; writing stops at about 2 billion). */
+  readonly transactionAge?: number | undefined
+}
+
+export type AdviceId =
+  | 'connections'
+  | 'storage'
+  | 'memory'
+  | 'tenants'
+  | 'relations'
+  | 'locks'
+  | 'autovacuum'
+  | 'wraparound'
+  | 'idle_in_transaction'
+  | 'behind'
+
+/** Something to do before it hurts. */
+export interface Advice {
+  readonly id: AdviceId
+  readonly severity: 'notice' | 'warning' | 'critical'
+  readonly measured: number
+  readonly threshold: number
+  /** What is so. */
+  readonly message: string
+  /** What to do about it. */
+  readonly action: string
+}
+
+const DEFAULTS = {
+  connections: 0.8,
+  storageBytes: Number.POSITIVE_INFINITY,
+  storage: 0.8,
+  cacheHits: 0.95,
+  tenants: 10_000,
+  relations: 1_000_000,
+  locks: 0.5,
+  overdueTables: 100,
+  transactionAge: 500_000_000,
+}
+const SHARES = ['connections', 'storage', 'cacheHits', 'locks'] as const
+/** Too few blocks say nothing about a cache. */
+const ENOUGH_BLOCKS = 100_000
+const CRITICAL_AGE = 1_500_000_000
+
+/**
+ * Compares statistics with thresholds; critical advice first.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function advise(stats: FleetStats, thresholds: AdviceThresholds = {}): Advice[] {
+  const at = parse(thresholds)
+  const found = [
+    connections(stats, at),
+    storage(stats, at),
+    memory(stats, at),
+    tenants(stats, at),
+    relations(stats, at),
+    locks(stats, at),
+    autovacuum(stats, at),
+    wraparound(stats, at),
+    idleInTransaction(stats),
+    behind(stats),
+  ].filter((one) => one !== undefined)
+  const order = ['critical', 'warning', 'notice']
+  return found.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))
+}
+
+type Thresholds = typeof DEFAULTS
+type Found = Advice | undefined
+
+function parse(thresholds: AdviceThresholds): Thresholds {
+  const given = Object.entries(thresholds).filter(([, value]) => value !== undefined)
+  for (const [name, value] of given) {
+    if (!(name in DEFAULTS)) throw invalid(name, 'a threshold there is')
+    if (typeof value !== 'number' || !(value > 0)) throw invalid(name, 'a number above 0')
+    if (SHARES.some((share) => share === name) && value > 1) throw invalid(name, 'a share from 0 to 1')
+  }
+  return { ...DEFAULTS, ...Object.fromEntries(given) }
+}
+
+function connections({ cluster }: FleetStats, at: Thresholds): Found {
+  const room = cluster.maxConnections - cluster.reservedConnections
+  const share = cluster.connections / room
+  if (share < at.connections) return undefined
+  return {
+    id: 'connections',
+    severity: share >= 0.95 ? 'critical' : 'warning',
+    measured: cluster.connections,
+    threshold: Math.floor(room * at.connections),
+    message: `${cluster.connections} of ${room} connections are in use.`,
+    action:
+      'Lower the max of the pools and tenantPools.maxConnections, put PgBouncer (transaction mode) in between, or raise ' +
+      'max_connections (each costs some MB of memory; needs a restart).',
+  }
+}
+
+function storage({ cluster }: FleetStats, at: Thresholds): Found {
+  const threshold = at.storageBytes * at.storage
+  if (cluster.clusterBytes < threshold) return undefined
+  return {
+    id: 'storage',
+    severity: cluster.clusterBytes >= at.storageBytes * 0.95 ? 'critical' : 'warning',
+    measured: cluster.clusterBytes,
+    threshold,
+    message: `${bytes(cluster.clusterBytes)} of ${bytes(at.storageBytes)} storage are in use, without WAL.`,
+    action: 'Enlarge the volume, place new tenants on another cluster, or move the largest tenants.',
+  }
+}
+
+function memory({ cluster }: FleetStats, at: Thresholds): Found {
+  const { blocksHit, blocksRead, databaseBytes, sharedBuffersBytes } = cluster
+  const asked = blocksHit + blocksRead
+  if (asked < ENOUGH_BLOCKS || databaseBytes <= sharedBuffersBytes) return undefined
+  const share = blocksHit / asked
+  if (share >= at.cacheHits) return undefined
+  return {
+    id: 'memory',
+    severity: 'warning',
+    measured: share,
+    threshold: at.cacheHits,
+    message: `${(share * 100).toFixed(1)}% of blocks were found in shared_buffers (${bytes(sharedBuffersBytes)}; the database has ${bytes(databaseBytes)}).`,
+    action:
+      'Raise shared_buffers (a quarter of the memory is a good start: manual 19.4) or take a larger machine.',
+  }
+}
+
+function tenants({ totals, level }: FleetStats, at: Thresholds): Found {
+  if (totals.tenants < at.tenants || level === 'row') return undefined
+  return {
+    id: 'tenants',
+    severity: 'warning',
+    measured: totals.tenants,
+    threshold: at.tenants,
+    message: `${totals.tenants} tenants live in this cluster.`,
+    action:
+      'Place new tenants on another cluster (docs/scale-out.md), or use level row for the smallest ones.',
+  }
+}
+
+function relations({ cluster }: FleetStats, at: Thresholds): Found {
+  if (cluster.relations < at.relations) return undefined
+  return {
+    id: 'relations',
+    severity: 'warning',
+    measured: cluster.relations,
+    threshold: at.relations,
+    message: `The catalogue of this database holds ${cluster.relations} relations.`,
+    action:
+      'Expect slower dumps, upgrades and autovacuum, and more memory for each connection. Place new tenants on another cluster.',
+  }
+}
+
+function locks({ cluster, totals }: FleetStats, at: Thresholds): Found {
+  const threshold = Math.floor(cluster.lockSlots * at.locks)
+  if (totals.maxRelationsOfATenant < threshold) return undefined
+  return {
+    id: 'locks',
+    severity: 'warning',
+    measured: totals.maxRelationsOfATenant,
+    threshold,
+    message: `A tenant has ${totals.maxRelationsOfATenant} relations; all transactions together can hold ${cluster.lockSlots} locks.`,
+    action:
+      'Raise max_locks_per_transaction (needs a restart) before such a tenant is dumped with pg_dump or migrated.',
+  }
+}
+
+function autovacuum({ cluster }: FleetStats, at: Thresholds): Found {
+  if (cluster.autovacuum && cluster.overdueTables < at.overdueTables) return undefined
+  return {
+    id: 'autovacuum',
+    severity: cluster.autovacuum ? 'warning' : 'critical',
+    measured: cluster.overdueTables,
+    threshold: at.overdueTables,
+    message: cluster.autovacuum
+      ? `Autovacuum is late for ${cluster.overdueTables} tables.`
+      : `Autovacuum is off; ${cluster.overdueTables} tables need it.`,
+    action:
+      'Turn autovacuum on; with many tenants raise autovacuum_max_workers and autovacuum_vacuum_cost_limit, and look for ' +
+      'transactions that stay open.',
+  }
+}
+
+function wraparound({ cluster }: FleetStats, at: Thresholds): Found {
+  const age = Math.max(cluster.transactionAge, cluster.multixactAge)
+  const threshold = Math.max(at.transactionAge, cluster.freezeMaxAge)
+  if (age < threshold) return undefined
+  return {
+    id: 'wraparound',
+    severity: age >= CRITICAL_AGE ? 'critical' : 'warning',
+    measured: age,
+    threshold,
+    message: `${age} transactions are not frozen yet; at about 2 billion the server stops writing (manual 25.1.5).`,
+    action:
+      'Run VACUUM (FREEZE) on the oldest tables, end transactions that stay open, and drop replication slots nobody uses.',
+  }
+}
+
+function idleInTransaction({ connections }: FleetStats): Found {
+  const idle = connections.reduce((sum, role) => sum + role.idleInTransaction, 0)
+  const all = connections.reduce((sum, role) => sum + role.connections, 0)
+  if (idle < 5 || idle < all / 2) return undefined
+  return {
+    id: 'idle_in_transaction',
+    severity: 'notice',
+    measured: idle,
+    threshold: Math.max(5, Math.ceil(all / 2)),
+    message: `${idle} of ${all} connections sit idle inside a transaction.`,
+    action: 'Do slow work (HTTP, files) outside withTenant, or lower idleTimeout.',
+  }
+}
+
+function behind({ versions, totals }: FleetStats): Found {
+  const newest = versions.at(-1)
+  const late = totals.tenants - (newest?.tenants ?? 0)
+  if (late === 0) return undefined
+  return {
+    id: 'behind',
+    severity: 'notice',
+    measured: late,
+    threshold: 0,
+    message: `${late} of ${totals.tenants} tenants do not have the newest migration there is in the fleet (${newest?.version}).`,
+    action: 'Run migrate.',
+  }
+}
+
+function bytes(size: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  const power = Math.min(Math.floor(Math.log2(Math.max(size, 1)) / 10), units.length - 1)
+  return `${(size / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}

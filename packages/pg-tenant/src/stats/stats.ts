@@ -1,0 +1,200 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import { keyFor, roleOf } from '../isolation/names.ts'
+import { type Admin, inAdminTransaction } from '../lifecycle/admin.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { TenantStatus } from '../registry/record.ts'
+import { invalid } from '../scope/options.ts'
+import { type ClusterStats, readCluster } from './cluster.ts'
+import { ACTIVITY, CONNECTIONS, DATABASES, ESTIMATED, EXACT, slowestSql, tenantsSql } from './stats-sql.ts'
+
+/** Options of `stats`. */
+export interface StatsOptions {
+  /** Only these (default all). */
+  readonly tenants?: readonly string[] | undefined
+  /**
+   * Sizes as on disk now instead of as of the last VACUUM or ANALYZE (default: when at most 100 `tenants` are named).
+   * Opens every table: for thousands of tenants it takes long and much memory of the server.
+   */
+  readonly exact?: boolean | undefined
+  /** When each tenant's tables were last read; PostgreSQL 16 and later, one look at every table's statistics (default false). */
+  readonly activity?: boolean | undefined
+}
+
+/** What one tenant takes up. */
+export interface TenantStats {
+  readonly key: TenantKey
+  readonly status: TenantStatus
+  readonly plan: string | null
+  readonly placement: string
+  readonly schemaVersion: string | null
+  /** Tables with their indexes and TOAST, in bytes; `null` where it cannot be known (level `row`). */
+  readonly bytes: number | null
+  /** Rows as last counted by ANALYZE or VACUUM. */
+  readonly rows: number | null
+  readonly tables: number | null
+  /** Tables, indexes, sequences, TOAST: each takes a lock when the schema is dropped or dumped. */
+  readonly relations: number | null
+  /** Connections of its own role, at levels `login` and `database`. */
+  readonly connections: number | null
+  readonly lastActivity: Date | null
+}
+
+export interface RoleConnections {
+  readonly role: string
+  readonly connections: number
+  /** This and the next are 0 for roles of others, unless the administrator has `pg_monitor`. */
+  readonly active: number
+  readonly idleInTransaction: number
+}
+
+export interface SlowMigration {
+  readonly key: TenantKey
+  readonly id: string
+  readonly durationMs: number
+  readonly appliedAt: Date
+}
+
+/** Sizes, rows, connections and versions: of each tenant and of all of them. */
+export interface FleetStats {
+  readonly level: IsolationLevel
+  /** Where `bytes` come from: the disk, or the last VACUUM or ANALYZE. */
+  readonly sizes: 'exact' | 'estimated'
+  readonly tenants: readonly TenantStats[]
+  readonly totals: {
+    readonly tenants: number
+    readonly byStatus: Readonly<Partial<Record<TenantStatus, number>>>
+    readonly bytes: number
+    readonly rows: number
+    readonly tables: number
+    readonly relations: number
+    readonly maxRelationsOfATenant: number
+  }
+  /** How many have which newest migration; `null` stands for none. Oldest first, as far as they are known here. */
+  readonly versions: readonly { readonly version: string | null; readonly tenants: number }[]
+  /** The oldest of them. */
+  readonly oldestVersion: string | null
+  readonly slowestMigrations: readonly SlowMigration[]
+  readonly connections: readonly RoleConnections[]
+  readonly cluster: ClusterStats
+}
+
+const EXACT_UP_TO = 100
+
+/**
+ * Statistics of the tenants, in a handful of queries however many there are. Runs as the administrator, read-only.
+ *
+ * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
+ */
+export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = {}): Promise<FleetStats> {
+  const { adminPool, level, registry, naming } = lifecycle
+  const { tenants, activity = false } = options
+  if (tenants !== undefined && !Array.isArray(tenants)) throw invalid('tenants', 'an array of keys')
+  const keys = tenants?.map((key) => keyFor(naming, key)) ?? null
+  const exact = options.exact ?? (keys !== null && keys.length <= EXACT_UP_TO)
+  return await inAdminTransaction(adminPool, async (admin) => {
+    await admin.run('set transaction isolation level repeatable read read only')
+    const facts = await registered(admin, lifecycle, keys)
+    const space = await spaceOf(admin, lifecycle, keys, exact)
+    const seen = activity ? await activityOf(admin, lifecycle, keys) : new Map<string, Date>()
+    const connections = (await admin.run(CONNECTIONS)) as unknown[] as RoleConnections[]
+    const ofRole = new Map(connections.map((row) => [row.role, row.connections]))
+    const own = level === 'login' || level === 'database'
+    const all = facts.map((tenant) => ({
+      ...tenant,
+      ...(space.get(tenant.key) ?? NO_SPACE),
+      connections: own ? (ofRole.get(roleOf(naming, tenant.key)) ?? 0) : null,
+      lastActivity: seen.get(tenant.key) ?? null,
+    }))
+    const versions = versionsOf(all, lifecycle)
+    return {
+      level,
+      sizes: level === 'database' || exact ? 'exact' : 'estimated',
+      tenants: all,
+      totals: totalsOf(all),
+      versions,
+      oldestVersion: versions[0]?.version ?? null,
+      slowestMigrations: (await admin.run(slowestSql(registry), [
+        registry.prefix,
+        keys,
+      ])) as unknown[] as SlowMigration[],
+      connections,
+      cluster: await readCluster(admin),
+    }
+  })
+}
+
+type Facts = Pick<TenantStats, 'key' | 'status' | 'plan' | 'placement' | 'schemaVersion'>
+type Space = Pick<TenantStats, 'bytes' | 'rows' | 'tables' | 'relations'>
+const NO_SPACE: Space = { bytes: null, rows: null, tables: null, relations: null }
+
+async function registered(
+  admin: Admin,
+  { registry, level }: Lifecycle,
+  keys: readonly string[] | null,
+): Promise<Facts[]> {
+  const [there] = await admin.run('select to_regnamespace($1) is not null as there', [registry.controlSchema])
+  if (!there?.there)
+    throw new TenancyError('INVALID_OPTION', 'There is no control schema yet: provision a tenant first.', {
+      details: { option: 'controlSchema' },
+    })
+  const rows = await admin.run(tenantsSql(registry), [registry.prefix, keys])
+  return rows
+    .filter(({ isolation }) => isolation === level)
+    .map(({ isolation: _, ...facts }) => facts as unknown as Facts)
+}
+
+async function spaceOf(
+  admin: Admin,
+  { level, naming, registry }: Lifecycle,
+  keys: readonly string[] | null,
+  exact: boolean,
+): Promise<Map<string, Space>> {
+  if (level === 'row') return new Map()
+  if (level === 'database') {
+    const rows = await admin.run(DATABASES, [naming.rolePrefix, keys])
+    return new Map(
+      rows.map(({ key, bytes }) => [String(key), { ...NO_SPACE, bytes: bytes as number | null }]),
+    )
+  }
+  const rows = await admin.run(exact ? EXACT : ESTIMATED, [registry.prefix, keys, naming.marker])
+  return new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
+}
+
+async function activityOf(
+  admin: Admin,
+  { level, registry }: Lifecycle,
+  keys: readonly string[] | null,
+): Promise<Map<string, Date>> {
+  const [known] = await admin.run(`select to_regproc('pg_stat_get_lastscan') is not null as known`)
+  if (!known?.known || level === 'row' || level === 'database') return new Map()
+  const rows = await admin.run(ACTIVITY, [registry.prefix, keys])
+  return new Map(rows.map(({ key, lastActivity }) => [String(key), lastActivity as Date]))
+}
+
+function totalsOf(all: readonly TenantStats[]): FleetStats['totals'] {
+  const byStatus: Partial<Record<TenantStatus, number>> = {}
+  for (const { status } of all) byStatus[status] = (byStatus[status] ?? 0) + 1
+  const sum = (name: 'bytes' | 'rows' | 'tables' | 'relations') =>
+    all.reduce((total, tenant) => total + (tenant[name] ?? 0), 0)
+  return {
+    tenants: all.length,
+    byStatus,
+    bytes: sum('bytes'),
+    rows: sum('rows'),
+    tables: sum('tables'),
+    relations: sum('relations'),
+    maxRelationsOfATenant: all.reduce((most, { relations }) => Math.max(most, relations ?? 0), 0),
+  }
+}
+
+/** Oldest first: none at all, then unknown ones by name, then in the order of the tenancy's migrations. */
+function versionsOf(all: readonly TenantStats[], { migrations }: Lifecycle): FleetStats['versions'] {
+  const counts = new Map<string | null, number>()
+  for (const { schemaVersion } of all) counts.set(schemaVersion, (counts.get(schemaVersion) ?? 0) + 1)
+  const order = migrations.map(({ id }) => id)
+  const rank = (version: string | null) => (version === null ? -2 : order.indexOf(version))
+  return [...counts]
+    .map(([version, tenants]) => ({ version, tenants }))
+    .sort((a, b) => rank(a.version) - rank(b.version) || String(a.version).localeCompare(String(b.version)))
+}

@@ -1,0 +1,75 @@
+import type pg from 'pg'
+import { afterAll } from 'vitest'
+import { watchPool } from '../../src/driver/memory.ts'
+import type { IsolationLevel } from '../../src/index.ts'
+import { parseNaming } from '../../src/isolation/names.ts'
+import { openLevel } from '../../src/levels.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { parseMigrations } from '../../src/lifecycle/migrations.ts'
+import { parseControlSchema } from '../../src/registry/control-schema.ts'
+import { DEFAULTS } from '../../src/scope/options.ts'
+import { runScope } from '../../src/scope/run-scope.ts'
+import type { EnterScope } from '../../src/verify/probe.ts'
+import type { VerifyCheck, VerifyReport } from '../../src/verify/report.ts'
+import { type VerifyOptions, verifyIsolation } from '../../src/verify/verify.ts'
+import { type Setting, useSetting } from '../levels/setting.ts'
+import { NOTES } from '../support/world.ts'
+
+export interface Verifiable {
+  readonly lifecycle: Lifecycle
+  readonly enter: EnterScope
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+}
+
+export interface VerifySetting extends Setting {
+  /** What createTenancy puts together for `verify`. */
+  verifiable(level: IsolationLevel, options?: { pool?: pg.Pool; sharedSchemas?: string[] }): Verifiable
+}
+
+export function useVerifySetting(): VerifySetting {
+  const setting = useSetting()
+  const closers: (() => Promise<void>)[] = []
+  afterAll(async () => {
+    await Promise.all(closers.map((close) => close()))
+  })
+  return Object.assign(Object.create(setting) as Setting, {
+    verifiable(
+      level: IsolationLevel,
+      options: { pool?: pg.Pool; sharedSchemas?: string[] } = {},
+    ): Verifiable {
+      const { world } = setting
+      const pool = options.pool ?? world.pool({ connectionString: setting.directUrl, max: 4 })
+      watchPool(pool)
+      const naming = parseNaming({
+        schemaPrefix: `${level}_`,
+        rolePrefix: `${world.rolePrefix}${level}_`,
+        ...(options.sharedSchemas && { sharedSchemas: options.sharedSchemas }),
+      })
+      const registry = { controlSchema: parseControlSchema(), prefix: naming.schemaPrefix }
+      const context = { pool, naming, registry, connectionTimeout: 10_000 }
+      const open = openLevel(level, context, { credentials: setting.sealing })
+      closers.push(() => open.close())
+      const lifecycle: Lifecycle = {
+        level,
+        ofLevel: open.ofLevel,
+        naming,
+        pool,
+        adminPool: world.admin,
+        registry,
+        migrations: parseMigrations([NOTES]),
+      }
+      const owner = {}
+      const enter: EnterScope = (tenant, fn) => runScope(owner, open.isolation, tenant, fn, DEFAULTS)
+      return { lifecycle, enter, verify: (how) => verifyIsolation(lifecycle, enter, how) }
+    },
+  })
+}
+
+/** What failed, without what cannot be known beforehand. */
+export function failures(report: VerifyReport): string[] {
+  return [...new Set(report.checks.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id))].sort()
+}
+
+export function outcomesOf(report: VerifyReport, id: VerifyCheck['id']): string[] {
+  return [...new Set(report.checks.filter((check) => check.id === id).map(({ outcome }) => outcome))]
+}
