@@ -24,23 +24,33 @@ export const SCOPE_TESTS: Guard['tests'] = [
   ['packages/pg-tenant/test/hazards', 'packages/pg-tenant/test/drizzle'],
 ]
 
-/** Which test folder of `@org/crypto` looks after which source folder, where the names differ. */
+/** Makes guards of one folder of sources, named by where they are and what they say. */
+export function guardsIn(root: string, tests: Guard['tests']) {
+  return (file: string, find: string, replace: string, equivalent?: string): Guard => ({
+    name: `${root.split('/')[1]}/${file}: ${oneLine(find)}${replace === '' ? '' : ` → ${oneLine(replace)}`}`.slice(
+      0,
+      150,
+    ),
+    file: root + file,
+    find,
+    replace,
+    tests,
+    ...(equivalent !== undefined && { equivalent }),
+  })
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, ' ')
+}
+
+/** Which test folders of `@org/crypto` look after a source folder, where the names differ. */
 const CRYPTO_TESTS: Readonly<Record<string, readonly string[]>> = {
   envelope: ['envelope', 'keys', 'settings'],
 }
 
-/** A guard of `@org/crypto`, named by where it is and what it says. */
+/** A guard of `@org/crypto`. */
 export function cryptoGuard(file: string, find: string, replace: string, equivalent?: string): Guard {
   const folder = file.slice(0, file.indexOf('/'))
-  return {
-    name: `crypto/${file}: ${find.trim().replace(/\s+/g, ' ')}${replace === '' ? '' : ` → ${replace.trim()}`}`.slice(
-      0,
-      150,
-    ),
-    file: `packages/crypto/src/${file}`,
-    find,
-    replace,
-    tests: [(CRYPTO_TESTS[folder] ?? [folder]).map((name) => `packages/crypto/test/${name}`)],
-    ...(equivalent !== undefined && { equivalent }),
-  }
+  const tests = [(CRYPTO_TESTS[folder] ?? [folder]).map((name) => `packages/crypto/test/${name}`)]
+  return guardsIn('packages/crypto/src/', tests)(file, find, replace, equivalent)
 }

@@ -3,11 +3,19 @@ import { cryptoEnvelopesGuards } from './guards/crypto-envelopes.ts'
 import { cryptoKeysGuards } from './guards/crypto-keys.ts'
 import { cryptoSettingsGuards } from './guards/crypto-settings.ts'
 import { cryptoTokensGuards } from './guards/crypto-tokens.ts'
+import { fleetGuards } from './guards/fleet.ts'
+import { httpGuards } from './guards/http.ts'
+import { levelsGuards } from './guards/levels.ts'
 import { scopeGuards } from './guards/pg-tenant.ts'
 import { rbacGuards } from './guards/rbac.ts'
+import { verifyGuards } from './guards/verify.ts'
 
 export const GUARDS: readonly Guard[] = [
   ...scopeGuards,
+  ...levelsGuards,
+  ...fleetGuards,
+  ...verifyGuards,
+  ...httpGuards,
   ...cryptoEnvelopesGuards,
   ...cryptoSettingsGuards,
   ...cryptoTokensGuards,

@@ -29,12 +29,6 @@ const LIST: readonly Omit<Guard, 'tests'>[] = [
     find: 'if (current !== undefined) throw crossTenant()',
     replace: '',
   },
-  {
-    name: 'no details of server errors in bodies',
-    file: core('error-body.ts'),
-    find: 'known && status < 500 &&',
-    replace: 'known &&',
-  },
 
   // The gate (hazards b, f, k', v)
   {
@@ -502,38 +496,44 @@ const LIST: readonly Omit<Guard, 'tests'>[] = [
   },
   {
     name: 'only roles that are harmless',
-    file: src('lifecycle/provision.ts'),
+    file: src('lifecycle/tenant-role.ts'),
     find: 'if (!facts || facts.mighty) {',
     replace: 'if (!facts) {',
   },
   {
     name: 'the application inherits nothing',
-    file: src('lifecycle/provision.ts'),
+    file: src('lifecycle/tenant-role.ts'),
     find: "' with inherit false, set true'",
     replace: "' with inherit true, set true'",
   },
   {
     name: 'the tenant owns its tables',
-    file: src('lifecycle/provision.ts'),
+    file: src('lifecycle/apply-migrations.ts'),
     find: "role ?? 'none'",
     replace: "'none'",
   },
   {
     name: 'a migration stays in its transaction',
-    file: src('lifecycle/provision.ts'),
-    find: 'if ((await transactionId(admin)) !== transaction) {',
-    replace: 'if (Number.isNaN(0)) {',
+    file: src('lifecycle/apply-migrations.ts'),
+    find: 'left?.transaction !== transaction || ',
+    replace: '',
+  },
+  {
+    name: 'a migration keeps its role',
+    file: src('lifecycle/apply-migrations.ts'),
+    find: ' || left?.unchanged !== true',
+    replace: '',
   },
   {
     name: 'the marker is not writable for the tenant',
-    file: src('lifecycle/provision.ts'),
+    file: src('lifecycle/tenant-schema.ts'),
     find: 'grant select on ${qualify(schema, markerTable)}',
     replace: 'grant all on ${qualify(schema, markerTable)}',
   },
   {
     name: 'drop waits for scopes',
-    file: src('lifecycle/drop.ts'),
-    find: '    await admin.run(`lock table ${qualify(schema, naming.marker)} in access exclusive mode`)\n',
+    file: src('lifecycle/tenant-schema.ts'),
+    find: '  await admin.run(`lock table ${qualify(schema, markerTable)} in access exclusive mode`)\n',
     replace: '',
     equivalent: 'DROP SCHEMA takes the same lock on the same table; taking it first makes the order certain',
   },

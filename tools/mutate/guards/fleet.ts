@@ -1,0 +1,19 @@
+import { type Guard, guardsIn } from '../guard.ts'
+
+const fleet = guardsIn('packages/pg-tenant/src/', [
+  ['packages/pg-tenant/test/fleet', 'packages/pg-tenant/test/doctor'],
+])
+
+export const fleetGuards: readonly Guard[] = [
+  fleet('fleet/message.ts', 'when current_user = coalesce($1::text, session_user)\n   and', 'when'),
+  fleet(
+    'fleet/message.ts',
+    "case when pg_try_advisory_xact_lock(hashtextextended(concat('pg_tenant:', $3::text), 0)) then 0",
+    'case when true then 0',
+  ),
+  fleet('fleet/message.ts', 'when (select count(*) from ${ledger}) = $3 then $2', 'when true then $2'),
+  fleet('fleet/plan.ts', 'for (const row of rows) requireKnown(row.key, row, rows)', ''),
+  fleet('fleet/outside-transaction.ts', "if (found[0] === 'f')", 'if (false)'),
+  fleet('fleet/outside-transaction.ts', '`revoke select on ${marker} from ${role}`,', ''),
+  fleet('fleet/migrate.ts', '  requireClean(missing, settings.allowSchemas)\n', ''),
+]
