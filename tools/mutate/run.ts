@@ -7,7 +7,7 @@ import { makeWorkbench, type Workbench } from './workbench.ts'
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [] },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -57,7 +57,9 @@ function firstFailure(output: string): string {
 const bench = await makeWorkbench(new URL('../..', import.meta.url).pathname)
 const verdicts: Verdict[] = []
 try {
-  const chosen = GUARDS.filter(({ name }) => !values.only || name.includes(values.only))
+  const chosen = GUARDS.filter(
+    ({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)),
+  )
   const every = [...new Set(chosen.flatMap(({ tests }) => tests.flat()))]
   const sane = await testAll(bench, [every])
   if (!sane.passed) throw new Error(`the tests fail with every guard in place:\n${sane.output.slice(-4000)}`)

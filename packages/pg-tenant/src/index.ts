@@ -12,12 +12,18 @@ export {
   type ProvisionedDatabase,
   provisionDatabase,
 } from './apps/provision-database.ts'
+export type { BackupOptions, BackupResult } from './backup/backup.ts'
+export { type ArchiveContents, inspectArchive } from './backup/inspect.ts'
+export type { OffboardOptions } from './backup/offboard/offboard.ts'
+export { type DroppedTable, digestOfReceipt, type Receipt } from './backup/offboard/receipt.ts'
+export type { RestoreOptions, RestoreResult } from './backup/restore/restore.ts'
 export type { TenantConnection } from './credentials/connection.ts'
 export type { CredentialSource, Credentials } from './credentials/credentials.ts'
 export type { DiagnoseOptions } from './doctor/diagnose.ts'
 export type { Diagnosis, Finding, FindingCode, Severity } from './doctor/finding.ts'
 export type { PoolLike } from './driver/types.ts'
 export { driverError } from './errors/driver-error.ts'
+export type { ExportedTable, ExportOptions, ExportResult } from './export/export.ts'
 export { type LintFinding, type LintOptions, lintMigrations } from './fleet/lint.ts'
 export type { MigrateOptions } from './fleet/options.ts'
 export type {

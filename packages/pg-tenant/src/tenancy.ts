@@ -7,11 +7,16 @@ import {
   type TenantKey,
   tryCurrentTenant,
 } from '@org/core'
+import type { BackupOptions, BackupResult } from './backup/backup.ts'
+import type { OffboardOptions } from './backup/offboard/offboard.ts'
+import type { Receipt } from './backup/offboard/receipt.ts'
+import type { RestoreOptions, RestoreResult } from './backup/restore/restore.ts'
 import type { TenantConnection } from './credentials/connection.ts'
 import type { DiagnoseOptions } from './doctor/diagnose.ts'
 import type { Diagnosis } from './doctor/finding.ts'
 import { watchPool } from './driver/memory.ts'
 import type { PoolLike } from './driver/types.ts'
+import type { ExportOptions, ExportResult } from './export/export.ts'
 import type { MigrateOptions } from './fleet/options.ts'
 import type { MigrateReport } from './fleet/report.ts'
 import type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
@@ -206,7 +211,41 @@ export interface Tenancy {
   stats(options?: StatsOptions): Promise<FleetStats>
 
   /**
-   * Drops the tenant's schema with everything in it, and its role. There is no way back: back up first.
+   * Writes a tenant's data to an archive (BACKUP.md): one consistent snapshot, in constant memory, with checksums. Levels
+   * with a schema for each tenant in one database.
+   *
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, DATABASE_ERROR
+   */
+  backup(key: string, options: BackupOptions): Promise<BackupResult>
+
+  /**
+   * Restores an archive into a tenant that is not there or empty, also under another key, in one transaction; rows and
+   * checksums are compared before COMMIT.
+   *
+   * @throws TenancyError VALIDATION_ERROR (the archive is damaged), CONFLICT (there is data already, or the migrations
+   *   differ), INVALID_OPTION, INVALID_TENANT_KEY, DATABASE_ERROR
+   */
+  restore(key: string, options: RestoreOptions): Promise<RestoreResult>
+
+  /**
+   * Writes a tenant's rows as JSON Lines or CSV (RFC 4180), for people; sealed values are masked.
+   *
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, DATABASE_ERROR
+   */
+  export(key: string, options: ExportOptions): Promise<ExportResult>
+
+  /**
+   * Ends a tenant for good and leaves a receipt: no new scope opens, running ones are waited for, a backup is taken unless
+   * `backup: 'skip'`, then everything goes in batches. Cut off at any point, it is run again and goes on.
+   *
+   * @throws TenancyError VALIDATION_ERROR (`confirm` is not the key), TENANT_NOT_FOUND, TIMEOUT (scopes stay), CONFLICT,
+   *   INVALID_OPTION, DATABASE_ERROR
+   */
+  offboard(key: string, options: OffboardOptions): Promise<Receipt>
+
+  /**
+   * Drops the tenant's schema with everything in it, and its role. There is no way back: {@link Tenancy.offboard} takes a
+   * backup first.
    *
    * @returns whether there was anything to drop
    * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the schema is not a tenant's), TIMEOUT (scopes still use it)
@@ -352,6 +391,14 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       return verifyIsolation(lifecycle, (tenant, fn) => runScope({}, isolation, tenant, fn, defaults), how)
     },
     stats: async (which?: StatsOptions) => (await import('./stats/stats.ts')).tenantStats(lifecycle, which),
+    backup: async (key: string, how: BackupOptions) =>
+      (await import('./backup/backup.ts')).backupTenant(lifecycle, keyFor(naming, key), how),
+    restore: async (key: string, how: RestoreOptions) =>
+      (await import('./backup/restore/restore.ts')).restoreTenant(lifecycle, keyFor(naming, key), how),
+    export: async (key: string, how: ExportOptions) =>
+      (await import('./export/export.ts')).exportTenant(lifecycle, keyFor(naming, key), how),
+    offboard: async (key: string, how: OffboardOptions) =>
+      (await import('./backup/offboard/offboard.ts')).offboard(lifecycle, keyFor(naming, key), how),
     drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
     rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
     close: () => open.close(),

@@ -5,7 +5,7 @@ import type { RegistryPlace } from './registry.ts'
 
 /**
  * A scope that could not open because its role may not use the schema: says so when the reason is that the tenant is
- * suspended. Only then the registry is asked, so that a request that succeeds never pays for it.
+ * suspended or being dropped. Only then the registry is asked, so that a request that succeeds never pays for it.
  */
 export async function explained(
   error: unknown,
@@ -15,6 +15,11 @@ export async function explained(
 ): Promise<unknown> {
   if (!isTenancyError(error, 'SCHEMA_UNUSABLE')) return error
   const record = await find(pool, place, tenant).catch(() => undefined)
+  if (record?.status === 'deleting') {
+    return new TenancyError('TENANT_NOT_FOUND', 'The tenant is being dropped; nothing was executed.', {
+      details: { tenant },
+    })
+  }
   if (record?.status !== 'suspended') return error
   return new TenancyError(
     'TENANT_SUSPENDED',

@@ -1,0 +1,59 @@
+import { promisify } from 'node:util'
+import * as zlib from 'node:zlib'
+import { unreadable } from './format.ts'
+
+/** How the blocks of an archive are compressed: each by itself, so that several are in work at once. */
+export type Compression = 'none' | 'gzip' | 'zstd'
+
+interface Codec {
+  /** The byte in the header. */
+  readonly id: number
+  compress(block: Buffer): Promise<Buffer>
+  decompress(block: Buffer, maxBytes: number): Promise<Buffer>
+}
+
+const none: Codec = {
+  id: 0,
+  // A copy: the caller fills its block anew.
+  compress: async (block) => Buffer.from(block),
+  decompress: async (block) => block,
+}
+
+const gzip: Codec = {
+  id: 1,
+  compress: (block) => promisify(zlib.gzip)(block, { level: 1 }),
+  decompress: (block, maxOutputLength) => promisify(zlib.gunzip)(block, { maxOutputLength }),
+}
+
+/** Node.js has zstd from 22.15 on. */
+const zstd: Codec | undefined =
+  typeof zlib.zstdCompress === 'function'
+    ? {
+        id: 2,
+        compress: (block) => promisify(zlib.zstdCompress)(block, {}),
+        decompress: (block, maxOutputLength) => promisify(zlib.zstdDecompress)(block, { maxOutputLength }),
+      }
+    : undefined
+
+const CODECS: Readonly<Record<Compression, Codec | undefined>> = { none, gzip, zstd }
+
+/** The best this Node.js has. */
+export const DEFAULT_COMPRESSION: Compression = zstd ? 'zstd' : 'gzip'
+
+export function isCompression(value: unknown): value is Compression {
+  return typeof value === 'string' && Object.hasOwn(CODECS, value)
+}
+
+/** @throws TenancyError VALIDATION_ERROR when this Node.js has no zstd */
+export function codecOf(compression: Compression): Codec {
+  const codec = CODECS[compression]
+  if (!codec) throw unreadable('compression')
+  return codec
+}
+
+/** @throws TenancyError VALIDATION_ERROR */
+export function codecById(id: number): Codec {
+  const codec = Object.values(CODECS).find((candidate) => candidate?.id === id)
+  if (!codec) throw unreadable('compression')
+  return codec
+}

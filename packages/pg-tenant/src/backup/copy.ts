@@ -1,0 +1,96 @@
+import { CopyExchange } from '../driver/copy-exchange.ts'
+import type { WireClient } from '../driver/types.ts'
+
+/** Milliseconds without a byte of progress after which the connection is given up. */
+const STALLED_AFTER_MS = 600_000
+
+/**
+ * Runs `COPY … TO STDOUT`. The server sends each row as one message, so `take` gets row after row; while a promise it
+ * returned is pending, nothing more is read from the socket.
+ *
+ * When `take` rejects, the connection is cut: there is no other way to stop the server.
+ */
+export function copyOut(
+  client: WireClient,
+  sql: string,
+  take: (row: Buffer) => Promise<void> | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let failure: unknown
+    let pausedBy: Promise<void> | undefined
+    const give = (error: unknown) => {
+      failure ??= error
+      client.connection.stream.destroy()
+    }
+    const copy: CopyExchange = new CopyExchange(
+      sql,
+      {
+        started: () => {},
+        data: (row) => {
+          if (failure !== undefined) return
+          const waiting = take(row)
+          // Rows that came in the same packet still arrive; the last promise is the one to wait for.
+          if (!waiting || waiting === pausedBy) return
+          pausedBy = waiting
+          copy.pause()
+          waiting.then(() => {
+            if (pausedBy === waiting) copy.resume()
+          }, give)
+        },
+        over: (error) => {
+          if (failure !== undefined || error) reject(failure ?? error)
+          else resolve()
+        },
+      },
+      STALLED_AFTER_MS,
+    )
+    client.query(copy)
+  })
+}
+
+/** A `COPY … FROM STDIN` under way. */
+export interface CopyIn {
+  /** Resolves when more may be written; rejects with what the server said. */
+  write(data: Buffer): Promise<void>
+  /** No more data; resolves when the server has taken all of it. */
+  finish(): Promise<void>
+  /** Gives up; resolves when the connection can be used again (for ROLLBACK). Never throws. */
+  abandon(): Promise<void>
+}
+
+/** Starts a `COPY … FROM STDIN`. */
+export function copyIn(client: WireClient, sql: string): Promise<CopyIn> {
+  return new Promise((resolve, reject) => {
+    let [end, fail] = [() => {}, (_: unknown) => {}]
+    const over = new Promise<void>((resolve, reject) => {
+      ;[end, fail] = [resolve, reject]
+    })
+    over.catch(() => {})
+    const copy: CopyExchange = new CopyExchange(
+      sql,
+      {
+        started: () =>
+          resolve({
+            write: (data) => Promise.race([over, new Promise<void>((drained) => copy.send(data, drained))]),
+            finish: () => {
+              copy.finish()
+              return over
+            },
+            abandon: () => {
+              copy.fail()
+              return over.catch(() => {})
+            },
+          }),
+        data: () => {},
+        over: (error) => {
+          if (error) fail(error)
+          else end()
+          // Only when it never started; otherwise it does nothing.
+          reject(error)
+        },
+      },
+      STALLED_AFTER_MS,
+    )
+    client.query(copy)
+  })
+}
