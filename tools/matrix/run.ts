@@ -38,6 +38,18 @@ const TESTS = [
   'test/hazards',
   'test/drizzle',
   'test/tenancy-options',
+  'test/registry',
+  'test/levels',
+  'test/row',
+  'test/fleet',
+  'test/doctor',
+  'test/verify',
+  'test/stats',
+  'test/apps',
+  'test/placement',
+  'test/backup',
+  'test/export',
+  'test/http',
 ]
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } })

@@ -1,7 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { type Naming, roleOf, schemaOf } from '../isolation/names.ts'
+import { type Naming, schemaOf } from '../isolation/names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
@@ -18,11 +18,6 @@ export interface Lifecycle {
   readonly adminPool: PoolLike
   readonly registry: RegistryPlace
   readonly migrations: readonly CheckedMigration[]
-}
-
-/** The role a tenant's scopes run as: its own, or the application's at level `schema`. */
-export function memberOf({ level, naming }: Lifecycle, tenant: TenantKey, application: string): string {
-  return level === 'schema' ? application : roleOf(naming, tenant)
 }
 
 /** One at a time for each schema, across processes; released with the transaction. */
