@@ -62,7 +62,9 @@ const PUBLIC_TRAP = `
 
 async function churn(tenancy: Tenancy): Promise<void> {
   await tenancy.drop(CHURN_KEY)
-  await tenancy.provision(CHURN_KEY)
+  await tenancy.provision(CHURN_KEY, { reuseDeletedKey: true })
+  await tenancy.suspend(CHURN_KEY)
+  await tenancy.resume(CHURN_KEY)
 }
 
 /** For administration: connections may break at any moment, and the next query gets a new one. */
