@@ -30,14 +30,19 @@ describe.each<IsolationLevel>(['role', 'schema'])(
 )
 
 describe('durability', () => {
-  it('is on in a scope, also where the role has it off', async () => {
-    await world.root.query(`alter role ${world.appRole} set synchronous_commit = off`)
-    const { rows } = await world
-      .tenancy()
-      .query('acme', `select current_setting('synchronous_commit') as now`)
-    await world.root.query(`alter role ${world.appRole} reset synchronous_commit`)
-    expect(rows).toEqual([{ now: 'on' }])
-  })
+  it.each<IsolationLevel>(['role', 'schema'])(
+    'is on in a scope at level %s, also where the role has it off',
+    async (isolation) => {
+      const tenancy = world.tenancy({ isolation, schemaPrefix: `d${isolation[0]}_` })
+      await tenancy.provision('acme')
+      await world.root.query(`alter role ${world.appRole} set synchronous_commit = off`)
+      const { rows } = await world
+        .tenancy({ isolation, schemaPrefix: `d${isolation[0]}_` })
+        .query('acme', `select current_setting('synchronous_commit') as now`)
+      await world.root.query(`alter role ${world.appRole} reset synchronous_commit`)
+      expect(rows).toEqual([{ now: 'on' }])
+    },
+  )
 })
 
 // PgBouncer logs the application's role in; this is about a pool of a superuser's.
