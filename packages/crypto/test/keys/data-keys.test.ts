@@ -26,10 +26,20 @@ it('a tenant has a key of its own: its secrets open in no other tenant, whatever
 
 it('ten processes at once make one key', async () => {
   const service = testService()
-  const all = await Promise.all(
-    Array.from({ length: 10 }, () => process({ wrapper: service }).forTenant('initech')),
-  )
-  expect(service.wraps).toBeGreaterThan(1)
+  // Each has asked for a key of its own before any of them has stored one.
+  let wrapped = 0
+  let allWrapped = () => {}
+  const together = new Promise<void>((resolve) => (allWrapped = resolve))
+  const wrapper: KeyWrapper = {
+    wrap: async (dataKey, place, signal) => {
+      if (++wrapped === 10) allWrapped()
+      await together
+      return service.wrap(dataKey, place, signal)
+    },
+    unwrap: (text, place, signal) => service.unwrap(text, place, signal),
+  }
+  const all = await Promise.all(Array.from({ length: 10 }, () => process({ wrapper }).forTenant('initech')))
+  expect(service.wraps).toBe(10)
   expect((await row('initech'))?.keys).toHaveLength(1)
   const sealed = all.map((envelopes, at) => envelopes.seal(`by ${at}`, placeOf('initech')))
   for (const envelopes of all) {

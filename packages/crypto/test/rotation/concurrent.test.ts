@@ -97,8 +97,13 @@ describe('a row that somebody holds', () => {
   })
 
   it('for a moment only is done within the same run', async () => {
-    let release = () => {}
-    const held = holding(world, 'a', 's2', () => new Promise<void>((resolve) => (release = resolve)))
+    let [release, locked] = [() => {}, () => {}]
+    const isLocked = new Promise<void>((resolve) => (locked = resolve))
+    const held = holding(world, 'a', 's2', () => {
+      locked()
+      return new Promise<void>((resolve) => (release = resolve))
+    })
+    await isLocked
     let batches = 0
     const report = await rotate({
       tenants: ['a'],

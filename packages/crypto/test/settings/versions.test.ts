@@ -2,25 +2,29 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineSettings } from '../../src/index.ts'
 import { holding, useTenants, waiting } from '../support/tenants.ts'
-import { codeOf, eventually } from '../support/world.ts'
+import { codeOf, eventually, POOLED } from '../support/world.ts'
 
 const world = useTenants(['acme'])
 const acme = <T>(fn: Parameters<typeof world.app.withTenant<T>>[1]) => world.app.withTenant('acme', fn)
 const settings = defineSettings({ a: z.number(), b: z.number(), c: z.number(), d: z.number() })
 
 describe('a version', () => {
-  it('has microseconds and is the same wherever it comes from, whatever the session shows dates in', async () => {
-    const { updatedAt } = await acme((db) => settings.set(db, 'a', 1))
-    expect(updatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
-    const pool = world.pool({ options: '-c TimeZone=Asia/Kolkata -c DateStyle=German' })
-    const tenancy = world.tenancy({ pool })
-    await tenancy.withTenant('acme', async (db) => {
-      expect((await settings.getEntry(db, 'a'))?.updatedAt).toBe(updatedAt)
-      expect((await settings.list(db)).a?.updatedAt).toBe(updatedAt)
-      const next = await settings.set(db, 'a', 2, { ifUpdatedAt: updatedAt })
-      expect(next.updatedAt > updatedAt).toBe(true)
-    })
-  })
+  // PgBouncer refuses start-up parameters.
+  it.skipIf(POOLED)(
+    'has microseconds and is the same wherever it comes from, whatever the session shows',
+    async () => {
+      const { updatedAt } = await acme((db) => settings.set(db, 'a', 1))
+      expect(updatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+      const pool = world.pool({ options: '-c TimeZone=Asia/Kolkata -c DateStyle=German' })
+      const tenancy = world.tenancy({ pool })
+      await tenancy.withTenant('acme', async (db) => {
+        expect((await settings.getEntry(db, 'a'))?.updatedAt).toBe(updatedAt)
+        expect((await settings.list(db)).a?.updatedAt).toBe(updatedAt)
+        const next = await settings.set(db, 'a', 2, { ifUpdatedAt: updatedAt })
+        expect(next.updatedAt > updatedAt).toBe(true)
+      })
+    },
+  )
 
   it('is never used twice: not in one transaction, not when the clock went back', async () => {
     await acme(async (db) => {
