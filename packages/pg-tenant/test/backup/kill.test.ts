@@ -102,7 +102,7 @@ describe('SIGKILL', () => {
     const tenant = keyOf(lifecycle, key)
     expect((await world.tenancy().find(key))?.status).toBe('deleting')
     // Closed, whatever phase it was in: no write can be acknowledged that is not in the backup.
-    expect(await codeOf(world.tenancy().query(key, 'select 1'))).toBe('SCHEMA_UNUSABLE')
+    expect(await codeOf(world.tenancy().query(key, 'select 1'))).toBe('TENANT_NOT_FOUND')
     const { length } = (await readdir(dirname(file))).filter((name) => name === key)
     expect(length).toBe(backups)
     const receipt = await offboard(lifecycle, tenant, { confirm: key, backup: { to: file } })
