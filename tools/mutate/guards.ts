@@ -1,4 +1,6 @@
 import type { Guard } from './guard.ts'
+import { backupGuards } from './guards/backup.ts'
+import { cliGuards } from './guards/cli.ts'
 import { cryptoEnvelopesGuards } from './guards/crypto-envelopes.ts'
 import { cryptoKeysGuards } from './guards/crypto-keys.ts'
 import { cryptoSettingsGuards } from './guards/crypto-settings.ts'
@@ -16,6 +18,8 @@ export const GUARDS: readonly Guard[] = [
   ...fleetGuards,
   ...verifyGuards,
   ...httpGuards,
+  ...backupGuards,
+  ...cliGuards,
   ...cryptoEnvelopesGuards,
   ...cryptoSettingsGuards,
   ...cryptoTokensGuards,

@@ -1,3 +1,4 @@
+import { TenancyError } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Phase } from './annotations.ts'
@@ -50,6 +51,15 @@ export async function migrationStatus(
   { adminPool, registry, level, migrations, naming }: Fleet,
   { limit = 20, only }: MigrationStatusOptions = {},
 ): Promise<MigrationStatus[]> {
+  if (level === 'row') {
+    throw new TenancyError(
+      'INVALID_OPTION',
+      'At level row all tenants share their tables: none is behind another.',
+      {
+        details: { option: 'isolation' },
+      },
+    )
+  }
   for (const key of only ?? []) keyFor(naming, key)
   const scripts = readScripts(migrations)
   const { controlSchema, prefix } = registry

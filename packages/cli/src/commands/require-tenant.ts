@@ -1,0 +1,33 @@
+import { TenancyError } from '@org/core'
+import type { Tenancy, TenantRecord } from '@org/pg-tenant'
+
+/** A tenant that is there. @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND */
+export async function requireTenant(tenancy: Tenancy, key: string): Promise<TenantRecord> {
+  const found = await tenancy.find(key)
+  if (found && found.status !== 'deleted') return found
+  throw new TenancyError(
+    'TENANT_NOT_FOUND',
+    'There is no such tenant. pg-tenant list shows those there are.',
+    {
+      details: { tenant: key },
+    },
+  )
+}
+
+/** All tenants with one of these statuses, a page at a time, in the byte order of their keys. */
+export async function* allTenants(
+  tenancy: Tenancy,
+  statuses: readonly TenantRecord['status'][] = ['active'],
+): AsyncGenerator<TenantRecord> {
+  for (let after = ''; ; ) {
+    const page = await tenancy.list({ after, limit: PAGE })
+    for (const tenant of page) {
+      if (statuses.includes(tenant.status) && tenant.isolation === tenancy.isolation) yield tenant
+    }
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return
+    after = last.key
+  }
+}
+
+const PAGE = 1_000

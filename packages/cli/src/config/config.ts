@@ -1,0 +1,43 @@
+import type { Migration } from '@org/core'
+import type { Envelopes, EnvelopesOf, SealedTable } from '@org/crypto'
+import type { AdviceThresholds, TenancyOptions, TenantDb } from '@org/pg-tenant'
+
+/** One of several clusters. */
+export interface PlacementConfig {
+  /** The application's URL there. */
+  readonly databaseUrl: string
+  /** The administrator's URL there, direct and not through a pooler (default: `databaseUrl`). */
+  readonly adminUrl?: string | undefined
+}
+
+/** What `pg-tenant.config.ts` exports: the options of `createTenancy`, and what only the command needs. */
+export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'migrations'> {
+  /** As the application connects; the variable `DATABASE_URL` goes before it. */
+  readonly databaseUrl?: string | undefined
+  /**
+   * As the role that makes tenants, connected directly (default: `databaseUrl`); the variable `ADMIN_DATABASE_URL` goes
+   * before it.
+   */
+  readonly adminUrl?: string | undefined
+  /** A folder of migrations, relative to this file (default `./migrations` if it is there), or migrations. */
+  readonly migrations?: string | readonly Migration[] | undefined
+  /** A schema to take off the names in migrations: `public` for those of drizzle-kit (default: none). */
+  readonly unqualify?: string | undefined
+  /** Clusters by name, for `--placement`; without it the URLs above are used. */
+  readonly placements?: Readonly<Record<string, PlacementConfig>> | undefined
+  /** Fills a new tenant with its first rows, in one transaction of the tenant. Must bear being repeated. */
+  readonly seed?: ((db: TenantDb, tenant: string) => Promise<void>) | undefined
+  /** What opens and seals secrets (default: a key ring of `SETTINGS_ENCRYPTION_KEY`, see `@org/crypto`). */
+  readonly secrets?: Envelopes | EnvelopesOf | undefined
+  /** The tables whose secrets `rotate-keys` seals anew (default: whatever is sealed in `app_settings`). */
+  readonly sealedTables?: readonly SealedTable[] | undefined
+  /** When `advise` speaks up. */
+  readonly thresholds?: AdviceThresholds | undefined
+  /** Where backups go unless told otherwise (default `./backups`), relative to this file. */
+  readonly backups?: string | undefined
+}
+
+/** Gives a configuration its type: `export default defineConfig({ … })`. */
+export function defineConfig(config: Config): Config {
+  return config
+}

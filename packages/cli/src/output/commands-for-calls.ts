@@ -1,0 +1,17 @@
+/** The library says what to do next as a call of its own; at a terminal it is a command. Longer ones first. */
+const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
+  [/provision\(key, \{ reuseDeletedKey: true \}\)/g, 'pg-tenant create <key> --reuse-deleted-key'],
+  [/\b(?:R|r)un migrate with only: \[key\] and recheck: true/g, 'Run pg-tenant migrate <key> --recheck'],
+  [/\bprovision\((?:its )?key\)/g, 'pg-tenant create <key>'],
+  [/\b(drop|suspend|resume)\(key\)/g, 'pg-tenant $1 <key>'],
+  [/\blist\(\)/g, 'pg-tenant list'],
+  [/\b(R|r)un (?:the )?(migrate|backup)\b/g, '$1un pg-tenant $2'],
+  [/say force: 'replace'/g, 'say --replace'],
+  [/say onBusy: 'terminate'/g, 'say --terminate'],
+  [/load with \{ unqualify: "public" \}/g, "set unqualify: 'public' in the configuration"],
+]
+
+/** A message of the library as one reads it at a terminal. */
+export function commandsForCalls(message: string): string {
+  return COMMANDS.reduce((text, [call, command]) => text.replace(call, command), message)
+}

@@ -1,0 +1,86 @@
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { expect, it } from 'vitest'
+import { EXIT } from '../src/index.ts'
+import { useProject } from './project.ts'
+
+const project = useProject(`isolation: 'login', seed: async () => { throw new Error('no') }`)
+const { run } = project
+
+/** Who one is when one connects as a `.env` file says. */
+async function whoIs(env: string): Promise<string> {
+  const [, url] = /^DATABASE_URL=(.*)$/m.exec(env) ?? []
+  const client = new pg.Client(url)
+  await client.connect()
+  const { rows } = await client.query<{ who: string }>(`select current_user || ' ' || current_schema as who`)
+  await client.end()
+  return rows[0]?.who ?? ''
+}
+
+it('writes the connection of a new tenant into a file for its owner only, and shows it nowhere', async () => {
+  const { exit, stdout, stderr, json } = await run('create acme --env-file acme.env --json')
+  expect(exit).toBe(EXIT.ok)
+  const file = join(project.folder, 'acme.env')
+  expect(json()).toMatchObject({ created: true, envFile: file })
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  const env = await readFile(file, 'utf8')
+  const [, password = ''] = /^PGPASSWORD=(.*)$/m.exec(env) ?? []
+  expect(password).toHaveLength(43)
+  expect(stdout + stderr).not.toContain(password)
+  expect(await whoIs(env)).toBe(`${project.world.rolePrefix}acme c_acme`)
+})
+
+it('shows it on stdout without a file, this once', async () => {
+  const first = await run('create globex')
+  expect(first.stderr).toContain('shown this once')
+  expect(await whoIs(first.stdout)).toBe(`${project.world.rolePrefix}globex c_globex`)
+  const again = await run('create globex')
+  expect(again.exit).toBe(EXIT.ok)
+  expect(again.stdout).not.toContain('PG')
+  expect((await run('create initech --quiet')).stdout).toContain('PGPASSWORD=')
+  expect((await run('create hooli --json')).json()).toMatchObject({
+    connection: { password: expect.any(String) },
+  })
+})
+
+it('makes no tenant when the file cannot be made, and never overwrites one', async () => {
+  await writeFile(join(project.folder, 'mine.env'), 'MINE=1')
+  const { exit, stderr } = await run('create umbrella --env-file mine.env')
+  expect(exit).toBe(EXIT.refused)
+  expect(stderr).toContain('not overwritten')
+  expect(await readFile(join(project.folder, 'mine.env'), 'utf8')).toBe('MINE=1')
+  expect((await run('env umbrella')).exit).toBe(EXIT.refused)
+})
+
+it('leaves no empty file behind', async () => {
+  const { stderr } = await run('create acme --env-file again.env')
+  expect(stderr).toContain('No password was set now')
+  expect((await run('create Bad --env-file bad.env')).exit).toBe(EXIT.usage)
+  for (const name of ['again.env', 'bad.env']) {
+    await expect(stat(join(project.folder, name))).rejects.toThrow('ENOENT')
+  }
+})
+
+it('gives a new password', async () => {
+  expect((await run('env acme --rotate --dry-run')).stdout).toContain('would get a new password')
+  const old = await readFile(join(project.folder, 'acme.env'), 'utf8')
+  expect(await whoIs(old)).toContain('acme')
+  const { exit, stdout } = await run('env acme --rotate --env-file new.env')
+  expect(exit).toBe(EXIT.ok)
+  expect(stdout).not.toMatch(/PGPASSWORD|postgres:/)
+  expect(await whoIs(await readFile(join(project.folder, 'new.env'), 'utf8'))).toContain('acme')
+})
+
+it('shows the settings of a tenant without a secret', async () => {
+  const { stdout } = await run('env acme')
+  expect(stdout).toContain(`PGUSER=${project.world.rolePrefix}acme`)
+  expect(stdout).not.toContain('PASSWORD')
+})
+
+it('does not lose the password when the seed fails', async () => {
+  const { exit, stdout } = await run('create cyberdyne --seed --json')
+  expect(exit).toBe(EXIT.internal)
+  const [document = ''] = stdout.split(/(?<=^})/m)
+  expect(JSON.parse(document)).toMatchObject({ seeded: false, connection: { password: expect.any(String) } })
+})
