@@ -11,6 +11,8 @@ const COPIED = [
   'packages',
   'examples',
   'tools',
+  'docs',
+  'deploy',
   'package.json',
   'vitest.config.ts',
   'vitest.workspace.ts',
