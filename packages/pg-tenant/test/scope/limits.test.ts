@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
-import { codeOf, eventually, useWorld } from '../support/world.ts'
+import { codeOf, eventually, POOLED, useWorld } from '../support/world.ts'
 
 const world = useWorld()
 let tenancy: Tenancy
@@ -51,21 +51,30 @@ describe('timeouts', () => {
   it('ends a scope that sits idle, and says so at its next step', async () => {
     const pool = world.pool({ max: 1 })
     let died = 0
-    // Only when the server's last words have been read is it certain what they were.
+    // Only when the server's last words have been read is it certain what they were. PgBouncer keeps them until it is asked.
     pool.on('connect', (client) => client.on('error', () => died++))
+    const gone = async (times: number) => (POOLED ? (await idleInTransaction()) === 0 : died === times)
     const idle = world.tenancy({ pool, idleTimeout: 30 })
     const atCommit = idle.withTenant('acme', async (db) => {
       await db.query('select 1')
-      await eventually(() => died === 1)
+      await eventually(() => gone(1))
     })
     expect(await codeOf(atCommit)).toBe('TIMEOUT')
     const atQuery = idle.withTenant('acme', async (db) => {
       await db.query('select 1')
-      await eventually(() => died === 2)
+      await eventually(() => gone(2))
       await db.query('select 2')
     })
     expect(await codeOf(atQuery)).toBe('TIMEOUT')
   })
+
+  const idleInTransaction = async (): Promise<number> => {
+    const { rows } = await world.root.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where usename = $1 and state like 'idle in transaction%'`,
+      [world.appRole],
+    )
+    return rows[0]?.n ?? 0
+  }
 
   it('does not wait for ever for a connection', async () => {
     const single = world.tenancy({ pool: world.pool({ max: 1 }) })
