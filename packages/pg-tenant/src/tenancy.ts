@@ -20,17 +20,21 @@ import type { ExportOptions, ExportResult } from './export/export.ts'
 import type { MigrateOptions } from './fleet/options.ts'
 import type { MigrateReport } from './fleet/report.ts'
 import type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
+import { type VersionGate, versionGate } from './fleet/version.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
 import { keyFor, type NamingOptions, parseNaming } from './isolation/names.ts'
 import { type LevelOptions, openLevel } from './levels.ts'
 import { drop } from './lifecycle/drop.ts'
-import { parseMigrations } from './lifecycle/migrations.ts'
+import { type CheckedMigration, parseMigrations } from './lifecycle/migrations.ts'
 import { type ProvisionOptions, type ProvisionResult, provision } from './lifecycle/provision.ts'
 import { rotateCredentials } from './lifecycle/rotate-credentials.ts'
+import { type ReadyTenants, readyTenants } from './ready/ready.ts'
 import { parseControlSchema } from './registry/control-schema.ts'
 import { explained } from './registry/explain.ts'
+import { type LookupOptions, openLookups } from './registry/lookups.ts'
 import { find, type ListOptions, list } from './registry/read.ts'
 import type { TenantRecord } from './registry/record.ts'
+import type { RegistryPlace } from './registry/registry.ts'
 import { resume, suspend } from './registry/suspend.ts'
 import { nest } from './scope/handle.ts'
 import { currentLevel, type Level } from './scope/level.ts'
@@ -80,6 +84,14 @@ export interface TenancyOptions
   readonly isolation?: IsolationLevel
   /** What every tenant's schema holds, in this order; `provision` applies what a tenant does not have yet. */
   readonly migrations?: readonly Migration[]
+  /**
+   * The migration a tenant must have, at least, for a scope of it to open: the id, or with `waitMs` how long to wait for a
+   * migration that is under way (default 0). A tenant is asked about once in each process. Not at level `row`, whose
+   * tenants are brought up to date together.
+   */
+  readonly minimumVersion?: string | { readonly id: string; readonly waitMs?: number }
+  /** How {@link Tenancy.lookup} remembers. */
+  readonly lookups?: LookupOptions
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }
@@ -96,6 +108,7 @@ export interface Tenancy {
    *
    * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION or CROSS_TENANT before anything is sent
    * @throws TenancyError SCHEMA_MISSING, SCHEMA_UNUSABLE, POOL_EXHAUSTED or CONNECTION_LOST when it cannot open
+   * @throws TenancyError SERVICE_UNAVAILABLE when the tenant is below `minimumVersion`
    * @throws TenancyError QUERY_NOT_AWAITED, SILENT_ROLLBACK or SCOPE_ESCAPED when `fn` broke the rules
    * @throws TenancyError TIMEOUT, ABORTED or CONFLICT when it cannot finish
    * @throws TenancyError UNKNOWN_OUTCOME when the connection was lost at COMMIT: the only error after which the work
@@ -161,6 +174,18 @@ export interface Tenancy {
    * @throws TenancyError INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
    */
   find(key: string): Promise<TenantRecord | undefined>
+
+  /**
+   * As `find`, for every request: a tenant in service is remembered for `lookups.maxAge` (1 second), and forgotten when
+   * this tenancy changes it or `lookups.listen` hears of a change. What was suspended or dropped elsewhere may so be found
+   * in service for that long; no scope of it opens.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
+   */
+  lookup(key: string): Promise<TenantRecord | undefined>
+
+  /** Tenants made ahead, for sign-ups in milliseconds. */
+  readonly ready: ReadyTenants
 
   /**
    * The tenants in the registry, a page at a time, in the byte order of their keys.
@@ -263,8 +288,17 @@ export interface Tenancy {
   rotateCredentials(key: string): Promise<TenantConnection>
 
   /**
-   * Closes the connections this tenancy opened itself (levels `login` and `database`), once the scopes on them have
-   * ended; nothing at other levels. `pool` and `adminPool` are yours.
+   * Seals the stored passwords of tenants anew, under the key that seals now (levels `login` and `database`, where
+   * `credentials` seals them): before a retired key is taken away.
+   *
+   * @returns how many were sealed anew; 0 at levels without logins
+   * @throws TenancyError what the sealing throws; CONNECTION_LOST, DATABASE_ERROR
+   */
+  resealCredentials(): Promise<number>
+
+  /**
+   * Closes the connections this tenancy opened itself (levels `login` and `database`, once the scopes on them have ended;
+   * `lookups.listen`). `pool` and `adminPool` are yours.
    */
   close(): Promise<void>
 }
@@ -275,6 +309,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   'isolation',
   'migrations',
   'controlSchema',
+  'minimumVersion',
+  'lookups',
   'credentials',
   'tenantPools',
   'databaseTemplate',
@@ -311,6 +347,8 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   watchPool(pool)
   watchPool(adminPool)
   const identity = {}
+  const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
+  const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
 
   /** The scope this call runs in, if it is one of ours and still alive. */
   const enclosing = (key: string): Level | undefined => {
@@ -321,11 +359,21 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   }
 
   const lifecycle = { level, ofLevel, naming, pool, adminPool, migrations, registry }
-  /** Runs a scope; a tenant that cannot be entered because it is suspended is said to be that. */
-  const scoped = <T>(tenant: TenantKey, run: () => Promise<T>): Promise<T> =>
-    run().catch(async (error: unknown) => {
-      throw await explained(error, pool, registry, tenant)
-    })
+  /** What changed here is known here at once. */
+  const changing = async <T>(tenant: TenantKey, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
+    try {
+      return await work(tenant)
+    } finally {
+      lookups.lookup.forget(tenant)
+      gate?.forget(tenant)
+    }
+  }
+  /** Nothing to wait for when the tenant is known to be recent enough. */
+  const askVersion = (tenant: TenantKey): Promise<void> | undefined => {
+    if (!gate) return undefined
+    lookups.start()
+    return gate.assertVersion(tenant)
+  }
   const tenancy = {
     isolation: level,
     withTenant: async <T>(
@@ -341,9 +389,15 @@ export function createTenancy(options: TenancyOptions): Tenancy {
         requireSameMode(settings, outer)
         return await nest(outer, fn)
       }
-      return await runWithTenant(tenant, () =>
-        scoped(tenant, () => withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings))),
-      )
+      try {
+        const old = askVersion(tenant)
+        if (old) await old
+        return await runWithTenant(tenant, () =>
+          withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),
+        )
+      } catch (error) {
+        throw await explained(error, pool, registry, tenant)
+      }
     },
     query: async (
       key: string,
@@ -372,13 +426,26 @@ export function createTenancy(options: TenancyOptions): Tenancy {
           )
         return runOneShot<Row>(isolation, tenant, statement, settings)
       }
-      return await scoped(tenant, () => withRetry(settings, run))
+      try {
+        const old = askVersion(tenant)
+        if (old) await old
+        return await withRetry(settings, run)
+      } catch (error) {
+        throw await explained(error, pool, registry, tenant)
+      }
     },
     provision: async (key: string, facts?: ProvisionOptions) =>
-      provision(lifecycle, keyFor(naming, key), facts),
-    suspend: async (key: string, reason?: string) => suspend(lifecycle, keyFor(naming, key), reason ?? null),
-    resume: async (key: string) => resume(lifecycle, keyFor(naming, key)),
+      changing(keyFor(naming, key), (tenant) => provision(lifecycle, tenant, facts)),
+    suspend: async (key: string, reason?: string) =>
+      changing(keyFor(naming, key), (tenant) => suspend(lifecycle, tenant, reason ?? null)),
+    resume: async (key: string) => changing(keyFor(naming, key), (tenant) => resume(lifecycle, tenant)),
     find: async (key: string) => find(pool, registry, keyFor(naming, key)),
+    lookup: async (key: string) => {
+      const tenant = keyFor(naming, key)
+      lookups.start()
+      return lookups.lookup(tenant)
+    },
+    ready: readyTenants(lifecycle),
     list: async (page?: ListOptions) => list(pool, registry, page),
     // Loaded when asked for: a server that only scopes queries never reads this code.
     migrate: async (how?: MigrateOptions) =>
@@ -393,17 +460,43 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     stats: async (which?: StatsOptions) => (await import('./stats/stats.ts')).tenantStats(lifecycle, which),
     backup: async (key: string, how: BackupOptions) =>
       (await import('./backup/backup.ts')).backupTenant(lifecycle, keyFor(naming, key), how),
-    restore: async (key: string, how: RestoreOptions) =>
-      (await import('./backup/restore/restore.ts')).restoreTenant(lifecycle, keyFor(naming, key), how),
+    restore: async (key: string, how: RestoreOptions) => {
+      const { restoreTenant } = await import('./backup/restore/restore.ts')
+      return changing(keyFor(naming, key), (tenant) => restoreTenant(lifecycle, tenant, how))
+    },
     export: async (key: string, how: ExportOptions) =>
       (await import('./export/export.ts')).exportTenant(lifecycle, keyFor(naming, key), how),
-    offboard: async (key: string, how: OffboardOptions) =>
-      (await import('./backup/offboard/offboard.ts')).offboard(lifecycle, keyFor(naming, key), how),
-    drop: async (key: string) => drop(lifecycle, keyFor(naming, key)),
+    offboard: async (key: string, how: OffboardOptions) => {
+      const { offboard } = await import('./backup/offboard/offboard.ts')
+      return changing(keyFor(naming, key), (tenant) => offboard(lifecycle, tenant, how))
+    },
+    drop: async (key: string) => changing(keyFor(naming, key), (tenant) => drop(lifecycle, tenant)),
     rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
-    close: () => open.close(),
+    resealCredentials: async () =>
+      (await import('./credentials/reseal.ts')).resealCredentials(lifecycle, keeper),
+    close: async () => {
+      await lookups.close()
+      await open.close()
+    },
   }
   return Object.freeze(tenancy) as Tenancy
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function openGate(
+  level: IsolationLevel,
+  pool: PoolLike,
+  registry: RegistryPlace,
+  migrations: readonly CheckedMigration[],
+  minimum: TenancyOptions['minimumVersion'],
+): VersionGate | undefined {
+  if (minimum === undefined) return undefined
+  const { id, waitMs = 0 } = typeof minimum === 'string' ? { id: minimum } : (minimum ?? {})
+  if (typeof id !== 'string') throw invalid('minimumVersion', 'the id of a migration, or { id, waitMs }')
+  if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 3_600_000)
+    throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
+  if (level === 'row') throw invalid('minimumVersion', 'left out at level row: its tenants share one schema')
+  return versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
 }
 
 /** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */

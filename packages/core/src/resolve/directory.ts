@@ -4,6 +4,13 @@ import { invalidOption, suspended, unknownTenant } from './refusals.ts'
 /** What is known of a tenant; `tenancy.find` of `@org/pg-tenant` gives it. */
 export type TenantLookup = (tenant: TenantKey) => Promise<{ readonly status: string } | undefined>
 
+/** A {@link TenantLookup} that remembers. */
+export interface CachedLookup<T extends { readonly status: string }> {
+  (tenant: TenantKey): Promise<T | undefined>
+  /** Asks again the next time. Without a key: for every tenant. What is being asked at the moment is not remembered. */
+  forget(tenant?: TenantKey): void
+}
+
 /**
  * Refuses a tenant that is not there or not in service.
  *
@@ -25,39 +32,50 @@ export async function requireActive(lookup: TenantLookup, tenant: TenantKey): Pr
  * @param options.now milliseconds (default `performance.now`)
  * @throws TenancyError INVALID_OPTION
  */
-export function cachedLookup(
-  lookup: TenantLookup,
+export function cachedLookup<T extends { readonly status: string }>(
+  lookup: (tenant: TenantKey) => Promise<T | undefined>,
   {
     maxAge = 1_000,
     max = 10_000,
     now = () => performance.now(),
   }: { readonly maxAge?: number; readonly max?: number; readonly now?: () => number } = {},
-): TenantLookup {
+): CachedLookup<T> {
   if (!(maxAge >= 0 && maxAge <= 60_000)) throw invalidOption('maxAge', '0 to 60000 milliseconds')
   if (!Number.isInteger(max) || max < 1) throw invalidOption('max', 'a whole number from 1')
-  const active = new Map<TenantKey, { readonly until: number; readonly found: { readonly status: string } }>()
-  const asking = new Map<TenantKey, ReturnType<TenantLookup>>()
-  const ask = async (tenant: TenantKey): ReturnType<TenantLookup> => {
-    const asked = now()
-    try {
-      const found = await lookup(tenant)
-      active.delete(tenant)
-      if (found?.status === 'active') {
-        // The oldest goes first: a Map keeps the order of insertion.
-        const [oldest] = active.size >= max ? active.keys() : []
-        if (oldest !== undefined) active.delete(oldest)
-        active.set(tenant, { until: asked + maxAge, found })
-      }
-      return found
-    } finally {
-      asking.delete(tenant)
-    }
+  const active = new Map<TenantKey, { readonly until: number; readonly found: T }>()
+  const asking = new Map<TenantKey, Promise<T | undefined>>()
+  const remember = (tenant: TenantKey, found: T, until: number) => {
+    // The oldest goes first: a Map keeps the order of insertion.
+    const [oldest] = active.size >= max ? active.keys() : []
+    if (oldest !== undefined) active.delete(oldest)
+    active.set(tenant, { until, found })
   }
-  return (tenant) => {
-    const known = active.get(tenant)
-    if (known !== undefined && now() < known.until) return Promise.resolve(known.found)
-    const running = asking.get(tenant) ?? ask(tenant)
+  const ask = (tenant: TenantKey): Promise<T | undefined> => {
+    const asked = now()
+    const running = lookup(tenant)
+      .then((found) => {
+        // Forgotten meanwhile: the answer may be older than what made it so.
+        if (asking.get(tenant) !== running) return found
+        active.delete(tenant)
+        if (found?.status === 'active') remember(tenant, found, asked + maxAge)
+        return found
+      })
+      .finally(() => {
+        if (asking.get(tenant) === running) asking.delete(tenant)
+      })
     asking.set(tenant, running)
     return running
   }
+  const cached = (tenant: TenantKey): Promise<T | undefined> => {
+    const known = active.get(tenant)
+    if (known !== undefined && now() < known.until) return Promise.resolve(known.found)
+    return asking.get(tenant) ?? ask(tenant)
+  }
+  const forget = (tenant?: TenantKey) => {
+    for (const map of [active, asking]) {
+      if (tenant === undefined) map.clear()
+      else map.delete(tenant)
+    }
+  }
+  return Object.assign(cached, { forget })
 }

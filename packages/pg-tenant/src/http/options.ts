@@ -1,9 +1,9 @@
 import {
-  cachedLookup,
   parseTrust,
   type ResolveOptions,
   type ResolveTenant,
   resolveTenant,
+  type TenantKey,
   type Trust,
   type Trusted,
 } from '@org/core'
@@ -63,7 +63,7 @@ export function parseTenantOptions(tenancy: Tenancy, options: TenantOptions): Te
   const { resolve, scope = 'call', scopeOptions = {}, abortOnDisconnect = false, onAccess, onError } = options
   if (scope !== 'call' && scope !== 'request') throw invalid('scope', '"call" or "request"')
   const own = typeof resolve === 'function' ? undefined : resolve
-  const directory = cachedLookup((tenant) => tenancy.find(tenant))
+  const directory = (tenant: TenantKey) => tenancy.lookup(tenant)
   return {
     resolve: own === undefined ? (resolve as ResolveTenant) : resolveTenant({ directory, ...own }),
     trusted: parseTrust(options.trust ?? own?.trust),

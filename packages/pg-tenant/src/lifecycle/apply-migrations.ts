@@ -1,7 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { sqlInTransaction } from '../fleet/script.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
-import { recordMigration } from '../registry/registry.ts'
+import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -14,6 +14,7 @@ export const LEDGER_TABLE = '_tenant_migration'
  * Applies what is missing, as the tenant's own role where it has one, so that it owns its tables.
  *
  * @param admin a transaction in the database that holds the tenant's schema
+ * @param fresh whether its ledger was made in this transaction and so is empty
  * @param books the one in the database that holds the registry, where that is another
  * @returns the ids applied now
  * @throws TenancyError CONFLICT when an applied migration was edited or is unknown; STATEMENT_REFUSED when one ended
@@ -24,24 +25,23 @@ export async function applyMigrations(
   { migrations, naming, registry }: Lifecycle,
   tenant: TenantKey,
   role: string | undefined,
+  fresh: boolean,
   books: Admin = admin,
 ): Promise<string[]> {
   const ledger = qualify(schemaOf(naming, tenant), LEDGER_TABLE)
-  const rows = await admin.run(`select id, checksum from ${ledger}`)
+  const rows = fresh ? [] : await admin.run(`select id, checksum from ${ledger}`)
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
   const missing = pending(migrations, applied)
   if (missing.length === 0) return []
-  const transaction = await transactionId(admin)
+  const done: AppliedMigration[] = []
+  let transaction: unknown
   for (const migration of missing) {
     const { id, checksum } = migration
     const started = performance.now()
-    await admin.run(`select set_config('search_path', $1, true), set_config('role', $2, true)`, [
-      searchPathOf(naming, tenant),
-      role ?? 'none',
-    ])
-    await admin.run(sqlInTransaction(migration))
+    const [entered] = await admin.run(ENTER, [searchPathOf(naming, tenant), role ?? 'none'])
+    transaction ??= entered?.transaction
     // Before PostgreSQL 18 deferred triggers run as whoever commits: here they still run as the tenant.
-    await admin.run('set constraints all immediate')
+    await admin.run(`${sqlInTransaction(migration)}\n;set constraints all immediate`)
     const [left] = await admin.run(LEAVE, [role ?? null])
     if (left?.transaction !== transaction || left?.unchanged !== true) {
       throw new TenancyError(
@@ -50,18 +50,20 @@ export async function applyMigrations(
         { details: { migration: id } },
       )
     }
-    await admin.run(`insert into ${ledger} (id, checksum) values ($1, $2)`, [id, checksum])
-    const durationMs = Math.round(performance.now() - started)
-    await recordMigration(books, registry, tenant, { id, checksum, durationMs })
+    done.push({ id, checksum, durationMs: Math.round(performance.now() - started) })
   }
-  return missing.map(({ id }) => id)
+  await admin.run(`insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`, [
+    done.map(({ id }) => id),
+    done.map(({ checksum }) => checksum),
+  ])
+  await recordMigrations(books, registry, tenant, done)
+  return done.map(({ id }) => id)
 }
+
+/** $1 search path, $2 role. Says in which transaction we are. */
+const ENTER = `select pg_current_xact_id()::text as transaction, set_config('search_path', $1, true),
+  set_config('role', $2, true)`
 
 /** Says as whom and in which transaction we are, then goes back to being the administrator. */
 const LEAVE = `select pg_current_xact_id()::text as transaction, current_user = coalesce($1::text, session_user) as unchanged,
   set_config('role', 'none', true)`
-
-async function transactionId(admin: Admin): Promise<unknown> {
-  const [row] = await admin.run('select pg_current_xact_id()::text as id')
-  return row?.id
-}

@@ -1,5 +1,5 @@
 import { schemaOf } from '../isolation/names.ts'
-import { recordMigration } from '../registry/registry.ts'
+import { recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
@@ -19,12 +19,8 @@ export async function copyLedger(home: Admin, { admin, lifecycle, tenant }: Tena
     [registry.prefix, tenant],
   )
   const known = new Set(copy.map(({ id }) => String(id)))
-  for (const { id, checksum } of truth) {
-    if (known.has(String(id))) continue
-    await recordMigration(admin, registry, tenant, {
-      id: String(id),
-      checksum: String(checksum),
-      durationMs: 0,
-    })
-  }
+  const lacking = truth
+    .map(({ id, checksum }) => ({ id: String(id), checksum: String(checksum), durationMs: 0 }))
+    .filter(({ id }) => !known.has(id))
+  if (lacking.length > 0) await recordMigrations(admin, registry, tenant, lacking)
 }

@@ -80,6 +80,17 @@ async function currentDatabase(admin: Admin): Promise<string> {
   return String(row?.name)
 }
 
+/**
+ * One at a time until the transaction ends: two that change a database's privileges at once fail with "tuple concurrently
+ * updated".
+ */
+async function lockDatabase(admin: Admin): Promise<string> {
+  const [row] = await admin.run(
+    `select current_database() as name, pg_advisory_xact_lock(hashtextextended('pg_tenant.connect:' || current_database(), 0))`,
+  )
+  return String(row?.name)
+}
+
 /** insufficient_privilege */
 const MAY_NOT_GRANT = ['42501']
 
@@ -90,7 +101,7 @@ const MAY_NOT_GRANT = ['42501']
  * @throws TenancyError INVALID_OPTION when it cannot
  */
 export async function grantConnect(admin: Admin, role: string): Promise<void> {
-  const database = await currentDatabase(admin)
+  const database = await lockDatabase(admin)
   await admin.attempt(
     MAY_NOT_GRANT,
     `grant connect on database ${quoteIdentifier(database)} to ${quoteIdentifier(role)}`,
@@ -110,7 +121,7 @@ export async function grantConnect(admin: Admin, role: string): Promise<void> {
 
 /** Takes back what {@link grantConnect} gave: DROP OWNED, run as the role, cannot, and the role would stay for it. */
 export async function revokeConnect(admin: Admin, role: string): Promise<void> {
-  const database = await currentDatabase(admin)
+  const database = await lockDatabase(admin)
   await admin.attempt(
     MAY_NOT_GRANT,
     `revoke connect on database ${quoteIdentifier(database)} from ${quoteIdentifier(role)}`,

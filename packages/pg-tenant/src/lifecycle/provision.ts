@@ -1,7 +1,8 @@
-import type { TenantKey } from '@org/core'
+import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
+import { claim } from '../ready/claim.ts'
 import { register, registered } from '../registry/registry.ts'
-import type { Furnished } from './levels/level.ts'
+import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { onTenant } from './work.ts'
 
@@ -11,6 +12,8 @@ export interface ProvisionResult extends Furnished {
    * not shown again; `rotateCredentials` gives a new one.
    */
   readonly connection?: TenantConnection
+  /** Whether it was made ahead and only given its names now. */
+  readonly claimed?: true
 }
 
 /** Options of {@link Tenancy.provision}. */
@@ -21,26 +24,56 @@ export interface ProvisionOptions {
   readonly placement?: string | undefined
   /** Whether the key of a dropped tenant may be given out again (default false). */
   readonly reuseDeletedKey?: boolean | undefined
+  /**
+   * Whether a new tenant may be one that was made ahead (`tenancy.ready.fill`), which takes a few milliseconds. When there
+   * is none it is made now (default false).
+   */
+  readonly fromReady?: boolean | undefined
 }
 
 /** See {@link Tenancy.provision}. */
-export function provision(
+export async function provision(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: ProvisionOptions = {},
 ): Promise<ProvisionResult> {
+  try {
+    return await provisionOnce(lifecycle, tenant, options)
+  } catch (error) {
+    if (!isRoleMadeMeanwhile(error)) throw error
+    return await provisionOnce(lifecycle, tenant, options)
+  }
+}
+
+function provisionOnce(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  options: ProvisionOptions,
+): Promise<ProvisionResult> {
   const { level, ofLevel, registry, migrations } = lifecycle
-  const { plan, placement, reuseDeletedKey: reuse = false } = options
+  const { plan, placement, reuseDeletedKey: reuse = false, fromReady = false } = options
   return onTenant(lifecycle, tenant, async (stage) => {
     const look = (admin: Parameters<typeof register>[0]) =>
       register(admin, registry, tenant, level, { plan, placement, reuse })
     const ahead = ofLevel.staged ? await stage((work) => ofLevel.ensureRoles(work), look) : undefined
-    return await stage(async (work) => {
+    const make = async (work: TenantWork): Promise<ProvisionResult> => {
       const connection = ofLevel.staged ? ahead : await ofLevel.ensureRoles(work)
-      const furnished = await ofLevel.furnish(work)
+      return { ...(await ofLevel.furnish(work)), ...(connection && { connection }) }
+    }
+    return await stage(async (work) => {
+      const claimed = fromReady && work.status === 'provisioning' ? await claim(work) : undefined
+      const result = claimed ? { ...claimed, claimed: true as const } : await make(work)
       if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
       await registered(work.admin, registry, tenant, migrations.at(-1)?.id)
-      return { ...furnished, ...(connection && { connection }) }
+      return result
     }, look)
   })
+}
+
+/** duplicate_object, or the unique index behind it when two create at once */
+const ALREADY_THERE: readonly unknown[] = ['42710', '23505']
+
+/** Roles belong to the server: a tenancy of another database, whose lock is another, may make the same one. */
+function isRoleMadeMeanwhile(error: unknown): boolean {
+  return isTenancyError(error) && ALREADY_THERE.includes(error.details?.sqlState)
 }

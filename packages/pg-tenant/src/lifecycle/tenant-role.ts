@@ -2,8 +2,6 @@ import { TenancyError } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 
-/** duplicate_object, or the unique index behind it when two create at once */
-const ALREADY_THERE = ['42710', '23505']
 /** dependent_objects_still_exist: another database of this server uses the same role. */
 const STILL_USED = ['2BP01']
 
@@ -20,18 +18,7 @@ export async function ensureRole(
   role: string,
   { login, application }: { readonly login: boolean; readonly application: string | undefined },
 ): Promise<void> {
-  const quoted = quoteIdentifier(role)
-  await admin.attempt(ALREADY_THERE, `create role ${quoted} nologin noinherit`)
-  const [facts] = await admin.run(
-    `select (r.rolcanlogin and not $3) or r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication
-              or exists (select from pg_auth_members m where m.member = r.oid) as mighty,
-            current_setting('server_version_num')::int as version,
-            (select rolsuper from pg_roles where rolname = current_user) as superuser,
-            current_user as admin,
-            (select rolinherit and not rolsuper from pg_roles where rolname = $2) as inherits
-     from pg_roles r where r.rolname = $1`,
-    [role, application ?? '', login],
-  )
+  const [facts] = await admin.run(FACTS, [role, application ?? '', login])
   if (!facts || facts.mighty) {
     throw new TenancyError(
       'CONFLICT',
@@ -52,8 +39,23 @@ export async function ensureRole(
   const how = sixteen ? ' with inherit false, set true' : ''
   const members = new Set(application === undefined ? [] : [application])
   if (!facts.superuser) members.add(String(facts.admin))
-  for (const name of members) await admin.run(`grant ${quoted} to ${quoteIdentifier(name)}${how}`)
+  // No savepoint: two databases of one server that make the same role at once are the one case in which it is there by
+  // now, and whoever comes second is told to run it again.
+  const quoted = quoteIdentifier(role)
+  const grants = [...members].map((name) => `grant ${quoted} to ${quoteIdentifier(name)}${how}`)
+  const statements = facts.there ? grants : [`create role ${quoted} nologin noinherit`, ...grants]
+  if (statements.length > 0) await admin.run(statements.join(';'))
 }
+
+// $1 the role, $2 the application's or '', $3 whether the role may log in.
+const FACTS = `select r.oid is not null as there,
+    coalesce((r.rolcanlogin and not $3) or r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication
+      or exists (select from pg_auth_members m where m.member = r.oid), false) as mighty,
+    current_setting('server_version_num')::int as version,
+    me.rolsuper as superuser,
+    me.rolname as admin,
+    (select rolinherit and not rolsuper from pg_roles where rolname = $2) as inherits
+  from pg_roles me left join pg_roles r on r.rolname = $1 where me.rolname = current_user`
 
 export async function roleExists(admin: Admin, role: string): Promise<boolean> {
   return (await admin.run('select from pg_roles where rolname = $1', [role])).length === 1

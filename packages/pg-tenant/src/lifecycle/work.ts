@@ -8,7 +8,10 @@ import type { TenantWork } from './levels/level.ts'
 import { type Lifecycle, lockTenant } from './lifecycle.ts'
 import { prepare } from './prepare.ts'
 
-/** Runs one transaction of a tenant's administrative work. `look` finds out (or writes down) the status first. */
+/**
+ * Runs one transaction of a tenant's administrative work. `look` takes the tenant's lock and finds out (or writes down)
+ * its status first.
+ */
 export type Stage = <T>(fn: (work: TenantWork) => Promise<T>, look?: Look) => Promise<T>
 type Look = (admin: Admin) => Promise<TenantStatus>
 
@@ -27,7 +30,6 @@ export async function onTenant<T>(
   const withSession = (session: AdminSession | undefined) =>
     fn((run, look = (admin) => statusOf(admin, lifecycle, tenant)) =>
       inAdminTransaction(adminPool, async (admin) => {
-        await lockTenant(admin, schema)
         const status = await look(admin)
         return run({ lifecycle, tenant, admin, session, application, status })
       }),
@@ -39,6 +41,11 @@ export async function onTenant<T>(
   })
 }
 
-async function statusOf(admin: Admin, { registry }: Lifecycle, tenant: TenantKey): Promise<TenantStatus> {
+async function statusOf(
+  admin: Admin,
+  { naming, registry }: Lifecycle,
+  tenant: TenantKey,
+): Promise<TenantStatus> {
+  await lockTenant(admin, schemaOf(naming, tenant))
   return (await recordOf(admin, registry, tenant))?.status ?? 'deleted'
 }

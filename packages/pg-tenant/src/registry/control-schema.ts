@@ -47,6 +47,30 @@ const STEPS = [
     primary key (prefix, key),
     constraint fk_tenant_credential_key foreign key (prefix, key) references tenant
   )`,
+  // The last two were made where they were needed, before there was a step for them.
+  `alter table tenant drop constraint ck_tenant_status, add constraint ck_tenant_status
+    check (status in ('ready', 'provisioning', 'active', 'suspended', 'deleting', 'deleted'));
+  create index idx_tenant_ready on tenant (prefix, isolation, created_at) where status = 'ready';
+  create table if not exists tenant_migration_run (
+    prefix text not null,
+    key text not null,
+    id text not null,
+    checksum text not null,
+    started integer not null default 0,
+    done integer not null default 0,
+    started_at timestamptz not null default now(),
+    started_by text not null default session_user,
+    primary key (prefix, key, id),
+    constraint fk_tenant_migration_run_key foreign key (prefix, key) references tenant
+  );
+  create table if not exists tenant_offboarding (
+    prefix text not null,
+    key text not null,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    state jsonb not null,
+    primary key (prefix, key, started_at)
+  )`,
 ] as const
 
 /** @throws TenancyError INVALID_OPTION */

@@ -10,7 +10,7 @@ import type { RegistryPlace } from './registry.ts'
 
 /** Which tenants {@link Tenancy.list} returns. */
 export interface ListOptions {
-  /** Only those with this status (default: all but `deleted`). */
+  /** Only those with this status (default: all but `deleted` and `ready`). */
   readonly status?: TenantStatus | undefined
   /** Only keys behind this one, in byte order: the last key of the page before. */
   readonly after?: string | undefined
@@ -43,7 +43,7 @@ export async function list(
     })
   }
   const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')}
-    where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status <> 'deleted' else status = $3 end)
+    where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status not in ('deleted', 'ready') else status = $3 end)
     order by key collate "C" limit $4`
   return (await readRegistry(pool, text, [
     place.prefix,

@@ -2,10 +2,10 @@ import type { TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 
 /**
- * Where a tenant is in its life. `provisioning` and `deleting` are seen only while something is under way or was cut
+ * Where a tenant is in its life. `ready` is nobody's yet: made ahead, under a key that no caller can name. `provisioning` and `deleting` are seen only while something is under way or was cut
  * off: run it again. `deleted` is a tombstone: the key is not given to a new owner by accident.
  */
-export type TenantStatus = 'provisioning' | 'active' | 'suspended' | 'deleting' | 'deleted'
+export type TenantStatus = 'ready' | 'provisioning' | 'active' | 'suspended' | 'deleting' | 'deleted'
 
 /** What the registry knows of a tenant. */
 export interface TenantRecord {

@@ -33,7 +33,8 @@ export async function recordOf(
 }
 
 /**
- * Writes down that a tenant is being provisioned, or finds what it is.
+ * Takes the tenant's lock (as `lockTenant` does, in the same trip), then writes down that it is being provisioned, or
+ * finds what it is.
  *
  * @param reuse whether a deleted tenant's key may be used again
  * @returns its status before: `provisioning` for a new one
@@ -48,7 +49,8 @@ export async function register(
 ): Promise<TenantStatus> {
   const [row] = await admin.run(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement)
-     values ($1, $2, $3, $4, coalesce($5, 'default'))
+     select $1, $2, $3, $4, coalesce($5, 'default')
+     from (select pg_advisory_xact_lock(hashtextextended('pg_tenant:' || $1::text || $2::text, 0))) locked
      on conflict (prefix, key) do update set
        plan = coalesce($4, t.plan), placement = coalesce($5, t.placement), updated_at = now(),
        status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,
@@ -73,25 +75,40 @@ export async function registered(
   schemaVersion: string | undefined,
 ): Promise<void> {
   await admin.run(
-    `update ${tenantTable(place)} set updated_at = now(), schema_version = coalesce($3, schema_version),
-       status = case status when 'provisioning' then 'active' else status end
-     where prefix = $1 and key = $2`,
-    [place.prefix, tenant, schemaVersion ?? null],
+    `with changed as (
+       update ${tenantTable(place)} set updated_at = now(), schema_version = coalesce($3, schema_version),
+         status = case status when 'provisioning' then 'active' else status end
+       where prefix = $1 and key = $2)
+     select pg_notify($4, '')`,
+    [place.prefix, tenant, schemaVersion ?? null, place.controlSchema],
   )
-  await announce(admin, place)
 }
 
-/** One applied migration, for "who is behind?". */
-export async function recordMigration(
+/** An applied migration, as the ledgers keep it. */
+export interface AppliedMigration {
+  readonly id: string
+  readonly checksum: string
+  readonly durationMs: number
+}
+
+/** Applied migrations, for "who is behind?". */
+export async function recordMigrations(
   admin: Admin,
   place: RegistryPlace,
   tenant: TenantKey,
-  migration: { readonly id: string; readonly checksum: string; readonly durationMs: number },
+  applied: readonly AppliedMigration[],
 ): Promise<void> {
   await admin.run(
-    `insert into ${migrationTable(place)} (prefix, key, id, checksum, duration_ms) values ($1, $2, $3, $4, $5)
+    `insert into ${migrationTable(place)} (prefix, key, id, checksum, duration_ms)
+     select $1, $2, * from unnest($3::text[], $4::text[], $5::int[])
      on conflict (prefix, key, id) do update set checksum = excluded.checksum`,
-    [place.prefix, tenant, migration.id, migration.checksum, migration.durationMs],
+    [
+      place.prefix,
+      tenant,
+      applied.map(({ id }) => id),
+      applied.map(({ checksum }) => checksum),
+      applied.map(({ durationMs }) => durationMs),
+    ],
   )
 }
 

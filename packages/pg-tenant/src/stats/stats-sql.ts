@@ -5,7 +5,7 @@ import { qualify } from '../sql/identifier.ts'
 export const tenantsSql = ({ controlSchema }: RegistryPlace): string =>
   `select key, status, plan, placement, isolation, schema_version as "schemaVersion"
    from ${qualify(controlSchema, 'tenant')}
-   where prefix = $1 and status <> 'deleted' and ($2::text[] is null or key = any ($2))
+   where prefix = $1 and status not in ('deleted', 'ready') and ($2::text[] is null or key = any ($2))
    order by key collate "C"`
 
 /**

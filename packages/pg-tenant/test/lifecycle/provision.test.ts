@@ -1,9 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loadMigrations, type Tenancy } from '../../src/index.ts'
-import { codeOf, NOTES, useWorld } from '../support/world.ts'
+import { codeOf, eventually, NOTES, useWorld } from '../support/world.ts'
 
 const world = useWorld([])
 let tenancy: Tenancy
@@ -72,6 +73,47 @@ describe('provision', () => {
     )
     expect(results.filter(({ created }) => created)).toHaveLength(1)
     expect((await tenancy.query('raced', 'select * from notes')).rows).toEqual([])
+  })
+
+  it('waits for whoever else is at work on the tenant', async () => {
+    await tenancy.provision('locked')
+    const holder = new pg.Client(world.url)
+    await holder.connect()
+    await holder.query(`select pg_advisory_lock(hashtextextended('pg_tenant:c_locked', 0))`)
+    let done = false
+    const provisioned = tenancy.provision('locked').then(() => {
+      done = true
+    })
+    await eventually(
+      async () =>
+        done ||
+        (
+          await one(
+            `select count(*)::int as n from pg_stat_activity
+           where datname = current_database() and usename = $1 and wait_event = 'advisory'`,
+            [world.adminRole],
+          )
+        ).n === 1,
+    )
+    expect(done).toBe(false)
+    await holder.end()
+    await provisioned
+  })
+
+  it('may make many tenants that log in at once: each needs CONNECT on the one database', async () => {
+    const adminPool = new pg.Pool({ connectionString: world.adminUrl, max: 8 })
+    const logins = world.tenancy({
+      isolation: 'login',
+      schemaPrefix: 'l_',
+      credentials: () => ({ password: 'secret' }),
+      adminPool,
+    })
+    const keys = Array.from({ length: 24 }, (_, at) => `many${at}`)
+    const results = await Promise.all(keys.map((key) => logins.provision(key)))
+    expect(results.every(({ created }) => created)).toBe(true)
+    await Promise.all(keys.map((key) => logins.drop(key)))
+    await logins.close()
+    await adminPool.end()
   })
 
   it('leaves nothing behind when it fails', async () => {

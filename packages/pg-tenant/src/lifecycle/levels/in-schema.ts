@@ -1,4 +1,6 @@
-import { schemaOf } from '../../isolation/names.ts'
+import type { TenantKey } from '@org/core'
+import { roleOf, schemaOf } from '../../isolation/names.ts'
+import { quoteIdentifier } from '../../sql/identifier.ts'
 import type { Admin } from '../admin.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import { standingOf } from '../lifecycle.ts'
@@ -21,9 +23,9 @@ export async function furnishSchema(
   const { naming } = lifecycle
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
-  if (created) await createSchema(home, schema, naming.marker, tenant)
-  await grantSchema(home, schema, naming.marker, member)
-  const migrations = await applyMigrations(home, lifecycle, tenant, owner, admin)
+  if (created) await createSchema(home, schema, naming.marker, tenant, member)
+  else await home.run(grantSchema(schema, naming.marker, member))
+  const migrations = await applyMigrations(home, lifecycle, tenant, owner, created, admin)
   return { created, migrations }
 }
 
@@ -44,4 +46,21 @@ export function schemaSteps(
       drainSchema(admin, schemaOf(naming, tenant), naming.marker),
     takeDown: async ({ admin, lifecycle, tenant }) => dropSchema(admin, schemaOf(lifecycle.naming, tenant)),
   }
+}
+
+/** Privileges, owners and rows stay as they are: they hang on the schema, not on its name. */
+export function renameSchema({ lifecycle: { naming }, tenant }: TenantWork, from: TenantKey): string {
+  const [old, name] = [schemaOf(naming, from), schemaOf(naming, tenant)].map(quoteIdentifier)
+  return `alter schema ${old} rename to ${name}`
+}
+
+/** A role without a password: one stored as MD5 would be lost with the name (manual, ALTER ROLE). */
+export function renameRole({ lifecycle: { naming }, tenant }: TenantWork, from: TenantKey): string {
+  const [old, name] = [roleOf(naming, from), roleOf(naming, tenant)].map(quoteIdentifier)
+  return `alter role ${old} rename to ${name}`
+}
+
+/** What a tenant that is ready lacks: the right to go in. */
+export function allowUsage({ lifecycle: { naming }, tenant }: TenantWork, role: string): string {
+  return `grant usage on schema ${quoteIdentifier(schemaOf(naming, tenant))} to ${quoteIdentifier(role)}`
 }

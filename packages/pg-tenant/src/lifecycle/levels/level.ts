@@ -73,4 +73,18 @@ export interface LevelLifecycle {
   drain(work: TenantWork): Promise<void>
   /** Removes the tenant's data and roles. */
   takeDown(work: TenantWork): Promise<void>
+  /** How tenants are made ahead; left out where they are not. */
+  readonly ready?: ReadySteps
+}
+
+/** Tenants made ahead and given to an owner later, by new names: what hangs on names, and what only an owner gets. */
+export interface ReadySteps {
+  /** As `ensureRoles`, without anything by which somebody could get in. */
+  ensureRoles(work: TenantWork): Promise<void>
+  /**
+   * Renames what was made for `from` and lets the tenant of `work` in.
+   *
+   * @returns the tenant's own connection, where it has one
+   */
+  adopt(work: TenantWork, from: TenantKey): Promise<TenantConnection | undefined>
 }

@@ -1,6 +1,6 @@
 import { roleOf } from '../../isolation/names.ts'
 import { dropRole, ensureRole } from '../tenant-role.ts'
-import { furnishSchema, schemaSteps } from './in-schema.ts'
+import { allowUsage, furnishSchema, renameRole, renameSchema, schemaSteps } from './in-schema.ts'
 import type { LevelLifecycle, TenantWork } from './level.ts'
 
 const ownRole = ({ lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>) =>
@@ -14,6 +14,15 @@ export const roleLevel: LevelLifecycle = {
   ensureRoles: async (work) => {
     await ensureRole(work.admin, ownRole(work), { login: false, application: work.application })
     return undefined
+  },
+  ready: {
+    ensureRoles: (work) =>
+      ensureRole(work.admin, ownRole(work), { login: false, application: work.application }),
+    adopt: async (work, from) => {
+      const usage = allowUsage(work, ownRole(work))
+      await work.admin.run(`${renameSchema(work, from)}; ${renameRole(work, from)}; ${usage}`)
+      return undefined
+    },
   },
   ownerOf: (lifecycle, tenant) => ownRole({ lifecycle, tenant }),
   furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),

@@ -1,0 +1,71 @@
+import { type CachedLookup, cachedLookup } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import { invalid } from '../scope/options.ts'
+import { type ListenConnection, Listener } from './listen.ts'
+import { find } from './read.ts'
+import type { TenantRecord } from './record.ts'
+import type { RegistryPlace } from './registry.ts'
+
+/** How long {@link Tenancy.lookup} remembers, and what makes it forget sooner. */
+export interface LookupOptions {
+  /** Milliseconds a tenant in service is remembered: how old an answer can be (default 1,000; 0 to 60,000). */
+  readonly maxAge?: number
+  /** Tenants remembered (default 10,000). */
+  readonly max?: number
+  /**
+   * A connection of its own that listens for changes, so that they are known at once: settings for `pg.Client`, connected
+   * directly and not through a pooler (default: none; `maxAge` holds in any case). Any role that may connect will do.
+   * Opened at the first look-up, opened again when it is lost, closed by `tenancy.close()`.
+   */
+  readonly listen?: ListenConnection
+  /** Told when that connection cannot be made or is lost (default: a warning of the process, without values). */
+  readonly onListenError?: (error: Error) => void
+}
+
+export interface Lookups {
+  readonly lookup: CachedLookup<TenantRecord>
+  /** Opens the connection that listens, if there is to be one. */
+  start(): void
+  close(): Promise<void>
+}
+
+/**
+ * @param changed called when anything in the registry changed, or may have
+ * @throws TenancyError INVALID_OPTION
+ */
+export function openLookups(
+  pool: PoolLike,
+  place: RegistryPlace,
+  options: LookupOptions = {},
+  changed: () => void = () => {},
+): Lookups {
+  if (typeof options !== 'object' || options === null) throw invalid('lookups', 'an object')
+  const { listen, onListenError = warn, ...bounds } = options
+  if (listen !== undefined && (typeof listen !== 'object' || listen === null))
+    throw invalid('lookups.listen', 'settings for pg.Client, such as { connectionString }')
+  if (typeof onListenError !== 'function') throw invalid('lookups.onListenError', 'a function')
+  const lookup = cachedLookup((tenant) => find(pool, place, tenant), bounds)
+  const listener =
+    listen &&
+    new Listener({
+      connection: listen,
+      channel: place.controlSchema,
+      onError: onListenError,
+      changed: () => {
+        lookup.forget()
+        changed()
+      },
+    })
+  return {
+    lookup,
+    start: () => listener?.start(),
+    close: async () => listener?.close(),
+  }
+}
+
+function warn(error: Error): void {
+  const { code = 'unknown' } = error as { code?: string }
+  process.emitWarning(`pg-tenant: nobody listens for changes of the registry at the moment (${code})`, {
+    code: 'PG_TENANT_LISTEN',
+  })
+}
