@@ -48,13 +48,10 @@ export const rotateKeys: CommandModule<Options> = {
       concurrency,
       ...(startAfter !== undefined && { startAfter }),
     })
-    invocation.output.document({ dryRun, ...report })
+    const passwords = dryRun || report.aborted ? 0 : await tenancy.resealCredentials()
+    invocation.output.document({ dryRun, ...report, passwords })
     show(report, dryRun, invocation.output)
-    if (tenancy.isolation === 'login' || tenancy.isolation === 'database') {
-      invocation.output.note(
-        'Login passwords in the control schema are not part of this: pg-tenant env <key> --rotate.',
-      )
-    }
+    if (passwords > 0) invocation.output.say(`${plural(passwords, 'login password')} sealed anew`)
     return exitOf(report)
   },
 }
