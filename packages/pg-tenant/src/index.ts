@@ -54,7 +54,8 @@ export type { TenantDb } from './scope/tenant-db.ts'
 export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
 export type { ClusterStats } from './stats/cluster.ts'
 export type { FleetStats, RoleConnections, SlowMigration, StatsOptions, TenantStats } from './stats/stats.ts'
-export { createTenancy, type Tenancy, type TenancyOptions } from './tenancy.ts'
+export { createTenancy } from './tenancy.ts'
+export type { Tenancy, TenancyOptions } from './tenancy-interface.ts'
 export type { VerifyCheckId } from './verify/checks.ts'
 export {
   formatVerifyReport,

@@ -8,7 +8,7 @@ import {
   type Trusted,
 } from '@org/core'
 import { invalid, type ScopeOptions } from '../scope/options.ts'
-import type { Tenancy } from '../tenancy.ts'
+import type { Tenancy } from '../tenancy-interface.ts'
 import type { AccessLine } from './access-line.ts'
 
 /** Options of the middleware. */

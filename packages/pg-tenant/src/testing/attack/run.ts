@@ -1,7 +1,7 @@
 import pg, { type Pool, type PoolConfig } from 'pg'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { invalid } from '../../scope/options.ts'
-import type { TenancyOptions } from '../../tenancy.ts'
+import type { TenancyOptions } from '../../tenancy-interface.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { nameOf, notApplicable, open } from './finding.ts'
 import { openLab } from './lab.ts'
