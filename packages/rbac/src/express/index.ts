@@ -1,0 +1,55 @@
+import type { Request, RequestHandler } from 'express'
+import type { Evaluator } from '../evaluate/evaluator.ts'
+import { type RouteReport, reportOn } from '../guard/inventory.ts'
+import { mark, requireKnown } from '../guard/mark.ts'
+import {
+  type ActionOptions,
+  checkActionOptions,
+  type GuardOptions,
+  RequestEvaluators,
+} from '../guard/options.ts'
+import { routesOf } from './routes.ts'
+
+export type { RouteReport, RouteUse } from '../guard/inventory.ts'
+export type { ActionOptions, GuardOptions } from '../guard/options.ts'
+
+/** Guards the routes of an Express 5 app. Made by {@link createGuard}. */
+export interface ExpressGuard<Action extends string = string> {
+  /**
+   * Lets through whoever may do it; else `next(FORBIDDEN_ACTION)`. The first handler of its route.
+   *
+   * @throws TenancyError INVALID_OPTION for an action the catalogue does not have
+   */
+  requireAction(action: Action, options?: ActionOptions<Request>): RequestHandler
+  /** Says that everybody may come here: `/health`, the login. */
+  publicRoute(): RequestHandler
+  /** What the request's actor may do, for handlers; decided as of the request's first check. */
+  evaluatorOf(request: Request): Promise<Evaluator<Action>>
+  /**
+   * Looks at every route of the app (or router). Call it when all are there, before `listen`. What `app.use` answers by
+   * itself (static files, a proxy) is no route and is not seen.
+   *
+   * @throws TenancyError INVALID_OPTION naming the routes that have no action and are not public
+   */
+  checkRoutes(app: RequestHandler): RouteReport
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function createGuard<Action extends string>(
+  options: GuardOptions<Request, Action>,
+): ExpressGuard<Action> {
+  const evaluators = new RequestEvaluators(options)
+  return {
+    requireAction(action, actionOptions = {}) {
+      requireKnown(options.catalog, action)
+      checkActionOptions(actionOptions)
+      const guard: RequestHandler = (req, _res, next) => {
+        evaluators.require(req, action, actionOptions).then(() => next(), next)
+      }
+      return mark(guard, { kind: 'action', action })
+    },
+    publicRoute: () => mark(((_req, _res, next) => next()) satisfies RequestHandler, { kind: 'public' }),
+    evaluatorOf: (request) => evaluators.of(request),
+    checkRoutes: (app) => reportOn(options.catalog, routesOf(app)),
+  }
+}
