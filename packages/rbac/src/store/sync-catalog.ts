@@ -35,13 +35,13 @@ export async function syncCatalog(
   const before = rows[0]?.stored as CatalogRows
   const diff = diffCatalog(before, defined)
   const removedButGranted = await heldBy(control, schema, diff)
-  if (!isDone(diff, before, storedPackages)) {
-    await control.query(`select ${schema}.rbac_sync_catalog($1, $2)`, [
-      JSON.stringify(defined),
-      storedPackages,
-    ])
-  }
-  return { ...diff, removedButGranted }
+  if (isDone(diff, before, storedPackages)) return { ...diff, removedButGranted }
+  // What it found under its lock: of several who come at once, one did it.
+  const done = await control.query<{ stored: CatalogRows }>(
+    `select ${schema}.rbac_sync_catalog($1, $2) as stored`,
+    [JSON.stringify(defined), storedPackages],
+  )
+  return { ...diffCatalog(done.rows[0]?.stored as CatalogRows, defined), removedButGranted }
 }
 
 /** What was removed before stays, deprecated: programs of the release before still know it. */

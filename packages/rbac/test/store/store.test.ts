@@ -19,7 +19,7 @@ describe('install and catalogue', () => {
     }
     const store = rbac.store({ controlSchema: 'second' })
     const reports = await Promise.all([store.syncCatalog(), store.syncCatalog()])
-    expect(reports[0].added.length).toBeGreaterThan(0)
+    expect(reports.filter(({ added }) => added.length > 0)).toHaveLength(1)
     expect(await store.syncCatalog()).toMatchObject({ same: true })
     const epoch = () => world.root.query('select epoch from second.catalog_state')
     const before = (await epoch()).rows
