@@ -10,6 +10,7 @@ import { httpGuards } from './guards/http.ts'
 import { levelsGuards } from './guards/levels.ts'
 import { scopeGuards } from './guards/pg-tenant.ts'
 import { rbacGuards } from './guards/rbac.ts'
+import { rbacStoreGuards } from './guards/rbac-store.ts'
 import { verifyGuards } from './guards/verify.ts'
 
 export const GUARDS: readonly Guard[] = [
@@ -25,4 +26,5 @@ export const GUARDS: readonly Guard[] = [
   ...cryptoTokensGuards,
   ...cryptoKeysGuards,
   ...rbacGuards,
+  ...rbacStoreGuards,
 ]

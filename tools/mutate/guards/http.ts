@@ -102,11 +102,7 @@ export const httpGuards: readonly Guard[] = [
     "throw found?.status === 'suspended' ? suspended() : unknownTenant()",
     "if (found === undefined) throw unknownTenant()\n  if (found.status === 'suspended') throw suspended()",
   ),
-  core(
-    'resolve/directory.ts',
-    "      if (found?.status === 'active') {\n        // The",
-    '      if (found !== undefined) {\n        // The',
-  ),
+  core('resolve/directory.ts', "if (found?.status === 'active') remember", 'if (found) remember'),
   core('error-body.ts', '.filter(([name]) => !INSIDE.has(name))', ''),
   core('error-body.ts', 'if (status < 500 || SHOWN.has(code)) return code', 'return code'),
   http('express/tenant.ts', '      await held.ended\n', ''),

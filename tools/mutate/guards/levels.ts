@@ -17,7 +17,11 @@ export const levelsGuards: readonly Guard[] = [
   level('lifecycle/login-role.ts', "if (status !== 'suspended') await admin", 'await admin'),
   level('lifecycle/levels/login.ts', 'await setLogin(work.admin, ownRole(work), false)', ''),
   level('lifecycle/levels/login.ts', 'await steps.takeOutOfService(work)', ''),
-  level('lifecycle/levels/login.ts', 'await fixSearchPath(work.admin, work)', ''),
+  level(
+    'lifecycle/levels/login.ts',
+    '      await fixSearchPath(work.admin, work)\n      return connection',
+    '      return connection',
+  ),
   level('lifecycle/levels/database.ts', 'await setUsageAtHome(work, false)', ''),
   level('lifecycle/levels/database.ts', 'await copyLedger(home, work)', ''),
   level(
