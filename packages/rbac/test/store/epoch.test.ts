@@ -25,12 +25,15 @@ beforeAll(async () => {
 
 /** Counts statements, and can hold or fail them. */
 function spied() {
-  const spy = { count: 0, before: async (_text: string): Promise<void> => {} }
+  const nothing = async (_text: string): Promise<void> => {}
+  const spy = { count: 0, before: nothing, after: nothing }
   const tenants: TenantQueries = {
     async query<R extends object>(tenant: TenantKey, text: string, values?: readonly unknown[]) {
       spy.count += 1
       await spy.before(text)
-      return rbac.tenancy.query<R>(tenant, text, values)
+      const result = await rbac.tenancy.query<R>(tenant, text, values)
+      await spy.after(text)
+      return result
     },
   }
   return { spy, tenants }
@@ -242,6 +245,28 @@ describe('while a change of ours is not committed', () => {
     })
     expect(await can()).toBe(false)
   })
+})
+
+it('a change made here is not answered with an epoch that was being read before it', async () => {
+  const here = elsewhere()
+  await set(true)
+  expect(await here.can()).toBe(true)
+  here.time.ms = 1_000
+  let [read, release] = [() => {}, () => {}]
+  const wasRead = new Promise<void>((resolve) => (read = resolve))
+  const released = new Promise<void>((resolve) => (release = resolve))
+  here.spy.after = async () => {
+    here.spy.after = async () => {}
+    read()
+    await released
+  }
+  const before = here.can()
+  await wasRead
+  await set(false, here.store)
+  const after = here.can()
+  release()
+  await before
+  expect(await after).toBe(false)
 })
 
 describe('what counts as a change', () => {
