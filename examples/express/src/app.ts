@@ -1,67 +1,83 @@
-import { isTenancyError, parseTenantKey, runWithTenant, TenancyError, toErrorBody } from '@org/core'
-import type { Tenancy } from '@org/pg-tenant'
-import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import { fromApiKey, fromClaim, fromHeader, parseTrust, TenancyError } from '@org/core'
+import { authenticateApiKey } from '@org/crypto/api-keys'
+import { answerErrors, type TenantOptions, tenant } from '@org/pg-tenant/express'
+import { createGuard } from '@org/rbac/express'
+import express, { type Express, type RequestHandler } from 'express'
+import { catalog } from './catalog.ts'
+import type { Endpoint } from './http/endpoint.ts'
+import { logUntenanted } from './http/log.ts'
+import { mount } from './http/mount.ts'
+import type { Hub } from './hub/open-hub.ts'
+import { authRoutes } from './routes/auth.ts'
+import { userRoutes } from './routes/users.ts'
 
-const COLUMNS = 'id, body, created_at as "createdAt"'
-const NEWEST = `select ${COLUMNS} from notes order by id desc limit 50`
-const INSERT = `insert into notes (body) values ($1) returning ${COLUMNS}`
+/** Every route of the hub; the OpenAPI document is made of the same list. */
+export function endpointsOf(hub: Hub): Endpoint[] {
+  return [...authRoutes(hub), ...userRoutes(hub)]
+}
 
-/** A notes API over a tenancy: `GET /notes` (the newest 50) and `POST /notes`. */
-export function createApp(tenancy: Tenancy): express.Express {
-  const notes = express.Router()
-  notes.get('/', async (_req, res) => {
-    const { rows } = await tenancy.query(res.locals.tenant, NEWEST)
-    res.json({ data: rows })
-  })
-  notes.post('/', async (req, res) => {
-    const { rows } = await tenancy.query(res.locals.tenant, INSERT, [readBody(req.body)])
-    res.status(201).json({ data: rows[0] })
-  })
-
+/** The hub over HTTP. Fails when a route has neither an action nor is public. */
+export function createApp(hub: Hub): Express {
   const app = express()
   app.disable('x-powered-by')
-  app.use(express.json())
-  app.use('/notes', resolveTenant, notes)
+  app.enable('case sensitive routing')
+  const guard = createGuard<string>({
+    catalog,
+    evaluator: async ({ tenant, actor }) =>
+      (await hub.governance.current()).store.evaluatorFor({ tenant, actor }),
+  })
+
+  app.use('/v1', whoseRequest(hub))
+  app.use(unless('/v1', logUntenanted(hub.log, parseTrust(trustOf(hub)))))
+  mount(app, endpointsOf(hub), guard)
   app.use(() => {
     throw new TenancyError('NOT_FOUND', 'There is no such route.')
   })
-  app.use(answerError)
+  app.use(answerErrors({ onError: onError(hub) }))
+  guard.checkRoutes(app)
   return app
 }
 
-/** Whose request this is, by `X-Client-Key`; from here on a handler that asks for another tenant is refused. */
-const resolveTenant: RequestHandler = (req, res, next) => {
-  const key = req.get('x-client-key')
-  if (key === undefined) throw new TenancyError('UNAUTHORIZED', 'Send X-Client-Key.')
-  const tenant = parseTenantKey(key)
-  res.locals.tenant = tenant
-  runWithTenant(tenant, next)
-}
-
-/** 1 to 2000 characters; PostgreSQL's text cannot hold U+0000. */
-function readBody(sent: unknown): string {
-  const body = typeof sent === 'object' && sent !== null && 'body' in sent ? sent.body : undefined
-  if (typeof body === 'string' && /^[^\0]{1,2000}$/.test(body)) return body
-  throw new TenancyError('VALIDATION_ERROR', 'The body of a note is not valid.', {
-    details: { field: 'body' },
-  })
-}
-
-/** Express knows an error handler by its four parameters. */
-const answerError: ErrorRequestHandler = (error, req, res, next) => {
-  if (res.headersSent) return next(error)
-  const { status, body } = toErrorBody(forClients(error), { locale: req.get('accept-language') ?? 'en' })
-  if (status >= 500)
-    console.error(isTenancyError(error) ? `${error.code}: ${error.message}` : 'INTERNAL_ERROR')
-  res.status(status).json(body)
-}
-
-/** To a client, a tenant without a schema does not exist; what Express itself refuses to read is not valid. */
-function forClients(error: unknown): unknown {
-  if (isTenancyError(error, 'SCHEMA_MISSING')) {
-    return new TenancyError('TENANT_NOT_FOUND', 'There is no such tenant.', { cause: error })
+/** Routes of `/v1/auth` only name their tenant; on all others somebody has proven who they are. */
+function whoseRequest(hub: Hub): RequestHandler {
+  const { tenancy, tokens, pool, apiKeys, directory, log } = hub
+  const verifyToken = (token: string) => tokens.verifier.verify(token)
+  const keys = { apiKeys, directory, control: pool, withTenant: tenancy.withTenant }
+  const shared: Omit<TenantOptions, 'resolve'> = {
+    onAccess: ({ level, message, timestamp: _ownClock, ...line }) => log[level](line, message),
+    onError: onError(hub),
   }
-  const { status } = (error ?? {}) as { status?: unknown }
-  if (isTenancyError(error) || typeof status !== 'number' || status < 400 || status > 499) return error
-  return new TenancyError('VALIDATION_ERROR', 'The request cannot be read.', { cause: error })
+  const trust = trustOf(hub)
+  const signedIn = tenant(tenancy, {
+    ...shared,
+    resolve: {
+      sources: [
+        fromClaim({ verifyToken }),
+        fromApiKey({ authenticateApiKey: (text) => authenticateApiKey(keys, text) }),
+        fromHeader(),
+      ],
+      trust,
+    },
+  })
+  const named = tenant(tenancy, {
+    ...shared,
+    resolve: { sources: [fromHeader()], trustUnauthenticated: ['header'], trust },
+  })
+  return (req, res, next) => (req.path.startsWith('/auth/') ? named : signedIn)(req, res, next)
+}
+
+function unless(prefix: string, handler: RequestHandler): RequestHandler {
+  return (req, res, next) => (req.path.startsWith(`${prefix}/`) ? next() : handler(req, res, next))
+}
+
+function trustOf({ config }: Hub) {
+  return config.TRUSTED_PROXIES.length > 0 ? { proxies: config.TRUSTED_PROXIES } : {}
+}
+
+/** The seam for an error tracker: what our own errors say is safe; of others only their kind is. */
+function onError({ log }: Hub): NonNullable<TenantOptions['onError']> {
+  return (error, context) => {
+    const code = error instanceof TenancyError ? error.code : 'INTERNAL_ERROR'
+    log.error({ ...context, error: { code } }, 'a request failed')
+  }
 }

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+
+/** An empty variable is one that is not set: that is how compose files and shells write it. */
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
+const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
+  optional(schema).transform((given) => given ?? value)
+const address = z.string().refine((value) => /^postgres(ql)?:\/\//.test(value), 'a postgres:// address')
+const key256 = z.string().regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits: openssl rand -hex 32')
+
+const environment = z.object({
+  /** The application's role: LOGIN NOINHERIT, no rights of its own. May go through a transaction-mode pooler. */
+  DATABASE_URL: address,
+  /** The role that provisions: CREATEROLE, and CREATE on the database. A direct connection. */
+  ADMIN_DATABASE_URL: address,
+  /** Before the tenant's key in role names: roles are shared by all databases of a server. */
+  ROLE_PREFIX: withDefault(z.string().regex(/^[a-z][a-z0-9_]{0,20}$/), 'c_'),
+  /** Connections of the application. */
+  POOL_SIZE: withDefault(z.coerce.number().int().min(1).max(500), 10),
+  HOST: withDefault(z.string(), '127.0.0.1'),
+  PORT: withDefault(z.coerce.number().int().min(0).max(65_535), 8788),
+  /** `iss` and `aud` of the access tokens. */
+  TOKEN_ISSUER: withDefault(z.url(), 'http://127.0.0.1:8788'),
+  TOKEN_AUDIENCE: withDefault(z.string().min(1), 'hub'),
+  /** RSA private key, PEM: signs access tokens. */
+  TOKEN_SIGNING_KEY: z.string().min(1),
+  API_KEY_PEPPER: key256,
+  SETTINGS_ENCRYPTION_KEY: key256,
+  /** Who may `POST /provision`; without it nobody may. */
+  PROVISION_ADMIN_KEY: optional(z.string().min(32)),
+  /** Who may `GET /metrics`; without it nobody may. */
+  METRICS_TOKEN: optional(z.string().min(32)),
+  /** The first operator, made when there is none; asked to choose a password by an invitation that is shown once. */
+  OPERATOR_EMAIL: withDefault(z.email(), 'operator@example.com'),
+  /** Addresses and networks of proxies whose X-Request-Id and X-Forwarded-… count, separated by commas. */
+  TRUSTED_PROXIES: optional(z.string()).transform(
+    (value) => value?.split(',').map((one) => one.trim()) ?? [],
+  ),
+  LOG_LEVEL: withDefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+})
+
+/** What the hub is told by its environment. */
+export type HubConfig = z.output<typeof environment>
+
+/**
+ * Reads the environment, once.
+ *
+ * @throws Error that names every variable that is missing or wrong, never a value
+ */
+export function readConfig(env: NodeJS.ProcessEnv): HubConfig {
+  const { success, data, error } = environment.safeParse(env)
+  if (success) return data
+  const wrong = error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`)
+  throw new Error(`The hub cannot start; these variables are missing or wrong:\n${wrong.join('\n')}`)
+}

@@ -1,0 +1,65 @@
+import type { TenantKey } from '@org/core'
+import { type Catalog, type CatalogRows, catalogFromRows } from '@org/rbac'
+import { createRbacStore, type RbacStore } from '@org/rbac/store'
+import type pg from 'pg'
+import { catalog as own } from '../catalog.ts'
+
+/** The catalogue as it is stored, and the store that decides by it. */
+export interface Governance {
+  /** The catalogue as of at most a second ago: other processes add to it as well. */
+  current(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
+  /** The same as of now, after a change. */
+  reload(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
+}
+
+interface TenantQueries {
+  query<R extends object>(
+    tenant: TenantKey,
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: R[]; rowCount: number | null }>
+}
+
+/** Milliseconds for which nobody looks whether the catalogue has changed; a store's `maxAge`. */
+const MAX_AGE = 1_000
+const EPOCH = 'select epoch from rbac.catalog_state'
+const STORED = 'select rbac.rbac_catalog() as stored'
+
+/**
+ * Tools of other products are added while the hub runs. A store decides by one catalogue, so a changed catalogue is a
+ * new store; what the old one remembered goes with it.
+ */
+export async function openGovernance(control: pg.Pool, tenants: TenantQueries): Promise<Governance> {
+  const storeOf = (catalog: Catalog): RbacStore =>
+    createRbacStore({ catalog, control, tenants, storedPackages: true, apiKeys: true })
+  const read = async (epoch: string) => {
+    const { rows } = await control.query<{ stored: CatalogRows }>(STORED)
+    const catalog = catalogFromRows(rows[0]?.stored as CatalogRows)
+    return { epoch, catalog, store: storeOf(catalog) }
+  }
+  const epochNow = async () => (await control.query<{ epoch: string }>(EPOCH)).rows[0]?.epoch ?? ''
+
+  await storeOf(own).syncCatalog()
+  let known = await read(await epochNow())
+  let checkedAt = performance.now()
+  let checking: Promise<typeof known> | undefined
+
+  // The epoch is read first: what is read behind it is at least as new.
+  const check = async () => {
+    const began = performance.now()
+    const epoch = await epochNow()
+    if (epoch !== known.epoch) known = await read(epoch)
+    checkedAt = began
+    return known
+  }
+  return {
+    reload: check,
+    current: async () => {
+      if (performance.now() - checkedAt < MAX_AGE) return known
+      checking ??= check().finally(() => {
+        checking = undefined
+      })
+      return await checking
+    },
+  }
+}

@@ -1,0 +1,45 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { TenantQueryable } from '@org/core'
+
+/** How long an invitation may be accepted, in milliseconds: a week. */
+const LIFETIME = 7 * 24 * 3_600_000
+
+const INVITE = `insert into user_credential (user_id, invitation_hash, invitation_expires_at) values ($1, $2, $3)
+  on conflict on constraint pk_user_credential do update
+    set invitation_hash = excluded.invitation_hash, invitation_expires_at = excluded.invitation_expires_at,
+      updated_at = now()`
+const ACCEPT = `update user_credential c
+  set password_hash = $2, invitation_hash = null, invitation_expires_at = null, updated_at = now()
+  from "user" u
+  where c.invitation_hash = $1 and c.invitation_expires_at > now()
+    and u.id = c.user_id and u.status = 'active' and u.deleted_at is null
+  returning c.user_id as "userId"`
+
+export interface Invitation {
+  /** Shown once; the database has its hash. */
+  readonly token: string
+  readonly expiresAt: Date
+}
+
+/** Lets a user choose a password: a new one, too, for who forgot it. The invitation before is worth nothing. */
+export async function invite(db: TenantQueryable, userId: string): Promise<Invitation> {
+  const token = randomBytes(32).toString('base64url')
+  const expiresAt = new Date(Date.now() + LIFETIME)
+  await db.query(INVITE, [userId, hashOf(token), expiresAt])
+  return { token, expiresAt }
+}
+
+/** @returns the user's id; `undefined` for an invitation that is not there, was used or has run out */
+export async function acceptInvitation(
+  db: TenantQueryable,
+  token: string,
+  passwordHash: string,
+): Promise<string | undefined> {
+  const { rows } = await db.query<{ userId: string }>(ACCEPT, [hashOf(token), passwordHash])
+  return rows[0]?.userId
+}
+
+/** 256 random bits cannot be guessed: a fast hash is enough. */
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}

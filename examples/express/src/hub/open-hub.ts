@@ -1,0 +1,72 @@
+import { fileURLToPath } from 'node:url'
+import { runWithoutTenant, type TenantKey } from '@org/core'
+import { settingsMigration } from '@org/crypto'
+import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
+import { createPasswords } from '@org/crypto/passwords'
+import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
+import { createTenancy, loadMigrations, type TenantDb } from '@org/pg-tenant'
+import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/store'
+import pg from 'pg'
+import type { Logger } from 'pino'
+import type { HubConfig } from '../config.ts'
+import { HUB_SCHEMA, installHub } from './control-schema.ts'
+import { openGovernance } from './governance.ts'
+import { openPlatform } from './platform.ts'
+import { hubSettings } from './settings.ts'
+import { hubTokens } from './tokens.ts'
+
+/** Everything the routes work with. Made once, closed last. */
+export type Hub = Awaited<ReturnType<typeof openHub>>
+
+/** Pools, tenancy, governance, tokens and keys over one database; makes what is not there yet. */
+export async function openHub(config: HubConfig, log: Logger) {
+  const pool = new pg.Pool({ connectionString: config.DATABASE_URL, max: config.POOL_SIZE })
+  const adminPool = new pg.Pool({ connectionString: config.ADMIN_DATABASE_URL, max: 3 })
+  // Without a listener, a connection that dies while idle ends the process.
+  for (const each of [pool, adminPool]) each.on('error', () => log.warn('an idle connection was lost'))
+
+  const own = await loadMigrations(fileURLToPath(new URL('../../migrations', import.meta.url)))
+  const tenancy = createTenancy({
+    pool,
+    adminPool,
+    rolePrefix: config.ROLE_PREFIX,
+    migrations: [
+      RBAC_MIGRATION,
+      API_KEYS_MIGRATION,
+      RBAC_API_KEY_MIGRATION,
+      REFRESH_TOKEN_MIGRATION,
+      DENIED_JTI_MIGRATION,
+      settingsMigration,
+      ...own,
+    ],
+  })
+  const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
+  const application = decodeURIComponent(new URL(config.DATABASE_URL).username)
+  await installRbac(adminPool, { managers: [application] })
+  await installHub(adminPool, directory.migration, application)
+
+  const hub = {
+    config,
+    log,
+    pool,
+    adminPool,
+    tenancy,
+    governance: await openGovernance(pool, tenancy),
+    tokens: hubTokens(config, tenancy),
+    passwords: createPasswords(),
+    apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
+    directory,
+    settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
+    /** Work of an operator in somebody else's tenant: the one place that leaves the request's own. */
+    inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>): Promise<T> =>
+      runWithoutTenant(() => tenancy.withTenant(tenant, fn)),
+    /** Waits for the scopes that still run, then ends every connection. */
+    close: async () => {
+      await tenancy.close()
+      await Promise.all([pool.end(), adminPool.end()])
+    },
+  }
+  /** For the first operator, when there is none with a password yet: shown once. */
+  const invitation = await openPlatform(hub)
+  return { ...hub, invitation }
+}

@@ -1,0 +1,29 @@
+import type { TenantKey, TenantQueryable } from '@org/core'
+import {
+  createDenylist,
+  createRefreshTokens,
+  createSigningKeys,
+  createTokenIssuer,
+  createTokenVerifier,
+} from '@org/crypto/tokens'
+import type { Tenancy } from '@org/pg-tenant'
+import type { HubConfig } from '../config.ts'
+
+export type HubTokens = ReturnType<typeof hubTokens>
+
+/** Access tokens (15 minutes, RS256) and refresh tokens (stored hashed, rotated), and who was logged out. */
+export function hubTokens(config: HubConfig, tenancy: Tenancy) {
+  const keys = createSigningKeys({ keys: [{ key: config.TOKEN_SIGNING_KEY, signsFrom: new Date(0) }] })
+  const api = { issuer: config.TOKEN_ISSUER, audience: config.TOKEN_AUDIENCE, keys }
+  const denylist = createDenylist({
+    scope: <T>(tenant: TenantKey, read: (db: TenantQueryable) => Promise<T>) =>
+      tenancy.withTenant(tenant, read, { readOnly: true }),
+  })
+  return {
+    keys,
+    issuer: createTokenIssuer(api),
+    verifier: createTokenVerifier({ ...api, denylist }),
+    denylist,
+    refresh: createRefreshTokens(),
+  }
+}

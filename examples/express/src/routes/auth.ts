@@ -1,0 +1,127 @@
+import { TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
+import { requireRotated } from '@org/crypto/tokens'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../http/endpoint.ts'
+import { email, timestamp } from '../http/schemas.ts'
+import { acceptInvitation } from '../hub/invitations.ts'
+import type { Hub } from '../hub/open-hub.ts'
+
+const tag = 'Sign in'
+const password = z.string().min(12).max(200)
+const refreshToken = z.string().min(1).max(200)
+const tokens = z
+  .object({
+    accessToken: z.string().describe('A JWT, for `Authorization: Bearer`'),
+    accessTokenExpiresAt: timestamp,
+    refreshToken: z.string().describe('For `POST /v1/auth/refresh`, once'),
+    refreshTokenExpiresAt: timestamp,
+  })
+  .meta({ id: 'Tokens' })
+
+const CREDENTIAL = `select u.id, c.password_hash as "passwordHash" from "user" u
+  join user_credential c on c.user_id = u.id
+  where lower(u.email) = lower($1) and u.status = 'active' and u.deleted_at is null`
+const REHASH = `update user_credential set password_hash = $2, updated_at = now() where user_id = $1 and password_hash = $3`
+
+/** Whose tenant it is stands in `X-Client-Key`; that somebody belongs to it is what they prove here. */
+export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
+  const accessToken = async (tenant: TenantKey, sub: string, jti: string) => {
+    const { token, exp } = await auth.issuer.issue({ sub, tenantId: tenant, type: 'user', jti })
+    return { accessToken: token, accessTokenExpiresAt: new Date(exp * 1_000) }
+  }
+  const signIn = async (db: TenantQueryable, userId: string) => {
+    const first = await auth.refresh.issue(db, userId)
+    return {
+      ...(await accessToken(db.tenant, userId, first.jti)),
+      refreshToken: first.token,
+      refreshTokenExpiresAt: new Date(first.exp * 1_000),
+    }
+  }
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/auth/login',
+      access: 'named',
+      summary: 'Sign in with e-mail and password',
+      tag,
+      body: z.strictObject({ email, password: z.string().min(1).max(1_024) }),
+      data: tokens,
+      errors: ['UNAUTHORIZED'],
+      handle: async ({ tenancy, body }) => {
+        const found = (await tenancy.query<Credential>(CREDENTIAL, [body.email])).rows[0]
+        // Also when there is nobody of that name: the same work, the same answer.
+        const { valid, needsRehash } = await passwords.verify(body.password, found?.passwordHash ?? undefined)
+        if (!valid || !found) throw new TenancyError('UNAUTHORIZED', 'E-mail and password do not match.')
+        const rehashed = needsRehash ? await passwords.hash(body.password) : undefined
+        return await tenancy.transaction(async (db) => {
+          if (rehashed) await db.query(REHASH, [found.id, rehashed, found.passwordHash])
+          return await signIn(db, found.id)
+        })
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/auth/invitation',
+      access: 'named',
+      summary: 'Choose a password with an invitation, and sign in',
+      tag,
+      body: z.strictObject({ token: z.string().min(1).max(100), password }),
+      data: tokens,
+      errors: ['INVALID_TOKEN'],
+      handle: async ({ tenancy, body }) => {
+        const hash = await passwords.hash(body.password)
+        return await tenancy.transaction(async (db) => {
+          const userId = await acceptInvitation(db, body.token, hash)
+          if (userId === undefined) throw new TenancyError('INVALID_TOKEN', 'Ask for a new invitation.')
+          return await signIn(db, userId)
+        })
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/auth/refresh',
+      access: 'named',
+      summary: 'Go on with a refresh token; it is replaced',
+      tag,
+      body: z.strictObject({ refreshToken }),
+      data: tokens,
+      errors: ['INVALID_TOKEN', 'TOKEN_EXPIRED'],
+      handle: async ({ tenancy, body, tenant }) => {
+        const rotation = await tenancy.transaction(async (db) => {
+          const outcome = await auth.refresh.rotate(db, body.refreshToken)
+          if (outcome.outcome === 'reused') await auth.denylist.deny(db, outcome.accessTokens)
+          return outcome
+        })
+        // After the commit, which keeps the revocation that a replay causes.
+        const next = requireRotated(rotation)
+        return {
+          ...(await accessToken(tenant, next.userId, next.jti)),
+          refreshToken: next.token,
+          refreshTokenExpiresAt: new Date(next.exp * 1_000),
+        }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/auth/logout',
+      access: 'named',
+      summary: 'End the login; its access tokens are refused from now on',
+      tag,
+      body: z.strictObject({ refreshToken }),
+      status: 204,
+      errors: ['INVALID_TOKEN'],
+      handle: async ({ tenancy, body }) => {
+        await tenancy.transaction(async (db) => {
+          const { accessTokens } = await auth.refresh.logout(db, body.refreshToken)
+          await auth.denylist.deny(db, accessTokens)
+        })
+        return undefined
+      },
+    }),
+  ]
+}
+
+interface Credential {
+  readonly id: string
+  readonly passwordHash: string | null
+}
