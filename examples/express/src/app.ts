@@ -1,4 +1,4 @@
-import { fromApiKey, fromClaim, fromHeader, parseTrust, TenancyError } from '@org/core'
+import { fromApiKey, fromClaim, fromHeader, isTenancyError, parseTrust, TenancyError } from '@org/core'
 import { authenticateApiKey } from '@org/crypto/api-keys'
 import { answerErrors, type TenantOptions, tenant } from '@org/pg-tenant/express'
 import { createGuard } from '@org/rbac/express'
@@ -7,13 +7,32 @@ import { catalog } from './catalog.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { logUntenanted } from './http/log.ts'
 import { mount } from './http/mount.ts'
+import { openApiDocument } from './http/openapi.ts'
+import { serveReference } from './http/reference.ts'
 import type { Hub } from './hub/open-hub.ts'
 import { authRoutes } from './routes/auth.ts'
+import { catalogueRoutes } from './routes/catalogue.ts'
+import { explainRoutes } from './routes/explain.ts'
+import { healthRoutes } from './routes/health.ts'
+import { provisionRoutes } from './routes/provision.ts'
+import { tenantLimitRoutes } from './routes/tenant-limits.ts'
+import { tenantPackageRoutes } from './routes/tenant-packages.ts'
+import { tenantRoutes } from './routes/tenants.ts'
 import { userRoutes } from './routes/users.ts'
 
 /** Every route of the hub; the OpenAPI document is made of the same list. */
 export function endpointsOf(hub: Hub): Endpoint[] {
-  return [...authRoutes(hub), ...userRoutes(hub)]
+  return [
+    ...healthRoutes(hub),
+    ...provisionRoutes(hub),
+    ...authRoutes(hub),
+    ...userRoutes(hub),
+    ...tenantRoutes(hub),
+    ...tenantPackageRoutes(hub),
+    ...tenantLimitRoutes(hub),
+    ...explainRoutes(hub),
+    ...catalogueRoutes(hub),
+  ]
 }
 
 /** The hub over HTTP. Fails when a route has neither an action nor is public. */
@@ -27,9 +46,12 @@ export function createApp(hub: Hub): Express {
       (await hub.governance.current()).store.evaluatorFor({ tenant, actor }),
   })
 
+  app.use(hub.metrics.measure)
   app.use('/v1', whoseRequest(hub))
   app.use(unless('/v1', logUntenanted(hub.log, parseTrust(trustOf(hub)))))
-  mount(app, endpointsOf(hub), guard)
+  const endpoints = endpointsOf(hub)
+  mount(app, endpoints, guard)
+  serveReference(app, openApiDocument(endpoints, hub.config.TOKEN_ISSUER), guard)
   app.use(() => {
     throw new TenancyError('NOT_FOUND', 'There is no such route.')
   })
@@ -40,9 +62,9 @@ export function createApp(hub: Hub): Express {
 
 /** Routes of `/v1/auth` only name their tenant; on all others somebody has proven who they are. */
 function whoseRequest(hub: Hub): RequestHandler {
-  const { tenancy, tokens, pool, apiKeys, directory, log } = hub
+  const { tenancy, tokens, control, apiKeys, directory, log } = hub
   const verifyToken = (token: string) => tokens.verifier.verify(token)
-  const keys = { apiKeys, directory, control: pool, withTenant: tenancy.withTenant }
+  const keys = { apiKeys, directory, control, withTenant: tenancy.withTenant }
   const shared: Omit<TenantOptions, 'resolve'> = {
     onAccess: ({ level, message, timestamp: _ownClock, ...line }) => log[level](line, message),
     onError: onError(hub),
@@ -75,9 +97,10 @@ function trustOf({ config }: Hub) {
 }
 
 /** The seam for an error tracker: what our own errors say is safe; of others only their kind is. */
-function onError({ log }: Hub): NonNullable<TenantOptions['onError']> {
+function onError({ log, metrics }: Hub): NonNullable<TenantOptions['onError']> {
   return (error, context) => {
-    const code = error instanceof TenancyError ? error.code : 'INTERNAL_ERROR'
+    const code = isTenancyError(error) ? error.code : 'INTERNAL_ERROR'
+    metrics.failed(code)
     log.error({ ...context, error: { code } }, 'a request failed')
   }
 }

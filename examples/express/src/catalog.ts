@@ -20,6 +20,7 @@ export const catalog = defineCatalog({
     'platform.packages.assign': { name: 'Assign packages to tenants', kind: 'admin' },
     'platform.resources.read': { name: 'See what tenants use and their limits', kind: 'read' },
     'platform.resources.update': { name: 'Count what tenants use', kind: 'write' },
+    'platform.limits.update': { name: "Set a tenant's plan, limits and flags", kind: 'admin' },
     'platform.schemas.create': { name: "Create or complete a tenant's schema", kind: 'admin' },
     'platform.schemas.delete': { name: "Drop a tenant's schema", kind: 'admin' },
     'platform.seeds.run': { name: 'Seed tenants', kind: 'admin' },
@@ -29,6 +30,8 @@ export const catalog = defineCatalog({
     'catalog.actions.create': { name: 'Add actions to tools', kind: 'admin' },
     'catalog.packages.create': { name: 'Add packages', kind: 'admin' },
     'catalog.packages.update': { name: 'Put actions into packages', kind: 'admin' },
+    'catalog.plans.read': { name: 'See plans', kind: 'read' },
+    'catalog.plans.update': { name: 'Make and change plans', kind: 'admin' },
 
     'identity.users.read': { name: 'See users', kind: 'read' },
     'identity.users.create': { name: 'Invite users', kind: 'admin' },

@@ -36,6 +36,8 @@ const environment = z.object({
   TRUSTED_PROXIES: optional(z.string()).transform(
     (value) => value?.split(',').map((one) => one.trim()) ?? [],
   ),
+  /** Where the backups of tenants that leave are written; without it they only leave without one. */
+  BACKUP_DIR: optional(z.string().min(1)),
   LOG_LEVEL: withDefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 

@@ -65,6 +65,8 @@ export interface EndpointFacts {
   readonly onSomeRecords?: boolean | undefined
   /** Answers `data` as it is, without the envelope: for standards that say what the body is (JWKS, health probes). */
   readonly bare?: boolean | undefined
+  /** `data` is a text, answered as `text/plain`. */
+  readonly text?: boolean | undefined
 }
 
 /** A route and all that is known of it: what guards it, checks it, documents it and answers it. */

@@ -47,6 +47,7 @@ function send(res: Response, one: Endpoint, answer: unknown): void {
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
   res.status(status)
   if (status === 204 || one.data === undefined) res.end()
+  else if (one.text) res.type('text/plain').send(answer)
   else if (one.bare) res.json(answer)
   else if (one.list) {
     const { items, nextCursor } = answer as Page<unknown>

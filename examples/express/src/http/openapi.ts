@@ -1,10 +1,8 @@
-import { extendZodWithOpenApi, OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi'
+import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi'
 import { ERROR_CODES, type ErrorCode } from '@org/core'
 import { z } from 'zod'
 import type { Endpoint } from './endpoint.ts'
 import { errorBody } from './schemas.ts'
-
-extendZodWithOpenApi(z)
 
 type Document = ReturnType<OpenApiGeneratorV31['generateDocument']>
 
@@ -23,13 +21,12 @@ const SIGNED_IN: readonly ErrorCode[] = [...NAMED, 'INVALID_TOKEN', 'TOKEN_EXPIR
 /** The OpenAPI 3.1 document of the endpoints: the schemas it shows are the ones that check. */
 export function openApiDocument(endpoints: readonly Endpoint[], server: string): Document {
   const registry = new OpenAPIRegistry()
-  const error = registry.register('Error', errorBody)
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',
     description: 'An access token of `POST /v1/auth/login`, or an API key.',
   })
-  for (const one of endpoints) registerEndpoint(registry, one, error)
+  for (const one of endpoints) registerEndpoint(registry, one)
   return new OpenApiGeneratorV31(registry.definitions).generateDocument({
     openapi: '3.1.0',
     info: { title: 'Hub', version: '1.0.0', description: 'Tenants, and who may do what in them.' },
@@ -37,7 +34,7 @@ export function openApiDocument(endpoints: readonly Endpoint[], server: string):
   })
 }
 
-function registerEndpoint(registry: OpenAPIRegistry, one: Endpoint, error: z.ZodType): void {
+function registerEndpoint(registry: OpenAPIRegistry, one: Endpoint): void {
   const { params, query, body } = one
   registry.registerPath({
     method: one.method,
@@ -55,7 +52,7 @@ function registerEndpoint(registry: OpenAPIRegistry, one: Endpoint, error: z.Zod
         headers: z.object({ 'X-Client-Key': z.string().describe('The key of the tenant') }),
       }),
     },
-    responses: { ...success(one), ...refusals(one, error) },
+    responses: { ...success(one), ...refusals(one) },
   })
 }
 
@@ -72,13 +69,14 @@ function operationId({ method, path }: Endpoint): string {
 function success(one: Endpoint) {
   const { status = 200, data } = one
   if (data === undefined || status === 204) return { [status]: { description: 'Done.' } }
+  if (one.text) return { [status]: { description: 'Done.', content: { 'text/plain': { schema: data } } } }
   const meta = z.object({ nextCursor: z.string().nullable(), hasMore: z.boolean() })
   const body = one.bare ? data : one.list ? z.object({ data: z.array(data), meta }) : z.object({ data })
   return { [status]: { description: 'Done.', content: { 'application/json': { schema: body } } } }
 }
 
 /** The refusals by status, their codes in the description. */
-function refusals(one: Endpoint, error: z.ZodType) {
+function refusals(one: Endpoint) {
   const checks = one.params || one.query || one.body ? (['VALIDATION_ERROR'] as const) : []
   const general = one.access === 'open' ? ALWAYS : one.access === 'named' ? NAMED : SIGNED_IN
   const byStatus = new Map<number, ErrorCode[]>()
@@ -91,7 +89,7 @@ function refusals(one: Endpoint, error: z.ZodType) {
       status,
       {
         description: codes.map((code) => `\`${code}\``).join(', '),
-        content: { 'application/json': { schema: error } },
+        content: { 'application/json': { schema: errorBody } },
       },
     ]),
   )

@@ -8,6 +8,8 @@ const TENANT_PROFILE = `create table if not exists hub.tenant_profile (
   key text constraint pk_tenant_profile primary key,
   name text not null,
   domain text,
+  -- When it was complete: a tenant cut off half-way is made again by the same request.
+  onboarded_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 )`

@@ -8,11 +8,15 @@ const INVITE = `insert into user_credential (user_id, invitation_hash, invitatio
   on conflict on constraint pk_user_credential do update
     set invitation_hash = excluded.invitation_hash, invitation_expires_at = excluded.invitation_expires_at,
       updated_at = now()`
-const ACCEPT = `update user_credential c
+// The user is held first, as everybody does who changes them and then their logins: none of them deadlocks.
+const ACCEPT = `with invited as (
+    select u.id from user_credential c join "user" u on u.id = c.user_id
+    where c.invitation_hash = $1 and c.invitation_expires_at > now() and u.status = 'active' and u.deleted_at is null
+    for share of u
+  )
+  update user_credential c
   set password_hash = $2, invitation_hash = null, invitation_expires_at = null, updated_at = now()
-  from "user" u
-  where c.invitation_hash = $1 and c.invitation_expires_at > now()
-    and u.id = c.user_id and u.status = 'active' and u.deleted_at is null
+  from invited where c.user_id = invited.id and c.invitation_hash = $1
   returning c.user_id as "userId"`
 
 export interface Invitation {
@@ -21,7 +25,10 @@ export interface Invitation {
   readonly expiresAt: Date
 }
 
-/** Lets a user choose a password: a new one, too, for who forgot it. The invitation before is worth nothing. */
+/**
+ * Lets a user choose a password: a new one, too, for who forgot it. The invitation before is worth nothing; the password
+ * is what it was until this one is accepted.
+ */
 export async function invite(db: TenantQueryable, userId: string): Promise<Invitation> {
   const token = randomBytes(32).toString('base64url')
   const expiresAt = new Date(Date.now() + LIFETIME)

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { runWithoutTenant, type TenantKey } from '@org/core'
+import { isTenancyError, runWithoutTenant, TenancyError, type TenantKey } from '@org/core'
 import { settingsMigration } from '@org/crypto'
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
@@ -11,9 +11,14 @@ import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
 import { HUB_SCHEMA, installHub } from './control-schema.ts'
 import { openGovernance } from './governance.ts'
+import { hubMetrics } from './metrics.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { openPlatform } from './platform.ts'
 import { hubSettings } from './settings.ts'
 import { hubTokens } from './tokens.ts'
+
+/** Connections to the control schemas, beside those of the tenants' scopes. */
+const CONTROL_CONNECTIONS = 4
 
 /** Everything the routes work with. Made once, closed last. */
 export type Hub = Awaited<ReturnType<typeof openHub>>
@@ -21,9 +26,16 @@ export type Hub = Awaited<ReturnType<typeof openHub>>
 /** Pools, tenancy, governance, tokens and keys over one database; makes what is not there yet. */
 export async function openHub(config: HubConfig, log: Logger) {
   const pool = new pg.Pool({ connectionString: config.DATABASE_URL, max: config.POOL_SIZE })
+  // Of its own: a tenant's scope that waits for one of these never waits for another scope.
+  const control = new pg.Pool({
+    connectionString: config.DATABASE_URL,
+    max: CONTROL_CONNECTIONS,
+    connectionTimeoutMillis: 10_000,
+  })
   const adminPool = new pg.Pool({ connectionString: config.ADMIN_DATABASE_URL, max: 3 })
   // Without a listener, a connection that dies while idle ends the process.
-  for (const each of [pool, adminPool]) each.on('error', () => log.warn('an idle connection was lost'))
+  for (const each of [pool, control, adminPool])
+    each.on('error', () => log.warn('an idle connection was lost'))
 
   const own = await loadMigrations(fileURLToPath(new URL('../../migrations', import.meta.url)))
   const tenancy = createTenancy({
@@ -49,24 +61,44 @@ export async function openHub(config: HubConfig, log: Logger) {
     config,
     log,
     pool,
+    /** The application's connections to the control schemas. */
+    control,
     adminPool,
     tenancy,
-    governance: await openGovernance(pool, tenancy),
+    governance: await openGovernance(control, tenancy),
     tokens: hubTokens(config, tenancy),
     passwords: createPasswords(),
     apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
     directory,
+    metrics: hubMetrics({ tenants: pool, control, admin: adminPool }),
+    oneAtATime: oneAtATime(control),
     settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
     /** Work of an operator in somebody else's tenant: the one place that leaves the request's own. */
     inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>): Promise<T> =>
-      runWithoutTenant(() => tenancy.withTenant(tenant, fn)),
+      runWithoutTenant(() => tenancy.withTenant(tenant, fn)).catch((error: unknown) => {
+        throw forOperators(error)
+      }),
     /** Waits for the scopes that still run, then ends every connection. */
     close: async () => {
       await tenancy.close()
-      await Promise.all([pool.end(), adminPool.end()])
+      await Promise.all([pool.end(), control.end(), adminPool.end()])
     },
   }
   /** For the first operator, when there is none with a password yet: shown once. */
   const invitation = await openPlatform(hub)
   return { ...hub, invitation }
+}
+
+/** The codes about a request's own tenant would tell an operator that *they* are suspended. */
+function forOperators(error: unknown): unknown {
+  if (isTenancyError(error, 'TENANT_SUSPENDED'))
+    return notOpen('tenant_suspended', 'Resume the tenant first.', error)
+  if (isTenancyError(error, 'SCHEMA_MISSING') || isTenancyError(error, 'TENANT_NOT_FOUND')) {
+    return notOpen('no_schema', "Create the tenant's schema first.", error)
+  }
+  return error
+}
+
+function notOpen(reason: string, message: string, cause: unknown): TenancyError {
+  return new TenancyError('CONFLICT', message, { details: { reason }, cause })
 }

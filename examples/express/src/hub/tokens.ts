@@ -1,4 +1,4 @@
-import type { TenantKey, TenantQueryable } from '@org/core'
+import { isTenancyError, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
 import {
   createDenylist,
   createRefreshTokens,
@@ -17,7 +17,9 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
   const api = { issuer: config.TOKEN_ISSUER, audience: config.TOKEN_AUDIENCE, keys }
   const denylist = createDenylist({
     scope: <T>(tenant: TenantKey, read: (db: TenantQueryable) => Promise<T>) =>
-      tenancy.withTenant(tenant, read, { readOnly: true }),
+      tenancy.withTenant(tenant, read, { readOnly: true }).catch((error: unknown) => {
+        throw isTenancyError(error, 'SCHEMA_MISSING') ? gone(error) : error
+      }),
   })
   return {
     keys,
@@ -26,4 +28,9 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
     denylist,
     refresh: createRefreshTokens(),
   }
+}
+
+/** A good token of a tenant that has left meanwhile. */
+function gone(cause: unknown): TenancyError {
+  return new TenancyError('TENANT_NOT_FOUND', 'The tenant of this token is not there any more.', { cause })
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { email, timestamp } from '../http/schemas.ts'
 import { acceptInvitation } from '../hub/invitations.ts'
+import { endLogins, holdCredential, isActive, wrongCredential } from '../hub/logins.ts'
 import type { Hub } from '../hub/open-hub.ts'
 
 const tag = 'Sign in'
@@ -17,11 +18,20 @@ const tokens = z
     refreshTokenExpiresAt: timestamp,
   })
   .meta({ id: 'Tokens' })
+const jwk = z.object({
+  kty: z.literal('RSA'),
+  kid: z.string(),
+  use: z.literal('sig'),
+  alg: z.literal('RS256'),
+  n: z.string(),
+  e: z.string(),
+})
+const jwks = z.object({ keys: z.array(jwk) }).meta({ id: 'JsonWebKeySet' })
 
 const CREDENTIAL = `select u.id, c.password_hash as "passwordHash" from "user" u
   join user_credential c on c.user_id = u.id
   where lower(u.email) = lower($1) and u.status = 'active' and u.deleted_at is null`
-const REHASH = `update user_credential set password_hash = $2, updated_at = now() where user_id = $1 and password_hash = $3`
+const REHASH = `update user_credential set password_hash = $2, updated_at = now() where user_id = $1`
 
 /** Whose tenant it is stands in `X-Client-Key`; that somebody belongs to it is what they prove here. */
 export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
@@ -49,12 +59,14 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
       errors: ['UNAUTHORIZED'],
       handle: async ({ tenancy, body }) => {
         const found = (await tenancy.query<Credential>(CREDENTIAL, [body.email])).rows[0]
+        const hash = found?.passwordHash ?? undefined
         // Also when there is nobody of that name: the same work, the same answer.
-        const { valid, needsRehash } = await passwords.verify(body.password, found?.passwordHash ?? undefined)
-        if (!valid || !found) throw new TenancyError('UNAUTHORIZED', 'E-mail and password do not match.')
-        const rehashed = needsRehash ? await passwords.hash(body.password) : undefined
+        const { valid, needsRehash } = await passwords.verify(body.password, hash)
+        if (!valid || !found || hash === undefined) throw wrongCredential()
+        const better = needsRehash ? await passwords.hash(body.password) : undefined
         return await tenancy.transaction(async (db) => {
-          if (rehashed) await db.query(REHASH, [found.id, rehashed, found.passwordHash])
+          await holdCredential(db, found.id, hash)
+          if (better) await db.query(REHASH, [found.id, better])
           return await signIn(db, found.id)
         })
       },
@@ -63,7 +75,7 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
       method: 'post',
       path: '/v1/auth/invitation',
       access: 'named',
-      summary: 'Choose a password with an invitation, and sign in',
+      summary: 'Choose a password with an invitation, and sign in; logins with the password before end',
       tag,
       body: z.strictObject({ token: z.string().min(1).max(100), password }),
       data: tokens,
@@ -73,6 +85,7 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
         return await tenancy.transaction(async (db) => {
           const userId = await acceptInvitation(db, body.token, hash)
           if (userId === undefined) throw new TenancyError('INVALID_TOKEN', 'Ask for a new invitation.')
+          await endLogins(auth, db, userId)
           return await signIn(db, userId)
         })
       },
@@ -90,7 +103,10 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
         const rotation = await tenancy.transaction(async (db) => {
           const outcome = await auth.refresh.rotate(db, body.refreshToken)
           if (outcome.outcome === 'reused') await auth.denylist.deny(db, outcome.accessTokens)
-          return outcome
+          if (outcome.outcome !== 'rotated' || (await isActive(db, outcome.userId))) return outcome
+          // Suspended or removed by other means than this API, which would have ended the login.
+          await endLogins(auth, db, outcome.userId)
+          return { outcome: 'revoked' } as const
         })
         // After the commit, which keeps the revocation that a replay causes.
         const next = requireRotated(rotation)
@@ -105,17 +121,30 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
       method: 'post',
       path: '/v1/auth/logout',
       access: 'named',
-      summary: 'End the login; its access tokens are refused from now on',
+      summary: 'End the login; its access tokens are refused from now on. A token that is none is no error',
       tag,
       body: z.strictObject({ refreshToken }),
       status: 204,
-      errors: ['INVALID_TOKEN'],
       handle: async ({ tenancy, body }) => {
         await tenancy.transaction(async (db) => {
           const { accessTokens } = await auth.refresh.logout(db, body.refreshToken)
           await auth.denylist.deny(db, accessTokens)
         })
         return undefined
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/.well-known/jwks.json',
+      access: 'open',
+      summary: 'The public keys that access tokens are checked with',
+      tag,
+      data: jwks,
+      bare: true,
+      handle: async ({ request }) => {
+        // In seconds; half of the ten minutes for which a coming key is published before its turn.
+        request.res?.setHeader('Cache-Control', 'public, max-age=300')
+        return auth.keys.jwks()
       },
     }),
   ]

@@ -1,13 +1,16 @@
-import { TenancyError } from '@org/core'
+import { type Actor, type Queryable, TenancyError, type TenantQueryable } from '@org/core'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { email, id, invitation, name, reason, status, timestamp } from '../http/schemas.ts'
 import { invite } from '../hub/invitations.ts'
+import { endLogins } from '../hub/logins.ts'
 import type { Hub } from '../hub/open-hub.ts'
+import { reachOf } from '../hub/reach.ts'
 
 const tag = 'Users'
-const user = z
+const params = z.object({ id })
+export const user = z
   .object({
     id,
     email,
@@ -19,16 +22,20 @@ const user = z
     updatedAt: timestamp,
   })
   .meta({ id: 'User' })
-type User = Omit<z.output<typeof user>, 'createdAt' | 'updatedAt'> & { createdAt: Date; updatedAt: Date }
+export type User = Omit<z.output<typeof user>, 'createdAt' | 'updatedAt'> & {
+  createdAt: Date
+  updatedAt: Date
+}
 
-const COLUMNS = `u.id, u.email, u.name, u.status, u.suspended_reason as "suspendedReason",
-  u.auth_provider as "authProvider", u.created_at as "createdAt", u.updated_at as "updatedAt"`
-const LIST = {
+/** How users are listed; `from` may say which. */
+export const USER_LIST = {
   from: 'from "user" u where u.deleted_at is null',
-  columns: COLUMNS,
+  columns: `u.id, u.email, u.name, u.status, u.suspended_reason as "suspendedReason",
+    u.auth_provider as "authProvider", u.created_at as "createdAt", u.updated_at as "updatedAt"`,
   sorts: {
     created_at: { sql: 'u.created_at', type: 'timestamptz' },
     name: { sql: 'u.name', type: 'text' },
+    email: { sql: 'u.email', type: 'text' },
   },
   id: 'u.id::text',
   filters: {
@@ -37,7 +44,18 @@ const LIST = {
     q: `(${contains('u.email')} or ${contains('u.name')})`,
   },
 } as const
-const FIND = `select ${COLUMNS} from "user" u where u.id = $1 and u.deleted_at is null`
+export const userQuery = listQuery(['created_at', 'name', 'email'], {
+  ...createdAt,
+  status: status.optional(),
+  q: search,
+})
+const FIND = `select ${USER_LIST.columns} from "user" u where u.id = $1 and u.deleted_at is null`
+const COUNT = 'select count(*)::int as users from "user" where deleted_at is null'
+/** Of suspended groups as well: they may be resumed. */
+const GRANTED = `select distinct p.tool_action as pattern from user_group m
+  join "group" g on g.id = m.group_id and g.deleted_at is null
+  join group_permission p on p.group_id = g.id
+  where m.user_id = $1 and p.effect = 'allow'`
 
 export function userRoutes(hub: Hub): Endpoint[] {
   return [
@@ -47,10 +65,10 @@ export function userRoutes(hub: Hub): Endpoint[] {
       access: 'identity.users.read',
       summary: 'Users of the tenant',
       tag,
-      query: listQuery(['created_at', 'name'], { ...createdAt, status: status.optional(), q: search }),
+      query: userQuery,
       data: user,
       list: true,
-      handle: ({ tenancy, query }) => listPage<User>(tenancy, LIST, query),
+      handle: ({ tenancy, query }) => listPage<User>(tenancy, USER_LIST, query),
     }),
     endpoint({
       method: 'post',
@@ -61,12 +79,14 @@ export function userRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ email, name }),
       status: 201,
       data: z.object({ user, invitation }),
-      errors: ['DUPLICATE_RESOURCE'],
-      handle: async ({ tenancy, body }) => {
+      errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
+      handle: async ({ tenancy, body, evaluator }) => {
         const { store } = await hub.governance.current()
+        const most = (await evaluator()).limit('max_users').value
         return await tenancy.transaction(async (db) => {
           const made = await store.users.create(db, body)
-          return { user: await find(db, made.id), invitation: await invite(db, made.id) }
+          await requireRoom(db, most)
+          return { user: await findUser(db, made.id), invitation: await invite(db, made.id) }
         })
       },
     }),
@@ -76,7 +96,7 @@ export function userRoutes(hub: Hub): Endpoint[] {
       access: 'identity.users.update',
       summary: 'Rename a user',
       tag,
-      params: z.object({ id }),
+      params,
       body: z.strictObject({ name }),
       data: user,
       errors: ['NOT_FOUND'],
@@ -84,7 +104,7 @@ export function userRoutes(hub: Hub): Endpoint[] {
         const { store } = await hub.governance.current()
         return await tenancy.transaction(async (db) => {
           await store.users.rename(db, params.id, body.name)
-          return await find(db, params.id)
+          return await findUser(db, params.id)
         })
       },
     }),
@@ -92,25 +112,71 @@ export function userRoutes(hub: Hub): Endpoint[] {
       method: 'patch',
       path: '/v1/users/{id}/status',
       access: 'identity.users.update',
-      summary: 'Suspend a user, or let them in again',
+      summary: 'Suspend a user, which ends their logins at once, or let them in again',
       tag,
-      params: z.object({ id }),
+      params,
       body: z.strictObject({ status, reason: reason.optional() }),
       data: user,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, params, body }) => {
+      handle: async ({ tenancy, actor, params, body }) => {
         const { store } = await hub.governance.current()
+        await requireNotAbove(hub, tenancy, actor, params.id)
         return await tenancy.transaction(async (db) => {
           await store.users.setStatus(db, params.id, body.status, { reason: body.reason })
-          return await find(db, params.id)
+          if (body.status === 'suspended') await endLogins(hub.tokens, db, params.id)
+          return await findUser(db, params.id)
+        })
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/users/{id}/invitation',
+      access: 'identity.users.update',
+      summary: 'Invite a user again, to choose a new password; the invitation before is worth nothing',
+      tag,
+      params,
+      status: 201,
+      data: invitation,
+      errors: ['NOT_FOUND'],
+      handle: async ({ tenancy, actor, params }) => {
+        await requireNotAbove(hub, tenancy, actor, params.id)
+        return await tenancy.transaction(async (db) => {
+          await findUser(db, params.id)
+          return await invite(db, params.id)
         })
       },
     }),
   ]
 }
 
-async function find(db: { query: Parameters<typeof listPage>[0]['query'] }, userId: string): Promise<User> {
+/** @throws TenancyError NOT_FOUND */
+async function findUser(db: Queryable, userId: string): Promise<User> {
   const { rows } = await db.query<User>(FIND, [userId])
   if (rows[0]) return rows[0]
   throw new TenancyError('NOT_FOUND', 'The tenant has no such user.')
+}
+
+/** Whoever gets an invitation of somebody can become them. @throws TenancyError FORBIDDEN_ACTION */
+async function requireNotAbove(
+  hub: Hub,
+  tenancy: TenantQueryable,
+  actor: Actor,
+  userId: string,
+): Promise<void> {
+  const reach = await reachOf(hub.governance, tenancy, actor)
+  const { rows } = await tenancy.query<{ pattern: string }>(GRANTED, [userId])
+  reach.requireWithin(rows.map(({ pattern }) => pattern))
+}
+
+/**
+ * Counted behind the insert: changes of one tenant's users come one after the other, so no two take the last place.
+ *
+ * @throws TenancyError CONFLICT
+ */
+async function requireRoom(db: Queryable, most: number): Promise<void> {
+  const { rows } = await db.query<{ users: number }>(COUNT)
+  if ((rows[0]?.users ?? 0) <= most) return
+  throw new TenancyError('CONFLICT', 'The plan of the tenant has no more users.', {
+    details: { reason: 'limit_reached', limit: 'max_users' },
+  })
 }

@@ -1,0 +1,47 @@
+import type { RequestHandler } from 'express'
+import type pg from 'pg'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type HubMetrics = ReturnType<typeof hubMetrics>
+
+/** What is measured. No label names a tenant: there would be as many series as tenants. */
+export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>) {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const duration = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'How long requests took, by route pattern',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  })
+  const errors = new Counter({
+    name: 'http_errors_total',
+    help: 'Answers of 500 and above, by the code that clients are not told',
+    labelNames: ['code'],
+    registers: [registry],
+  })
+  new Gauge({
+    name: 'pg_pool_connections',
+    help: 'Connections of the pools',
+    labelNames: ['pool', 'state'],
+    registers: [registry],
+    collect() {
+      for (const [pool, { totalCount, idleCount, waitingCount }] of Object.entries(pools)) {
+        this.set({ pool, state: 'busy' }, totalCount - idleCount)
+        this.set({ pool, state: 'idle' }, idleCount)
+        this.set({ pool, state: 'waiting' }, waitingCount)
+      }
+    },
+  })
+
+  const measure: RequestHandler = (req, res, next) => {
+    const stop = duration.startTimer({ method: req.method })
+    res.once('close', () => {
+      const { route = 'none' } = res.locals
+      stop({ route, status: res.writableFinished ? res.statusCode : 499 })
+    })
+    next()
+  }
+  return { registry, measure, failed: (code: string) => errors.inc({ code }) }
+}

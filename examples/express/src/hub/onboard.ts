@@ -1,0 +1,59 @@
+import { parseTenantKey, TenancyError, type TenantKey } from '@org/core'
+import { type Invitation, invite } from './invitations.ts'
+import type { Hub } from './open-hub.ts'
+import { OPERATORS_PACKAGE } from './platform.ts'
+
+const RESERVE = `insert into hub.tenant_profile (key, name) values ($1, $2)
+  on conflict (key) do update set name = case when tenant_profile.onboarded_at is null then excluded.name else tenant_profile.name end
+  returning onboarded_at is not null as onboarded`
+const DONE = 'update hub.tenant_profile set onboarded_at = now(), updated_at = now() where key = $1'
+
+export interface NewTenant {
+  readonly slug: string
+  readonly name: string
+  readonly packageKey: string
+  readonly plan: string
+  readonly adminUser: { readonly email: string; readonly name: string }
+}
+
+export interface Onboarded {
+  readonly tenant: TenantKey
+  readonly adminId: string
+  readonly invitation: Invitation
+}
+
+/**
+ * Makes a tenant: schema and role, plan, first groups, administrator and package. Each step may be repeated, so that a
+ * request that was cut off is completed by sending it again; only a tenant that is complete is a duplicate.
+ *
+ * @throws TenancyError INVALID_TENANT_KEY, DUPLICATE_RESOURCE, CONFLICT (the key was a tenant's before), VALIDATION_ERROR
+ */
+export async function onboard(
+  hub: Hub,
+  { slug, name, packageKey, plan, adminUser }: NewTenant,
+): Promise<Onboarded> {
+  const tenant = parseTenantKey(slug)
+  const { store, catalog } = await hub.governance.current()
+  if (!Object.hasOwn(catalog.packages, packageKey) || packageKey === OPERATORS_PACKAGE) {
+    throw new TenancyError('VALIDATION_ERROR', 'There is no such package.', {
+      details: { field: 'body.packageKey' },
+    })
+  }
+  return await hub.oneAtATime(`onboard ${tenant}`, async () => {
+    const { rows } = await hub.control.query<{ onboarded: boolean }>(RESERVE, [tenant, name])
+    if (rows[0]?.onboarded) {
+      throw new TenancyError('DUPLICATE_RESOURCE', 'There is a tenant of this slug.', {
+        details: { field: 'slug' },
+      })
+    }
+    await hub.tenancy.provision(tenant, { plan })
+    await store.setTenant(tenant, { plan })
+    const made = await hub.inTenant(tenant, async (db) => {
+      const { adminId } = await store.seed(db, { admin: adminUser, package: packageKey })
+      const admin = String(adminId)
+      return { tenant, adminId: admin, invitation: await invite(db, admin) }
+    })
+    await hub.control.query(DONE, [tenant])
+    return made
+  })
+}

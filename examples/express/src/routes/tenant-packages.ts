@@ -1,0 +1,119 @@
+import { runWithoutTenant, TenancyError } from '@org/core'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../http/endpoint.ts'
+import { id, invitation, packageKey, reason, status, tenantKey, timestamp } from '../http/schemas.ts'
+import { invite } from '../hub/invitations.ts'
+import type { Hub } from '../hub/open-hub.ts'
+import { OPERATORS_PACKAGE } from '../hub/platform.ts'
+import { findTenant, notThePlatform, tenantShape } from './tenants.ts'
+
+const tag = 'Tenants'
+const params = z.object({ id: tenantKey })
+
+const WITHOUT_PASSWORD = `select u.id from "user" u left join user_credential c on c.user_id = u.id
+  where u.id = $1 and c.password_hash is null`
+
+/** What an operator does for a tenant: packages, its schema, its first groups and administrator. */
+export function tenantPackageRoutes(hub: Hub): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/tenants/{id}/packages/{packageKey}/assign',
+      access: 'platform.packages.assign',
+      summary: 'Assign a package, or change its status or expiry',
+      tag,
+      params: params.extend({ packageKey }),
+      body: z.strictObject({
+        status: status.default('active'),
+        reason: reason.optional(),
+        expiresAt: timestamp.nullable().optional().describe('From then on the tenant does not have it'),
+      }),
+      data: tenantShape,
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params, body }) => {
+        const tenant = await notThePlatform(hub, params.id)
+        const { store, catalog } = await hub.governance.current()
+        if (!Object.hasOwn(catalog.packages, params.packageKey) || params.packageKey === OPERATORS_PACKAGE) {
+          throw noPackage()
+        }
+        const { expiresAt } = body
+        await store.assignPackage(tenant, params.packageKey, {
+          status: body.status,
+          reason: body.reason,
+          expiresAt: typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt,
+        })
+        return await findTenant(hub, tenant)
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/tenants/{id}/seeds',
+      access: 'platform.seeds.run',
+      summary: 'Make the first groups, and the administrator when one is given; adds only what is not there',
+      tag,
+      params,
+      body: z.strictObject({
+        adminUser: z.strictObject({ email: z.email().max(320), name: z.string().min(1).max(200) }).optional(),
+      }),
+      data: z.object({
+        groups: z.array(z.string()),
+        adminId: id.nullable(),
+        invitation: invitation.nullable().describe('For an administrator without a password'),
+      }),
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params, body }) => {
+        const tenant = await notThePlatform(hub, params.id)
+        const { store } = await hub.governance.current()
+        return await hub.inTenant(tenant, async (db) => {
+          const { groups, adminId } = await store.seed(db, { admin: body.adminUser })
+          const { rowCount } = await db.query(WITHOUT_PASSWORD, [adminId])
+          const invited = adminId !== null && rowCount === 1 ? await invite(db, adminId) : null
+          return { groups: [...groups], adminId, invitation: invited }
+        })
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/tenants/{id}/schema',
+      access: 'platform.schemas.create',
+      summary: "Create the tenant's schema, or complete it with the migrations it lacks",
+      tag,
+      params,
+      data: tenantShape,
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params }) => {
+        const tenant = await notThePlatform(hub, params.id)
+        // The hub still knows the tenant: its dropped schema goes back to its own, not to a new owner.
+        await runWithoutTenant(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
+        return await findTenant(hub, tenant)
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/tenants/{id}/schema',
+      access: 'platform.schemas.delete',
+      summary: "Drop the tenant's schema with everything in it, without a backup; its name and packages stay",
+      tag,
+      params,
+      query: z.strictObject({ confirm: tenantKey.describe('The tenant once more') }),
+      data: tenantShape,
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params, query }) => {
+        const tenant = await notThePlatform(hub, params.id)
+        if (query.confirm !== tenant) throw notConfirmed()
+        await runWithoutTenant(() => hub.tenancy.drop(tenant))
+        return await findTenant(hub, tenant)
+      },
+    }),
+  ]
+}
+
+function noPackage(): TenancyError {
+  return new TenancyError('NOT_FOUND', 'There is no such package. See GET /v1/catalog/packages.')
+}
+
+function notConfirmed(): TenancyError {
+  return new TenancyError('VALIDATION_ERROR', 'confirm has to be the tenant.', {
+    details: { field: 'query.confirm', reason: 'not_the_tenant' },
+  })
+}
