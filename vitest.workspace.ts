@@ -28,5 +28,6 @@ export const projects = [
   project('cli', 'packages/cli', [POSTGRES]),
   project('hono', 'examples/hono', [POSTGRES]),
   project('express', 'examples/express', [POSTGRES]),
+  project('demo', 'examples/demo'),
   project('tools', 'tools', [POSTGRES]),
 ]

@@ -1,26 +1,27 @@
 import { defineSettings, type KeyRing, secret } from '@org/crypto'
+import type { TenantEnv } from '@org/pg-tenant/hono'
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { NewValue, notFound, valid } from './input.ts'
 
-/** One line of text, written out as a Standard Schema: one of zod's or valibot's fits in its place. */
-const line = {
-  '~standard': {
-    version: 1,
-    vendor: 'notes',
-    types: undefined as { readonly input: string; readonly output: string } | undefined,
-    validate: (value: unknown) =>
-      typeof value === 'string' && /^\P{Cc}{1,255}$/u.test(value)
-        ? { value }
-        : { issues: [{ message: 'one line of 1 to 255 characters' }] },
-  },
-} as const
+const line = z.string().regex(/^\P{Cc}{1,255}$/u)
 
-/** The settings every tenant has; those in `secret(…)` are sealed in its table and masked in lists. */
-export const notesSettings = (secrets: KeyRing) =>
+/** The settings every client has. `secret(…)` is what seals the password in the client's table and masks it in lists. */
+export const siteSettings = (secrets: KeyRing) =>
   defineSettings({ 'smtp.host': line, 'smtp.user': line, 'smtp.password': secret(line) }, { secrets })
 
-export type NotesSettings = ReturnType<typeof notesSettings>
+export type SiteSettings = ReturnType<typeof siteSettings>
 
-/** Hands a note to the tenant's mail server. */
-export type SendMail = (smtp: { host: string; user: string; password: string }, body: string) => Promise<void>
-
-/** Sends nothing: this is where a mail library would come in. */
-export const sendNothing: SendMail = async () => {}
+export const settingsRoutes = (settings: SiteSettings) =>
+  new Hono<TenantEnv>()
+    .get('/', async (c) => {
+      const data = await c.var.tenancy.transaction((db) => settings.list(db))
+      return c.json({ data })
+    })
+    .put('/:key', valid('json', NewValue), async (c) => {
+      const key = c.req.param('key')
+      if (!settings.isKey(key)) notFound()
+      const { value } = c.req.valid('json')
+      const data = await c.var.tenancy.transaction((db) => settings.set(db, key, value))
+      return c.json({ data })
+    })

@@ -1,66 +1,38 @@
-import { randomBytes } from 'node:crypto'
 import { keyRingFromEnv } from '@org/crypto'
+import { createRemoteKeys, createTokenVerifier } from '@org/crypto/tokens'
 import { createApp } from './app.ts'
-import { type LocalDatabase, startDatabase } from './demo/database.ts'
-import { welcome } from './demo/welcome.ts'
-import { type RunningServer, serveApp } from './server.ts'
-import { notesSettings } from './settings.ts'
+import { printJson } from './log.ts'
+import { serveApp } from './server.ts'
+import { siteSettings } from './settings.ts'
 import { openTenancy } from './tenancy.ts'
 
-// pnpm start: serves the notes API until Ctrl-C.
-//   PORT                     default 8787; 0 takes a free one
-//   DATABASE_URL             the application's role; without it a throw-away PostgreSQL is started
-//   ADMIN_DATABASE_URL       the provisioning role; required with DATABASE_URL
-//   ROLE_PREFIX              before the tenant's key in role names, default c_
-//   SETTINGS_ENCRYPTION_KEY  seals the tenants' secrets; without it: a throw-away key for a throw-away PostgreSQL,
-//                            none for yours, where storing a secret is then refused
-
-const TENANTS = ['acme', 'globex']
-const { env } = process
-let asked: number | undefined
-
-const madeUp = env.SETTINGS_ENCRYPTION_KEY || env.DATABASE_URL ? undefined : randomBytes(32).toString('hex')
-const keyRing = keyRingFromEnv(madeUp === undefined ? env : { SETTINGS_ENCRYPTION_KEY: madeUp })
-const local = env.DATABASE_URL ? undefined : await startDatabase()
-const { tenancy, close } = await openTenancy({
-  ...connections(local),
-  ...(env.ROLE_PREFIX && { rolePrefix: env.ROLE_PREFIX }),
-})
-for (const tenant of TENANTS) await tenancy.provision(tenant)
-const server = await serveApp(createApp(tenancy, notesSettings(keyRing)), { port: Number(env.PORT ?? 8787) })
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void shutDown(server))
-console.log(
-  welcome(server.port, TENANTS, {
-    database: local ? `throw-away PostgreSQL ${local.version}, gone when this ends` : 'yours (DATABASE_URL)',
-    key: madeUp ? 'throw-away, gone when this ends' : keyOf(keyRing.keyId),
-  }),
-)
-
-function keyOf(id: string | null): string {
-  return id === null ? 'none: secrets are refused until SETTINGS_ENCRYPTION_KEY is set' : `yours (${id})`
+/** Serves as the environment says (README). `close` waits for requests in flight, then for scopes and connections. */
+export async function startSite(env: NodeJS.ProcessEnv) {
+  const need = (name: string, pattern = /./) => {
+    if (pattern.test(env[name] ?? '')) return String(env[name])
+    throw new Error(`Set ${name}${pattern.source === '.' ? '' : ` so that it matches ${pattern}`}.`)
+  }
+  const [siteKey, issuer] = [need('SITE_KEY', /^[0-9a-f]{64}$/), need('TOKEN_ISSUER')]
+  const keys = createRemoteKeys({ url: need('TOKEN_KEYS_URL') })
+  const verifier = createTokenVerifier({ issuer, audience: env.TOKEN_AUDIENCE || 'site', keys })
+  const settings = siteSettings(keyRingFromEnv(env))
+  const database = { url: need('DATABASE_URL'), adminUrl: need('ADMIN_DATABASE_URL') }
+  const { tenancy, close } = await openTenancy({ ...database, rolePrefix: env.ROLE_PREFIX || undefined })
+  // Clients of an earlier release get what it did not have; when nobody is behind, this is one query.
+  const { ok, behind, failed } = await tenancy.migrate()
+  if (behind > 0) printJson({ level: ok ? 'info' : 'error', message: 'migrated', behind, failed })
+  const domain = env.SITE_DOMAIN || undefined
+  const app = createApp({ tenancy, settings, credentials: { siteKey, verifier }, domain })
+  const server = await serveApp(app, { port: Number(env.PORT || 8787), host: env.HOST || '127.0.0.1' })
+  printJson({ level: 'info', message: 'listening', port: server.port })
+  return { port: server.port, tenancy, close: () => server.close().then(close) }
 }
 
-/**
- * In this order, each waiting for the one before: requests, scopes and connections, the database. Ctrl-C again ends
- * it at once; a package manager passes the first one on as well, so twice within a second counts as once.
- */
-async function shutDown(running: RunningServer): Promise<void> {
-  const now = performance.now()
-  if (asked !== undefined) return now - asked > 1_000 ? process.exit(130) : undefined
-  asked = now
-  console.log('\nFinishing the requests in flight …')
-  await running.close()
-  await close()
-  await local?.stop()
-  console.log('Done.')
+/** Ends the process with exit code 0 after `close`, on SIGINT and SIGTERM; package managers may send both. */
+export function closeOnSignal(close: () => Promise<void>): void {
+  const asked = Promise.withResolvers<void>()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => asked.resolve())
+  void asked.promise.then(close)
 }
 
-function connections(started: LocalDatabase | undefined): { url: string; adminUrl: string } {
-  if (started) return started
-  const { DATABASE_URL: url = '', ADMIN_DATABASE_URL: adminUrl } = env
-  if (adminUrl) return { url, adminUrl }
-  throw new Error(
-    'DATABASE_URL is set: set ADMIN_DATABASE_URL too, for the role that creates schemas and roles.',
-  )
-}
+if (import.meta.main) closeOnSignal((await startSite(process.env)).close)

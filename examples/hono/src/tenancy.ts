@@ -3,7 +3,7 @@ import { settingsMigration } from '@org/crypto'
 import { createTenancy, type IsolationLevel, loadMigrations } from '@org/pg-tenant'
 import pg from 'pg'
 
-export interface NotesDatabase {
+export interface SiteDatabase {
   /** the application's role: LOGIN NOINHERIT, no rights of its own; may go through a pooler */
   readonly url: string
   /** a role with CREATEROLE that may create schemas; a direct connection */
@@ -11,30 +11,26 @@ export interface NotesDatabase {
   /** connections of the application (default 10) */
   readonly connections?: number
   readonly isolation?: IsolationLevel
-  /** before the tenant's key in role names (default `c_`): roles are shared by all databases of a server */
-  readonly rolePrefix?: string
+  /** before the client's key in role names (default `c_`): roles are shared by all databases of a server */
+  readonly rolePrefix?: string | undefined
 }
 
 export type OpenTenancy = Awaited<ReturnType<typeof openTenancy>>
 
-/**
- * The two pools and the tenancy over them. The library never ends a pool: whoever made it does. `close` waits for the
- * scopes that still run, then closes every connection.
- */
-export async function openTenancy(database: NotesDatabase) {
+/** The two pools and the tenancy over them. `close` waits for the scopes that still run, then closes every connection. */
+export async function openTenancy(database: SiteDatabase) {
   const { url, adminUrl, connections = 10, isolation = 'role', rolePrefix } = database
   const ours = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
   const pool = new pg.Pool({ connectionString: url, max: connections })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
   // Without a listener, a connection that dies while idle ends the process.
   for (const each of [pool, adminPool]) each.on('error', () => {})
-  const tenancy = createTenancy({
-    pool,
-    adminPool,
-    isolation,
-    migrations: [...ours, settingsMigration],
-    ...(rolePrefix !== undefined && { rolePrefix }),
-  })
-  const close = async () => void (await Promise.all([pool.end(), adminPool.end()]))
+  const names = rolePrefix === undefined ? {} : { rolePrefix }
+  const migrations = [...ours, settingsMigration]
+  const tenancy = createTenancy({ pool, adminPool, isolation, migrations, ...names })
+  const close = async () => {
+    await tenancy.close()
+    await Promise.all([pool.end(), adminPool.end()])
+  }
   return { tenancy, pool, close }
 }

@@ -1,10 +1,11 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createApp } from '../src/app.ts'
-import { testSettings, useTenancy } from './support/world.ts'
+import type { createApp } from '../src/app.ts'
+import { asSite, testApp, useTenancy } from './support/world.ts'
 
 interface Note {
-  id: string
+  id: number
   body: string
+  published: boolean
   createdAt: string
 }
 
@@ -18,7 +19,7 @@ const world = useTenancy(['acme', 'globex'])
 let app: ReturnType<typeof createApp>
 
 beforeAll(() => {
-  app = createApp(world().tenancy, testSettings())
+  app = testApp(world().tenancy).app
 })
 
 beforeEach(async () => {
@@ -27,7 +28,8 @@ beforeEach(async () => {
 })
 
 async function send(tenant: string, path: string, init: RequestInit = {}) {
-  const headers = { 'X-Client-Key': tenant, ...(init.headers as Record<string, string>) }
+  const json = init.body === undefined ? {} : { 'Content-Type': 'application/json' }
+  const headers = { ...asSite(tenant), ...json, ...(init.headers as Record<string, string>) }
   const response = await app.request(path, { ...init, headers })
   const text = await response.text()
   return { response, status: response.status, body: (text === '' ? {} : JSON.parse(text)) as Body }
@@ -44,7 +46,7 @@ describe('notes', () => {
     expect(status).toBe(201)
     expect(response.headers.get('location')).toBe('/notes/1')
     expect(body).toEqual({
-      data: { id: '1', body: 'héllo', createdAt: expect.stringMatching(/^\d{4}-.+Z$/) },
+      data: { id: 1, body: 'héllo', published: false, createdAt: expect.stringMatching(/^\d{4}-.+Z$/) },
     })
     expect((await send('acme', '/notes/1')).body).toEqual(body)
   })
@@ -52,8 +54,8 @@ describe('notes', () => {
   it('keeps two tenants with the same ids apart', async () => {
     await post('acme', { body: 'of acme' })
     await post('globex', { body: 'of globex' })
-    expect((await send('acme', '/notes/1')).body.data).toMatchObject({ id: '1', body: 'of acme' })
-    expect((await send('globex', '/notes/1')).body.data).toMatchObject({ id: '1', body: 'of globex' })
+    expect((await send('acme', '/notes/1')).body.data).toMatchObject({ id: 1, body: 'of acme' })
+    expect((await send('globex', '/notes/1')).body.data).toMatchObject({ id: 1, body: 'of globex' })
     expect((await send('acme', '/notes/1', { method: 'DELETE' })).status).toBe(204)
     expect((await send('acme', '/notes/1')).status).toBe(404)
     expect(bodiesOf(await send('globex', '/notes'))).toEqual(['of globex'])
@@ -71,10 +73,12 @@ describe('notes', () => {
   it('writes the log with the note, or neither', async () => {
     await post('acme', { body: 'one' })
     await send('acme', '/notes/1', { method: 'DELETE' })
-    const { rows } = await world().root.query('select note_id, action from c_acme.note_log order by id')
+    const { rows } = await world().root.query(
+      'select note_id, action, actor from c_acme.note_log order by id',
+    )
     expect(rows).toEqual([
-      { note_id: '1', action: 'created' },
-      { note_id: '1', action: 'deleted' },
+      { note_id: '1', action: 'created', actor: 'service:site' },
+      { note_id: '1', action: 'deleted', actor: 'service:site' },
     ])
     await world().root.query('alter table c_acme.note_log rename to elsewhere')
     const { status, body } = await post('acme', { body: 'two' })
@@ -120,16 +124,16 @@ describe('bad input', () => {
   it.each([
     ['GET', '/notes?limit=0', undefined, 'limit'],
     ['GET', '/notes?limit=101', undefined, 'limit'],
-    ['GET', '/notes?limit=1e1', undefined, 'limit'],
+    ['GET', '/notes?limit=1.5', undefined, 'limit'],
     ['GET', '/notes?cursor=bm9wZQ', undefined, 'cursor'],
     ['GET', '/notes?cursor=', undefined, 'cursor'],
     ['GET', '/notes/0', undefined, 'id'],
     ['GET', '/notes/1%20or%201=1', undefined, 'id'],
     ['DELETE', '/notes/9999999999999999999', undefined, 'id'],
-    ['POST', '/notes', '{', 'json'],
-    ['POST', '/notes', 'null', 'body'],
+    ['POST', '/notes', 'null', 'json'],
     ['POST', '/notes', '{"body":""}', 'body'],
     ['POST', '/notes', '{"body":7}', 'body'],
+    ['POST', '/notes', '{"body":"a","published":"yes"}', 'published'],
     ['POST', '/notes', '{"body":"a\\u0000b"}', 'body'],
     ['POST', '/notes', JSON.stringify({ body: 'x'.repeat(2_001) }), 'body'],
   ])('%s %s %s is refused for its %s', async (method, path, sent, field) => {
@@ -139,6 +143,27 @@ describe('bad input', () => {
     expect(bodiesOf(await send('acme', '/notes'))).toEqual([])
   })
 
+  it('is refused when it is no JSON, or does not say that it is', async () => {
+    for (const [body, type] of [
+      ['{', 'application/json'],
+      ['{"body":"a"}', 'text/plain'],
+    ] as const) {
+      const { status, body: answer } = await send('acme', '/notes', {
+        method: 'POST',
+        body,
+        headers: { 'Content-Type': type },
+      })
+      expect([status, answer.error?.code]).toEqual([400, 'VALIDATION_ERROR'])
+    }
+    expect(bodiesOf(await send('acme', '/notes'))).toEqual([])
+  })
+
+  it('names no tenant, whatever it says', async () => {
+    const { status } = await post('acme', { body: 'mine', tenant: 'globex', tenantId: 'globex' })
+    expect(status).toBe(400)
+    expect(bodiesOf(await send('globex', '/notes'))).toEqual([])
+  })
+
   it('is not read at all beyond 64 KiB', async () => {
     const { status, body } = await post('acme', `{"body":"short"${' '.repeat(64 * 1024)}}`)
     expect([status, body.error?.code]).toEqual([400, 'VALIDATION_ERROR'])
@@ -146,16 +171,13 @@ describe('bad input', () => {
 
   it('takes the longest note and the largest id', async () => {
     expect((await post('acme', { body: '€'.repeat(2_000) })).status).toBe(201)
-    expect((await send('acme', '/notes/999999999999999999')).status).toBe(404)
+    expect((await send('acme', '/notes/9007199254740991')).status).toBe(404)
   })
 })
 
 describe('errors', () => {
-  it('carry the request id that was sent, or one of their own', async () => {
-    const given = await send('acme', '/notes/7', { headers: { 'X-Request-Id': 'req-1' } })
-    expect(given.body.error?.requestId).toBe('req-1')
-    expect(given.response.headers.get('x-request-id')).toBe('req-1')
-    const made = await send('acme', '/notes/7')
+  it("carry a request id of their own, not a stranger's", async () => {
+    const made = await send('acme', '/notes/7', { headers: { 'X-Request-Id': 'req-1' } })
     expect(made.body.error?.requestId).toMatch(/^[0-9a-f-]{36}$/)
     expect(made.response.headers.get('x-request-id')).toBe(made.body.error?.requestId)
   })
@@ -174,6 +196,31 @@ describe('errors', () => {
       const { status, body } = await send('acme', path)
       expect([status, body.error?.code]).toEqual([404, 'NOT_FOUND'])
     }
+  })
+})
+
+describe('what anybody may read', () => {
+  const visit = async (url: string, headers: Record<string, string> = {}) => {
+    const response = await app.request(url, { headers })
+    return { status: response.status, body: (await response.json()) as Body }
+  }
+
+  it("is a client's published notes, at its own address", async () => {
+    await post('acme', { body: 'for all', published: true })
+    await post('acme', { body: 'draft' })
+    await post('globex', { body: 'of globex', published: true })
+    const { status, body } = await visit('http://acme.localhost/public/notes')
+    expect([status, body.data]).toEqual([200, [{ body: 'for all', createdAt: expect.any(String) }]])
+  })
+
+  it('is nothing where no address or a header alone says whose', async () => {
+    expect((await visit('http://localhost/public/notes')).status).toBe(401)
+    expect((await visit('http://localhost/public/notes', { 'X-Client-Key': 'acme' })).status).toBe(401)
+  })
+
+  it('does not open what is not public', async () => {
+    for (const path of ['/notes', '/notes/1', '/settings'])
+      expect((await visit(`http://acme.localhost${path}`)).status).toBe(401)
   })
 })
 

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { createApp } from '../src/app.ts'
-import type { SendMail } from '../src/settings.ts'
-import { testSettings, useTenancy } from './support/world.ts'
+import type { SendMail } from '../src/notes.ts'
+import { asSite, identity, testApp, testSettings, useTenancy } from './support/world.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const SMTP = { 'smtp.host': 'smtp.acme.example', 'smtp.user': 'acme', 'smtp.password': PASSWORD }
@@ -9,9 +8,11 @@ const SMTP = { 'smtp.host': 'smtp.acme.example', 'smtp.user': 'acme', 'smtp.pass
 const world = useTenancy(['acme', 'globex'])
 const settings = testSettings()
 const send = vi.fn<SendMail>()
+let logged: object[] = []
 
 beforeEach(async () => {
   send.mockReset()
+  logged = []
   for (const tenant of ['acme', 'globex'])
     await world().root.query(
       `truncate c_${tenant}.app_settings; truncate c_${tenant}.notes restart identity;
@@ -20,8 +21,9 @@ beforeEach(async () => {
 })
 
 async function ask(tenant: string, method: string, path: string, body?: unknown) {
-  const app = createApp(world().tenancy, settings, send)
-  const headers = { 'X-Client-Key': tenant }
+  const log = (record: object) => void logged.push(record)
+  const { app } = testApp(world().tenancy, { settings, send, log })
+  const headers = { ...asSite(tenant), 'Content-Type': 'application/json' }
   const response = await app.request(path, {
     method,
     headers,
@@ -88,11 +90,26 @@ describe('mail', () => {
     const { status, text } = await ask('acme', 'POST', '/notes/1/mail')
     expect([status, JSON.parse(text).data]).toEqual([
       202,
-      { id: '1', wouldSendVia: 'smtp.acme.example', as: 'acme' },
+      { id: 1, wouldSendVia: 'smtp.acme.example', as: 'acme' },
     ])
     expect(send.mock.calls).toEqual([
       [{ host: 'smtp.acme.example', user: 'acme', password: PASSWORD }, "acme's"],
     ])
+  })
+
+  it('that fails says nothing of what it failed with, neither in the answer nor in the log', async () => {
+    await configure('acme')
+    send.mockRejectedValue(new Error(`535 login failed: acme ${PASSWORD}`))
+    const { status, text } = await ask('acme', 'POST', '/notes/1/mail')
+    expect([status, JSON.parse(text).error.code]).toEqual([500, 'INTERNAL_ERROR'])
+    expect(logged).toContainEqual(
+      expect.objectContaining({
+        code: 'INTERNAL_ERROR',
+        at: expect.stringMatching(/^at /),
+        tenantId: 'acme',
+      }),
+    )
+    expect(text + JSON.stringify(logged)).not.toMatch(/correct|535/)
   })
 
   it('needs a note and all three settings', async () => {
@@ -113,14 +130,13 @@ describe('mail', () => {
     await world().root.query(`update c_${thief}.app_settings set value = $1 where key = 'smtp.password'`, [
       sealed,
     ])
-    const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
     const { status, text } = await ask(thief, 'POST', '/notes/1/mail')
-    const log = String(logged.mock.calls)
-    logged.mockRestore()
+    const log = JSON.stringify(logged)
     expect([status, Object.keys(JSON.parse(text).error)]).toEqual([500, ['code', 'message', 'requestId']])
     expect(log).toContain('ENVELOPE_UNREADABLE')
     for (const shown of [text, log])
-      for (const secret of [PASSWORD, sealed.slice(7)]) expect(shown).not.toContain(secret)
+      for (const secret of [PASSWORD, sealed.slice(7), identity.credentials.siteKey])
+        expect(shown).not.toContain(secret)
     expect(send).not.toHaveBeenCalled()
   })
 })

@@ -1,26 +1,58 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
-import { expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { createTenancy, loadMigrations } from '@org/pg-tenant'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { startSite } from '../src/start.ts'
 import { eventually, runProgram } from './support/child.ts'
-import { useWorld } from './support/world.ts'
+import { asSite, identity, useWorld } from './support/world.ts'
 
-const URL_LINE = /Notes API: (\S+)/
+const START = new URL('../src/start.ts', import.meta.url)
+const LISTENING = /"message":"listening","port":(\d+)/
 const world = useWorld()
+let provider: Awaited<ReturnType<typeof identity.serve>>
 
-/** Starts it on the test server and on a free port. */
-function start(key = randomBytes(32).toString('hex')) {
+beforeAll(async () => {
+  provider = await identity.serve()
+})
+afterAll(() => provider.close())
+
+/** Starts it on the test server and on a free port, as a deployment would: by its environment alone. */
+function start(more: Record<string, string> = {}) {
+  return runProgram(START, environment(more))
+}
+
+function environment(more: Record<string, string> = {}): Record<string, string> {
   const { url, adminUrl, rolePrefix } = world()
-  return runProgram('start.ts', {
+  return {
+    ...provider.env,
     PORT: '0',
     DATABASE_URL: url,
     ADMIN_DATABASE_URL: adminUrl,
     ROLE_PREFIX: rolePrefix,
-    SETTINGS_ENCRYPTION_KEY: key,
-  })
+    SETTINGS_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    ...more,
+  }
 }
 
-const read = (url: string, tenant: string) => fetch(`${url}/notes`, { headers: { 'X-Client-Key': tenant } })
+/** The address of a program that has started, with the clients acme and globex in it. */
+async function addressOf(program: ReturnType<typeof start>): Promise<string> {
+  const url = `http://127.0.0.1:${await program.printed(LISTENING)}`
+  for (const client of ['acme', 'globex']) {
+    const { status } = await fetch(`${url}/clients/${client}`, { method: 'PUT', headers: asSite(client) })
+    expect([200, 201]).toContain(status)
+  }
+  return url
+}
+
+const read = (url: string, client: string) => fetch(`${url}/notes`, { headers: asSite(client) })
+
+const write = (url: string, client: string, body: string) =>
+  fetch(`${url}/notes`, {
+    method: 'POST',
+    headers: { ...asSite(client), 'Content-Type': 'application/json' },
+    body: JSON.stringify({ body }),
+  })
 
 async function isWaitingForLock(): Promise<boolean> {
   const { rows } = await world().root.query(
@@ -36,10 +68,10 @@ it.each([
   'on %s answers the request in flight, then exits with 0, also when %s comes right behind',
   async (...signals) => {
     const program = start()
-    const url = await program.printed(URL_LINE)
+    const url = await addressOf(program)
     const blocker = await world().root.connect()
     await blocker.query('begin; lock table c_acme.notes in access exclusive mode')
-    const inFlight = read(url, 'acme')
+    const inFlight = write(url, 'acme', signals[0])
     await eventually(isWaitingForLock)
 
     // As a terminal and the package manager between both do; two different ones, because equal ones may merge.
@@ -54,69 +86,67 @@ it.each([
     blocker.release()
 
     const response = await inFlight
-    expect(response.status).toBe(200)
-    expect(await response.json()).toMatchObject({ data: [] })
+    expect(response.status).toBe(201)
     expect(await program.exited, program.output()).toBe(0)
-    expect(program.output()).toContain('Done.')
+    const { rows } = await world().root.query('select from c_acme.notes where body = $1', [signals[0]])
+    expect(rows).toHaveLength(1)
   },
 )
 
-it('prints commands that do what is said of them', async () => {
+it("accepts users by the identity provider's published keys, and keeps the same ids of two clients apart", async () => {
   const program = start()
-  await program.printed(/Ctrl-C/)
-  const commands = program.output().match(/curl -s .*/g) ?? []
-  const answers: string[] = []
-  for (const command of commands) answers.push(await runCurl(command))
-  expect(answers).toEqual([
-    expect.stringMatching(/^201 .*"body":"hello"/),
-    expect.stringMatching(/^200 .*"body":"hello"/),
-    expect.stringMatching(/^200 {"data":\[\]/),
-    expect.stringMatching(/^200 .*"body":"hello"/),
-    expect.stringMatching(/^200 {"data":{"updatedAt":"/),
-    expect.stringMatching(/^200 {"data":{"smtp.password":{"value":{"masked":true},/),
-    expect.stringContaining('400 {"error":{"code":"TENANT_MISMATCH"'),
-    expect.stringContaining('401 {"error":{"code":"TENANT_NOT_FOUND"'),
-    expect.stringContaining('"message":"O identificador do cliente é inválido."'),
-  ])
+  const url = await addressOf(program)
+  await world().root.query('truncate c_acme.notes, c_globex.notes restart identity')
+  for (const client of ['acme', 'globex']) {
+    const headers = { Authorization: `Bearer ${await identity.tokenFor(client)}` }
+    const body = JSON.stringify({ body: `of ${client}` })
+    const json = { ...headers, 'Content-Type': 'application/json' }
+    expect((await fetch(`${url}/notes`, { method: 'POST', headers: json, body })).status).toBe(201)
+    const found = await (await fetch(`${url}/notes/1`, { headers })).json()
+    expect(found).toMatchObject({ data: { id: 1, body: `of ${client}` } })
+    const { rows } = await world().root.query(`select id, body from c_${client}.notes`)
+    expect(rows).toEqual([{ id: '1', body: `of ${client}` }])
+  }
 })
 
-/** Does what curl would do; it, unlike some systems, takes every `*.localhost` for this machine. */
-async function runCurl(command: string): Promise<string> {
-  const { host, port, pathname } = new URL(/http:\S+/.exec(command)?.[0] ?? '')
-  const headers = Object.fromEntries(
-    [...command.matchAll(/ -H '([^:]+): ([^']*)'/g)].map(([, name, value]) => [name, value]),
-  )
-  const data = / -d '([^']*)'/.exec(command)?.[1]
-  const sent = request({
-    host: '127.0.0.1',
-    port,
-    path: pathname,
-    method: / -X (\w+)/.exec(command)?.[1] ?? (data === undefined ? 'GET' : 'POST'),
-    headers: { ...headers, Host: host },
-  })
-  sent.end(data)
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  let text = ''
-  for await (const chunk of response.setEncoding('utf8')) text += chunk
-  return `${response.statusCode} ${text}`
-}
-
-it('brings its own PostgreSQL when none is given', async () => {
-  const program = runProgram('start.ts', { PORT: '0', SETTINGS_ENCRYPTION_KEY: '' })
-  const url = await program.printed(URL_LINE)
-  const { status } = await read(url, 'acme')
-  program.process.kill('SIGINT')
-  expect(status).toBe(200)
-  expect(program.output()).toMatch(/key: +throw-away/)
-  expect(await program.exited, program.output()).toBe(0)
+it('gives clients of an earlier release what it did not have', async () => {
+  const { url, adminUrl, rolePrefix, root } = world()
+  const pool = new pg.Pool({ connectionString: url })
+  const adminPool = new pg.Pool({ connectionString: adminUrl })
+  const migrations = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
+  await createTenancy({ pool, adminPool, rolePrefix, migrations }).provision('oldest')
+  await Promise.all([pool.end(), adminPool.end()])
+  const program = start()
+  await program.printed(LISTENING)
+  expect(program.output()).toContain('"message":"migrated","behind":1,"failed":0')
+  const { rows } = await root.query(`select to_regclass('c_oldest.app_settings') is not null as there`)
+  expect(rows).toEqual([{ there: true }])
 })
 
-it('refuses secrets, and only those, when it has a database to keep and no key', async () => {
-  const program = start('')
-  const url = await program.printed(URL_LINE)
-  expect(program.output()).toMatch(/key: +none: secrets are refused/)
+it('leaves no connection behind', async () => {
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const site = await startSite(environment())
+  const users = [world().url, world().adminUrl].map((url) => new URL(url).username)
+  const connections = async () => {
+    const { rowCount } = await world().root.query('select from pg_stat_activity where usename = any ($1)', [
+      users,
+    ])
+    return rowCount
+  }
+  await site.tenancy.provision('acme')
+  expect((await read(`http://127.0.0.1:${site.port}`, 'acme')).status).toBe(200)
+  expect(await connections()).toBeGreaterThan(1)
+  await site.close()
+  printed.mockRestore()
+  // A backend is gone a moment after its connection was closed; idle ones would stay for ten seconds.
+  await eventually(async () => (await connections()) === 0, 5_000)
+})
+
+it('stores no secret without a key, and everything else', async () => {
+  const program = start({ SETTINGS_ENCRYPTION_KEY: '' })
+  const url = await addressOf(program)
   const put = async (key: string) => {
-    const headers = { 'X-Client-Key': 'globex', 'Content-Type': 'application/json' }
+    const headers = { ...asSite('globex'), 'Content-Type': 'application/json' }
     const body = JSON.stringify({ value: 'a-value-to-keep' })
     return (await fetch(`${url}/settings/${key}`, { method: 'PUT', headers, body })).status
   }
@@ -127,15 +157,48 @@ it('refuses secrets, and only those, when it has a database to keep and no key',
   expect(program.output()).not.toContain('a-value-to-keep')
 })
 
-it('names a key that is none, and never shows it', async () => {
-  const program = start('not-a-key-at-all')
-  expect(await program.exited).toBe(1)
-  expect(program.output()).toContain('SETTINGS_ENCRYPTION_KEY')
-  expect(program.output()).not.toContain('not-a-key-at-all')
+it('prints nothing but JSON lines, and no secret: keys, tokens, passwords, what is written', async () => {
+  const [settingsKey, password] = [randomBytes(32).toString('hex'), 'correct horse']
+  const program = start({ SETTINGS_ENCRYPTION_KEY: settingsKey })
+  const url = await addressOf(program)
+  const token = await identity.tokenFor('acme')
+  const send = (method: string, path: string, body: object) =>
+    fetch(`${url}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  expect((await send('PUT', '/settings/smtp.password', { value: password })).status).toBe(200)
+  expect((await send('POST', `/notes?password=${password}`, { body: 'a confession' })).status).toBe(201)
+  expect((await send('POST', '/notes', { body: password, [password]: 1 })).status).toBe(400)
+  const { rows } = await world().root.query(
+    "select value from c_acme.app_settings where key = 'smtp.password'",
+  )
+  expect(rows[0].value).toMatch(/^enc:v1:/)
+  program.process.kill('SIGTERM')
+  expect(await program.exited).toBe(0)
+  const output = program.output()
+  const lines = output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(lines.filter(({ path }) => path === '/notes')).toMatchObject([
+    { method: 'POST', status: 201, tenantId: 'acme', actor: { type: 'user', id: 'user-of-acme' } },
+    { method: 'POST', status: 400, tenantId: 'acme' },
+  ])
+  const { siteKey } = identity.credentials
+  for (const secret of [password, 'confession', token, siteKey, settingsKey, rows[0].value, world().url])
+    expect(output).not.toContain(secret)
 })
 
-it('says what is missing when it is given half of what it needs', async () => {
-  const program = runProgram('start.ts', { DATABASE_URL: world().url, ADMIN_DATABASE_URL: '' })
+it.each([
+  ['SITE_KEY', 'not-a-key-at-all'],
+  ['SETTINGS_ENCRYPTION_KEY', 'not-a-key-at-all'],
+  ['ADMIN_DATABASE_URL', ''],
+  ['TOKEN_KEYS_URL', 'http://keys.example/with-a-password'],
+])('does not start with a bad %s, names it, and never shows what it is', async (name, value) => {
+  const program = start({ [name]: value })
   expect(await program.exited).toBe(1)
-  expect(program.output()).toContain('set ADMIN_DATABASE_URL too')
+  expect(program.output()).toMatch(name === 'TOKEN_KEYS_URL' ? /"url"/ : new RegExp(name))
+  if (value) expect(program.output()).not.toContain(value)
 })

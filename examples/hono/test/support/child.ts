@@ -13,9 +13,9 @@ export interface Child {
   readonly exited: Promise<number | string>
 }
 
-/** Runs a program of src/ as the root scripts do, for the time of the test. */
-export function runProgram(name: string, env: Record<string, string> = {}): Child {
-  const file = fileURLToPath(new URL(`../../src/${name}`, import.meta.url))
+/** Runs a program as the root scripts do, for the time of the test. */
+export function runProgram(program: URL, env: Record<string, string> = {}): Child {
+  const file = fileURLToPath(program)
   const flags = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
   const child = spawn(process.execPath, [...flags, file], {
     env: {

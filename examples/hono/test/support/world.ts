@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
+import type { Tenancy } from '@org/pg-tenant'
 import { connectPostgres, leakedBackends, uniqueName } from '@org/pg-tenant/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, inject } from 'vitest'
-import { type NotesSettings, notesSettings } from '../../src/settings.ts'
+import { createApp, type Site } from '../../src/app.ts'
+import { type SiteSettings, siteSettings } from '../../src/settings.ts'
 import { type OpenTenancy, openTenancy } from '../../src/tenancy.ts'
+import { makeIdentity } from './identity.ts'
 
 /** A test file's own database and roles on the shared server. */
 export interface World {
@@ -39,9 +42,25 @@ export function useTenancy(tenants: readonly string[]): () => OpenTenancy & Worl
   return () => ({ ...world(), ...(open ?? notYet()) })
 }
 
-/** The settings, sealed under a key of their own. */
-export function testSettings(): NotesSettings {
-  return notesSettings(keyRing({ key: randomBytes(32).toString('hex') }))
+/** Settings sealed under a key of their own. */
+export function testSettings(): SiteSettings {
+  return siteSettings(keyRing({ key: randomBytes(32).toString('hex') }))
+}
+
+export const identity = makeIdentity()
+
+/** What the site's own server sends. */
+export const asSite = (client: string) => ({
+  'X-Client-Key': client,
+  Authorization: `Bearer ${identity.credentials.siteKey}`,
+})
+
+/** The app over a tenancy, with what it logs. */
+export function testApp(tenancy: Tenancy, more: Partial<Site> = {}) {
+  const logged: object[] = []
+  const log = (record: object) => void logged.push(record)
+  const { credentials } = identity
+  return { app: createApp({ tenancy, settings: testSettings(), credentials, log, ...more }), logged }
 }
 
 async function makeWorld(): Promise<{ world: World; close: () => Promise<void> }> {

@@ -1,5 +1,5 @@
 import type { Claims } from './claims.ts'
-import { type Answer, call, callSubdomain, summary } from './client.ts'
+import { type Answer, type Api, call, callSubdomain, summary } from './client.ts'
 import { dim, line } from './print.ts'
 
 interface HttpAttempt {
@@ -9,10 +9,10 @@ interface HttpAttempt {
 }
 
 /** What a client can try, by the API's front door. */
-export async function showHttpAttempts(port: number, claims: Claims): Promise<void> {
-  const as = (clientKey: string, path = '/notes') => call(port, { path, clientKey })
-  const malformed = ['ACME', '../x', 'c_acme"; drop schema', 'acme, globex']
-  const id = await idOnlyGlobexHas(port)
+export async function showHttpAttempts(api: Api, acmesToken: string, claims: Claims): Promise<void> {
+  const as = (clientKey: string, path = '/notes') => call(api, { path, clientKey })
+  const malformed = ['ACME', '../x', 'c_acme"; drop schema']
+  const id = await idOnlyGlobexHas(api)
   const attempts: HttpAttempt[] = [
     {
       tried: `acme asks for note ${id}, which only globex has`,
@@ -22,14 +22,28 @@ export async function showHttpAttempts(port: number, claims: Claims): Promise<vo
     {
       tried: 'X-Client-Key: acme at globex.localhost',
       expected: '400 TENANT_MISMATCH',
-      run: () => callSubdomain(port, 'globex', { path: '/notes', clientKey: 'acme' }),
+      run: () => callSubdomain(api, 'globex', { path: '/notes', clientKey: 'acme' }),
     },
     {
       tried: 'a tenant that does not exist: initech',
       expected: '401 TENANT_NOT_FOUND',
       run: () => as('initech'),
     },
-    { tried: 'no tenant at all', expected: '401 UNAUTHORIZED', run: () => call(port, { path: '/notes' }) },
+    {
+      tried: "X-Client-Key: acme without the site's key",
+      expected: '401 UNAUTHORIZED',
+      run: () => call(api, { path: '/notes', clientKey: 'acme', token: null }),
+    },
+    {
+      tried: "X-Client-Key: globex with acme's token",
+      expected: '400 TENANT_MISMATCH',
+      run: () => call(api, { path: '/notes', clientKey: 'globex', token: acmesToken }),
+    },
+    {
+      tried: 'X-Client-Key: acme, globex',
+      expected: '400 TENANT_MISMATCH',
+      run: () => as('acme, globex'),
+    },
     ...malformed.map((key) => ({
       tried: `X-Client-Key: ${key}`,
       expected: '400 INVALID_TENANT_KEY',
@@ -41,17 +55,17 @@ export async function showHttpAttempts(port: number, claims: Claims): Promise<vo
 }
 
 /** globex writes one note more than acme has, so that there is an id to steal. */
-async function idOnlyGlobexHas(port: number): Promise<string> {
-  const { body } = await call(port, { path: '/notes?limit=1', clientKey: 'acme' })
-  const [newest] = body.data as { id: string }[]
+async function idOnlyGlobexHas(api: Api): Promise<number> {
+  const { body } = await call(api, { path: '/notes?limit=1', clientKey: 'acme' })
+  const [newest] = body.data as { id: number }[]
   for (;;) {
-    const answer = await call(port, {
+    const answer = await call(api, {
       method: 'POST',
       path: '/notes',
       clientKey: 'globex',
       body: { body: "globex's secret" },
     })
-    const { id } = answer.body.data as { id: string }
+    const { id } = answer.body.data as { id: number }
     if (BigInt(id) > BigInt(newest?.id ?? 0)) return id
   }
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
+import { createApp } from '@org/example-hono/app'
+import { serveApp } from '@org/example-hono/server'
+import { siteSettings } from '@org/example-hono/settings'
+import { type OpenTenancy, openTenancy } from '@org/example-hono/tenancy'
+import { makeIdentity } from '@org/example-hono/test/identity'
 import type { IsolationLevel } from '@org/pg-tenant'
-import { createApp } from '../app.ts'
-import { serveApp } from '../server.ts'
-import { notesSettings } from '../settings.ts'
-import { type OpenTenancy, openTenancy } from '../tenancy.ts'
 import { Claims } from './claims.ts'
 import { sayWhatIsNotStopped, showCodeAttempts } from './code-attempts.ts'
 import { type LocalDatabase, startDatabase } from './database.ts'
@@ -70,15 +71,19 @@ async function showTenants(
     const took = duration(performance.now() - started)
     claims.check(created, `provision('${tenant}'): schema, rights, tables`, took)
   }
-  const settings = notesSettings(keyRing({ key: randomBytes(32).toString('hex') }))
+  const settings = siteSettings(keyRing({ key: randomBytes(32).toString('hex') }))
   const { passwords, send } = catchMail()
-  const server = await serveApp(createApp(tenancy, settings, send))
+  const { credentials, tokenFor } = makeIdentity()
+  const logged: object[] = []
+  const log = (record: object) => void logged.push(record)
+  const server = await serveApp(createApp({ tenancy, settings, credentials, send, log }))
+  const api = { port: server.port, siteKey: credentials.siteKey }
   await using(server, async () => {
     heading(3, 'Both at once, over HTTP')
-    await showTraffic(server.port, TENANTS, CONNECTIONS, claims)
+    await showTraffic(api, TENANTS, CONNECTIONS, claims)
 
     heading(4, 'Attempts to cross')
-    await showHttpAttempts(server.port, claims)
+    await showHttpAttempts(api, await tokenFor('acme'), claims)
     const before = await observer.fingerprint(TENANTS)
     await showCodeAttempts(tenancy, pool, claims)
     const same = before === (await observer.fingerprint(TENANTS))
@@ -86,7 +91,7 @@ async function showTenants(
     sayWhatIsNotStopped()
 
     heading(5, "A secret in a tenant's settings")
-    await showSecret(server.port, tenancy, settings, passwords, observer, claims)
+    await showSecret({ api, tenancy, settings, sent: passwords, logged, observer, claims })
 
     heading(6, 'The same by hand')
     await showObviousHelper(database.superuserUrl, CONNECTIONS, tenancy, TENANTS, claims)

@@ -1,11 +1,13 @@
+import { runProgram } from '@org/example-hono/test/child'
 import { expect, it, vi } from 'vitest'
-import { Claims } from '../src/demo/claims.ts'
-import { runProgram } from './support/child.ts'
+import { Claims } from '../src/claims.ts'
+
+const DEMO = new URL('../src/demo.ts', import.meta.url)
 
 it('shows two tenants kept apart and exits with 0', async () => {
-  const demo = runProgram('demo.ts')
+  const demo = runProgram(DEMO)
   expect(await demo.exited, demo.output()).toBe(0)
-  expect(demo.output()).toMatch(/✓ 33 claims checked, all hold/)
+  expect(demo.output()).toMatch(/✓ 35 claims checked, all hold/)
   expect(demo.output()).toMatch(/what a superuser reads +enc:v1:[A-Za-z0-9+/]{70,}=*\n/)
   expect(demo.output()).toMatch(/copied into globex's row by a superuser, read there +ENVELOPE_UNREADABLE\n/)
   expect(demo.output()).toMatch(/hand-written SET search_path on a pool: \d+ of 200 reads saw/)
@@ -13,10 +15,10 @@ it('shows two tenants kept apart and exits with 0', async () => {
 })
 
 it('notices at the weaker level what that does not stop, and exits with 1', async () => {
-  const demo = runProgram('demo.ts', { ISOLATION: 'schema' })
+  const demo = runProgram(DEMO, { ISOLATION: 'schema' })
   expect(await demo.exited, demo.output()).toBe(1)
   expect(demo.output()).toMatch(/✗ select \* from c_globex\.notes +it went through/)
-  expect(demo.output()).toMatch(/✗ 3 of 33 claims do not hold at isolation level schema/)
+  expect(demo.output()).toMatch(/✗ 3 of 35 claims do not hold at isolation level schema/)
 })
 
 it('counts a claim that does not hold, and says what was expected', () => {

@@ -1,5 +1,5 @@
-import { bold, duration, line, mark } from './demo/print.ts'
-import { runDemo } from './demo/run.ts'
+import { bold, duration, line, mark } from './print.ts'
+import { runDemo } from './run.ts'
 
 // pnpm demo: shows two tenants kept apart, checks every claim it makes, and exits with 1 if one does not hold.
 // ISOLATION=schema pnpm demo shows what the weaker level does not stop; it exits with 1, as it should.

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
+import type { SendMail } from '@org/example-hono/notes'
+import type { SiteSettings } from '@org/example-hono/settings'
 import type { Tenancy } from '@org/pg-tenant'
-import type { NotesSettings, SendMail } from '../settings.ts'
 import type { Claims } from './claims.ts'
-import { type Answer, type Call, call, summary } from './client.ts'
+import { type Answer, type Api, type Call, call, summary } from './client.ts'
 import type { Observer } from './observer.ts'
 import { dim, line } from './print.ts'
 
@@ -15,16 +16,23 @@ export function catchMail(): { readonly passwords: readonly string[]; readonly s
   return { passwords, send: async ({ password }) => void passwords.push(password) }
 }
 
+/** What the demonstration of the secret needs. */
+export interface SecretScene {
+  readonly api: Api
+  readonly tenancy: Tenancy
+  readonly settings: SiteSettings
+  /** the passwords that reached the mail server */
+  readonly sent: readonly string[]
+  /** what the API has logged */
+  readonly logged: readonly object[]
+  readonly observer: Observer
+  readonly claims: Claims
+}
+
 /** A secret from the front door to its row and back, and what becomes of it in another tenant's row. */
-export async function showSecret(
-  port: number,
-  tenancy: Tenancy,
-  settings: NotesSettings,
-  sent: readonly string[],
-  observer: Observer,
-  claims: Claims,
-): Promise<void> {
-  const ask = (path: string, more: Partial<Call> = {}) => call(port, { path, clientKey: 'acme', ...more })
+export async function showSecret(scene: SecretScene): Promise<void> {
+  const { api, tenancy, settings, sent, logged, observer, claims } = scene
+  const ask = (path: string, more: Partial<Call> = {}) => call(api, { path, clientKey: 'acme', ...more })
   const put = (key: string, value: string) =>
     ask(`/settings/${key}`, { method: 'PUT', body: { value } }).then(summary)
   const read = (tenant: string) => tenancy.withTenant(tenant, (db) => settings.get(db, KEY))
@@ -63,6 +71,11 @@ export async function showSecret(
     error instanceof Error && !shows(error, [PASSWORD, stored]),
     'in that error, its cause and its stack',
     'neither the password nor what is stored',
+  )
+  claims.check(
+    logged.length > 0 && !shows(logged, [PASSWORD, stored, api.siteKey]),
+    `in the ${logged.length} lines the API has logged`,
+    "nor the site's key",
   )
 }
 

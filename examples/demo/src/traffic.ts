@@ -1,13 +1,13 @@
 import { atOnce } from './at-once.ts'
 import type { Claims } from './claims.ts'
-import { call } from './client.ts'
+import { type Api, call } from './client.ts'
 import { dim, duration, line, table } from './print.ts'
 
 const REQUESTS = 200
 const AT_A_TIME = 25
 
 interface Note {
-  readonly id: string
+  readonly id: number
   readonly body: string
 }
 
@@ -22,7 +22,7 @@ interface Tally {
 
 /** Both tenants write and read at once, over HTTP; every note says in its text whose it is. */
 export async function showTraffic(
-  port: number,
+  api: Api,
   tenants: readonly string[],
   connections: number,
   claims: Claims,
@@ -33,7 +33,7 @@ export async function showTraffic(
     const tenant = tenants[at % tenants.length] ?? ''
     const tally = tallies.get(tenant) ?? emptyTally()
     const writes = Math.floor(at / tenants.length) % 2 === 0
-    await (writes ? write(port, tenant, tally) : read(port, tenant, tally))
+    await (writes ? write(api, tenant, tally) : read(api, tenant, tally))
   })
   const took = duration(performance.now() - started)
   line(dim(`${REQUESTS} requests, ${AT_A_TIME} at a time, on a pool of ${connections} connections: ${took}`))
@@ -61,14 +61,14 @@ export async function showTraffic(
     'each tenant saw only its own rows',
     `${sum(all, 'foreign')} of ${sum(all, 'rowsRead')} rows were another's`,
   )
-  await compareSameId(port, tenants, claims)
+  await compareSameId(api, tenants, claims)
 }
 
 /** Both have a note 1, and each gets its own. */
-async function compareSameId(port: number, tenants: readonly string[], claims: Claims): Promise<void> {
+async function compareSameId(api: Api, tenants: readonly string[], claims: Claims): Promise<void> {
   const bodies: string[] = []
   for (const tenant of tenants) {
-    const { body } = await call(port, { path: '/notes/1', clientKey: tenant })
+    const { body } = await call(api, { path: '/notes/1', clientKey: tenant })
     bodies.push((body.data as Note | undefined)?.body ?? 'nothing')
   }
   const own = tenants.every((tenant, at) => isOf(tenant, bodies[at] ?? ''))
@@ -79,15 +79,15 @@ async function compareSameId(port: number, tenants: readonly string[], claims: C
   )
 }
 
-async function write(port: number, tenant: string, tally: Tally): Promise<void> {
+async function write(api: Api, tenant: string, tally: Tally): Promise<void> {
   const body = `${tenant}'s note ${tally.wrote + 1}`
-  const answer = await call(port, { method: 'POST', path: '/notes', clientKey: tenant, body: { body } })
+  const answer = await call(api, { method: 'POST', path: '/notes', clientKey: tenant, body: { body } })
   tally.wrote++
   if (answer.status !== 201) tally.unexpected++
 }
 
-async function read(port: number, tenant: string, tally: Tally): Promise<void> {
-  const answer = await call(port, { path: '/notes?limit=100', clientKey: tenant })
+async function read(api: Api, tenant: string, tally: Tally): Promise<void> {
+  const answer = await call(api, { path: '/notes?limit=100', clientKey: tenant })
   tally.reads++
   if (answer.status !== 200) {
     tally.unexpected++
