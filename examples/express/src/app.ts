@@ -4,17 +4,25 @@ import { answerErrors, type TenantOptions, tenant } from '@org/pg-tenant/express
 import { createGuard } from '@org/rbac/express'
 import express, { type Express, type RequestHandler } from 'express'
 import { catalog } from './catalog.ts'
+import { serveAdmin } from './http/admin.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { logUntenanted } from './http/log.ts'
 import { mount } from './http/mount.ts'
 import { openApiDocument } from './http/openapi.ts'
 import { serveReference } from './http/reference.ts'
 import type { Hub } from './hub/open-hub.ts'
+import { apiKeyRoutes } from './routes/api-keys.ts'
 import { authRoutes } from './routes/auth.ts'
+import { brandingRoutes } from './routes/branding.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
-import { explainRoutes } from './routes/explain.ts'
+import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { meRoutes } from './routes/me.ts'
+import { permissionRoutes } from './routes/permissions.ts'
 import { provisionRoutes } from './routes/provision.ts'
+import { settingRoutes } from './routes/settings.ts'
+import { tenantConfigRoutes } from './routes/tenant-config.ts'
+import { tenantInsideRoutes } from './routes/tenant-inside.ts'
 import { tenantLimitRoutes } from './routes/tenant-limits.ts'
 import { tenantPackageRoutes } from './routes/tenant-packages.ts'
 import { tenantRoutes } from './routes/tenants.ts'
@@ -27,10 +35,17 @@ export function endpointsOf(hub: Hub): Endpoint[] {
     ...provisionRoutes(hub),
     ...authRoutes(hub),
     ...userRoutes(hub),
+    ...apiKeyRoutes(hub),
+    ...brandingRoutes(),
+    ...groupRoutes(hub),
+    ...meRoutes(hub),
+    ...permissionRoutes(hub),
+    ...settingRoutes(hub),
+    ...tenantConfigRoutes(),
     ...tenantRoutes(hub),
     ...tenantPackageRoutes(hub),
     ...tenantLimitRoutes(hub),
-    ...explainRoutes(hub),
+    ...tenantInsideRoutes(hub),
     ...catalogueRoutes(hub),
   ]
 }
@@ -51,6 +66,7 @@ export function createApp(hub: Hub): Express {
   app.use(unless('/v1', logUntenanted(hub.log, parseTrust(trustOf(hub)))))
   const endpoints = endpointsOf(hub)
   mount(app, endpoints, guard)
+  serveAdmin(app, guard)
   serveReference(app, openApiDocument(endpoints, hub.config.TOKEN_ISSUER), guard)
   app.use(() => {
     throw new TenancyError('NOT_FOUND', 'There is no such route.')

@@ -1,8 +1,8 @@
-import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { openHub } from './hub/open-hub.ts'
 import { type LocalHub, startLocally } from './local.ts'
+import { createLog } from './log.ts'
 import { serve } from './serve.ts'
 
 // Serves the hub until it is asked to stop. With DATABASE_URL as it is told by the environment (src/config.ts says every
@@ -10,7 +10,7 @@ import { serve } from './serve.ts'
 
 const local: LocalHub | undefined = process.env.DATABASE_URL ? undefined : await startLocally()
 const config = readConfig({ ...local?.environment, ...process.env })
-const log = pino({ level: config.LOG_LEVEL })
+const log = createLog(config.LOG_LEVEL)
 const hub = await openHub(config, log)
 const server = await serve(createApp(hub), { host: config.HOST, port: config.PORT })
 

@@ -20,10 +20,11 @@ export interface ListSource<Sort extends string, Filter extends string> {
   readonly filters: Readonly<Record<Filter, string>>
 }
 
-const EARLIEST = z.iso.datetime({ offset: true })
+/** A moment that PostgreSQL reads as well: it has no year 0, and no zone 16 hours away. */
+const moment = z.iso.datetime({ offset: true }).refine(isMoment, 'not a moment')
 
 /** Filters that most lists have, to spread into `listQuery`. */
-export const createdAt = { createdAtFrom: EARLIEST.optional(), createdAtTo: EARLIEST.optional() }
+export const createdAt = { createdAtFrom: moment.optional(), createdAtTo: moment.optional() }
 export const createdAtFilters = (column: string) => ({
   createdAtFrom: `${column} >= $::timestamptz`,
   createdAtTo: `${column} < $::timestamptz`,
@@ -127,9 +128,12 @@ function readCursor(cursor: string, sort: string, type: SortColumn['type']): rea
   )
 }
 
+/** As PostgreSQL writes one: `2026-01-31 12:00:00.123456+00`. */
 function isTimestamp(value: string): boolean {
-  return (
-    TIMESTAMP.test(value) &&
-    !Number.isNaN(Date.parse(value.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')))
-  )
+  const iso = value.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')
+  return TIMESTAMP.test(value) && z.iso.datetime({ offset: true }).safeParse(iso).success && isMoment(iso)
+}
+
+function isMoment(iso: string): boolean {
+  return !iso.startsWith('0000') && Number(/[+-](\d\d):\d\d$/.exec(iso)?.[1] ?? 0) < 15
 }

@@ -2,7 +2,7 @@ import { parseTenantKey, TenancyError } from '@org/core'
 import { createEvaluator } from '@org/rbac'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
-import { actionKey, id, tenantKey } from '../http/schemas.ts'
+import { actionKey, id, status, tenantKey } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
 import { findTenant } from './tenants.ts'
 
@@ -19,26 +19,73 @@ const explanation = z
   })
   .meta({ id: 'Explanation' })
 
-/** Who can what, and why: for operators, in the words of an administrator. */
-export function explainRoutes(hub: Hub): Endpoint[] {
+const user = z.object({ id, email: z.string(), name: z.string(), status }).meta({ id: 'TenantUser' })
+const setting = z
+  .object({
+    key: z.string(),
+    value: z.union([z.string(), z.number(), z.boolean()]).nullable(),
+    masked: z.boolean(),
+  })
+  .meta({ id: 'TenantSetting' })
+
+/** What an operator sees of a tenant's inside: who is there, what they may do and why, settings without their secrets. */
+export function tenantInsideRoutes(hub: Hub): Endpoint[] {
+  const params = z.object({ id: tenantKey })
+  const tenantOf = async (key: string) => parseTenantKey((await findTenant(hub, key)).id)
   return [
+    endpoint({
+      method: 'get',
+      path: '/v1/tenants/{id}/users',
+      access: 'platform.tenants.explain',
+      summary: "A tenant's users, to ask what they may do",
+      tag: 'Tenants',
+      params,
+      query: z.strictObject({
+        after: id.optional(),
+        limit: z.coerce.number().int().min(1).max(200).default(100),
+      }),
+      data: z.array(user),
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params, query }) => {
+        const { store } = await hub.governance.current()
+        const users = await hub.inTenant(await tenantOf(params.id), (db) => store.users.list(db, query))
+        return users.map(({ id, email, name, status }) => ({ id, email, name, status }))
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/tenants/{id}/settings',
+      access: 'platform.tenants.read',
+      summary: "A tenant's settings; secrets are masked, and not opened",
+      tag: 'Tenants',
+      params,
+      data: z.array(setting),
+      errors: ['NOT_FOUND', 'CONFLICT'],
+      handle: async ({ params }) => {
+        const found = await hub.inTenant(await tenantOf(params.id), (db) => hub.settings.list(db))
+        return Object.entries(found).map(([key, { value }]) => {
+          const masked = typeof value === 'object'
+          return { key, value: masked ? null : value, masked }
+        })
+      },
+    }),
     endpoint({
       method: 'get',
       path: '/v1/tenants/{id}/explain',
       access: 'platform.tenants.explain',
       summary: 'Why somebody of a tenant may do something, or what is missing',
       tag: 'Tenants',
-      params: z.object({ id: tenantKey }),
+      params,
       query: z.strictObject({
         user: id.optional().describe('A user of the tenant; else `apiKey`'),
         apiKey: id.optional(),
         action: actionKey,
       }),
       data: explanation,
-      errors: ['NOT_FOUND'],
+      errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, query }) => {
         const actor = actorOf(query)
-        const tenant = parseTenantKey((await findTenant(hub, params.id)).id)
+        const tenant = await tenantOf(params.id)
         const { store, catalog } = await hub.governance.current()
         const snapshot = await hub.inTenant(tenant, (db) => store.loadSnapshot(db, actor))
         const found = createEvaluator(catalog, snapshot).explain(query.action)

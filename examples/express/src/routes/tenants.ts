@@ -36,6 +36,7 @@ export const tenantShape = z
     isolation: z.string(),
     schemaVersion: z.string().nullable(),
     packages: z.array(z.string()),
+    bytes: z.number().nullable().optional().describe('With `include=size`: tables, indexes and TOAST'),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -100,10 +101,18 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       access: 'platform.tenants.read',
       summary: 'Tenants',
       tag,
-      query: listQuery(['created_at', 'slug'], { ...createdAt, status: tenantStatus.optional(), q: search }),
+      query: listQuery(['created_at', 'slug'], {
+        ...createdAt,
+        status: tenantStatus.optional(),
+        q: search,
+        include: z.literal('size').optional(),
+      }),
       data: tenantShape,
       list: true,
-      handle: ({ query }) => listPage<Tenant>(hub.control, LIST, query),
+      handle: async ({ query }) => {
+        const page = await listPage<Tenant>(hub.control, LIST, query)
+        return query.include === 'size' ? { ...page, items: await withSizes(hub, page.items) } : page
+      },
     }),
     endpoint({
       method: 'get',
@@ -183,6 +192,16 @@ export async function notThePlatform(hub: Hub, key: string): Promise<TenantKey> 
   throw new TenancyError('CONFLICT', 'This is the tenant of the operators.', {
     details: { reason: 'platform' },
   })
+}
+
+/** One query for the page, of what VACUUM and ANALYZE last counted. */
+async function withSizes({ tenancy }: Hub, tenants: readonly Tenant[]): Promise<Tenant[]> {
+  const there = tenants
+    .filter(({ status }) => status === 'active' || status === 'suspended')
+    .map(({ id }) => id)
+  const sizes = await runWithoutTenant(() => tenancy.stats({ tenants: there, exact: false }))
+  const bytes = new Map<string, number | null>(sizes.tenants.map((one) => [one.key, one.bytes]))
+  return tenants.map((tenant) => ({ ...tenant, bytes: bytes.get(tenant.id) ?? null }))
 }
 
 async function setStatus(

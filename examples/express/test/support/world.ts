@@ -4,11 +4,11 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connectPostgres, type TestDatabase, uniqueName } from '@org/pg-tenant/testing'
 import pg from 'pg'
-import { pino } from 'pino'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { createApp } from '../../src/app.ts'
 import { type HubConfig, readConfig } from '../../src/config.ts'
 import { type Hub, openHub } from '../../src/hub/open-hub.ts'
+import { createLog } from '../../src/log.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const SIGNING_KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -86,10 +86,7 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
     ...overrides,
   })
   const log: string[] = []
-  const hub = await openHub(
-    config,
-    pino({ level: 'debug' }, { write: (line: string) => void log.push(line) }),
-  )
+  const hub = await openHub(config, createLog('debug', { write: (line: string) => void log.push(line) }))
   const server = createApp(hub).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
