@@ -1,28 +1,28 @@
 import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { openHub } from './hub/open-hub.ts'
-import { type LocalHub, startLocally } from './local.ts'
+import { inviteOperator } from './hub/platform.ts'
 import { createLog } from './log.ts'
 import { serve } from './serve.ts'
 
 // Serves the hub until it is asked to stop. With DATABASE_URL as it is told by the environment (src/config.ts says every
 // variable); without one, on a throw-away PostgreSQL with throw-away keys.
 
-const local: LocalHub | undefined = process.env.DATABASE_URL ? undefined : await startLocally()
+const local = process.env.DATABASE_URL ? undefined : await (await import('./local.ts')).startLocally()
 const config = readConfig({ ...local?.environment, ...process.env })
 const log = createLog(config.LOG_LEVEL)
 const hub = await openHub(config, log)
 const server = await serve(createApp(hub), { host: config.HOST, port: config.PORT })
-
 log.info(
   { host: config.HOST, port: server.port, database: local ? 'throw-away' : 'DATABASE_URL' },
   'listening',
 )
-// Not through the log: it opens an account.
-if (hub.invitation) {
-  process.stdout.write(
-    `Choose the first operator's password at http://${config.HOST}:${server.port}/admin#invitation=${hub.invitation.token}\n`,
-  )
+
+// Not through the log, and not for a database that stays (src/invite-operator.ts does it there): it opens an account.
+const invitation = local && (await inviteOperator(hub))
+if (invitation) {
+  const page = `http://127.0.0.1:${server.port}/admin`
+  process.stdout.write(`\nChoose the operator's password: ${page}#invitation=${invitation.token}\n\n`)
 }
 
 let stopping = false

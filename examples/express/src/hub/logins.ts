@@ -25,6 +25,16 @@ export async function isActive(db: TenantQueryable, userId: string): Promise<boo
   return (await db.query(IS_ACTIVE, [userId])).rowCount === 1
 }
 
+/** Ends the login of a refresh token that the transaction holds already; never another's, which somebody else may hold. */
+export async function endLogin(
+  { refresh, denylist }: HubTokens,
+  db: TenantQueryable,
+  family: string,
+): Promise<void> {
+  const { accessTokens } = await refresh.revokeFamily(db, family)
+  await denylist.deny(db, accessTokens)
+}
+
 /** Ends every login of a user, refresh tokens and access tokens, when the transaction of `db` commits. */
 export async function endLogins(
   { refresh, denylist }: HubTokens,

@@ -84,9 +84,8 @@ export async function openHub(config: HubConfig, log: Logger) {
       await Promise.all([pool.end(), control.end(), adminPool.end()])
     },
   }
-  /** For the first operator, when there is none with a password yet: shown once. */
-  const invitation = await openPlatform(hub)
-  return { ...hub, invitation }
+  await openPlatform(hub)
+  return hub
 }
 
 /** The codes about a request's own tenant would tell an operator that *they* are suspended. */

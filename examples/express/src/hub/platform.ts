@@ -14,7 +14,8 @@ const PLANS = `insert into rbac.plan (key, name, max_users, max_storage_gb, max_
     ('unlimited', 'Unlimited', null, null, null, '["api", "branding"]', null)
   on conflict (key) do nothing`
 const PROFILE = `insert into hub.tenant_profile (key, name, onboarded_at) values ($1, 'Platform', now()) on conflict (key) do nothing`
-const HAS_CREDENTIAL = 'select from user_credential where user_id = $1'
+const WITHOUT_PASSWORD = `select u.id from "user" u left join user_credential c on c.user_id = u.id
+  where lower(u.email) = lower($1) and u.deleted_at is null and c.password_hash is null`
 
 /** The package that makes operators. No other tenant is given it, or its users would be some. */
 export const OPERATORS_PACKAGE = 'platform'
@@ -27,27 +28,25 @@ interface Parts {
   readonly inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>) => Promise<T>
 }
 
-/**
- * Makes the platform's tenant and its first operator, or finds them.
- *
- * @returns an invitation for the first operator, unless one was given out or accepted before
- */
-export async function openPlatform({
-  config,
-  control,
-  tenancy,
-  governance,
-  inTenant,
-}: Parts): Promise<Invitation | undefined> {
+/** Makes the platform's tenant and its first operator, or finds them. */
+export async function openPlatform({ config, control, tenancy, governance, inTenant }: Parts): Promise<void> {
   await tenancy.provision(PLATFORM)
   await control.query(PLANS)
   await control.query(PROFILE, [PLATFORM])
   const { store } = await governance.current()
   await store.setTenant(PLATFORM, { plan: 'unlimited' })
-  return await inTenant(PLATFORM, async (db) => {
-    const admin = { email: config.OPERATOR_EMAIL, name: 'Operator' }
-    const { adminId } = await store.seed(db, { admin, package: OPERATORS_PACKAGE })
-    const { rowCount } = await db.query(HAS_CREDENTIAL, [adminId])
-    return rowCount === 0 && adminId !== null ? await invite(db, adminId) : undefined
+  const admin = { email: config.OPERATOR_EMAIL, name: 'Operator' }
+  await inTenant(PLATFORM, (db) => store.seed(db, { admin, package: OPERATORS_PACKAGE }))
+}
+
+/**
+ * An invitation for the operator of `OPERATOR_EMAIL`, who has no password yet.
+ *
+ * @returns `undefined` when there is a password: another operator then invites anew
+ */
+export async function inviteOperator({ config, inTenant }: Pick<Parts, 'config' | 'inTenant'>) {
+  return await inTenant(PLATFORM, async (db): Promise<Invitation | undefined> => {
+    const { rows } = await db.query<{ id: string }>(WITHOUT_PASSWORD, [config.OPERATOR_EMAIL])
+    return rows[0] && (await invite(db, rows[0].id))
   })
 }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, inject } from 'vitest'
 import { createApp } from '../../src/app.ts'
 import { type HubConfig, readConfig } from '../../src/config.ts'
 import { type Hub, openHub } from '../../src/hub/open-hub.ts'
+import { inviteOperator } from '../../src/hub/platform.ts'
 import { createLog } from '../../src/log.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -91,7 +92,7 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
   await once(server, 'listening')
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const send = sender(base)
-  const operator = await signedIn(send, 'platform', hub.invitation?.token)
+  const operator = await signedIn(send, 'platform', (await inviteOperator(hub))?.token)
   const world: World = {
     base,
     hub,

@@ -1,0 +1,18 @@
+import { readConfig } from './config.ts'
+import { openHub } from './hub/open-hub.ts'
+import { inviteOperator } from './hub/platform.ts'
+import { createLog } from './log.ts'
+
+// Once, for a new hub: prints the invitation of the first operator (OPERATOR_EMAIL), where nothing keeps it.
+
+const hub = await openHub(readConfig(process.env), createLog('warn'))
+try {
+  const invitation = await inviteOperator(hub)
+  process.stdout.write(
+    invitation
+      ? `Open /admin#invitation=${invitation.token} of the hub before ${invitation.expiresAt.toISOString()}.\n`
+      : 'The operator has a password already. Another operator can invite them anew.\n',
+  )
+} finally {
+  await hub.close()
+}

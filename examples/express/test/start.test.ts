@@ -1,0 +1,102 @@
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type LocalHub, startLocally } from '../src/local.ts'
+import { type RunningHub, startHub } from './support/child.ts'
+import { PASSWORD } from './support/world.ts'
+
+const FOLDER = fileURLToPath(new URL('..', import.meta.url))
+const SOURCES = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
+let local: LocalHub
+let hub: RunningHub | undefined
+
+beforeAll(async () => {
+  local = await startLocally()
+})
+afterAll(async () => {
+  hub?.process.kill('SIGKILL')
+  await local?.stop()
+})
+
+const start = async (environment: NodeJS.ProcessEnv = {}) => {
+  hub = await startHub(FOLDER, { ...local.environment, ...environment }, SOURCES)
+  return hub
+}
+
+async function post(base: string, path: string, body: object, headers: Record<string, string> = {}) {
+  const answer = await fetch(`${base}${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+  return { status: answer.status, body: (await answer.json()) as { data: Record<string, string> } }
+}
+
+/** As the operator does it once, by the command for it. */
+async function invitation(): Promise<string> {
+  const { spawnSync } = await import('node:child_process')
+  const { stdout } = spawnSync(process.execPath, [...SOURCES, 'src/invite-operator.ts'], {
+    cwd: FOLDER,
+    env: { PATH: process.env.PATH, ...local.environment },
+    encoding: 'utf8',
+  })
+  return /invitation=(\S+)/.exec(stdout)?.[1] ?? ''
+}
+
+it('finishes what is in flight when it is told to stop, loses nothing, and ends with 0', async () => {
+  const { base, process: child, ended, lines } = await start()
+  const signedIn = await post(
+    base,
+    '/v1/auth/invitation',
+    { token: await invitation(), password: PASSWORD },
+    { 'X-Client-Key': 'platform' },
+  )
+  expect(signedIn.status).toBe(200)
+  const { accessToken } = signedIn.body.data
+
+  // Somebody holds the table, so that the request is still under way when the signal comes.
+  const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
+  await root.connect()
+  await root.query('begin; lock table hub.tenant_profile in access exclusive mode')
+  const body = {
+    slug: 'late',
+    name: 'Late',
+    packageKey: 'essentials',
+    adminUser: { email: 'a@late.example', name: 'A' },
+  }
+  const answer = post(base, '/v1/tenants', body, { Authorization: `Bearer ${accessToken}` })
+  const waiting = `select count(*)::int as waiting from pg_locks where not granted`
+  await expect
+    .poll(async () => (await root.query<{ waiting: number }>(waiting)).rows[0]?.waiting, { timeout: 30_000 })
+    .toBeGreaterThan(0)
+  child.kill('SIGTERM')
+  await expect.poll(() => lines.some((line) => line.includes('in flight')), { timeout: 30_000 }).toBe(true)
+  await expect(fetch(`${base}/health`)).rejects.toThrow()
+  await root.query('rollback')
+  expect((await answer).status).toBe(201)
+  expect(await ended).toBe(0)
+
+  const { rows } = await root.query(`select status from tenancy.tenant where key = 'late'`)
+  expect(rows).toEqual([{ status: 'active' }])
+  await root.end()
+  const log = lines.join('\n')
+  const { DATABASE_URL: _, ADMIN_DATABASE_URL: __, ...secrets } = local.environment
+  for (const secret of [accessToken, PASSWORD, ...Object.values(secrets)]) {
+    expect(log).not.toContain(secret ?? '')
+  }
+  for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
+})
+
+it('starts again on what is there, and invites nobody who has a password', async () => {
+  const { base, process: child, ended } = await start()
+  expect((await fetch(`${base}/health`)).status).toBe(200)
+  expect(await invitation()).toBe('')
+  child.kill('SIGINT')
+  expect(await ended).toBe(0)
+})
+
+it('names what is missing in its environment, and shows no value', async () => {
+  const failed = start({ TOKEN_SIGNING_KEY: '', API_KEY_PEPPER: 'hunter2' })
+  await expect(failed).rejects.toThrow(/TOKEN_SIGNING_KEY.*\n.*API_KEY_PEPPER: 64 hexadecimal digits/)
+  await expect(failed).rejects.not.toThrow(/hunter2/)
+})
