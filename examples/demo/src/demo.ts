@@ -1,7 +1,7 @@
 import { bold, duration, line, mark } from './print.ts'
 import { runDemo } from './run.ts'
 
-// pnpm demo: shows two tenants kept apart, checks every claim it makes, and exits with 1 if one does not hold.
+// pnpm demo: tours the hub and the site, two tenants kept apart, checks every claim it makes, and exits with 1 if one does not hold.
 // ISOLATION=schema pnpm demo shows what the weaker level does not stop; it exits with 1, as it should.
 
 const started = performance.now()
@@ -16,7 +16,8 @@ line(
     : `${mark(false)} ${failed} of ${checked} claims do not hold at isolation level ${isolation}`,
 )
 line()
-line('Next:  pnpm start                    the same API, yours to try with curl')
+line('Next:  pnpm hub                      the hub, its administration page and its reference')
+line('       pnpm start                    the site, yours to try with curl')
 line('       examples/hono/src/app.ts      how little of it is about tenants')
 line('       ISOLATION=schema pnpm demo    what the weaker level does not stop')
 if (failed > 0) process.exitCode = 1

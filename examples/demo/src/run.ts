@@ -4,12 +4,13 @@ import { createApp } from '@org/example-hono/app'
 import { serveApp } from '@org/example-hono/server'
 import { siteSettings } from '@org/example-hono/settings'
 import { type OpenTenancy, openTenancy } from '@org/example-hono/tenancy'
-import { makeIdentity } from '@org/example-hono/test/identity'
 import type { IsolationLevel } from '@org/pg-tenant'
 import { Claims } from './claims.ts'
 import { sayWhatIsNotStopped, showCodeAttempts } from './code-attempts.ts'
 import { type LocalDatabase, startDatabase } from './database.ts'
+import { showExplanation, showSuspension } from './governance.ts'
 import { showHttpAttempts } from './http-attempts.ts'
+import { type DemoHub, startHub } from './hub.ts'
 import { type Observer, openObserver } from './observer.ts'
 import { showObviousHelper } from './obvious-helper.ts'
 import { bold, duration, heading } from './print.ts'
@@ -22,7 +23,7 @@ const CONNECTIONS = 4
 /** The whole demonstration; cleans up whatever happens. */
 export async function runDemo(isolation: IsolationLevel): Promise<Claims> {
   const claims = new Claims()
-  console.log(`\n${bold('Two tenants, one PostgreSQL, one pool')}`)
+  console.log(`\n${bold('A hub that governs tenants, a site that serves them, one PostgreSQL')}`)
   const started = performance.now()
   const database = await startDatabase()
   try {
@@ -53,37 +54,44 @@ async function showAll(
     'notes_app serves requests, notes_admin adds tenants',
     fault ?? 'neither is a superuser',
   )
+  const hub = await startHub(database, isolation)
   const { url, adminUrl } = database
-  const open = await openTenancy({ url, adminUrl, connections: CONNECTIONS, isolation })
-  await using(open, () => showTenants(database, observer, open, claims))
+  await using(hub, async () => {
+    const site = await openTenancy({ url, adminUrl, connections: CONNECTIONS, isolation })
+    await using(site, () => showTenants(database, observer, hub, site, claims))
+  })
 }
 
 async function showTenants(
   database: LocalDatabase,
   observer: Observer,
+  hub: DemoHub,
   { tenancy, pool }: OpenTenancy,
   claims: Claims,
 ): Promise<void> {
-  heading(2, 'Two tenants')
+  heading(2, 'The hub makes two tenants')
+  const people = []
   for (const tenant of TENANTS) {
     const started = performance.now()
-    const { created } = await tenancy.provision(tenant)
+    const made = await hub.onboard(tenant)
+    people.push(made)
     const took = duration(performance.now() - started)
-    claims.check(created, `provision('${tenant}'): schema, rights, tables`, took)
+    claims.check(made.status === 201, `POST /v1/tenants: ${tenant}, its tables and people`, took)
   }
+  const [ana = never()] = people
   const settings = siteSettings(keyRing({ key: randomBytes(32).toString('hex') }))
   const { passwords, send } = catchMail()
-  const { credentials, tokenFor } = makeIdentity()
+  const credentials = { siteKey: randomBytes(32).toString('hex'), verifier: hub.verifier }
   const logged: object[] = []
   const log = (record: object) => void logged.push(record)
   const server = await serveApp(createApp({ tenancy, settings, credentials, send, log }))
   const api = { port: server.port, siteKey: credentials.siteKey }
   await using(server, async () => {
-    heading(3, 'Both at once, over HTTP')
+    heading(3, 'The site serves both at once, over HTTP')
     await showTraffic(api, TENANTS, CONNECTIONS, claims)
 
     heading(4, 'Attempts to cross')
-    await showHttpAttempts(api, await tokenFor('acme'), claims)
+    await showHttpAttempts(api, ana.token, claims)
     const before = await observer.fingerprint(TENANTS)
     await showCodeAttempts(tenancy, pool, claims)
     const same = before === (await observer.fingerprint(TENANTS))
@@ -93,9 +101,20 @@ async function showTenants(
     heading(5, "A secret in a tenant's settings")
     await showSecret({ api, tenancy, settings, sent: passwords, logged, observer, claims })
 
-    heading(6, 'The same by hand')
+    heading(6, 'Who may do what, and why not')
+    const scene = { hub, api, claims, ...ana }
+    await showExplanation(scene)
+
+    heading(7, 'A suspension takes effect at once')
+    await showSuspension(scene)
+
+    heading(8, 'The same by hand')
     await showObviousHelper(database.superuserUrl, CONNECTIONS, tenancy, TENANTS, claims)
   })
+}
+
+function never(): never {
+  throw new Error('there are tenants')
 }
 
 /** Runs `work` and closes `resource` after it, also when it throws. */

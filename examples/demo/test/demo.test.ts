@@ -7,7 +7,7 @@ const DEMO = new URL('../src/demo.ts', import.meta.url)
 it('shows two tenants kept apart and exits with 0', async () => {
   const demo = runProgram(DEMO)
   expect(await demo.exited, demo.output()).toBe(0)
-  expect(demo.output()).toMatch(/✓ 35 claims checked, all hold/)
+  expect(demo.output()).toMatch(/✓ 45 claims checked, all hold/)
   expect(demo.output()).toMatch(/what a superuser reads +enc:v1:[A-Za-z0-9+/]{70,}=*\n/)
   expect(demo.output()).toMatch(/copied into globex's row by a superuser, read there +ENVELOPE_UNREADABLE\n/)
   expect(demo.output()).toMatch(/hand-written SET search_path on a pool: \d+ of 200 reads saw/)
@@ -18,7 +18,7 @@ it('notices at the weaker level what that does not stop, and exits with 1', asyn
   const demo = runProgram(DEMO, { ISOLATION: 'schema' })
   expect(await demo.exited, demo.output()).toBe(1)
   expect(demo.output()).toMatch(/✗ select \* from c_globex\.notes +it went through/)
-  expect(demo.output()).toMatch(/✗ 3 of 35 claims do not hold at isolation level schema/)
+  expect(demo.output()).toMatch(/✗ 3 of 45 claims do not hold at isolation level schema/)
 })
 
 it('counts a claim that does not hold, and says what was expected', () => {

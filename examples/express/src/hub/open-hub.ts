@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import { isTenancyError, runWithoutTenant, TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, type Migration, runWithoutTenant, TenancyError, type TenantKey } from '@org/core'
 import { settingsMigration } from '@org/crypto'
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
 import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
-import { createTenancy, loadMigrations, type TenantDb } from '@org/pg-tenant'
+import { createTenancy, type IsolationLevel, loadMigrations, type TenantDb } from '@org/pg-tenant'
 import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/store'
 import pg from 'pg'
 import type { Logger } from 'pino'
@@ -23,8 +23,15 @@ const CONTROL_CONNECTIONS = 4
 /** Everything the routes work with. Made once, closed last. */
 export type Hub = Awaited<ReturnType<typeof openHub>>
 
+export interface HubExtras {
+  /** What tenants have beside the hub's own tables: those of the product they are tenants of. */
+  readonly migrations?: readonly Migration[]
+  /** Default `role`. */
+  readonly isolation?: IsolationLevel
+}
+
 /** Pools, tenancy, governance, tokens and keys over one database; makes what is not there yet. */
-export async function openHub(config: HubConfig, log: Logger) {
+export async function openHub(config: HubConfig, log: Logger, { migrations = [], ...level }: HubExtras = {}) {
   const pool = new pg.Pool({ connectionString: config.DATABASE_URL, max: config.POOL_SIZE })
   // Of its own: a tenant's scope that waits for one of these never waits for another scope.
   const control = new pg.Pool({
@@ -42,6 +49,7 @@ export async function openHub(config: HubConfig, log: Logger) {
     pool,
     adminPool,
     rolePrefix: config.ROLE_PREFIX,
+    ...level,
     migrations: [
       RBAC_MIGRATION,
       API_KEYS_MIGRATION,
@@ -50,6 +58,7 @@ export async function openHub(config: HubConfig, log: Logger) {
       DENIED_JTI_MIGRATION,
       settingsMigration,
       ...own,
+      ...migrations,
     ],
   })
   const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
