@@ -51,7 +51,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     memory: async () => memorySuite(await manyTenants()),
     fleet: () => fleetSuite(bench, effort),
     crypto: () => cryptoSuite(bench, effort),
-    rbac: () => rbacSuite(effort),
+    rbac: () => rbacSuite(bench, effort),
   }
   const results: SuiteResult[] = []
   for (const suite of suites) {

@@ -14,6 +14,8 @@ import { type Contender, costOf, interleave, type Measured, ratio } from '../mea
 import { spreadOf } from '../measure/statistics.ts'
 import type { Effort } from '../options.ts'
 import { atMost, type Finding, finding, type SuiteResult } from '../report/result.ts'
+import type { Bench } from '../server.ts'
+import { rbacStoreSuite } from './rbac-store.ts'
 
 const FEW = 1_000
 const MANY = 100_000
@@ -22,6 +24,8 @@ const NAME = {
   set: 'Set.has',
   ours: 'can',
   timed: 'can, with a package that will expire',
+  stopped: 'can, the same as of the start of a request',
+  setAndClock: 'Set.has and Date.now',
   setMany: 'Set.has of 100,000',
   overlapping: 'can, 100,000 grants of 1,000 actions',
   oursMany: 'can, 100,000 grants of as many actions',
@@ -41,17 +45,19 @@ interface Repeated {
   run(): unknown
 }
 
-/** A permission check, and building what it needs, from 1,000 and from 100,000 grants; no database in it. */
-export async function rbacSuite(effort: Effort): Promise<SuiteResult> {
+/** A permission check, and building what it needs, from 1,000 and from 100,000 grants; then the store under load. */
+export async function rbacSuite(bench: Bench, effort: Effort): Promise<SuiteResult> {
   const [few, many] = [grantsOf(FEW), grantsOf(MANY)]
   const checks = await measure([...sets(few, many), ...ours(few, many), ...(await others(few))], effort)
   const builds = await measure(builders(few), effort)
+  const stored = await rbacStoreSuite(bench, effort)
+  const notes = [...checks, ...builds].map(
+    ({ name, cost }) => `${name}: ${Math.round(spreadOf(cost).median * 1e6).toLocaleString('en')} ns`,
+  )
   return {
     suite: 'rbac',
-    findings: [...ofChecks(checks), ...ofBuilds(builds)],
-    notes: [...checks, ...builds].map(
-      ({ name, cost }) => `${name}: ${Math.round(spreadOf(cost).median * 1e6).toLocaleString('en')} ns`,
-    ),
+    findings: [...ofChecks(checks), ...ofBuilds(builds), ...(stored.findings ?? [])],
+    notes: [...notes, ...(stored.notes ?? [])],
   }
 }
 
@@ -76,7 +82,9 @@ function ofChecks(checks: readonly Measured[]): Finding[] {
     finding(NAME.ours, NAME.set, over(NAME.ours, NAME.set), atMost(2)),
     finding(NAME.overlapping, NAME.set, over(NAME.overlapping, NAME.set), atMost(2)),
     finding(NAME.oursMany, NAME.setMany, over(NAME.oursMany, NAME.setMany), atMost(2)),
-    finding(NAME.timed, NAME.set, over(NAME.timed, NAME.set), undefined, 'reads the clock'),
+    finding(NAME.stopped, NAME.set, over(NAME.stopped, NAME.set), atMost(2)),
+    finding(NAME.timed, NAME.setAndClock, over(NAME.timed, NAME.setAndClock), atMost(2)),
+    finding(NAME.timed, NAME.set, over(NAME.timed, NAME.set), undefined, 'nearly all of it is Date.now'),
     ...[NAME.casl, NAME.accessControl, NAME.cedar, NAME.casbin].map((other) =>
       finding(other, NAME.ours, over(other, NAME.ours)),
     ),
@@ -110,7 +118,13 @@ function sets(few: Grants, many: Grants): Repeated[] {
     for (const key of many.asked) if (setMany.has(key)) hits++
     return hits
   }
+  const runClock = () => {
+    let hits = 0
+    for (const key of few.asked) if (set.has(key) && Date.now() < 9e15) hits++
+    return hits
+  }
   return [
+    { name: NAME.setAndClock, times: few.asked.length, run: runClock },
     { name: NAME.set, times: few.asked.length, run },
     { name: NAME.setMany, times: many.asked.length, run: runMany },
   ]
@@ -141,7 +155,14 @@ function ours(few: Grants, many: Grants): Repeated[] {
     for (const key of few.asked) if (timed.can(key)) hits++
     return hits
   }
+  const stopped = timed.asOf(Date.now())
+  const runStopped = () => {
+    let hits = 0
+    for (const key of few.asked) if (stopped.can(key)) hits++
+    return hits
+  }
   return [
+    { name: NAME.stopped, times: few.asked.length, run: runStopped },
     { name: NAME.ours, times: few.asked.length, run },
     { name: NAME.overlapping, times: few.asked.length, run: runOverlapping },
     { name: NAME.oursMany, times: many.asked.length, run: runMany },

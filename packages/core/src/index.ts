@@ -3,7 +3,7 @@ export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody }
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
 export type { Migration } from './migration.ts'
 export type { Queryable, QueryRows, Row, TenantQueryable } from './queryable.ts'
-export { type CachedLookup, cachedLookup, type TenantLookup } from './resolve/directory.ts'
+export { type CachedLookup, cachedLookup, requireActive, type TenantLookup } from './resolve/directory.ts'
 export { type FromApiKeyOptions, fromApiKey } from './resolve/from-api-key.ts'
 export { type FromClaimOptions, fromClaim } from './resolve/from-claim.ts'
 export { type FromHeaderOptions, fromHeader } from './resolve/from-header.ts'

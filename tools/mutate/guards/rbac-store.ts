@@ -6,8 +6,8 @@ export const rbacStoreGuards: readonly Guard[] = [
   store('store/cache.ts', 'age >= 0 && age < this.#parts.maxAge', 'age >= 0 && age <= this.#parts.maxAge'),
   store(
     'store/cache.ts',
-    'this.#isYoung(running) && !this.#pending.has(tenant)) return',
-    'this.#isYoung(running)) return',
+    'joins && !this.#pending.has(tenant)) return',
+    'joins) return',
   ),
   store(
     'store/cache.ts',
@@ -32,4 +32,14 @@ export const rbacStoreGuards: readonly Guard[] = [
   store('guard/options.ts', "if (evaluator.where(action).op === 'never') throw forbidden(action)", ''),
   store('express/routes.ts', 'if (own !== undefined && layer.slash)', 'if (own !== undefined)'),
   store('hono/routes.ts', 'inner === undefined ? handler : targetOf(inner)', 'handler'),
+  store('store/cache.ts', '?? this.#overtaken)', '?? 0)'),
+  store('store/cache.ts', ' && !this.#isOvertaken(tenant, running)', ''),
+  store(
+    'store/cache.ts',
+    '{ at: begun.at, tick: this.#tick, epoch',
+    '{ at: begun.at, tick: begun.tick, epoch',
+  ),
+  store('store/cache.ts', '} else if (!this.#isOvertaken(tenant, begun)) {', '} else {'),
+  store('store/store.ts', 'return change(db, run, changeOptions)', 'return run()'),
+  store('store/coded-control.ts', '{ details: { sqlstate } }', '{ details: { sqlstate }, cause: error }'),
 ]

@@ -12,7 +12,8 @@ export interface CachedLookup<T extends { readonly status: string }> {
 }
 
 /**
- * Refuses a tenant that is not there or not in service.
+ * Refuses a tenant that is not there or not in service. `resolveTenant` does so by itself; this is for what looks into a
+ * tenant before it: the denylist of a token that outlived its tenant.
  *
  * @throws TenancyError TENANT_NOT_FOUND or TENANT_SUSPENDED
  */

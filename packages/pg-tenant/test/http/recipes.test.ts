@@ -1,15 +1,16 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+import * as nest from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
 import * as core from '@org/core'
-import express, { type RequestHandler } from 'express'
-import { describe, expect, it } from 'vitest'
+import type { Request } from 'express'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { afterEach, describe, expect, it } from 'vitest'
 import * as forExpress from '../../src/express/index.ts'
 import { useWorld } from '../support/world.ts'
 
 const world = useWorld()
+const open: { close(): Promise<unknown> }[] = []
+afterEach(() => Promise.all(open.splice(0).map((app) => app.close())))
 
 /** The claims of `acme` for the token `acme`. */
 const verifier = {
@@ -19,146 +20,104 @@ const verifier = {
   },
 }
 
-class HttpException extends Error {
-  getStatus() {
-    return 404
-  }
-}
-
 /** Runs the first code block of a recipe as it stands. */
 async function run(recipe: string, app: unknown): Promise<void> {
   const page = await readFile(new URL(`../../../../docs/recipes/${recipe}.md`, import.meta.url), 'utf8')
   const [, code = ''] = /```ts\n(.*?)```/s.exec(page) ?? []
   const body = code.replace(/import (\{.*?\}) from '(.*?)'/g, "const $1 = modules['$2']")
-  const modules = {
-    '@org/core': core,
-    '@org/pg-tenant/express': forExpress,
-    '@nestjs/common': { HttpException },
-  }
+  const modules = { '@org/core': core, '@org/pg-tenant/express': forExpress, '@nestjs/common': nest }
   new Function('modules', 'app', 'tenancy', 'verifier', body)(modules, app, world.tenancy(), verifier)
 }
 
-interface FastifyRequest {
-  readonly raw: IncomingMessage
-  readonly headers: IncomingMessage['headers']
-  readonly id: string
-  resolved?: core.ResolvedTenant
-}
-interface Reply {
-  code(status: number): Reply
-  header(name: string, value: string): Reply
-  send(body: unknown): void
-}
-type Handler = (request: FastifyRequest) => Promise<unknown>
-
-/** Fastify's order: onRequest, the body, preValidation, the handler; errors of any of them to the error handler. */
-function fastifyStandIn(handler: Handler) {
-  const hooks: Record<
-    string,
-    (request: FastifyRequest, reply: Reply, done: (error?: Error) => void) => unknown
-  > = {}
-  let onError = (_error: unknown, _request: FastifyRequest, _reply: Reply): void => {}
-  const server = createServer((raw, res) => {
-    const request: FastifyRequest = { raw, headers: raw.headers, id: 'req-1' }
-    const reply: Reply = {
-      code(status) {
-        res.statusCode = status
-        return reply
-      },
-      header(name, value) {
-        res.setHeader(name, value)
-        return reply
-      },
-      send: (body) => void res.end(JSON.stringify(body)),
-    }
-    const work = async () => {
-      await hooks.onRequest?.(request, reply, () => {})
-      await text(raw)
-      // What runs in `done` runs in the context the hook opened, as in Fastify.
-      return new Promise((resolve, reject) =>
-        hooks.preValidation?.(request, reply, () => void handler(request).then(resolve, reject)),
-      )
-    }
-    work().then(reply.send, (error) => onError(error, request, reply))
-  })
-  return {
-    server,
-    app: {
-      decorateRequest: () => {},
-      addHook: (name: string, hook: (typeof hooks)[string]) => {
-        hooks[name] = hook
-      },
-      setErrorHandler: (handler: typeof onError) => {
-        onError = handler
-      },
-    },
-  }
-}
-
-async function listening(server: ReturnType<typeof createServer>): Promise<string> {
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/notes`
-}
-
-const as = (token: string, language = 'en') => ({
-  headers: { authorization: `Bearer ${token}`, 'accept-language': language },
-})
 const SCHEMA = 'select current_schema() as schema'
 
-describe('recipes', () => {
-  it('Fastify', async () => {
-    const { server, app } = fastifyStandIn(async (request) => {
-      const tenant = core.currentTenant()
-      const { rows } = await world.tenancy().query(request.resolved?.tenant ?? '', SCHEMA)
-      if (request.headers['x-fail']) throw new Error('secret 1234')
-      return { tenant, actor: core.currentActor().id, ...rows[0] }
-    })
-    await run('fastify', app)
-    const url = await listening(server)
-    const answers = await Promise.all(
-      ['acme', 'globex'].map(async (tenant) =>
-        (await fetch(url, { ...as(tenant), method: 'POST', body: 'x' })).json(),
-      ),
-    )
-    expect(answers).toEqual([
-      { tenant: 'acme', actor: 'ann', schema: 'c_acme' },
-      { tenant: 'globex', actor: 'ann', schema: 'c_globex' },
-    ])
-    const refused = await fetch(url, as('bad', 'pt'))
-    expect([refused.status, await refused.json()]).toEqual([
-      401,
-      { error: { code: 'INVALID_TOKEN', message: 'O token é inválido.', requestId: 'req-1' } },
-    ])
-    const failed = await fetch(url, { headers: { ...as('acme').headers, 'x-fail': '1' } })
-    expect([failed.status, await failed.text()]).toEqual([500, expect.not.stringContaining('1234')])
-    server.close()
+/** Notes over Fastify. `x-fail` makes the handler throw what nobody may see. */
+async function overFastify(): Promise<string> {
+  const app: FastifyInstance = fastify({ genReqId: () => 'req-1' })
+  await run('fastify', app)
+  app.all('/v1/notes', async (request: FastifyRequest & { resolved?: core.ResolvedTenant }) => {
+    if (request.headers['x-fail']) throw new Error('secret 1234')
+    const { rows } = await world.tenancy().query(request.resolved?.tenant ?? '', SCHEMA)
+    return { tenant: core.currentTenant(), actor: core.currentActor().id, ...rows[0] }
+  })
+  open.push(app)
+  return `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1/notes`
+}
+
+class Notes {
+  async all(request: Request) {
+    if (request.headers['x-fail']) throw new Error('secret 1234')
+    if (request.headers['x-missing']) throw new nest.NotFoundException('secret 1234')
+    const { rows } = await request.tenancy.query(SCHEMA)
+    return { tenant: core.currentTenant(), actor: core.currentActor().id, ...rows[0] }
+  }
+}
+class App {}
+
+// Decorators are functions: the syntax for them cannot be erased.
+const method = Object.getOwnPropertyDescriptor(Notes.prototype, 'all') as PropertyDescriptor
+nest.Controller('v1/notes')(Notes)
+nest.All()(Notes.prototype, 'all', method)
+nest.HttpCode(200)(Notes.prototype, 'all', method)
+nest.Req()(Notes.prototype, 'all', 0)
+nest.Module({ controllers: [Notes] })(App)
+
+async function overNest(): Promise<string> {
+  const app = await NestFactory.create(App, { logger: false })
+  await run('nest', app)
+  open.push(app)
+  await app.listen(0, '127.0.0.1')
+  return `${await app.getUrl()}/v1/notes`
+}
+
+const ask = (url: string, token: string, headers: Record<string, string> = {}, body = '{"a":1}') =>
+  fetch(url, {
+    method: 'POST',
+    body,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
   })
 
-  it('Nest', async () => {
-    const platform = express()
-    const filters: { catch(error: unknown, host: { getArgs(): unknown[] }): void }[] = []
-    await run('nest', {
-      use: (path: string, middleware: RequestHandler) => platform.use(path, middleware),
-      useGlobalFilters: (filter: (typeof filters)[number]) => filters.push(filter),
-    })
-    platform.get('/v1/notes', async (req, res) => {
-      const { rows } = await req.tenancy.query(SCHEMA)
-      if (req.query.missing) throw new HttpException('secret 1234')
-      res.json({ tenant: core.currentTenant(), ...rows[0] })
-    })
-    platform.use(
-      (error: unknown, req: express.Request, res: express.Response, next: express.NextFunction) => {
-        for (const filter of filters) filter.catch(error, { getArgs: () => [req, res, next] })
-      },
-    )
-    const server = createServer(platform)
-    const url = await listening(server)
-    expect(await (await fetch(url, as('acme'))).json()).toEqual({ tenant: 'acme', schema: 'c_acme' })
-    expect(await (await fetch(url, as('bad', 'es'))).json()).toMatchObject({
-      error: { code: 'INVALID_TOKEN', message: 'El token no es válido.' },
-    })
-    const missing = await fetch(`${url}?missing=1`, as('acme'))
-    expect([missing.status, await missing.json()]).toMatchObject([404, { error: { code: 'NOT_FOUND' } }])
-    server.close()
+describe.each([
+  ['Fastify', overFastify],
+  ['Nest', overNest],
+])('the recipe for %s', (_name, start) => {
+  it('finds the tenant, opens its context, and keeps requests apart', async () => {
+    const url = await start()
+    const tenants = Array.from({ length: 12 }, (_, at) => (at % 2 ? 'acme' : 'globex'))
+    const answers = await Promise.all(tenants.map(async (tenant) => (await ask(url, tenant)).json()))
+    expect(answers).toEqual(tenants.map((tenant) => ({ tenant, actor: 'ann', schema: `c_${tenant}` })))
   })
+
+  it.each([
+    ['a bad token', 'bad', {}, 401, 'INVALID_TOKEN'],
+    ['an unknown tenant', 'nobody', {}, 401, 'TENANT_NOT_FOUND'],
+    ['a header that disagrees', 'acme', { 'x-tenant-id': 'globex' }, 400, 'TENANT_MISMATCH'],
+    ['a handler that fails', 'acme', { 'x-fail': '1' }, 500, 'INTERNAL_ERROR'],
+  ])('answers %s in the standard form', async (_, token, headers, status, code) => {
+    const answer = await ask(await start(), token, headers)
+    const text = await answer.text()
+    expect([answer.status, (JSON.parse(text) as core.ErrorBody).error.code]).toEqual([status, code])
+    expect(text).not.toContain('1234')
+    expect((JSON.parse(text) as core.ErrorBody).error.requestId).toBe(answer.headers.get('x-request-id'))
+  })
+
+  it('answers in the language asked for', async () => {
+    const answer = await ask(await start(), 'bad', { 'accept-language': 'pt' })
+    expect(await answer.json()).toMatchObject({ error: { message: 'O token é inválido.' } })
+  })
+
+  it('answers a body that the framework cannot read as bad input', async () => {
+    const answer = await ask(await start(), 'acme', {}, '{ secret 1234')
+    const text = await answer.text()
+    expect([answer.status, (JSON.parse(text) as core.ErrorBody).error.code]).toEqual([
+      400,
+      'VALIDATION_ERROR',
+    ])
+    expect(text).not.toContain('1234')
+  })
+})
+
+it("Nest's own exceptions are answered by their status", async () => {
+  const answer = await ask(await overNest(), 'acme', { 'x-missing': '1' })
+  expect([answer.status, await answer.json()]).toMatchObject([404, { error: { code: 'NOT_FOUND' } }])
 })

@@ -70,6 +70,8 @@ export class EvaluatorCache {
   #tick = 0
   /** Entitlements read before this are to be read again. */
   #floor = 0
+  /** Reads of epochs that began before this may be older than a change made here that somebody has already seen. */
+  #overtaken = 0
 
   constructor(parts: CacheParts) {
     this.#parts = parts
@@ -89,18 +91,17 @@ export class EvaluatorCache {
     this.#floor = ++this.#tick
   }
 
-  async evaluatorFor(tenant: TenantKey, actor: Actor): Promise<Evaluator> {
+  /** At once when it is remembered, which it is as a rule. */
+  evaluatorFor(tenant: TenantKey, actor: Actor): Evaluator | Promise<Evaluator> {
     const key = `${tenant}\0${actor.type}\0${actor.id}`
     const entry = this.#actors.get(key)
     const known = this.#freshEntitlement(tenant)
     const epoch = this.#freshEpoch(tenant)
     if (entry?.built && known === entry.built.entitlement && epoch === entry.epoch)
       return entry.built.evaluator
-    const [entitlement, granted] = await Promise.all([
-      known ?? this.#entitlement(tenant),
-      this.#granted(tenant, actor, key, entry, epoch),
-    ])
-    return this.#build(granted, entitlement)
+    const entitlement = known ?? this.#entitlement(tenant)
+    const granted = this.#granted(tenant, actor, key, entry, epoch)
+    return Promise.all([granted, entitlement]).then((read) => this.#build(...read))
   }
 
   #build(entry: ActorEntry, entitlement: Entitlement): Evaluator {
@@ -132,7 +133,8 @@ export class EvaluatorCache {
   /** The tenant's epoch of now, or of a read under way that began no longer than `maxAge` ago. */
   #epoch(tenant: TenantKey): Promise<Read<never>> {
     const running = this.#asking.get(tenant)
-    if (running && this.#isYoung(running) && !this.#pending.has(tenant)) return running.result
+    const joins = running && this.#isYoung(running) && !this.#isOvertaken(tenant, running)
+    if (joins && !this.#pending.has(tenant)) return running.result
     const begun = this.#begin()
     const result = readEpoch(this.#scope(tenant)).then((read) => {
       if (read.settled) this.#seen(tenant, read.epoch, begun)
@@ -161,11 +163,17 @@ export class EvaluatorCache {
   }
 
   #seen(tenant: TenantKey, epoch: string, begun: Begun): void {
-    this.#pending.observe(tenant, epoch, begun.tick)
-    const current = this.#epochs.get(tenant)
-    if (!(current && current.tick > begun.tick)) {
+    if (this.#pending.observe(tenant, epoch, begun.tick)) {
+      // Reads under way may have begun after this one, and yet have looked before the change was committed.
+      this.#overtaken = ++this.#tick
+      this.#epochs.set(tenant, { at: begun.at, tick: this.#tick, epoch, value: undefined })
+    } else if (!this.#isOvertaken(tenant, begun)) {
       this.#epochs.set(tenant, { ...begun, epoch, value: undefined })
     }
+  }
+
+  #isOvertaken(tenant: TenantKey, { tick }: Begun): boolean {
+    return tick < (this.#epochs.get(tenant)?.tick ?? this.#overtaken)
   }
 
   #freshEpoch(tenant: TenantKey): string | undefined {

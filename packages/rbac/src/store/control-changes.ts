@@ -1,4 +1,4 @@
-import { type Queryable, TenancyError, type TenantKey } from '@org/core'
+import type { Queryable, TenantKey } from '@org/core'
 import { toolOfPattern } from '../catalog/keys.ts'
 import type { Catalog } from '../catalog/model.ts'
 import { isFlag, isLimit } from '../snapshot/check.ts'
@@ -78,8 +78,6 @@ export function entitlementsOf<Action extends string, Package extends string>(
   const run = async (text: string, values: unknown[]) => {
     try {
       return await control.query<{ used?: string }>(text, values)
-    } catch (error) {
-      throw fromForeignKey(error)
     } finally {
       // Also when it failed: nobody knows what was committed.
       changed()
@@ -199,13 +197,4 @@ function planValues(key: string, { name, limits, features = [], price = null }: 
   const { max_users = null, max_storage_gb = null, max_api_calls = null, ...others } = limits
   const json = [JSON.stringify(others), JSON.stringify(features)]
   return [key, textOf(name, 'name'), max_users, max_storage_gb, max_api_calls, ...json, price]
-}
-
-/** A key that the stored catalogue or plans do not have: 23503, foreign_key_violation. */
-function fromForeignKey(error: unknown): unknown {
-  if ((error as { code?: unknown }).code !== '23503') return error
-  return new TenancyError(
-    'CONFLICT',
-    'The stored catalogue has no such package, tool or action, or there is no such plan. Run syncCatalog(), or putPlan().',
-  )
 }

@@ -42,10 +42,14 @@ export class PendingChanges {
     return false
   }
 
-  /** @param started the moment the read of `epoch` began */
-  observe(tenant: TenantKey, epoch: string, started: number): void {
+  /**
+   * @param started the moment the read of `epoch` began
+   * @returns whether that showed that all changes have ended
+   */
+  observe(tenant: TenantKey, epoch: string, started: number): boolean {
     const pending = this.#tenants.get(tenant)
-    if (pending && started > pending.marked && !pending.before.has(epoch)) this.#tenants.delete(tenant)
+    const ended = pending !== undefined && started > pending.marked && !pending.before.has(epoch)
+    return ended && this.#tenants.delete(tenant)
   }
 
   #forgetOld(): void {

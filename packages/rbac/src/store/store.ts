@@ -5,7 +5,8 @@ import type { Snapshot } from '../snapshot/model.ts'
 import { parseSnapshot } from '../snapshot/parse.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { EvaluatorCache, type TenantQueries } from './cache.ts'
-import { changesOf } from './change.ts'
+import { type ChangeOptions, changesOf } from './change.ts'
+import { codedControl } from './coded-control.ts'
 import { type Entitlements, entitlementsOf } from './control-changes.ts'
 import { type Entitlement, readEntitlement } from './entitlement.ts'
 import { readGrants, snapshotOf } from './grants.ts'
@@ -73,6 +74,13 @@ export interface RbacStore<
   loadSnapshot(db: TenantQueryable, actor: Actor): Promise<Snapshot>
   /** Gives a tenant its first groups, administrator and package; may be repeated. */
   seed(db: TenantQueryable, options?: SeedOptions<Action, Package>): Promise<SeedReport>
+  /**
+   * Runs a change that is not made through this store (a key of `@org/crypto`, SQL of yours), so that it too counts from
+   * the next call on, once it is committed: `store.changing(db, () => apiKeys.revoke(db, id))`. Without it, within `maxAge`.
+   *
+   * @throws TenancyError CONFLICT when nobody would be left who may administer the tenant
+   */
+  changing<T>(db: TenantQueryable, run: () => Promise<T>, options?: ChangeOptions): Promise<T>
   /** Grants of groups, and keys, that go beyond what the tenant is entitled to. */
   wideGrants(db: TenantQueryable): Promise<WideGrant[]>
 }
@@ -85,20 +93,21 @@ export function createRbacStore<
   Limit extends string,
 >(options: RbacStoreOptions<Tool, Action, Package, Limit>): RbacStore<Action, Package, Limit> {
   const settings = parse(options)
-  const { control, schema, storedPackages, apiKeys, clock } = settings
+  const { schema, storedPackages, apiKeys, clock } = settings
   const catalog: Catalog = options.catalog
   const cache = new EvaluatorCache(settings)
+  const control = codedControl(settings.control)
   const changed = () => cache.controlChanged()
   const change = changesOf(cache)
   const entitlement = async (tenant: TenantKey): Promise<Entitlement> =>
-    (await readEntitlement(control, schema, tenant, { storedPackages })).value as Entitlement
+    (await readEntitlement(settings.control, schema, tenant, { storedPackages })).value as Entitlement
   return {
     ...entitlementsOf<Action, Package>(control, schema, catalog, changed),
     users: usersOf(change),
     groups: groupsOf<Action>(change, catalog),
     syncCatalog: () => syncCatalog(control, schema, catalog, storedPackages).finally(changed),
     evaluatorFor: async ({ tenant, actor }) =>
-      (await cache.evaluatorFor(tenant, actor)) as Evaluator<Action, Package, Limit>,
+      cache.evaluatorFor(tenant, actor) as Evaluator<Action, Package, Limit>,
     async loadSnapshot(db, actor) {
       requireHandle(db)
       const [entitled, grants] = await Promise.all([entitlement(db.tenant), readGrants(db, actor, apiKeys)])
@@ -108,6 +117,10 @@ export function createRbacStore<
       requireHandle(db)
       const assign = (text: string, values: unknown[]) => control.query(text, values).finally(changed)
       return seedTenant(db, { change, catalog, assign, schema }, seeds)
+    },
+    async changing(db, run, changeOptions) {
+      requireHandle(db)
+      return change(db, run, changeOptions)
     },
     async wideGrants(db) {
       requireHandle(db)

@@ -1,24 +1,10 @@
-import { type Migration, parseTenantKey, type TenantKey } from '@org/core'
+import { parseTenantKey, type TenantKey } from '@org/core'
 import { beforeAll } from 'vitest'
 import type { Tenancy } from '../../../pg-tenant/src/index.ts'
 import { useWorld, type World } from '../../../pg-tenant/test/support/world.ts'
-import {
-  createRbacStore,
-  installRbac,
-  RBAC_API_KEY_MIGRATION,
-  RBAC_MIGRATION,
-  type RbacStoreOptions,
-} from '../../src/store/index.ts'
+import { createRbacStore, installRbac, type RbacStoreOptions } from '../../src/store/index.ts'
 import { catalog } from '../support/product.ts'
-
-/** The columns of the table of `@org/crypto` that count here. */
-export const API_KEY: Migration = {
-  id: '0001_api_key',
-  sql: `create table api_key (id uuid primary key default gen_random_uuid(), name text not null, profile text, actions text[],
-    status text not null default 'active', expires_at timestamptz, last_used_at timestamptz)`,
-}
-
-export const MIGRATIONS = [RBAC_MIGRATION, API_KEY, RBAC_API_KEY_MIGRATION]
+import { MIGRATIONS } from './migrations.ts'
 
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')

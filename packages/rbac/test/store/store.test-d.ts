@@ -31,6 +31,9 @@ await rbac.groups.grant(db, 'id', { action: 'notes.item.reed' })
 await rbac.assignPackage('acme', 'pro')
 // @ts-expect-error a pool is no tenant's handle
 await rbac.users.create(control, { email: 'a@example.com', name: 'A' })
+expectType<Equal<Awaited<ReturnType<typeof rbac.changing<number>>>, number>>(true)
+// @ts-expect-error what is changed belongs to a tenant
+await rbac.changing(control, async () => 1)
 // @ts-expect-error a moment is a Date
 await rbac.assignPackage(tenant, 'pro', { expiresAt: '2030-01-01' })
 
