@@ -47,10 +47,20 @@ function send(res: Response, one: Endpoint, answer: unknown): void {
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
   res.status(status)
   if (status === 204 || one.data === undefined) res.end()
-  else if (one.text) res.type('text/plain').send(answer)
-  else if (one.bare) res.json(answer)
-  else if (one.list) {
-    const { items, nextCursor } = answer as Page<unknown>
-    res.json({ data: items, meta: { nextCursor, hasMore: nextCursor !== null } })
-  } else res.json({ data: answer })
+  else if (one.text) end(res, 'text/plain', String(answer))
+  else end(res, 'application/json', JSON.stringify(bodyOf(one, answer)))
+}
+
+function bodyOf(one: Endpoint, answer: unknown): unknown {
+  if (one.bare) return answer
+  if (!one.list) return { data: answer }
+  const { items, nextCursor } = answer as Page<unknown>
+  return { data: items, meta: { nextCursor, hasMore: nextCursor !== null } }
+}
+
+/** Not `res.send`: what is never stored needs no ETag, which costs a hash, and no 304. */
+function end(res: Response, type: string, body: string): void {
+  res.setHeader('Content-Type', `${type}; charset=utf-8`)
+  res.setHeader('Content-Length', Buffer.byteLength(body))
+  res.end(body)
 }

@@ -1,4 +1,4 @@
-import { isTenancyError, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
+import { requireActive, type TenantKey, type TenantQueryable } from '@org/core'
 import {
   createDenylist,
   createRefreshTokens,
@@ -16,10 +16,11 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
   const keys = createSigningKeys({ keys: [{ key: config.TOKEN_SIGNING_KEY, signsFrom: new Date(0) }] })
   const api = { issuer: config.TOKEN_ISSUER, audience: config.TOKEN_AUDIENCE, keys }
   const denylist = createDenylist({
-    scope: <T>(tenant: TenantKey, read: (db: TenantQueryable) => Promise<T>) =>
-      tenancy.withTenant(tenant, read, { readOnly: true }).catch((error: unknown) => {
-        throw isTenancyError(error, 'SCHEMA_MISSING') ? gone(error) : error
-      }),
+    scope: async <T>(tenant: TenantKey, read: (db: TenantQueryable) => Promise<T>) => {
+      // First: a good token of a tenant that has left meanwhile is refused as that.
+      await requireActive(tenancy.lookup, tenant)
+      return await tenancy.withTenant(tenant, read, { readOnly: true })
+    },
   })
   return {
     keys,
@@ -28,9 +29,4 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
     denylist,
     refresh: createRefreshTokens(),
   }
-}
-
-/** A good token of a tenant that has left meanwhile. */
-function gone(cause: unknown): TenancyError {
-  return new TenancyError('TENANT_NOT_FOUND', 'The tenant of this token is not there any more.', { cause })
 }

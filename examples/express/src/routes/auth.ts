@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { email, timestamp } from '../http/schemas.ts'
 import { acceptInvitation } from '../hub/invitations.ts'
-import { endLogins, holdCredential, isActive, wrongCredential } from '../hub/logins.ts'
+import { endLogin, endLogins, holdCredential, isActive, wrongCredential } from '../hub/logins.ts'
 import type { Hub } from '../hub/open-hub.ts'
 
 const tag = 'Sign in'
@@ -105,7 +105,7 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
           if (outcome.outcome === 'reused') await auth.denylist.deny(db, outcome.accessTokens)
           if (outcome.outcome !== 'rotated' || (await isActive(db, outcome.userId))) return outcome
           // Suspended or removed by other means than this API, which would have ended the login.
-          await endLogins(auth, db, outcome.userId)
+          await endLogin(auth, db, outcome.family)
           return { outcome: 'revoked' } as const
         })
         // After the commit, which keeps the revocation that a replay causes.

@@ -122,9 +122,10 @@ export function userRoutes(hub: Hub): Endpoint[] {
         const { store } = await hub.governance.current()
         await requireNotAbove(hub, tenancy, actor, params.id)
         return await tenancy.transaction(async (db) => {
-          await store.users.setStatus(db, params.id, body.status, { reason: body.reason })
-          if (body.status === 'suspended') await endLogins(hub.tokens, db, params.id)
-          return await findUser(db, params.id)
+          const { id } = await store.users.setStatus(db, params.id, body.status, { reason: body.reason })
+          // By the id as it is stored: one in capitals is the same user, but not the same text.
+          if (body.status === 'suspended') await endLogins(hub.tokens, db, id)
+          return await findUser(db, id)
         })
       },
     }),
