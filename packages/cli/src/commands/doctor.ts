@@ -10,6 +10,7 @@ import { whole } from './values.ts'
 interface Options {
   readonly limit?: number
   readonly reference?: string
+  readonly connections?: number
 }
 
 const STYLE: Readonly<Record<Finding['severity'], Style>> = { error: 'red', warning: 'yellow', notice: 'dim' }
@@ -18,15 +19,24 @@ export const doctor: CommandModule<Options> = {
   options: [
     { flags: '--limit <number>', text: 'findings of each kind (default 100)', parse: whole('--limit', 1) },
     { flags: '--reference <key>', text: 'the tenant others are compared with (default: the majority)' },
+    {
+      flags: '--connections <number>',
+      text: "level database: tenants' databases looked at at once (default 4)",
+      parse: whole('--connections', 1, 100),
+    },
   ],
   examples: [
     ['pg-tenant doctor', 'what is wrong, and what to do about it'],
     ["pg-tenant doctor --json | jq '.counts'", 'how much of what'],
   ],
   exits: 'Exits with 1 when there is an error or a warning.',
-  async run({ connect, output }, _args, { limit, reference }) {
+  async run({ connect, output }, _args, { limit, reference, connections }) {
     const { tenancy } = await connect()
-    const found = await tenancy.doctor({ ...(limit && { limit }), ...(reference && { reference }) })
+    const found = await tenancy.doctor({
+      ...(limit && { limit }),
+      ...(reference && { reference }),
+      ...(connections && { connections }),
+    })
     output.document(found)
     for (const finding of found.findings) show(finding, output)
     const total = Object.values(found.counts).reduce((sum, one) => sum + one, 0)

@@ -88,5 +88,7 @@ function summary(
     output.data(`connections by role: ${roles.join(', ')}`)
   }
   if (slowest)
-    output.data(`slowest migration: ${slowest.id} of ${slowest.key}, ${duration(slowest.durationMs)}`)
+    output.data(
+      `slowest migration: ${slowest.id} of ${slowest.key ?? 'all tenants'}, ${duration(slowest.durationMs)}`,
+    )
 }

@@ -1,8 +1,6 @@
-import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import { qualify } from '../sql/identifier.ts'
 import type { FindingCode, Severity } from './finding.ts'
 
-/** One set-based query for the whole fleet; each row is a finding: `subject` and `what`. */
+/** One set-based query for all tenants of a place; each row is a finding: `subject` and `what`. */
 export interface Check {
   readonly code: FindingCode
   readonly severity: Severity
@@ -10,15 +8,33 @@ export interface Check {
   readonly fix: string
 }
 
+/**
+ * Where checks look: the one database of all tenants (`schemas`); the one with the registry, where tenants share tables
+ * (`rows`) or have databases of their own (`databases`); such a database (`home`).
+ */
+export type CheckScope = 'schemas' | 'rows' | 'databases' | 'home'
+
 /** Names a check is made from; the tables are qualified and quoted. */
 export interface CheckPlace {
+  readonly scope: CheckScope
+  /** The registry's table of tenants, or a query in parentheses in its place. */
   readonly tenant: string
   readonly run: string | undefined
+  /** Whether tenants have roles of their own. */
   readonly roles: boolean
 }
 
-// Every check is given: $1 schema prefix, $2 role prefix, $3 marker, $4 application role, $5 shared schemas, $6 level.
-// What the checks share comes first. `fleet`: the tenants of this tenancy with schema and role, as far as they are there.
+/** A check before what all have in common is put before it. */
+export interface CheckText extends Check {
+  /** Only where tenants have roles of their own. */
+  readonly roles?: true
+  /** Where else than in `schemas` it says something. */
+  readonly also?: readonly CheckScope[]
+}
+
+// Every check is given: $1 schema prefix, $2 role prefix, $3 marker, $4 application role, $5 shared schemas, $6 level; at
+// home also $7 key and $8 status. What the checks share comes first. `fleet`: the tenants of this tenancy with schema and
+// role, as far as they are there.
 const COMMON = ({ tenant }: CheckPlace) => `
 with parameters as (
   select $1::text as schema_prefix, $2::text as role_prefix, $3::text as marker, $4::text as application,
@@ -32,10 +48,11 @@ with parameters as (
   where t.prefix = $1 and t.isolation = $6
 )`
 
-const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly roles?: true })[] = [
+const CHECKS: readonly CheckText[] = [
   {
     code: 'SCHEMA_MISSING',
     severity: 'error',
+    also: ['home'],
     sql: `select key as subject, 'is in the registry but its schema is not there' as what
       from fleet where schema is null and status in ('active', 'suspended')`,
     fix: 'Restore its backup, or drop(key).',
@@ -44,12 +61,14 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
     code: 'ROLE_MISSING',
     severity: 'error',
     roles: true,
+    also: ['databases'],
     sql: `select key as subject, 'has no role' as what from fleet where role is null and status in ('active', 'suspended')`,
     fix: 'Run provision(key).',
   },
   {
     code: 'UNFINISHED',
     severity: 'warning',
+    also: ['rows', 'databases'],
     sql: `select key as subject, 'is ' || status || ': that was cut off or is under way' as what
       from fleet where status in ('provisioning', 'deleting')`,
     fix: 'Unless it is under way, run provision(key) or drop(key) again.',
@@ -57,6 +76,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'ORPHAN_SCHEMA',
     severity: 'warning',
+    also: ['home'],
     sql: `select n.nspname as subject, case
         when c.oid is null then 'is named like a tenant but has no marker'
         else 'has a marker but no tenant in the registry' end as what
@@ -84,6 +104,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
     code: 'STATUS_MISMATCH',
     severity: 'error',
     roles: true,
+    also: ['home'],
     sql: `select key as subject, case status when 'suspended' then 'is suspended but its role may use its schema'
         else 'is active but its role may not use its schema' end as what
       from fleet where schema is not null and role is not null and status in ('active', 'suspended')
@@ -93,6 +114,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'INVALID_INDEX',
     severity: 'warning',
+    also: ['home'],
     sql: `select f.nspname || '.' || c.relname as subject, 'is not valid: CREATE INDEX CONCURRENTLY failed or is running' as what
       from pg_index i join pg_class c on c.oid = i.indexrelid join fleet f on f.schema = c.relnamespace
       where not i.indisvalid and c.relkind = 'i'`,
@@ -101,6 +123,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'FALLS_THROUGH',
     severity: 'warning',
+    also: ['home'],
     sql: `select s.nspname || '.' || c.relname as subject,
         'is also a table of ' || count(*) || ' tenants: where one lacks it, its queries reach this one' as what
       from pg_class c join pg_namespace s on s.oid = c.relnamespace
@@ -113,6 +136,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'SHARED_CREATE',
     severity: 'error',
+    also: ['rows', 'home'],
     sql: `select s.nspname as subject, coalesce(r.rolname, 'PUBLIC') || ' may create objects in it that every tenant sees' as what
       from pg_namespace s cross join parameters p
       cross join lateral aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) a
@@ -124,6 +148,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'PUBLIC_PRIVILEGE',
     severity: 'error',
+    also: ['home'],
     sql: `select f.nspname as subject, 'PUBLIC has ' || string_agg(a.privilege_type, ', ' order by 1) || ' on it' as what
       from fleet f cross join lateral aclexplode(f.nspacl) a where a.grantee = 0 group by 1
       union all
@@ -135,6 +160,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'PUBLIC_PRIVILEGE',
     severity: 'warning',
+    also: ['rows', 'databases'],
     sql: `select d.datname as subject, 'PUBLIC has ' || a.privilege_type || ' on the database' as what
       from pg_database d cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
       where d.datname = current_database() and a.grantee = 0 and a.privilege_type in ('CONNECT', 'TEMPORARY', 'CREATE')`,
@@ -165,6 +191,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'APPLICATION_ROLE',
     severity: 'error',
+    also: ['rows', 'databases'],
     sql: `select r.rolname as subject, 'the application’s role is or has ' || concat_ws(', ',
         case when rolsuper then 'superuser' end, case when rolbypassrls then 'BYPASSRLS' end,
         case when rolcreaterole then 'CREATEROLE' end, case when rolcreatedb then 'CREATEDB' end,
@@ -176,6 +203,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'APPLICATION_ROLE',
     severity: 'error',
+    also: ['databases'],
     sql: `select p.application as subject, 'inherits the rights of tenants, of ' || min(f.rolname) || ' for one' as what
       from parameters p join fleet f on f.role is not null
       where not (select rolsuper from pg_roles where rolname = p.application) and pg_has_role(p.application, f.role, 'usage')
@@ -185,6 +213,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   {
     code: 'APPLICATION_ROLE',
     severity: 'warning',
+    also: ['rows', 'databases'],
     sql: `select p.application as subject, 'is a member of ' || g.rolname || ', which is no tenant' as what
       from parameters p join pg_roles r on r.rolname = p.application join pg_auth_members m on m.member = r.oid
       join pg_roles g on g.oid = m.roleid
@@ -204,6 +233,7 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
     code: 'TENANT_ROLE',
     severity: 'error',
     roles: true,
+    also: ['databases'],
     sql: `select f.rolname as subject, 'a tenant’s role is or has ' || concat_ws(', ',
         case when rolcanlogin and p.level = 'role' then 'LOGIN' end,
         case when rolsuper then 'superuser' end, case when rolbypassrls then 'BYPASSRLS' end,
@@ -218,34 +248,22 @@ const CHECKS: readonly (Omit<Check, 'sql'> & { readonly sql: string; readonly ro
   },
 ]
 
-/** The checks for a place, complete. */
-export function checksOf(place: CheckPlace): Check[] {
+/** The checks for a place, complete; `own` are those that only this kind of place has. */
+export function checksOf(place: CheckPlace, own: readonly CheckText[] = []): Check[] {
   const common = COMMON(place)
-  const checks: Check[] = CHECKS.filter(({ roles }) => place.roles || !roles).map((check) => ({
-    ...check,
-    sql: common + (check.sql.startsWith(',') ? check.sql : `\n${check.sql}`),
+  const { scope } = place
+  const here = CHECKS.filter(({ also }) => scope === 'schemas' || also?.includes(scope))
+  const checks = [...here, ...own].filter(({ roles }) => place.roles || !roles)
+  const whole = checks.map(({ code, severity, fix, sql }) => ({
+    code,
+    severity,
+    fix,
+    sql: common + (sql.startsWith(',') ? sql : `\n${sql}`),
   }))
-  if (place.run === undefined) return checks
+  if (place.run === undefined) return whole
   const half = `${common}
     select r.key as subject, 'migration ' || r.id || ' stopped after ' || r.done || ' of its statements' as what
     from ${place.run} r join fleet f on f.key = r.key where r.prefix = $1`
   const fix = 'Unless it is under way, run migrate again: it goes on there.'
-  return [...checks, { code: 'HALF_APPLIED', severity: 'warning', sql: half, fix }]
-}
-
-/** What a ledger holds, as a fingerprint. */
-export const LEDGER_TEXT = (ledger: string) => `
-  (select md5(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''))
-   from (select concat(id, ' ', checksum) as line from ${ledger}) lines)`
-
-/** What the ledgers of some schemas say, in one query: key and fingerprint. */
-export function ledgersQuery(
-  schemas: readonly { key: string; schema: string }[],
-  text: (ledger: string) => string,
-): string {
-  return schemas
-    .map(
-      ({ schema }, at) => `select $${at + 1}::text as key, ${text(qualify(schema, LEDGER_TABLE))} as ledger`,
-    )
-    .join('\nunion all ')
+  return [...whole, { code: 'HALF_APPLIED', severity: 'warning', sql: half, fix }]
 }

@@ -1,16 +1,6 @@
-// Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
-// tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
-const SHAPE = (tenant: string) => `
-with fleet as materialized (
-  select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
-    coalesce(r.oid, 0) as role, quote_ident($2 || t.key) as owner
-  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key left join pg_roles r on r.rolname = $2 || t.key
-  where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
-), relation as materialized (
-  select f.key, f.home, f.owner, f.role, c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
-    c.relforcerowsecurity, c.relpersistence, c.reloptions
-  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-), shape as (
+// What is said of each thing, in lines. To write the definition of a view, or of a function with a parsed body, PostgreSQL locks what
+// they read.
+const PLAIN = `
   select key, concat_ws(' ', 'relation', relname, relkind, relpersistence, reloptions::text,
     case when relrowsecurity then 'row security' end, case when relforcerowsecurity then 'forced' end,
     'owner', case when relowner = role then 'tenant' else relowner::regrole::text end) as line from relation
@@ -40,19 +30,8 @@ with fleet as materialized (
   select r.key, concat_ws(' ', 'trigger', r.relname || '.' || t.tgname, t.tgenabled, replace(pg_get_triggerdef(t.oid), r.home, ''))
   from relation r join pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
   union all
-  select r.key, concat_ws(' ', 'view', r.relname, md5(replace(pg_get_viewdef(r.oid), r.home, '')))
-  from relation r where r.relkind in ('v', 'm')
-  union all
   select r.key, concat_ws(' ', 'sequence', r.relname, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle)
   from relation r join pg_sequence s on s.seqrelid = r.oid
-  union all
-  select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
-    p.prokind, p.provolatile, case when p.prosecdef then 'security definer' end,
-    'owner', case when p.proowner = f.role then 'tenant' else p.proowner::regrole::text end,
-    (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
-    replace(replace(p.proconfig::text, f.home, ''), f.nspname, 'tenant'),
-    md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
-  from fleet f join pg_proc p on p.pronamespace = f.schema
   union all
   select f.key, concat_ws(' ', 'type', t.typname, t.typtype, replace(format_type(nullif(t.typbasetype, 0), t.typtypmod), f.home, ''),
     (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
@@ -60,16 +39,72 @@ with fleet as materialized (
   from fleet f join pg_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
   union all
   select f.key, concat('schema owner ', case when n.nspowner = f.role then 'tenant' else n.nspowner::regrole::text end)
-  from fleet f join pg_namespace n on n.oid = f.schema
+  from fleet f join pg_namespace n on n.oid = f.schema`
+const LOCKING = `
+  select r.key, concat_ws(' ', 'view', r.relname, md5(replace(pg_get_viewdef(r.oid), r.home, '')))
+  from relation r where r.relkind in ('v', 'm')
+  union all
+  select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
+    p.prokind, p.provolatile, case when p.prosecdef then 'security definer' end,
+    'owner', case when p.proowner = f.role then 'tenant' else p.proowner::regrole::text end,
+    (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
+    replace(replace(p.proconfig::text, f.home, ''), f.nspname, 'tenant'),
+    md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
+  from fleet f join pg_proc p on p.pronamespace = f.schema`
+const LINES_OF = {
+  all: `${PLAIN}
+  union all${LOCKING}`,
+  plain: PLAIN,
+  locking: LOCKING,
+} as const
+
+/** Which lines: all of them, those that take no locks, or the others. */
+export type Lines = keyof typeof LINES_OF
+
+// Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
+// tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
+const SHAPE = (tenant: string, lines: Lines) => `
+with fleet as materialized (
+  select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
+    coalesce(r.oid, 0) as role, quote_ident($2 || t.key) as owner
+  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key left join pg_roles r on r.rolname = $2 || t.key
+  where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
+), relation as materialized (
+  select f.key, f.home, f.owner, f.role, c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
+    c.relforcerowsecurity, c.relpersistence, c.reloptions
+  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+), shape (key, line) as (${LINES_OF[lines]}
 )`
 
 /** One fingerprint for each tenant, with the migrations it has: the whole fleet in one query. */
-export const FINGERPRINTS = (tenant: string, migration: string) => `${SHAPE(tenant)}
+export const FINGERPRINTS = (
+  tenant: string,
+  migration: string,
+  lines: Lines = 'all',
+) => `${SHAPE(tenant, lines)}
 select s.key, s.print, coalesce(m.has, '') as version from (
   select key, md5(string_agg(line, E'\\n' order by line collate "C")) as print from shape group by key) s
-left join (select key, md5(string_agg(id, ' ' order by id collate "C")) as has from ${migration} where prefix = $1 group by key) m
+left join (select key, md5(string_agg(id, ' ' order by id collate "C")) as has from ${migration} applied where prefix = $1 group by key) m
   on m.key = s.key`
 
 /** The lines themselves, for a few tenants. */
 export const LINES = (tenant: string) =>
-  `${SHAPE(tenant)} select key, line from shape order by key collate "C", line collate "C"`
+  `${SHAPE(tenant, 'all')} select key, line from shape order by key collate "C", line collate "C"`
+
+// Its own lock, and those of the tables it reads.
+const LOCKS_OF_A_VIEW = 4
+
+/**
+ * $1 schema prefix, $2 level. The keys, and in how many parts to ask for the lines that take locks, so that they never take
+ * more than a quarter of the table of locks, which others need meanwhile.
+ */
+export const PARTS = (tenant: string) => `
+select array_agg(key order by key collate "C") as keys, ceil(${LOCKS_OF_A_VIEW} * sum(views)
+    / greatest(1.0, current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 4.0))::int as parts
+from (
+  select t.key, count(c.namespace) as views
+  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key
+  left join (select relnamespace as namespace from pg_class where relkind in ('v', 'm')
+    union all select pronamespace from pg_proc where prosqlbody is not null) c on c.namespace = n.oid
+  where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended')
+  group by t.key) each`

@@ -1,12 +1,14 @@
+import { TenancyError } from '@org/core'
 import type { Fleet } from '../fleet/fleet.ts'
 import { qualify } from '../sql/identifier.ts'
-import { FINGERPRINTS, LINES } from './drift-sql.ts'
-import { type Look, readOnly } from './read-only.ts'
+import type { Collected } from './collected.ts'
+import { FINGERPRINTS, LINES, type Lines, PARTS } from './drift-sql.ts'
+import { type Look, readOnly, releasingLocks } from './read-only.ts'
 
 /** Options of {@link findDrift}. */
 export interface DriftOptions {
   /** The tenant the others are compared with (default: those with the same migrations are compared with their majority). */
-  readonly reference?: string
+  readonly reference?: string | undefined
   /** At most so many tenants are described (default 20). */
   readonly limit?: number
 }
@@ -29,16 +31,25 @@ export interface DriftReport {
   readonly drifts: readonly Drift[]
 }
 
-interface Print {
+/** A tenant's schema in short. */
+export interface Print {
   readonly key: string
-  readonly print: string
+  print: string
+  /** The migrations it has, in short. */
   readonly version: string
+}
+
+/** A line of a tenant's schema at length. */
+export interface Line {
+  readonly key: string
+  readonly line: string
 }
 
 /**
  * Compares the schemas of all tenants by a fingerprint each, made from the catalogue in one query; only those that differ
  * are read in full.
  *
+ * @throws TenancyError TENANT_NOT_FOUND when there is no tenant `reference`
  * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
  */
 export function findDrift(fleet: Fleet, options: DriftOptions = {}): Promise<DriftReport> {
@@ -48,24 +59,53 @@ export function findDrift(fleet: Fleet, options: DriftOptions = {}): Promise<Dri
 export async function driftOf(
   look: Look,
   { naming, registry, level }: Fleet,
-  { reference, limit = 20 }: DriftOptions = {},
+  options: DriftOptions = {},
 ): Promise<DriftReport> {
-  const [tenant, migration] = ['tenant', 'tenant_migration'].map((name) =>
+  const [tenant = '', migration = ''] = ['tenant', 'tenant_migration'].map((name) =>
     qualify(registry.controlSchema, name),
   )
   const values = (keys: readonly string[] | null) => [naming.schemaPrefix, naming.rolePrefix, keys, level]
-  const prints = await look<Print>(FINGERPRINTS(tenant ?? '', migration ?? ''), values(null))
+  const ask = (keys: readonly string[] | null, lines: Lines) =>
+    releasingLocks(look, () => look<Print>(FINGERPRINTS(tenant, migration, lines), values(keys)))
+  const parts = await partsOf(look, PARTS(tenant), [naming.schemaPrefix, level])
+  const prints = parts.length === 0 ? await ask(null, 'all') : await ask(null, 'plain')
+  const rest = new Map<string, string>()
+  for (const keys of parts) for (const { key, print } of await ask(keys, 'locking')) rest.set(key, print)
+  for (const one of prints) one.print += rest.get(one.key) ?? ''
+  return await compare(prints, options, (keys) =>
+    releasingLocks(look, () => look<Line>(LINES(tenant), values(keys))),
+  )
+}
+
+/**
+ * None, and the whole fleet is asked about in one query, as long as its views are few: to write a view's definition
+ * PostgreSQL locks what the view reads, and keeps that lock until it is released.
+ */
+async function partsOf(look: Look, sql: string, values: readonly unknown[]): Promise<readonly string[][]> {
+  const [found] = await look<{ parts: number; keys: string[] | null }>(sql, values)
+  const { parts = 1, keys } = found ?? {}
+  if (parts <= 1 || !keys) return []
+  const size = Math.ceil(keys.length / parts)
+  return Array.from({ length: Math.ceil(keys.length / size) }, (_, at) =>
+    keys.slice(at * size, (at + 1) * size),
+  )
+}
+
+/** Says who differs, and how; `linesOf` is asked for those that are described. */
+export async function compare(
+  prints: readonly Print[],
+  { reference, limit = 20 }: DriftOptions,
+  linesOf: (keys: readonly string[]) => Promise<readonly Line[]>,
+): Promise<DriftReport> {
+  const referenceOf = referencesOf(prints, reference)
   const different = prints.flatMap((one) => {
-    const like = referenceOf(prints, one, reference)
+    const like = referenceOf(one)
     return like && like.print !== one.print ? [{ tenant: one.key, reference: like.key }] : []
   })
   const described = different.slice(0, limit)
   const keys = [...new Set(described.flatMap((one) => [one.tenant, one.reference]))]
-  const rows =
-    keys.length === 0 ? [] : await look<{ key: string; line: string }>(LINES(tenant ?? ''), values(keys))
-  const lines = new Map(
-    keys.map((key) => [key, rows.filter((row) => row.key === key).map(({ line }) => line)]),
-  )
+  const lines = new Map(keys.map((key) => [key, [] as string[]]))
+  if (keys.length > 0) for (const { key, line } of await linesOf(keys)) lines.get(key)?.push(line)
   return {
     tenants: prints.length,
     drifted: different.length,
@@ -76,17 +116,20 @@ export async function driftOf(
   }
 }
 
-const majorities = new WeakMap<readonly Print[], ReadonlyMap<string, Print>>()
-
 /** Whom a tenant is compared with: the reference, or the first of the majority with the same migrations. */
-function referenceOf(prints: readonly Print[], one: Print, reference: string | undefined): Print | undefined {
-  if (reference !== undefined) return prints.find(({ key }) => key === reference)
-  let found = majorities.get(prints)
-  if (!found) {
-    found = majoritiesOf(prints)
-    majorities.set(prints, found)
+function referencesOf(
+  prints: readonly Print[],
+  reference: string | undefined,
+): (one: Print) => Print | undefined {
+  if (reference === undefined) {
+    const majorities = majoritiesOf(prints)
+    return ({ version }) => majorities.get(version)
   }
-  return found.get(one.version)
+  const found = prints.find(({ key }) => key === reference)
+  if (found) return () => found
+  throw new TenancyError('TENANT_NOT_FOUND', 'There is no tenant of that key to compare the others with.', {
+    details: { option: 'reference' },
+  })
 }
 
 function majoritiesOf(prints: readonly Print[]): ReadonlyMap<string, Print> {
@@ -115,4 +158,24 @@ function differences(
     missing: theirs.filter((line) => !have.has(line)),
     extra: mine.filter((line) => !want.has(line)),
   }
+}
+
+/** What differs, as findings. */
+export function addDrift({ drifted, drifts }: DriftReport, collected: Collected): void {
+  const list = (lines: readonly string[]) =>
+    lines.slice(0, 5).join('; ') + (lines.length > 5 ? `; and ${lines.length - 5} more` : '')
+  for (const { tenant, reference, missing, extra } of drifts) {
+    const parts = [
+      missing.length > 0 && `lacks ${list(missing)}`,
+      extra.length > 0 && `has instead ${list(extra)}`,
+    ]
+    collected.add({
+      code: 'DRIFT',
+      severity: 'warning',
+      subject: tenant,
+      message: `${tenant} is not like ${reference}, though both have the same migrations: ${parts.filter(Boolean).join(', and ')}.`,
+      fix: 'Put it right by hand, or write a migration that does so for everybody.',
+    })
+  }
+  collected.count('DRIFT', drifted - drifts.length)
 }

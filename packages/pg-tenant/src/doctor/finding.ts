@@ -1,4 +1,6 @@
-/** What {@link diagnose} looks for. */
+import type { RowFindingCode } from '../lifecycle/row/findings.ts'
+
+/** What {@link diagnose} looks for; what begins with `ROW_` is about the shared tables of level `row`. */
 export type FindingCode =
   | 'DRIFT'
   | 'ORPHAN_SCHEMA'
@@ -16,6 +18,11 @@ export type FindingCode =
   | 'CROSS_SCHEMA'
   | 'APPLICATION_ROLE'
   | 'TENANT_ROLE'
+  | 'DATABASE_MISSING'
+  | 'DATABASE_UNREACHABLE'
+  | 'ORPHAN_DATABASE'
+  | 'FOREIGN_CONNECT'
+  | `ROW_${Uppercase<RowFindingCode>}`
 
 /** `error`: tenants are not kept apart, or something does not work. `warning`: it may come to that. */
 export type Severity = 'error' | 'warning' | 'notice'

@@ -29,3 +29,15 @@ export async function readOnly<T>(pool: PoolLike, fn: (look: Look) => Promise<T>
     throw isServerError(error) ? fromDatabase(error) : fromConnectError(error)
   }
 }
+
+/**
+ * Runs `fn` and gives back the locks it took. They are kept until the transaction ends otherwise, and those of some
+ * thousands of tables fill the table of locks that all connections share (`max_locks_per_transaction`).
+ */
+export async function releasingLocks<T>(look: Look, fn: () => Promise<T>): Promise<T> {
+  await look('savepoint locks')
+  const result = await fn()
+  await look('rollback to savepoint locks')
+  await look('release savepoint locks')
+  return result
+}

@@ -11,8 +11,10 @@ export const ROW: IsolationLevel = 'row'
 // $1 search path, $2 tenant, $3 to $5 the limits. As in schema.ts, with the tenant in a setting that the policies read.
 // What the function `entered` (lifecycle/row/entrance.ts) asks holds for the second row too: the setting, the path and
 // durability are as they were set, and the tenant has not been suspended meanwhile. Its queries take snapshots of their own;
-// the portal's is as old as the scope.
+// the portal's is as old as the scope. It runs as its owner, so whether the application still finds the schema under its
+// name is asked outside of it (hazard b).
 const text = (
+  schema: string,
   entered: string,
 ) => `select pg_catalog.pg_backend_pid() operator(pg_catalog.+) pg_catalog.num_nulls(
   pg_catalog.pg_advisory_unlock_all(),
@@ -28,6 +30,7 @@ const text = (
 union all
 select case
   when current_user operator(pg_catalog.=) session_user and ${entered}($2, $1)
+   and pg_catalog.current_schema() operator(pg_catalog.=) '${schema}'
   then coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text::pg_catalog.int8, 0)
   else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int8 end`
 
@@ -41,7 +44,7 @@ export function rowIsolation(
   { schema }: Pick<RowPlace, 'schema'>,
 ): Isolation {
   const entered = qualify(schema, naming.marker)
-  const gate = text(entered)
+  const gate = text(schema, entered)
   // The text names the schema, so the name does too: two tenancies may share a pool.
   const name = `pg_tenant_gate_row_${createHash('sha256').update(entered).digest('hex').slice(0, 16)}`
   const path = quoteIdentifier(schema) + naming.sharedPath

@@ -149,7 +149,11 @@ export async function endSessions(run: Admin['run'], role: string): Promise<void
 }
 
 /** Removes the role and its credentials. Where another database still uses it, it cannot log in any more. */
-export async function removeLoginRole({ admin, lifecycle, tenant }: TenantWork): Promise<void> {
+export async function removeLoginRole({
+  admin,
+  lifecycle,
+  tenant,
+}: Pick<TenantWork, 'admin' | 'lifecycle' | 'tenant'>): Promise<void> {
   const role = roleOf(lifecycle.naming, tenant)
   if (await isOurs(admin, lifecycle.registry, tenant)) {
     if (await roleExists(admin, role)) {

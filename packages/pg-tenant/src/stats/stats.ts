@@ -1,11 +1,16 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, roleOf } from '../isolation/names.ts'
+import type { RowPlace } from '../isolation/row-place.ts'
 import { type Admin, inAdminTransaction } from '../lifecycle/admin.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { LEDGER } from '../lifecycle/row/migrations.ts'
 import type { TenantStatus } from '../registry/record.ts'
 import { invalid } from '../scope/options.ts'
+import { qualify } from '../sql/identifier.ts'
 import { type ClusterStats, readCluster } from './cluster.ts'
+import { insideHomes } from './homes.ts'
+import { rowsOfTenants, type Space, sharedMigrations, wholeSpace } from './shared-tables.ts'
 import { ACTIVITY, CONNECTIONS, DATABASES, ESTIMATED, EXACT, slowestSql, tenantsSql } from './stats-sql.ts'
 
 /** Options of `stats`. */
@@ -14,7 +19,8 @@ export interface StatsOptions {
   readonly tenants?: readonly string[] | undefined
   /**
    * Sizes as on disk now instead of as of the last VACUUM or ANALYZE (default: when at most 100 `tenants` are named).
-   * Opens every table: for thousands of tenants it takes long and much memory of the server.
+   * Opens every table: for thousands of tenants it takes long and much memory of the server. Level `database`: connects to
+   * each tenant's, a few at a time, and counts tables and rows as well; level `row`: reads each tenant's rows.
    */
   readonly exact?: boolean | undefined
   /** When each tenant's tables were last read; PostgreSQL 16 and later, one look at every table's statistics (default false). */
@@ -28,12 +34,16 @@ export interface TenantStats {
   readonly plan: string | null
   readonly placement: string
   readonly schemaVersion: string | null
-  /** Tables with their indexes and TOAST, in bytes; `null` where it cannot be known (level `row`). */
+  /**
+   * Tables with their indexes and TOAST, in bytes; level `database`: the whole database. Level `row`: the tenant's rows
+   * alone, and `null` unless `exact`.
+   */
   readonly bytes: number | null
-  /** Rows as last counted by ANALYZE or VACUUM. */
+  /** Rows as last counted by ANALYZE or VACUUM; level `row`: counted now. `null` at levels `row` and `database` unless `exact`. */
   readonly rows: number | null
+  /** Level `row`: shared tables that hold rows of it. `null` as `rows`. */
   readonly tables: number | null
-  /** Tables, indexes, sequences, TOAST: each takes a lock when the schema is dropped or dumped. */
+  /** Tables, indexes, sequences, TOAST: each takes a lock when the schema is dropped or dumped. `null` as `rows`; always at level `row`. */
   readonly relations: number | null
   /** Connections of its own role, at levels `login` and `database`. */
   readonly connections: number | null
@@ -49,7 +59,8 @@ export interface RoleConnections {
 }
 
 export interface SlowMigration {
-  readonly key: TenantKey
+  /** `null` at level `row`, where a migration is of all tenants. */
+  readonly key: TenantKey | null
   readonly id: string
   readonly durationMs: number
   readonly appliedAt: Date
@@ -61,6 +72,7 @@ export interface FleetStats {
   /** Where `bytes` come from: the disk, or the last VACUUM or ANALYZE. */
   readonly sizes: 'exact' | 'estimated'
   readonly tenants: readonly TenantStats[]
+  /** The sum of the tenants that were asked for; at level `row`, for bytes, rows, tables and relations, the shared tables whole. */
   readonly totals: {
     readonly tenants: number
     readonly byStatus: Readonly<Partial<Record<TenantStatus, number>>>
@@ -87,21 +99,25 @@ const EXACT_UP_TO = 100
  * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
  */
 export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = {}): Promise<FleetStats> {
-  const { adminPool, level, registry, naming } = lifecycle
+  const { adminPool, level, naming } = lifecycle
   const { tenants, activity = false } = options
   if (tenants !== undefined && !Array.isArray(tenants)) throw invalid('tenants', 'an array of keys')
   const keys = tenants?.map((key) => keyFor(naming, key)) ?? null
   const exact = options.exact ?? (keys !== null && keys.length <= EXACT_UP_TO)
+  const homes = level === 'database' && exact ? await insideHomes(lifecycle, keys) : undefined
   return await inAdminTransaction(adminPool, async (admin) => {
     await admin.run('set transaction isolation level repeatable read read only')
     const facts = await registered(admin, lifecycle, keys)
-    const space = await spaceOf(admin, lifecycle, keys, exact)
+    const space = homes ?? (await spaceOf(admin, lifecycle, facts, keys, exact))
+    const row = lifecycle.ofLevel.row
+    const shared = row && (await sharedOf(admin, lifecycle, row))
     const seen = activity ? await activityOf(admin, lifecycle, keys) : new Map<string, Date>()
     const connections = (await admin.run(CONNECTIONS)) as unknown[] as RoleConnections[]
     const ofRole = new Map(connections.map((row) => [row.role, row.connections]))
     const own = level === 'login' || level === 'database'
     const all = facts.map((tenant) => ({
       ...tenant,
+      ...(shared && { schemaVersion: shared.version }),
       ...(space.get(tenant.key) ?? NO_SPACE),
       connections: own ? (ofRole.get(roleOf(naming, tenant.key)) ?? 0) : null,
       lastActivity: seen.get(tenant.key) ?? null,
@@ -111,13 +127,10 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
       level,
       sizes: level === 'database' || exact ? 'exact' : 'estimated',
       tenants: all,
-      totals: totalsOf(all),
+      totals: { ...totalsOf(all), ...shared?.space },
       versions,
       oldestVersion: versions[0]?.version ?? null,
-      slowestMigrations: (await admin.run(slowestSql(registry), [
-        registry.prefix,
-        keys,
-      ])) as unknown[] as SlowMigration[],
+      slowestMigrations: shared?.slowest ?? (await slowestOf(admin, lifecycle, keys)),
       connections,
       cluster: await readCluster(admin),
     }
@@ -125,7 +138,6 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
 }
 
 type Facts = Pick<TenantStats, 'key' | 'status' | 'plan' | 'placement' | 'schemaVersion'>
-type Space = Pick<TenantStats, 'bytes' | 'rows' | 'tables' | 'relations'>
 const NO_SPACE: Space = { bytes: null, rows: null, tables: null, relations: null }
 
 async function registered(
@@ -146,11 +158,20 @@ async function registered(
 
 async function spaceOf(
   admin: Admin,
-  { level, naming, registry }: Lifecycle,
+  { level, naming, registry, ofLevel }: Lifecycle,
+  facts: readonly Facts[],
   keys: readonly string[] | null,
   exact: boolean,
 ): Promise<Map<string, Space>> {
-  if (level === 'row') return new Map()
+  if (ofLevel.row) {
+    return exact
+      ? rowsOfTenants(
+          admin,
+          ofLevel.row,
+          facts.map(({ key }) => key),
+        )
+      : new Map()
+  }
   if (level === 'database') {
     const rows = await admin.run(DATABASES, [naming.rolePrefix, keys])
     return new Map(
@@ -159,6 +180,31 @@ async function spaceOf(
   }
   const rows = await admin.run(exact ? EXACT : ESTIMATED, [registry.prefix, keys, naming.marker])
   return new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
+}
+
+async function slowestOf(
+  admin: Admin,
+  { registry }: Lifecycle,
+  keys: readonly string[] | null,
+): Promise<readonly SlowMigration[]> {
+  const rows = await admin.run(slowestSql(registry), [registry.prefix, keys])
+  return rows as unknown[] as SlowMigration[]
+}
+
+const SLOWEST = 10
+
+/** Level `row`: the tables that all tenants share, and what migrations they have. */
+async function sharedOf(admin: Admin, { registry, migrations }: Lifecycle, row: RowPlace) {
+  const applied = await sharedMigrations(admin, qualify(registry.controlSchema, LEDGER), registry.prefix)
+  const ids = new Set(applied.map(({ id }) => id))
+  const version = migrations.findLast(({ id }) => ids.has(id))?.id ?? applied.at(-1)?.id ?? null
+  const slowest = [...applied]
+    .sort((a, b) => b.durationMs - a.durationMs)
+    .slice(0, SLOWEST)
+    .map((one): SlowMigration => ({ key: null, ...one }))
+  const { bytes, rows, tables, relations } = await wholeSpace(admin, row)
+  const space = { bytes: bytes ?? 0, rows: rows ?? 0, tables: tables ?? 0, relations: relations ?? 0 }
+  return { version, slowest, space }
 }
 
 async function activityOf(

@@ -19,8 +19,13 @@ export interface Scene {
 }
 
 export function newScene(lifecycle: Lifecycle, enter: EnterScope): Scene {
-  const row = (lifecycle as Lifecycle & { readonly row?: RowPlace }).row
-  return { lifecycle, enter, row, checks: [], scratch: `_tenant_verify_${randomBytes(6).toString('hex')}` }
+  return {
+    lifecycle,
+    enter,
+    row: lifecycle.ofLevel.row,
+    checks: [],
+    scratch: `_tenant_verify_${randomBytes(6).toString('hex')}`,
+  }
 }
 
 /** The schema a tenant's scope is at home in. */

@@ -44,15 +44,16 @@ export async function verifyIsolation(
   const chosen = await choose(lifecycle, everybody, options.tenants ?? 'all')
   const active = chosen.filter(({ status }) => status === 'active').map(({ key }) => key)
   const others = everybody.filter(({ status }) => status === 'active').map(({ key }) => key)
+  const ring = ringOf(others)
   const scene = newScene(lifecycle, enter)
   await checkApplication(scene, active)
   for (const key of active.slice(0, LEFTOVER_PAIRS)) {
-    const [other] = ring(others, key, 1)
+    const [other] = ring(key, 1)
     if (other !== undefined) await checkLeftovers(scene, key, other)
   }
   await inParallel(chosen, concurrency, async ({ key, status }) => {
     if (status === 'suspended') await checkSuspended(scene, key)
-    else await checkTenant(scene, key, ring(others, key, against))
+    else await checkTenant(scene, key, ring(key, against))
   })
   return reportOf(lifecycle.level, chosen.length, scene.checks, performance.now() - started)
 }
@@ -89,9 +90,10 @@ async function choose(
   if (tenants === 'all') return all
   if ('sample' in tenants) return sampleOf(all, tenants.sample)
   const chosen: TenantRecord[] = []
+  const known = new Map(all.map((one) => [one.key, one]))
   for (const text of tenants) {
     const key = keyFor(naming, text)
-    const record = all.find((one) => one.key === key) ?? (await find(pool, registry, key))
+    const record = known.get(key) ?? (await find(pool, registry, key))
     if (!record || record.status === 'deleted')
       throw new TenancyError('TENANT_NOT_FOUND', 'There is no tenant of that key.', {
         details: { tenant: key },
@@ -110,12 +112,15 @@ function sampleOf<T>(all: readonly T[], count: number): readonly T[] {
   return taken
 }
 
-/** The next few after it, round the ring: every tenant is attacker and attacked equally often. */
-function ring(all: readonly TenantKey[], key: TenantKey, count: number): TenantKey[] {
-  const at = all.indexOf(key)
-  const length = at < 0 ? all.length : all.length - 1
-  return Array.from(
-    { length: Math.min(count, length) },
-    (_, step) => all[(at + 1 + step) % all.length] ?? key,
-  )
+/** The next few after a tenant, round the ring: every tenant is attacker and attacked equally often. */
+function ringOf(all: readonly TenantKey[]): (key: TenantKey, count: number) => TenantKey[] {
+  const places = new Map(all.map((key, at) => [key, at]))
+  return (key, count) => {
+    const at = places.get(key) ?? -1
+    const length = at < 0 ? all.length : all.length - 1
+    return Array.from(
+      { length: Math.min(count, length) },
+      (_, step) => all[(at + 1 + step) % all.length] ?? key,
+    )
+  }
 }

@@ -51,6 +51,79 @@ describe.each(SUBJECTS)('level $level', ({ level, logsIn }) => {
   })
 })
 
+it("looks into tenants' own databases when sizes are to be exact", async () => {
+  const quick = await statsOf('database')
+  expect(quick.tenants.map(({ rows, tables }) => [rows, tables])).toEqual([
+    [null, null],
+    [null, null],
+  ])
+  await setting.rootAt('database', 'acme', 'analyze')
+  const [acme, globex] = (await statsOf('database', { exact: true })).tenants
+  // The marker and the ledger hold a row each.
+  expect(acme).toMatchObject({ rows: 5_002, tables: 3 })
+  expect(globex).toMatchObject({ tables: 3 })
+  expect(acme?.relations).toBeGreaterThan(5)
+  await setting.world.root.query(
+    `alter database "${setting.roleOf('database', 'globex')}" with allow_connections false`,
+  )
+  const [, closed] = (await statsOf('database', { exact: true })).tenants
+  await setting.world.root.query(
+    `alter database "${setting.roleOf('database', 'globex')}" with allow_connections true`,
+  )
+  expect(closed).toMatchObject({ key: 'globex', rows: null, tables: null })
+})
+
+describe('level row', () => {
+  const MIGRATIONS = [
+    {
+      id: '0001_notes',
+      sql: 'create table notes (tenant_id text not null, id int, body text, primary key (tenant_id, id))',
+    },
+    { id: '0002_empty', sql: 'create table empty (tenant_id text not null primary key)' },
+  ]
+  const tenancyWith = (migrations: typeof MIGRATIONS) =>
+    setting.tenancy('row', { migrations, row: { schema: 'rows' } })
+
+  it("counts each tenant's rows when sizes are to be exact, and says what all share", async () => {
+    const first = tenancyWith(MIGRATIONS.slice(0, 1))
+    for (const key of ['acme', 'globex']) await first.provision(key)
+    for (const [key, count] of [
+      ['acme', 500],
+      ['globex', 2],
+    ] as const)
+      await first.query(
+        key,
+        `insert into notes (id, body) select n, repeat('x', 100) from generate_series(1, $1) n`,
+        [count],
+      )
+    const tenancy = tenancyWith(MIGRATIONS)
+    await tenancy.migrate()
+    const stats = await tenancy.stats({ exact: true })
+    const [acme, globex] = stats.tenants
+    expect(acme).toMatchObject({ key: 'acme', rows: 500, tables: 1, relations: null, connections: null })
+    expect(globex).toMatchObject({ key: 'globex', rows: 2, tables: 1, schemaVersion: '0002_empty' })
+    expect(acme?.bytes).toBeGreaterThan(250 * (globex?.bytes ?? 0) * 0.9)
+    expect(stats).toMatchObject({
+      level: 'row',
+      oldestVersion: '0002_empty',
+      totals: { tenants: 2, tables: 2 },
+    })
+    expect(stats.versions).toEqual([{ version: '0002_empty', tenants: 2 }])
+    expect(stats.totals.bytes).toBeGreaterThan((acme?.bytes ?? 0) + (globex?.bytes ?? 0))
+    expect(stats.slowestMigrations.map(({ key }) => key)).toEqual([null, null])
+    expect(JSON.parse(JSON.stringify(stats)).tenants).toHaveLength(2)
+  })
+
+  it('reads no rows unless it is told to, or tenants are named', async () => {
+    const tenancy = tenancyWith(MIGRATIONS)
+    expect((await tenancy.stats()).tenants.map(({ rows, bytes }) => [rows, bytes])).toEqual([
+      [null, null],
+      [null, null],
+    ])
+    expect((await tenancy.stats({ tenants: ['globex'] })).tenants).toMatchObject([{ key: 'globex', rows: 2 }])
+  })
+})
+
 it('agrees with what PostgreSQL says about the schema', async () => {
   const { rows } = await setting.world.root.query(
     `select sum(pg_total_relation_size(oid)) filter (where relkind in ('r', 'S'))::float8 as bytes,

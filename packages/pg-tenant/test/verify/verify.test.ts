@@ -316,6 +316,62 @@ describe('level row', () => {
   })
 })
 
+describe('level row, as createTenancy puts it together', () => {
+  const tenancy = () =>
+    setting.tenancy('row', { schemaPrefix: 'whole_', row: { schema: 'shared' }, migrations: [ROW_NOTES] })
+  beforeAll(async () => {
+    for (const key of KEYS) {
+      await tenancy().provision(key)
+      await tenancy().query(key, `insert into notes (body) values ($1)`, [key])
+    }
+  })
+
+  it('passes, and tries the shared tables', async () => {
+    const report = await tenancy().verify()
+    expect(failures(report)).toEqual([])
+    expect(report).toMatchObject({ level: 'row', ok: true, tenants: 3 })
+    for (const id of [
+      'own_place',
+      'foreign_read',
+      'foreign_write',
+      'bare_connection',
+      'public_create',
+    ] as const)
+      expect(outcomesOf(report, id), id).toEqual(['passed'])
+    expect(outcomesOf(report, 'role_in_sql')).toEqual(['not promised'])
+    expect(report.checks.filter(({ id }) => id === 'bare_connection').map(({ against }) => against)).toEqual([
+      'notes',
+    ])
+  })
+
+  it('fails when a policy lets rows of others through, and when a suspended tenant is let in', async () => {
+    await without(
+      'create policy more on shared.notes using (true)',
+      'drop policy more on shared.notes',
+      async () => {
+        expect(failures(await tenancy().verify())).toEqual([
+          'bare_connection',
+          'foreign_read',
+          'foreign_write',
+        ])
+      },
+    )
+    await tenancy().suspend('acme')
+    expect(outcomesOf(await tenancy().verify(), 'suspended')).toEqual(['passed'])
+    await without(
+      `create or replace function shared._tenant_whole_(tenant text, path text) returns boolean
+         language plpgsql volatile strict security definer as 'begin return true; end'`,
+      'select 1',
+      async () => {
+        expect(failures(await tenancy().verify())).toEqual(['suspended'])
+      },
+    )
+    await tenancy().resume('acme')
+    await tenancy().provision('acme')
+    expect(failures(await tenancy().verify())).toEqual([])
+  })
+})
+
 describe('with the obvious helper instead of a scope', () => {
   it('finds what it leaves behind and that it takes any role', async () => {
     const pool = setting.world.pool({ connectionString: setting.directUrl, max: 1 })

@@ -1,6 +1,7 @@
 import type { TenantKey } from '@org/core'
 import type { TenantConnection } from '../../credentials/connection.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
+import type { RowPlace } from '../../isolation/row-place.ts'
 import type { TenantStatus } from '../../registry/record.ts'
 import type { Admin } from '../admin.ts'
 import type { AdminSession } from '../admin-session.ts'
@@ -34,6 +35,8 @@ export interface Furnished {
  */
 export interface LevelLifecycle {
   readonly level: IsolationLevel
+  /** Where the shared tables are; only at level `row`. */
+  readonly row?: RowPlace
   /**
    * Whether a tenant is more than one transaction can make or remove. The registry's `provisioning` and `deleting` are
    * then committed ahead of the work, and whoever runs it next finishes what was cut off.

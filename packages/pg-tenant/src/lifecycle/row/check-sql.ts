@@ -50,3 +50,16 @@ order by 1, 2`
 /** $1 schema, $2 application. */
 export const PRIVILEGES = `select 'schema_create' as code, n.nspname as object
   from pg_namespace n where n.nspname = $1 and has_schema_privilege($2, n.oid, 'create')`
+
+// $1 owner of the views, $2 their readers, $3 role prefix. From PostgreSQL 16 on whoever made a role is a member of it that
+// neither inherits from it nor may take it: that one says nothing.
+export const VIEW_ROLES = `select wanted.name as object
+  from unnest(array[$1, $2]::text[]) wanted (name) left join pg_roles r on r.rolname = wanted.name
+  where r.oid is null or r.rolcanlogin or r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication
+    or exists (select from pg_auth_members m where m.member = r.oid)
+union
+select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles who on who.oid = m.member
+  where g.rolname in ($1, $2)
+    and coalesce((to_jsonb(m)->>'inherit_option')::boolean or (to_jsonb(m)->>'set_option')::boolean, true)
+    and not (g.rolname = $2 and starts_with(who.rolname, $3))
+order by 1`

@@ -5,6 +5,7 @@ import { recordOf, setStatus } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { type Admin, inAdminTransaction } from '../admin.ts'
 import { lockTenant } from '../lifecycle.ts'
+import { removeLoginRole } from '../login-role.ts'
 import { prepare } from '../prepare.ts'
 import { type DropStep, deleteRows, findRows, planDrop } from './delete.ts'
 import { actFor, type RowLifecycle, waitForScopes } from './lifecycle.ts'
@@ -131,6 +132,7 @@ async function finish(admin: Admin, lifecycle: RowLifecycle, tenant: TenantKey):
       details: { table },
     })
   }
+  await removeLoginRole({ admin, lifecycle, tenant })
   await setStatus(admin, registry, tenant, 'deleted')
   const rows = await admin.run(
     `select table_name, rows_deleted::float8 as count from ${qualify(registry.controlSchema, PROGRESS)}

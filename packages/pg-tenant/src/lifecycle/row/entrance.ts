@@ -3,6 +3,7 @@ import { TenancyError } from '@org/core'
 import { TENANT_SETTING } from '../../isolation/row-place.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { Admin } from '../admin.ts'
+import { FINDINGS, type RowFinding } from './findings.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
 // What `drop` locks alone (row-drop.ts) and every scope of the tenant shared, until its transaction ends.
@@ -103,6 +104,30 @@ export async function ensureEntrance(
   await admin.run(`${made?.sql}; ${comment?.sql};
     revoke all on function ${entered}(text, text) from public;
     grant execute on function ${entered}(text, text) to ${quoteIdentifier(application)}`)
+}
+
+// $1 schema, $2 name, $3 the statement that makes it, $4 application. Whether it is there as it was made, and only for us.
+const INTACT = `select p.prosecdef and position(p.prosrc in $3) > 0 and p.proconfig is null
+    and pg_get_function_identity_arguments(p.oid) = 'tenant text, path text'
+    and not pg_has_role($4, p.proowner, 'member')
+    and not exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+      where a.grantee not in (p.proowner, (select oid from pg_roles where rolname = $4))) as intact
+  from pg_proc p where p.pronamespace = to_regnamespace(quote_ident($1)) and p.proname = $2`
+
+/** Whether the function that every scope asks is the one that was made, for `doctor`. */
+export async function checkEntrance(
+  admin: Pick<Admin, 'run'>,
+  { naming, registry, row }: Pick<RowLifecycle, 'naming' | 'registry' | 'row'>,
+  application: string,
+): Promise<RowFinding[]> {
+  const entered = qualify(row.schema, naming.marker)
+  const values = [ENTERED, registry.prefix, entered, qualify(registry.controlSchema, 'tenant')]
+  const [made] = await admin.run('select format($1, $2::text, $3::text, $4::text) as sql', values)
+  const functions = await admin.run(INTACT, [row.schema, naming.marker, made?.sql, application])
+  if (functions.length === 1 && functions[0]?.intact === true) return []
+  return [
+    { code: 'entrance_altered', object: `${row.schema}.${naming.marker}`, ...FINDINGS.entrance_altered },
+  ]
 }
 
 /** The function itself belongs to the release as well. */

@@ -7,7 +7,7 @@ import { type CheckedMigration, pending } from '../migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
 /** In the control schema: migrations of shared schemas, which belong to all tenants and so to none. */
-const LEDGER = 'row_migration'
+export const LEDGER = 'row_migration'
 
 const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} (
   prefix text not null,
@@ -26,6 +26,7 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
  * Forced row-level security holds for the owner too: an UPDATE in a migration would silently find no rows. With
  * `row_security` off it fails instead, and says what to do.
  *
+ * @param before run first, when there is anything to apply
  * @returns the ids applied now
  * @throws TenancyError CONFLICT when an applied migration was edited or is unknown; STATEMENT_REFUSED when one ended
  *   the transaction or touched rows of tenants
@@ -33,6 +34,7 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
 export async function applyRowMigrations(
   admin: Admin,
   { migrations, naming, registry, row }: RowLifecycle,
+  before: () => Promise<void> = async () => {},
 ): Promise<string[]> {
   const ledger = qualify(registry.controlSchema, LEDGER)
   await admin.run(CREATE_LEDGER(ledger))
@@ -40,6 +42,7 @@ export async function applyRowMigrations(
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
   const missing = pending(migrations, applied)
   if (missing.length === 0) return []
+  await before()
   const transaction = await transactionId(admin)
   for (const migration of missing) {
     const started = performance.now()

@@ -5,6 +5,8 @@ import { ensureEntrance, isUpToDate } from './entrance.ts'
 import { lockSharedSchema, type RowLifecycle, requireBoundApplication } from './lifecycle.ts'
 import { applyRowMigrations } from './migrations.ts'
 import { ensureRowPolicies } from './policies.ts'
+import { viewPlaceOf } from './view-place.ts'
+import { dropViews, ensureViewRoles, removeViews } from './views.ts'
 
 /**
  * What all tenants of level `row` share: shared schema, entrance, migrations, policies. In the transaction of `admin`, one
@@ -21,14 +23,19 @@ export async function ensureShared(
   application: string,
   repair: boolean,
 ): Promise<string[]> {
-  const { row } = lifecycle
+  const { naming, row } = lifecycle
   const release = fingerprint(lifecycle, application)
   if (!repair && (await isUpToDate(admin, lifecycle, release))) return []
   await lockSharedSchema(admin, row)
   await requireBoundApplication(admin, lifecycle, application)
   await ensureEntrance(admin, lifecycle, application, release)
-  const migrations = await applyRowMigrations(admin, lifecycle)
-  await ensureRowPolicies(admin, row, application)
+  const views = await viewPlaceOf(admin, naming, row)
+  if (views) await ensureViewRoles(admin, row, views)
+  else await removeViews(admin, naming, row)
+  const migrations = await applyRowMigrations(admin, lifecycle, async () => {
+    if (views) await dropViews(admin, row, views)
+  })
+  await ensureRowPolicies(admin, row, application, views)
   // Once more: a migration may have given something away.
   await requireBoundApplication(admin, lifecycle, application)
   return migrations
@@ -46,7 +53,9 @@ export async function migrateRow(lifecycle: RowLifecycle): Promise<string[]> {
   return inAdminTransaction(lifecycle.adminPool, (admin) => ensureShared(admin, lifecycle, application, true))
 }
 
-function fingerprint({ migrations, row }: RowLifecycle, application: string): string {
-  const parts = [application, row, migrations.map(({ id, checksum }) => [id, checksum])]
+function fingerprint({ migrations, naming, row }: RowLifecycle, application: string): string {
+  const parts: unknown[] = [application, row, migrations.map(({ id, checksum }) => [id, checksum])]
+  // Views are made for roles of that prefix.
+  if (row.views !== undefined) parts.push(naming.rolePrefix)
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }

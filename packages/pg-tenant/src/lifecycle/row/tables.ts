@@ -1,5 +1,6 @@
 import { type RowPlace, TENANT_SETTING } from '../../isolation/row-place.ts'
 import type { Admin } from '../admin.ts'
+import { asWritten, VIEW_POLICIES, type ViewPlace } from './view-place.ts'
 
 /** A table of the shared schema, as its catalogue has it. */
 export interface RowTable {
@@ -17,6 +18,8 @@ export interface RowTable {
   readonly tooMuch: readonly string[]
   /** Whether the administrator may alter it. */
   readonly alterable: boolean
+  /** Names of roles that were granted SELECT. */
+  readonly readers: readonly string[]
   /** Whether the application may select, insert, update and delete. */
   readonly usable: boolean
 }
@@ -26,6 +29,10 @@ interface RowPolicy {
   readonly permissive: boolean
   /** For all commands and all roles. */
   readonly general: boolean
+  /** `r` for SELECT, as in pg_policy. */
+  readonly command: string
+  /** Names; empty for a policy that is for PUBLIC. */
+  readonly roles: readonly string[]
   readonly using: string
   readonly check: string
 }
@@ -37,7 +44,8 @@ const TABLES = `select c.relname as name, c.relkind as kind, c.relrowsecurity as
       'fallback', coalesce((select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d
                             where d.adrelid = c.oid and d.adnum = a.attnum), '')) end as column,
     (select coalesce(json_agg(json_build_object('name', p.polname, 'permissive', p.polpermissive,
-        'general', p.polcmd = '*' and p.polroles = '{0}',
+        'general', p.polcmd = '*' and p.polroles = '{0}', 'command', p.polcmd,
+        'roles', array(select r.rolname::text from pg_roles r where r.oid = any (p.polroles) order by 1),
         'using', coalesce(pg_get_expr(p.polqual, c.oid), ''),
         'check', coalesce(pg_get_expr(p.polwithcheck, c.oid), '')) order by p.polname), '[]')
       from pg_policy p where p.polrelid = c.oid) as policies,
@@ -47,6 +55,8 @@ const TABLES = `select c.relname as name, c.relkind as kind, c.relrowsecurity as
       where has_table_privilege($3, c.oid, privilege)
         or (privilege = 'references' and has_any_column_privilege($3, c.oid, privilege))) as "tooMuch",
     pg_has_role(c.relowner, 'usage') as alterable,
+    array(select g.rolname::text from aclexplode(c.relacl) e join pg_roles g on g.oid = e.grantee
+      where e.privilege_type = 'SELECT') as readers,
     has_table_privilege($3, c.oid, 'select') and has_table_privilege($3, c.oid, 'insert')
       and has_table_privilege($3, c.oid, 'update') and has_table_privilege($3, c.oid, 'delete') as usable
   from pg_class c
@@ -55,11 +65,23 @@ const TABLES = `select c.relname as name, c.relkind as kind, c.relrowsecurity as
   where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p', 'f')
   order by c.relname`
 
-export async function readRowTables(admin: Admin, row: RowPlace, application: string): Promise<RowTable[]> {
-  await admin.run('set local search_path to pg_catalog')
-  const rows = await admin.run(TABLES, [row.schema, row.tenantColumn, application])
-  await admin.run('set local search_path to default')
+export async function readRowTables(
+  admin: Pick<Admin, 'run'>,
+  row: RowPlace,
+  application: string,
+): Promise<RowTable[]> {
+  const rows = await inCatalogue(admin, () => admin.run(TABLES, [row.schema, row.tenantColumn, application]))
   return rows as unknown[] as RowTable[]
+}
+
+/** Runs `fn` with nothing but the catalogue in the path, and goes back to the path there was. */
+export async function inCatalogue<T>(admin: Pick<Admin, 'run'>, fn: () => Promise<T>): Promise<T> {
+  const [before] = await admin.run(
+    `select current_setting('search_path') as path, set_config('search_path', 'pg_catalog, pg_temp', true)`,
+  )
+  const result = await fn()
+  await admin.run(`select set_config('search_path', $1, true)`, [before?.path])
+  return result
 }
 
 /** Of what types a tenant column may be: keys are text, and are compared as text. */
@@ -93,11 +115,33 @@ export function hasExactPolicy({ policies }: RowTable, { tenantColumn }: RowPlac
   )
 }
 
+/** Whether the policies for tenants' own views are those that are made, or, where there are no views, none. */
+export function hasExactViewPolicies(
+  { policies }: RowTable,
+  { tenantColumn }: RowPlace,
+  views?: ViewPlace,
+): boolean {
+  const found = policies.filter(({ name }) => name in VIEW_POLICIES)
+  if (!views) return found.length === 0
+  const expected = `${plain(tenantColumn)}=select${plain(asWritten(views.reader))}`
+  return Object.entries(VIEW_POLICIES).every(([name, kind]) =>
+    found.some(
+      (policy) =>
+        policy.name === name &&
+        policy.permissive === (kind === 'permissive') &&
+        policy.command === 'r' &&
+        policy.roles.join() === views.owner &&
+        plain(policy.using) === expected &&
+        policy.check === '',
+    ),
+  )
+}
+
 export function hasExactDefault({ column }: RowTable): boolean {
   return column !== null && plain(column.fallback) === DEFAULT
 }
 
 /** Without blanks, parentheses, quotes and the casts among strings; anything added to an expression remains. */
-function plain(expression: string): string {
+export function plain(expression: string): string {
   return expression.replaceAll(/[\s()"]|::(text|character varying)/g, '').toLowerCase()
 }

@@ -1,0 +1,70 @@
+import { TenancyError } from '@org/core'
+import type { RowPlace } from '../isolation/row-place.ts'
+import { checkRowPolicies } from '../lifecycle/row/check.ts'
+import { checkEntrance } from '../lifecycle/row/entrance.ts'
+import type { RowFinding } from '../lifecycle/row/findings.ts'
+import { LEDGER } from '../lifecycle/row/migrations.ts'
+import { viewPlaceOf } from '../lifecycle/row/view-place.ts'
+import { qualify } from '../sql/identifier.ts'
+import type { Look } from './read-only.ts'
+import { READER_CHECKS, ROW_CHECKS } from './row-checks.ts'
+import { type Examination, runChecks } from './run-checks.ts'
+
+/** Level `row`: the shared tables, their policies and all that could go past them. Returns how many tenants there are. */
+export async function examineRows(
+  look: Look,
+  examination: Examination,
+  row: RowPlace | undefined,
+): Promise<number> {
+  if (!row)
+    throw new TenancyError('INTERNAL_ERROR', 'At level row the place of the shared tables is missing.')
+  const { fleet, application, collected } = examination
+  const { registry } = fleet
+  const admin = { run: look }
+  const views = await viewPlaceOf(admin, fleet.naming, row)
+  const own = [
+    row.schema,
+    registry.controlSchema,
+    ...(views ? [views.schema, views.owner, views.readers] : []),
+  ]
+  const checks = views ? [...ROW_CHECKS, ...READER_CHECKS] : ROW_CHECKS
+  await runChecks(look, examination, { scope: 'rows', roles: false }, checks, [own])
+  const [count] = await look<{ tenants: number }>(
+    `select count(*)::int as tenants from ${qualify(registry.controlSchema, 'tenant')}
+     where prefix = $1 and isolation = 'row' and status in ('active', 'suspended')`,
+    [registry.prefix],
+  )
+  if (!count?.tenants) return 0
+  const findings: RowFinding[] = [
+    ...(await checkEntrance(admin, { ...fleet, row }, application)),
+    ...(await checkRowPolicies(admin, row, application, views)),
+  ]
+  for (const { code, severity, object, message, fix } of findings) {
+    const upper = `ROW_${code.toUpperCase() as Uppercase<typeof code>}` as const
+    collected.add({ code: upper, severity, subject: object, message: `${object}: ${message}`, fix })
+  }
+  await checkLedger(look, examination)
+  return count.tenants
+}
+
+/** The migrations of the shared schema: none that this program does not know, none that was edited. */
+async function checkLedger(look: Look, { fleet, collected }: Examination): Promise<void> {
+  const ledger = qualify(fleet.registry.controlSchema, LEDGER)
+  const [there] = await look<{ ledger: boolean }>('select to_regclass($1) is not null as ledger', [ledger])
+  if (!there?.ledger) return
+  const rows = await look<{ id: string; checksum: string }>(
+    `select id, checksum from ${ledger} where prefix = $1`,
+    [fleet.registry.prefix],
+  )
+  const known = new Map(fleet.migrations.map(({ id, checksum }) => [id, checksum]))
+  for (const { id, checksum } of rows) {
+    if (known.get(id) === checksum) continue
+    collected.add({
+      code: 'LEDGER_MISMATCH',
+      severity: 'error',
+      subject: id,
+      message: `Migration ${id} was applied to the shared schema and ${known.has(id) ? 'edited since' : 'is not one of this program'}.`,
+      fix: 'Put the migration back as it was, or deploy the release that has it.',
+    })
+  }
+}

@@ -1,0 +1,79 @@
+import type { Fleet } from '../fleet/fleet.ts'
+import { RUN_TABLE } from '../fleet/run-table.ts'
+import { qualify } from '../sql/identifier.ts'
+import { type CheckScope, type CheckText, checksOf } from './checks.ts'
+import type { Collected } from './collected.ts'
+import type { Look } from './read-only.ts'
+
+/** What an examination has at hand. */
+export interface Examination {
+  readonly fleet: Fleet
+  /** The role the application logs in with. */
+  readonly application: string
+  readonly collected: Collected
+}
+
+/** A tenant whose database is looked at. */
+export interface Home {
+  readonly key: string
+  readonly status: string
+  readonly database: string
+}
+
+interface Place {
+  readonly scope: Exclude<CheckScope, 'home'>
+  /** Whether something that cannot run in a transaction may have been cut off. */
+  readonly run?: boolean
+  readonly roles?: boolean
+}
+
+/** The checks of a database that holds the registry; `own` are those that only this kind of place has, `more` its values. */
+export async function runChecks(
+  look: Look,
+  { fleet, application, collected }: Examination,
+  { scope, run = false, roles = true }: Place,
+  own: readonly CheckText[] = [],
+  more: readonly unknown[] = [],
+): Promise<void> {
+  const { controlSchema } = fleet.registry
+  const tenant = qualify(controlSchema, 'tenant')
+  const place = { scope, tenant, run: run ? qualify(controlSchema, RUN_TABLE) : undefined, roles }
+  const values = valuesOf(fleet, application)
+  for (const { code, severity, sql, fix } of checksOf(place, own)) {
+    // A statement is not given values that it does not ask for.
+    const given = sql.includes('$7') ? [...values, ...more] : values
+    for (const { subject, what } of await look<Found>(sql, given)) {
+      collected.add({ code, severity, subject, message: `${subject} ${what}.`, fix })
+    }
+  }
+}
+
+/** The checks of one tenant's own database. */
+export async function runHomeChecks(
+  look: Look,
+  { fleet, application, collected }: Examination,
+  { key, status, database }: Home,
+): Promise<void> {
+  const values = [...valuesOf(fleet, application), key, status]
+  for (const { code, severity, sql, fix } of checksOf({
+    scope: 'home',
+    tenant: '(select $1::text as prefix, $7::text as key, $8::text as status, $6::text as isolation)',
+    run: undefined,
+    roles: true,
+  })) {
+    for (const { subject, what } of await look<Found>(sql, values)) {
+      const message = `Database ${database}: ${subject} ${what}.`
+      collected.add({ code, severity, subject: `${database}: ${subject}`, message, fix })
+    }
+  }
+}
+
+interface Found {
+  readonly subject: string
+  readonly what: string
+}
+
+function valuesOf({ naming, level }: Fleet, application: string): unknown[] {
+  const shared = [...naming.sharedPath.matchAll(/"([^"]+)"/g)].map(([, name]) => name)
+  return [naming.schemaPrefix, naming.rolePrefix, naming.marker, application, shared, level]
+}

@@ -1,0 +1,169 @@
+import pg from 'pg'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Tenancy } from '../../src/index.ts'
+import { useSetting } from '../levels/setting.ts'
+import { codeOf } from '../support/world.ts'
+
+const setting = useSetting()
+const { world } = setting
+let tenancy: Tenancy
+const nameOf = (key: string) => setting.roleOf('database', key)
+const found = async () =>
+  (await tenancy.doctor()).findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
+
+/** What a superuser does to the server, or in one database. */
+async function root(sql: string, key?: string): Promise<void> {
+  const text = named(sql)
+  if (key === undefined) await world.root.query(text)
+  else await setting.rootAt('database', key, text)
+}
+const named = (text: string) =>
+  text.replaceAll('{app}', world.appRole).replaceAll(/DB\((\w+)\)/g, (_, key) => nameOf(key))
+
+/** How many connections to tenants' databases were wanted at once, at most, while `fn` ran. */
+async function mostAtOnce(fn: () => Promise<unknown>): Promise<number> {
+  const { connect, end } = pg.Client.prototype
+  let [open, most] = [0, 0]
+  const isTenants = ({ database }: pg.Client) => database?.startsWith(nameOf('')) === true
+  pg.Client.prototype.connect = function (this: pg.Client, ...args: never[]) {
+    if (isTenants(this)) most = Math.max(most, ++open)
+    return (connect as (...all: never[]) => unknown).apply(this, args)
+  } as typeof connect
+  pg.Client.prototype.end = function (this: pg.Client, ...args: never[]) {
+    if (isTenants(this)) open--
+    return (end as (...all: never[]) => unknown).apply(this, args)
+  } as typeof end
+  try {
+    await fn()
+  } finally {
+    Object.assign(pg.Client.prototype, { connect, end })
+  }
+  return most
+}
+
+beforeAll(async () => {
+  tenancy = setting.tenancy('database')
+  for (const key of ['acme', 'globex', 'initech', 'shut']) await tenancy.provision(key)
+  await tenancy.suspend('shut')
+  await world.root.query(`do $$ begin execute format('revoke all on database %1$I from public;
+    grant connect on database %1$I to ${world.appRole}, ${world.adminRole}', current_database()); end $$`)
+})
+
+describe('doctor at level database', () => {
+  it('finds nothing wrong with databases that are well', async () => {
+    expect(await tenancy.doctor()).toMatchObject({ ok: true, findings: [], counts: {}, tenants: 4 })
+  })
+
+  it.each<[finding: string, at: string | undefined, breaks: string, repairs: string]>([
+    [
+      'warning ORPHAN_DATABASE DB(stray)',
+      undefined,
+      'create database "DB(stray)"',
+      'drop database "DB(stray)"',
+    ],
+    ['warning ORPHAN_ROLE DB(stray)', undefined, 'create role "DB(stray)"', 'drop role "DB(stray)"'],
+    [
+      'error DATABASE_MISSING globex',
+      undefined,
+      'alter database "DB(globex)" rename to "hidden_DB(globex)"',
+      'alter database "hidden_DB(globex)" rename to "DB(globex)"',
+    ],
+    [
+      'error PUBLIC_PRIVILEGE DB(acme)',
+      undefined,
+      'grant connect on database "DB(acme)" to public',
+      'revoke connect on database "DB(acme)" from public',
+    ],
+    [
+      'error FOREIGN_CONNECT DB(acme)',
+      undefined,
+      'grant connect on database "DB(acme)" to "DB(globex)"',
+      'revoke connect on database "DB(acme)" from "DB(globex)"',
+    ],
+    ['error STATUS_MISMATCH acme', undefined, 'alter role "DB(acme)" nologin', 'alter role "DB(acme)" login'],
+    [
+      'error STATUS_MISMATCH shut',
+      undefined,
+      'alter role "DB(shut)" login; grant connect on database "DB(shut)" to "DB(shut)"',
+      'alter role "DB(shut)" nologin; revoke connect on database "DB(shut)" from "DB(shut)"',
+    ],
+    [
+      'error TENANT_ROLE DB(acme)',
+      undefined,
+      'alter role "DB(acme)" createdb',
+      'alter role "DB(acme)" nocreatedb',
+    ],
+    ['error APPLICATION_ROLE {app}', undefined, 'alter role {app} bypassrls', 'alter role {app} nobypassrls'],
+    [
+      'warning UNFINISHED globex',
+      undefined,
+      `update tenancy.tenant set status = 'deleting' where key = 'globex'`,
+      `update tenancy.tenant set status = 'active' where key = 'globex'`,
+    ],
+    [
+      'error LEDGER_MISMATCH acme',
+      undefined,
+      `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
+      `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
+    ],
+    [
+      'error SHARED_CREATE DB(acme): public',
+      'acme',
+      'grant create on schema public to public',
+      'revoke create on schema public from public',
+    ],
+    [
+      'warning FALLS_THROUGH DB(acme): public.notes',
+      'acme',
+      'create table public.notes ()',
+      'drop table public.notes',
+    ],
+    [
+      'warning ORPHAN_SCHEMA DB(acme): database_other',
+      'acme',
+      'create schema database_other',
+      'drop schema database_other',
+    ],
+    [
+      'error SCHEMA_MISSING DB(acme): acme',
+      'acme',
+      'alter schema database_acme rename to away',
+      'alter schema away rename to database_acme',
+    ],
+    [
+      'error PUBLIC_PRIVILEGE DB(acme): database_acme',
+      'acme',
+      'grant usage on schema database_acme to public',
+      'revoke usage on schema database_acme from public',
+    ],
+    [
+      'warning DRIFT acme',
+      'acme',
+      'alter table database_acme.notes alter column body drop not null',
+      'alter table database_acme.notes alter column body set not null',
+    ],
+  ])('finds %s', async (finding, at, breaks, repairs) => {
+    for (const statement of breaks.split('; ')) await root(statement, at)
+    const seen = await found()
+    for (const statement of repairs.split('; ')) await root(statement, at)
+    expect(seen).toContain(named(finding))
+    expect(await found()).toEqual([])
+  })
+
+  it('goes on when a database cannot be looked at', async () => {
+    await root('alter database "DB(acme)" with allow_connections false')
+    const seen = await found()
+    await root('alter database "DB(acme)" with allow_connections true')
+    expect(seen).toEqual(['error DATABASE_UNREACHABLE acme'])
+  })
+
+  it('opens no more connections at once than it may', async () => {
+    expect(await mostAtOnce(() => tenancy.doctor({ connections: 1 }))).toBe(1)
+    expect(await mostAtOnce(() => tenancy.doctor({ connections: 3 }))).toBe(3)
+  })
+
+  it('compares with the tenant it is told to, which must be there', async () => {
+    expect((await tenancy.doctor({ reference: 'globex' })).ok).toBe(true)
+    expect(await codeOf(tenancy.doctor({ reference: 'nobody' }))).toBe('TENANT_NOT_FOUND')
+  })
+})
