@@ -48,10 +48,6 @@ const MEMBERS = {
   ...USER_LIST,
   from: `from "user" u join user_group m on m.user_id = u.id where m.group_id = $1 and u.deleted_at is null`,
 }
-// The store of `@org/rbac` has no such function. A trigger moves the epoch, so what others remember stays true.
-const UPDATE = `update "group" set name = coalesce($2, name),
-  description = case when $3 then $4 else description end, updated_at = now()
-  where id = $1 and deleted_at is null`
 const PATTERNS = 'select tool_action as pattern from group_permission where group_id = $1'
 
 export function groupRoutes(hub: Hub): Endpoint[] {
@@ -95,12 +91,13 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ name: name.optional(), description: description.nullable().optional() }),
       data: group,
       errors: ['NOT_FOUND', 'DUPLICATE_RESOURCE'],
-      handle: ({ tenancy, params, body }) =>
-        tenancy.transaction(async (db) => {
-          const { name = null, description } = body
-          await db.query(UPDATE, [params.id, name, description !== undefined, description ?? null])
+      handle: async ({ tenancy, params, body }) => {
+        const { store } = await hub.governance.current()
+        return await tenancy.transaction(async (db) => {
+          await store.groups.update(db, params.id, body)
           return await findGroup(db, params.id)
-        }),
+        })
+      },
     }),
     endpoint({
       method: 'patch',

@@ -44,7 +44,12 @@ export interface RefreshTokens {
   logout(db: TenantQueryable, token: string): Promise<Revocation>
   /** @throws TenancyError VALIDATION_ERROR when `family` is no UUID */
   revokeFamily(db: TenantQueryable, family: string): Promise<Revocation>
-  /** Ends every login that a user has at this moment. @throws TenancyError VALIDATION_ERROR */
+  /**
+   * Ends every login that a user has at this moment. `userId` as it was given to `issue`, letter for letter: a UUID in
+   * capitals is another text.
+   *
+   * @throws TenancyError VALIDATION_ERROR
+   */
   revokeAllForUser(db: TenantQueryable, userId: string): Promise<Revocation>
   /**
    * Removes a batch of rows that no token can need any more. Call it until `done`, a transaction each.

@@ -23,6 +23,9 @@ const FACTS = 'id, name, description, status'
 const PERMISSION = 'id, tool_action as action, effect, constraints'
 const INSERT = `insert into "group" (name, description) values ($1, $2) returning ${FACTS}`
 const LIST = `select ${FACTS} from "group" where deleted_at is null and ($1::uuid is null or id > $1) order by id limit $2`
+const UPDATE = `update "group" set name = coalesce($2, name),
+    description = case when $3 then $4 else description end, updated_at = now()
+  where id = $1 and deleted_at is null returning ${FACTS}`
 const STATUS = `update "group" set status = $2, suspended_reason = $3, updated_at = now()
   where id = $1 and deleted_at is null returning ${FACTS}`
 const REMOVE = `update "group" set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null returning id`
@@ -53,6 +56,12 @@ export interface Groups<Action extends string = string> {
     db: TenantQueryable,
     page?: { readonly after?: string | undefined; readonly limit?: number | undefined },
   ): Promise<GroupRecord[]>
+  /** What is left out stays. @throws TenancyError VALIDATION_ERROR, NOT_FOUND, DUPLICATE_RESOURCE */
+  update(
+    db: TenantQueryable,
+    id: string,
+    change: { readonly name?: string | undefined; readonly description?: string | null | undefined },
+  ): Promise<GroupRecord>
   /** @throws TenancyError NOT_FOUND; CONFLICT when the last administrator is one by it */
   setStatus(
     db: TenantQueryable,
@@ -110,6 +119,14 @@ export function groupsOf<Action extends string>(change: Change, catalog: Catalog
     list: async (db, { after, limit } = {}) => {
       const from = after === undefined ? null : idOf(after, 'after')
       return (await db.query<GroupRecord>(LIST, [from, limitOf(limit)])).rows
+    },
+    update: async (db, id, { name, description }) => {
+      const named = name === undefined ? null : textOf(name, 'name')
+      const described = optionalText(description, 'description')
+      const values = [idOf(id, 'id'), named, description !== undefined, described]
+      return changed<GroupRecord>(db, 'group', UPDATE, values).catch((error: unknown) => {
+        throw duplicate(error, 'name')
+      })
     },
     setStatus: async (db, id, status, options = {}) => {
       const reason = status === 'active' ? null : optionalText(options.reason, 'reason')

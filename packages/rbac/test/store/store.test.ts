@@ -239,6 +239,29 @@ it('seeds once, whoever else does, and does not undo what a tenant changed', asy
   expect(rows).toEqual([])
 })
 
+it('renames and describes a group, leaving out what is left out', async () => {
+  const store = rbac.store()
+  await rbac.tenancy.withTenant(acme, async (db) => {
+    const { id } = await store.groups.create(db, { name: 'Packers', description: 'They pack.' })
+    expect(await store.groups.update(db, id, { name: 'Shippers' })).toMatchObject({
+      name: 'Shippers',
+      description: 'They pack.',
+    })
+    expect(await store.groups.update(db, id, { description: null })).toMatchObject({
+      name: 'Shippers',
+      description: null,
+    })
+    await store.groups.create(db, { name: 'Others' })
+    const taken = db.savepoint((inner) => store.groups.update(inner, id, { name: 'Others' }))
+    await expect(taken).rejects.toMatchObject({ code: 'DUPLICATE_RESOURCE' })
+    await expect(store.groups.update(db, id, { name: '' })).rejects.toMatchObject({
+      code: 'VALIDATION_ERROR',
+    })
+    const nobody = '00000000-0000-4000-8000-000000000000'
+    await expect(store.groups.update(db, nobody, { name: 'X' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
 describe('the last administrator', () => {
   it.each(['remove', 'suspend', 'leave', 'revoke', 'suspend group', 'deny', 'sql'])(
     'stays: %s',
