@@ -13,6 +13,7 @@ const COPIED = [
   'tools',
   'docs',
   'deploy',
+  'README.md',
   'package.json',
   'vitest.config.ts',
   'vitest.workspace.ts',

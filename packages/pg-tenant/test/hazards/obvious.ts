@@ -35,6 +35,24 @@ function cancelOnAbort(
   signal.addEventListener('abort', () => void cancel().catch(() => {}), { once: true })
 }
 
+/** A handle that never ends. */
+export function handleOn(client: PoolClient): SubjectDb {
+  return {
+    query: (query, values) => run(client, query, values),
+    savepoint: async (fn) => {
+      await client.query('savepoint obvious')
+      try {
+        const value = await fn(handleOn(client))
+        await client.query('release savepoint obvious')
+        return value
+      } catch (error) {
+        await client.query('rollback to savepoint obvious')
+        throw error
+      }
+    },
+  }
+}
+
 /** The control: what one writes in an afternoon. Every attack that promises something must break it. */
 export function obvious(setup: SubjectSetup): Subject {
   const { pool, prefix, sharedSchema } = setup
@@ -44,7 +62,7 @@ export function obvious(setup: SubjectSetup): Subject {
     try {
       await client.query('BEGIN')
       await client.query(`SET LOCAL search_path TO ${schemaNameOf(prefix, tenant)}, ${sharedSchema}`)
-      const value = await fn({ query: (query, values) => run(client, query, values) })
+      const value = await fn(handleOn(client))
       await client.query('COMMIT')
       return value
     } catch (error) {

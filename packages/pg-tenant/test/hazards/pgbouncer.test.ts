@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { useWorld } from '../support/world.ts'
+import { HONESTLY_OPEN, idsOf } from './honestly-open.ts'
 import { attackIn, findingOf, seen } from './kit-world.ts'
 import { obvious } from './obvious.ts'
 
@@ -12,23 +13,32 @@ const where = hasPgBouncer()
 
 describe.runIf(hasPgBouncer())(where, () => {
   let bouncer: PgBouncer
-  let report: AttackReport
   let url: string
   beforeAll(async () => {
     // Fewer server connections than clients, so that scopes do change backends.
     bouncer = await startPgBouncer({ url: world.url, poolSize: 2 })
     url = Object.assign(new URL(world.appUrl), { port: new URL(bouncer.url).port }).href
-    report = await attackIn(world, { url })
   })
   afterAll(() => bouncer?.stop())
 
-  const promised = ATTACKS.filter(({ promise }) => promise.includes('role')).map(({ id, title }) => ({
-    id,
-    title,
-  }))
+  describe.each(['role', 'row'] as const)('level %s', (isolation) => {
+    let report: AttackReport
+    beforeAll(async () => {
+      report = await attackIn(world, { url, isolation })
+    })
 
-  it.each(promised)('stops $id: $title', ({ id }) => {
-    expect(seen(report, id)).toMatch(/^stopped: /)
+    const promised = ATTACKS.filter(({ promise }) => promise.includes(isolation)).map(({ id, title }) => ({
+      id,
+      title,
+    }))
+
+    it.each(promised)('stops $id: $title', ({ id }) => {
+      expect(seen(report, id)).toMatch(/^stopped: /)
+    })
+
+    it('says what is open, and leaves nothing out', () => {
+      expect(idsOf(report, 'open')).toEqual(HONESTLY_OPEN[isolation])
+    })
   })
 
   it('breaks the obvious helper with its named statements', async () => {

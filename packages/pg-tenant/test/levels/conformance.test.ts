@@ -3,17 +3,26 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { startWireProxy } from '../../src/testing/wire/index.ts'
 import { codeOf, eventually, NOTES } from '../support/world.ts'
-import { SUBJECTS, useSetting } from './setting.ts'
+import { ALL_SUBJECTS, notesAt, useSetting } from './setting.ts'
 
 const setting = useSetting()
+/** Beyond what sequences give in these tests. */
+const ID = 1_000
 const one = async (sql: string, values: unknown[] = []) =>
   (await setting.world.root.query(sql, values)).rows[0]
 
-describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, logsIn }) => {
+describe.each(ALL_SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, logsIn, shares }) => {
   let here: Tenancy
   let elsewhere: Tenancy
   const schema = (key: string) => setting.schemaOf(level, key)
   const role = (key: string) => setting.roleOf(level, key)
+  const isAdminWaiting = async () =>
+    (
+      await one(
+        `select count(*) > 0 as waits from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'`,
+        [setting.world.adminRole],
+      )
+    ).waits === true
   const canLogIn = async (key: string) =>
     (await one('select rolcanlogin as can from pg_roles where rolname = $1', [role(key)])).can
   beforeAll(async () => {
@@ -29,7 +38,8 @@ describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, l
       super: false,
     })
     const made = await here.provision('fresh')
-    expect(made).toMatchObject({ created: true, migrations: [NOTES.id] })
+    // What tenants share was brought up to date with the first of them.
+    expect(made).toMatchObject({ created: true, migrations: shares ? [] : [NOTES.id] })
     expect(made.connection !== undefined).toBe(logsIn)
     const again = await here.provision('fresh')
     expect(again).toEqual({ created: false, migrations: [] })
@@ -52,57 +62,80 @@ describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, l
 
   it('keeps two tenants with the same ids apart', async () => {
     for (const key of ['acme', 'globex']) {
-      await here.query(key, `insert into notes (body) values ($1)`, [`of ${key}`])
-      await here.query(key, `update notes set body = body || '!' where id = 1`)
+      // One sequence for all gives each id once; keys that hold the tenant let two have the same.
+      await here.query(key, `insert into notes (id, body) overriding system value values (${ID}, $1)`, [
+        `of ${key}`,
+      ])
+      await here.query(key, `update notes set body = body || '!' where id = ${ID}`)
     }
     for (const key of ['acme', 'globex']) {
       expect((await elsewhere.query(key, 'select id, body from notes')).rows).toEqual([
-        { id: '1', body: `of ${key}!` },
+        { id: String(ID), body: `of ${key}!` },
       ])
     }
   })
 
-  it('leaves the tables to the tenant', async () => {
+  it(`counts ids ${shares ? 'for all tenants together' : 'for each tenant'}`, async () => {
+    for (const key of ['counts-1', 'counts-2']) await here.provision(key)
+    const idOf = async (key: string, body: string) =>
+      Number((await here.query(key, 'insert into notes (body) values ($1) returning id', [body])).rows[0]?.id)
+    const ids = [await idOf('counts-1', 'x'), await idOf('counts-2', 'x'), await idOf('counts-1', 'y')]
+    const first = shares ? (ids[0] ?? 0) : 1
+    expect(ids).toEqual(shares ? [first, first + 1, first + 2] : [1, 1, 2])
+  })
+
+  it(`leaves the tables to ${level === 'schema' || shares ? 'the administrator' : 'the tenant'}`, async () => {
     const { rows } = await setting.rootAt(
       level,
       'acme',
       'select tableowner as owner from pg_tables where schemaname = $1 and tablename = $2',
       [schema('acme'), 'notes'],
     )
-    expect(rows).toEqual([{ owner: level === 'schema' ? setting.world.adminRole : role('acme') }])
+    const owner = level === 'schema' || shares ? setting.world.adminRole : role('acme')
+    expect(rows).toEqual([{ owner }])
   })
 
-  it('has each migration in the ledger of the tenant and of the registry', async () => {
-    const { rows } = await setting.rootAt(
+  it(`has each migration in the ledger of ${shares ? 'the shared schema' : 'the tenant'} and of the registry`, async () => {
+    const ofTenant = await setting.world.root.query(
+      `select id, checksum from tenancy.tenant_migration where prefix = $1 and key = 'acme'`,
+      [`${level}_`],
+    )
+    if (shares) {
+      expect(ofTenant.rows).toEqual([])
+      const { rows } = await setting.world.root.query('select prefix, id from tenancy.row_migration')
+      expect(rows).toEqual([{ prefix: `${level}_`, id: NOTES.id }])
+      return
+    }
+    const own = await setting.rootAt(
       level,
       'acme',
       `select id, checksum from ${schema('acme')}._tenant_migration`,
     )
-    expect(rows).toHaveLength(1)
-    expect(
-      await one(`select id, checksum from tenancy.tenant_migration where prefix = $1 and key = 'acme'`, [
-        `${level}_`,
-      ]),
-    ).toEqual(rows[0])
+    expect(own.rows).toHaveLength(1)
+    expect(ofTenant.rows).toEqual(own.rows)
   })
 
   it(`${stopsNames ? 'stops' : 'does not stop'} a qualified name`, async () => {
     const read = elsewhere.query('acme', `select body from ${schema('globex')}.notes`)
-    if (stopsNames) await expect(read).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+    // It names the tenant's own rows where the tables are shared.
+    if (shares) expect((await read).rows).toEqual([{ body: 'of acme!' }])
+    else if (stopsNames) await expect(read).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
     else expect((await read).rows).toEqual([{ body: 'of globex!' }])
   })
 
-  it(`${stopsRoleChange ? 'stops' : 'does not stop'} SQL that changes the role and back`, async () => {
-    const change = (key: string) =>
-      level === 'role' ? `perform set_config('role', '${role(key)}', true);` : ''
+  it(`${stopsRoleChange ? 'stops' : 'does not stop'} SQL that changes role or tenant and back`, async () => {
+    const become = (key: string) => {
+      if (level === 'schema') return ''
+      if (shares) return `perform set_config('app.tenant_id', '${key}', true);`
+      return `perform set_config('role', '${role(key)}', true);`
+    }
     const forge = elsewhere.query(
       'acme',
-      `do $$ begin ${change('globex')} ${stopsRoleChange ? `set local role "${role('globex')}";` : ''}
-         update ${schema('globex')}.notes set body = 'forged'; ${change('acme')} end $$`,
+      `do $$ begin ${become('globex')} update ${schema('globex')}.notes set body = 'forged'; ${become('acme')} end $$`,
     )
     if (stopsRoleChange) await expect(forge).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
     else await forge
-    const { rows } = await here.query('globex', `select body from notes where id = 1`)
+    const { rows } = await here.query('globex', `select body from notes where id = ${ID}`)
     expect(rows).toEqual([{ body: stopsRoleChange ? 'of globex!' : 'forged' }])
     await here.query('globex', `update notes set body = 'of globex!'`)
   })
@@ -136,16 +169,29 @@ describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, l
   })
 
   it('brings a suspended tenant up to date and leaves it suspended', async () => {
-    await here.provision('late')
-    await here.suspend('late')
-    const newer = setting.tenancy(level, {
-      migrations: [NOTES, { id: '0002_more', sql: 'create table more (id int)' }],
-    })
-    expect(await newer.provision('late')).toEqual({ created: false, migrations: ['0002_more'] })
+    // Of its own, because a shared schema is brought up to date for all: a tenancy of an older release then refuses.
+    const apart = {
+      schemaPrefix: `${level}_late_`,
+      rolePrefix: `${setting.world.rolePrefix}${level}_late_`,
+      ...(shares && { row: { schema: 'late' } }),
+    }
+    const older = setting.tenancy(level, apart)
+    for (const key of ['late', 'other']) await older.provision(key)
+    await older.suspend('late')
+    const more = {
+      id: '0002_more',
+      sql: `create table more (${shares ? 'tenant_id text not null, ' : ''}id int)`,
+    }
+    const newer = setting.tenancy(level, { ...apart, migrations: [notesAt(level), more] })
+    expect(await newer.provision('late')).toEqual({ created: false, migrations: [more.id] })
     expect(await codeOf(newer.query('late', 'select 1'))).toBe('TENANT_SUSPENDED')
-    if (logsIn) expect(await canLogIn('late')).toBe(false)
+    // Tables that are shared were brought up to date for all with the first.
+    expect(await newer.migrate()).toMatchObject({ ok: true, failed: 0, migrated: shares ? 0 : 1 })
+    expect(await newer.provision('other')).toEqual({ created: false, migrations: [] })
+    expect(await codeOf(older.provision('other'))).toBe('CONFLICT')
     await newer.resume('late')
-    expect((await newer.query('late', 'select * from more')).rows).toEqual([])
+    for (const key of ['late', 'other'])
+      expect((await newer.query(key, 'select id from more')).rows).toEqual([])
   })
 
   it('drops a tenant for good, and does not give its key out again by accident', async () => {
@@ -164,7 +210,14 @@ describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, l
                 (select count(*) from tenancy.tenant_credential where prefix = $3 and key = 'gone')::int as credentials`,
         [role('gone'), schema('gone'), `${level}_`],
       ),
-    ).toEqual({ roles: 0, databases: 0, schemas: 0, credentials: 0 })
+    ).toEqual({ roles: 0, databases: 0, schemas: shares ? 1 : 0, credentials: 0 })
+    if (shares) {
+      expect(
+        await one(`select count(*)::int as rows from ${schema('gone')}.notes where tenant_id = 'gone'`),
+      ).toEqual({
+        rows: 0,
+      })
+    }
     expect(await codeOf(here.provision('gone'))).toBe('CONFLICT')
     expect(await here.provision('gone', { reuseDeletedKey: true })).toMatchObject({ created: true })
     expect((await elsewhere.query('gone', 'select * from notes')).rows).toEqual([])
@@ -172,11 +225,16 @@ describe.each(SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChange, l
 
   it('drops behind the last running scope', async () => {
     await here.provision('busy')
-    let dropped: Promise<boolean> = Promise.resolve(false)
-    await elsewhere.withTenant('busy', async (db) => {
+    let over = false
+    const { dropped } = await elsewhere.withTenant('busy', async (db) => {
       await db.query('select 1')
-      dropped = here.drop('busy')
+      const dropped = here.drop('busy').finally(() => {
+        over = true
+      })
+      await eventually(async () => over || (await isAdminWaiting()))
+      expect(over).toBe(false)
       await db.query(`insert into notes (body) values ('last')`)
+      return { dropped }
     })
     expect(await dropped).toBe(true)
   })

@@ -1,27 +1,48 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
-import type { IsolationLevel, Sealing, Tenancy, TenancyOptions } from '../../src/index.ts'
-import { useWorld, type World } from '../support/world.ts'
+import type { IsolationLevel, Migration, Sealing, Tenancy, TenancyOptions } from '../../src/index.ts'
+import { NOTES, useWorld, type World } from '../support/world.ts'
 
-/** One level, and what it says it stops. */
+/** One level, what it says it stops, and where tenants of it are unlike others. */
 export interface Subject {
   readonly level: IsolationLevel
   /** A qualified name of another tenant's table. */
   readonly stopsNames: boolean
-  /** SQL that changes role and back within one statement. */
+  /** SQL that changes role, or tenant, and back within one statement. */
   readonly stopsRoleChange: boolean
   /** Tenants log in by themselves. */
   readonly logsIn: boolean
+  /** Tenants have one set of tables, with one sequence, one owner and one ledger. */
+  readonly shares: boolean
 }
 
-/** Every level there is; the conformance tests run over all of them. */
+/** The levels with a schema for each tenant. */
 export const SUBJECTS: readonly Subject[] = [
-  { level: 'schema', stopsNames: false, stopsRoleChange: false, logsIn: false },
-  { level: 'role', stopsNames: true, stopsRoleChange: false, logsIn: false },
-  { level: 'login', stopsNames: true, stopsRoleChange: true, logsIn: true },
-  { level: 'database', stopsNames: true, stopsRoleChange: true, logsIn: true },
+  { level: 'schema', stopsNames: false, stopsRoleChange: false, logsIn: false, shares: false },
+  { level: 'role', stopsNames: true, stopsRoleChange: false, logsIn: false, shares: false },
+  { level: 'login', stopsNames: true, stopsRoleChange: true, logsIn: true, shares: false },
+  { level: 'database', stopsNames: true, stopsRoleChange: true, logsIn: true, shares: false },
 ]
+
+/** Every level there is; the conformance tests run over all of them. */
+export const ALL_SUBJECTS: readonly Subject[] = [
+  ...SUBJECTS,
+  { level: 'row', stopsNames: true, stopsRoleChange: false, logsIn: false, shares: true },
+]
+
+/** Where level row keeps its tables unless told otherwise. */
+const ROW_SCHEMA = 'app'
+
+/** {@link NOTES} where tenants share the table: the same id, so that tests may name it. */
+const SHARED_NOTES: Migration = {
+  id: NOTES.id,
+  sql: `create table notes (tenant_id text not null, id bigint generated always as identity, body text not null,
+    primary key (tenant_id, id), unique (tenant_id, body))`,
+}
+
+/** The table `notes`, as it is at that level. */
+export const notesAt = (level: IsolationLevel): Migration => (level === 'row' ? SHARED_NOTES : NOTES)
 
 /** Authenticated encryption bound to its place, as the envelopes of `@org/crypto` are. */
 export function testSealing(): Sealing {
@@ -76,7 +97,7 @@ export function useSetting(): Setting {
       url.password = 'app'
       return url.href
     },
-    schemaOf: (level, key) => `${level}_${key}`,
+    schemaOf: (level, key) => (level === 'row' ? ROW_SCHEMA : `${level}_${key}`),
     roleOf: (level, key) => `${world.rolePrefix}${level}_${key}`,
     tenancy: (level, options = {}) => {
       const tenancy = world.tenancy({
@@ -84,6 +105,7 @@ export function useSetting(): Setting {
         schemaPrefix: `${level}_`,
         rolePrefix: `${world.rolePrefix}${level}_`,
         pool: shared(),
+        migrations: [notesAt(level)],
         ...(level === 'login' || level === 'database' ? { credentials: sealing } : {}),
         ...options,
       })

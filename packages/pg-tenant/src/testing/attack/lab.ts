@@ -5,12 +5,11 @@ import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { createTenancy } from '../../tenancy.ts'
 import type { Tenancy, TenancyOptions } from '../../tenancy-interface.ts'
+import { type Place, placeOf } from './place.ts'
 import { openRig, type PoolSource } from './rig.ts'
 import { sweep } from './sweep.ts'
 import { tenancySubject } from './tenancy-subject.ts'
 import type { Lab, Rig, RigOptions, Row, Subject, SubjectSetup, Victims } from './types.ts'
-
-const NOTES = 'create table notes (id bigint generated always as identity primary key, body text not null)'
 
 export interface LabOptions extends PoolSource {
   readonly isolation: IsolationLevel
@@ -59,7 +58,6 @@ async function applicationOf(options: LabOptions): Promise<string> {
 type Run = (sql: string, values?: readonly unknown[]) => Promise<Row[]>
 
 class AttackLab implements Lab {
-  readonly sharedSchema: string
   readonly isolation: IsolationLevel
   readonly application: string
   readonly #options: LabOptions
@@ -73,15 +71,31 @@ class AttackLab implements Lab {
     this.#prefix = prefix
     this.isolation = options.isolation
     this.application = application
-    this.sharedSchema = `${prefix}shared`
+  }
+
+  /** Of the victims made last. */
+  get #place(): Place {
+    return placeOf(this.isolation, this.#prefix, this.#made)
+  }
+
+  get sharedSchema(): string {
+    return this.#place.sharedSchema
+  }
+
+  get controlSchema(): string {
+    return this.#place.options.controlSchema ?? ''
   }
 
   schemaOf(tenant: string): string {
-    return this.#prefix + tenant
+    return this.#place.schemaOf(tenant)
   }
 
   roleOf(tenant: string): string {
-    return this.#prefix + tenant
+    return this.#place.roleOf(tenant)
+  }
+
+  memberOf(tenant: string): string {
+    return this.isolation === 'schema' || this.isolation === 'row' ? this.application : this.roleOf(tenant)
   }
 
   /** The shared schema holds a table of the tenants' name, open to all: where names would fall through to. */
@@ -142,11 +156,11 @@ class AttackLab implements Lab {
         return await run(sql, values)
       })
     }
+    const owner = this.#place.becomeOwner(tenant)
     const client = await this.#options.adminPool.connect()
     try {
       await client.query('begin')
-      if (this.isolation !== 'schema')
-        await client.query(`set local role ${quoteIdentifier(this.roleOf(tenant))}`)
+      if (owner) await client.query(owner.sql, [...owner.values])
       const { rows } = await client.query<Row>(sql, [...values])
       await client.query('commit')
       return rows
@@ -159,10 +173,8 @@ class AttackLab implements Lab {
   }
 
   async bodies(tenant: string): Promise<string[]> {
-    const rows = await this.adminAs(
-      tenant,
-      `select body from ${qualify(this.schemaOf(tenant), 'notes')} order by id`,
-    )
+    const { sql, values } = this.#place.bodiesOf(tenant)
+    const rows = await this.adminAs(tenant, sql, values)
     return rows.map((row) => String(row.body))
   }
 
@@ -175,7 +187,8 @@ class AttackLab implements Lab {
 
   #subjectOn(pool: Pool): Subject {
     const { subject } = this.#options
-    if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema: this.sharedSchema })
+    const { sharedSchema, rowSchema } = this.#place
+    if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema, rowSchema })
     const tenancy = this.#createTenancy(pool)
     return {
       ...tenancySubject(tenancy),
@@ -224,10 +237,7 @@ class AttackLab implements Lab {
       pool,
       adminPool: this.#options.adminPool,
       isolation: this.isolation,
-      schemaPrefix: this.#prefix,
-      rolePrefix: this.#prefix,
-      sharedSchemas: [this.sharedSchema],
-      migrations: [{ id: '0001_notes', sql: NOTES }],
+      ...this.#place.options,
     })
   }
 }

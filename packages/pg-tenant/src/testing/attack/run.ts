@@ -26,7 +26,7 @@ export interface AttackKitOptions {
   /** a role that may create schemas and roles, connected directly */
   readonly adminUrl?: string
   readonly adminPool?: Pool
-  /** default `role` */
+  /** the level you use (default `role`): attacked is what it promises, and what it does not is said to be open */
   readonly isolation?: IsolationLevel
   /** options of the tenancy under attack; names and migrations are the kit's own */
   readonly tenancy?: Partial<TenancyOptions>

@@ -17,6 +17,7 @@ function adapt(db: TenantDb): SubjectDb {
   return {
     query: (query, values) => db.query(asConfig(query), values),
     savepoint: (fn) => db.savepoint((inner) => fn(adapt(inner))),
+    copyTo: (sql) => db.copyTo(sql),
   }
 }
 

@@ -14,6 +14,8 @@ export interface SubjectDb {
   query(query: AttackQuery, values?: readonly unknown[]): Promise<{ readonly rows: Row[] }>
   /** left out if the subject has no savepoints: the attacks on them are then not applicable */
   savepoint?<T>(fn: (db: SubjectDb) => Promise<T>): Promise<T>
+  /** `COPY … TO STDOUT`; left out if the subject has none */
+  copyTo?(sql: string): Promise<AsyncIterable<unknown>>
 }
 
 export interface SubjectOptions {
@@ -41,6 +43,8 @@ export interface SubjectSetup {
   readonly prefix: string
   /** the schema behind the tenant's own in the search path; it holds a table `notes` as tenants have one */
   readonly sharedSchema: string
+  /** at level `row`: the schema with the tables of all tenants; their column `tenant_id` says whose a row is */
+  readonly rowSchema: string | undefined
 }
 
 export type Verdict = 'stopped' | 'open' | 'not applicable'
@@ -92,8 +96,14 @@ export interface Lab {
   readonly sharedSchema: string
   /** the role the application logs in with */
   readonly application: string
+  /** where the registry is */
+  readonly controlSchema: string
+  /** the schema with the tenant's tables: at level `row` the same for both victims */
   schemaOf(tenant: string): string
+  /** at levels `schema` and `row` there is no such role */
   roleOf(tenant: string): string
+  /** the role scopes of the tenant run as */
+  memberOf(tenant: string): string
   victims(): Promise<Victims>
   /** @throws NotApplicable when the pool was given and cannot be made to measure */
   open(options?: RigOptions): Promise<Rig>

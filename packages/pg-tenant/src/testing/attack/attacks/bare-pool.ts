@@ -1,11 +1,15 @@
 import type { Pool } from 'pg'
+import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { qualify } from '../../../sql/identifier.ts'
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import { attack, EVERY, type Scene } from './scene.ts'
 
 /** What other code of the application may do to the same pool between two scopes. */
-const POISONS = (other: string, application: string): readonly string[] => [
+const POISONS = (other: string, tenant: string, application: string): readonly string[] => [
   `set search_path to ${other}, public`,
   `set role "${application}"`,
+  `set ${TENANT_SETTING} to '${tenant}'`,
+  'set row_security to off',
   'set session characteristics as transaction read only',
   `set statement_timeout = '1ms'`,
   'discard all',
@@ -49,7 +53,7 @@ const poisoned = attack(
     const { pool, lab, a, subject } = scene
     const broken: string[] = []
     for (const failFirst of [false, true]) {
-      for (const sql of POISONS(`"${lab.schemaOf(a)}"`, lab.application)) {
+      for (const sql of POISONS(`"${lab.schemaOf(a)}"`, a, lab.application)) {
         for (let time = 0; time < 2; time++)
           await settle(subject.withTenant(scene.b, (db) => db.query('select 1')))
         await bare(pool, sql)
@@ -81,4 +85,20 @@ const halfDone = attack(
   },
 )
 
-export const barePool = [poisoned, halfDone]
+const outside = attack(
+  {
+    id: 'p.outside',
+    title: 'a query on the pool itself, outside any scope',
+    promise: ['role', 'login', 'row', 'database'],
+  },
+  async ({ pool, subject, b, lab }) => {
+    // Behind a scope of that tenant, on the very connection.
+    await subject.withTenant(b, (db) => db.query('select 1'))
+    const outcome = await settle(pool.query(`select body from ${qualify(lab.schemaOf(b), 'notes')}`))
+    if (!outcome.ok) return stopped(`refused (${nameOf(outcome.error)})`)
+    if (outcome.value.rows.length === 0) return stopped('it finds no rows')
+    return open('the application reads every tenant without entering one')
+  },
+)
+
+export const barePool = [poisoned, halfDone, outside]

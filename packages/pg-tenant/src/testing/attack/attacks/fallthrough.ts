@@ -1,6 +1,6 @@
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { open, settle, stopped, tell } from '../finding.ts'
-import type { Finding } from '../types.ts'
+import type { Finding, Lab } from '../types.ts'
 import { attack, EVERY, type Scene } from './scene.ts'
 
 /** Writes into `notes` of a tenant whose schema is not usable (any more), and looks where it went. */
@@ -17,16 +17,31 @@ const missing = attack({ id: 'b.missing', title: 'schema is missing', promise: E
   return writeAndLook(scene, `missing ${scene.a}`)
 })
 
+const withdraw = (lab: Lab, tenant: string) =>
+  `revoke all on schema ${quoteIdentifier(lab.schemaOf(tenant))} from ${quoteIdentifier(lab.memberOf(tenant))}`
+
 const unusable = attack(
   { id: 'b.usage', title: 'USAGE on the schema is lost', promise: EVERY },
   async (scene) => {
     const { lab, a } = scene
-    const role = lab.isolation === 'schema' ? lab.application : lab.roleOf(a)
-    await lab.adminAt(
-      a,
-      `revoke all on schema ${quoteIdentifier(lab.schemaOf(a))} from ${quoteIdentifier(role)}`,
-    )
+    await lab.adminAt(a, withdraw(lab, a))
     return writeAndLook(scene, `usage ${a}`)
+  },
+)
+
+const withdrawn = attack(
+  { id: 'b.withdrawn', title: 'USAGE on the schema is lost while a scope is open', promise: EVERY },
+  async ({ subject, a, lab }) => {
+    const body = `withdrawn ${a}`
+    const outcome = await settle(
+      subject.withTenant(a, async (db) => {
+        await db.query('select 1')
+        await lab.adminAt(a, withdraw(lab, a))
+        await db.query('insert into notes (body) values ($1)', [body])
+      }),
+    )
+    const fell = (await lab.sharedBodies()).includes(body)
+    return fell ? open('the row is in the shared schema') : stopped(`the scope was ${tell(outcome)}`)
   },
 )
 
@@ -91,4 +106,4 @@ const created = attack(
   },
 )
 
-export const fallthrough = [missing, unusable, dropped, renamed, created]
+export const fallthrough = [missing, unusable, withdrawn, dropped, renamed, created]

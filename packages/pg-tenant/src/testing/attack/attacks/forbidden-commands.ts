@@ -1,3 +1,4 @@
+import { TENANT_SETTING } from '../../../isolation/row-place.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { open, settle, stopped } from '../finding.ts'
 import { attack, EVERY, type Scene } from './scene.ts'
@@ -26,6 +27,8 @@ export function forbiddenCommands(otherSchema: string): string[] {
     'set role none',
     'reset role',
     'reset all',
+    `set ${TENANT_SETTING} to 'somebody'`,
+    `set row_security to off`,
     'discard all',
     'listen kit_channel',
     'prepare kit_statement as select 1',
@@ -86,9 +89,16 @@ const commands = attack(
   },
 )
 
+/** What does to level row what a changed path does to the others. */
+const TENANT_CHANGES: readonly ((tenant: string) => string)[] = [
+  (tenant) => `do $$ begin perform set_config('${TENANT_SETTING}', '${tenant}', false); end $$`,
+  (tenant) => `do $$ begin set local ${TENANT_SETTING} to '${tenant}'; end $$`,
+  () => `do $$ begin reset ${TENANT_SETTING}; end $$`,
+]
+
 /** Inside a scope the same commands in a DO block. Those that PL/pgSQL refuses itself are of no interest. */
 const functions = attack(
-  { id: 'f.functions', title: 'path or role changed inside a DO block', promise: EVERY },
+  { id: 'f.functions', title: 'path, role or tenant changed inside a DO block', promise: EVERY },
   async ({ subject, a, b, lab, pool }) => {
     const other = quoteIdentifier(lab.schemaOf(b))
     const clean = await sessionState(pool)
@@ -97,6 +107,7 @@ const functions = attack(
       `do $$ begin set local search_path to ${other}; end $$`,
       `do $$ begin perform set_config('search_path', '${other}', false); end $$`,
       `do $$ begin set local synchronous_commit to off; end $$`,
+      ...(lab.isolation === 'row' ? TENANT_CHANGES.map((change) => change(b)) : []),
     ]
     for (const sql of sneaky) {
       const outcome = await settle(

@@ -21,12 +21,14 @@ import { prepared } from './prepared.ts'
 import { queryTimeout } from './query-timeout.ts'
 import { roleEscape } from './role-escape.ts'
 import { rollbackFails } from './rollback-fails.ts'
+import { rowSecurity } from './row-security.ts'
 import { sharedObjects } from './shared-objects.ts'
 import { swallowedError } from './swallowed-error.ts'
 import { transactionText } from './transaction-text.ts'
 import { unawaited } from './unawaited.ts'
+import { unscopedSql } from './unscoped-sql.ts'
 
-/** Every attack, in the order of the hazards' letters; drizzle's query cache (u) is the drizzle tests' own. */
+/** Every attack, in the order of the hazards' letters, then what only row security can get wrong; drizzle's query cache (u) is the drizzle tests' own. */
 export const ATTACKS: readonly Attack[] = [
   swallowedError,
   ...fallthrough,
@@ -43,7 +45,7 @@ export const ATTACKS: readonly Attack[] = [
   ...leftovers,
   ...sharedObjects,
   ...notifications,
-  catalogue,
+  ...catalogue,
   ...roleEscape,
   pooler,
   ...barePool,
@@ -53,5 +55,7 @@ export const ATTACKS: readonly Attack[] = [
   transactionText,
   durability,
   failedOpening,
+  ...unscopedSql,
+  ...rowSecurity,
   ...environment,
 ]

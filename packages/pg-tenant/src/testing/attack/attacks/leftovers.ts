@@ -17,7 +17,8 @@ const PROBES: Readonly<Record<string, string>> = {
   'temporary table': 'select count(*) > 0 as seen from pg_temp.kit_temp',
   'temporary table in front of its own': `select count(*) > 0 as seen from notes where body = 'secret of a'`,
   'held cursor': `select count(*) > 0 as seen from pg_cursors where name = 'kit_held'`,
-  'advisory lock': `select count(*) > 0 as seen from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()`,
+  'advisory lock': `select count(*) > 0 as seen from pg_locks
+    where locktype = 'advisory' and pid = pg_backend_pid() and classid = 0 and objid = 4711`,
   lastval: 'select lastval() is not null as seen',
   setting: `select coalesce(current_setting('kit.secret', true), '') = 'secret of a' as seen`,
 }

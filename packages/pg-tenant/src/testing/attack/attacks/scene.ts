@@ -23,5 +23,5 @@ export function attack(
   return { ...facts, run }
 }
 
-/** Levels that promise what only the scope can keep. */
-export const EVERY = ['schema', 'role', 'login', 'database'] as const
+/** All levels: what the scope itself keeps. */
+export const EVERY = ['schema', 'role', 'login', 'row', 'database'] as const

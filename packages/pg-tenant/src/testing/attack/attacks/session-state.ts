@@ -1,6 +1,8 @@
 import type { Pool } from 'pg'
+import { TENANT_SETTING } from '../../../isolation/row-place.ts'
 
 const STATE = `select current_user::text as role, current_setting('search_path') as path,
+  coalesce(current_setting('${TENANT_SETTING}', true), '') as tenant, current_setting('row_security') as row_security,
   current_setting('default_transaction_read_only') as read_only, current_setting('statement_timeout') as timeout,
   (select count(*)::int from pg_prepared_statements where name !~ '^pg_tenant_') as prepared,
   (select count(*)::int from pg_cursors where is_holdable) as cursors,

@@ -1,0 +1,102 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type AttackReport, runAttackKit, type SubjectSetup } from '../../src/testing/attack/index.ts'
+import type { Subject } from '../../src/testing/attack/types.ts'
+import { findingOf, kitLeftovers } from '../hazards/kit-world.ts'
+import { obviousRow, withoutPolicies } from './obvious-row.ts'
+import { useSetting } from './setting.ts'
+
+const setting = useSetting()
+const attack = (subject: (setup: SubjectSetup) => Subject, only?: string[]) =>
+  runAttackKit({
+    url: setting.directUrl,
+    adminUrl: setting.world.adminUrl,
+    isolation: 'row',
+    subject,
+    ...(only && { only }),
+  })
+
+/** What is broken though the tables are the library's, with forced policies. */
+const BROKEN = [
+  'a',
+  'b.missing',
+  'b.usage',
+  'b.withdrawn',
+  'b.dropped',
+  'b.renamed',
+  'd',
+  'e',
+  'e.savepoint',
+  'f.commands',
+  'f.functions',
+  'f.several',
+  'g',
+  'h',
+  'j',
+  'j.other',
+  "k'",
+  "k'.mode",
+  'n.registry',
+  'o.set_config',
+  'o.do',
+  'o.lasting',
+  'o.savepoint',
+  'p.poison',
+  'p.outside',
+  'q',
+  'r',
+  't',
+  'v',
+  'w',
+]
+
+/** What only policies stop. */
+const BROKEN_WITHOUT = [
+  'o.names',
+  'p.outside',
+  'x',
+  'x.copy',
+  'y.write',
+  'y.unset',
+  'y.policy',
+  'y.definer',
+  'y.leak',
+]
+
+describe('the obvious row helper', () => {
+  let report: AttackReport
+  beforeAll(async () => {
+    report = await attack(obviousRow)
+  })
+  it.each(BROKEN)('is broken by %s', (id) => {
+    const { verdict, evidence } = findingOf(report, id)
+    expect(`${verdict}: ${evidence}`).toMatch(/^open: (?!could not be judged|.*nothing is proved)/)
+  })
+  it('leaves nothing behind', async () => {
+    expect(await kitLeftovers(setting.world)).toEqual([])
+  })
+})
+
+describe('tables without their policies', () => {
+  let report: AttackReport
+  beforeAll(async () => {
+    report = await attack(withoutPolicies(setting.world.root), ['o', 'p.outside', 'x', 'y'])
+  })
+  it.each(BROKEN_WITHOUT)('are broken into by %s', (id) => {
+    const { verdict, evidence } = findingOf(report, id)
+    expect(`${verdict}: ${evidence}`).toMatch(/^open: (?!could not be judged|.*nothing is proved)/)
+  })
+})
+
+it('an administrator whom no policy binds sees the same, but for what stands on policies that bind it', async () => {
+  const report = await runAttackKit({
+    url: setting.directUrl,
+    adminUrl: setting.world.url,
+    isolation: 'row',
+    only: ['a', 'b', 'x', 'y'],
+  })
+  expect(report.ok).toBe(true)
+  expect(report.findings.filter(({ verdict }) => verdict !== 'stopped').map(({ id }) => id)).toEqual([
+    'y.definer',
+  ])
+  expect(findingOf(report, 'y.definer')).toMatchObject({ verdict: 'not applicable' })
+})
