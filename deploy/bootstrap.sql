@@ -58,11 +58,20 @@ begin
   end if;
 end $$;
 
+-- A file that cannot be read would leave a role that nobody can log in with, and nobody told. Asked without the password.
 \if :{?app_password_file}
+\set readable `test -r "$PG_TENANT_APP_PASSWORD_FILE" && test -s "$PG_TENANT_APP_PASSWORD_FILE" && echo on || echo off`
+\if :readable \else
+do $$ begin raise exception 'PG_TENANT_APP_PASSWORD_FILE is empty, or psql may not read it'; end $$;
+\endif
 \set app_password `cat "$PG_TENANT_APP_PASSWORD_FILE"`
 alter role :"app_role" password :'app_password';
 \endif
 \if :{?admin_password_file}
+\set readable `test -r "$PG_TENANT_ADMIN_PASSWORD_FILE" && test -s "$PG_TENANT_ADMIN_PASSWORD_FILE" && echo on || echo off`
+\if :readable \else
+do $$ begin raise exception 'PG_TENANT_ADMIN_PASSWORD_FILE is empty, or psql may not read it'; end $$;
+\endif
 \set admin_password `cat "$PG_TENANT_ADMIN_PASSWORD_FILE"`
 alter role :"admin_role" password :'admin_password';
 \endif

@@ -11,11 +11,15 @@ import { levelsGuards } from './guards/levels.ts'
 import { scopeGuards } from './guards/pg-tenant.ts'
 import { rbacGuards } from './guards/rbac.ts'
 import { rbacStoreGuards } from './guards/rbac-store.ts'
+import { readyGuards } from './guards/ready.ts'
+import { rowViewsGuards } from './guards/row-views.ts'
 import { verifyGuards } from './guards/verify.ts'
 
 export const GUARDS: readonly Guard[] = [
   ...scopeGuards,
   ...levelsGuards,
+  ...readyGuards,
+  ...rowViewsGuards,
   ...fleetGuards,
   ...verifyGuards,
   ...httpGuards,

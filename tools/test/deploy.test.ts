@@ -116,6 +116,8 @@ describe.skipIf(!hasPsql())('bootstrap.sql', () => {
     server = await connectPostgres(inject('pgTenantServerUrl'))
     database = await server.createDatabase()
     root = new pg.Pool({ connectionString: database.url, max: 2 })
+    // The database is dropped with force at the end, and a connection that is still closing hears of it.
+    root.on('error', () => {})
     await root.query(`create role ${owner} login createrole createdb password 'owner'`)
     secrets = mkdtempSync(join(tmpdir(), 'pg-tenant-deploy-'))
     writeFileSync(join(secrets, 'app'), `it's a \\"secret"`)
@@ -137,12 +139,14 @@ describe.skipIf(!hasPsql())('bootstrap.sql', () => {
     rmSync(secrets, { recursive: true })
   })
 
-  const bootstrap = async (url: string, ...variables: string[]) => {
+  const bootstrap = async (url: string, given: Record<string, string> | string = {}, ...more: string[]) => {
+    const [files, variables] = typeof given === 'string' ? [{}, [given, ...more]] : [given, more]
     const args = [url, '--no-psqlrc', '--quiet', '-f', join(DEPLOY, 'bootstrap.sql')]
     const env = {
       ...process.env,
       PG_TENANT_APP_PASSWORD_FILE: join(secrets, 'app'),
       PG_TENANT_ADMIN_PASSWORD_FILE: join(secrets, 'admin'),
+      ...files,
     }
     const all = [`app_role=${app}`, `admin_role=${admin}`, ...variables].flatMap((one) => ['-v', one])
     return await promisify(execFile)('psql', [...args, ...all], { env })
@@ -213,6 +217,30 @@ describe.skipIf(!hasPsql())('bootstrap.sql', () => {
     } finally {
       await Promise.all([pool.end(), adminPool.end()])
     }
+  })
+
+  it.each([
+    ['APP', 'not there', undefined],
+    ['APP', 'empty', ''],
+    ['ADMIN', 'not there', undefined],
+    ['ADMIN', 'empty', ''],
+  ])('refuses a password file of %s that is %s, and changes nothing', async (who, _what, text) => {
+    const stored = async () =>
+      (
+        await root.query('select rolname, rolpassword from pg_authid where rolname = any ($1) order by 1', [
+          [app, admin],
+        ])
+      ).rows
+    const before = await stored()
+    const file = join(secrets, `bad-${who}`)
+    rmSync(file, { force: true })
+    if (text !== undefined) writeFileSync(file, text)
+    const name = `PG_TENANT_${who}_PASSWORD_FILE`
+    await expect(bootstrap(database.url, { [name]: file })).rejects.toMatchObject({
+      stderr: expect.stringContaining(name),
+    })
+    expect(await stored()).toEqual(before)
+    expect(before).toHaveLength(2)
   })
 
   it('refuses roles that are more than they should be', async () => {

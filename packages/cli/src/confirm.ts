@@ -3,8 +3,9 @@ import { CliError, usage } from './cli-error.ts'
 import type { Invocation } from './commands/command.ts'
 
 /**
- * Makes sure that a tenant is meant: `--confirm` repeats its key, or a person types it.
+ * Makes sure that a tenant or app is meant: `--confirm` repeats its key, or a person types it.
  *
+ * @param named what its key is called
  * @throws CliError USAGE when it is not repeated right, INTERRUPTED
  */
 export async function confirmKey(
@@ -12,16 +13,17 @@ export async function confirmKey(
   key: string,
   given: string | undefined,
   what: string,
+  named = 'key',
 ): Promise<void> {
   if (given === key) return
-  if (given !== undefined) throw usage('--confirm does not repeat the key of the tenant. Nothing was done.')
+  if (given !== undefined) throw usage(`--confirm does not repeat the ${named}. Nothing was done.`)
   if (!io.stdin?.isTTY || !io.stderr.isTTY || output.json) {
-    throw usage('This cannot be undone: repeat the key with --confirm <key>. Nothing was done.')
+    throw usage(`This cannot be undone: repeat the ${named} with --confirm <${named}>. Nothing was done.`)
   }
   const terminal = createInterface({ input: io.stdin, output: io.stderr })
   try {
-    const typed = await terminal.question(`${what} Type its key to go on: `, { signal })
-    if (typed.trim() !== key) throw usage('That is not its key. Nothing was done.')
+    const typed = await terminal.question(`${what} Type its ${named} to go on: `, { signal })
+    if (typed.trim() !== key) throw usage(`That is not its ${named}. Nothing was done.`)
   } catch (error) {
     if (!signal.aborted) throw error
     throw new CliError('INTERRUPTED', 'Nothing was done.')

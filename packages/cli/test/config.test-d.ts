@@ -1,3 +1,4 @@
+import type { Tenancy } from '@org/pg-tenant'
 import { expectTypeOf } from 'vitest'
 import { type Config, defineConfig, EXIT, type ExitCode, run } from '../src/index.ts'
 
@@ -13,7 +14,9 @@ defineConfig({ pool: {} })
 defineConfig({ placements: { eu: {} } })
 
 defineConfig({
-  seed: async (db, tenant) => {
+  seed: async (db, tenant, { tenancy, pool }) => {
+    expectTypeOf(tenancy).toEqualTypeOf<Tenancy>()
+    expectTypeOf((await pool.query('select')).rows).not.toBeAny()
     expectTypeOf(tenant).toEqualTypeOf<string>()
     expectTypeOf((await db.query('select')).rows).not.toBeAny()
   },

@@ -98,3 +98,15 @@ it('exports for people', async () => {
   expect(lines.lines()).toContainEqual({ table: 'notes', row: { id: 1, body: 'one of acme' } })
   expect((await run('export acme --to out')).exit).toBe(EXIT.refused)
 })
+
+it('says what pg_dump cannot do, before anything is made', async () => {
+  expect((await run('backup acme --format pg_dump --to -')).exit).toBe(EXIT.usage)
+  const missing = await run('backup acme --format pg_dump --programs nowhere --to x.dump')
+  expect(missing.exit).toBe(EXIT.failed)
+  expect(missing.stderr).toContain('pg_dump is not installed here')
+  expect((await readdir(project.folder)).filter((name) => name.startsWith('x.dump'))).toEqual([])
+  await writeFile(join(project.folder, 'alone.dump'), 'PGDMP and no manifest')
+  const alone = await run('restore acme --from alone.dump --dry-run')
+  expect(alone.exit).toBe(EXIT.refused)
+  expect(alone.stderr).toContain('no manifest')
+})

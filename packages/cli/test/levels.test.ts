@@ -14,16 +14,24 @@ describe('level database', () => {
     expect(created.stderr).toContain('shown this once')
     expect(created.exit).toBe(EXIT.ok)
     expect((await run('env acme')).stdout).toContain(`PGDATABASE=${world.rolePrefix}acme`)
-    for (const line of ['doctor', 'backup acme', 'export acme', 'migrate --dry-run']) {
-      const { exit, stderr } = await run(line)
-      expect([line, exit, stderr.split(':')[0]]).toEqual([
-        line,
-        line.startsWith('migrate') ? 3 : 6,
-        'INVALID_OPTION',
-      ])
-    }
-    expect((await run('drop acme --confirm acme')).exit).toBe(EXIT.usage)
-    expect((await run('drop acme --confirm acme --no-backup')).stdout).toBe('acme is gone.\n')
+    // PUBLIC may connect to the registry's database here: a warning.
+    const examined = await run('doctor')
+    expect([examined.exit, examined.stdout]).toEqual([
+      EXIT.failed,
+      expect.stringContaining('PUBLIC_PRIVILEGE'),
+    ])
+    expect(examined.stderr).toContain('1 tenant, ')
+    expect((await run('migrate --dry-run')).exit).toBe(EXIT.configuration)
+    expect((await run('backup acme --to acme.pgtenant --json')).json()).toMatchObject({
+      tenant: 'acme',
+      rows: 0,
+    })
+    expect((await run('export acme --to out')).exit).toBe(EXIT.ok)
+    const dropped = await run('drop acme --confirm acme --backup last.pgtenant')
+    expect(dropped.stdout).toContain('acme is gone: 0 rows')
+    expect(dropped.stdout).toContain('last.pgtenant')
+    expect((await run('restore acme --from last.pgtenant')).exit).toBe(EXIT.ok)
+    expect((await run('drop acme --confirm acme --no-backup')).stdout).toContain('backup   none')
   })
 })
 
@@ -35,7 +43,12 @@ describe('level row', () => {
   it('registers and drops a tenant', async () => {
     expect((await project.run('create acme')).exit).toBe(EXIT.ok)
     expect((await project.run('env acme')).stdout).toContain('TENANT_SCHEMA=app')
-    expect((await project.run('status')).exit).toBe(EXIT.unavailable)
+    const examined = await project.run('doctor')
+    expect(examined.exit).toBe(EXIT.failed)
+    expect(examined.stdout).toContain('warning ROW_INDEX_MISSING  notes: ')
+    expect((await project.run('stats acme')).stdout).toContain('slowest migration: 1 of all tenants')
+    expect((await project.run('verify')).stdout).toContain('isolation level row, 1 tenants')
+    expect((await project.run('status')).stderr).toContain('Nobody is behind')
     expect((await project.run('drop acme --confirm acme --no-backup')).exit).toBe(EXIT.ok)
     expect((await project.run('list')).stderr).toContain('No tenants')
   })

@@ -138,7 +138,9 @@ describe('completion', () => {
 
   it('completes commands and options in bash', async () => {
     const { stdout } = await pgTenant(['completion', 'bash'])
-    expect(complete(stdout, 'pg-tenant', 're')).toEqual(['resume', 'restore'])
+    expect(complete(stdout, 'pg-tenant', 're')).toEqual(['ready', 'resume', 'restore'])
+    expect(complete(stdout, 'pg-tenant', 'ready', 'c')).toEqual(['count', 'clear'])
+    expect(complete(stdout, 'pg-tenant', 'app', 'd')).toEqual(['drop'])
     expect(complete(stdout, 'pg-tenant', 'migrate', '--can')).toEqual(['--canary'])
     expect(complete(stdout, 'pg-tenant', '--json', 'drop', '--no-b')).toEqual(['--no-backup'])
     expect(complete(stdout, 'pg-tenant', 'list', '--js')).toEqual(['--json'])
@@ -149,5 +151,6 @@ describe('completion', () => {
     expect(exit).toBe(EXIT.ok)
     for (const { name } of CATALOGUE) expect(stdout).toContain(name)
     expect(stdout).toContain('canary')
+    expect(stdout).toContain('fill count clear')
   })
 })

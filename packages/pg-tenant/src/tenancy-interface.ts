@@ -1,6 +1,6 @@
 import type { Migration, Row } from '@org/core'
 import type { BackupOptions, BackupResult } from './backup/backup.ts'
-import type { OffboardOptions } from './backup/offboard/offboard.ts'
+import type { OffboardOptions } from './backup/offboard/options.ts'
 import type { Receipt } from './backup/offboard/receipt.ts'
 import type { RestoreOptions, RestoreResult } from './backup/restore/restore.ts'
 import type { TenantConnection } from './credentials/connection.ts'
@@ -14,6 +14,7 @@ import type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
 import type { NamingOptions } from './isolation/names.ts'
 import type { LevelOptions } from './levels.ts'
+import type { OnForget } from './lifecycle/forget.ts'
 import type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
 import type { ReadyTenants } from './ready/ready.ts'
 import type { LookupOptions } from './registry/lookups.ts'
@@ -62,6 +63,12 @@ export interface TenancyOptions
   readonly minimumVersion?: string | { readonly id: string; readonly waitMs?: number }
   /** How {@link Tenancy.lookup} remembers. */
   readonly lookups?: LookupOptions
+  /**
+   * Removes what the application keeps of a tenant outside the tenant's own data, when it is off-boarded or dropped: in the
+   * transaction that writes the tombstone, as the administrator. When it throws, the tenant is not gone yet and the call is
+   * repeated.
+   */
+  readonly onForget?: OnForget
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }
@@ -116,7 +123,7 @@ export interface Tenancy {
    * A suspended tenant is brought up to date and stays suspended.
    *
    * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the names belong to something else, or a tenant of that key was
-   *   dropped), DATABASE_ERROR
+   *   dropped), INVALID_OPTION (the administrator lacks a right: the message says which), DATABASE_ERROR
    */
   provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
 
@@ -176,17 +183,20 @@ export interface Tenancy {
   migrate(options?: MigrateOptions): Promise<MigrateReport>
 
   /**
-   * Who is behind: for each migration how many tenants have it, and who does not (levels with a schema for each tenant).
+   * Who is behind: for each migration how many tenants have it, and who does not. At level `row` all tenants share one
+   * history: all have a migration or all lack it.
    *
-   * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
    */
   migrationStatus(options?: MigrationStatusOptions): Promise<MigrationStatus[]>
 
   /**
    * Looks for what is wrong with the tenants or will be (drift, orphans, privileges, names that fall through …): a few
-   * queries for the whole fleet, in one transaction that cannot change anything. Levels with a schema for each tenant.
+   * queries for the whole fleet, in one transaction that cannot change anything. Level `row`: the shared tables and whatever
+   * could go past their policies; level `database`: the server, and each tenant's database on a few connections.
    *
-   * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, TENANT_NOT_FOUND (no tenant `reference`), CONNECTION_LOST, POOL_EXHAUSTED,
+   *   DATABASE_ERROR
    */
   doctor(options?: DiagnoseOptions): Promise<Diagnosis>
 
@@ -206,41 +216,46 @@ export interface Tenancy {
   stats(options?: StatsOptions): Promise<FleetStats>
 
   /**
-   * Writes a tenant's data to an archive (BACKUP.md): one consistent snapshot, in constant memory, with checksums. Levels
-   * with a schema for each tenant in one database.
+   * Writes a tenant's data to an archive (BACKUP.md): one consistent snapshot, in constant memory, with checksums, at every
+   * level. With `format: 'pg_dump'` to a file of that program, with a manifest beside it.
    *
-   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, SERVICE_UNAVAILABLE (it cannot be
+   *   written; no `pg_dump`, or one older than the server), TIMEOUT, ABORTED, DATABASE_ERROR
    */
   backup(key: string, options: BackupOptions): Promise<BackupResult>
 
   /**
-   * Restores an archive into a tenant that is not there or empty, also under another key, in one transaction; rows and
-   * checksums are compared before COMMIT.
+   * Restores a backup into a tenant that is not there or empty; an archive also under another key or at another level with
+   * tables of its own. Rows and checksums are compared before COMMIT, and nothing is ever overwritten in silence.
    *
-   * @throws TenancyError VALIDATION_ERROR (the archive is damaged), CONFLICT (there is data already, or the migrations
-   *   differ), INVALID_OPTION, INVALID_TENANT_KEY, DATABASE_ERROR
+   * @throws TenancyError VALIDATION_ERROR (the backup is damaged), NOT_FOUND (no such file), CONFLICT (there is data already,
+   *   the migrations differ, or see `details.reason`), SERVICE_UNAVAILABLE (no `pg_restore`), INVALID_OPTION,
+   *   INVALID_TENANT_KEY, TIMEOUT, ABORTED, DATABASE_ERROR
    */
   restore(key: string, options: RestoreOptions): Promise<RestoreResult>
 
   /**
    * Writes a tenant's rows as JSON Lines or CSV (RFC 4180), for people; sealed values are masked.
    *
-   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONFLICT, ABORTED, DATABASE_ERROR
    */
   export(key: string, options: ExportOptions): Promise<ExportResult>
 
   /**
    * Ends a tenant for good and leaves a receipt: no new scope opens, running ones are waited for, a backup is taken unless
-   * `backup: 'skip'`, then everything goes in batches. Cut off at any point, it is run again and goes on.
+   * `backup: 'skip'`, then everything goes in batches and `onForget` is called. Cut off at any point, it is run again and
+   * goes on.
    *
    * @throws TenancyError VALIDATION_ERROR (`confirm` is not the key), TENANT_NOT_FOUND, TIMEOUT (scopes stay), CONFLICT,
-   *   INVALID_OPTION, DATABASE_ERROR
+   *   ABORTED, INVALID_OPTION, DATABASE_ERROR
    */
   offboard(key: string, options: OffboardOptions): Promise<Receipt>
 
   /**
-   * Drops the tenant's schema with everything in it, and its role. There is no way back: {@link Tenancy.offboard} takes a
-   * backup first.
+   * The plain removal under {@link Tenancy.offboard}: waits for running scopes (10 seconds), then drops the tenant with all it
+   * has, and its role, database and credentials, and calls `onForget`. It asks nobody, takes no backup and leaves no
+   * receipt, only the tombstone; and a tenant with thousands of tables goes in one transaction, with a lock for each. For
+   * tests and for tenants that never had data; for everybody else there is `offboard`.
    *
    * @returns whether there was anything to drop
    * @throws TenancyError INVALID_TENANT_KEY, CONFLICT (the schema is not a tenant's), TIMEOUT (scopes still use it)

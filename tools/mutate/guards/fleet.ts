@@ -9,9 +9,25 @@ export const fleetGuards: readonly Guard[] = [
   fleet(
     'fleet/message.ts',
     "case when pg_try_advisory_xact_lock(hashtextextended(concat('pg_tenant:', $3::text), 0)) then 0",
-    'case when true then 0',
+    "case when pg_try_advisory_xact_lock(hashtextextended(concat('pg_tenant:', $3::text), 0)) or true then 0",
   ),
-  fleet('fleet/message.ts', 'when (select count(*) from ${ledger}) = $3 then $2', 'when true then $2'),
+  fleet(
+    'fleet/message.ts',
+    'when (select count(*) from ${ledger}) = $3 then $2',
+    'when (select count(*) from ${ledger}) = $3 or true then $2',
+  ),
+  fleet('fleet/plan.ts', 'where case when t.key is null then false', 'where case when false then false'),
+  fleet('fleet/plan.ts', 'from fleet t full join history h', 'from fleet t left join history h'),
+  fleet(
+    'fleet/status.ts',
+    'HELD_BY_ALL(qualify(controlSchema, SHARED_LEDGER))',
+    "HELD(qualify(controlSchema, 'tenant_migration'))",
+  ),
+  fleet(
+    'fleet/migrate.ts',
+    'if (missing.some(({ transaction }) => !transaction)) await prepare(lifecycle)',
+    '',
+  ),
   fleet('fleet/plan.ts', 'for (const row of rows) requireKnown(row.key, row, rows)', ''),
   fleet('fleet/outside-transaction.ts', "if (found[0] === 'f')", 'if (false)'),
   fleet('fleet/outside-transaction.ts', '`revoke select on ${marker} from ${role}`,', ''),

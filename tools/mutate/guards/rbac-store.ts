@@ -4,11 +4,7 @@ const store = guardsIn('packages/rbac/src/', [['packages/rbac/test/store', 'pack
 
 export const rbacStoreGuards: readonly Guard[] = [
   store('store/cache.ts', 'age >= 0 && age < this.#parts.maxAge', 'age >= 0 && age <= this.#parts.maxAge'),
-  store(
-    'store/cache.ts',
-    'joins && !this.#pending.has(tenant)) return',
-    'joins) return',
-  ),
+  store('store/cache.ts', 'joins && !this.#pending.has(tenant)) return', 'joins) return'),
   store(
     'store/cache.ts',
     'known && this.#isYoung(known) && !this.#pending.has(tenant) ? known.epoch : undefined',

@@ -24,6 +24,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     async () => (await import('./init.ts')).init,
   ),
   entry(LIFE, 'create', 'create a tenant, or complete it', async () => (await import('./create.ts')).create),
+  entry(
+    LIFE,
+    'ready',
+    'make tenants ahead, so that signing up takes milliseconds',
+    async () => (await import('./ready.ts')).ready,
+  ),
   entry(LIFE, 'list', 'list the tenants', async () => (await import('./list.ts')).list),
   entry(
     LIFE,
@@ -84,6 +90,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'rotate-keys',
     'seal all secrets under the current key',
     async () => (await import('./rotate-keys.ts')).rotateKeys,
+  ),
+  entry(
+    OTHER,
+    'app',
+    'a database and role of its own for an app',
+    async () => (await import('./app.ts')).app,
   ),
   entry(
     OTHER,

@@ -44,6 +44,8 @@ export interface OptionDefinition {
 export interface CommandModule<O extends object = object> {
   /** e.g. `<key>` or `[keys...]`, with what it is. */
   readonly arguments?: readonly (readonly [name: string, text: string])[]
+  /** What the first argument can be, where that is a few words; for completion. */
+  readonly words?: readonly string[]
   readonly options?: readonly OptionDefinition[]
   /** Lines of a shell with what they do. */
   readonly examples: readonly (readonly [line: string, text: string])[]

@@ -12,6 +12,7 @@ interface Options {
   readonly envFile?: string
   readonly reuseDeletedKey?: boolean
   readonly seed?: boolean
+  readonly fromReady?: boolean
   readonly dryRun?: boolean
 }
 
@@ -24,6 +25,7 @@ export const create: CommandModule<Options> = {
       text: 'write its own connection there, readable by you only (levels login and database)',
     },
     { flags: '--seed', text: 'run the seed of the configuration afterwards' },
+    { flags: '--from-ready', text: 'give it one that was made ahead, if there is one (pg-tenant ready)' },
     { flags: '--reuse-deleted-key', text: 'the key may be that of a tenant that was dropped' },
     DRY_RUN,
   ],
@@ -31,6 +33,7 @@ export const create: CommandModule<Options> = {
     ['pg-tenant create acme', 'role, schema, privileges, migrations'],
     ['pg-tenant create acme --env-file acme.env', 'with a login of its own'],
     ['pg-tenant create acme --plan pro --seed', 'and its first rows'],
+    ['pg-tenant create acme --from-ready', 'in milliseconds'],
   ],
   afterStop: 'Run it again: it completes what is missing.',
   async run(invocation, args, options) {
@@ -40,17 +43,22 @@ export const create: CommandModule<Options> = {
     if (options.seed) seedOf(config)
     if (options.dryRun) return await plan(invocation, key)
     const { io, connect, output } = invocation
-    const { tenancy, settings } = await connect()
+    const { tenancy, pool, settings } = await connect()
     const file = options.envFile === undefined ? undefined : await reserveEnvFile(io.cwd, options.envFile)
     try {
       const provisioned = await tenancy.provision(key, optionsOf(options, settings.placement))
       const shown = await report(invocation, key, provisioned, file)
+      if (options.fromReady && provisioned.created && !provisioned.claimed)
+        output.note(
+          'There was none made ahead to give out, so it was made now. pg-tenant ready fill <number>',
+        )
       const seeded = options.seed
-        ? await attempt(() => tenancy.withTenant(key, (db) => seedOf(config)(db, key)))
+        ? await attempt(() => tenancy.withTenant(key, (db) => seedOf(config)(db, key, { tenancy, pool })))
         : undefined
       const { created, migrations } = provisioned
       // Also when the seed failed: the document may hold the password, which nobody is shown again.
-      output.document({ tenant: key, created, migrations, seeded: seeded?.ok === true, ...shown })
+      const claimed = options.fromReady ? { claimed: provisioned.claimed === true } : {}
+      output.document({ tenant: key, created, migrations, seeded: seeded?.ok === true, ...claimed, ...shown })
       if (seeded?.ok === false) throw seeded.error
       return EXIT.ok
     } finally {
@@ -60,7 +68,7 @@ export const create: CommandModule<Options> = {
 }
 
 async function attempt(
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
 ): Promise<{ readonly ok: true } | { readonly ok: false; readonly error: unknown }> {
   try {
     await work()
@@ -70,17 +78,21 @@ async function attempt(
   }
 }
 
-function optionsOf({ plan, reuseDeletedKey }: Options, placement: string | undefined): ProvisionOptions {
-  return { plan, placement, reuseDeletedKey }
+function optionsOf(
+  { plan, reuseDeletedKey, fromReady }: Options,
+  placement: string | undefined,
+): ProvisionOptions {
+  return { plan, placement, reuseDeletedKey, fromReady }
 }
 
 async function report(
   { output }: Invocation,
   key: string,
-  { created, migrations, connection }: ProvisionResult,
+  { created, migrations, connection, claimed }: ProvisionResult,
   file: EnvFile | undefined,
 ): Promise<object> {
-  const applied = migrations.length > 0 ? `, ${plural(migrations.length, 'migration')} applied` : ''
+  const all = migrations.length > 0 ? `, ${plural(migrations.length, 'migration')} applied` : ''
+  const applied = claimed ? ', one that was made ahead' : all
   output.say(
     created ? `${key} is there${applied}.` : `${key} was there already${applied || ', nothing to do'}.`,
   )

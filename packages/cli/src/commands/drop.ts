@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import type { OffboardOptions, Receipt, Tenancy } from '@org/pg-tenant'
-import { usage } from '../cli-error.ts'
 import { confirmKey } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { bytes, plural } from '../output/format.ts'
@@ -51,18 +50,11 @@ export const drop: CommandModule<Options> = {
     const { tenancy, settings } = await connect()
     if (options.dryRun) return await plan(invocation, tenancy, key, options)
     const skip = options.backup === false
-    const archives = tenancy.isolation !== 'database' && tenancy.isolation !== 'row'
-    if (!archives && !skip) {
-      throw usage(
-        `At level ${tenancy.isolation} there is no backup of one tenant yet. Make one of your own, then say --no-backup.`,
-      )
-    }
     const what = `${key} and all its data are dropped${skip ? ', without a backup' : ' after a backup'}.`
     await confirmKey(invocation, key, options.confirm, what)
-    if (!archives) return await dropped(invocation, tenancy, key)
     const to = typeof options.backup === 'string' ? resolve(invocation.io.cwd, options.backup) : undefined
     const file = skip ? undefined : (to ?? (await defaultFile(invocation, settings, key)))
-    const receipt = await tenancy.offboard(key, offboarding(key, file, options))
+    const receipt = await tenancy.offboard(key, offboarding(invocation, key, file, options))
     const { digestOfReceipt } = await import('@org/pg-tenant')
     output.document({ ...receipt, digest: digestOfReceipt(receipt) })
     output.say(told(key, receipt, digestOfReceipt(receipt)))
@@ -70,7 +62,12 @@ export const drop: CommandModule<Options> = {
   },
 }
 
-function offboarding(key: string, file: string | undefined, options: Options): OffboardOptions {
+function offboarding(
+  { signal }: Invocation,
+  key: string,
+  file: string | undefined,
+  options: Options,
+): OffboardOptions {
   const { drain, terminate, requestedBy } = options
   return {
     confirm: key,
@@ -78,6 +75,7 @@ function offboarding(key: string, file: string | undefined, options: Options): O
     drain,
     onBusy: terminate ? 'terminate' : 'report',
     requestedBy,
+    signal,
   }
 }
 
@@ -87,14 +85,6 @@ function told(key: string, { rows, bytes: size, tables, backup }: Receipt, diges
     `${key} is gone: ${plural(rows, 'row')}, ${bytes(size)} in ${plural(tables.length, 'table')}.${kept}` +
     `\n  receipt  sha256 ${digest}`
   )
-}
-
-/** Where there are no archives of one tenant. */
-async function dropped({ output }: Invocation, tenancy: Tenancy, key: string): Promise<ExitCode> {
-  const was = await tenancy.drop(key)
-  output.document({ tenant: key, dropped: was })
-  output.say(was ? `${key} is gone.` : `There was nothing of ${key} to drop.`)
-  return EXIT.ok
 }
 
 async function plan(

@@ -26,18 +26,18 @@ export const exportCommand: CommandModule<Options> = {
     ['pg-tenant export acme --to - | gzip > acme.jsonl.gz', '{"table":…,"row":…} lines'],
   ],
   afterStop: 'Run it again: the folder is there whole or not at all.',
-  async run({ io, connect, output }, args, { to, format = 'jsonl', includeSecrets = false }) {
+  async run({ io, connect, output, signal }, args, { to, format = 'jsonl', includeSecrets = false }) {
     const key = argument(args, 0)
     if (to === '-' && (output.json || format === 'csv'))
       throw usage('--to - writes JSON lines: leave out --json and csv.')
     const { tenancy } = await connect()
     if (to === '-') {
-      const { rows } = await tenancy.export(key, { to: endlessly(io.stdout), format, includeSecrets })
+      const { rows } = await tenancy.export(key, { to: endlessly(io.stdout), format, includeSecrets, signal })
       output.note(`${key}: ${plural(rows, 'row')}`)
       return EXIT.ok
     }
     const folder = resolve(io.cwd, to ?? `${key}-${stamp(new Date())}`)
-    const result = await tenancy.export(key, { to: folder, format, includeSecrets })
+    const result = await tenancy.export(key, { to: folder, format, includeSecrets, signal })
     output.document({ folder, ...result })
     output.say(`${folder}: ${plural(result.rows, 'row')} in ${plural(result.tables.length, 'table')}.`)
     return EXIT.ok

@@ -6,6 +6,6 @@ export function seedOf({ seed }: Config): NonNullable<Config['seed']> {
   if (typeof seed === 'function') return seed
   throw new CliError(
     'CONFIGURATION',
-    'The configuration has no seed. Write: seed: async (db, tenant) => { await db.query(…) }',
+    'The configuration has no seed. Write: seed: async (db, tenant, { tenancy, pool }) => { await db.query(…) }',
   )
 }

@@ -20,12 +20,12 @@ export const seed: CommandModule<{ readonly all?: boolean }> = {
     const keys = argumentsFrom(args, 0)
     if (all === (keys !== undefined)) throw usage('Give keys, or --all.')
     const run = seedOf((await invocation.settings()).config)
-    const { tenancy } = await invocation.connect()
+    const { tenancy, pool } = await invocation.connect()
     const tenants: string[] = [...(keys ?? [])]
     for (const key of tenants) await requireTenant(tenancy, key)
     if (all) for await (const { key } of allTenants(tenancy)) tenants.push(key)
     const { done, failed, stopped } = await eachTenant(invocation, tenants, async (key) => {
-      await tenancy.withTenant(key, (db) => run(db, key))
+      await tenancy.withTenant(key, (db) => run(db, key, { tenancy, pool }))
       return {}
     })
     invocation.output.say(

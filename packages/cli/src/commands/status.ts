@@ -1,5 +1,4 @@
 import type { MigrationStatus } from '@org/pg-tenant'
-import { CliError } from '../cli-error.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count, duration, plural } from '../output/format.ts'
 import { argumentsFrom, type CommandModule } from './command.ts'
@@ -32,12 +31,6 @@ export const status: CommandModule<{ readonly limit?: number }> = {
   async run({ connect, output }, args, { limit }) {
     const only = argumentsFrom(args, 0)
     const { tenancy } = await connect()
-    if (tenancy.isolation === 'row') {
-      throw new CliError(
-        'NOT_AVAILABLE',
-        'At level row all tenants share their tables, so none can be behind: pg-tenant migrate brings them up to date.',
-      )
-    }
     const migrations = await tenancy.migrationStatus({ ...(limit && { limit }), ...(only && { only }) })
     const most = migrations.reduce((worst, { lack }) => Math.max(worst, lack), 0)
     output.document({ upToDate: most === 0, migrations })

@@ -2,7 +2,9 @@ import type { Completable } from './shells.ts'
 
 export function bash(commands: readonly Completable[], shared: Completable['flags']): string {
   const words = (flags: Completable['flags']) => flags.map(({ flag }) => flag).join(' ')
-  const cases = commands.map(({ name, flags }) => `    ${name}) options="${words(flags)}" ;;`)
+  const cases = commands.map(
+    ({ name, words: first, flags }) => `    ${name}) options="${[...first, words(flags)].join(' ')}" ;;`,
+  )
   const valued = [...shared, ...commands.flatMap(({ flags }) => flags)].filter(({ takesValue }) => takesValue)
   const waiting = [...new Set(valued.map(({ flag }) => flag))].join('|')
   return `# bash completion of pg-tenant: source <(pg-tenant completion bash)

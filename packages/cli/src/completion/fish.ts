@@ -9,6 +9,12 @@ export function fish(commands: readonly Completable[], shared: Completable['flag
       ({ name, summary }) =>
         `complete -c pg-tenant -n 'not __fish_seen_subcommand_from ${names}' -a ${name} -d ${quoted(summary)}`,
     ),
+    ...commands
+      .filter(({ words }) => words.length > 0)
+      .map(
+        ({ name, words }) =>
+          `complete -c pg-tenant -n '__fish_seen_subcommand_from ${name}' -a ${quoted(words.join(' '))}`,
+      ),
     ...shared.map((flag) => optionLine(flag, '')),
     ...commands.flatMap(({ name, flags }) =>
       flags.map((flag) => optionLine(flag, ` -n '__fish_seen_subcommand_from ${name}'`)),

@@ -19,8 +19,9 @@ export async function completionScript(
   const commands: Completable[] = []
   for (const { name, summary, load } of catalogue) {
     const command = program.command(name)
-    declare(command, await load())
-    commands.push({ name, summary, flags: flagsOf(command.options) })
+    const module = await load()
+    declare(command, module)
+    commands.push({ name, summary, words: module.words ?? [], flags: flagsOf(command.options) })
   }
   return WRITERS[shell](commands, flagsOf(program.options))
 }

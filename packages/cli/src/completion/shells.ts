@@ -7,6 +7,8 @@ export const isShell = (text: string): text is Shell => SHELLS.some((shell) => s
 export interface Completable {
   readonly name: string
   readonly summary: string
+  /** What its first argument can be, where that is a few words. */
+  readonly words: readonly string[]
   /** Long flags with what they are, and whether a value follows. */
   readonly flags: readonly { readonly flag: string; readonly text: string; readonly takesValue: boolean }[]
 }

@@ -3,7 +3,8 @@ import type { Completable } from './shells.ts'
 export function zsh(commands: readonly Completable[], shared: Completable['flags']): string {
   const list = commands.map(({ name, summary }) => `    '${name}:${quoted(summary)}'`)
   const cases = commands.map(
-    ({ name, flags }) => `    ${name}) _arguments ${specs(flags)} $shared '*:argument:_default' ;;`,
+    ({ name, words, flags }) =>
+      `    ${name}) _arguments ${specs(flags)} $shared ${firstOf(words)}'*:argument:_default' ;;`,
   )
   return `#compdef pg-tenant
 # zsh completion of pg-tenant: source <(pg-tenant completion zsh)
@@ -27,6 +28,10 @@ ${cases.join('\n')}
 compdef _pg_tenant pg-tenant
 `
 }
+
+/** zsh says `1:message:(words)` for the first argument. */
+const firstOf = (words: readonly string[]): string =>
+  words.length > 0 ? `'1:action:(${words.join(' ')})' ` : ''
 
 const specs = (flags: Completable['flags']): string =>
   flags

@@ -1,6 +1,6 @@
-import type { Migration } from '@org/core'
+import type { Migration, Queryable } from '@org/core'
 import type { Envelopes, EnvelopesOf, SealedTable } from '@org/crypto'
-import type { AdviceThresholds, TenancyOptions, TenantDb } from '@org/pg-tenant'
+import type { AdviceThresholds, Tenancy, TenancyOptions, TenantDb } from '@org/pg-tenant'
 
 /** One of several clusters. */
 export interface PlacementConfig {
@@ -8,6 +8,13 @@ export interface PlacementConfig {
   readonly databaseUrl: string
   /** The administrator's URL there, direct and not through a pooler (default: `databaseUrl`). */
   readonly adminUrl?: string | undefined
+}
+
+/** What a seed may need beside its tenant's handle: what a store of `@org/rbac` is made of. */
+export interface SeedContext {
+  readonly tenancy: Tenancy
+  /** Connected as the application. What is done here is no part of the tenant's transaction. */
+  readonly pool: Queryable
 }
 
 /** What `pg-tenant.config.ts` exports: the options of `createTenancy`, and what only the command needs. */
@@ -26,7 +33,7 @@ export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'mig
   /** Clusters by name, for `--placement`; without it the URLs above are used. */
   readonly placements?: Readonly<Record<string, PlacementConfig>> | undefined
   /** Fills a new tenant with its first rows, in one transaction of the tenant. Must bear being repeated. */
-  readonly seed?: ((db: TenantDb, tenant: string) => Promise<void>) | undefined
+  readonly seed?: ((db: TenantDb, tenant: string, context: SeedContext) => Promise<unknown>) | undefined
   /** What opens and seals secrets (default: a key ring of `SETTINGS_ENCRYPTION_KEY`, see `@org/crypto`). */
   readonly secrets?: Envelopes | EnvelopesOf | undefined
   /** The tables whose secrets `rotate-keys` seals anew (default: whatever is sealed in `app_settings`). */

@@ -10,6 +10,8 @@ import type { Environment, Settings } from './settings.ts'
 /** A tenancy with the connections under it. */
 export interface Connected {
   readonly tenancy: Tenancy
+  /** The application's. */
+  readonly pool: Pool
   /** What `migrate` has: ids, oldest first. */
   readonly migrations: readonly Migration[]
   close(): Promise<void>
@@ -56,7 +58,7 @@ export async function openTenancy(settings: Settings, env: Environment, needs: N
     await tenancy.close()
     await Promise.all([pool.end(), adminPool.end()])
   }
-  return { tenancy, migrations, close }
+  return { tenancy, pool, migrations, close }
 }
 
 const LEVELS: readonly string[] = ['schema', 'role', 'login', 'row', 'database'] satisfies IsolationLevel[]

@@ -4,6 +4,8 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   [/\b(?:R|r)un migrate with only: \[key\] and recheck: true/g, 'Run pg-tenant migrate <key> --recheck'],
   [/\bprovision\((?:its )?key\)/g, 'pg-tenant create <key>'],
   [/\b(drop|suspend|resume)\(key\)/g, 'pg-tenant $1 <key>'],
+  [/\bRun dropDatabase again\b/g, 'Run pg-tenant app drop <name> again'],
+  [/\bmade by provisionDatabase\b/g, 'made by pg-tenant app create'],
   [/\blist\(\)/g, 'pg-tenant list'],
   [/\b(R|r)un (?:the )?(migrate|backup)\b/g, '$1un pg-tenant $2'],
   [/say force: 'replace'/g, 'say --replace'],

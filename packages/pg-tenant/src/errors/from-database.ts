@@ -30,6 +30,9 @@ export function isRetryable(error: TenancyError): boolean {
   )
 }
 
+/** admin_shutdown, crash_shutdown, cannot_connect_now */
+const SERVER_GOES: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03'])
+
 function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode; message: string } {
   const { code: state } = error
   if (state === SQLSTATE.UNIQUE_VIOLATION) return { code: 'DUPLICATE_RESOURCE', message: describe(error) }
@@ -40,6 +43,12 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
     }
   }
   if (state.startsWith('23')) return { code: 'CONFLICT', message: describe(error) }
+  if (SERVER_GOES.has(state)) {
+    return {
+      code: 'CONNECTION_LOST',
+      message: `The server ended the connection (SQLSTATE ${state}). Run it again.`,
+    }
+  }
   if (state === SQLSTATE.QUERY_CANCELED && facts && facts.elapsed >= facts.statementTimeout * 0.9) {
     return timeout(`The statement ran longer than statementTimeout (${facts.statementTimeout} ms).`)
   }

@@ -3,12 +3,14 @@ import type { Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Fleet, ownerOf } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { Script } from './script.ts'
 import { kept, once } from './sql.ts'
+import type { Statement } from './statements.ts'
 
 /** A step, and whose statement it is. */
 export interface Part {
@@ -74,6 +76,36 @@ export const RECORD = (
 export const VERSION = (tenant: string) =>
   `update ${tenant} set schema_version = $3, updated_at = now() where prefix = $1 and key = $2`
 
+interface RegistryTexts {
+  readonly check: string
+  readonly record: string
+  readonly version: string
+}
+
+const texts = new WeakMap<RegistryPlace, RegistryTexts>()
+
+/** The statements on the registry: the same for every tenant of a run, so they are put together once. */
+function textsOf(registry: RegistryPlace): RegistryTexts {
+  const known = texts.get(registry)
+  if (known) return known
+  const tenant = qualify(registry.controlSchema, 'tenant')
+  const migration = qualify(registry.controlSchema, 'tenant_migration')
+  const made = { check: CHECK(tenant, migration), record: RECORD(migration), version: VERSION(tenant) }
+  texts.set(registry, made)
+  return made
+}
+
+const steps = new WeakMap<Statement, Step>()
+
+/** A migration's statement as bytes, which are the same for every tenant. */
+function stepOf(statement: Statement): Step {
+  const known = steps.get(statement)
+  if (known) return known
+  const made = once('statement', statement.text)
+  steps.set(statement, made)
+  return made
+}
+
 /** What a message to one tenant is made from. */
 export interface Place {
   readonly lifecycle: Fleet
@@ -109,10 +141,7 @@ export function migrationMessage(place: Place, behind: Behind, todo: readonly Sc
   const { tenant, status } = behind
   const schema = schemaOf(naming, tenant)
   const ledger = qualify(schema, LEDGER_TABLE)
-  const [tenants, history] = [
-    qualify(registry.controlSchema, 'tenant'),
-    qualify(registry.controlSchema, 'tenant_migration'),
-  ]
+  const { check, record, version: setVersion } = textsOf(registry)
   const role = ownerOf(lifecycle, tenant)
   const usage =
     role !== undefined && status === 'suspended'
@@ -125,33 +154,23 @@ export function migrationMessage(place: Place, behind: Behind, todo: readonly Sc
   return [
     ...open(place, tenant),
     {
-      step: kept(memory, 'statement', CHECK(tenants, history), [
-        registry.prefix,
-        tenant,
-        status,
-        behind.has.length,
-      ]),
+      step: kept(memory, 'statement', check, [registry.prefix, tenant, status, behind.has.length]),
     },
     ...(usage ? [plain(`grant usage on schema ${usage[0]} to ${usage[1]}`)] : []),
     ...todo.flatMap((script, at): Part[] => [
       // First, because it raises where the schema is not there: nothing falls through to a shared one, and nobody drops it.
       plain(LEDGER(ledger), [script.id, script.checksum, behind.has.length + at]),
       { step: kept(memory, 'statement', ENTER, [searchPathOf(naming, tenant), role ?? 'none']) },
-      ...script.statements.map(({ text, line }) => ({ step: once('statement', text), script, line })),
+      ...script.statements.map((one) => ({ step: stepOf(one), script, line: one.line })),
       { step: kept(memory, 'constraints', CONSTRAINTS, []), script },
       { step: kept(memory, 'clean', OWN_PATH, []) },
       { step: kept(memory, 'tail', LEAVE, [role ?? null]), script },
       {
-        step: kept(memory, 'statement', RECORD(history), [
-          registry.prefix,
-          tenant,
-          script.id,
-          script.checksum,
-        ]),
+        step: kept(memory, 'statement', record, [registry.prefix, tenant, script.id, script.checksum]),
       },
     ]),
     ...(usage ? [plain(`revoke usage on schema ${usage[0]} from ${usage[1]}`)] : []),
-    { step: kept(memory, 'statement', VERSION(tenants), [registry.prefix, tenant, version]) },
+    { step: kept(memory, 'statement', setVersion, [registry.prefix, tenant, version]) },
     { step: kept(memory, 'commit', 'commit', []) },
   ]
 }

@@ -1,11 +1,11 @@
 import { keyFor } from '../isolation/names.ts'
+import { prepare } from '../lifecycle/prepare.ts'
 import { type Fleet, requireSchemas } from './fleet.ts'
 import { requireClean } from './lint.ts'
 import { dryRunText } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
-import { ensureRunTable } from './run-table.ts'
 import { readScripts, type Script } from './script.ts'
 import { runWave } from './wave.ts'
 
@@ -35,8 +35,8 @@ export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): 
   requireClean(missing, settings.allowSchemas)
   const run = new FleetRun(lifecycle, settings, scripts, new Set(asked), behind, began)
   if (settings.dryRun) return run.plan()
-  if (missing.some(({ transaction }) => !transaction))
-    await ensureRunTable(lifecycle.adminPool, lifecycle.registry)
+  // What it notes between two statements is kept in a table that an older control schema does not have.
+  if (missing.some(({ transaction }) => !transaction)) await prepare(lifecycle)
   return await run.run()
 }
 

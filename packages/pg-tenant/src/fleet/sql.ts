@@ -4,10 +4,12 @@ import type { Phase, Sink, Step } from '../driver/exchange.ts'
 import type { ConnectionMemory } from '../driver/memory.ts'
 import { bind, close, execute, parse, statement } from '../driver/messages.ts'
 
+const EXECUTE = execute('', 0)
+
 /** A statement with values, parsed each time. */
 export function once(phase: Phase, text: string, values: readonly unknown[] = [], sink?: Sink): Step {
   if (values.length === 0 && !sink) return { phase, bytes: statement(text) }
-  const bytes = Buffer.concat([parse('', text), bind('', '', values.map(prepareValue)), execute('', 0)])
+  const bytes = Buffer.concat([parse('', text), bind('', '', values.map(prepareValue)), EXECUTE])
   return { phase, bytes, ...(sink && { sink }) }
 }
 
@@ -23,24 +25,33 @@ export function kept(
   sink?: Sink,
 ): Step {
   if (memory.direct !== true) return once(phase, text, values, sink)
-  const name = nameOf(text)
-  const run = Buffer.concat([bind('', name, values.map(prepareValue)), execute('', 0)])
-  const rest = { phase, ...(sink && { sink }), runs: name }
-  if (memory.prepared.has(name)) return { ...rest, bytes: run }
+  const { name, run } = namedOf(text)
+  const bytes = values.length === 0 ? run : Buffer.concat([bind('', name, values.map(prepareValue)), EXECUTE])
+  if (memory.prepared.has(name))
+    return sink ? { phase, bytes, sink, runs: name } : { phase, bytes, runs: name }
   return {
-    ...rest,
-    bytes: Buffer.concat([close('S', name), parse(name, text), run]),
+    phase,
+    ...(sink && { sink }),
+    runs: name,
+    bytes: Buffer.concat([close('S', name), parse(name, text), bytes]),
     prepares: { name, text },
   }
 }
 
-const names = new Map<string, string>()
+interface Named {
+  readonly name: string
+  /** Runs it without values. */
+  readonly run: Buffer
+}
 
-function nameOf(text: string): string {
-  let name = names.get(text)
-  if (name === undefined) {
-    name = `pg_tenant_fleet_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
-    names.set(text, name)
-  }
-  return name
+/** One entry for each statement of this folder and control schema: never for a tenant. */
+const known = new Map<string, Named>()
+
+function namedOf(text: string): Named {
+  const found = known.get(text)
+  if (found) return found
+  const name = `pg_tenant_fleet_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+  const named = { name, run: Buffer.concat([bind('', name, []), EXECUTE]) }
+  known.set(text, named)
+  return named
 }

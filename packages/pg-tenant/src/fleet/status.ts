@@ -1,5 +1,5 @@
-import { TenancyError } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
+import { LEDGER as SHARED_LEDGER } from '../lifecycle/row/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Phase } from './annotations.ts'
 import { ask } from './ask.ts'
@@ -28,22 +28,29 @@ export interface MigrationStatus {
   readonly slowestMs: number | null
 }
 
-// $1 prefix, $2 level, $3 ids, $4 only, $5 limit.
-const STATUS = (tenant: string, migration: string) => `
+// Who has which migration. At level `row` one history is that of all tenants.
+const HELD = (migration: string) => `select id, key, duration_ms from ${migration} where prefix = $1`
+const HELD_BY_ALL = (migration: string) =>
+  `select m.id, f.key, m.duration_ms from ${migration} m cross join fleet f where m.prefix = $1`
+
+// $1 prefix, $2 level, $3 ids, $4 only, $5 limit. About the full join and its CASE: see BEHIND in plan.ts.
+const STATUS = (tenant: string, held: string) => `
 with fleet as (
   select key from ${tenant} where prefix = $1 and isolation = $2 and status in ('active', 'suspended')
     and ($4::text[] is null or key = any ($4))
-)
-select w.id, count(m.id)::int as have, (count(*) filter (where f.key is not null and m.id is null))::int as lack,
-  coalesce((array_agg(f.key order by f.key collate "C") filter (where f.key is not null and m.id is null))[1:$5], '{}') as behind,
-  round(avg(m.duration_ms))::int as "meanMs", max(m.duration_ms) as "slowestMs"
-from unnest($3::text[]) with ordinality as w (id, ordinal)
-left join fleet f on true
-left join ${migration} m on m.prefix = $1 and m.key = f.key and m.id = w.id
+), wanted as (
+  select w.id, w.ordinal, f.key from unnest($3::text[]) with ordinality as w (id, ordinal) left join fleet f on true
+), held as (${held})
+select w.id, count(h.id)::int as have, (count(*) filter (where w.key is not null and h.id is null))::int as lack,
+  coalesce((array_agg(w.key order by w.key collate "C") filter (where w.key is not null and h.id is null))[1:$5], '{}') as behind,
+  round(avg(h.duration_ms))::int as "meanMs", max(h.duration_ms) as "slowestMs"
+from wanted w full join held h on h.key = w.key and h.id = w.id
+where case when w.id is null then false else true end
 group by w.id, w.ordinal order by w.ordinal`
 
 /**
- * For each migration how many tenants have it and who lacks it, in one query.
+ * For each migration how many tenants have it and who lacks it, in one query, from the ledger in the control schema. At
+ * level `row` all tenants share one history: all have a migration or all lack it.
  *
  * @throws TenancyError INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
  */
@@ -51,22 +58,16 @@ export async function migrationStatus(
   { adminPool, registry, level, migrations, naming }: Fleet,
   { limit = 20, only }: MigrationStatusOptions = {},
 ): Promise<MigrationStatus[]> {
-  if (level === 'row') {
-    throw new TenancyError(
-      'INVALID_OPTION',
-      'At level row all tenants share their tables: none is behind another.',
-      {
-        details: { option: 'isolation' },
-      },
-    )
-  }
   for (const key of only ?? []) keyFor(naming, key)
   const scripts = readScripts(migrations)
   const { controlSchema, prefix } = registry
+  const tenants = qualify(controlSchema, 'tenant')
   type Counted = Omit<MigrationStatus, 'phase' | 'transaction'>
   const rows = await ask<Counted>(
     adminPool,
-    STATUS(qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration')),
+    level === 'row'
+      ? STATUS(tenants, HELD_BY_ALL(qualify(controlSchema, SHARED_LEDGER)))
+      : STATUS(tenants, HELD(qualify(controlSchema, 'tenant_migration'))),
     [prefix, level, scripts.map(({ id }) => id), only ?? null, limit],
   )
   const counted = new Map(rows.map((row) => [row.id, row]))

@@ -6,6 +6,7 @@ import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost } from '../errors/from-scope.ts'
 import { configOf, loadPg } from '../isolation/connection-config.ts'
+import { whatIsLacking } from './denied.ts'
 
 /** The administrator outside any transaction: for CREATE DATABASE, and for a lock that outlives a transaction. */
 export interface AdminSession {
@@ -44,11 +45,12 @@ export function withAdminSession<T>(
     const client = await pool.connect().catch((error: unknown) => {
       throw fromConnectError(error)
     })
+    const ask = async (sql: string) => (await client.query(sql)).rows as Record<string, unknown>[]
     const run: AdminSession['run'] = async (sql, values) => {
       try {
         return (await client.query(sql, values && [...values])).rows as Record<string, unknown>[]
       } catch (error) {
-        throw coded(error)
+        throw (await whatIsLacking(error, ask)) ?? coded(error)
       }
     }
     try {

@@ -1,9 +1,11 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import { isServerError } from '../driver/exchange.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
 import { sqlInTransaction } from '../fleet/script.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
+import { type Admin, fromStatement } from './admin.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { pending } from './migrations.ts'
 
@@ -41,7 +43,7 @@ export async function applyMigrations(
     const [entered] = await admin.run(ENTER, [searchPathOf(naming, tenant), role ?? 'none'])
     transaction ??= entered?.transaction
     // Before PostgreSQL 18 deferred triggers run as whoever commits: here they still run as the tenant.
-    await admin.run(`${sqlInTransaction(migration)}\n;set constraints all immediate`)
+    await admin.run(`${sqlInTransaction(migration)}\n;set constraints all immediate`).catch(ofTheTenant)
     const [left] = await admin.run(LEAVE, [role ?? null])
     if (left?.transaction !== transaction || left?.unchanged !== true) {
       throw new TenancyError(
@@ -58,6 +60,11 @@ export async function applyMigrations(
   ])
   await recordMigrations(books, registry, tenant, done)
   return done.map(({ id }) => id)
+}
+
+/** What a migration was refused was refused to the tenant: no right that the administrator lacks explains it. */
+function ofTheTenant(error: unknown): never {
+  throw isServerError(error) && error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE ? fromStatement(error) : error
 }
 
 /** $1 search path, $2 role. Says in which transaction we are. */

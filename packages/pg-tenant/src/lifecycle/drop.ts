@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { setStatus } from '../registry/registry.ts'
+import { forget } from './forget.ts'
 import type { TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { onTenant } from './work.ts'
@@ -17,6 +18,7 @@ export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> 
     if (ofLevel.staged && !(await stage(begin))) return false
     return await stage(async (work) => {
       if (!ofLevel.staged && !(await begin(work))) return false
+      await forget(work)
       await ofLevel.takeDown(work)
       await setStatus(work.admin, registry, tenant, 'deleted')
       return true

@@ -5,6 +5,7 @@ import { type Naming, schemaOf } from '../isolation/names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
+import type { OnForget } from './forget.ts'
 import type { LevelLifecycle } from './levels/level.ts'
 import type { CheckedMigration } from './migrations.ts'
 
@@ -18,6 +19,8 @@ export interface Lifecycle {
   readonly adminPool: PoolLike
   readonly registry: RegistryPlace
   readonly migrations: readonly CheckedMigration[]
+  /** What the application does when a tenant goes for good. */
+  readonly onForget?: OnForget | undefined
 }
 
 /** One at a time for each schema, across processes; released with the transaction. */

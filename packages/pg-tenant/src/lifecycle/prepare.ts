@@ -4,7 +4,9 @@ import { ensureControlSchema } from '../registry/control-schema.ts'
 import { inAdminTransaction } from './admin.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
-const prepared = new WeakMap<Lifecycle, Promise<string>>()
+type Place = Pick<Lifecycle, 'pool' | 'adminPool' | 'registry'>
+
+const prepared = new WeakMap<Place, Promise<string>>()
 
 /**
  * What administrative work needs once for each tenancy: the control schema, and the role the application logs in with,
@@ -12,7 +14,7 @@ const prepared = new WeakMap<Lifecycle, Promise<string>>()
  *
  * @returns the application's role
  */
-export function prepare(lifecycle: Lifecycle): Promise<string> {
+export function prepare(lifecycle: Place): Promise<string> {
   const known = prepared.get(lifecycle)
   if (known) return known
   const work = prepareOnce(lifecycle)
@@ -21,7 +23,7 @@ export function prepare(lifecycle: Lifecycle): Promise<string> {
   return work
 }
 
-async function prepareOnce({ pool, adminPool, registry }: Lifecycle): Promise<string> {
+async function prepareOnce({ pool, adminPool, registry }: Place): Promise<string> {
   const application = await applicationRole(pool)
   await inAdminTransaction(adminPool, (admin) =>
     ensureControlSchema(admin, registry.controlSchema, application),

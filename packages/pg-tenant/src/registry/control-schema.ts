@@ -71,6 +71,10 @@ const STEPS = [
     state jsonb not null,
     primary key (prefix, key, started_at)
   )`,
+  // Nobody reads by it, and with it every new version or status of a tenant was a new entry in each index. Now such an
+  // update stays on its page (HOT, manual 66.7), which has room for it.
+  `drop index if exists idx_tenant_updated_at;
+  alter table tenant set (fillfactor = 80)`,
 ] as const
 
 /** @throws TenancyError INVALID_OPTION */

@@ -235,7 +235,7 @@ describe('provisionDatabase', () => {
   it('says so when the administrator may not create databases', async () => {
     await world.root.query(`alter role ${world.adminRole} nocreatedb`)
     try {
-      expect(await codeOf(made('weak'))).toBe('DATABASE_ERROR')
+      expect(await codeOf(made('weak'))).toBe('INVALID_OPTION')
     } finally {
       await world.root.query(`alter role ${world.adminRole} createdb`)
     }

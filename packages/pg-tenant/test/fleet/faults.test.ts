@@ -99,6 +99,24 @@ describe('two migrators at once', () => {
   })
 })
 
+describe('a tenant restored from an older backup', () => {
+  it('without telling the registry gets what it lost again, and only then what is new', async () => {
+    const { id: lost } = add('create table lost_again (a int)')
+    await migrateFleet(fleet())
+    await world.root.query(
+      `drop table c_t0004.lost_again; delete from c_t0004._tenant_migration where id = '${lost}'`,
+    )
+    const { id } = add('create table new_to_all (a int)')
+    const report = await migrateFleet(fleet())
+    expect(report).toMatchObject({ ok: true, migrated: keys.length })
+    expect(report.tenants.find(({ tenant }) => tenant === 't0004')?.applied).toEqual([lost, id])
+    expect(await ledgersOf(world, 't0004')).toEqual(history.map((migration) => migration.id))
+    expect(await one(`select to_regclass('c_t0004.lost_again') is not null as there`)).toEqual({
+      there: true,
+    })
+  })
+})
+
 describe('a tenant that is in use', () => {
   it('does not hold up the others, and is tried again until it is free', async () => {
     const { id } = add('alter table notes add column busy int')

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Fleet } from '../../src/fleet/fleet.ts'
 import { migrateFleet } from '../../src/fleet/migrate.ts'
+import { BEHIND } from '../../src/fleet/plan.ts'
 import { migrationStatus } from '../../src/fleet/status.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 import { countingPool, EXTRA, keysOf, ledgersOf, lifecycleOf, provisionMany } from './fleet-world.ts'
@@ -24,6 +25,15 @@ describe('migrateFleet', () => {
     expect(report.tenants[1]?.sql).toContain(`set local search_path to "c_t0001", "public", pg_temp`)
     expect(report.tenants[1]?.sql).toContain(EXTRA.sql)
     expect(await ledgersOf(world, 't0001')).toEqual(['0001_notes'])
+  })
+
+  it('leaves out who is being made or dropped, whatever history it has', async () => {
+    const become = (status: string) =>
+      world.root.query(`update tenancy.tenant set status = $1 where key = 't0002'`, [status])
+    await become('deleting')
+    const { tenants } = await migrateFleet(second, { dryRun: true })
+    await become('active')
+    expect(tenants.map(({ tenant }) => tenant)).toEqual(keys.filter((key) => key !== 't0002'))
   })
 
   it('does the tenants it is told to, and no others', async () => {
@@ -75,6 +85,18 @@ describe('migrateFleet', () => {
     expect(queries).toHaveLength(1)
   })
 
+  it('asks it in a way that does not compare every tenant with every other while there are no statistics', async () => {
+    const client = await world.root.connect()
+    await client.query('create temp table bare_tenant (like tenancy.tenant including all)')
+    await client.query('create temp table bare_migration (like tenancy.tenant_migration including all)')
+    const { rows } = await client.query(`explain ${BEHIND('bare_tenant', 'bare_migration')}`, [
+      ...['c_', 'role', [NOTES.id], ['x'], [1], null, null, false],
+    ])
+    client.release(true)
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(plan).toMatch(/(Hash|Merge) Full Join/)
+  })
+
   it('sends one message for each tenant', async () => {
     const { pool, queries } = countingPool(world)
     const third = { id: '0003', sql: 'create table third (a int); create index on third (a)' }
@@ -84,6 +106,20 @@ describe('migrateFleet', () => {
     await migrateFleet(lifecycle)
     await pool.end()
     expect(queries).toHaveLength(1 + 20 + 1 + (SIZE - 20))
+  })
+
+  it('writes a new version into the registry without an entry in any index', async () => {
+    const client = await world.root.connect()
+    await client.query('begin')
+    await client.query(
+      `update tenancy.tenant set schema_version = schema_version, updated_at = now() where key = 't0000'`,
+    )
+    const { rows } = await client.query(
+      `select pg_stat_get_xact_tuples_hot_updated('tenancy.tenant'::regclass)::int as hot`,
+    )
+    await client.query('rollback')
+    client.release()
+    expect(rows).toEqual([{ hot: 1 }])
   })
 
   it('does nothing where there is no registry', async () => {

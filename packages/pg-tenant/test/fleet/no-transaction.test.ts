@@ -27,6 +27,10 @@ beforeAll(async () => {
   await provisionMany(world, keys)
   await world.root.query(`insert into c_t0002.notes (body) values ('same'), ('Same')`)
   await world.tenancy().suspend('t0004')
+  // The control schema as a release before left it, which had no table for this: the first test brings it up to date.
+  await world.root.query(`drop table tenancy.tenant_migration_run, tenancy.tenant_offboarding;
+    drop index tenancy.idx_tenant_ready;
+    delete from tenancy.control_version where version > 2`)
 })
 
 describe('a migration without a transaction', () => {

@@ -193,6 +193,40 @@ describe.each(LEVELS)('tenants made ahead, level %s', (isolation) => {
     await world.root.query(`drop schema ${schemaPrefix}foreign`)
   })
 
+  it.runIf(isolation !== 'schema')('do not take the name of a role that is in use', async () => {
+    await tenancy.ready.fill(1)
+    const role = `${world.rolePrefix}${isolation}_inuse`
+    await world.root.query(
+      `create role "${role}" nologin; grant "${role}" to ${world.adminRole} with admin option`,
+    )
+    const outcome = await tenancy.provision('inuse', { fromReady: true }).then(
+      ({ created, claimed }) => ({ created, claimed }),
+      ({ code }) => code,
+    )
+    // One without rights becomes the tenant's, as without ready tenants; one that could log in is somebody's.
+    expect(outcome).toEqual(isolation === 'login' ? 'CONFLICT' : { created: true, claimed: undefined })
+    expect(await tenancy.ready.count()).toBe(1)
+  })
+
+  it('are not given to a tenant that is there already, whatever became of its schema', async () => {
+    await tenancy.ready.fill(1)
+    await tenancy.provision('known')
+    await world.root.query(`drop schema "${schemaPrefix}known" cascade`)
+    expect(await tenancy.provision('known', { fromReady: true })).not.toHaveProperty('claimed')
+    expect(await tenancy.ready.count()).toBe(1)
+    expect((await tenancy.query('known', 'select * from notes')).rows).toEqual([])
+  })
+
+  it('are not given out at another level that shares their prefix', async () => {
+    await tenancy.ready.fill(1)
+    const other = open({ isolation: isolation === 'role' ? 'schema' : 'role' })
+    expect(await other.ready.count()).toBe(0)
+    expect(await other.provision('crossed', { fromReady: true })).not.toHaveProperty('claimed')
+    expect(await other.ready.clear()).toBe(0)
+    expect(await tenancy.ready.count()).toBe(1)
+    await other.close()
+  })
+
   it('refuse a key that is a tombstone, and are given to it when it may be used again', async () => {
     await tenancy.ready.fill(1)
     await tenancy.provision('gone')
@@ -205,15 +239,17 @@ describe.each(LEVELS)('tenants made ahead, level %s', (isolation) => {
     await tenancy.drop('gone')
   })
 
-  it('are not made of migrations whose functions hold the schema’s name', async () => {
-    const pinned = open({
-      migrations: [
-        {
-          id: '0001',
-          sql: 'create function f() returns int language sql set search_path from current as $$ select 1 $$',
-        },
-      ],
-    })
+  it.each([
+    [
+      'as their setting',
+      'create function f() returns int language sql set search_path from current as $$ select 1 $$',
+    ],
+    [
+      'in their body',
+      `do $$ begin execute format('create function f() returns text language sql as %L', format('select %L', current_schema())); end $$`,
+    ],
+  ])('are not made of migrations whose functions hold the schema’s name %s', async (_where, sql) => {
+    const pinned = open({ migrations: [{ id: '0001', sql }] })
     expect(await codeOf(pinned.ready.fill(1))).toBe('STATEMENT_REFUSED')
     expect(await readyKeys()).toEqual([])
     await pinned.close()

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Tenancy, TenancyOptions } from '../../src/index.ts'
 import { startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { codeOf, eventually, NOTES, useWorld } from '../support/world.ts'
@@ -71,7 +71,9 @@ describe('lookup', () => {
   })
 
   it('hears of what others changed', async () => {
-    const tenancy = open({ lookups: { ...LONG, listen: direct() } })
+    const errors: Error[] = []
+    const onListenError = (error: Error) => errors.push(error)
+    const tenancy = open({ lookups: { ...LONG, listen: direct(), onListenError } })
     await tenancy.lookup('acme')
     await eventually(async () => (await listening()).length === 1)
     await tenancy.lookup('globex')
@@ -80,6 +82,8 @@ describe('lookup', () => {
     await eventually(async () => (await tenancy.lookup('acme'))?.status === 'suspended')
     await tenancy.close()
     await eventually(async () => (await listening()).length === 0)
+    // Closed is not lost: nobody is told, and no other is opened.
+    expect(errors).toEqual([])
   })
 
   it('says that the listening connection was lost, opens another, and misses nothing', async () => {
@@ -118,6 +122,7 @@ describe('lookup', () => {
     const users = { [app.username]: app.password }
     const bouncer = await startPgBouncer({ url: world.url, users, poolSize: 2 })
     const errors: Error[] = []
+    const timers = vi.spyOn(globalThis, 'setTimeout')
     const url = new URL(bouncer.url)
     url.username = app.username
     url.password = app.password
@@ -132,7 +137,10 @@ describe('lookup', () => {
       await tenancy.lookup('acme')
       await eventually(() => errors.length === 1)
       expect(errors[0]).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'lookups.listen' } })
+      // The first pause before another attempt: nobody waits for one.
+      expect(timers.mock.calls.filter(([, ms]) => ms === 100)).toEqual([])
     } finally {
+      timers.mockRestore()
       await tenancy.close()
       await bouncer.stop()
     }

@@ -66,6 +66,32 @@ describe('the registry', () => {
     expect(await tenancy.find('gone')).toMatchObject({ status: 'active', deletedAt: null })
   })
 
+  it('refuses to provision a tenant that is being dropped', async () => {
+    await world.tenancy().provision('leaving')
+    await world.root.query(`update tenancy.tenant set status = 'deleting' where key = 'leaving'`)
+    expect(await codeOf(world.tenancy().provision('leaving'))).toBe('CONFLICT')
+    expect(await codeOf(world.tenancy().provision('leaving', { reuseDeletedKey: true }))).toBe('CONFLICT')
+    expect(await world.tenancy().find('leaving')).toMatchObject({ status: 'deleting' })
+  })
+
+  it('is closed to PUBLIC, also where new schemas are not', async () => {
+    const defaults = (what: string) =>
+      world.root.query(`alter default privileges for role ${world.adminRole} ${what}`)
+    await defaults('grant usage on schemas to public')
+    try {
+      await world.tenancy({ controlSchema: 'closed' }).provision('inside')
+    } finally {
+      await defaults('revoke usage on schemas from public')
+    }
+    const { rows } = await world.root.query(
+      `select count(*)::int as open from pg_namespace, aclexplode(nspacl) where nspname = 'closed' and grantee = 0`,
+    )
+    expect(rows).toEqual([{ open: 0 }])
+    expect((await world.root.query(`select to_regnamespace('closed') is not null as made`)).rows).toEqual([
+      { made: true },
+    ])
+  })
+
   it('refuses a tenant at another isolation level than its own', async () => {
     await world.tenancy().provision('level')
     expect(await codeOf(world.tenancy({ isolation: 'schema' }).provision('level'))).toBe('CONFLICT')

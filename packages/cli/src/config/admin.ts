@@ -1,0 +1,46 @@
+import { TenancyError } from '@org/core'
+import type { Pool } from 'pg'
+import type { Settings } from './settings.ts'
+
+/** Milliseconds to wait for a connection. */
+const CONNECT_MS = 10_000
+
+/** The administrator's pool alone, for what belongs to the server and not to a tenancy; loads the driver. */
+export async function withAdmin<T>(
+  { adminUrl }: Pick<Settings, 'adminUrl'>,
+  fn: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const { default: pg } = await import('pg')
+  const pool = new pg.Pool({
+    connectionString: adminUrl,
+    max: 2,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'pg-tenant',
+  })
+  // The statement that uses the connection reports its loss; without a listener the process would end.
+  pool.on('error', () => {})
+  try {
+    return await fn(pool)
+  } finally {
+    await pool.end()
+  }
+}
+
+/** Whether there is something under the name an app's database and role would have. */
+export interface AppStanding {
+  readonly name: string
+  readonly role: boolean
+  readonly database: boolean
+}
+
+/** Looks, and changes nothing. @throws TenancyError CONNECTION_LOST */
+export async function standingOfApp(pool: Pool, app: string): Promise<AppStanding> {
+  const name = `app_${app}`
+  const { rows } = await pool.query<{ role: boolean; database: boolean }>(STANDING, [name]).catch(() => {
+    throw new TenancyError('CONNECTION_LOST', 'No connection to PostgreSQL could be made. Nothing was done.')
+  })
+  return { name, role: rows[0]?.role === true, database: rows[0]?.database === true }
+}
+
+const STANDING = `select exists (select from pg_roles where rolname = $1) as role,
+  exists (select from pg_database where datname = $1) as database`

@@ -1,0 +1,81 @@
+import pg from 'pg'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { IsolationLevel, Migration } from '../../src/index.ts'
+import { useSetting } from '../levels/setting.ts'
+import { codeOf } from '../support/world.ts'
+import { historyOf, LEVELS } from './crash-world.ts'
+
+const setting = useSetting()
+/** One for each level: what waits at one must not hold up another. */
+const admins = new Map<IsolationLevel, pg.Pool>()
+const adminOf = (level: IsolationLevel): pg.Pool => {
+  const known = admins.get(level) ?? new pg.Pool({ connectionString: setting.world.adminUrl, max: 2 })
+  admins.set(level, known)
+  return known
+}
+afterAll(() => Promise.all([...admins.values()].map((pool) => pool.end())))
+
+const tenancyOf = (level: IsolationLevel, migrations: readonly Migration[] = historyOf(level)) =>
+  setting.tenancy(level, { migrations, row: { schema: 'shared' }, adminPool: adminOf(level) })
+
+// All levels at once: each waits as long as administrative work waits for a lock.
+describe('a tenant that a long query holds', () => {
+  it('is not dropped, goes on as before, and is dropped when the query is through', async () => {
+    await Promise.all(
+      LEVELS.map(async (level) => {
+        const sound = tenancyOf(level)
+        await sound.provision('held')
+        await sound.withTenant('held', async (db) => {
+          await db.query(`insert into notes (body) values ('kept')`)
+          expect(await codeOf(tenancyOf(level).drop('held')), level).toBe('TIMEOUT')
+        })
+        expect((await sound.query('held', 'select body from notes')).rows, level).toEqual([{ body: 'kept' }])
+        expect(await sound.find('held'), level).toMatchObject({ status: 'active' })
+        expect(await sound.drop('held'), level).toBe(true)
+      }),
+    )
+  })
+
+  it('is suspended at once all the same, and what runs commits nothing at level row', async () => {
+    await Promise.all(
+      LEVELS.map(async (level) => {
+        const sound = tenancyOf(level)
+        await sound.provision('busy')
+        const running = sound.withTenant('busy', async (db) => {
+          await db.query(`insert into notes (body) values ('late')`)
+          expect(await tenancyOf(level).suspend('busy'), level).toBe(true)
+        })
+        const outcome = await running.then(
+          () => 'committed',
+          (error: { code: string }) => error.code,
+        )
+        expect(await codeOf(sound.query('busy', 'select 1')), level).toBe('TENANT_SUSPENDED')
+        await tenancyOf(level).resume('busy')
+        const { rows } = await sound.query('busy', 'select body from notes')
+        if (level === 'row') expect([outcome === 'committed', rows]).toEqual([false, []])
+        else expect([outcome, rows], level).toEqual(['committed', [{ body: 'late' }]])
+      }),
+    )
+  })
+
+  it('is left as it is by a migration that cannot have its table, and gets it later', async () => {
+    await Promise.all(
+      LEVELS.map(async (level) => {
+        const sound = tenancyOf(level)
+        await sound.provision('reads')
+        const more = [...historyOf(level), { id: '0003_more', sql: 'alter table notes add column more int' }]
+        const next = tenancyOf(level, more)
+        await sound.withTenant('reads', async (db) => {
+          await db.query('select from notes')
+          expect(await codeOf(next.provision('reads')), level).toBe('TIMEOUT')
+        })
+        expect(await sound.find('reads'), level).toMatchObject({
+          status: 'active',
+          schemaVersion: '0002_tags',
+        })
+        await next.provision('reads')
+        expect((await next.query('reads', 'select more from notes')).rows, level).toEqual([])
+      }),
+    )
+  })
+})
