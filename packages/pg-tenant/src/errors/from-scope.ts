@@ -11,6 +11,8 @@ export function fromFailedStep(phase: Phase, error: ServerError, facts: Statemen
   const found =
     error.code === SQLSTATE.INVALID_TEXT_REPRESENTATION || error.code === SQLSTATE.INVALID_CURSOR_NAME
   if (phase === 'tail' && found) return withDriverError(escaped(), error)
+  // Level `row` asks again before COMMIT whether the tenant is in service; the other levels' checks do not raise this.
+  if (phase === 'tail' && error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE) return fromOpening(error, facts)
   return fromDatabase(error, facts)
 }
 
@@ -35,14 +37,14 @@ function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
   ) {
     return say(
       'SCHEMA_MISSING',
-      "The tenant's schema, role or marker table is not there. Run provision(key) first; nothing was executed.",
+      "The tenant's schema, role or marker table is not there. Run provision(key) first; nothing was committed.",
     )
   }
   if (code === SQLSTATE.INSUFFICIENT_PRIVILEGE) {
     return say(
       'SCHEMA_UNUSABLE',
       "The application may not act for this tenant: it lacks membership in the tenant's role, or the role lacks USAGE " +
-        'on its schema. Run provision(key) again; nothing was executed.',
+        'on its schema. Run provision(key) again; nothing was committed.',
     )
   }
   return fromDatabase(error, facts)

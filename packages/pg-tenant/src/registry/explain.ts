@@ -16,14 +16,14 @@ export async function explained(
   if (!isTenancyError(error, 'SCHEMA_UNUSABLE')) return error
   const record = await find(pool, place, tenant).catch(() => undefined)
   if (record?.status === 'deleting') {
-    return new TenancyError('TENANT_NOT_FOUND', 'The tenant is being dropped; nothing was executed.', {
+    return new TenancyError('TENANT_NOT_FOUND', 'The tenant is being dropped; nothing was committed.', {
       details: { tenant },
     })
   }
   if (record?.status !== 'suspended') return error
   return new TenancyError(
     'TENANT_SUSPENDED',
-    'The tenant is suspended; nothing was executed. resume(key) ends that.',
+    'The tenant is suspended; nothing was committed. resume(key) ends that.',
     {
       details: { tenant },
     },

@@ -42,7 +42,7 @@ describe('suspend', () => {
       }),
     )
     await here.resume('acme')
-    expect(code).toBe('DATABASE_ERROR')
+    expect(code).toBe('TENANT_SUSPENDED')
     expect((await here.query('acme', 'select body from notes')).rows).toEqual([])
   })
 
