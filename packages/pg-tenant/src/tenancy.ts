@@ -7,7 +7,7 @@ import {
   tryCurrentTenant,
 } from '@org/core'
 import type { BackupOptions } from './backup/backup.ts'
-import type { OffboardOptions } from './backup/offboard/offboard.ts'
+import type { OffboardOptions } from './backup/offboard/options.ts'
 import type { RestoreOptions } from './backup/restore/restore.ts'
 import type { DiagnoseOptions } from './doctor/diagnose.ts'
 import { watchPool } from './driver/memory.ts'
@@ -57,6 +57,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'isolation',
   'migrations',
   'controlSchema',
+  'onForget',
   'minimumVersion',
   'lookups',
   'credentials',
@@ -106,7 +107,9 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     return running
   }
 
-  const lifecycle = { level, ofLevel, naming, pool, adminPool, migrations, registry }
+  const { onForget } = options
+  if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
+  const lifecycle = { level, ofLevel, naming, pool, adminPool, migrations, registry, onForget }
   /** What changed here is known here at once. */
   const changing = async <T>(tenant: TenantKey, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
     try {

@@ -1,30 +1,38 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { standingOf } from '../lifecycle/lifecycle.ts'
-import { prepare } from '../lifecycle/prepare.ts'
-import { find } from '../registry/read.ts'
 import { invalid } from '../scope/options.ts'
 import { qualify } from '../sql/identifier.ts'
+import { throwIfAborted } from './abort.ts'
 import { type Compression, DEFAULT_COMPRESSION, isCompression } from './archive/compression.ts'
-import type { ArchivedTable, ArchiveManifest, TableSummary } from './archive/manifest.ts'
+import type { ArchivedTable, TableSummary } from './archive/manifest.ts'
 import { type BackupTarget, openSink } from './archive/sink.ts'
 import { ArchiveWriter } from './archive/writer.ts'
-import { columnList, readNames, readSequences, readTables } from './catalog.ts'
-import { type AdminClient, begin, pinSettings, withAdminClient } from './client.ts'
+import { copySource, readSequences } from './catalog.ts'
+import type { AdminClient } from './client.ts'
 import { copyOut } from './copy.ts'
+import { beginReading, describe } from './describe.ts'
 import { archiveHasher } from './hash-row.ts'
-import { actAsOwner, lockTenantForSession, openForOwner, type Place, placeOf } from './place.ts'
+import type { ProgramOptions } from './pg-dump/program.ts'
+import { type Place, placeOf } from './place.ts'
+import { type Found, type Visit, visitTenant } from './visit.ts'
 
 /** Options of {@link backupTenant}. */
-export interface BackupOptions {
+export interface BackupOptions extends ProgramOptions {
   /**
    * The path of a file to be made (readable by its owner only; never overwritten), or a Writable, which is ended. The
    * data in it is as readable as in the database: encrypt what leaves the machine.
    */
   readonly to: BackupTarget
-  /** `zstd` (default where Node.js has it: 22.15), `gzip` or `none`. */
+  /**
+   * `archive` (default): this library's own (BACKUP.md), which needs no program and restores under any key. `pg_dump`: the
+   * custom format of that program, with structure made by hand in it, for the same key only; `to` is then a path, and
+   * `<to>.manifest.json` is written beside it. Not at level `row`.
+   */
+  readonly format?: 'archive' | 'pg_dump' | undefined
+  /** `zstd` (default where Node.js has it: 22.15), `gzip` or `none`; of an archive. */
   readonly compression?: Compression | undefined
+  /** Stops the backup: what runs is cancelled on the server, and nothing is kept. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What a backup holds. */
@@ -32,40 +40,43 @@ export interface BackupResult {
   readonly tenant: TenantKey
   /** ISO 8601: when its snapshot was taken. */
   readonly createdAt: string
-  /** Bytes of the archive. */
+  /** Bytes of the file. */
   readonly bytes: number
-  /** SHA-256 of the whole archive, in hex, as `sha256sum` says it. */
+  /** SHA-256 of the whole file, in hex, as `sha256sum` says it. */
   readonly sha256: string
   readonly rows: number
-  readonly tables: readonly TableSummary[]
+  readonly tables: readonly BackedUpTable[]
   /** What is not in it, with the reason: foreign tables. */
   readonly skipped: readonly { readonly name: string; readonly kind: string }[]
 }
+
+/** A table in a backup; what is left out is not known of `pg_dump`'s. */
+export type BackedUpTable = Pick<TableSummary, 'name' | 'rows'> & Partial<TableSummary>
 
 /**
  * Writes all of a tenant's data into one archive, as of one instant (a repeatable read transaction), in constant memory.
  * The tenant stays in service; suspended tenants, and tenants being dropped, are backed up as well. Needs no program.
  *
  * @throws TenancyError INVALID_OPTION, TENANT_NOT_FOUND, CONFLICT (the file exists, or a table was rewritten while the
- *   backup ran: run it again), SERVICE_UNAVAILABLE (it cannot be written), TIMEOUT, DATABASE_ERROR, CONNECTION_LOST
+ *   backup ran: run it again), SERVICE_UNAVAILABLE (it cannot be written; no `pg_dump`, or one older than the server),
+ *   TIMEOUT, ABORTED, DATABASE_ERROR, CONNECTION_LOST
  */
 export async function backupTenant(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: BackupOptions,
 ): Promise<BackupResult> {
-  const { to, compression = DEFAULT_COMPRESSION } = options ?? {}
+  const { to, compression = DEFAULT_COMPRESSION, format = 'archive', signal } = options ?? {}
   if (!isCompression(compression)) throw invalid('compression', '"zstd", "gzip" or "none"')
-  const place = placeOf(lifecycle, tenant)
-  await prepare(lifecycle)
-  const record = await find(lifecycle.pool, lifecycle.registry, tenant)
-  if (!record || record.status === 'deleted' || record.status === 'provisioning') throw notFound(tenant)
-  const closed = record.status !== 'active'
-  const sink = await openSink(to)
+  if (format !== 'archive' && format !== 'pg_dump') throw invalid('format', '"archive" or "pg_dump"')
+  throwIfAborted(signal)
+  const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
+  if (format === 'pg_dump') return await (await import('./pg-dump/dump.ts')).dumpTenant(visit, options)
+  const sink = await openSink(to, signal)
   try {
     const writer = new ArchiveWriter(sink, compression)
-    return await withAdminClient(lifecycle.adminPool, (admin) =>
-      write(admin, lifecycle, tenant, place, closed, writer),
+    return await visitTenant(visit, ['active', 'suspended', 'deleting'], (found) =>
+      write(found, visit, writer),
     )
   } catch (error) {
     await sink.abandon()
@@ -73,65 +84,24 @@ export async function backupTenant(
   }
 }
 
-async function write(
-  admin: AdminClient,
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  place: Place,
-  closed: boolean,
-  writer: ArchiveWriter,
-): Promise<BackupResult> {
-  // Migrations and restores wait for backups; backups of an open tenant do not wait for each other.
-  await admin.run(`set lock_timeout = '10s'`)
-  await lockTenantForSession(admin, place.schema, !closed)
-  if ((await standingOf(admin, lifecycle.naming, tenant)) === 'nothing') throw notFound(tenant)
-  await begin(admin, `repeatable read ${closed ? 'read write' : 'read only'}`)
-  // The first statement takes no snapshot: what is dropped or provisioned before we have the lock is seen.
-  await admin.run(`lock table ${qualify(place.schema, lifecycle.naming.marker)} in access share mode`)
-  await pinSettings(admin)
-  if (closed) await openForOwner(admin, place)
-  const manifest = await describe(admin, lifecycle, tenant, place)
+async function write(found: Found, visit: Visit, writer: ArchiveWriter): Promise<BackupResult> {
+  const { place, signal, tenant } = visit
+  const { home } = found
+  await beginReading(found, place)
+  const manifest = await describe(found, visit)
   await writer.begin(manifest)
   const tables: TableSummary[] = []
   for (const [index, table] of manifest.tables.entries()) {
     await writer.startTable(index)
-    tables.push(await copyTable(admin, place, table, writer))
+    tables.push(await copyTable(home, place, table, writer))
   }
-  const sequences = await readSequences(admin, place)
+  const sequences = await readSequences(home, place)
   const rows = tables.reduce((sum, table) => sum + table.rows, 0)
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
+  throwIfAborted(signal)
   const sha256 = await writer.end({ tables, sequences, rows, bytes })
   const { createdAt, skipped } = manifest
   return { tenant, createdAt, bytes: writer.bytes, sha256, rows, tables, skipped }
-}
-
-const FACTS = `select current_setting('server_version_num')::int as "serverVersion",
-  pg_current_snapshot()::text as snapshot, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`
-
-async function describe(
-  admin: AdminClient,
-  { level, naming }: Lifecycle,
-  tenant: TenantKey,
-  place: Place,
-): Promise<ArchiveManifest> {
-  const [facts] = await admin.run(FACTS)
-  const migrations = await admin.run(
-    `select id, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "appliedAt"
-     from ${qualify(place.schema, LEDGER_TABLE)} order by applied_at, id collate "C"`,
-  )
-  await actAsOwner(admin, place)
-  return {
-    format: 'pg-tenant-archive',
-    tenant,
-    schema: place.schema,
-    prefix: naming.schemaPrefix,
-    isolation: level,
-    ...(facts as Pick<ArchiveManifest, 'serverVersion' | 'snapshot' | 'createdAt'>),
-    migrations: migrations as unknown as ArchiveManifest['migrations'],
-    tables: await readTables(admin, place),
-    materializedViews: await readNames(admin, place, 'm'),
-    skipped: (await readNames(admin, place, 'f')).map((name) => ({ name, kind: 'foreign table' })),
-  }
 }
 
 /**
@@ -140,16 +110,16 @@ async function describe(
  */
 async function copyTable(
   admin: AdminClient,
-  { schema }: Place,
+  place: Place,
   table: ArchivedTable,
   writer: ArchiveWriter,
 ): Promise<TableSummary> {
   const hasher = archiveHasher()
   if (!table.partitioned) {
-    const name = qualify(schema, table.name)
+    const name = qualify(place.schema, table.name)
     await admin.run(`savepoint one_table; lock table only ${name} in access share mode`)
     await requireUnchanged(admin, name)
-    await copyOut(admin.wire, `copy ${name}${columnList(table)} to stdout`, (row) => {
+    await copyOut(admin, `copy ${copySource(place, table)} to stdout`, (row) => {
       hasher.add(row)
       return writer.add(row)
     })
@@ -172,13 +142,5 @@ async function requireUnchanged(admin: AdminClient, name: string): Promise<void>
     'CONFLICT',
     'A table was truncated, rewritten or replaced while the backup ran, so it cannot be read as of one instant. ' +
       'Nothing was kept; run the backup again.',
-  )
-}
-
-export function notFound(tenant: TenantKey): TenancyError {
-  return new TenancyError(
-    'TENANT_NOT_FOUND',
-    'There is no such tenant, or it has not been provisioned completely. Look at list().',
-    { details: { tenant } },
   )
 }

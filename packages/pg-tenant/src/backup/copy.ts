@@ -1,5 +1,6 @@
 import { CopyExchange } from '../driver/copy-exchange.ts'
-import type { WireClient } from '../driver/types.ts'
+import { unlessAborted } from './abort.ts'
+import type { AdminClient } from './client.ts'
 
 /** Milliseconds without a byte of progress after which the connection is given up. */
 const STALLED_AFTER_MS = 600_000
@@ -11,7 +12,7 @@ const STALLED_AFTER_MS = 600_000
  * When `take` rejects, the connection is cut: there is no other way to stop the server.
  */
 export function copyOut(
-  client: WireClient,
+  { wire, signal }: AdminClient,
   sql: string,
   take: (row: Buffer) => Promise<void> | undefined,
 ): Promise<void> {
@@ -20,7 +21,7 @@ export function copyOut(
     let pausedBy: Promise<void> | undefined
     const give = (error: unknown) => {
       failure ??= error
-      client.connection.stream.destroy()
+      wire.connection.stream.destroy()
     }
     const copy: CopyExchange = new CopyExchange(
       sql,
@@ -33,7 +34,7 @@ export function copyOut(
           if (!waiting || waiting === pausedBy) return
           pausedBy = waiting
           copy.pause()
-          waiting.then(() => {
+          unlessAborted(waiting, signal).then(() => {
             if (pausedBy === waiting) copy.resume()
           }, give)
         },
@@ -44,7 +45,7 @@ export function copyOut(
       },
       STALLED_AFTER_MS,
     )
-    client.query(copy)
+    wire.query(copy)
   })
 }
 
@@ -59,7 +60,7 @@ export interface CopyIn {
 }
 
 /** Starts a `COPY … FROM STDIN`. */
-export function copyIn(client: WireClient, sql: string): Promise<CopyIn> {
+export function copyIn({ wire, signal }: AdminClient, sql: string): Promise<CopyIn> {
   return new Promise((resolve, reject) => {
     let [end, fail] = [() => {}, (_: unknown) => {}]
     const over = new Promise<void>((resolve, reject) => {
@@ -71,7 +72,10 @@ export function copyIn(client: WireClient, sql: string): Promise<CopyIn> {
       {
         started: () =>
           resolve({
-            write: (data) => Promise.race([over, new Promise<void>((drained) => copy.send(data, drained))]),
+            write: (data) => {
+              const sent = new Promise<void>((drained) => copy.send(data, drained))
+              return unlessAborted(Promise.race([over, sent]), signal)
+            },
             finish: () => {
               copy.finish()
               return over
@@ -91,6 +95,6 @@ export function copyIn(client: WireClient, sql: string): Promise<CopyIn> {
       },
       STALLED_AFTER_MS,
     )
-    client.query(copy)
+    wire.query(copy)
   })
 }

@@ -1,17 +1,15 @@
 import type { Writable } from 'node:stream'
 import type { TenantKey } from '@org/core'
+import { throwIfAborted } from '../backup/abort.ts'
 import { openSink, type Sink } from '../backup/archive/sink.ts'
-import { notFound } from '../backup/backup.ts'
 import { readTables } from '../backup/catalog.ts'
-import { type AdminClient, begin, pinSettings, withAdminClient } from '../backup/client.ts'
+import type { AdminClient } from '../backup/client.ts'
 import { copyOut } from '../backup/copy.ts'
-import { actAsOwner, openForOwner, type Place, placeOf } from '../backup/place.ts'
+import { beginReading } from '../backup/describe.ts'
+import { actAsOwner, type Place, placeOf } from '../backup/place.ts'
+import { type Found, type Visit, visitTenant } from '../backup/visit.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { standingOf } from '../lifecycle/lifecycle.ts'
-import { prepare } from '../lifecycle/prepare.ts'
-import { find } from '../registry/read.ts'
 import { invalid } from '../scope/options.ts'
-import { qualify } from '../sql/identifier.ts'
 import { fileNames } from './file-names.ts'
 import { type ExportFolder, openFolder } from './folder.ts'
 import { type ExportFormat, FORMATS } from './lines.ts'
@@ -28,6 +26,8 @@ export interface ExportOptions {
   readonly format?: ExportFormat | undefined
   /** Whether sealed values (`enc:…`) are written as they are (default false: `enc:***`). */
   readonly includeSecrets?: boolean | undefined
+  /** Stops the export: what runs is cancelled on the server, and nothing is kept. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ExportedTable {
@@ -54,30 +54,29 @@ export interface ExportResult {
 
 /**
  * Writes a tenant's data for people and other programs, as of one instant and in constant memory: every table, in the
- * order of its primary key, without this library's own tables. The folder is there whole or not at all.
+ * order of its primary key, without this library's own tables and, at level `row`, without the tenant column. The folder is there whole or not at all.
  *
  * @throws TenancyError INVALID_OPTION, TENANT_NOT_FOUND, CONFLICT (something is there under that name),
- *   SERVICE_UNAVAILABLE (it cannot be written), TIMEOUT, DATABASE_ERROR, CONNECTION_LOST
+ *   SERVICE_UNAVAILABLE (it cannot be written), TIMEOUT, ABORTED, DATABASE_ERROR, CONNECTION_LOST
  */
 export async function exportTenant(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const { to, format = 'jsonl', includeSecrets = false } = options ?? {}
+  const { to, format = 'jsonl', includeSecrets = false, signal } = options ?? {}
   if (!Object.hasOwn(FORMATS, format)) throw invalid('format', '"jsonl" or "csv"')
   if (typeof includeSecrets !== 'boolean') throw invalid('includeSecrets', 'true or false')
   if (typeof to !== 'string' && format === 'csv') throw invalid('to', 'a folder: a stream takes "jsonl" only')
-  const place = placeOf(lifecycle, tenant)
-  await prepare(lifecycle)
-  const record = await find(lifecycle.pool, lifecycle.registry, tenant)
-  if (record?.status !== 'active' && record?.status !== 'suspended') throw notFound(tenant)
-  const out = typeof to === 'string' ? await openFolder(to) : await openSink(to)
+  throwIfAborted(signal)
+  const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
+  const out = typeof to === 'string' ? await openFolder(to) : await openSink(to, signal)
   try {
-    const result = await withAdminClient(lifecycle.adminPool, (admin) =>
-      run(admin, lifecycle, tenant, place, record.status !== 'active', { out, format, includeSecrets }),
+    const result = await visitTenant(visit, ['active', 'suspended'], (found) =>
+      run(found, visit, { out, format, includeSecrets }),
     )
     if ('file' in out) await writeManifest(out, result)
+    throwIfAborted(signal)
     await out.finish()
     return result
   } catch (error) {
@@ -92,28 +91,18 @@ interface Output {
   readonly includeSecrets: boolean
 }
 
-async function run(
-  admin: AdminClient,
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  place: Place,
-  closed: boolean,
-  output: Output,
-): Promise<ExportResult> {
-  if ((await standingOf(admin, lifecycle.naming, tenant)) === 'nothing') throw notFound(tenant)
-  await begin(admin, `repeatable read ${closed ? 'read write' : 'read only'}`)
-  await admin.run(`lock table ${qualify(place.schema, lifecycle.naming.marker)} in access share mode`)
-  await pinSettings(admin)
-  if (closed) await openForOwner(admin, place)
-  const [facts] = await admin.run(
+async function run(found: Found, { place, tenant }: Visit, output: Output): Promise<ExportResult> {
+  const { home } = found
+  await beginReading(found, place)
+  const [facts] = await home.run(
     `select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`,
   )
-  await actAsOwner(admin, place)
-  const tables = (await readTables(admin, place)).filter(({ partitioned }) => !partitioned)
+  await actAsOwner(home, place)
+  const tables = (await readTables(home, place)).filter(({ partitioned }) => !partitioned)
   const names = tables.map(({ name }) => name).sort()
   const files = fileNames(names, FORMATS[output.format].extension)
   const done: ExportedTable[] = []
-  for (const name of names) done.push(await exportTable(admin, place, name, files.get(name) ?? name, output))
+  for (const name of names) done.push(await exportTable(home, place, name, files.get(name) ?? name, output))
   const rows = done.reduce((sum, table) => sum + table.rows, 0)
   const { format, includeSecrets: includesSecrets } = output
   return { tenant, format, createdAt: String(facts?.createdAt), includesSecrets, rows, tables: done }
@@ -121,18 +110,18 @@ async function run(
 
 async function exportTable(
   admin: AdminClient,
-  { schema }: Place,
+  place: Place,
   table: string,
   file: string,
   { out, format, includeSecrets }: Output,
 ): Promise<ExportedTable> {
   const { copy, line } = FORMATS[format]
   await admin.run('savepoint one_table')
-  const sql = copy(await selectOf(admin, schema, table, includeSecrets))
+  const sql = copy(await selectOf(admin, place, table, includeSecrets))
   const target = 'file' in out ? await out.file(file) : streamOf(out, table)
   // The header of a csv is its first line.
   let rows = format === 'csv' ? -1 : 0
-  await copyOut(admin.wire, sql, (row) => {
+  await copyOut(admin, sql, (row) => {
     rows++
     return target.add(line(row))
   })

@@ -1,3 +1,4 @@
+import { type Place, whereOf } from '../backup/place.ts'
 import type { Admin } from '../lifecycle/admin.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 
@@ -5,7 +6,8 @@ import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 const COLUMNS = `select a.attname as name, t.typcategory as category,
     format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null) as type
   from pg_attribute a join pg_type t on t.oid = a.atttypid
-  where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`
+  where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
+    and a.attname is distinct from $2 order by a.attnum`
 
 const KEY = `select a.attname as name from pg_index i
     cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, place)
@@ -25,16 +27,16 @@ const SEALED = 'enc:v[0-9]+:[A-Za-z0-9+/=:._-]*'
  */
 export async function selectOf(
   admin: Admin,
-  schema: string,
+  place: Place,
   table: string,
   withSecrets: boolean,
 ): Promise<string> {
-  const name = qualify(schema, table)
-  const columns = (await admin.run(COLUMNS, [name])) as unknown as Column[]
+  const name = qualify(place.schema, table)
+  const columns = (await admin.run(COLUMNS, [name, place.tenantColumn ?? null])) as unknown as Column[]
   const key = (await admin.run(KEY, [name])).map((row) => quoteIdentifier(String(row.name)))
   const order = key.length > 0 ? key.map((column) => `t.${column}`).join(', ') : 't::text collate "C"'
   const list = columns.map((column) => (withSecrets ? plain(column) : masked(column)))
-  return `select ${list.join(', ')} from only ${name} t order by ${order}`
+  return `select ${list.join(', ')} from only ${name} t${whereOf(place, 't.')} order by ${order}`
 }
 
 interface Column {

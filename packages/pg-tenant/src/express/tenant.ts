@@ -145,5 +145,7 @@ function toRequest(req: Request): IncomingRequest & { readonly method: string; r
 function fromExpress(error: unknown): unknown {
   if (isTenancyError(error) || typeof error !== 'object' || error === null) return error
   const { status, expose } = error as { status?: unknown; expose?: unknown }
-  return expose === true && typeof status === 'number' ? fromHttpStatus(status, error) : error
+  if (typeof status !== 'number') return error
+  // A path that cannot be decoded is the client's fault too, though the router does not say so.
+  return expose === true || error instanceof URIError ? fromHttpStatus(status, error) : error
 }

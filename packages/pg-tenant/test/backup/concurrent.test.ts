@@ -157,19 +157,14 @@ describe('a backup', () => {
 
   it('refuses what is no option, and no tenant', async () => {
     const tenant = await provisioned(lifecycle, 'options')
-    const wrong = [{ to: '' }, { to: 1 }, { to: 'x', compression: 'brotli' }]
+    const wrong = [{ to: '' }, { to: 1 }, { to: 'x', compression: 'brotli' }, { to: 'x', format: 'tar' }]
     for (const options of wrong) {
       expect(await codeOf(Reflect.apply(backupTenant, undefined, [lifecycle, tenant, options]))).toBe(
         'INVALID_OPTION',
       )
     }
-    const elsewhere: Lifecycle = { ...lifecycle, level: 'database' }
-    expect(await codeOf(backupTenant(elsewhere, tenant, { to: folder.path('elsewhere') }))).toBe(
-      'INVALID_OPTION',
-    )
-    expect(await codeOf(restoreTenant(elsewhere, tenant, { from: folder.path('elsewhere') }))).toBe(
-      'INVALID_OPTION',
-    )
+    const elsewhere: Lifecycle = { ...lifecycle, level: 'login' }
+    expect(await codeOf(backupTenant(elsewhere, tenant, { to: folder.path('elsewhere') }))).toBe('CONFLICT')
     const nobody = keyOf(lifecycle, 'nobody')
     expect(await codeOf(backupTenant(lifecycle, nobody, { to: folder.path('nobody') }))).toBe(
       'TENANT_NOT_FOUND',

@@ -23,7 +23,7 @@ describe('off-boarding', () => {
   it('wants the key once more, before anything happens', async () => {
     const tenant = await provisioned(lifecycle, 'meant')
     for (const confirm of ['MEANT', 'Meant', 'other'])
-      expect(await codeOf(offboard(lifecycle, tenant, { confirm, backup: 'skip' }))).toBe('INVALID_OPTION')
+      expect(await codeOf(offboard(lifecycle, tenant, { confirm, backup: 'skip' }))).toBe('VALIDATION_ERROR')
     expect(await statusOf('meant')).toBe('active')
     const none = keyOf(lifecycle, 'nobody')
     expect(await codeOf(offboard(lifecycle, none, { confirm: 'nobody', backup: 'skip' }))).toBe(

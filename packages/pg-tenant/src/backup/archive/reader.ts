@@ -41,8 +41,8 @@ export interface ArchiveEnd {
 }
 
 /** @throws TenancyError VALIDATION_ERROR when it is no archive, INVALID_OPTION, NOT_FOUND, SERVICE_UNAVAILABLE */
-export async function openArchive(from: BackupSource): Promise<OpenArchive> {
-  const reader = new ByteReader(from)
+export async function openArchive(from: BackupSource, signal?: AbortSignal): Promise<OpenArchive> {
+  const reader = new ByteReader(from, signal)
   try {
     const frames = new Frames(reader)
     const codec = codecById(await frames.header())

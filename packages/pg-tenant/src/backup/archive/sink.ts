@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { TenancyError } from '@org/core'
 import { invalid } from '../../scope/options.ts'
+import { unlessAborted } from '../abort.ts'
 
 /** Where a backup goes: a file that must not exist yet, or a stream of the caller's. */
 export type BackupTarget = string | Writable
@@ -17,10 +18,13 @@ export interface Sink {
   abandon(): Promise<void>
 }
 
-/** @throws TenancyError INVALID_OPTION, CONFLICT when the file exists, SERVICE_UNAVAILABLE when it cannot be made */
-export async function openSink(to: BackupTarget): Promise<Sink> {
+/**
+ * @param signal gives up waiting for a stream that takes nothing any more
+ * @throws TenancyError INVALID_OPTION, CONFLICT when the file exists, SERVICE_UNAVAILABLE when it cannot be made
+ */
+export async function openSink(to: BackupTarget, signal?: AbortSignal): Promise<Sink> {
   if (typeof to === 'string' && to !== '') return openFile(to)
-  if (typeof to === 'object' && to !== null && typeof to.write === 'function') return streamSink(to)
+  if (typeof to === 'object' && to !== null && typeof to.write === 'function') return streamSink(to, signal)
   throw invalid('to', 'the path of a file to be made, or a Writable')
 }
 
@@ -62,7 +66,8 @@ async function openFile(path: string): Promise<Sink> {
   }
 }
 
-async function refuseExisting(path: string): Promise<void> {
+/** @throws TenancyError CONFLICT */
+export async function refuseExisting(path: string): Promise<void> {
   let file: FileHandle
   try {
     file = await open(path, 'r')
@@ -80,19 +85,23 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close()
 }
 
-function streamSink(stream: Writable): Sink {
+function streamSink(stream: Writable, signal: AbortSignal | undefined): Sink {
   // The callback of write() tells of the error; without a listener the event would end the process.
   stream.on('error', () => {})
   return {
     write: (bytes) =>
-      new Promise((resolve, reject) => {
-        stream.write(bytes, (error) => (error ? reject(writeFailed(error)) : resolve()))
-      }),
+      unlessAborted(
+        new Promise((resolve, reject) => {
+          stream.write(bytes, (error) => (error ? reject(writeFailed(error)) : resolve()))
+        }),
+        signal,
+      ),
     finish: async () => {
       stream.end()
-      await finished(stream, { readable: false }).catch((error: unknown) => {
+      const over = finished(stream, { readable: false }).catch((error: unknown) => {
         throw writeFailed(error)
       })
+      await unlessAborted(over, signal)
     },
     abandon: async () => {
       stream.destroy()
@@ -100,7 +109,7 @@ function streamSink(stream: Writable): Sink {
   }
 }
 
-function exists(): TenancyError {
+export function exists(): TenancyError {
   return new TenancyError(
     'CONFLICT',
     'There is a file of that name already. Nothing was written; choose another name or move that file away.',

@@ -1,26 +1,33 @@
 import { createReadStream } from 'node:fs'
 import { TenancyError } from '@org/core'
 import { invalid } from '../../scope/options.ts'
+import { unlessAborted } from '../abort.ts'
 
 /** Where an archive comes from: a file, or anything that yields its bytes (a Readable does). */
 export type BackupSource = string | AsyncIterable<Uint8Array>
 
 /** Reads exact numbers of bytes from a source, holding no more than what was asked for. */
 export class ByteReader {
+  readonly #from: BackupSource
   readonly #pieces: AsyncIterator<Uint8Array>
+  readonly #signal: AbortSignal | undefined
   #held: Buffer[] = []
   #size = 0
 
-  constructor(from: BackupSource) {
+  /** @param signal gives up waiting for a stream that has nothing more to say */
+  constructor(from: BackupSource, signal?: AbortSignal) {
+    this.#from = from
+    this.#signal = signal
     this.#pieces = open(from)[Symbol.asyncIterator]()
   }
 
   /** The next `count` bytes, or fewer at the end. */
   async take(count: number): Promise<Buffer> {
     while (this.#size < count) {
-      const next = await this.#pieces.next().catch((error: unknown) => {
+      const read = this.#pieces.next().catch((error: unknown) => {
         throw readFailed(error)
       })
+      const next = await unlessAborted(read, this.#signal)
       if (next.done) break
       if (!(next.value instanceof Uint8Array)) throw invalid('from', 'a source of bytes, not of text')
       const piece = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength)
@@ -37,6 +44,13 @@ export class ByteReader {
 
   /** Lets the file or stream go. */
   async close(): Promise<void> {
+    if (this.#signal?.aborted) {
+      // Whoever waits for the next piece is ended first: `return` would wait behind it.
+      const { destroy } = this.#from as { destroy?: () => void }
+      if (typeof destroy === 'function') destroy.call(this.#from)
+      this.#pieces.return?.().catch(() => {})
+      return
+    }
     await this.#pieces.return?.()
   }
 }

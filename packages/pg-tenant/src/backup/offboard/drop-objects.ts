@@ -2,6 +2,7 @@ import { isTenancyError } from '@org/core'
 import type { PoolLike } from '../../driver/types.ts'
 import { inAdminTransaction } from '../../lifecycle/admin.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
+import { throwIfAborted } from '../abort.ts'
 import type { Place } from '../place.ts'
 
 /** Relations dropped in one transaction: each takes a lock, and so does each of its indexes, sequences and TOAST. */
@@ -25,9 +26,14 @@ const NEXT = `select 'drop ' || case c.relkind when 'v' then 'view' when 'm' the
  *
  * @returns how many statements ran
  */
-export async function dropObjects(pool: PoolLike, { schema, ours }: Place): Promise<number> {
+export async function dropObjects(
+  pool: PoolLike,
+  { schema, ours }: Place,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   let dropped = 0
   for (let batch = BATCH; ; ) {
+    throwIfAborted(signal)
     try {
       const done = await inAdminTransaction(pool, async (admin) => {
         const rows = await admin.run(NEXT, [quoteIdentifier(schema), [...ours], batch])

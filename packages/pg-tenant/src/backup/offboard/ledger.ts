@@ -4,6 +4,7 @@ import type { RegistryPlace } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import type { Receipt } from './receipt.ts'
 
+/** Receipts are kept for good: the tombstone's other half (see the control schema's steps). */
 const TABLE = 'tenant_offboarding'
 const tableOf = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, TABLE)
 
@@ -12,20 +13,10 @@ export interface Offboarding {
   readonly receipt: Receipt
   /** The status the tenant goes back to when its backup fails. */
   readonly cameFrom: 'active' | 'suspended'
+  /** Whether no scope is open any more and none opens; not backed up before this. */
+  readonly closed: boolean
   /** Nothing may be dropped before this. */
   readonly backedUp: boolean
-}
-
-/** Receipts are kept for good: the tombstone's other half. */
-export async function ensureLedger(admin: Admin, place: RegistryPlace): Promise<void> {
-  await admin.run(`create table if not exists ${tableOf(place)} (
-    prefix text not null,
-    key text not null,
-    started_at timestamptz not null default now(),
-    finished_at timestamptz,
-    state jsonb not null,
-    primary key (prefix, key, started_at)
-  )`)
 }
 
 /** The newest off-boarding of a tenant. */
@@ -34,8 +25,6 @@ export async function latest(
   place: RegistryPlace,
   tenant: TenantKey,
 ): Promise<Offboarding | undefined> {
-  const [there] = await admin.run('select to_regclass($1) is not null as there', [tableOf(place)])
-  if (there?.there !== true) return undefined
   const [row] = await admin.run(
     `select state from ${tableOf(place)} where prefix = $1 and key = $2 order by started_at desc limit 1`,
     [place.prefix, tenant],

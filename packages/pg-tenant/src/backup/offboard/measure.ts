@@ -1,46 +1,59 @@
-import { TenancyError } from '@org/core'
-import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import type { TableSummary } from '../archive/manifest.ts'
+import type { BackedUpTable } from '../backup.ts'
 import { readTables } from '../catalog.ts'
-import { begin, pinSettings, withAdminClient } from '../client.ts'
-import { actAsOwner, openForOwner, type Place } from '../place.ts'
+import type { AdminClient } from '../client.ts'
+import { beginReading } from '../describe.ts'
+import { actAsOwner, type Place, whereOf } from '../place.ts'
+import { type Visit, visitTenant } from '../visit.ts'
 import type { DroppedTable } from './receipt.ts'
 
-const SIZES = `select relname as name, pg_total_relation_size(oid)::text as bytes from pg_class
+const SIZES = `select relname as name, pg_total_relation_size(oid)::float8 as bytes from pg_class
   where relnamespace = $1::regnamespace and relkind in ('r', 'p')`
 
 /** Rows and bytes of every table; rows are counted unless a backup has counted them. */
 export async function measure(
-  { adminPool }: Lifecycle,
-  place: Place,
-  backedUp: readonly TableSummary[] | undefined,
+  visit: Visit,
+  backedUp: readonly BackedUpTable[] | undefined,
 ): Promise<DroppedTable[]> {
+  const { place } = visit
   const counted = new Map(backedUp?.map(({ name, rows }) => [name, rows]))
-  return withAdminClient(adminPool, async (admin) => {
-    await begin(admin, 'repeatable read read write')
-    await pinSettings(admin)
-    const sizes = await admin.run(SIZES, [quoteIdentifier(place.schema)])
-    const bytesOf = new Map(sizes.map(({ name, bytes }) => [name, Number(bytes)]))
-    await openForOwner(admin, place)
-    const tables = await readTables(admin, place)
-    await actAsOwner(admin, place)
-    const found: DroppedTable[] = []
+  return await visitTenant(visit, ['deleting'], async (found) => {
+    const { home } = found
+    await beginReading(found, place)
+    const tables = await readTables(home, place)
+    const sizes = await sizesOf(home, place)
+    await actAsOwner(home, place)
+    const dropped: DroppedTable[] = []
     for (const { name, partitioned } of tables) {
-      let rows = counted.get(name)
-      if (rows === undefined && partitioned) rows = 0
-      if (rows === undefined) {
-        const table = qualify(place.schema, name)
-        // In a savepoint, which gives the locks back.
-        await admin.run('savepoint one_table')
-        const [row] = await admin.run(`select count(*)::text as rows from only ${table}`)
-        await admin.run('rollback to savepoint one_table; release savepoint one_table')
-        rows = Number(row?.rows)
-      }
-      found.push({ name, rows, bytes: bytesOf.get(name) ?? 0 })
+      const [rows, bytes] = [partitioned ? 0 : counted.get(name), partitioned ? 0 : sizes.get(name)]
+      const known = rows !== undefined && bytes !== undefined
+      dropped.push({ name, ...(known ? { rows, bytes } : await look(home, place, name, bytes)) })
     }
-    return found
+    return dropped
   })
+}
+
+/** On disk, with indexes and TOAST; of tables that tenants share nobody can say whose part is whose. */
+async function sizesOf(home: AdminClient, { schema, tenantColumn }: Place): Promise<Map<string, number>> {
+  if (tenantColumn !== undefined) return new Map()
+  const sizes = await home.run(SIZES, [quoteIdentifier(schema)])
+  return new Map(sizes.map(({ name, bytes }) => [String(name), Number(bytes)]))
+}
+
+/** Rows, and of shared tables the bytes of the rows themselves; in a savepoint, which gives the locks back. */
+async function look(
+  home: AdminClient,
+  place: Place,
+  table: string,
+  known: number | undefined,
+): Promise<{ rows: number; bytes: number }> {
+  const bytes = known === undefined ? ', coalesce(sum(pg_column_size(t)), 0)::float8 as bytes' : ''
+  await home.run('savepoint one_table')
+  const [row] = await home.run(
+    `select count(*)::float8 as rows${bytes} from only ${qualify(place.schema, table)} t${whereOf(place, 't.')}`,
+  )
+  await home.run('rollback to savepoint one_table; release savepoint one_table')
+  return { rows: Number(row?.rows), bytes: known ?? Number(row?.bytes) }
 }
 
 /** The receipt's totals. */
@@ -49,13 +62,4 @@ export function totals(tables: readonly DroppedTable[]): { rows: number; bytes: 
     rows: tables.reduce((sum, table) => sum + table.rows, 0),
     bytes: tables.reduce((sum, table) => sum + table.bytes, 0),
   }
-}
-
-export function busy(scopes: number, waitedMs: number): TenancyError {
-  return new TenancyError(
-    'TIMEOUT',
-    `${scopes} running scope(s) of this tenant did not end within ${waitedMs} ms. Nothing was changed and it is still in ` +
-      "service. Run it again, give it a longer drain, or say onBusy: 'terminate'.",
-    { details: { scopes, waitedMs } },
-  )
 }

@@ -1,178 +1,167 @@
-import { TenancyError, type TenantKey } from '@org/core'
-import { inAdminTransaction } from '../../lifecycle/admin.ts'
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { forget } from '../../lifecycle/forget.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
-import { onTenant } from '../../lifecycle/work.ts'
+import { actFor } from '../../lifecycle/row/lifecycle.ts'
 import { setStatus } from '../../registry/registry.ts'
-import { invalid } from '../../scope/options.ts'
-import type { BackupTarget } from '../archive/sink.ts'
-import { type BackupResult, backupTenant, notFound } from '../backup.ts'
-import { placeOf } from '../place.ts'
-import { drain, type OnBusy } from './drain.ts'
+import { throwIfAborted } from '../abort.ts'
+import { notFound, type Place, placeOf } from '../place.ts'
+import type { Visit } from '../visit.ts'
+import { changedMeanwhile } from './changed.ts'
+import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
-import { discard, ensureLedger, latest, type Offboarding, open, save } from './ledger.ts'
-import { measure, totals } from './measure.ts'
+import { dropRows, requireNoRows } from './drop-rows.ts'
+import { latest, type Offboarding, open, save } from './ledger.ts'
+import { type OffboardOptions, type OffboardSettings, parseOffboard } from './options.ts'
 import type { Receipt } from './receipt.ts'
-
-/** Options of {@link offboard}. */
-export interface OffboardOptions {
-  /** The tenant's key once more: what is dropped cannot be meant by accident. */
-  readonly confirm: string
-  /** Where the last backup goes (see {@link backupTenant}), or `'skip'`: the data is gone for good. */
-  readonly backup: { readonly to: BackupTarget } | 'skip'
-  /** Milliseconds running scopes get to end (default 10,000; 1 to 3,600,000). */
-  readonly drain?: number | undefined
-  /** What happens to scopes that do not end in time: `report` (default) refuses, `terminate` ends their connections. */
-  readonly onBusy?: OnBusy | undefined
-  /** Who asked for it, for the receipt: a name or a ticket, at most 200 characters. */
-  readonly requestedBy?: string | undefined
-}
+import { callOff, secure } from './secure.ts'
+import { tenantTransaction } from './work.ts'
 
 /**
  * Takes a tenant out of service for good: closes it (no scope opens), waits for its running scopes, backs it up, drops
- * its tables a few at a time, then schema, role and credentials, and leaves the tombstone and a receipt.
+ * its tables or rows a few at a time, then schema, database, role and credentials, lets the application forget it
+ * (`onForget`), and leaves the tombstone and a receipt.
  *
  * The backup is taken when the tenant is closed, so that it holds every acknowledged write; should it fail, the tenant
  * is put back into service. Cut off at any moment, the same call goes on where it was. Called again when all is done, it
  * returns the receipt.
  *
- * @throws TenancyError INVALID_OPTION (not confirmed), TENANT_NOT_FOUND, TIMEOUT (scopes did not end: nothing changed),
- *   CONFLICT, SERVICE_UNAVAILABLE (the backup), DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (run it again)
+ * @throws TenancyError VALIDATION_ERROR (not confirmed), INVALID_OPTION, TENANT_NOT_FOUND, TIMEOUT (scopes did not end:
+ *   nothing changed), CONFLICT, SERVICE_UNAVAILABLE (the backup), ABORTED, DATABASE_ERROR, CONNECTION_LOST,
+ *   UNKNOWN_OUTCOME (run it again)
  */
 export async function offboard(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: OffboardOptions,
 ): Promise<Receipt> {
-  const { drainMs, onBusy, backup } = checked(tenant, options)
-  const begun = await close(lifecycle, tenant, drainMs, onBusy, options.requestedBy ?? null)
-  if (begun.receipt.status === 'deleted') return begun.receipt
-  const ready = begun.backedUp ? begun : await secure(lifecycle, tenant, begun, backup)
-  await dropObjects(lifecycle.adminPool, placeOf(lifecycle, tenant))
-  return await finish(lifecycle, tenant, ready)
-}
-
-function checked(
-  tenant: TenantKey,
-  { confirm, backup, drain: drainMs = 10_000, onBusy = 'report', requestedBy }: Partial<OffboardOptions> = {},
-): { drainMs: number; onBusy: OnBusy; backup: OffboardOptions['backup'] } {
-  if (confirm !== tenant) throw invalid('confirm', "the tenant's key once more: what is dropped is gone")
-  if (backup !== 'skip' && typeof backup?.to !== 'string' && typeof backup?.to?.write !== 'function') {
-    throw invalid('backup', '{ to: path or Writable }, or "skip"')
+  const settings = parseOffboard(tenant, options)
+  const { signal } = settings.patience
+  throwIfAborted(signal)
+  const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
+  const opened = await begin(visit, settings)
+  if (opened.receipt.status === 'deleted') return opened.receipt
+  const begun = opened.closed ? opened : await closeHome(visit, opened, settings)
+  const ready = begun.backedUp ? begun : await secure(visit, begun, settings.backup)
+  try {
+    await empty(visit)
+    return await finish(visit, ready)
+  } catch (error) {
+    throw isTenancyError(error, 'ABORTED') ? stopped(tenant) : error
   }
-  if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000) {
-    throw invalid('drain', 'a whole number of milliseconds from 1 to 3600000')
-  }
-  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalid('onBusy', '"report" or "terminate"')
-  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy.length > 200)) {
-    throw invalid('requestedBy', 'a text of at most 200 characters')
-  }
-  return { drainMs, onBusy, backup }
 }
 
 const NOW = `to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
-/** Closes the tenant and writes that down, in one transaction; or finds how far an earlier run came. */
-function close(
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  drainMs: number,
-  onBusy: OnBusy,
-  requestedBy: string | null,
-): Promise<Offboarding> {
-  const { level, ofLevel, registry } = lifecycle
-  if (ofLevel.staged) throw invalid('isolation', 'a level that keeps tenants in schemas of one database')
-  const place = placeOf(lifecycle, tenant)
-  const start = async (work: TenantWork): Promise<Offboarding> => {
+/**
+ * Closes the tenant and writes that down, in one transaction; or finds how far an earlier run came. A tenant in a database
+ * of its own cannot be closed in the transaction that says so: it is closed next.
+ */
+function begin({ lifecycle, tenant, place }: Visit, settings: OffboardSettings): Promise<Offboarding> {
+  const { ofLevel, registry } = lifecycle
+  return tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
     const { admin, status } = work
-    await ensureLedger(admin, registry)
     const known = await latest(admin, registry, tenant)
-    if (known && (status === 'deleting' || status === 'deleted')) return known
+    if (known && status === 'deleting') return known
+    if (known && status === 'deleted') return await closeLedger(work, known)
     if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
     if (!(await ofLevel.exists(work))) throw notFound(tenant)
-    await drain(work, place, drainMs, onBusy)
-    await ofLevel.takeOutOfService(work)
-    await setStatus(admin, registry, tenant, 'deleting')
-    const [facts] = await admin.run(`select ${NOW} as "startedAt", session_user::text as "executedBy"`)
-    const receipt: Receipt = {
-      tenant,
-      schema: place.schema,
-      role: place.owner ?? null,
-      isolation: level,
-      status: 'deleting',
-      requestedBy,
-      ...(facts as Pick<Receipt, 'startedAt' | 'executedBy'>),
-      finishedAt: null,
-      tables: [],
-      rows: 0,
-      bytes: 0,
-      backup: null,
+    const closed = place.database === undefined
+    if (closed) {
+      await drain(work, place, settings.patience)
+      await ofLevel.takeOutOfService(work)
     }
-    const state: Offboarding = { receipt, cameFrom: status, backedUp: false }
+    await setStatus(admin, registry, tenant, 'deleting')
+    const receipt = await newReceipt(work, place, settings.requestedBy)
+    const state: Offboarding = { receipt, cameFrom: status, closed, backedUp: false }
     await open(admin, registry, tenant, state)
     return state
-  }
-  return onTenant(lifecycle, tenant, (stage) => stage(start))
+  })
 }
 
-/** Backs up what is closed, and writes down that it is safe to drop it. */
-async function secure(
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  begun: Offboarding,
-  target: OffboardOptions['backup'],
-): Promise<Offboarding> {
-  let backup: BackupResult | undefined
-  if (target !== 'skip') {
-    backup = await backupTenant(lifecycle, tenant, { to: target.to }).catch(async (error: unknown) => {
-      await callOff(lifecycle, tenant, begun)
-      throw error
+/** What follows the registry's word where the tenant has a database of its own; if it cannot be closed it is called off. */
+async function closeHome(visit: Visit, state: Offboarding, settings: OffboardSettings): Promise<Offboarding> {
+  const { lifecycle, tenant, place, signal } = visit
+  const closed: Offboarding = { ...state, closed: true }
+  try {
+    await tenantTransaction(lifecycle, tenant, signal, async (work) => {
+      if (work.status !== 'deleting') throw changedMeanwhile(tenant)
+      await drain(work, place, settings.patience)
+      await lifecycle.ofLevel.takeOutOfService(work)
+      await save(work.admin, lifecycle.registry, tenant, closed)
     })
+    return closed
+  } catch (error) {
+    await callOff(visit, state).catch(() => {})
+    throw error
   }
-  const tables = await measure(lifecycle, placeOf(lifecycle, tenant), backup?.tables)
-  const kept = backup && {
-    file: target !== 'skip' && typeof target.to === 'string' ? target.to : null,
-    bytes: backup.bytes,
-    sha256: backup.sha256,
-  }
-  const receipt: Receipt = { ...begun.receipt, tables, ...totals(tables), backup: kept ?? null }
-  const state: Offboarding = { ...begun, receipt, backedUp: true }
-  await inAdminTransaction(lifecycle.adminPool, (admin) => save(admin, lifecycle.registry, tenant, state))
-  return state
 }
 
-/** Nothing was dropped yet: the tenant goes back to what it was. */
-function callOff(lifecycle: Lifecycle, tenant: TenantKey, begun: Offboarding): Promise<void> {
-  const { ofLevel, registry } = lifecycle
-  return onTenant(lifecycle, tenant, (stage) =>
-    stage(async (work) => {
-      if (begun.cameFrom === 'active') await ofLevel.putBackIntoService(work)
-      await setStatus(work.admin, registry, tenant, begun.cameFrom)
-      await discard(work.admin, registry, tenant, begun)
-    }),
-  )
+async function newReceipt(
+  { admin, lifecycle, tenant }: TenantWork,
+  place: Place,
+  requestedBy: string | null,
+): Promise<Receipt> {
+  const [facts] = await admin.run(`select ${NOW} as "startedAt", session_user::text as "executedBy"`)
+  return {
+    tenant,
+    schema: place.schema,
+    role: place.owner ?? null,
+    database: place.database ?? null,
+    isolation: lifecycle.level,
+    status: 'deleting',
+    requestedBy,
+    ...(facts as Pick<Receipt, 'startedAt' | 'executedBy'>),
+    finishedAt: null,
+    tables: [],
+    rows: 0,
+    bytes: 0,
+    backup: null,
+  }
+}
+
+/** What can go in pieces goes in pieces; a database goes as a whole. */
+async function empty({ lifecycle, tenant, place, signal }: Visit): Promise<void> {
+  const { adminPool, ofLevel } = lifecycle
+  if (ofLevel.row) await dropRows(lifecycle, tenant, ofLevel.row, signal)
+  else if (place.database === undefined) await dropObjects(adminPool, place, signal)
 }
 
 /** What is left of the tenant goes in the transaction that writes the tombstone and the receipt. */
-function finish(lifecycle: Lifecycle, tenant: TenantKey, state: Offboarding): Promise<Receipt> {
+function finish({ lifecycle, tenant, signal }: Visit, state: Offboarding): Promise<Receipt> {
   const { ofLevel, registry } = lifecycle
-  return onTenant(lifecycle, tenant, (stage) =>
-    stage(async (work) => {
-      if (work.status !== 'deleting') throw changedMeanwhile(tenant)
-      if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
-      await setStatus(work.admin, registry, tenant, 'deleted')
-      const [facts] = await work.admin.run(`select ${NOW} as "finishedAt"`)
-      const receipt: Receipt = { ...state.receipt, status: 'deleted', finishedAt: String(facts?.finishedAt) }
-      await save(work.admin, registry, tenant, { ...state, receipt })
-      return receipt
-    }),
-  )
+  return tenantTransaction(lifecycle, tenant, signal, async (work) => {
+    if (work.status !== 'deleting') throw changedMeanwhile(tenant)
+    // First: should it fail, less is gone.
+    await forget(work)
+    if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
+    if (ofLevel.row) {
+      await actFor(work.admin, { ...lifecycle, row: ofLevel.row }, tenant)
+      await requireNoRows(work.admin, ofLevel.row, tenant)
+    }
+    await setStatus(work.admin, registry, tenant, 'deleted')
+    return (await closeLedger(work, state)).receipt
+  })
 }
 
-function changedMeanwhile(tenant: TenantKey): TenancyError {
+/** The receipt is finished with the tombstone; also when that was written by `drop`. */
+async function closeLedger(
+  { admin, lifecycle, tenant }: TenantWork,
+  state: Offboarding,
+): Promise<Offboarding> {
+  if (state.receipt.status === 'deleted') return state
+  const [facts] = await admin.run(`select ${NOW} as "finishedAt"`)
+  const receipt: Receipt = { ...state.receipt, status: 'deleted', finishedAt: String(facts?.finishedAt) }
+  const finished: Offboarding = { ...state, receipt }
+  await save(admin, lifecycle.registry, tenant, finished)
+  return finished
+}
+
+function stopped(tenant: TenantKey): TenancyError {
   return new TenancyError(
-    'CONFLICT',
-    'Somebody else finished or called off this off-boarding meanwhile. Run it again to see how it stands.',
+    'ABORTED',
+    'The off-boarding was stopped on its way: the tenant is closed, its backup is safe, and part of its data may be gone. Run ' +
+      'it again with the same options to finish it.',
     { details: { tenant } },
   )
 }

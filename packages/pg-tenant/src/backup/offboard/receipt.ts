@@ -5,15 +5,18 @@ export interface DroppedTable {
   readonly name: string
   /** Rows at the end, when no scope could change them any more. */
   readonly rows: number
-  /** Bytes on disk, with indexes and TOAST. */
+  /** Bytes on disk, with indexes and TOAST; of tables that tenants share those of its rows alone. */
   readonly bytes: number
 }
 
 /** What is known of an off-boarding; kept in the control schema, so that it outlives the process. */
 export interface Receipt {
   readonly tenant: string
+  /** At level `row` the one that all share. */
   readonly schema: string
   readonly role: string | null
+  /** The tenant's own database, where it had one. */
+  readonly database: string | null
   readonly isolation: string
   /** `deleting` until everything is gone. */
   readonly status: 'deleting' | 'deleted'

@@ -1,133 +1,115 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { link, rm, stat } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
-import { TenancyError, type TenantKey } from '@org/core'
-import type { PoolLike } from '../../driver/types.ts'
-import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
-import { prepare } from '../../lifecycle/prepare.ts'
-import { find } from '../../registry/read.ts'
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, link, open, rm } from 'node:fs/promises'
+import { TenancyError } from '@org/core'
 import { invalid } from '../../scope/options.ts'
-import { writeFailed } from '../archive/sink.ts'
-import { notFound } from '../backup.ts'
-import { withAdminClient } from '../client.ts'
-import { placeOf } from '../place.ts'
-import { type ProgramConnection, runProgram, versionOf } from './program.ts'
-
-/** Options of {@link dumpTenant}. */
-export interface DumpOptions {
-  /** The file to be made; never overwritten. */
-  readonly to: string
-  /** The folder that holds `pg_dump` (default: the program found on the path). */
-  readonly programs?: string | undefined
-  /** Overrides what the admin pool's own connection says, e.g. `sslMode`. */
-  readonly connection?: Partial<ProgramConnection> | undefined
-}
-
-/** What {@link dumpTenant} made. */
-export interface DumpResult {
-  readonly tenant: TenantKey
-  readonly bytes: number
-  /** SHA-256 of the file, in hex. */
-  readonly sha256: string
-  /** Major version of pg_dump. */
-  readonly programVersion: number
-}
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { exists, openSink, refuseExisting, writeFailed } from '../archive/sink.ts'
+import type { BackupOptions, BackupResult } from '../backup.ts'
+import type { AdminClient } from '../client.ts'
+import { beginReading, describe } from '../describe.ts'
+import { type Found, type Visit, visitTenant } from '../visit.ts'
+import { environmentOf, requireProgram, serverMajor } from './connection.ts'
+import { type DumpManifest, digestOfFile, manifestPathOf } from './manifest.ts'
+import { runProgram } from './program.ts'
 
 /**
- * Why `pg_dump` cannot be used here, or `undefined` when it can: not installed, or older than the server, which it refuses.
- * Fall back to `backupTenant` then.
+ * Dumps a tenant's schema with everything in it (structure too) by `pg_dump --format=custom`, as the owner of its tables,
+ * in the very snapshot in which the rows are counted. The file is linked to its name first, then the manifest: a file
+ * without one was cut off, and no restore takes it.
  */
-export async function whyNoDump(lifecycle: Lifecycle, programs?: string): Promise<string | undefined> {
-  const program = await versionOf('pg_dump', programs)
-  if (program === undefined) return 'pg_dump is not installed here'
-  const server = await serverMajor(lifecycle.adminPool)
-  if (program < server) return `pg_dump is version ${program}, older than the server's ${server}`
-  return undefined
-}
-
-/**
- * Dumps a tenant's schema with everything in it (structure too) by `pg_dump --format=custom`, as the owner of its tables.
- * For people who restore by hand with `pg_restore`; for restores under another key use `backupTenant`.
- *
- * @throws TenancyError INVALID_OPTION, TENANT_NOT_FOUND, CONFLICT (the file exists), SERVICE_UNAVAILABLE (no program, or
- *   one older than the server), DATABASE_ERROR
- */
-export async function dumpTenant(
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  { to, programs, connection }: DumpOptions,
-): Promise<DumpResult> {
+export async function dumpTenant(visit: Visit, { to, ...options }: BackupOptions): Promise<BackupResult> {
   if (typeof to !== 'string' || to === '') throw invalid('to', 'the path of a file to be made')
-  await prepare(lifecycle)
-  const record = await find(lifecycle.pool, lifecycle.registry, tenant)
-  if (record?.status !== 'active') throw notFound(tenant)
-  const reason = await whyNoDump(lifecycle, programs)
-  if (reason !== undefined) throw unusable(reason)
-  const { schema, owner, ours } = placeOf(lifecycle, tenant)
+  if (visit.place.tenantColumn !== undefined)
+    throw invalid('format', '"archive" at level row: pg_dump dumps whole tables, of all tenants')
+  await refuseExisting(to)
+  await refuseExisting(manifestPathOf(to))
   const partial = `${to}.${randomBytes(6).toString('hex')}.partial`
-  const args = [
-    '--format=custom',
-    '--no-password',
-    `--schema="${schema}"`,
-    ...ours.map((table) => `--exclude-table="${schema}"."${table}"`),
-    ...(owner === undefined ? [] : [`--role=${owner}`]),
-    `--file=${partial}`,
-  ]
   try {
-    await runProgram('pg_dump', programs, args, {
-      ...(await connectionOf(lifecycle.adminPool)),
-      ...connection,
-    })
-    const hash = createHash('sha256')
-    await pipeline(createReadStream(partial), hash)
-    const { size } = await stat(partial)
+    const described = await visitTenant(visit, ['active', 'suspended', 'deleting'], (found) =>
+      dump(found, visit, partial, options),
+    )
+    const file = await digestOfFile(partial)
+    await flush(partial)
     await link(partial, to).catch((error: { code?: string }) => {
       throw error.code === 'EEXIST' ? exists() : writeFailed(error)
     })
-    const programVersion = (await versionOf('pg_dump', programs)) ?? 0
-    return { tenant, bytes: size, sha256: hash.digest('hex'), programVersion }
+    const manifest: DumpManifest = { ...described.manifest, ...file }
+    const beside = await openSink(manifestPathOf(to))
+    await beside.write(Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`))
+    await beside.finish()
+    const { tenant } = visit
+    const { createdAt, rows, tables } = manifest
+    return { tenant, createdAt, ...file, rows, tables, skipped: described.skipped }
   } finally {
     await rm(partial, { force: true })
   }
 }
 
-async function serverMajor(pool: PoolLike): Promise<number> {
-  return withAdminClient(pool, async (admin) => {
-    const [row] = await admin.run(`select current_setting('server_version_num')::int / 10000 as major`)
-    return Number(row?.major)
+async function dump(
+  found: Found,
+  visit: Visit,
+  partial: string,
+  { programs, programEnvironment }: Pick<BackupOptions, 'programs' | 'programEnvironment'>,
+) {
+  const { place, signal } = visit
+  const { home } = found
+  if (found.closed) throw closed()
+  const programVersion = await requireProgram('pg_dump', programs, await serverMajor(home), 'server')
+  const environment = await environmentOf(home)
+  await makePrivate(partial)
+  await beginReading(found, place)
+  const [exported] = await home.run('select pg_export_snapshot() as snapshot')
+  const { format: _, materializedViews, skipped, tables: described, ...facts } = await describe(found, visit)
+  const tables: DumpManifest['tables'][number][] = []
+  for (const { name, partitioned } of described) {
+    tables.push({ name, rows: partitioned ? 0 : await countRows(home, qualify(place.schema, name)) })
+  }
+  const args = [
+    '--format=custom',
+    '--no-password',
+    `--snapshot=${exported?.snapshot}`,
+    `--schema=${quoteIdentifier(place.schema)}`,
+    ...place.ours.map((table) => `--exclude-table=${qualify(place.schema, table)}`),
+    ...(place.owner === undefined ? [] : [`--role=${place.owner}`]),
+    `--file=${partial}`,
+  ]
+  await runProgram({ program: 'pg_dump', programs, programEnvironment, args, environment, signal })
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0)
+  return { manifest: { format: 'pg-tenant-dump' as const, ...facts, programVersion, tables, rows }, skipped }
+}
+
+/** The rows of a table, in a savepoint that gives its locks back. */
+export async function countRows(admin: AdminClient, table: string): Promise<number> {
+  await admin.run('savepoint one_table')
+  const [row] = await admin.run(`select count(*)::float8 as rows from only ${table}`)
+  await admin.run('rollback to savepoint one_table; release savepoint one_table')
+  return Number(row?.rows)
+}
+
+/** Only for its owner, before anything is in it: it will hold all of a tenant's data. */
+async function makePrivate(path: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
+    throw writeFailed(error)
   })
+  await file.close()
 }
 
-/** Where the admin pool connects to; `pg`'s clients carry it. */
-function connectionOf(pool: PoolLike): Promise<ProgramConnection> {
-  return withAdminClient(pool, async ({ client, run }) => {
-    const [row] = await run('select session_user::text as user, current_database()::text as database')
-    const { host, port, password } = client as Partial<Record<'host' | 'port' | 'password', unknown>>
-    if (typeof host !== 'string' || typeof port !== 'number')
-      throw invalid('connection', 'given: host, port, user, database')
-    return {
-      host,
-      port,
-      user: String(row?.user),
-      database: String(row?.database),
-      password: typeof password === 'string' ? password : undefined,
-      sslMode: undefined,
-    }
-  })
+async function flush(path: string): Promise<void> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, 'r+')
+    await file.sync()
+  } catch (error) {
+    throw writeFailed(error)
+  } finally {
+    await file?.close()
+  }
 }
 
-function unusable(reason: string): TenancyError {
-  return new TenancyError(
-    'SERVICE_UNAVAILABLE',
-    `${reason}. Install client programs at least as new as the server, or use format: 'archive', which needs none.`,
-    { details: { reason } },
-  )
-}
-
-function exists(): TenancyError {
+function closed(): TenancyError {
   return new TenancyError(
     'CONFLICT',
-    'There is a file of that name already. Nothing was written; choose another name.',
+    "The tenant is suspended or being dropped, so that its role is shut out, and pg_dump with it. Use format: 'archive', or " +
+      'resume it first.',
   )
 }

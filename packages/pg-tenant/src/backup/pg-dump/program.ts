@@ -1,19 +1,35 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { TenancyError } from '@org/core'
+import { aborted } from '../../errors/aborted.ts'
+import { throwIfAborted } from '../abort.ts'
 
 /** The programs of PostgreSQL that are used. */
 export type Program = 'pg_dump' | 'pg_restore'
 
-/** How to reach the server; goes into the environment of the program, never into its arguments. */
-export interface ProgramConnection {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly database: string
-  readonly password: string | undefined
-  /** `PGSSLMODE`, e.g. `verify-full`; with `PGSSLROOTCERT` and the like taken from this process's environment. */
-  readonly sslMode: string | undefined
+/** Options of what uses PostgreSQL's own programs. */
+export interface ProgramOptions {
+  /** The folder that holds `pg_dump` and `pg_restore` (default: the programs found on the path). */
+  readonly programs?: string | undefined
+  /**
+   * Variables for them that the admin pool's connection does not tell, e.g. `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSFILE`
+   * (default: this process's environment; `PGSSLMODE` is `verify-full` or `require` where the pool uses TLS).
+   */
+  readonly programEnvironment?: Readonly<Record<string, string>> | undefined
+}
+
+/** Libpq's variables; a password goes there, never into arguments. */
+export type ProgramEnvironment = Readonly<Record<string, string | undefined>>
+
+/** One run of a program. */
+export interface ProgramRun extends ProgramOptions {
+  readonly program: Program
+  readonly args: readonly string[]
+  readonly environment?: ProgramEnvironment | undefined
+  /** What it reads; the program ends with it, also when this process is killed. */
+  readonly input?: Readable | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 const KEPT_OUTPUT = 4_000
@@ -23,19 +39,19 @@ const KEPT_OUTPUT = 4_000
  *
  * @returns what it printed
  * @throws TenancyError SERVICE_UNAVAILABLE when it is not installed, DATABASE_ERROR when it fails; what it said is in
- *   `details.said`, without values
+ *   `details.said`, without values; ABORTED
  */
-export function runProgram(
-  program: Program,
-  folder: string | undefined,
-  args: readonly string[],
-  connection?: ProgramConnection,
-): Promise<string> {
+export function runProgram(run: ProgramRun): Promise<string> {
+  const { program, programs, args, environment, programEnvironment, input, signal } = run
+  throwIfAborted(signal)
   return new Promise((resolve, reject) => {
-    const child = spawn(folder === undefined ? program : join(folder, program), args, {
-      env: { ...process.env, ...(connection && environment(connection)), LC_ALL: 'C' },
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const child = spawn(programs === undefined ? program : join(programs, program), args, {
+      env: { ...process.env, ...environment, ...programEnvironment, LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    // It tells the server to cancel, and ends.
+    const stop = () => child.kill('SIGTERM')
+    signal?.addEventListener('abort', stop, { once: true })
     let [out, err] = ['', '']
     child.stdout.on('data', (text: Buffer) => {
       out = (out + text.toString()).slice(-KEPT_OUTPUT)
@@ -43,25 +59,30 @@ export function runProgram(
     child.stderr.on('data', (text: Buffer) => {
       err = (err + text.toString()).slice(-KEPT_OUTPUT)
     })
-    child.once('error', () => reject(missing(program)))
-    child.once('close', (code) => (code === 0 ? resolve(out) : reject(failed(program, code, err))))
+    const over = (end: () => void) => {
+      signal?.removeEventListener('abort', stop)
+      input?.destroy()
+      end()
+    }
+    // It may end before it has read everything.
+    child.stdin.on('error', () => {})
+    input?.on('error', stop)
+    if (input) input.pipe(child.stdin)
+    else child.stdin.end()
+    child.once('error', () => over(() => reject(missing(program))))
+    child.once('close', (code) =>
+      over(() => {
+        if (signal?.aborted) reject(aborted(signal))
+        else if (code === 0) resolve(out)
+        else reject(failed(program, code, err))
+      }),
+    )
   })
-}
-
-function environment({ host, port, user, database, password, sslMode }: ProgramConnection) {
-  return {
-    PGHOST: host,
-    PGPORT: String(port),
-    PGUSER: user,
-    PGDATABASE: database,
-    ...(password !== undefined && { PGPASSWORD: password }),
-    ...(sslMode !== undefined && { PGSSLMODE: sslMode }),
-  }
 }
 
 /** The major version of an installed program; `undefined` when it is not installed. */
 export async function versionOf(program: Program, folder: string | undefined): Promise<number | undefined> {
-  const text = await runProgram(program, folder, ['--version']).catch(() => undefined)
+  const text = await runProgram({ program, programs: folder, args: ['--version'] }).catch(() => undefined)
   const [, major] = /\(PostgreSQL\) (\d+)/.exec(text ?? '') ?? []
   return major === undefined ? undefined : Number(major)
 }
@@ -87,7 +108,7 @@ function failed(program: Program, exitCode: number | null, said: string): Tenanc
     .slice(0, 500)
   return new TenancyError(
     'DATABASE_ERROR',
-    `${program} ended with exit code ${exitCode}. What it made was not kept.`,
+    `${program} ended with exit code ${exitCode}. What it did was not kept.`,
     {
       details: { program, exitCode, said: redacted },
     },

@@ -46,11 +46,12 @@ const BOUND = new RegExp(
 
 async function createPartition(
   admin: Admin,
-  { schema }: Place,
+  { schema, tenantColumn }: Place,
   { name, partitionOf, partitioned }: ArchivedTable,
   found: ReadonlyMap<string, ArchivedTable>,
 ): Promise<void> {
-  // What is not made here is reported as missing.
+  // What is not made here is reported as missing. Nobody's restore changes tables that others share.
+  if (tenantColumn !== undefined) return
   if (!partitionOf || partitioned || !found.get(partitionOf.parent)?.partitioned) return
   if (!BOUND.test(partitionOf.bound)) return
   const [child, parent] = [qualify(schema, name), qualify(schema, partitionOf.parent)]

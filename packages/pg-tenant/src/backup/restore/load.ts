@@ -1,16 +1,17 @@
-import { qualify } from '../../sql/identifier.ts'
 import { unreadable } from '../archive/format.ts'
-import type { ArchivedTable } from '../archive/manifest.ts'
 import type { ArchiveEnd, OpenArchive } from '../archive/reader.ts'
-import { columnList } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import { type CopyIn, copyIn } from '../copy.ts'
 
-/** Sends the archive's data into its tables, block by block as it is read, and returns its end. */
+/**
+ * Sends the archive's data into tables, block by block as it is read, and returns its end.
+ *
+ * @param into for each table of the archive where its rows go, as COPY names it; `undefined` for one that holds none
+ */
 export async function loadData(
   admin: AdminClient,
-  schema: string,
   archive: OpenArchive,
+  into: readonly (string | undefined)[],
 ): Promise<ArchiveEnd> {
   const blocks = archive.blocks()
   let running: { readonly table: number; readonly copy: CopyIn } | undefined
@@ -24,7 +25,9 @@ export async function loadData(
       }
       if (next.done) return next.value
       const { table, data } = next.value
-      running ??= { table, copy: await copyIn(admin.wire, copySql(schema, archive.manifest.tables[table])) }
+      const target = into[table]
+      if (target === undefined) throw unreadable('damaged')
+      running ??= { table, copy: await copyIn(admin, `copy ${target} from stdin`) }
       await running.copy.write(data)
     }
   } catch (error) {
@@ -32,9 +35,4 @@ export async function loadData(
     await running?.copy.abandon()
     throw error
   }
-}
-
-function copySql(schema: string, table: ArchivedTable | undefined): string {
-  if (!table || table.partitioned) throw unreadable('damaged')
-  return `copy ${qualify(schema, table.name)}${columnList(table)} from stdin`
 }

@@ -1,9 +1,9 @@
 import { TenancyError } from '@org/core'
-import { qualify } from '../../sql/identifier.ts'
 import type { ArchivedTable, TableSummary } from '../archive/manifest.ts'
-import { columnList } from '../catalog.ts'
+import { copySource } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import { copyOut } from '../copy.ts'
+import type { Place } from '../place.ts'
 import { RowDigest } from '../row-digest.ts'
 
 /**
@@ -13,7 +13,7 @@ import { RowDigest } from '../row-digest.ts'
  */
 export async function verifyData(
   admin: AdminClient,
-  schema: string,
+  place: Place,
   tables: readonly ArchivedTable[],
   summaries: readonly TableSummary[],
 ): Promise<void> {
@@ -21,14 +21,10 @@ export async function verifyData(
     const expected = summaries[index]
     const found = new RowDigest()
     if (!table.partitioned) {
-      await copyOut(
-        admin.wire,
-        `copy ${qualify(schema, table.name)}${columnList(table)} to stdout`,
-        (row) => {
-          found.add(row)
-          return undefined
-        },
-      )
+      await copyOut(admin, `copy ${copySource(place, table)} to stdout`, (row) => {
+        found.add(row)
+        return undefined
+      })
     }
     const same =
       found.rows === expected?.rows && found.bytes === expected.bytes && found.hex() === expected.rowsDigest

@@ -1,0 +1,65 @@
+import type { TenantWork } from '../../lifecycle/levels/level.ts'
+import { lockTenant } from '../../lifecycle/lifecycle.ts'
+import { register, registered } from '../../registry/registry.ts'
+import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
+import { actAsOwner } from '../place.ts'
+import { fill } from './fill.ts'
+import { fillRows } from './fill-rows.ts'
+import { type ArchiveRestoring, lifecycleThen, type Restored } from './restoring.ts'
+import { makeRoom, makeRoomInRows, refuseDeleting } from './vacancy.ts'
+
+/**
+ * A restore in one transaction: until it commits nobody sees any of it, and a process killed at any moment leaves
+ * nothing.
+ */
+export async function restoreAtOnce(restoring: ArchiveRestoring): Promise<Restored> {
+  const { lifecycle, place, signal } = restoring
+  // The shared schema is brought up to date first and by itself: its lock is everybody's.
+  await lifecycle.ofLevel.migrateShared?.(lifecycle)
+  const restore = place.tenantColumn === undefined ? intoSchema : intoRows
+  return await withAdminClient(
+    lifecycle.adminPool,
+    async (admin) => {
+      await begin(admin, 'read committed read write')
+      await pinSettings(admin)
+      await lockTenant(admin, place.lockName)
+      await refuseDeleting(admin, lifecycle, restoring.tenant)
+      const restored = await restore(admin, restoring)
+      await registered(admin, lifecycle.registry, restoring.tenant, lifecycle.migrations.at(-1)?.id)
+      await admin.run('commit')
+      return restored
+    },
+    signal,
+  )
+}
+
+async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Promise<Restored> {
+  const { archive, lifecycle, place, verify } = restoring
+  const { ofLevel } = lifecycle
+  await makeRoom(admin, restoring)
+  const work = await begun(admin, restoring)
+  await ofLevel.ensureRoles(work)
+  await ofLevel.furnish({ ...work, lifecycle: lifecycleThen(lifecycle, archive.manifest) })
+  await pinSettings(admin)
+  await actAsOwner(admin, place)
+  const { summary, sha256 } = await fill(admin, place, archive, verify)
+  await admin.run('set local role none')
+  const { migrations } = await ofLevel.furnish(work)
+  if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
+  return { rows: summary.rows, sha256, migrations }
+}
+
+async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promise<Restored> {
+  const { archive, lifecycle } = restoring
+  const work = await begun(admin, restoring)
+  await lifecycle.ofLevel.drain(work)
+  await makeRoomInRows(admin, restoring, () => lifecycle.ofLevel.takeDown(work))
+  const { summary, sha256 } = await fillRows(admin, restoring, archive)
+  return { rows: summary.rows, sha256, migrations: [] }
+}
+
+async function begun(admin: AdminClient, restoring: ArchiveRestoring): Promise<TenantWork> {
+  const { application, lifecycle, reuse, tenant } = restoring
+  const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, { reuse })
+  return { lifecycle, tenant, admin, session: undefined, application, status }
+}
