@@ -48,7 +48,7 @@ export interface TenancyOptions
   readonly pool: PoolLike
   /**
    * A pool of the role that may create schemas and roles, connected directly, not through a pooler (default:
-   * `pool`). Used only by `provision` and `drop`.
+   * `pool`). For provisioning, migrations, backups and everything else that is not a scope.
    */
   readonly adminPool?: PoolLike
   /** How tenants are kept apart (default `role`). */

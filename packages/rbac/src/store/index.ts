@@ -1,6 +1,7 @@
 export type { TenantQueries } from './cache.ts'
 export type { ChangeOptions } from './change.ts'
 export type { AssignOptions, Entitlements, PlanDefinition } from './control-changes.ts'
+export { forgetTenant } from './forget.ts'
 export type { GroupRecord, Groups, PermissionRecord } from './groups.ts'
 export { type InstallOptions, installRbac } from './install.ts'
 export type { WideGrant } from './report.ts'

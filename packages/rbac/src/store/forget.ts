@@ -1,0 +1,19 @@
+import type { Queryable, TenantKey } from '@org/core'
+import { quoteIdentifier } from '../sql/identifier.ts'
+import { type InstallOptions, parseControlSchema } from './install.ts'
+
+/**
+ * Removes what is stored of a tenant outside its own data: packages, overrides, limits, resources. For the transaction that
+ * drops it, as the administrator: `createTenancy({ onForget: forgetTenant })`.
+ *
+ * @throws TenancyError INVALID_OPTION; otherwise what `control` throws
+ */
+export async function forgetTenant(
+  control: Queryable,
+  tenant: TenantKey,
+  options: Pick<InstallOptions, 'controlSchema'> = {},
+): Promise<void> {
+  const schema = quoteIdentifier(parseControlSchema(options.controlSchema))
+  // The rest refers to it and goes with it.
+  await control.query(`delete from ${schema}.tenant_entitlement where tenant = $1`, [tenant])
+}
