@@ -1,10 +1,12 @@
 import type { Guard } from './guard.ts'
 import { backupGuards } from './guards/backup.ts'
+import { citusGuards } from './guards/citus.ts'
 import { cliGuards } from './guards/cli.ts'
 import { cryptoEnvelopesGuards } from './guards/crypto-envelopes.ts'
 import { cryptoKeysGuards } from './guards/crypto-keys.ts'
 import { cryptoSettingsGuards } from './guards/crypto-settings.ts'
 import { cryptoTokensGuards } from './guards/crypto-tokens.ts'
+import { examplesGuards } from './guards/examples.ts'
 import { fleetGuards } from './guards/fleet.ts'
 import { httpGuards } from './guards/http.ts'
 import { levelsGuards } from './guards/levels.ts'
@@ -24,6 +26,7 @@ export const GUARDS: readonly Guard[] = [
   ...verifyGuards,
   ...httpGuards,
   ...backupGuards,
+  ...citusGuards,
   ...cliGuards,
   ...cryptoEnvelopesGuards,
   ...cryptoSettingsGuards,
@@ -31,4 +34,5 @@ export const GUARDS: readonly Guard[] = [
   ...cryptoKeysGuards,
   ...rbacGuards,
   ...rbacStoreGuards,
+  ...examplesGuards,
 ]

@@ -14,6 +14,7 @@ import type { MigrationStatus, MigrationStatusOptions } from './fleet/status.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
 import type { NamingOptions } from './isolation/names.ts'
 import type { LevelOptions } from './levels.ts'
+import type { DistributedSchemas } from './lifecycle/distributed-schemas.ts'
 import type { OnForget } from './lifecycle/forget.ts'
 import type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
 import type { ReadyTenants } from './ready/ready.ts'
@@ -69,6 +70,13 @@ export interface TenancyOptions
    * repeated.
    */
   readonly onForget?: OnForget
+  /**
+   * `'citus'`: new tenants' schemas are distributed over the nodes of a Citus cluster (12 or later), by schema-based
+   * sharding; `adminPool` must lead to the coordinator (default: not). Level `schema`; with a single node also `role` and
+   * `login`. Not with tenants made ahead, nor `resolveUnknownOutcome`. Asked once for a tenancy, before anything is made: INVALID_OPTION where it cannot
+   * work. Scopes do not differ. See docs/scale-out.md for what a distributed schema cannot hold.
+   */
+  readonly distributedSchemas?: DistributedSchemas | undefined
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }

@@ -19,6 +19,7 @@ import { type VersionGate, versionGate } from './fleet/version.ts'
 import type { IsolationLevel } from './isolation/isolation.ts'
 import { keyFor, parseNaming } from './isolation/names.ts'
 import { openLevel } from './levels.ts'
+import { parseDistributedSchemas } from './lifecycle/distributed-schemas.ts'
 import { drop } from './lifecycle/drop.ts'
 import { type CheckedMigration, parseMigrations } from './lifecycle/migrations.ts'
 import { type ProvisionOptions, provision } from './lifecycle/provision.ts'
@@ -63,6 +64,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'credentials',
   'tenantPools',
   'databaseTemplate',
+  'distributedSchemas',
   'row',
   'schemaPrefix',
   'rolePrefix',
@@ -109,7 +111,22 @@ export function createTenancy(options: TenancyOptions): Tenancy {
 
   const { onForget } = options
   if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
-  const lifecycle = { level, ofLevel, naming, pool, adminPool, migrations, registry, onForget }
+  const distributedSchemas = parseDistributedSchemas(
+    options.distributedSchemas,
+    level,
+    defaults.resolveUnknownOutcome,
+  )
+  const lifecycle = {
+    level,
+    ofLevel,
+    naming,
+    pool,
+    adminPool,
+    migrations,
+    registry,
+    onForget,
+    distributedSchemas,
+  }
   /** What changed here is known here at once. */
   const changing = async <T>(tenant: TenantKey, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
     try {

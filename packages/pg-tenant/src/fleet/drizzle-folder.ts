@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
 import { invalid } from '../scope/options.ts'
 import { scan } from './scan.ts'
+import { textOf } from './text-of.ts'
 
 /**
  * Reads what drizzle-kit wrote, or `undefined` when the folder is none of its: `meta/_journal.json` with the order
@@ -64,17 +65,23 @@ async function readFolders(folder: string): Promise<Migration[] | undefined> {
   const found = await Promise.all(
     names.sort().map(async (id) => ({
       id,
-      sql: await readFile(join(folder, id, 'migration.sql'), 'utf8').catch(() => undefined),
+      bytes: await readFile(join(folder, id, 'migration.sql')).catch(nothingThere),
     })),
   )
-  const migrations = found.filter((one): one is Migration => one.sql !== undefined)
+  const migrations = found.flatMap(({ id, bytes }) => (bytes ? [{ id, sql: textOf(bytes, id) }] : []))
   return migrations.length > 0 ? migrations : undefined
 }
 
+/** A folder without the file is no migration; one whose file cannot be read must not be left out. */
+function nothingThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
 async function readSql(path: string, id: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => {
+  const bytes = await readFile(path).catch(() => {
     throw new TenancyError('INVALID_OPTION', 'The journal of drizzle-kit names a file that is not there.', {
       details: { option: 'folder', migration: id },
     })
   })
+  return textOf(bytes, id)
 }

@@ -66,11 +66,12 @@ const LEAVE = `select case
 export const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) values ($1, case
   when (select count(*) from ${ledger}) = $3 then $2 else concat('${STALE}')::int8::text end)`
 
-// $1 prefix, $2 key, $3 id, $4 checksum.
+// $1 prefix, $2 key, $3 id, $4 checksum. Bounded by what its column holds, 25 days: one that was cut off may be resumed later.
 export const RECORD = (
   migration: string,
 ) => `insert into ${migration} (prefix, key, id, checksum, duration_ms)
-  values ($1, $2, $3, $4, (extract(epoch from clock_timestamp()) * 1000)::int8 - current_setting('pg_tenant.clock')::int8)`
+  values ($1, $2, $3, $4, least(2147483647, greatest(0,
+    (extract(epoch from clock_timestamp()) * 1000)::int8 - current_setting('pg_tenant.clock')::int8)))`
 
 // $1 prefix, $2 key, $3 version.
 export const VERSION = (tenant: string) =>

@@ -4,7 +4,7 @@ import { type Fleet, requireSchemas } from './fleet.ts'
 import { requireClean } from './lint.ts'
 import { dryRunText } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
-import { type Behind, whoIsBehind } from './plan.ts'
+import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
 import { readScripts, type Script } from './script.ts'
 import { runWave } from './wave.ts'
@@ -16,7 +16,7 @@ import { runWave } from './wave.ts'
  * What fails for one tenant is in the report and does not reject.
  *
  * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (see `lintMigrations`); CONFLICT when a
- *   migration was edited or is unknown; in each case nothing was run
+ *   migration was edited or is unknown, or `phase: 'contract'` would go before an `expand` one; in each case nothing was run
  * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin
  */
 export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): Promise<MigrateReport> {
@@ -31,9 +31,11 @@ export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): 
     .filter(({ phase }) => phase === (settings.phase ?? phase))
     .map(({ ordinal }) => ordinal)
   const behind = await whoIsBehind(lifecycle, scripts, asked, settings)
+  const chosen = new Set(asked)
+  for (const one of behind) requireExpanded(scripts, chosen, one)
   const missing = missingScripts(scripts, asked, behind)
   requireClean(missing, settings.allowSchemas)
-  const run = new FleetRun(lifecycle, settings, scripts, new Set(asked), behind, began)
+  const run = new FleetRun(lifecycle, settings, scripts, chosen, behind, began)
   if (settings.dryRun) return run.plan()
   // What it notes between two statements is kept in a table that an older control schema does not have.
   if (missing.some(({ transaction }) => !transaction)) await prepare(lifecycle)
@@ -166,7 +168,8 @@ class FleetRun {
   }
 }
 
-function canariesOf(behind: readonly Behind[], canary: MigrateOptions['canary']): Behind[] {
+/** Those who go first. */
+export function canariesOf(behind: readonly Behind[], canary: MigrateOptions['canary']): Behind[] {
   if (canary === undefined) return []
   if (typeof canary === 'number') return behind.slice(0, canary)
   const keys = new Set<string>(canary)

@@ -1,11 +1,12 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { provision } from '../lifecycle/provision.ts'
-import { migrateFleet } from './migrate.ts'
+import { dryRunText } from './message.ts'
+import { canariesOf, migrateFleet } from './migrate.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, whoIsBehind } from './plan.ts'
 import type { MigrateReport, TenantMigration } from './report.ts'
-import { readScripts } from './script.ts'
+import { readScripts, type Script } from './script.ts'
 
 /** Brings every tenant up to date, at any level. See {@link Tenancy.migrate}. */
 export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
@@ -14,14 +15,17 @@ export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise
   return migrateFleet(lifecycle, options)
 }
 
-/** What the two levels cannot do, because nothing there is one message in one database. */
-const UNSUPPORTED = ['phase', 'dryRun', 'recheck'] as const
+/** What a level cannot do is refused, never left out: at `row` all tenants share one schema, and none goes first. */
+const UNSUPPORTED = {
+  row: ['phase', 'dryRun', 'recheck', 'canary', 'only', 'except', 'limit'],
+  database: ['phase', 'recheck'],
+} as const
 
-function parse(options: MigrateOptions | undefined): MigrateSettings {
+function parse(level: keyof typeof UNSUPPORTED, options: MigrateOptions | undefined): MigrateSettings {
   const settings = parseMigrateOptions(options)
-  for (const name of UNSUPPORTED) {
-    if (!settings[name]) continue
-    throw new TenancyError('INVALID_OPTION', `migrate: ${name} is not supported at this isolation level.`, {
+  for (const name of UNSUPPORTED[level]) {
+    if (settings[name] === undefined || settings[name] === false) continue
+    throw new TenancyError('INVALID_OPTION', `migrate: ${name} is not supported at level ${level}.`, {
       details: { option: name },
     })
   }
@@ -30,7 +34,7 @@ function parse(options: MigrateOptions | undefined): MigrateSettings {
 
 /** Level `row`: one schema for all, so that migrating it once migrates every tenant. */
 async function migrateShared(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
-  parse(options)
+  parse('row', options)
   const began = performance.now()
   await lifecycle.ofLevel.migrateShared?.(lifecycle)
   return { ...NOBODY, ms: Math.round(performance.now() - began) }
@@ -38,39 +42,64 @@ async function migrateShared(lifecycle: Lifecycle, options?: MigrateOptions): Pr
 
 /** Level `database`: each tenant on connections of its own, a few at a time, by what `provision` does. */
 async function migrateDatabases(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
-  const settings = parse(options)
+  const settings = parse('database', options)
   const began = performance.now()
   const scripts = readScripts(lifecycle.migrations)
   const asked = scripts.map(({ ordinal }) => ordinal)
   const behind = await whoIsBehind(lifecycle, scripts, asked, settings)
-  const tenants: TenantMigration[] = []
+  const tenants: TenantMigration[] = settings.dryRun
+    ? behind.map((one) => planned(lifecycle, scripts, one))
+    : []
   let failed = 0
   let stopped: MigrateReport['stopped'] = null
-  const waiting = [...behind]
-  const lane = async () => {
-    for (let next = waiting.shift(); next && stopped === null; next = waiting.shift()) {
-      const tenant = await migrateOne(lifecycle, next)
-      tenants.push(tenant)
-      if (tenant.state === 'failed' && ++failed >= settings.maxFailures) stopped = 'failures'
-      if (settings.signal?.aborted) stopped ??= 'aborted'
-      const [done, total] = [tenants.length, behind.length]
-      const rate = (done * 1_000) / Math.max(1, performance.now() - began)
-      const remainingMs = Math.round(((total - done) * 1_000) / rate)
-      settings.onTenant?.(tenant, { done, failed, total, rate, remainingMs })
-    }
+  const isStopped = () => {
+    if (settings.signal?.aborted) stopped ??= 'aborted'
+    return stopped !== null
   }
-  await Promise.all(Array.from({ length: settings.connections }, lane))
-  const migrated = tenants.length - failed
+  const ended = (tenant: TenantMigration) => {
+    tenants.push(tenant)
+    if (tenant.state === 'failed' && ++failed >= settings.maxFailures) stopped ??= 'failures'
+    const [done, total] = [tenants.length, behind.length]
+    const rate = (done * 1_000) / Math.max(1, performance.now() - began)
+    const remainingMs = Math.round(((total - done) * 1_000) / rate)
+    settings.onTenant?.(tenant, { done, failed, total, rate, remainingMs })
+  }
+  const wave = async (those: readonly Behind[]) => {
+    const waiting = [...those]
+    const lane = async () => {
+      while (!isStopped()) {
+        const next = waiting.shift()
+        if (!next) return
+        ended(await migrateOne(lifecycle, next))
+      }
+    }
+    const ends = await Promise.allSettled(Array.from({ length: settings.connections }, lane))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+  if (!settings.dryRun) {
+    const first = canariesOf(behind, settings.canary)
+    await wave(first)
+    if (failed > 0 && first.length > 0) stopped = 'canary'
+    const canaries = new Set(first)
+    await wave(behind.filter((one) => !canaries.has(one)))
+  }
+  const migrated = tenants.filter(({ state }) => state === 'migrated' || state === 'current').length
   return {
     ok: migrated === behind.length,
     behind: behind.length,
     migrated,
     failed,
-    untouched: behind.length - tenants.length,
+    untouched: behind.length - migrated - failed,
     stopped,
     ms: Math.round(performance.now() - began),
     tenants,
   }
+}
+
+function planned(lifecycle: Lifecycle, scripts: readonly Script[], behind: Behind): TenantMigration {
+  const todo = scripts.filter(({ ordinal }) => !behind.has.includes(ordinal))
+  const [applied, sql] = [todo.map(({ id }) => id), dryRunText(lifecycle, behind, todo)]
+  return { tenant: behind.tenant, state: 'planned', applied, ms: 0, attempts: 0, sql }
 }
 
 async function migrateOne(lifecycle: Lifecycle, { tenant }: Behind): Promise<TenantMigration> {

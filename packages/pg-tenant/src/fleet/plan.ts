@@ -96,3 +96,31 @@ export function requireKnown(
     { details: { migration, tenant, ...(tenants > 0 && { tenants }) } },
   )
 }
+
+/**
+ * A `contract` migration takes away what an `expand` one before it has copied: it never runs without it.
+ *
+ * @throws TenancyError CONFLICT
+ */
+export function requireExpanded(
+  scripts: readonly Script[],
+  asked: ReadonlySet<number>,
+  { tenant, has }: Behind,
+): void {
+  const next = scripts.findLast(({ ordinal, phase }) => phase === 'contract' && lacks(ordinal, asked, has))
+  const before = scripts.find(
+    ({ ordinal, phase }) =>
+      phase === 'expand' && ordinal < (next?.ordinal ?? 0) && !asked.has(ordinal) && !has.includes(ordinal),
+  )
+  if (!next || !before) return
+  throw new TenancyError(
+    'CONFLICT',
+    `Migration ${next.id} (contract) comes after ${before.id} (expand), which this tenant lacks. Run migrate with ` +
+      'phase: "expand" first. Nothing was run.',
+    { details: { migration: next.id, lacks: before.id, tenant } },
+  )
+}
+
+function lacks(ordinal: number, asked: ReadonlySet<number>, has: readonly number[]): boolean {
+  return asked.has(ordinal) && !has.includes(ordinal)
+}

@@ -2,7 +2,7 @@ import { TenancyError } from '@org/core'
 import { attempt, type Trouble } from './attempt.ts'
 import { migrationMessage, type Place } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
-import type { Behind } from './plan.ts'
+import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
 import type { Script } from './script.ts'
 
@@ -36,6 +36,7 @@ export async function migrateTenant(
       if (!found.behind) return { kind: 'gone' }
       journey.behind = found.behind
       journey.doubtful = false
+      requireExpanded(place.scripts, asked, journey.behind)
     }
     const trouble = await advance(place, journey, asked)
     if (!trouble) return { kind: 'arrived' }

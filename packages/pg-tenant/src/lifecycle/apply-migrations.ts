@@ -2,6 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import { isServerError } from '../driver/exchange.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { sqlInTransaction } from '../fleet/script.ts'
+import { statementsOf } from '../fleet/statements.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -24,7 +25,7 @@ export const LEDGER_TABLE = '_tenant_migration'
  */
 export async function applyMigrations(
   admin: Admin,
-  { migrations, naming, registry }: Lifecycle,
+  { distributedSchemas, migrations, naming, registry }: Lifecycle,
   tenant: TenantKey,
   role: string | undefined,
   fresh: boolean,
@@ -43,7 +44,10 @@ export async function applyMigrations(
     const [entered] = await admin.run(ENTER, [searchPathOf(naming, tenant), role ?? 'none'])
     transaction ??= entered?.transaction
     // Before PostgreSQL 18 deferred triggers run as whoever commits: here they still run as the tenant.
-    await admin.run(`${sqlInTransaction(migration)}\n;set constraints all immediate`).catch(ofTheTenant)
+    const sql = `${sqlInTransaction(migration)}\n;set constraints all immediate`
+    // citusdata/citus#6608: in a message of several statements it would send all of them to its nodes with each.
+    const messages = distributedSchemas ? statementsOf(sql, id).map(({ text }) => text) : [sql]
+    for (const message of messages) await admin.run(message).catch(ofTheTenant)
     const [left] = await admin.run(LEAVE, [role ?? null])
     if (left?.transaction !== transaction || left?.unchanged !== true) {
       throw new TenancyError(

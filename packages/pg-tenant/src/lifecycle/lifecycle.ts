@@ -5,6 +5,7 @@ import { type Naming, schemaOf } from '../isolation/names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
+import type { DistributedSchemas } from './distributed-schemas.ts'
 import type { OnForget } from './forget.ts'
 import type { LevelLifecycle } from './levels/level.ts'
 import type { CheckedMigration } from './migrations.ts'
@@ -19,6 +20,8 @@ export interface Lifecycle {
   readonly adminPool: PoolLike
   readonly registry: RegistryPlace
   readonly migrations: readonly CheckedMigration[]
+  /** What spreads the schemas of tenants over several nodes, where something does. */
+  readonly distributedSchemas?: DistributedSchemas | undefined
   /** What the application does when a tenant goes for good. */
   readonly onForget?: OnForget | undefined
 }

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
 import { readDrizzleFolder, withoutSchema } from '../fleet/drizzle-folder.ts'
+import { textOf } from '../fleet/text-of.ts'
 import { invalid } from '../scope/options.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
@@ -23,7 +24,7 @@ export interface LoadOptions {
  * Reads a folder of migrations: that of drizzle-kit in the order of its journal, or `.sql` files in the order of their
  * names. The name without `.sql` is the id.
  *
- * @throws TenancyError INVALID_OPTION when there is no such folder or no migration in it
+ * @throws TenancyError INVALID_OPTION when there is no such folder or no migration in it, or a file is not UTF-8
  */
 export async function loadMigrations(folder: string, { unqualify }: LoadOptions = {}): Promise<Migration[]> {
   const migrations = (await readDrizzleFolder(folder)) ?? (await readNumbered(folder))
@@ -37,10 +38,10 @@ async function readNumbered(folder: string): Promise<Migration[]> {
   const files = names.filter((name) => name.endsWith('.sql')).sort()
   if (files.length === 0) throw invalid('folder', 'a folder with .sql files')
   return Promise.all(
-    files.map(async (name) => ({
-      id: name.slice(0, -'.sql'.length),
-      sql: await readFile(join(folder, name), 'utf8'),
-    })),
+    files.map(async (name) => {
+      const id = name.slice(0, -'.sql'.length)
+      return { id, sql: textOf(await readFile(join(folder, name)), id) }
+    }),
   )
 }
 

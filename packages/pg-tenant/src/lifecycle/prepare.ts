@@ -2,9 +2,10 @@ import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { ensureControlSchema } from '../registry/control-schema.ts'
 import { inAdminTransaction } from './admin.ts'
+import { requireCitus } from './distributed-schemas.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
-type Place = Pick<Lifecycle, 'pool' | 'adminPool' | 'registry'>
+type Place = Pick<Lifecycle, 'level' | 'pool' | 'adminPool' | 'registry' | 'distributedSchemas'>
 
 const prepared = new WeakMap<Place, Promise<string>>()
 
@@ -23,11 +24,13 @@ export function prepare(lifecycle: Place): Promise<string> {
   return work
 }
 
-async function prepareOnce({ pool, adminPool, registry }: Place): Promise<string> {
+async function prepareOnce(place: Place): Promise<string> {
+  const { adminPool, distributedSchemas, level, pool, registry } = place
   const application = await applicationRole(pool)
-  await inAdminTransaction(adminPool, (admin) =>
-    ensureControlSchema(admin, registry.controlSchema, application),
-  )
+  await inAdminTransaction(adminPool, async (admin) => {
+    if (distributedSchemas) await requireCitus(admin, level)
+    await ensureControlSchema(admin, registry.controlSchema, application)
+  })
   return application
 }
 

@@ -2,6 +2,7 @@ import type { TenantKey } from '@org/core'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
+import { createDistributedSchema, type DistributedSchemas } from './distributed-schemas.ts'
 
 const TABLE_RIGHTS = 'select, insert, update, delete'
 
@@ -15,32 +16,58 @@ export async function createSchema(
   markerTable: string,
   tenant: TenantKey,
   role: string,
+  distributed?: DistributedSchemas,
 ): Promise<void> {
   const marker = qualify(schema, markerTable)
-  await admin.run(`
-    create schema ${quoteIdentifier(schema)};
-    create table ${marker} (
+  const inside = [
+    `create table ${marker} (
       key varchar(63) not null,
       created_at timestamptz not null default now()
-    );
-    create table ${qualify(schema, LEDGER_TABLE)} (
+    )`,
+    `create table ${qualify(schema, LEDGER_TABLE)} (
       id varchar(200) primary key,
       checksum varchar(64) not null,
       applied_at timestamptz not null default now()
-    );
-    ${grantSchema(schema, markerTable, role)}`)
+    )`,
+    ...granting(schema, markerTable, role),
+  ]
+  if (distributed) {
+    await createDistributedSchema(admin, schema)
+    await runEach(admin, inside)
+  } else {
+    await admin.run([`create schema ${quoteIdentifier(schema)}`, ...inside].join(';\n'))
+  }
   await admin.run(`insert into ${marker} (key) values ($1)`, [tenant])
 }
 
+/** The rights of {@link createSchema} once more, for a schema that is there. */
+export async function grantSchema(
+  admin: Admin,
+  schema: string,
+  markerTable: string,
+  role: string,
+  distributed?: DistributedSchemas,
+): Promise<void> {
+  const statements = granting(schema, markerTable, role)
+  if (distributed) await runEach(admin, statements)
+  else await admin.run(statements.join(';\n'))
+}
+
+/** Citus sends a statement on to other nodes as the text it came in: one at a time (citusdata/citus#6608). */
+export async function runEach(admin: Admin, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await admin.run(statement)
+}
+
 /** Least privilege: use and fill its own schema, read the marker; no one else gets anything. */
-export function grantSchema(schema: string, markerTable: string, role: string): string {
+function granting(schema: string, markerTable: string, role: string): string[] {
   const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
-  return `
-    revoke all on schema ${home} from public;
-    grant usage, create on schema ${home} to ${member};
-    grant select on ${qualify(schema, markerTable)} to ${member};
-    alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member};
-    alter default privileges in schema ${home} grant usage, select on sequences to ${member}`
+  return [
+    `revoke all on schema ${home} from public`,
+    `grant usage, create on schema ${home} to ${member}`,
+    `grant select on ${qualify(schema, markerTable)} to ${member}`,
+    `alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member}`,
+    `alter default privileges in schema ${home} grant usage, select on sequences to ${member}`,
+  ]
 }
 
 /** Without USAGE the pin of every scope fails, whoever has a connection already. */

@@ -14,8 +14,9 @@ export async function claim(
   work: TenantWork,
 ): Promise<(Furnished & { readonly connection?: TenantConnection }) | undefined> {
   const { admin, lifecycle, tenant } = work
-  const { level, migrations, naming, ofLevel } = lifecycle
-  if (!ofLevel.ready) return undefined
+  const { distributedSchemas, level, migrations, naming, ofLevel } = lifecycle
+  // One made ahead before schemas were distributed would stay where it is.
+  if (!ofLevel.ready || distributedSchemas) return undefined
   const role = level === 'schema' ? undefined : roleOf(naming, tenant)
   const taken = await takeReady(admin, lifecycle, { schema: schemaOf(naming, tenant), role })
   if (!taken) return undefined

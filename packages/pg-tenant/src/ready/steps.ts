@@ -2,8 +2,14 @@ import type { ReadySteps } from '../lifecycle/levels/level.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { invalid } from '../scope/options.ts'
 
-/** @throws TenancyError INVALID_OPTION at a level where tenants are not made ahead */
-export function readySteps({ ofLevel }: Lifecycle): ReadySteps {
+/** @throws TenancyError INVALID_OPTION where tenants are not made ahead */
+export function readySteps({ distributedSchemas, ofLevel }: Lifecycle): ReadySteps {
+  if (distributedSchemas)
+    throw invalid(
+      'distributedSchemas',
+      'left out for tenants made ahead: giving one its key changes the tenant and the registry in one statement, and ' +
+        'one of them is distributed',
+    )
   if (ofLevel.ready) return ofLevel.ready
   throw invalid(
     'isolation',

@@ -20,11 +20,11 @@ export async function furnishSchema(
   member: string,
   owner: string | undefined,
 ): Promise<Furnished> {
-  const { naming } = lifecycle
+  const { naming, distributedSchemas } = lifecycle
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
-  if (created) await createSchema(home, schema, naming.marker, tenant, member)
-  else await home.run(grantSchema(schema, naming.marker, member))
+  if (created) await createSchema(home, schema, naming.marker, tenant, member, distributedSchemas)
+  else await grantSchema(home, schema, naming.marker, member, distributedSchemas)
   const migrations = await applyMigrations(home, lifecycle, tenant, owner, created, admin)
   return { created, migrations }
 }

@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import { isServerError } from '../../driver/exchange.ts'
 import { SQLSTATE } from '../../errors/sqlstate.ts'
+import { annotationsOf } from '../../fleet/annotations.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { Admin } from '../admin.ts'
 import { type CheckedMigration, pending } from '../migrations.ts'
@@ -71,6 +72,13 @@ export async function applyRowMigrations(
 }
 
 async function run(admin: Admin, migration: CheckedMigration): Promise<void> {
+  if (!annotationsOf(migration.sql, migration.id).transaction) {
+    throw refused(
+      migration,
+      'Migrations of shared tables run in one transaction. Build the index by hand with CREATE INDEX CONCURRENTLY, then ' +
+        'write CREATE INDEX IF NOT EXISTS here and take the annotation out.',
+    )
+  }
   try {
     await admin.run(migration.sql)
   } catch (error) {
