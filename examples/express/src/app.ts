@@ -1,4 +1,12 @@
-import { fromApiKey, fromClaim, fromHeader, isTenancyError, parseTrust, TenancyError } from '@org/core'
+import {
+  fromApiKey,
+  fromClaim,
+  fromHeader,
+  isTenancyError,
+  parseTrust,
+  requireActive,
+  TenancyError,
+} from '@org/core'
 import { authenticateApiKey } from '@org/crypto/api-keys'
 import { answerErrors, type TenantOptions, tenant } from '@org/pg-tenant/express'
 import { createGuard } from '@org/rbac/express'
@@ -80,7 +88,16 @@ export function createApp(hub: Hub): Express {
 function whoseRequest(hub: Hub): RequestHandler {
   const { tenancy, tokens, control, apiKeys, directory, log } = hub
   const verifyToken = (token: string) => tokens.verifier.verify(token)
-  const keys = { apiKeys, directory, control, withTenant: tenancy.withTenant }
+  const keys: Parameters<typeof authenticateApiKey>[0] = {
+    apiKeys,
+    directory,
+    control,
+    // First: a good key of a tenant that has left meanwhile is refused as that.
+    withTenant: async (tenant, fn) => {
+      await requireActive(tenancy.lookup, tenant)
+      return await tenancy.withTenant(tenant, fn)
+    },
+  }
   const shared: Omit<TenantOptions, 'resolve'> = {
     onAccess: ({ level, message, timestamp: _ownClock, ...line }) => log[level](line, message),
     onError: onError(hub),
@@ -105,7 +122,8 @@ function whoseRequest(hub: Hub): RequestHandler {
 }
 
 function unless(prefix: string, handler: RequestHandler): RequestHandler {
-  return (req, res, next) => (req.path.startsWith(`${prefix}/`) ? next() : handler(req, res, next))
+  return (req, res, next) =>
+    req.path === prefix || req.path.startsWith(`${prefix}/`) ? next() : handler(req, res, next)
 }
 
 function trustOf({ config }: Hub) {
@@ -117,6 +135,12 @@ function onError({ log, metrics }: Hub): NonNullable<TenantOptions['onError']> {
   return (error, context) => {
     const code = isTenancyError(error) ? error.code : 'INTERNAL_ERROR'
     metrics.failed(code)
-    log.error({ ...context, error: { code } }, 'a request failed')
+    log.error({ ...context, error: { code, ...placeOf(error) } }, 'a request failed')
   }
+}
+
+/** Where it arose, and of what kind: never its message, which may hold what somebody sent. */
+function placeOf(error: unknown): { readonly kind?: string; readonly at?: string | undefined } {
+  if (!(error instanceof Error)) return {}
+  return { kind: error.name, at: /^ +at (.+)$/m.exec((error.stack ?? '').replace(error.message, ''))?.[1] }
 }

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import type { ExpressGuard } from '@org/rbac/express'
-import express, { type Express } from 'express'
+import type { Express } from 'express'
 
 /** Swagger UI's own files, from its package: nothing is fetched from elsewhere, so it works offline. */
 const FILES = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
@@ -33,5 +33,10 @@ export function serveReference(app: Express, document: object, guard: ExpressGua
     res.set('Content-Security-Policy', POLICY).type('html').send(PAGE)
   })
   app.get('/reference/start.js', open, (_req, res) => void res.type('js').send(START))
-  app.use('/reference/files', express.static(FILES, { index: false, redirect: false, maxAge: '1h' }))
+  // These two by name: the package has pages of its own, which show other APIs and may be framed.
+  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
+    app.get(`/reference/files/${file}`, open, (_req, res) => {
+      res.set('X-Content-Type-Options', 'nosniff').sendFile(file, { root: FILES, maxAge: '1h' })
+    })
+  }
 }

@@ -26,21 +26,28 @@ export interface Operation {
 
 export function operationsOf(document: Json): Operation[] {
   return Object.entries(document.paths as Record<string, Record<string, Json>>).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, one]) => ({
-      id: String(one.operationId),
-      method: method.toUpperCase(),
-      path,
-      signedIn: (one.security as unknown[]).length > 0,
-      parameters: (one.parameters ?? []) as Parameter[],
-      body: one.requestBody && (at(document, one.requestBody, 'content', 'application/json', 'schema') as Json),
-      responses: new Map(
-        Object.entries(one.responses as Json).map(([status, response]) => {
-          const { content = {} } = follow(document, response)
-          return [Number(status), Object.keys(content as Json)[0]]
-        }),
-      ),
-    })),
+    Object.entries(methods).map(
+      ([method, one]): Operation => ({
+        id: String(one.operationId),
+        method: method.toUpperCase(),
+        path,
+        signedIn: (one.security as unknown[]).length > 0,
+        parameters: (one.parameters ?? []) as Parameter[],
+        body: bodyOf(document, one),
+        responses: new Map(
+          Object.entries(one.responses as Json).map(([status, response]) => {
+            const { content = {} } = follow(document, response)
+            return [Number(status), Object.keys(content as Json)[0]]
+          }),
+        ),
+      }),
+    ),
   )
+}
+
+function bodyOf(document: Json, { requestBody }: Json): Json | undefined {
+  if (requestBody === undefined) return undefined
+  return at(document, requestBody, 'content', 'application/json', 'schema') as Json
 }
 
 /** What `$ref` points to, or the thing itself. */

@@ -11,6 +11,7 @@ type Kind =
   | 'packages'
   | 'plans'
   | 'tools'
+  | 'newActions'
   | 'settings'
   | 'actions'
   | 'resources'
@@ -19,6 +20,7 @@ type Kind =
   | 'refreshTokens'
   | 'invitations'
   | 'adminKeys'
+  | 'cursors'
 
 /** Stands for the `at`-th thing of its kind, or for what the path names. */
 export class Known {
@@ -49,6 +51,7 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   refreshToken: 'refreshTokens',
   token: 'invitations',
   admin_key: 'adminKeys',
+  cursor: 'cursors',
 }
 const BY_PATH: Readonly<Record<string, Kind>> = {
   users: 'users',
@@ -61,8 +64,10 @@ const BY_PATH: Readonly<Record<string, Kind>> = {
 export function kindOf({ path, method }: Operation, name: string): Kind | 'path' | undefined {
   if (name === 'confirm') return 'path'
   if (name === 'id') return BY_PATH[path.split('/')[2] ?? '']
+  if (name === 'key' && path.endsWith('{toolKey}/actions')) return 'newActions'
   // The key of something that is about to be made, and the e-mail of somebody new, are not known yet.
-  if (method === 'POST' && (name === 'key' || (name === 'email' && !path.startsWith('/v1/auth')))) return undefined
+  if (method === 'POST' && (name === 'key' || (name === 'email' && !path.startsWith('/v1/auth'))))
+    return undefined
   return Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined
 }
 

@@ -1,0 +1,177 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { Contender, Usage } from '../../examples/express/bench/job.ts'
+import { type LoadServer, prepareTenants, startServer } from '../contenders/load.ts'
+import { interleave, type Measured, type Plan, ratio } from '../measure/interleave.ts'
+import { quantile, spreadOf } from '../measure/statistics.ts'
+import type { Effort } from '../options.ts'
+import { atLeast, atMost, type Finding, finding, type Scenario, type SuiteResult } from '../report/result.ts'
+import type { Bench } from '../server.ts'
+
+const NAME: Readonly<Record<Contender, string>> = {
+  plain: 'without tenancy: pool.query, one schema',
+  scoped: 'with tenancy: tenancy.query, every tenant its own',
+  hub: 'the hub: + denylist and permissions of every tenant',
+}
+const WHO = ['plain', 'scoped', 'hub'] as const
+const MAX_TENANTS = 1_000
+/** Requests in flight. */
+const AT_ONCE = 20
+/** Long enough for a few hundred requests. */
+const SLICE_MS = 300
+/** Requests of each tenant before any counts: each of the ten connections has then seen most tenants. */
+const WARM_UP = 20
+const MB = 2 ** 20
+
+/** `GET /v1/users` over HTTP for 1,000 tenants in turn, next to the same API without tenancy. */
+export async function hubSuite(bench: Bench, effort: Effort): Promise<SuiteResult> {
+  const tenants = Math.min(effort.tenants, MAX_TENANTS)
+  const { applicationUrl, adminUrl, drop } = await bench.database()
+  const environment = environmentOf(applicationUrl, adminUrl, bench.prefix('h'))
+  const { tokens, took } = await prepareTenants(environment, tenants)
+  const servers: LoadServer[] = []
+  // Sockets for all tenants at the same moment, at the end.
+  for (const who of WHO) servers.push(await startServer(who, environment, shuffled(tokens), tenants))
+  try {
+    const seen = tenants * WARM_UP
+    const plan = { concurrency: AT_ONCE, sliceMs: SLICE_MS, rounds: effort.rounds, warmUp: effort.warmUp }
+    for (const { request } of servers) await repeat(request, seen)
+    const before = await Promise.all(servers.map(({ usage }) => usage()))
+    const measured = await interleave(
+      servers.map(({ who, request }) => ({ name: NAME[who], run: request })),
+      plan,
+    )
+    const answered = servers.map(({ latencies }) => latencies.length - seen)
+    const lasting = servers.map(({ latencies }) => steady(latencies.slice(seen), plan))
+    const after = await Promise.all(servers.map(({ usage }) => usage()))
+    const bursts = await burstEach(servers, tenants)
+    return {
+      suite: 'hub',
+      scenarios: [scenario(measured, tenants)],
+      findings: findingsOf(measured, lasting, took),
+      notes: [
+        `${tenants.toLocaleString('en')} tenants provisioned in ${(sum(took) / 1_000).toFixed(1)} s, one after the other: median ${at(took, 0.5)}, P95 ${at(took, 0.95)}`,
+        ...servers.map(
+          ({ who }, n) => `${NAME[who]}: ${latency(lasting[n])}; ${spent(before[n], after[n], answered[n])}`,
+        ),
+        ...servers.map(
+          ({ who }, n) =>
+            `${NAME[who]}: all ${tenants.toLocaleString('en')} tenants at the same moment: ${bursts[n]?.toFixed(0)} ms until the last answer`,
+        ),
+      ],
+    }
+  } finally {
+    await Promise.all(servers.map(({ stop }) => stop()))
+    await drop()
+  }
+}
+
+function environmentOf(applicationUrl: string, adminUrl: string, rolePrefix: string): NodeJS.ProcessEnv {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  return {
+    DATABASE_URL: applicationUrl,
+    ADMIN_DATABASE_URL: adminUrl,
+    ROLE_PREFIX: rolePrefix,
+    TOKEN_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    API_KEY_PEPPER: randomBytes(32).toString('hex'),
+    SETTINGS_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+  }
+}
+
+/** {@link AT_ONCE} at a time. */
+async function repeat(request: () => Promise<void>, times: number): Promise<void> {
+  let left = times
+  const lane = async () => {
+    while (left-- > 0) await request()
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+}
+
+/** What the warm-up rounds answered is left out, by their share. */
+function steady(latencies: readonly number[], { rounds, warmUp }: Plan): number[] {
+  return latencies.slice(Math.ceil((latencies.length * warmUp) / (rounds + warmUp)))
+}
+
+async function burstEach(servers: readonly LoadServer[], tenants: number): Promise<number[]> {
+  const took: number[] = []
+  for (const { request } of servers) {
+    // Twice: the first opens the sockets.
+    for (let time = 0; time < 2; time++) {
+      const began = performance.now()
+      await Promise.all(Array.from({ length: tenants }, request))
+      if (time === 1) took.push(performance.now() - began)
+    }
+  }
+  return took
+}
+
+function scenario(measured: readonly Measured[], tenants: number): Scenario {
+  return {
+    id: 'hub-tenants',
+    title: `GET /v1/users, ${tenants.toLocaleString('en')} tenants in turn, ${AT_ONCE} at once`,
+    reference: NAME.plain,
+    unit: 'per second',
+    lines: measured.map(({ name, cost }) => ({
+      name,
+      // Throughput over throughput is cost over cost the other way round.
+      ratio: ratio(measured, NAME.plain, name),
+      absolute: 1_000 / spreadOf(cost).median,
+    })),
+  }
+}
+
+function findingsOf(
+  measured: readonly Measured[],
+  [, scoped = [], hub = []]: readonly number[][],
+  took: readonly number[],
+): Finding[] {
+  const throughput = (who: Contender) => ratio(measured, NAME.plain, NAME[who])
+  return [
+    finding(
+      'API with tenancy, 1,000 tenants: throughput',
+      'the same without tenancy',
+      throughput('scoped'),
+      atLeast(0.8),
+    ),
+    finding('the whole hub, 1,000 tenants: throughput', 'its list route without tenancy', throughput('hub')),
+    {
+      work: 'P95 of a scoped request',
+      reference: '50 ms',
+      measured: quantile(scoped, 0.95) / 50,
+      target: atMost(1),
+    },
+    {
+      work: 'P95 of a request to the hub',
+      reference: '50 ms',
+      measured: quantile(hub, 0.95) / 50,
+      target: atMost(1),
+    },
+    {
+      work: 'provisioning a tenant of the hub, P95',
+      reference: '5 s',
+      measured: quantile(took, 0.95) / 5_000,
+      target: atMost(1),
+    },
+  ]
+}
+
+function latency(latencies: readonly number[] = []): string {
+  return `P50 ${at(latencies, 0.5)}, P95 ${at(latencies, 0.95)}, P99 ${at(latencies, 0.99)}`
+}
+
+function spent(before: Usage | undefined, after: Usage | undefined, requests = 0): string {
+  if (!before || !after) return ''
+  const mb = (bytes: number) => (bytes / MB).toFixed(0)
+  const cpu = ((after.cpu - before.cpu) / requests).toFixed(2)
+  return `${cpu} ms of the process's CPU each; heap ${mb(before.heap)} MB before, ${mb(after.heap)} MB after; rss ${mb(after.rss)} MB`
+}
+
+const at = (values: readonly number[], share: number) => `${quantile(values, share).toFixed(1)} ms`
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+
+/** So that neighbours in the database are not neighbours in time. */
+function shuffled<T>(values: readonly T[]): T[] {
+  return values
+    .map((value) => ({ value, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ value }) => value)
+}
