@@ -9,13 +9,13 @@ let current
 export async function openTenant(tenant) {
   current = tenant
   const [users, actions, settings] = await Promise.all([
-    ask('GET', `/v1/tenants/${tenant.id}/users`),
+    everything(`/v1/tenants/${tenant.id}/users?sort=name:asc&limit=200`),
     everything('/v1/catalog/actions?sort=key:asc&limit=200'),
     ask('GET', `/v1/tenants/${tenant.id}/settings`),
   ])
   $('#tenant-title').textContent = tenant.name
   $('[name=user]', section).replaceChildren(
-    ...users.data.map((user) => option(user.id, `${user.name} (${user.email})`)),
+    ...users.map((user) => option(user.id, `${user.name} (${user.email})`)),
   )
   $('[name=action]', section).replaceChildren(
     ...actions.map(({ key, name }) => option(key, `${key}: ${name}`)),

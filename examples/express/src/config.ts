@@ -30,7 +30,7 @@ const environment = z.object({
   PROVISION_ADMIN_KEY: optional(z.string().min(32)),
   /** Who may `GET /metrics`; without it nobody may. */
   METRICS_TOKEN: optional(z.string().min(32)),
-  /** The first operator, made when there is none; asked to choose a password by an invitation that is shown once. */
+  /** The first operator, made when the platform has no user yet; src/invite-operator.ts shows them an invitation. */
   OPERATOR_EMAIL: withDefault(z.email(), 'operator@example.com'),
   /** Addresses and networks of proxies whose X-Request-Id and X-Forwarded-… count, separated by commas. */
   TRUSTED_PROXIES: optional(z.string()).transform(

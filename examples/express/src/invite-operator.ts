@@ -11,7 +11,7 @@ try {
   process.stdout.write(
     invitation
       ? `Open /admin#invitation=${invitation.token} of the hub before ${invitation.expiresAt.toISOString()}.\n`
-      : 'The operator has a password already. Another operator can invite them anew.\n',
+      : 'OPERATOR_EMAIL has a password already, or is no operator. Another operator can invite them.\n',
   )
 } finally {
   await hub.close()

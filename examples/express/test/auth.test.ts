@@ -1,6 +1,7 @@
+import { createPasswords } from '@org/crypto/passwords'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { beforeAll, expect, it } from 'vitest'
-import { groupId, type Person, person, refusal, USER_PASSWORD } from './support/people.ts'
+import { group, groupId, type Person, person, refusal, USER_PASSWORD } from './support/people.ts'
 import { type Onboarded, PASSWORD, useWorld } from './support/world.ts'
 
 const world = useWorld()
@@ -187,6 +188,64 @@ it('accepts an invitation of one tenant in no other', async () => {
     401,
     'INVALID_TOKEN',
   ])
+})
+
+it('accepts no invitation of who may do less than the invited by now', async () => {
+  const helper = await person(world, acme, 'helper')
+  const rights = ['identity.users.create', 'identity.users.update', 'identity.users.read']
+  await group(world, acme.token, 'Help desk', rights, [helper])
+  const invitedBy = async (token: string, name: string) => {
+    const body = { email: `${name}@acme.example`, name }
+    return (await world.send('POST', '/v1/users', { token, body })).body.data
+  }
+  const admins = await groupId(world, 'acme', 'ADM_CLIENTE')
+  const promote = async (id: string) =>
+    expect((await world.send('POST', `/v1/groups/${admins}/users/${id}`, { token: acme.token })).status).toBe(
+      204,
+    )
+  const accept = ({ invitation: { token } }: { invitation: { token: string } }) =>
+    post('/v1/auth/invitation', 'acme', { token, password: USER_PASSWORD })
+
+  const [boss, staff, chief] = [
+    await invitedBy(helper.token, 'boss'),
+    await invitedBy(helper.token, 'staff'),
+    await invitedBy(acme.token, 'chief'),
+  ]
+  await promote(boss.user.id)
+  await promote(chief.user.id)
+  expect(refusal(await accept(boss)), 'who made it may have kept it').toEqual([401, 'INVALID_TOKEN'])
+  expect((await accept(staff)).status).toBe(200)
+  expect((await accept(chief)).status).toBe(200)
+  const path = `/v1/users/${boss.user.id}/invitation`
+  const invitation = (await world.send('POST', path, { token: acme.token })).body.data
+  expect((await accept({ invitation })).status, 'made anew by an administrator').toBe(200)
+})
+
+it('accepts no invitation that has run out', async () => {
+  const late = await viewer('late')
+  const path = `/v1/users/${late.id}/invitation`
+  const { token } = (await world.send('POST', path, { token: acme.token })).body.data
+  const runOut = 'update c_acme.user_credential set invitation_expires_at = now() where user_id = $1'
+  await world.root.query(runOut, [late.id])
+  const body = { token, password: USER_PASSWORD }
+  expect(refusal(await post('/v1/auth/invitation', 'acme', body))).toEqual([401, 'INVALID_TOKEN'])
+})
+
+it('replaces a hash that is weaker than a new one at the next login', async () => {
+  const old = await viewer('old')
+  const weaker = await createPasswords({ memoryCost: 7_168, timeCost: 5 }).hash(USER_PASSWORD)
+  const set = 'update c_acme.user_credential set password_hash = $2 where user_id = $1'
+  await world.root.query(set, [old.id, weaker])
+  const stored = async () => {
+    const read = 'select password_hash as hash from c_acme.user_credential where user_id = $1'
+    return (await world.root.query<{ hash: string }>(read, [old.id])).rows[0]?.hash
+  }
+  expect((await login(old.email, 'a password that is wrong')).status).toBe(401)
+  expect(await stored()).toBe(weaker)
+  for (const _again of [1, 2]) {
+    expect((await login(old.email, USER_PASSWORD)).status).toBe(200)
+    expect(await stored()).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,/)
+  }
 })
 
 it('publishes the keys that its tokens are signed with, and no private part', async () => {

@@ -35,6 +35,12 @@ it('refuses what it has, what it cannot place, and changes to its own tools', as
     ['/v1/catalog/tools/identity/actions', { key: 'identity.a.b', name: 'X', kind: 'read' }, 409],
     ['/v1/catalog/packages/essentials/actions', { actions: ['none.a.b'] }, 400],
     ['/v1/catalog/packages/none/actions', { actions: ['erp.*'] }, 404],
+    ['/v1/catalog/packages/constructor/actions', { actions: ['erp.*'] }, 404],
+    ['/v1/catalog/packages/platform/actions', { actions: ['erp.*'] }, 409],
+    ['/v1/catalog/packages/essentials/actions', { actions: ['catalog.tools.read'] }, 409],
+    ['/v1/catalog/packages', { key: 'constructor', name: 'X' }, 400],
+    ['/v1/catalog/tools/erp/actions', { key: 'erp.constructor.read', name: 'X', kind: 'read' }, 400],
+    ['/v1/catalog/tools/constructor/actions', { key: 'constructor.a.b', name: 'X', kind: 'read' }, 404],
   ] as const
   for (const [path, body, status] of cases) {
     expect([path, body, (await asOperator('POST', path, body)).status]).toEqual([path, body, status])

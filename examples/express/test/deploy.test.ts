@@ -67,7 +67,10 @@ describe('kubernetes.yaml', () => {
     expect(text).toContain('readOnlyRootFilesystem: true')
     expect(text).not.toMatch(/postgres(ql)?:\/\/|PRIVATE KEY|[0-9a-f]{32}/)
     const patience = Number(/patience = (\d+)_000/.exec(read('src/serve.ts'))?.[1])
-    expect(Number(/terminationGracePeriodSeconds: (\d+)/.exec(text)?.[1])).toBeGreaterThan(patience)
+    const pause = Number(/command: \[sleep, "(\d+)"\]/.exec(text)?.[1])
+    expect(pause, 'routers learn of it meanwhile').toBeGreaterThanOrEqual(5)
+    const grace = Number(/terminationGracePeriodSeconds: (\d+)/.exec(text)?.[1])
+    expect(grace).toBeGreaterThan(pause + patience)
   })
 })
 

@@ -221,12 +221,15 @@ it('lets nobody give more than they have', async () => {
   beyond(await grant('account.settings.read'))
   beyond(await grant('account.*'))
   beyond(await grant('account.config.read'))
+  const config = await world.send('GET', '/v1/config', { token: max.token })
+  expect(refusal(config), 'some records are not all').toEqual([403, 'FORBIDDEN_ACTION'])
   const admins = await groupId(world, 'acme', 'ADM_CLIENTE')
   const viewers = await groupId(world, 'acme', 'VIEWER')
   beyond(await as(max.token, 'POST', `/${admins}/users/${max.id}`))
   beyond(await as(max.token, 'POST', `/${viewers}/users/${max.id}`))
   beyond(await as(max.token, 'DELETE', `/${admins}/users/${acme.adminId}`))
   beyond(await as(max.token, 'PATCH', `/${viewers}/status`, { status: 'active' }))
+  beyond(await as(max.token, 'PATCH', `/${admins}`, { name: 'Guests' }))
   beyond(await grant('account.me.read', admins))
   beyond(await grant('account.me.read', max.group)) // what they have on some records only is in it
   // As seeded groups do: they grant actions of all tools, of which the tenant has some.

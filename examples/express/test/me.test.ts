@@ -31,6 +31,15 @@ it('says who a user is, their groups, what they may do, and the limits of the pl
   ).toEqual([])
 })
 
+it('shows no feature that was switched off', async () => {
+  const change = (flags: object) =>
+    world.send('PUT', '/v1/tenants/acme/limits', { token: world.operator, body: { flags } })
+  expect((await change({ api: false, beta: true })).status).toBe(200)
+  await expect.poll(async () => (await me(acme.token)).features).toEqual(['beta'])
+  expect((await change({ api: true, beta: false })).status).toBe(200)
+  await expect.poll(async () => (await me(acme.token)).features).toEqual(['api'])
+})
+
 it('tells a grant that depends on the record, and no suspended group', async () => {
   const bo = await person(world, acme, 'bo')
   await group(

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { endpointsOf } from '../src/app.ts'
+import { isSecret } from '../src/http/secret.ts'
 import { useWorld } from './support/world.ts'
 
 const world = useWorld()
@@ -83,4 +84,92 @@ it('serves its reference from its own files', async () => {
     expect(file).toMatch(/^\/reference\//)
     expect((await world.send('GET', file)).status).toBe(200)
   }
+})
+
+it('lets nobody frame its pages, at whichever address they are, and serves no others', async () => {
+  for (const page of ['/admin', '/admin/files/index.html', '/reference']) {
+    const { status, headers } = await world.send('GET', page)
+    expect([page, status]).toEqual([page, 200])
+    expect(headers.get('content-security-policy'), page).toContain("frame-ancestors 'none'")
+  }
+  const inside = [
+    'index.html',
+    'oauth2-redirect.html',
+    'package.json',
+    'swagger-ui.js.map',
+    '..%2fpackage.json',
+  ]
+  for (const file of inside) {
+    expect((await world.send('GET', `/reference/files/${file}`)).status, file).toBe(404)
+  }
+  for (const file of ['..%2f..%2fpackage.json', '..%2fsrc%2fconfig.ts', '%00', '%zz', '.env']) {
+    expect((await world.send('GET', `/admin/files/${file}`)).status, file).toBe(404)
+  }
+})
+
+it('codes what its own database refuses, and logs where that arose', async () => {
+  await world.root.query('alter table hub.tenant_profile rename to away')
+  try {
+    const { status, body } = await world.send('GET', '/v1/tenants', { token: world.operator })
+    expect([status, body.error.code]).toEqual([500, 'DATABASE_ERROR'])
+    expect(body.error.details).toBeUndefined()
+  } finally {
+    await world.root.query('alter table hub.away rename to tenant_profile')
+  }
+  const line = JSON.parse(world.log.find((one) => one.includes('a request failed')) ?? '{}')
+  expect(line.error).toMatchObject({ code: 'DATABASE_ERROR', kind: 'TenancyError', at: expect.any(String) })
+})
+
+it('takes nothing for a secret that is not configured', () => {
+  for (const given of [undefined, '', 'x', ['x'], null]) {
+    expect(isSecret(given, undefined)).toBe(false)
+    expect(isSecret(given, '')).toBe(false)
+    expect(isSecret(given, 'x')).toBe(given === 'x')
+  }
+})
+
+it('is not healthy when the database does not say how many tenants there are', async () => {
+  await world.root.query('alter table tenancy.tenant rename to away')
+  try {
+    const { status, body } = await world.send('GET', '/health')
+    expect([status, body.error.code]).toEqual([503, 'SERVICE_UNAVAILABLE'])
+  } finally {
+    await world.root.query('alter table tenancy.away rename to tenant')
+  }
+})
+
+it('counts and lists no tenant that is only made ahead', async () => {
+  await world.hub.tenancy.ready.fill(1)
+  expect(Object.keys((await world.send('GET', '/health')).body.data.tenants)).toEqual(['active'])
+  const { body } = await world.send('GET', '/v1/tenants?limit=200', { token: world.operator })
+  const { rows } = await world.root.query(`select key from tenancy.tenant where status <> 'ready'`)
+  expect(body.data).toHaveLength(rows.length)
+  expect(await world.hub.tenancy.ready.clear()).toBe(1)
+})
+
+it('lets no cache keep its pages, and no browser guess what a file is', async () => {
+  const page = await world.send('GET', '/admin')
+  expect(page.headers.get('cache-control')).toBe('no-store')
+  for (const path of ['/admin', '/admin/files/index.html', '/reference/files/swagger-ui.css']) {
+    expect((await world.send('GET', path)).headers.get('x-content-type-options'), path).toBe('nosniff')
+  }
+  expect(page.headers.get('x-powered-by')).toBeNull()
+})
+
+it('reads no body beyond 64 KiB, and knows its routes as they are written', async () => {
+  const body = `{"app_name":"No","admin_key":"wrong"${' '.repeat(64 * 1024)}}`
+  const large = await world.send('POST', '/provision', { body })
+  expect([large.status, large.body.error.details]).toEqual([400, undefined])
+  expect((await world.send('GET', '/Health')).status).toBe(404)
+})
+
+it('names an unknown field in few harmless letters', async () => {
+  const { body } = await world.send('POST', '/v1/auth/login', {
+    tenant: 'platform',
+    body: { email: 'a@b.example', password: 'x', ['<b>'.repeat(100)]: 1 },
+  })
+  expect(body.error.details).toEqual({
+    field: `body.${'?b?'.repeat(20)}`,
+    reason: 'unrecognized_keys',
+  })
 })

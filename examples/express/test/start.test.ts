@@ -87,6 +87,34 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
 })
 
+it('survives a connection that dies while it is held, and ends what it was doing', async () => {
+  const { base, process: child, ended } = await start()
+  const login = { email: 'operator@example.com', password: PASSWORD }
+  const signedIn = await post(base, '/v1/auth/login', login, { 'X-Client-Key': 'platform' })
+  expect(signedIn.status).toBe(200)
+  const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
+  const other = new pg.Client(local.environment.DATABASE_URL)
+  await Promise.all([root.connect(), other.connect()])
+  await root.query('begin; lock table tenancy.tenant in access exclusive mode')
+  const body = {
+    slug: 'cut',
+    name: 'Cut',
+    packageKey: 'essentials',
+    adminUser: { email: 'a@cut.example', name: 'A' },
+  }
+  const headers = { Authorization: `Bearer ${signedIn.body.data.accessToken}` }
+  const answer = post(base, '/v1/tenants', body, headers)
+  // The connection that keeps others from onboarding the same tenant: it does nothing meanwhile.
+  const kill = `select pg_terminate_backend(pid) from pg_stat_activity
+    where usename = 'hub_app' and state = 'idle in transaction' and query like '%pg_advisory_xact_lock%'`
+  await expect.poll(async () => (await other.query(kill)).rowCount, { timeout: 30_000 }).toBe(1)
+  await root.query('rollback')
+  expect((await answer).status).toBe(201)
+  await Promise.all([root.end(), other.end()])
+  child.kill('SIGTERM')
+  expect(await ended).toBe(0)
+})
+
 it('starts again on what is there, and invites nobody who has a password', async () => {
   const { base, process: child, ended } = await start()
   expect((await fetch(`${base}/health`)).status).toBe(200)

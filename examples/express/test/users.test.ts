@@ -47,6 +47,29 @@ it('pages through users, sorted, without repeating any', async () => {
   expect(seen).toEqual(['Page a', 'Page b', 'Page c', 'Page d'])
 })
 
+it('pages through users of the same name, and none who was removed', async () => {
+  const ids = [3, 1, 5, 2, 4].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`)
+  await world.root.query(
+    `insert into c_acme."user" (id, email, name, deleted_at)
+      select id, 'twin' || nr || '@acme.example', 'Twin', case when nr = 5 then now() end
+      from unnest($1::uuid[]) with ordinality as t (id, nr)`,
+    [ids],
+  )
+  const all = async (direction: string) => {
+    const seen: string[] = []
+    for (let cursor = ''; ; ) {
+      const path = `/v1/users?limit=1&sort=name:${direction}&q=twin${cursor}`
+      const { body } = await world.send('GET', path, { token: acme.token })
+      seen.push(...body.data.map(({ id }: { id: string }) => id))
+      if (!body.meta.hasMore) return seen
+      cursor = `&cursor=${body.meta.nextCursor}`
+    }
+  }
+  const there = ids.slice(0, 4).sort()
+  expect(await all('asc')).toEqual(there)
+  expect(await all('desc')).toEqual(there.reverse())
+})
+
 it('narrows a list by status, text and time', async () => {
   const token = acme.token
   const cy = await person(world, acme, 'cy')
@@ -100,6 +123,7 @@ it.each([
   ['createdAtFrom=2026-01-01T00:00:00%2B23:00'],
   ['cursor=bm9uc2Vuc2U'],
   [`cursor=${cursorOf('name:asc', 'a', 'b')}`],
+  [`sort=email:asc&cursor=${cursorOf('name:asc', 'a', 'b')}`],
   [`cursor=${cursorOf('created_at:desc', '2026-02-30 00:00:00+00', 'x')}`],
   [`cursor=${cursorOf('created_at:desc', '0000-01-01 00:00:00+00', 'x')}`],
   [`cursor=${cursorOf('created_at:desc', '2026-01-01 00:00:00+00', '\0')}`],

@@ -37,6 +37,8 @@ export function createApp({ tenancy, settings, credentials, domain = 'localhost'
   const app = new Hono<TenantEnv>()
   app.onError(answerErrors({ onError: errorLog(log) }))
   app.use(accessLog(log))
+  // What a client was told is nobody else's, and no cache's.
+  app.use((c, next) => next().then(() => c.header('Cache-Control', 'no-store')))
 
   // Says that the process answers; it does not ask the database.
   app.get('/health', (c) => c.json({ data: { status: 'ok' } }))

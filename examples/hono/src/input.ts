@@ -5,12 +5,12 @@ import { z } from 'zod'
 
 /** A whole number that JavaScript holds exactly; zod refuses any above 2^53. */
 const id = z.coerce.number().int().positive()
-/** PostgreSQL's text cannot hold U+0000. */
+/** PostgreSQL's text cannot hold U+0000, and UTF-8 no half of a surrogate pair. */
 const text = z
   .string()
   .min(1)
   .max(2_000)
-  .regex(/^[^\0]*$/)
+  .regex(/^[^\p{Cs}\0]*$/u)
 
 export const OneNote = z.object({ id })
 export const Page = z.object({

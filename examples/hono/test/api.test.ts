@@ -51,6 +51,20 @@ describe('notes', () => {
     expect((await send('acme', '/notes/1')).body).toEqual(body)
   })
 
+  it('stores what it was sent or nothing', async () => {
+    for (const text of ['nul \0', 'half \ud800']) {
+      const { status, body } = await post('acme', { body: text })
+      expect([status, body.error?.code]).toEqual([400, 'VALIDATION_ERROR'])
+    }
+    expect((await post('acme', { body: 'whole \u{1f600}' })).status).toBe(201)
+  })
+
+  it('lets no cache keep an answer', async () => {
+    await post('acme', { body: 'one' })
+    for (const path of ['/notes', '/notes/1', '/settings', '/notes/9'])
+      expect((await send('acme', path)).response.headers.get('cache-control'), path).toBe('no-store')
+  })
+
   it('keeps two tenants with the same ids apart', async () => {
     await post('acme', { body: 'of acme' })
     await post('globex', { body: 'of globex' })
@@ -167,6 +181,8 @@ describe('bad input', () => {
   it('is not read at all beyond 64 KiB', async () => {
     const { status, body } = await post('acme', `{"body":"short"${' '.repeat(64 * 1024)}}`)
     expect([status, body.error?.code]).toEqual([400, 'VALIDATION_ERROR'])
+    const setting = { method: 'PUT', body: `{"value":"short"${' '.repeat(64 * 1024)}}` }
+    expect((await send('acme', '/settings/smtp.host', setting)).status).toBe(400)
   })
 
   it('takes the longest note and the largest id', async () => {

@@ -1,7 +1,6 @@
-import type { TenantKey } from '@org/core'
+import type { Queryable, TenantKey } from '@org/core'
 import { type Catalog, type CatalogRows, catalogFromRows } from '@org/rbac'
 import { createRbacStore, type RbacStore } from '@org/rbac/store'
-import type pg from 'pg'
 import { catalog as own } from '../catalog.ts'
 
 /** The catalogue as it is stored, and the store that decides by it. */
@@ -29,7 +28,7 @@ const STORED = 'select rbac.rbac_catalog() as stored'
  * Tools of other products are added while the hub runs. A store decides by one catalogue, so a changed catalogue is a
  * new store; what the old one remembered goes with it.
  */
-export async function openGovernance(control: pg.Pool, tenants: TenantQueries): Promise<Governance> {
+export async function openGovernance(control: Queryable, tenants: TenantQueries): Promise<Governance> {
   const storeOf = (catalog: Catalog): RbacStore =>
     createRbacStore({ catalog, control, tenants, storedPackages: true, apiKeys: true })
   const read = async (epoch: string) => {
@@ -45,12 +44,19 @@ export async function openGovernance(control: pg.Pool, tenants: TenantQueries): 
   let checking: Promise<typeof known> | undefined
 
   // The epoch is read first: what is read behind it is at least as new.
-  const check = async () => {
+  const look = async () => {
     const began = performance.now()
     const epoch = await epochNow()
     if (epoch !== known.epoch) known = await read(epoch)
     checkedAt = began
     return known
+  }
+  // One after the other, or an older answer that took longer would replace a newer one.
+  let last: Promise<unknown> = Promise.resolve()
+  const check = (): Promise<typeof known> => {
+    const turn = last.then(look)
+    last = turn.catch(() => undefined)
+    return turn
   }
   return {
     reload: check,

@@ -1,13 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { TenantQueryable } from '@org/core'
+import type { Actor, Queryable, TenantQueryable } from '@org/core'
 
 /** How long an invitation may be accepted, in milliseconds: a week. */
 const LIFETIME = 7 * 24 * 3_600_000
 
-const INVITE = `insert into user_credential (user_id, invitation_hash, invitation_expires_at) values ($1, $2, $3)
+const INVITE = `insert into user_credential
+    (user_id, invitation_hash, invitation_expires_at, invited_by_type, invited_by_id) values ($1, $2, $3, $4, $5)
   on conflict on constraint pk_user_credential do update
     set invitation_hash = excluded.invitation_hash, invitation_expires_at = excluded.invitation_expires_at,
-      updated_at = now()`
+      invited_by_type = excluded.invited_by_type, invited_by_id = excluded.invited_by_id, updated_at = now()`
+const INVITED = `select user_id as "userId", invited_by_type as type, invited_by_id as id from user_credential
+  where invitation_hash = $1`
 // The user is held first, as everybody does who changes them and then their logins: none of them deadlocks.
 const ACCEPT = `with invited as (
     select u.id from user_credential c join "user" u on u.id = c.user_id
@@ -28,13 +31,31 @@ export interface Invitation {
 /**
  * Lets a user choose a password: a new one, too, for who forgot it. The invitation before is worth nothing; the password
  * is what it was until this one is accepted.
+ *
+ * @param by who of the tenant; left out by operators, who may invite anybody
  */
-export async function invite(db: TenantQueryable, userId: string): Promise<Invitation> {
+export async function invite(db: TenantQueryable, userId: string, by?: Actor): Promise<Invitation> {
   const token = randomBytes(32).toString('base64url')
   const expiresAt = new Date(Date.now() + LIFETIME)
-  await db.query(INVITE, [userId, hashOf(token), expiresAt])
+  await db.query(INVITE, [userId, hashOf(token), expiresAt, by?.type ?? null, by?.id ?? null])
   return { token, expiresAt }
 }
+
+/** Whom an invitation is for, and who of the tenant made it; `undefined` for none, and for one of an operator. */
+export async function invitedBy(
+  db: Queryable,
+  token: string,
+): Promise<{ readonly userId: string; readonly by: Actor } | undefined> {
+  const { rows } = await db.query<Invited>(INVITED, [hashOf(token)])
+  const [found] = rows
+  if (found === undefined || found.type === null) return undefined
+  return { userId: found.userId, by: { type: found.type, id: found.id } }
+}
+
+type Invited = { readonly userId: string } & (
+  | { readonly type: 'user' | 'service'; readonly id: string }
+  | { readonly type: null; readonly id: null }
+)
 
 /** @returns the user's id; `undefined` for an invitation that is not there, was used or has run out */
 export async function acceptInvitation(

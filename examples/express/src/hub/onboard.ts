@@ -1,11 +1,12 @@
 import { parseTenantKey, TenancyError, type TenantKey } from '@org/core'
 import { type Invitation, invite } from './invitations.ts'
 import type { Hub } from './open-hub.ts'
+import { requirePlan } from './plans.ts'
 import { OPERATORS_PACKAGE } from './platform.ts'
 
-const RESERVE = `insert into hub.tenant_profile (key, name) values ($1, $2)
-  on conflict (key) do update set name = case when tenant_profile.onboarded_at is null then excluded.name else tenant_profile.name end
-  returning onboarded_at is not null as onboarded`
+const ONBOARDED = 'select from hub.tenant_profile where key = $1 and onboarded_at is not null'
+const NAME = `insert into hub.tenant_profile (key, name) values ($1, $2)
+  on conflict (key) do update set name = excluded.name, updated_at = now()`
 const DONE = 'update hub.tenant_profile set onboarded_at = now(), updated_at = now() where key = $1'
 
 export interface NewTenant {
@@ -39,14 +40,16 @@ export async function onboard(
       details: { field: 'body.packageKey' },
     })
   }
+  await requirePlan(hub, plan, 'body.plan')
   return await hub.oneAtATime(`onboard ${tenant}`, async () => {
-    const { rows } = await hub.control.query<{ onboarded: boolean }>(RESERVE, [tenant, name])
-    if (rows[0]?.onboarded) {
+    if ((await hub.control.query(ONBOARDED, [tenant])).rowCount === 1) {
       throw new TenancyError('DUPLICATE_RESOURCE', 'There is a tenant of this slug.', {
         details: { field: 'slug' },
       })
     }
+    // Refuses the key of a tenant that has left, before anything is kept of this one.
     await hub.tenancy.provision(tenant, { plan })
+    await hub.control.query(NAME, [tenant, name])
     await store.setTenant(tenant, { plan })
     const made = await hub.inTenant(tenant, async (db) => {
       const { adminId } = await store.seed(db, { admin: adminUser, package: packageKey })

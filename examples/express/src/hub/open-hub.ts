@@ -9,6 +9,7 @@ import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/s
 import pg from 'pg'
 import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
+import { controlOf } from './control.ts'
 import { HUB_SCHEMA, installHub } from './control-schema.ts'
 import { openGovernance } from './governance.ts'
 import { hubMetrics } from './metrics.ts'
@@ -34,15 +35,18 @@ export interface HubExtras {
 export async function openHub(config: HubConfig, log: Logger, { migrations = [], ...level }: HubExtras = {}) {
   const pool = new pg.Pool({ connectionString: config.DATABASE_URL, max: config.POOL_SIZE })
   // Of its own: a tenant's scope that waits for one of these never waits for another scope.
-  const control = new pg.Pool({
+  const controlPool = new pg.Pool({
     connectionString: config.DATABASE_URL,
     max: CONTROL_CONNECTIONS,
     connectionTimeoutMillis: 10_000,
   })
   const adminPool = new pg.Pool({ connectionString: config.ADMIN_DATABASE_URL, max: 3 })
-  // Without a listener, a connection that dies while idle ends the process.
-  for (const each of [pool, control, adminPool])
+  // Without listeners, a connection that dies between two statements ends the process: the pool tells of those that
+  // nobody uses, the connection itself of the others, whose next statement then fails.
+  for (const each of [pool, controlPool, adminPool]) {
     each.on('error', () => log.warn('an idle connection was lost'))
+    each.on('connect', (client) => client.on('error', () => {}))
+  }
 
   const own = await loadMigrations(fileURLToPath(new URL('../../migrations', import.meta.url)))
   const tenancy = createTenancy({
@@ -61,10 +65,20 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       ...migrations,
     ],
   })
+  const control = controlOf(controlPool)
   const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
   const application = decodeURIComponent(new URL(config.DATABASE_URL).username)
-  await installRbac(adminPool, { managers: [application] })
-  await installHub(adminPool, directory.migration, application)
+  const outside = <T>(work: () => Promise<T>): Promise<T> =>
+    runWithoutTenant(work).catch((error: unknown) => {
+      throw forOperators(error)
+    })
+  const turns = oneAtATime(controlPool)
+  // Replicas that start at once would otherwise wait for each other's locks in a circle.
+  const governance = await turns('start', async () => {
+    await installRbac(adminPool, { managers: [application] })
+    await installHub(adminPool, directory.migration, application)
+    return await openGovernance(control, tenancy)
+  })
 
   const hub = {
     config,
@@ -74,26 +88,31 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     control,
     adminPool,
     tenancy,
-    governance: await openGovernance(control, tenancy),
+    governance,
     tokens: hubTokens(config, tenancy),
     passwords: createPasswords(),
     apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
     directory,
-    metrics: hubMetrics({ tenants: pool, control, admin: adminPool }),
-    oneAtATime: oneAtATime(control),
+    metrics: hubMetrics({ tenants: pool, control: controlPool, admin: adminPool }),
+    oneAtATime: turns,
     settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
-    /** Work of an operator in somebody else's tenant: the one place that leaves the request's own. */
+    /** Work of an operator on somebody else's tenant: the one place that leaves the request's own. */
+    outside,
+    /** The same in a scope of that tenant. */
     inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>): Promise<T> =>
-      runWithoutTenant(() => tenancy.withTenant(tenant, fn)).catch((error: unknown) => {
-        throw forOperators(error)
-      }),
+      outside(() => tenancy.withTenant(tenant, fn)),
     /** Waits for the scopes that still run, then ends every connection. */
     close: async () => {
       await tenancy.close()
-      await Promise.all([pool.end(), control.end(), adminPool.end()])
+      await Promise.all([pool.end(), controlPool.end(), adminPool.end()])
     },
   }
-  await openPlatform(hub)
+  await turns('start', async () => {
+    await openPlatform(hub)
+    // Tenants of an earlier release get what it did not have; when nobody is behind, this is one query.
+    const { ok, behind, failed } = await tenancy.migrate()
+    if (behind > 0) log[ok ? 'info' : 'error']({ behind, failed }, 'migrated')
+  })
   return hub
 }
 

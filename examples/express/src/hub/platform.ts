@@ -1,6 +1,5 @@
-import { parseTenantKey, type TenantKey } from '@org/core'
+import { parseTenantKey, type Queryable, type TenantKey } from '@org/core'
 import type { Tenancy, TenantDb } from '@org/pg-tenant'
-import type pg from 'pg'
 import type { HubConfig } from '../config.ts'
 import type { Governance } from './governance.ts'
 import { type Invitation, invite } from './invitations.ts'
@@ -14,6 +13,7 @@ const PLANS = `insert into rbac.plan (key, name, max_users, max_storage_gb, max_
     ('unlimited', 'Unlimited', null, null, null, '["api", "branding"]', null)
   on conflict (key) do nothing`
 const PROFILE = `insert into hub.tenant_profile (key, name, onboarded_at) values ($1, 'Platform', now()) on conflict (key) do nothing`
+const SOMEBODY = 'select from "user" where deleted_at is null limit 1'
 const WITHOUT_PASSWORD = `select u.id from "user" u left join user_credential c on c.user_id = u.id
   where lower(u.email) = lower($1) and u.deleted_at is null and c.password_hash is null`
 
@@ -22,7 +22,7 @@ export const OPERATORS_PACKAGE = 'platform'
 
 interface Parts {
   readonly config: HubConfig
-  readonly control: pg.Pool
+  readonly control: Queryable
   readonly tenancy: Tenancy
   readonly governance: Governance
   readonly inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>) => Promise<T>
@@ -35,14 +35,18 @@ export async function openPlatform({ config, control, tenancy, governance, inTen
   await control.query(PROFILE, [PLATFORM])
   const { store } = await governance.current()
   await store.setTenant(PLATFORM, { plan: 'unlimited' })
-  const admin = { email: config.OPERATOR_EMAIL, name: 'Operator' }
-  await inTenant(PLATFORM, (db) => store.seed(db, { admin, package: OPERATORS_PACKAGE }))
+  const first = { email: config.OPERATOR_EMAIL, name: 'Operator' }
+  await inTenant(PLATFORM, async (db) => {
+    // Another address in the environment later makes no other operator, whom nobody would know of.
+    const admin = (await db.query(SOMEBODY)).rowCount === 0 ? first : undefined
+    await store.seed(db, { admin, package: OPERATORS_PACKAGE })
+  })
 }
 
 /**
  * An invitation for the operator of `OPERATOR_EMAIL`, who has no password yet.
  *
- * @returns `undefined` when there is a password: another operator then invites anew
+ * @returns `undefined` when there is a password, or no such operator: another one then invites them
  */
 export async function inviteOperator({ config, inTenant }: Pick<Parts, 'config' | 'inTenant'>) {
   return await inTenant(PLATFORM, async (db): Promise<Invitation | undefined> => {

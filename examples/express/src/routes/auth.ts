@@ -1,10 +1,11 @@
-import { TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
+import { isTenancyError, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
 import { requireRotated } from '@org/crypto/tokens'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { email, timestamp } from '../http/schemas.ts'
-import { acceptInvitation } from '../hub/invitations.ts'
+import { acceptInvitation, invitedBy } from '../hub/invitations.ts'
 import { endLogin, endLogins, holdCredential, isActive, wrongCredential } from '../hub/logins.ts'
+import { requireNotAbove } from '../hub/not-above.ts'
 import type { Hub } from '../hub/open-hub.ts'
 
 const tag = 'Sign in'
@@ -34,7 +35,7 @@ const CREDENTIAL = `select u.id, c.password_hash as "passwordHash" from "user" u
 const REHASH = `update user_credential set password_hash = $2, updated_at = now() where user_id = $1`
 
 /** Whose tenant it is stands in `X-Client-Key`; that somebody belongs to it is what they prove here. */
-export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
+export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoint[] {
   const accessToken = async (tenant: TenantKey, sub: string, jti: string) => {
     const { token, exp } = await auth.issuer.issue({ sub, tenantId: tenant, type: 'user', jti })
     return { accessToken: token, accessTokenExpiresAt: new Date(exp * 1_000) }
@@ -82,9 +83,12 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
       errors: ['INVALID_TOKEN'],
       handle: async ({ tenancy, body }) => {
         const hash = await passwords.hash(body.password)
+        const invited = await invitedBy(tenancy, body.token)
+        // Made for somebody who may do more by now: whoever made it might be the one who kept it.
+        if (invited) await requireNotAbove(governance, tenancy, invited.by, invited.userId).catch(notInvited)
         return await tenancy.transaction(async (db) => {
           const userId = await acceptInvitation(db, body.token, hash)
-          if (userId === undefined) throw new TenancyError('INVALID_TOKEN', 'Ask for a new invitation.')
+          if (userId === undefined) throw noInvitation()
           await endLogins(auth, db, userId)
           return await signIn(db, userId)
         })
@@ -148,6 +152,14 @@ export function authRoutes({ tokens: auth, passwords }: Hub): Endpoint[] {
       },
     }),
   ]
+}
+
+function noInvitation(): TenancyError {
+  return new TenancyError('INVALID_TOKEN', 'Ask for a new invitation.')
+}
+
+function notInvited(error: unknown): never {
+  throw isTenancyError(error, 'FORBIDDEN_ACTION') ? noInvitation() : error
 }
 
 interface Credential {

@@ -91,9 +91,12 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ name: name.optional(), description: description.nullable().optional() }),
       data: group,
       errors: ['NOT_FOUND', 'DUPLICATE_RESOURCE'],
-      handle: async ({ tenancy, params, body }) => {
+      handle: async ({ tenancy, actor, params, body }) => {
         const { store } = await hub.governance.current()
+        const reach = await reachOf(hub.governance, tenancy, actor)
         return await tenancy.transaction(async (db) => {
+          // Two groups that changed names would make others give what they do not mean to.
+          await requireGroupWithin(reach, db, params.id)
           await store.groups.update(db, params.id, body)
           return await findGroup(db, params.id)
         })

@@ -2,9 +2,11 @@ import { parseTenantKey, TenancyError } from '@org/core'
 import { createEvaluator } from '@org/rbac'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
+import { listPage } from '../http/list.ts'
 import { actionKey, id, status, tenantKey } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
 import { findTenant } from './tenants.ts'
+import { USER_LIST, userQuery } from './users.ts'
 
 const step = z
   .object({ link: z.string(), ok: z.boolean(), sentence: z.string() })
@@ -20,6 +22,7 @@ const explanation = z
   .meta({ id: 'Explanation' })
 
 const user = z.object({ id, email: z.string(), name: z.string(), status }).meta({ id: 'TenantUser' })
+const USERS = { ...USER_LIST, columns: 'u.id, u.email, u.name, u.status' }
 const setting = z
   .object({
     key: z.string(),
@@ -40,16 +43,13 @@ export function tenantInsideRoutes(hub: Hub): Endpoint[] {
       summary: "A tenant's users, to ask what they may do",
       tag: 'Tenants',
       params,
-      query: z.strictObject({
-        after: id.optional(),
-        limit: z.coerce.number().int().min(1).max(200).default(100),
-      }),
-      data: z.array(user),
+      query: userQuery,
+      data: user,
+      list: true,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, query }) => {
-        const { store } = await hub.governance.current()
-        const users = await hub.inTenant(await tenantOf(params.id), (db) => store.users.list(db, query))
-        return users.map(({ id, email, name, status }) => ({ id, email, name, status }))
+        const tenant = await tenantOf(params.id)
+        return await hub.inTenant(tenant, (db) => listPage<z.output<typeof user>>(db, USERS, query))
       },
     }),
     endpoint({

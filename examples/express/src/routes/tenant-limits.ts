@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { planKey, tenantKey } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
+import { requirePlan } from '../hub/plans.ts'
 import { findTenant } from './tenants.ts'
 
 const tag = 'Plans and limits'
@@ -114,6 +115,9 @@ export function tenantLimitRoutes(hub: Hub): Endpoint[] {
       handle: async ({ params, body }) => {
         const tenant = await tenantOf(hub, params.id)
         const { store } = await hub.governance.current()
+        // Before anything is changed: the answer needs the tenant to be open.
+        await evaluatorOf(hub, tenant)
+        if (typeof body.plan === 'string') await requirePlan(hub, body.plan, 'body.plan')
         await store.setTenant(tenant, body)
         return await limitsOf(tenant)
       },
@@ -158,7 +162,7 @@ async function tenantOf(hub: Hub, key: string): Promise<TenantKey> {
   return parseTenantKey((await findTenant(hub, key)).id)
 }
 
-/** @throws TenancyError TENANT_SUSPENDED: what a suspended tenant may do is nothing */
+/** @throws TenancyError CONFLICT: what a suspended tenant may do is nothing */
 async function evaluatorOf({ governance, inTenant }: Hub, tenant: TenantKey): Promise<Evaluator> {
   const { store, catalog } = await governance.current()
   return await inTenant(tenant, async (db) => createEvaluator(catalog, await store.loadSnapshot(db, NOBODY)))

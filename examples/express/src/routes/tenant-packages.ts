@@ -1,17 +1,30 @@
-import { runWithoutTenant, TenancyError } from '@org/core'
+import { TenancyError } from '@org/core'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
-import { id, invitation, packageKey, reason, status, tenantKey, timestamp } from '../http/schemas.ts'
+import {
+  email,
+  id,
+  invitation,
+  name,
+  packageKey,
+  reason,
+  status,
+  tenantKey,
+  timestamp,
+} from '../http/schemas.ts'
 import { invite } from '../hub/invitations.ts'
 import type { Hub } from '../hub/open-hub.ts'
 import { OPERATORS_PACKAGE } from '../hub/platform.ts'
-import { findTenant, notThePlatform, tenantShape } from './tenants.ts'
+import { findTenant, notThePlatform, presentTenant, tenantShape } from './tenants.ts'
 
 const tag = 'Tenants'
 const params = z.object({ id: tenantKey })
 
 const WITHOUT_PASSWORD = `select u.id from "user" u left join user_credential c on c.user_id = u.id
   where u.id = $1 and c.password_hash is null`
+
+/** A tenant that the hub knows by name gets its schema back; one that it does not has left. */
+const KEEP_NAME = `insert into hub.tenant_profile (key, name, onboarded_at) values ($1, $1, now()) on conflict (key) do nothing`
 
 /** What an operator does for a tenant: packages, its schema, its first groups and administrator. */
 export function tenantPackageRoutes(hub: Hub): Endpoint[] {
@@ -31,7 +44,7 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, body }) => {
-        const tenant = await notThePlatform(hub, params.id)
+        const tenant = notThePlatform(await presentTenant(hub, params.id))
         const { store, catalog } = await hub.governance.current()
         if (!Object.hasOwn(catalog.packages, params.packageKey) || params.packageKey === OPERATORS_PACKAGE) {
           throw noPackage()
@@ -53,7 +66,7 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       tag,
       params,
       body: z.strictObject({
-        adminUser: z.strictObject({ email: z.email().max(320), name: z.string().min(1).max(200) }).optional(),
+        adminUser: z.strictObject({ email, name }).optional(),
       }),
       data: z.object({
         groups: z.array(z.string()),
@@ -62,7 +75,7 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       }),
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, body }) => {
-        const tenant = await notThePlatform(hub, params.id)
+        const tenant = notThePlatform(await presentTenant(hub, params.id))
         const { store } = await hub.governance.current()
         return await hub.inTenant(tenant, async (db) => {
           const { groups, adminId } = await store.seed(db, { admin: body.adminUser })
@@ -82,9 +95,9 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params }) => {
-        const tenant = await notThePlatform(hub, params.id)
+        const tenant = notThePlatform(await presentTenant(hub, params.id))
         // The hub still knows the tenant: its dropped schema goes back to its own, not to a new owner.
-        await runWithoutTenant(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
+        await hub.outside(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
         return await findTenant(hub, tenant)
       },
     }),
@@ -99,9 +112,10 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, query }) => {
-        const tenant = await notThePlatform(hub, params.id)
+        const tenant = notThePlatform(await presentTenant(hub, params.id))
         if (query.confirm !== tenant) throw notConfirmed()
-        await runWithoutTenant(() => hub.tenancy.drop(tenant))
+        await hub.control.query(KEEP_NAME, [tenant])
+        await hub.outside(() => hub.tenancy.drop(tenant))
         return await findTenant(hub, tenant)
       },
     }),

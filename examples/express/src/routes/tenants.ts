@@ -1,4 +1,4 @@
-import { parseTenantKey, runWithoutTenant, TenancyError, type TenantKey } from '@org/core'
+import { parseTenantKey, TenancyError, type TenantKey } from '@org/core'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
@@ -66,6 +66,7 @@ const LIST = {
   },
 } as const
 const FIND = `select ${COLUMNS} ${FROM} and t.key = $1`
+const NAMED = 'select from hub.tenant_profile where key = $1'
 const RENAME = `insert into hub.tenant_profile as p (key, name, domain, onboarded_at) values ($1, coalesce($2, $1), $3, now())
   on conflict (key) do update set name = coalesce($2, p.name),
     domain = case when $4 then $3 else p.domain end, updated_at = now()`
@@ -90,7 +91,7 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       data: z.object({ tenant: tenantShape, adminUser: z.object({ id, email }), invitation }),
       errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
       handle: async ({ body }) => {
-        const made = await runWithoutTenant(() => onboard(hub, body))
+        const made = await hub.outside(() => onboard(hub, body))
         const adminUser = { id: made.adminId, email: body.adminUser.email }
         return { tenant: await findTenant(hub, made.tenant), adminUser, invitation: made.invitation }
       },
@@ -141,7 +142,9 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, body }) => {
-        const { id: tenant } = await findTenant(hub, params.id)
+        const { id: tenant } = await presentTenant(hub, params.id)
+        // First, because it may be refused, and then nothing is changed.
+        if (body.status !== undefined) await setStatus(hub, parseTenantKey(tenant), body.status, body.reason)
         if (body.name !== undefined || body.domain !== undefined) {
           await hub.control.query(RENAME, [
             tenant,
@@ -150,7 +153,6 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
             body.domain !== undefined,
           ])
         }
-        if (body.status !== undefined) await setStatus(hub, parseTenantKey(tenant), body.status, body.reason)
         return await findTenant(hub, tenant)
       },
     }),
@@ -168,11 +170,10 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       data: z.object({ tenant: tenantKey, tables: z.number().int(), rows: z.number(), backup: z.boolean() }),
       errors: ['NOT_FOUND', 'CONFLICT', 'VALIDATION_ERROR'],
       handle: async ({ params, query, actor }) => {
-        const tenant = await notThePlatform(hub, params.id)
+        // Also one that has left: a leave that was cut off goes on.
+        const tenant = notThePlatform(await findTenant(hub, params.id))
         if (query.confirm !== tenant) throw field('query.confirm', 'not_the_tenant')
-        return await runWithoutTenant(() =>
-          leave(hub, tenant, { skipBackup: query.backup === 'skip', actor }),
-        )
+        return await hub.outside(() => leave(hub, tenant, { skipBackup: query.backup === 'skip', actor }))
       },
     }),
   ]
@@ -185,21 +186,34 @@ export async function findTenant({ control }: Hub, key: string): Promise<Tenant>
   throw new TenancyError('NOT_FOUND', 'There is no such tenant.')
 }
 
+/** For what changes it: one that has left is only remembered. @throws TenancyError NOT_FOUND, CONFLICT */
+export async function presentTenant(hub: Hub, key: string): Promise<Tenant> {
+  const tenant = await findTenant(hub, key)
+  // Who only lost the schema is known by name still.
+  if (tenant.status !== 'deleted' || (await hub.control.query(NAMED, [key])).rowCount === 1) return tenant
+  throw new TenancyError('CONFLICT', 'The tenant has left, and its key stays its own. Choose another one.', {
+    details: { reason: 'left' },
+  })
+}
+
 /** The operators' own tenant is neither suspended nor dropped: nobody could undo it. @throws TenancyError CONFLICT */
-export async function notThePlatform(hub: Hub, key: string): Promise<TenantKey> {
-  const { id: tenant } = await findTenant(hub, key)
+export function notThePlatform({ id: tenant }: Tenant): TenantKey {
   if (tenant !== PLATFORM) return parseTenantKey(tenant)
-  throw new TenancyError('CONFLICT', 'This is the tenant of the operators.', {
+  throw ofTheOperators()
+}
+
+function ofTheOperators(): TenancyError {
+  return new TenancyError('CONFLICT', 'This is the tenant of the operators.', {
     details: { reason: 'platform' },
   })
 }
 
 /** One query for the page, of what VACUUM and ANALYZE last counted. */
-async function withSizes({ tenancy }: Hub, tenants: readonly Tenant[]): Promise<Tenant[]> {
+async function withSizes({ tenancy, outside }: Hub, tenants: readonly Tenant[]): Promise<Tenant[]> {
   const there = tenants
     .filter(({ status }) => status === 'active' || status === 'suspended')
     .map(({ id }) => id)
-  const sizes = await runWithoutTenant(() => tenancy.stats({ tenants: there, exact: false }))
+  const sizes = await outside(() => tenancy.stats({ tenants: there, exact: false }))
   const bytes = new Map<string, number | null>(sizes.tenants.map((one) => [one.key, one.bytes]))
   return tenants.map((tenant) => ({ ...tenant, bytes: bytes.get(tenant.id) ?? null }))
 }
@@ -210,8 +224,10 @@ async function setStatus(
   status: 'active' | 'suspended',
   why?: string,
 ): Promise<void> {
-  if (status === 'suspended') await hub.tenancy.suspend(await notThePlatform(hub, tenant), why)
-  else await hub.tenancy.resume(tenant)
+  if (status === 'suspended' && tenant === PLATFORM) throw ofTheOperators()
+  await hub.outside(() =>
+    status === 'suspended' ? hub.tenancy.suspend(tenant, why) : hub.tenancy.resume(tenant),
+  )
 }
 
 function field(name: string, why: string): TenancyError {

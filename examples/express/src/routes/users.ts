@@ -1,12 +1,12 @@
-import { type Actor, type Queryable, TenancyError, type TenantQueryable } from '@org/core'
+import { type Queryable, TenancyError } from '@org/core'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { email, id, invitation, name, reason, status, timestamp } from '../http/schemas.ts'
 import { invite } from '../hub/invitations.ts'
 import { endLogins } from '../hub/logins.ts'
+import { requireNotAbove } from '../hub/not-above.ts'
 import type { Hub } from '../hub/open-hub.ts'
-import { reachOf } from '../hub/reach.ts'
 
 const tag = 'Users'
 const params = z.object({ id })
@@ -51,11 +51,6 @@ export const userQuery = listQuery(['created_at', 'name', 'email'], {
 })
 const FIND = `select ${USER_LIST.columns} from "user" u where u.id = $1 and u.deleted_at is null`
 const COUNT = 'select count(*)::int as users from "user" where deleted_at is null'
-/** Of suspended groups as well: they may be resumed. */
-const GRANTED = `select distinct p.tool_action as pattern from user_group m
-  join "group" g on g.id = m.group_id and g.deleted_at is null
-  join group_permission p on p.group_id = g.id
-  where m.user_id = $1 and p.effect = 'allow'`
 
 export function userRoutes(hub: Hub): Endpoint[] {
   return [
@@ -80,13 +75,13 @@ export function userRoutes(hub: Hub): Endpoint[] {
       status: 201,
       data: z.object({ user, invitation }),
       errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
-      handle: async ({ tenancy, body, evaluator }) => {
+      handle: async ({ tenancy, actor, body, evaluator }) => {
         const { store } = await hub.governance.current()
         const most = (await evaluator()).limit('max_users').value
         return await tenancy.transaction(async (db) => {
           const made = await store.users.create(db, body)
           await requireRoom(db, most)
-          return { user: await findUser(db, made.id), invitation: await invite(db, made.id) }
+          return { user: await findUser(db, made.id), invitation: await invite(db, made.id, actor) }
         })
       },
     }),
@@ -120,7 +115,7 @@ export function userRoutes(hub: Hub): Endpoint[] {
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ tenancy, actor, params, body }) => {
         const { store } = await hub.governance.current()
-        await requireNotAbove(hub, tenancy, actor, params.id)
+        await requireNotAbove(hub.governance, tenancy, actor, params.id)
         return await tenancy.transaction(async (db) => {
           const { id } = await store.users.setStatus(db, params.id, body.status, { reason: body.reason })
           // By the id as it is stored: one in capitals is the same user, but not the same text.
@@ -140,10 +135,10 @@ export function userRoutes(hub: Hub): Endpoint[] {
       data: invitation,
       errors: ['NOT_FOUND'],
       handle: async ({ tenancy, actor, params }) => {
-        await requireNotAbove(hub, tenancy, actor, params.id)
+        await requireNotAbove(hub.governance, tenancy, actor, params.id)
         return await tenancy.transaction(async (db) => {
           await findUser(db, params.id)
-          return await invite(db, params.id)
+          return await invite(db, params.id, actor)
         })
       },
     }),
@@ -155,18 +150,6 @@ async function findUser(db: Queryable, userId: string): Promise<User> {
   const { rows } = await db.query<User>(FIND, [userId])
   if (rows[0]) return rows[0]
   throw new TenancyError('NOT_FOUND', 'The tenant has no such user.')
-}
-
-/** Whoever gets an invitation of somebody can become them. @throws TenancyError FORBIDDEN_ACTION */
-async function requireNotAbove(
-  hub: Hub,
-  tenancy: TenantQueryable,
-  actor: Actor,
-  userId: string,
-): Promise<void> {
-  const reach = await reachOf(hub.governance, tenancy, actor)
-  const { rows } = await tenancy.query<{ pattern: string }>(GRANTED, [userId])
-  reach.requireWithin(rows.map(({ pattern }) => pattern))
 }
 
 /**
