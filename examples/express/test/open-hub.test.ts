@@ -59,6 +59,7 @@ it('makes the first operator only', async () => {
   const hub = await open({ OPERATOR_EMAIL: 'somebody.else@example.com' })
   expect(await users(hub)).toEqual([{ email: 'operator@example.com' }])
   expect(await inviteOperator(hub)).toBeUndefined()
+  expect(await inviteOperator(world.hub), 'who has a password').toBeUndefined()
 })
 
 it('brings the tenants of an earlier release up to date', async () => {

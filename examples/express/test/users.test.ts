@@ -185,6 +185,15 @@ it('lets nobody become, or suspend, somebody who may do more', async () => {
   expect((await world.send('POST', `/v1/users/${other.id}/invitation`, { token })).status).toBe(201)
 })
 
+it('takes nothing that somebody is denied for something they have', async () => {
+  const [desk, jailed] = [await person(world, acme, 'desk'), await person(world, acme, 'jailed')]
+  await group(world, acme.token, 'Desk', ['identity.users.update'], [desk])
+  const deny = { action: 'account.settings.read', effect: 'deny' }
+  await group(world, acme.token, 'No settings', [deny], [jailed])
+  const again = await world.send('POST', `/v1/users/${jailed.id}/invitation`, { token: desk.token })
+  expect(again.status).toBe(201)
+})
+
 it('has no more users than the plan, however many ask at once', async () => {
   const small = await world.onboard('small')
   const { store } = await world.hub.governance.current()

@@ -8,7 +8,7 @@ export interface SiteDatabase {
   readonly url: string
   /** a role with CREATEROLE that may create schemas; a direct connection */
   readonly adminUrl: string
-  /** connections of the application (default 10) */
+  /** connections of the application (default 10), renewed now and then: a backend never forgets a table it has touched */
   readonly connections?: number
   readonly isolation?: IsolationLevel
   /** before the client's key in role names (default `c_`): roles are shared by all databases of a server */
@@ -21,7 +21,7 @@ export type OpenTenancy = Awaited<ReturnType<typeof openTenancy>>
 export async function openTenancy(database: SiteDatabase) {
   const { url, adminUrl, connections = 10, isolation = 'role', rolePrefix } = database
   const ours = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
-  const pool = new pg.Pool({ connectionString: url, max: connections })
+  const pool = new pg.Pool({ connectionString: url, max: connections, maxUses: 5_000 })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
   // Without a listener, a connection that dies while idle ends the process.
   for (const each of [pool, adminPool]) each.on('error', () => {})

@@ -42,6 +42,33 @@ it('answers what is in flight, says that it was the last answer, and waits for n
   await closed
 })
 
+it('says so too to who asks while it closes, on a connection that was there before', async () => {
+  const { app, arrived, answer } = slowApp()
+  const alsoArrived = Promise.withResolvers<void>()
+  const alsoAnswer = Promise.withResolvers<void>()
+  app.get('/late', async (c) => {
+    alsoArrived.resolve()
+    await alsoAnswer.promise
+    return c.text('late')
+  })
+  const server = await serveApp(app, { patience: A_DAY })
+  const late = connect(server.port, '127.0.0.1').setEncoding('utf8')
+  await once(late, 'connect')
+  late.write('GET /late HTTP/1.1\r\nHost: localhost\r\n')
+  const inFlight = get(server.port)
+  await arrived
+  const closed = server.close()
+  late.write('\r\n')
+  await alsoArrived.promise
+  alsoAnswer.resolve()
+  const [text] = await once(late, 'data')
+  expect(text).toMatch(/^connection: close\r$/im)
+  answer()
+  await inFlight
+  late.destroy()
+  await closed
+})
+
 it('closes at once when nothing is in flight', async () => {
   const server = await serveApp(slowApp().app, { patience: A_DAY })
   const silent = connect(server.port, '127.0.0.1').on('error', () => {})

@@ -45,6 +45,8 @@ export interface TenancyOptions
   /**
    * The application's pool, made and ended by the caller. May go through a transaction-mode pooler. At levels `login`
    * and `database` it only reads the registry, and its settings are those of the tenants' connections.
+   *
+   * Give it `maxUses` (some thousands): a backend keeps what it knows of every table it has touched, tenant by tenant.
    */
   readonly pool: PoolLike
   /**

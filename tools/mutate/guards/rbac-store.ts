@@ -37,5 +37,9 @@ export const rbacStoreGuards: readonly Guard[] = [
   ),
   store('store/cache.ts', '} else if (!this.#isOvertaken(tenant, begun)) {', '} else {'),
   store('store/store.ts', 'return change(db, run, changeOptions)', 'return run()'),
-  store('store/coded-control.ts', '{ details: { sqlstate } }', '{ details: { sqlstate }, cause: error }'),
+  store(
+    'store/coded-control.ts',
+    'message, { details: { sqlState: sqlstate } }',
+    'message, { details: { sqlState: sqlstate }, cause: error }',
+  ),
 ]

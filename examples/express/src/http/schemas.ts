@@ -26,7 +26,7 @@ export const tenantKey = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,50}$/)
 export const toolKey = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/)
 export const packageKey = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/)
 export const actionKey = z.string().regex(/^[a-z][a-z0-9_]{0,49}(\.[a-z][a-z0-9_]{0,49}){2}$/)
-export const planKey = packageKey
+export const planKey = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/)
 /** An action, or `tool.*` for all of a tool's. */
 export const actionPattern = z.string().regex(/^[a-z][a-z0-9_]{0,49}(\.\*|(\.[a-z][a-z0-9_]{0,49}){2})$/)
 

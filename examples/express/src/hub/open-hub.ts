@@ -21,6 +21,12 @@ import { hubTokens } from './tokens.ts'
 /** Connections to the control schemas, beside those of the tenants' scopes. */
 const CONTROL_CONNECTIONS = 4
 
+/**
+ * A backend keeps plans of every tenant's triggers it ran (about 1 MB for a tenant that was onboarded), and looks through all of
+ * them whenever a table is made somewhere: without an end, the 300th onboarding takes ten times as long as the first.
+ */
+const USES_OF_A_CONNECTION = 200
+
 /** Everything the routes work with. Made once, closed last. */
 export type Hub = Awaited<ReturnType<typeof openHub>>
 
@@ -33,7 +39,11 @@ export interface HubExtras {
 
 /** Pools, tenancy, governance, tokens and keys over one database; makes what is not there yet. */
 export async function openHub(config: HubConfig, log: Logger, { migrations = [], ...level }: HubExtras = {}) {
-  const pool = new pg.Pool({ connectionString: config.DATABASE_URL, max: config.POOL_SIZE })
+  const pool = new pg.Pool({
+    connectionString: config.DATABASE_URL,
+    max: config.POOL_SIZE,
+    maxUses: USES_OF_A_CONNECTION,
+  })
   // Of its own: a tenant's scope that waits for one of these never waits for another scope.
   const controlPool = new pg.Pool({
     connectionString: config.DATABASE_URL,

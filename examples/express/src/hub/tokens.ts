@@ -16,6 +16,8 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
   const keys = createSigningKeys({ keys: [{ key: config.TOKEN_SIGNING_KEY, signsFrom: new Date(0) }] })
   const api = { issuer: config.TOKEN_ISSUER, audience: config.TOKEN_AUDIENCE, keys }
   const denylist = createDenylist({
+    // As many as are active within a second; else each of their requests reads the table.
+    maxTenants: 10_000,
     scope: async <T>(tenant: TenantKey, read: (db: TenantQueryable) => Promise<T>) => {
       // First: a good token of a tenant that has left meanwhile is refused as that.
       await requireActive(tenancy.lookup, tenant)

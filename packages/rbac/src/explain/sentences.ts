@@ -22,7 +22,11 @@ const TEXTS = {
     'El cliente no está activo: su estado es {status}.',
   ),
   ACTOR_ACTIVE: say('The account is active.', 'A conta está ativa.', 'La cuenta está activa.'),
-  ACTOR_SUSPENDED: say('The account is suspended.', 'A conta está suspensa.', 'La cuenta está suspendida.'),
+  ACTOR_SUSPENDED: say(
+    'The account is suspended, or there is none.',
+    'A conta está suspensa ou não existe.',
+    'La cuenta está suspendida o no existe.',
+  ),
   PACKAGE_ENTITLES: say(
     'The package {package} includes the action.',
     'O pacote {package} inclui a ação.',

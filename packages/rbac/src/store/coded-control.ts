@@ -3,6 +3,8 @@ import { isTenancyError, type Queryable, type Row, TenancyError } from '@org/cor
 /** undefined_table, invalid_schema_name, undefined_function, undefined_column, insufficient_privilege */
 const NOT_SET_UP = new Set(['42P01', '3F000', '42883', '42703', '42501'])
 const FOREIGN_KEY_VIOLATION = '23503'
+/** serialization_failure, deadlock_detected: for a client, 503 and again */
+const TRANSIENT = new Set(['40001', '40P01'])
 
 /** The control pool, with errors that are coded and hold no values: a driver's own has whole rows in its `detail`. */
 export function codedControl(control: Queryable): Queryable {
@@ -23,6 +25,11 @@ function coded(error: unknown): TenancyError {
       'The stored catalogue has no such package, tool or action, or there is no such plan. Run syncCatalog(), or putPlan().',
     )
   }
+  if (sqlstate !== undefined && TRANSIENT.has(sqlstate)) {
+    return new TenancyError('CONFLICT', 'Somebody else changed the same. Run it again.', {
+      details: { sqlState: sqlstate },
+    })
+  }
   if (sqlstate === undefined) {
     return new TenancyError('SERVICE_UNAVAILABLE', 'The control pool gave no answer. Check its connection.', {
       cause: error,
@@ -32,7 +39,7 @@ function coded(error: unknown): TenancyError {
     ? 'The control schema is not there, is of another release, or the role of the control pool is none of its managers. Run ' +
       'installRbac(admin, { managers: [role] }).'
     : `PostgreSQL refused a statement on the control schema (SQLSTATE ${sqlstate}).`
-  return new TenancyError('DATABASE_ERROR', message, { details: { sqlstate } })
+  return new TenancyError('DATABASE_ERROR', message, { details: { sqlState: sqlstate } })
 }
 
 function sqlstateOf(error: unknown): string | undefined {

@@ -60,10 +60,7 @@ function installSql(
   readers: readonly string[],
 ): string {
   const schema = quoteIdentifier(name)
-  const steps = CONTROL_STEPS.slice(version).map(
-    (step, index) =>
-      `${step}; insert into rbac_version (version) values (${version + index + 1}) on conflict do nothing`,
-  )
+  const steps = CONTROL_STEPS.slice(version).map((step, index) => stepSql(step, version + index + 1))
   const grants = [
     ...managers.flatMap((role) => grantsOf(schema, role, 'select, insert, update, delete')),
     ...readers.flatMap((role) => grantsOf(schema, role, 'select')),
@@ -80,6 +77,15 @@ function installSql(
     alter function rbac_catalog() set search_path to ${schema}, pg_temp;
     ${grants.map((grant) => `${grant};`).join('\n')}
     select set_config('search_path', null, true)`
+}
+
+/** One step, unless somebody who held the lock before has done it: asked behind the lock. */
+function stepSql(step: string, number: number): string {
+  return `do $install$ begin
+    if exists (select from rbac_version where version = ${number}) then return; end if;
+    execute $step$${step}$step$;
+    insert into rbac_version (version) values (${number});
+  end $install$`
 }
 
 function grantsOf(schema: string, role: string, rights: string): string[] {

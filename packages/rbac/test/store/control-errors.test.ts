@@ -59,6 +59,6 @@ it('an error of the driver brings none of its values along', async () => {
       Promise.reject(Object.assign(new Error('hunter2'), { code: '23514', detail: 'Failing row (hunter2)' })),
   }
   const error = await refusal(rbac.store({ control }).assignPackage(acme, 'basic'))
-  expect(error).toMatchObject({ code: 'DATABASE_ERROR', details: { sqlstate: '23514' } })
+  expect(error).toMatchObject({ code: 'DATABASE_ERROR', details: { sqlState: '23514' } })
   expect([String(error), JSON.stringify(error), (error as Error).cause].join()).not.toContain('hunter2')
 })

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { TenantKey } from '@org/core'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
+import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import type { TenantQueries } from '../../src/store/index.ts'
 import { acme, globex, type Store, seeded, useRbac } from './rbac-world.ts'
 
@@ -215,7 +215,8 @@ describe('while a change of ours is not committed', () => {
   })
 
   it('nor is what a slow read brings that began before', async () => {
-    let release = () => {}
+    let [read, release] = [() => {}, () => {}]
+    const wasRead = new Promise<void>((resolve) => (read = resolve))
     const held = new Promise<void>((resolve) => (release = resolve))
     let first = true
     const tenants: TenantQueries = {
@@ -223,7 +224,10 @@ describe('while a change of ours is not committed', () => {
         const wait = first
         first = false
         const result = await rbac.tenancy.query<R>(tenant, text, values)
-        if (wait) await held
+        if (wait) {
+          read()
+          await held
+        }
         return result
       },
     }
@@ -232,7 +236,8 @@ describe('while a change of ours is not committed', () => {
     const store = rbac.store({ now: () => time.ms, tenants })
     const can = async () => (await store.evaluatorFor({ tenant: acme, actor: actor() })).can(READ)
     const slow = can()
-    await eventually(() => !first)
+    // Answered, not only asked: behind the change below it would bring another epoch.
+    await wasRead
     // Somebody else moves the epoch on, so that the slow read brings one that our change did not begin with.
     const other = rbac.store()
     await rbac.tenancy.withTenant(acme, (db) => other.users.rename(db, member, 'M2'))
