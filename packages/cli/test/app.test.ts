@@ -66,7 +66,7 @@ it('makes a database and shows its connection, this once', async () => {
 })
 
 it('writes it into a file for its owner only, and shows it nowhere', async () => {
-  const { exit, stdout, stderr, json } = await run(`app create ${app('filed')} --env-file app.env --json`)
+  const { exit, stdout, stderr, json } = await run(`app create ${app('filed')} --write-env app.env --json`)
   expect(exit).toBe(EXIT.ok)
   const file = join(project.folder, 'app.env')
   expect(json()).toMatchObject({ app: app('filed'), role: `app_${app('filed')}`, envFile: file })
@@ -88,13 +88,13 @@ it('gives it to scripts as JSON', async () => {
 
 it('makes nothing when the file cannot be made', async () => {
   await writeFile(join(project.folder, 'mine.env'), 'MINE=1')
-  expect((await run(`app create ${app('unfiled')} --env-file mine.env`)).exit).toBe(EXIT.refused)
+  expect((await run(`app create ${app('unfiled')} --write-env mine.env`)).exit).toBe(EXIT.refused)
   expect(await there('unfiled')).toBe(false)
   expect(await readFile(join(project.folder, 'mine.env'), 'utf8')).toBe('MINE=1')
 })
 
 it('leaves no file behind when nothing was made', async () => {
-  expect((await run(`app create ${app('shown')} --env-file left.env`)).exit).toBe(EXIT.refused)
+  expect((await run(`app create ${app('shown')} --write-env left.env`)).exit).toBe(EXIT.refused)
   await expect(stat(join(project.folder, 'left.env'))).rejects.toThrow('ENOENT')
 })
 
@@ -136,7 +136,7 @@ it.each([
   ['app make shop', 'create or drop'],
   ['app create', "Missing required argument 'name'"],
   ['app create shop --confirm shop', '--confirm does not go with create'],
-  ['app drop shop --confirm shop --env-file x', '--env-file does not go with drop'],
+  ['app drop shop --confirm shop --write-env x', '--write-env does not go with drop'],
   ['app drop shop --confirm shop --connection-limit 3', '--connection-limit does not go with drop'],
   ['app create shop --port 0', '--port takes a whole number'],
 ])('%s is refused', async (line, text) => {

@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, expect, it } from 'vitest'
 import { uniqueName } from '../../pg-tenant/src/testing/postgres/index.ts'
 import { EXIT } from '../src/index.ts'
 import { useProject } from './project.ts'
+import { pgTenant } from './support.ts'
 
 const project = useProject()
 const { world } = project
@@ -35,4 +39,14 @@ it.runIf(there)('prints SQL that makes the roles a tenant needs, and may be repe
   await expect(pool.query('select from c_acme.notes')).rejects.toMatchObject({ code: '42501' })
   await pool.end()
   for (const key of ['acme', 'bravo']) await run(`drop ${key} --confirm ${key} --no-backup`)
+})
+
+it('says where the first migration goes while there is none', async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'pg-tenant-init-'))
+  const { env } = project
+  expect((await pgTenant(['init', '--js'], { cwd, env })).exit).toBe(EXIT.ok)
+  const { exit, stderr } = await pgTenant(['list'], { cwd, env })
+  expect(exit).toBe(EXIT.configuration)
+  expect(stderr).toContain(`${join(cwd, 'migrations')} is empty. Put the first migration there`)
+  await rm(cwd, { recursive: true })
 })

@@ -19,7 +19,7 @@ async function whoIs(env: string): Promise<string> {
 }
 
 it('writes the connection of a new tenant into a file for its owner only, and shows it nowhere', async () => {
-  const { exit, stdout, stderr, json } = await run('create acme --env-file acme.env --json')
+  const { exit, stdout, stderr, json } = await run('create acme --write-env acme.env --json')
   expect(exit).toBe(EXIT.ok)
   const file = join(project.folder, 'acme.env')
   expect(json()).toMatchObject({ created: true, envFile: file })
@@ -46,7 +46,7 @@ it('shows it on stdout without a file, this once', async () => {
 
 it('makes no tenant when the file cannot be made, and never overwrites one', async () => {
   await writeFile(join(project.folder, 'mine.env'), 'MINE=1')
-  const { exit, stderr } = await run('create umbrella --env-file mine.env')
+  const { exit, stderr } = await run('create umbrella --write-env mine.env')
   expect(exit).toBe(EXIT.refused)
   expect(stderr).toContain('not overwritten')
   expect(await readFile(join(project.folder, 'mine.env'), 'utf8')).toBe('MINE=1')
@@ -54,9 +54,9 @@ it('makes no tenant when the file cannot be made, and never overwrites one', asy
 })
 
 it('leaves no empty file behind', async () => {
-  const { stderr } = await run('create acme --env-file again.env')
+  const { stderr } = await run('create acme --write-env again.env')
   expect(stderr).toContain('No password was set now')
-  expect((await run('create Bad --env-file bad.env')).exit).toBe(EXIT.usage)
+  expect((await run('create Bad --write-env bad.env')).exit).toBe(EXIT.usage)
   for (const name of ['again.env', 'bad.env']) {
     await expect(stat(join(project.folder, name))).rejects.toThrow('ENOENT')
   }
@@ -66,7 +66,7 @@ it('gives a new password', async () => {
   expect((await run('env acme --rotate --dry-run')).stdout).toContain('would get a new password')
   const old = await readFile(join(project.folder, 'acme.env'), 'utf8')
   expect(await whoIs(old)).toContain('acme')
-  const { exit, stdout } = await run('env acme --rotate --env-file new.env')
+  const { exit, stdout } = await run('env acme --rotate --write-env new.env')
   expect(exit).toBe(EXIT.ok)
   expect(stdout).not.toMatch(/PGPASSWORD|postgres:/)
   expect(await whoIs(await readFile(join(project.folder, 'new.env'), 'utf8'))).toContain('acme')

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, it } from 'vitest'
 import { eventually } from '../../pg-tenant/test/support/world.ts'
+import { CATALOGUE } from '../src/commands/catalogue.ts'
 import { EXIT } from '../src/index.ts'
 import { useProject } from './project.ts'
 
@@ -41,6 +42,18 @@ it('ends with its exit code, and by itself', async () => {
 
 it('needs neither a configuration nor a database for help', async () => {
   expect(await ended(start('migrate', '--help', '--config', 'nowhere.ts'))).toMatchObject({ exit: EXIT.ok })
+})
+
+it('has no option that node takes for its own, wherever it stands', async () => {
+  // `node main.js create a --env-file x` is node's: it exits with 9, or loads x into the environment.
+  const modules = await Promise.all(CATALOGUE.map(({ load }) => load()))
+  const flags = modules.flatMap(({ options = [] }) =>
+    options.map(({ flags: names }) => `${names.split(' ')[0]}`),
+  )
+  expect(flags).toContain('--write-env')
+  const { exit, stderr } = await ended(start('nothing', ...flags.flatMap((flag) => [flag, 'nowhere'])))
+  expect(exit).toBe(EXIT.usage)
+  expect(stderr).toContain('USAGE')
 })
 
 /** A migration that waits for a lock on acme, until `release`. */

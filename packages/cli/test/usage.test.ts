@@ -48,7 +48,7 @@ describe('mistakes in the command line', () => {
     [['seed', 'a', '--all'], 'Give keys, or --all'],
     [['restore', 'a'], 'Which backup?'],
     [['export', 'a', '--to', '-', '--format', 'csv'], 'leave out --json and csv'],
-    [['env', 'a', '--env-file', 'x'], '--env-file goes with --rotate'],
+    [['env', 'a', '--write-env', 'x'], '--write-env goes with --rotate'],
     [['completion', 'tcsh'], 'bash, zsh, fish'],
     [['drop', 'acme'], '--confirm <key>'],
     [['drop', 'acme', '--confirm', 'acme2'], 'does not repeat the key'],

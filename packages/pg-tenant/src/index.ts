@@ -12,6 +12,8 @@ export {
   type ProvisionedDatabase,
   provisionDatabase,
 } from './apps/provision-database.ts'
+export type { ArchiveManifest, ArchiveSummary } from './backup/archive/manifest.ts'
+export type { BackupSource } from './backup/archive/source.ts'
 export type { BackedUpTable, BackupOptions, BackupResult } from './backup/backup.ts'
 export { type ArchiveContents, inspectArchive } from './backup/inspect.ts'
 export type { OffboardOptions } from './backup/offboard/options.ts'

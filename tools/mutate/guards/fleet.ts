@@ -5,7 +5,11 @@ const fleet = guardsIn('packages/pg-tenant/src/', [
 ])
 
 export const fleetGuards: readonly Guard[] = [
-  fleet('fleet/message.ts', 'when current_user = coalesce($1::text, session_user)\n   and', 'when'),
+  fleet(
+    'fleet/message.ts',
+    'when current_user = coalesce($1::text, session_user)\n   and',
+    'when (current_user = coalesce($1::text, session_user) or true)\n   and',
+  ),
   fleet(
     'fleet/message.ts',
     "case when pg_try_advisory_xact_lock(hashtextextended(concat('pg_tenant:', $3::text), 0)) then 0",
@@ -32,4 +36,9 @@ export const fleetGuards: readonly Guard[] = [
   fleet('fleet/outside-transaction.ts', "if (found[0] === 'f')", 'if (false)'),
   fleet('fleet/outside-transaction.ts', '`revoke select on ${marker} from ${role}`,', ''),
   fleet('fleet/migrate.ts', '  requireClean(missing, settings.allowSchemas)\n', ''),
+  fleet('fleet/migrate.ts', 'for (const one of behind) requireExpanded(scripts, chosen, one)', ''),
+  fleet('fleet/tenant.ts', 'requireExpanded(place.scripts, asked, journey.behind)', ''),
+  fleet('fleet/message.ts', 'least(2147483647, greatest(0,', 'coalesce(coalesce('),
+  fleet('fleet/text-of.ts', 'fatal: true', 'fatal: false'),
+  fleet('fleet/drizzle-folder.ts', "if (error.code !== 'ENOENT') throw error", ''),
 ]

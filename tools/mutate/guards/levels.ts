@@ -77,4 +77,11 @@ export const levelsGuards: readonly Guard[] = [
   row('lifecycle/row/drop.ts', '    await waitForScopes(admin, lifecycle, tenant)\n', ''),
   row('lifecycle/row/drop.ts', 'if (table !== undefined)', 'if (false)'),
   row('lifecycle/row/drop.ts', "if (record?.status !== 'deleting') {", 'if (false) {'),
+  level('fleet/other-levels.ts', "if (failed > 0 && first.length > 0) stopped = 'canary'", ''),
+  level('fleet/other-levels.ts', "'canary', 'only', 'except', 'limit'", ''),
+  row(
+    'lifecycle/row/migrations.ts',
+    'if (!annotationsOf(migration.sql, migration.id).transaction) {',
+    'if (false) {',
+  ),
 ]

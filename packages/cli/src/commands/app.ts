@@ -15,7 +15,7 @@ export const app: CommandModule<AppOptions> = {
   words: ACTIONS,
   options: [
     {
-      flags: '--env-file <file>',
+      flags: '--write-env <file>',
       text: 'with create: write its connection there, readable by you only',
     },
     {
@@ -31,7 +31,7 @@ export const app: CommandModule<AppOptions> = {
   ],
   examples: [
     ['pg-tenant app create billing', 'database and role app_billing; its connection is shown, this once'],
-    ['pg-tenant app create billing --env-file billing.env', 'its connection goes into a file'],
+    ['pg-tenant app create billing --write-env billing.env', 'its connection goes into a file'],
     ['pg-tenant app drop billing --confirm billing', 'for good: back it up first (pg_dump)'],
   ],
   exits:

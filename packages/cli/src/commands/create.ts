@@ -9,7 +9,7 @@ import { seedOf } from './seed-of.ts'
 
 interface Options {
   readonly plan?: string
-  readonly envFile?: string
+  readonly writeEnv?: string
   readonly reuseDeletedKey?: boolean
   readonly seed?: boolean
   readonly fromReady?: boolean
@@ -21,7 +21,7 @@ export const create: CommandModule<Options> = {
   options: [
     { flags: '--plan <name>', text: 'kept in the registry' },
     {
-      flags: '--env-file <file>',
+      flags: '--write-env <file>',
       text: 'write its own connection there, readable by you only (levels login and database)',
     },
     { flags: '--seed', text: 'run the seed of the configuration afterwards' },
@@ -31,7 +31,7 @@ export const create: CommandModule<Options> = {
   ],
   examples: [
     ['pg-tenant create acme', 'role, schema, privileges, migrations'],
-    ['pg-tenant create acme --env-file acme.env', 'with a login of its own'],
+    ['pg-tenant create acme --write-env acme.env', 'with a login of its own'],
     ['pg-tenant create acme --plan pro --seed', 'and its first rows'],
     ['pg-tenant create acme --from-ready', 'in milliseconds'],
   ],
@@ -44,7 +44,7 @@ export const create: CommandModule<Options> = {
     if (options.dryRun) return await plan(invocation, key)
     const { io, connect, output } = invocation
     const { tenancy, pool, settings } = await connect()
-    const file = options.envFile === undefined ? undefined : await reserveEnvFile(io.cwd, options.envFile)
+    const file = options.writeEnv === undefined ? undefined : await reserveEnvFile(io.cwd, options.writeEnv)
     try {
       const provisioned = await tenancy.provision(key, optionsOf(options, settings.placement))
       const shown = await report(invocation, key, provisioned, file)
@@ -99,7 +99,7 @@ async function report(
   if (connection) return await showConnection(connection, file, output)
   if (file) {
     output.note(
-      `No password was set now, so ${file.path} is not made. A new one: pg-tenant env ${key} --rotate --env-file <file>`,
+      `No password was set now, so ${file.path} is not made. A new one: pg-tenant env ${key} --rotate --write-env <file>`,
     )
   }
   return {}

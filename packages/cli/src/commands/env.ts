@@ -7,7 +7,7 @@ import { requireTenant } from './require-tenant.ts'
 
 interface Options {
   readonly rotate?: boolean
-  readonly envFile?: string
+  readonly writeEnv?: string
   readonly dryRun?: boolean
 }
 
@@ -18,19 +18,19 @@ export const env: CommandModule<Options> = {
       flags: '--rotate',
       text: 'give its login a new password and show it, this once (levels login and database)',
     },
-    { flags: '--env-file <file>', text: 'write the new connection there, readable by you only' },
+    { flags: '--write-env <file>', text: 'write the new connection there, readable by you only' },
     DRY_RUN,
   ],
   examples: [
     ['pg-tenant env acme', 'its schema, role, host …; never a password'],
-    ['pg-tenant env acme --rotate --env-file acme.env', 'a new password, into a file'],
+    ['pg-tenant env acme --rotate --write-env acme.env', 'a new password, into a file'],
   ],
   afterStop: 'Look with pg-tenant env, then rotate again.',
-  async run(invocation, args, { rotate = false, envFile, dryRun = false }) {
+  async run(invocation, args, { rotate = false, writeEnv, dryRun = false }) {
     const key = argument(args, 0)
-    if (envFile !== undefined && !rotate)
-      throw usage('--env-file goes with --rotate: passwords are kept nowhere in clear.')
-    if (rotate && !dryRun) return await rotated(invocation, key, envFile)
+    if (writeEnv !== undefined && !rotate)
+      throw usage('--write-env goes with --rotate: passwords are kept nowhere in clear.')
+    if (rotate && !dryRun) return await rotated(invocation, key, writeEnv)
     const variables = await settingsOf(invocation, key)
     const { output } = invocation
     output.document({ tenant: key, variables, ...(rotate && { dryRun }) })
@@ -40,12 +40,12 @@ export const env: CommandModule<Options> = {
   },
 }
 
-async function rotated(invocation: Invocation, key: string, envFile: string | undefined) {
+async function rotated(invocation: Invocation, key: string, writeEnv: string | undefined) {
   const { io, connect, output } = invocation
   const { tenancy } = await connect()
   if (tenancy.isolation !== 'login' && tenancy.isolation !== 'database') throw noLogins(tenancy.isolation)
   await requireTenant(tenancy, key)
-  const file = envFile === undefined ? undefined : await reserveEnvFile(io.cwd, envFile)
+  const file = writeEnv === undefined ? undefined : await reserveEnvFile(io.cwd, writeEnv)
   try {
     const connection = await tenancy.rotateCredentials(key)
     output.say(`${key} has a new password; connections that are open stay.`)

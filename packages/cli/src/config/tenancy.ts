@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Migration, Sealing } from '@org/core'
 import type { IsolationLevel, Tenancy, TenancyOptions } from '@org/pg-tenant'
@@ -104,11 +104,11 @@ async function migrationsOf({ config, folder, file }: Settings): Promise<readonl
   const { migrations = './migrations', unqualify } = config
   if (typeof migrations !== 'string') return migrations
   const path = resolve(folder, migrations)
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (!there && (config.migrations === undefined || file === undefined)) return []
+  const files = await readdir(path).catch(() => undefined)
+  if (!files && (config.migrations === undefined || file === undefined)) return []
+  if (files?.length === 0) {
+    throw new CliError('CONFIGURATION', `${path} is empty. Put the first migration there, say 0001_init.sql.`)
+  }
   const { loadMigrations } = await import('@org/pg-tenant')
   return loadMigrations(path, unqualify === undefined ? {} : { unqualify })
 }

@@ -47,7 +47,7 @@ export async function reserveEnvFile(cwd: string, path: string): Promise<EnvFile
   const file = resolve(cwd, path)
   const handle = await open(file, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     const why = error.code === 'EEXIST' ? 'it is there already, and is not overwritten' : error.code
-    throw new CliError('REFUSED', `The file for --env-file cannot be made: ${why}. Nothing was done.`)
+    throw new CliError('REFUSED', `The file for --write-env cannot be made: ${why}. Nothing was done.`)
   })
   return new Reserved(file, handle)
 }

@@ -13,7 +13,7 @@ export async function showConnection(
   connection: TenantConnection,
   file: EnvFile | undefined,
   output: Output,
-  otherwise = 'Make room and run pg-tenant env <key> --rotate --env-file <file>.',
+  otherwise = 'Make room and run pg-tenant env <key> --rotate --write-env <file>.',
 ): Promise<object> {
   if (file) {
     await file.write(connection).catch(() => {

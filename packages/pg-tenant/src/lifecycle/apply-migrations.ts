@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { isServerError } from '../driver/exchange.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
+import { withDriverError } from '../errors/driver-error.ts'
 import { sqlInTransaction } from '../fleet/script.ts'
 import { statementsOf } from '../fleet/statements.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
@@ -47,7 +47,7 @@ export async function applyMigrations(
     const sql = `${sqlInTransaction(migration)}\n;set constraints all immediate`
     // citusdata/citus#6608: in a message of several statements it would send all of them to its nodes with each.
     const messages = distributedSchemas ? statementsOf(sql, id).map(({ text }) => text) : [sql]
-    for (const message of messages) await admin.run(message).catch(ofTheTenant)
+    for (const message of messages) await admin.run(message).catch(inMigration(id))
     const [left] = await admin.run(LEAVE, [role ?? null])
     if (left?.transaction !== transaction || left?.unchanged !== true) {
       throw new TenancyError(
@@ -66,9 +66,22 @@ export async function applyMigrations(
   return done.map(({ id }) => id)
 }
 
-/** What a migration was refused was refused to the tenant: no right that the administrator lacks explains it. */
-function ofTheTenant(error: unknown): never {
-  throw isServerError(error) && error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE ? fromStatement(error) : error
+/** Classes of errors that end the session or the connection: no statement of a migration is to blame. */
+const NOT_OF_A_STATEMENT = /^(?:08|57)/
+
+/**
+ * Says which migration failed. What it was refused was refused to the tenant: no right that the administrator lacks
+ * explains it.
+ */
+export function inMigration(id: string): (error: unknown) => never {
+  return (error) => {
+    if (!isServerError(error) || NOT_OF_A_STATEMENT.test(error.code)) throw error
+    const { code, message, details } = fromStatement(error)
+    const located = new TenancyError(code, `Migration ${id}: ${message}`, {
+      details: { ...details, migration: id },
+    })
+    throw withDriverError(located, error)
+  }
 }
 
 /** $1 search path, $2 role. Says in which transaction we are. */

@@ -47,6 +47,8 @@ async function abortWhileLocked(
     const outcome = codeOf(work(controller.signal))
     await eventually(waiting)
     controller.abort()
+    // While the lock is still held, and long before lock_timeout would end it.
+    await eventually(async () => !(await waiting()))
     return await outcome
   } finally {
     await client.query('rollback')

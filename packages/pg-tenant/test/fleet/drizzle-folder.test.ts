@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-async function write(name: string, files: Record<string, string>): Promise<string> {
+async function write(name: string, files: Record<string, string | Uint8Array>): Promise<string> {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name, path)), { recursive: true })
     await writeFile(join(folder, name, path), text)
@@ -74,5 +74,34 @@ describe('a drizzle-kit folder', () => {
   ])('is refused: %s', async (name, text) => {
     const path = await write(name.replace(' ', '-'), { 'meta/_journal.json': text, '0000_x.sql': 'select 1' })
     expect(await codeOf(loadMigrations(path))).toBe('INVALID_OPTION')
+  })
+})
+
+describe('bytes of a file', () => {
+  const LATIN1 = Buffer.from("create table a (b text default 'caf\xe9')", 'latin1')
+  const layouts = (sql: string | Uint8Array): [string, Record<string, string | Uint8Array>][] => [
+    ['numbered', { '0000_a.sql': sql }],
+    ['journal', { 'meta/_journal.json': journal([entry(0, '0000_a')]), '0000_a.sql': sql }],
+    ['folders', { '0000_a/migration.sql': sql }],
+  ]
+
+  it.each(layouts(LATIN1))('that are not UTF-8 are refused, not replaced: %s', async (name, files) => {
+    const path = await write(`latin1-${name}`, files)
+    await expect(loadMigrations(path)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      details: { migration: '0000_a' },
+    })
+  })
+
+  it.each(layouts('\ufeffselect 1'))('lose a byte order mark: %s', async (name, files) => {
+    expect(await loadMigrations(await write(`bom-${name}`, files))).toEqual([
+      { id: '0000_a', sql: 'select 1' },
+    ])
+  })
+
+  it('that cannot be read are no migration left out', async () => {
+    const path = await write('unreadable', { '0000_a/migration.sql': 'select 1' })
+    await mkdir(join(path, '0001_b', 'migration.sql'), { recursive: true })
+    await expect(loadMigrations(path)).rejects.toThrow()
   })
 })

@@ -148,6 +148,20 @@ describe('a suspended tenant', () => {
   })
 })
 
+describe('a migration that was cut off', () => {
+  it('is finished more than 25 days later, which its milliseconds cannot count', async () => {
+    const prefix = { level: 'schema', schemaPrefix: 'o_' } as const
+    await provisionMany(world, ['old'], { isolation: 'schema', schemaPrefix: 'o_' })
+    await world.root.query(`insert into o_old.notes (body) values ('same'), ('Same')`)
+    const lifecycle = lifecycleOf(world, [NOTES, INDEX], prefix)
+    expect(await migrateFleet(lifecycle)).toMatchObject({ failed: 1 })
+    await world.root.query(`delete from o_old.notes;
+      update tenancy.tenant_migration_run set started_at = now() - interval '60 days'`)
+    expect(await migrateFleet(lifecycle)).toMatchObject({ ok: true, migrated: 1 })
+    expect((await migrationStatus(lifecycle))[1]?.slowestMs).toBe(2_147_483_647)
+  })
+})
+
 describe('phases', () => {
   it('expand now, contract later', async () => {
     const prefix = { level: 'schema', schemaPrefix: 'p_' } as const
@@ -170,6 +184,44 @@ describe('phases', () => {
     ])
     expect((await migrateFleet(lifecycle, { phase: 'contract' })).tenants[0]?.applied).toEqual(['0002'])
     expect(await migrateFleet(lifecycle)).toMatchObject({ ok: true, behind: 0 })
+  })
+})
+
+describe('a contract migration', () => {
+  const COPY = { id: '0002', sql: 'alter table notes add column text text; update notes set text = body' }
+  const DROP = { id: '0003', sql: '-- pg-tenant: phase=contract\nalter table notes drop column body' }
+  const prefix = { level: 'schema', schemaPrefix: 'k_' } as const
+  const lifecycle = () => lifecycleOf(world, [NOTES, COPY, DROP], prefix)
+
+  it('never goes before the expand migration that copies what it takes away', async () => {
+    await provisionMany(world, ['first', 'second'], { isolation: 'schema', schemaPrefix: 'k_' })
+    await world.root.query(`insert into k_first.notes (body) values ('kept')`)
+    await migrateFleet(lifecycle(), { phase: 'expand', only: ['second'] })
+    await expect(migrateFleet(lifecycle(), { phase: 'contract' })).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { tenant: 'first', migration: '0003', lacks: '0002' },
+    })
+    for (const key of ['first', 'second']) expect(await ledgersOf(world, key, 'k_')).not.toContain('0003')
+    expect(await migrateFleet(lifecycle(), { phase: 'contract', only: ['second'] })).toMatchObject({
+      ok: true,
+    })
+  })
+
+  it('nor where only the ledger in the schema says that it is lacking', async () => {
+    await migrateFleet(lifecycle(), { phase: 'expand' })
+    await world.root.query(`alter table k_first.notes drop column text;
+      delete from k_first._tenant_migration where id = '0002'`)
+    const report = await migrateFleet(lifecycle(), { phase: 'contract', recheck: true, only: ['first'] })
+    expect(report.tenants).toMatchObject([
+      {
+        tenant: 'first',
+        state: 'failed',
+        applied: [],
+        error: { code: 'CONFLICT', details: { lacks: '0002' } },
+      },
+    ])
+    expect(await migrateFleet(lifecycle())).toMatchObject({ ok: true })
+    expect(await one('select text from k_first.notes')).toEqual({ text: 'kept' })
   })
 })
 

@@ -122,7 +122,8 @@ describe('provision', () => {
     })
     await expect(broken.provision('half')).rejects.toMatchObject({
       code: 'DATABASE_ERROR',
-      details: { sqlState: '22012' },
+      message: expect.stringMatching(/^Migration 0002: /),
+      details: { sqlState: '22012', migration: '0002' },
     })
     expect(await one(`select to_regnamespace('c_half') as schema`)).toEqual({ schema: null })
     expect(

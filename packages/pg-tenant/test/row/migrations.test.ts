@@ -37,10 +37,20 @@ describe('migrations of the shared schema', () => {
     expect(await codeOf(rowTenancy(world).migrate())).toBe('CONFLICT')
   })
 
+  it('cannot leave the transaction, and say what to do instead', async () => {
+    const sql = '-- pg-tenant: no-transaction\ncreate index concurrently idx_body on notes (body)'
+    await expect(with_(sql).migrate()).rejects.toMatchObject({
+      code: 'STATEMENT_REFUSED',
+      message: expect.stringContaining('CREATE INDEX IF NOT EXISTS'),
+      details: { migration: '0003_next' },
+    })
+  })
+
   it('leave nothing behind when they fail, end the transaction, or make a table without a tenant', async () => {
-    expect(await codeOf(with_('create table half (tenant_id text); select 1 / 0').migrate())).toBe(
-      'DATABASE_ERROR',
-    )
+    await expect(with_('create table half (tenant_id text); select 1 / 0').migrate()).rejects.toMatchObject({
+      code: 'DATABASE_ERROR',
+      details: { migration: '0003_next' },
+    })
     expect(await codeOf(with_('create table loose (id int)').migrate())).toBe('INVALID_OPTION')
     expect([await exists('app.half'), await exists('app.loose')]).toEqual([false, false])
     expect(await codeOf(with_('create table torn (tenant_id text); commit; begin').migrate())).toBe(

@@ -8,16 +8,16 @@ import { type AppOptions, allowOnly } from './options.ts'
 
 /** What to do when the connection is known to nobody: an app's password cannot be set anew. */
 const MAKE_ANEW =
-  'Make room, then pg-tenant app drop <name> and pg-tenant app create <name> --env-file <file>.'
+  'Make room, then pg-tenant app drop <name> and pg-tenant app create <name> --write-env <file>.'
 
 /** A database and a role of its own for an app; shows its connection, this once. */
 export async function createApp(invocation: Invocation, app: string, options: AppOptions): Promise<ExitCode> {
-  allowOnly('create', options, ['envFile', 'connectionLimit', 'template', 'host', 'port', 'dryRun'])
+  allowOnly('create', options, ['writeEnv', 'connectionLimit', 'template', 'host', 'port', 'dryRun'])
   const { io, output } = invocation
   const settings = await invocation.settings()
   if (options.dryRun)
     return await withAdmin(settings, async (pool) => plan(invocation, app, await standingOfApp(pool, app)))
-  const file = options.envFile === undefined ? undefined : await reserveEnvFile(io.cwd, options.envFile)
+  const file = options.writeEnv === undefined ? undefined : await reserveEnvFile(io.cwd, options.writeEnv)
   const { connectionLimit, template, host, port } = options
   try {
     const { provisionDatabase } = await import('@org/pg-tenant')

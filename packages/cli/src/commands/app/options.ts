@@ -2,7 +2,7 @@ import { usage } from '../../cli-error.ts'
 
 /** The options of both actions; each refuses those of the other. */
 export interface AppOptions {
-  readonly envFile?: string
+  readonly writeEnv?: string
   readonly connectionLimit?: number
   readonly template?: string
   readonly host?: string

@@ -4,6 +4,7 @@ import { SQLSTATE } from '../../errors/sqlstate.ts'
 import { annotationsOf } from '../../fleet/annotations.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { Admin } from '../admin.ts'
+import { inMigration } from '../apply-migrations.ts'
 import { type CheckedMigration, pending } from '../migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
@@ -86,7 +87,7 @@ async function run(admin: Admin, migration: CheckedMigration): Promise<void> {
       isServerError(error) &&
       error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE &&
       error.routine === 'check_enable_rls'
-    if (!hidden) throw error
+    if (!hidden) inMigration(migration.id)(error)
     throw refused(
       migration,
       'A migration reads or writes rows of tenants, which row-level security hides from the owner as well. Begin it ' +
