@@ -186,6 +186,9 @@ export interface Tenancy {
    * What fails for one tenant is in the report and does not reject; run it again after anything. When nobody is behind it
    * costs one query.
    *
+   * At level `database` each tenant is completed as `provision` does it: files marked no-transaction run in the transaction,
+   * without CONCURRENTLY. At level `row` one run migrates all tenants. Options that a level cannot honour are refused.
+   *
    * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (a migration that would break the second
    *   tenant; see `lintMigrations`); CONFLICT when a migration was edited or is unknown; in each case nothing was run
    * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin

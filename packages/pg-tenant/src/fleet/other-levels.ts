@@ -15,16 +15,19 @@ export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise
   return migrateFleet(lifecycle, options)
 }
 
+/** How a statement is run and tried again: what provisioning decides by itself. */
+const OF_STATEMENTS = ['lockTimeout', 'statementTimeout', 'attempts', 'backoff', 'allowSchemas'] as const
+
 /** What a level cannot do is refused, never left out: at `row` all tenants share one schema, and none goes first. */
 const UNSUPPORTED = {
-  row: ['phase', 'dryRun', 'recheck', 'canary', 'only', 'except', 'limit'],
-  database: ['phase', 'recheck'],
+  row: ['phase', 'dryRun', 'recheck', 'canary', 'only', 'except', 'limit', ...OF_STATEMENTS],
+  database: ['phase', 'recheck', ...OF_STATEMENTS],
 } as const
 
 function parse(level: keyof typeof UNSUPPORTED, options: MigrateOptions | undefined): MigrateSettings {
   const settings = parseMigrateOptions(options)
   for (const name of UNSUPPORTED[level]) {
-    if (settings[name] === undefined || settings[name] === false) continue
+    if (options?.[name] === undefined || options[name] === false) continue
     throw new TenancyError('INVALID_OPTION', `migrate: ${name} is not supported at level ${level}.`, {
       details: { option: name },
     })
@@ -40,7 +43,10 @@ async function migrateShared(lifecycle: Lifecycle, options?: MigrateOptions): Pr
   return { ...NOBODY, ms: Math.round(performance.now() - began) }
 }
 
-/** Level `database`: each tenant on connections of its own, a few at a time, by what `provision` does. */
+/**
+ * Level `database`: each tenant on connections of its own, a few at a time, by what `provision` does; files marked
+ * no-transaction run in its transaction, without CONCURRENTLY.
+ */
 async function migrateDatabases(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
   const settings = parse('database', options)
   const began = performance.now()

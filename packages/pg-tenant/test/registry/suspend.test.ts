@@ -39,7 +39,7 @@ describe.each(LEVELS)('suspend, level %s', (isolation) => {
         await db.query(`insert into notes (body) values ('after ${isolation}')`)
       }),
     )
-    expect(code).toBe('DATABASE_ERROR')
+    expect(code).toBe('TENANT_SUSPENDED')
     await here.resume('acme')
     expect((await here.query('acme', 'select body from notes')).rows).toEqual([])
   })
