@@ -23,7 +23,7 @@ export async function serve(
   const server = createServer(app)
   const inFlight = new Set<ServerResponse>()
   let closing = false
-  server.on('request', (_request, response) => {
+  server.prependListener('request', (_request, response) => {
     inFlight.add(response)
     if (closing) response.shouldKeepAlive = false
     response.once('close', () => {

@@ -16,7 +16,7 @@ export async function serveApp(
   const inFlight = new Set<ServerResponse>()
   let closing = false
   const closeWhenIdle = () => closing && inFlight.size === 0 && server.closeAllConnections()
-  server.on('request', (_request, response) => {
+  server.prependListener('request', (_request, response) => {
     inFlight.add(response)
     if (closing) response.shouldKeepAlive = false
     response.once('close', () => inFlight.delete(response) && closeWhenIdle())

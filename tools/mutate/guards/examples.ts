@@ -24,10 +24,10 @@ const [tenants, catalogue, operation, account] = [
   hub('account'),
 ]
 const [me, opening] = [hub('me'), hub('open-hub')]
-const site = guardsIn('examples/hono/src/', [
-  ['api', 'tenant', 'settings', 'server'].map((name) => `examples/hono/test/${name}.test.ts`),
-  ['examples/hono/test/start.test.ts'],
-])
+const SITE_TESTS = ['api', 'tenant', 'settings', 'server'].map((name) => `examples/hono/test/${name}.test.ts`)
+const START_TESTS = ['examples/hono/test/start.test.ts']
+const site = guardsIn('examples/hono/src/', [SITE_TESTS, START_TESTS])
+const program = guardsIn('examples/hono/src/', [START_TESTS, SITE_TESTS])
 
 export const examplesGuards: readonly Guard[] = [
   // Signing in
@@ -65,17 +65,21 @@ export const examplesGuards: readonly Guard[] = [
   ),
   auth('routes/auth.ts', 'if (!valid || !found || hash === undefined)', 'if (!found || hash === undefined)'),
   auth('routes/auth.ts', 'if (better) await db.query(REHASH, [found.id, better])', ''),
-  auth('app.ts', "req.path.startsWith('/auth/') ? named : signedIn", 'named'),
+  auth(
+    'app.ts',
+    'fromHeader(),\n      ],\n      trust,',
+    "fromHeader(),\n      ],\n      trustUnauthenticated: ['header'],\n      trust,",
+  ),
   auth('hub/tokens.ts', 'createTokenVerifier({ ...api, denylist })', 'createTokenVerifier(api)'),
-  auth('hub/tokens.ts', 'await requireActive(tenancy.lookup, tenant)', ''),
-  keys('app.ts', 'await requireActive(tenancy.lookup, tenant)', ''),
+  tenants('hub/tokens.ts', 'await requireActive(tenancy.lookup, tenant)', ''),
+  tenants('app.ts', 'await requireActive(tenancy.lookup, tenant)', ''),
   me('routes/me.ts', "if (actor.type !== 'user')", 'if (false)'),
-  me('routes/me.ts', 'await tenancy.transaction((db) => endLogins(hub.tokens, db, actor.id))', ''),
+  auth('routes/me.ts', 'await tenancy.transaction((db) => endLogins(hub.tokens, db, actor.id))', ''),
   me('routes/me.ts', "g.status = 'active' and g.deleted_at is null", 'true'),
   me('routes/me.ts', '.filter((name) => rights.feature(name))', ''),
 
   // Nobody gives more than they have
-  users('routes/users.ts', 'endLogins(hub.tokens, db, id)', 'endLogins(hub.tokens, db, params.id)'),
+  auth('routes/users.ts', 'endLogins(hub.tokens, db, id)', 'endLogins(hub.tokens, db, params.id)'),
   users('routes/users.ts', 'await requireRoom(db, most)', ''),
   users(
     'routes/users.ts',
@@ -180,7 +184,7 @@ export const examplesGuards: readonly Guard[] = [
     "if (tenant.status !== 'deleted' || (await hub.control.query(NAMED, [key])).rowCount === 1) return tenant",
     'return tenant',
   ),
-  tenants('routes/tenants.ts', "\n  where t.status <> 'ready'", '\n  where true'),
+  operation('routes/tenants.ts', "\n  where t.status <> 'ready'", '\n  where true'),
   tenants('routes/tenants.ts', '\n    and (k.expires_at is null or k.expires_at > now())', ''),
   tenants('routes/tenant-packages.ts', 'if (query.confirm !== tenant) throw notConfirmed()', ''),
   tenants('routes/tenant-packages.ts', ' || params.packageKey === OPERATORS_PACKAGE', ''),
@@ -237,7 +241,7 @@ export const examplesGuards: readonly Guard[] = [
   tenants('hub/leave.ts', 'await hub.control.query(FORGET, [tenant])', ''),
   tenants('hub/leave.ts', 'if (config.BACKUP_DIR === undefined)', 'if (false)'),
   tenants('hub/leave.ts', 'backup: skipBackup ?', 'backup: true ?'),
-  tenants('hub/one-at-a-time.ts', 'await client.query(LOCK, [`hub.${name}`])', ''),
+  opening('hub/one-at-a-time.ts', 'await client.query(LOCK, [`hub.${name}`])', ''),
   tenants(
     'hub/one-at-a-time.ts',
     'const turn = last.then(() => locked(control, name, work))',
@@ -302,7 +306,12 @@ export const examplesGuards: readonly Guard[] = [
     'if (!isSecret(body.admin_key, config.PROVISION_ADMIN_KEY))',
     'if (false)',
   ),
-  operation('routes/provision.ts', '/^[a-z0-9_]{3,32}$/', '/./'),
+  operation(
+    'routes/provision.ts',
+    '/^[a-z0-9_]{3,32}$/',
+    '/./',
+    '`provisionDatabase` refuses the same names before any SQL',
+  ),
   operation('routes/health.ts', 'if (!isSecret(token, config.METRICS_TOKEN))', 'if (false)'),
   operation(
     'routes/health.ts',
@@ -322,12 +331,12 @@ export const examplesGuards: readonly Guard[] = [
     '',
   ),
   operation('http/mount.ts', '{ limit: MAX_BODY, strict: true }', '{ strict: true }'),
-  operation('http/mount.ts', "access === 'open' || access === 'named'", 'true'),
+  groups('http/mount.ts', "access === 'open' || access === 'named'", 'true'),
   groups('http/mount.ts', '{ onSomeRecords: one.onSomeRecords }', '{ onSomeRecords: true }'),
   operation('http/parsed.ts', ".replace(/[^\\w-]/g, '?')", ''),
   operation('http/parsed.ts', '.slice(0, 60)', ''),
   users('http/endpoint.ts', "parsed(facts.query, sent.query, 'query')", 'sent.query'),
-  account('http/endpoint.ts', "parsed(facts.body, sent.body, 'body')", 'sent.body'),
+  account('http/parsed.ts', 'if (success) return data', 'if (true) return data ?? value'),
   operation('app.ts', "app.disable('x-powered-by')", ''),
   operation('app.ts', "app.enable('case sensitive routing')", ''),
   operation('app.ts', ", at: /^ +at (.+)$/m.exec((error.stack ?? '').replace(error.message, ''))?.[1]", ''),
@@ -348,7 +357,6 @@ export const examplesGuards: readonly Guard[] = [
   site('app.ts', 'bearerAuth({ verifyToken: siteKeyCheck(credentials) }), ', ''),
   site('app.ts', ", client, limited).route('/notes'", ", client).route('/notes'"),
   site('app.ts', ", client, limited).route('/settings'", ", client).route('/settings'"),
-  site('app.ts', 'fromSubdomain({ baseDomains: [domain] }),\n  ]', ']'),
   site('app.ts', "app.use((c, next) => next().then(() => c.header('Cache-Control', 'no-store')))", ''),
   site('log.ts', 'path: routePath(c),', 'path: c.req.path,'),
   site('log.ts', "{ code: 'INTERNAL_ERROR', at }", "{ code: 'INTERNAL_ERROR', at: String(error) }"),
@@ -358,9 +366,9 @@ export const examplesGuards: readonly Guard[] = [
   site('notes.ts', 'if (!host || !user || !password)', 'if (false)'),
   site('settings.ts', "'smtp.password': secret(line)", "'smtp.password': line as never"),
   site('settings.ts', 'if (!settings.isKey(key)) notFound()', ''),
-  site('start.ts', 'close: () => server.close().then(close)', 'close: () => server.close()'),
-  site('start.ts', '/^[0-9a-f]{64}$/', '/./'),
-  site(
+  program('start.ts', 'close: () => server.close().then(close)', 'close: () => server.close()'),
+  program('start.ts', '/^[0-9a-f]{64}$/', '/./'),
+  program(
     'start.ts',
     'const { ok, behind, failed } = await tenancy.migrate()',
     'const { ok, behind, failed } = { ok: true, behind: 0, failed: 0 }',

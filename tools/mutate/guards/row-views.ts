@@ -30,7 +30,7 @@ export const rowViewsGuards: readonly Guard[] = [
   views('row/views-read.ts', 'grants.join() === `${views.readers}=SELECT` &&', ''),
   views('row/tables.ts', 'policy.roles.join() === views.owner &&', ''),
   views('row/tables.ts', "policy.permissive === (kind === 'permissive') &&", ''),
-  views('row/entrance.ts', 'position(p.prosrc in $3) > 0', '(position(p.prosrc in $3) > 0 or true)'),
+  look('lifecycle/row/entrance.ts', 'position(p.prosrc in $3) > 0', '(position(p.prosrc in $3) > 0 or true)'),
   look('doctor/read-only.ts', "await look('rollback to savepoint locks')", ''),
   look('doctor/drift.ts', "one.print += rest.get(one.key) ?? ''", "one.print += ''"),
   look(

@@ -5,12 +5,13 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { ArchiveManifest } from '../../src/backup/archive/manifest.ts'
 import { openSink } from '../../src/backup/archive/sink.ts'
+import { ByteReader } from '../../src/backup/archive/source.ts'
 import { ArchiveWriter } from '../../src/backup/archive/writer.ts'
 import { backupTenant } from '../../src/backup/backup.ts'
 import { inspectArchive } from '../../src/backup/inspect.ts'
 import { restoreTenant } from '../../src/backup/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
-import { codeOf, useWorld } from '../support/world.ts'
+import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from './support.ts'
 
 const world = useWorld([])
@@ -41,6 +42,17 @@ describe('an archive', () => {
     const whole = await inspectArchive(Readable.from([archive]))
     for (const size of [1, 7, 4096]) expect(await inspectArchive(pieces(archive, size))).toEqual(whole)
     expect(whole.bytes).toBe(archive.length)
+  })
+
+  it('whose source says nothing more is given up by a signal', async () => {
+    const controller = new AbortController()
+    const silent = new Readable({ read: () => {} })
+    let code: string | undefined
+    void codeOf(new ByteReader(silent, controller.signal).take(1)).then((given) => {
+      code = given
+    })
+    controller.abort()
+    await eventually(() => code === 'ABORTED')
   })
 
   it('is refused when any of its bytes changed', async () => {
