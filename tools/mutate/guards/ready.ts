@@ -177,7 +177,7 @@ export const readyGuards: readonly Guard[] = [
     "if (routine === 'createdb' && false) return",
   ),
   faults('lifecycle/denied.ts', "if (!rights.roles) return 'Run: ALTER ROLE … CREATEROLE.'", ''),
-  faults('lifecycle/apply-migrations.ts', '.catch(ofTheTenant)', ''),
+  faults('lifecycle/apply-migrations.ts', '.catch(inMigration(id))', ''),
   faults(
     'apps/provision-database.ts',
     "throw new TenancyError('CONFLICT', 'This app is being dropped",
