@@ -2,6 +2,7 @@ import { TenancyError } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { type AdminSession, withAdminSession } from '../lifecycle/admin-session.ts'
 import { endSessions } from '../lifecycle/login-role.ts'
+import { dropWithConnections } from '../lifecycle/tenant-database.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { nameOfApp, parseApp } from './app-names.ts'
 import { lockApp, setAppState, standingOfApp } from './app-state.ts'
@@ -52,7 +53,7 @@ export async function takeDownApp(session: AdminSession, name: string): Promise<
   await session.run(`alter role ${quoted} nologin`)
   if (database === 'ours') {
     await endSessions(session.run, name)
-    await session.run(`drop database ${quoted} with (force)`)
+    await dropWithConnections(session, name)
   }
   await session.run(`drop role ${quoted}`)
 }

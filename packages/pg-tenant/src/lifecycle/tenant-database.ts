@@ -1,4 +1,5 @@
-import { TenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
+import { SQLSTATE } from '../errors/sqlstate.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { Admin } from './admin.ts'
 import type { AdminSession } from './admin-session.ts'
@@ -41,7 +42,20 @@ export async function allowConnect(
 /** Drops it with the connections that idle in it. Its role, of the same name, cannot log in any more. */
 export async function dropDatabase(session: AdminSession, name: string): Promise<void> {
   if (!(await databaseExists(session, name))) return
-  const database = quoteIdentifier(name)
   await endSessions(session.run, name)
-  await session.run(`drop database ${database} with (force)`)
+  await dropWithConnections(session, name)
+}
+
+/**
+ * FORCE wants the right to end whatever is in the database, and a worker of autovacuum is nobody's to end but a superuser's
+ * (42501). Without FORCE the server cancels such workers by itself, and waits five seconds for everybody else.
+ */
+export async function dropWithConnections(session: AdminSession, name: string): Promise<void> {
+  const database = quoteIdentifier(name)
+  try {
+    await session.run(`drop database ${database} with (force)`)
+  } catch (error) {
+    if (!isTenancyError(error) || error.details.sqlState !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
+    await session.run(`drop database ${database}`)
+  }
 }
