@@ -15,8 +15,8 @@ export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise
   return migrateFleet(lifecycle, options)
 }
 
-/** How a statement is run and tried again: what provisioning decides by itself. */
-const OF_STATEMENTS = ['lockTimeout', 'statementTimeout', 'attempts', 'backoff', 'allowSchemas'] as const
+/** How a statement is run: what provisioning decides by itself. (It tries once, which is within any `attempts`.) */
+const OF_STATEMENTS = ['lockTimeout', 'statementTimeout', 'allowSchemas'] as const
 
 /** What a level cannot do is refused, never left out: at `row` all tenants share one schema, and none goes first. */
 const UNSUPPORTED = {

@@ -48,6 +48,9 @@ describe('migrating shared tables', () => {
     [{ limit: 1 }],
     [{ dryRun: true }],
     [{ phase: 'expand' as const }],
+    [{ lockTimeout: 50 }],
+    [{ statementTimeout: 50 }],
+    [{ allowSchemas: ['shared'] }],
   ])('has no part of it, and says so: %j', async (options) => {
     expect(await codeOf(setting.tenancy('row').migrate(options))).toBe('INVALID_OPTION')
   })
