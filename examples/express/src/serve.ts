@@ -21,6 +21,8 @@ export async function serve(
   }: { readonly host: string; readonly port: number; readonly patience?: number },
 ): Promise<RunningServer> {
   const server = createServer(app)
+  // Longer than a load balancer keeps an idle connection (mostly 60 s): it is to close first, or it sends into a closed one.
+  server.keepAliveTimeout = 65_000
   const inFlight = new Set<ServerResponse>()
   let closing = false
   server.prependListener('request', (_request, response) => {
