@@ -21,11 +21,14 @@ import { hubTokens } from './tokens.ts'
 /** Connections to the control schemas, beside those of the tenants' scopes. */
 const CONTROL_CONNECTIONS = 4
 
+/** A backend never forgets a table it has touched; often enough, too, that most requests find their tenant's known. */
+const USES_OF_A_CONNECTION = 10_000
+
 /**
- * A backend keeps plans of every tenant's triggers it ran (about 1 MB for a tenant that was onboarded), and looks through all of
- * them whenever a table is made somewhere: without an end, the 300th onboarding takes ten times as long as the first.
+ * Of those that onboard. A backend keeps plans of every tenant's triggers it ran (about 1 MB each), and looks through all of them
+ * whenever a table is made somewhere: without an end, the 300th onboarding takes ten times as long as the first.
  */
-const USES_OF_A_CONNECTION = 200
+const USES_TO_ONBOARD = 50
 
 /** Everything the routes work with. Made once, closed last. */
 export type Hub = Awaited<ReturnType<typeof openHub>>
@@ -44,6 +47,11 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     max: config.POOL_SIZE,
     maxUses: USES_OF_A_CONNECTION,
   })
+  const onboarding = new pg.Pool({
+    connectionString: config.DATABASE_URL,
+    max: 2,
+    maxUses: USES_TO_ONBOARD,
+  })
   // Of its own: a tenant's scope that waits for one of these never waits for another scope.
   const controlPool = new pg.Pool({
     connectionString: config.DATABASE_URL,
@@ -53,14 +61,13 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
   const adminPool = new pg.Pool({ connectionString: config.ADMIN_DATABASE_URL, max: 3 })
   // Without listeners, a connection that dies between two statements ends the process: the pool tells of those that
   // nobody uses, the connection itself of the others, whose next statement then fails.
-  for (const each of [pool, controlPool, adminPool]) {
+  for (const each of [pool, onboarding, controlPool, adminPool]) {
     each.on('error', () => log.warn('an idle connection was lost'))
     each.on('connect', (client) => client.on('error', () => {}))
   }
 
   const own = await loadMigrations(fileURLToPath(new URL('../../migrations', import.meta.url)))
-  const tenancy = createTenancy({
-    pool,
+  const options = {
     adminPool,
     rolePrefix: config.ROLE_PREFIX,
     ...level,
@@ -74,7 +81,9 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       ...own,
       ...migrations,
     ],
-  })
+  }
+  const tenancy = createTenancy({ ...options, pool })
+  const operators = createTenancy({ ...options, pool: onboarding })
   const control = controlOf(controlPool)
   const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
   const application = decodeURIComponent(new URL(config.DATABASE_URL).username)
@@ -103,18 +112,18 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     passwords: createPasswords(),
     apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
     directory,
-    metrics: hubMetrics({ tenants: pool, control: controlPool, admin: adminPool }),
+    metrics: hubMetrics({ tenants: pool, operators: onboarding, control: controlPool, admin: adminPool }),
     oneAtATime: turns,
     settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
     /** Work of an operator on somebody else's tenant: the one place that leaves the request's own. */
     outside,
     /** The same in a scope of that tenant. */
     inTenant: <T>(tenant: TenantKey, fn: (db: TenantDb) => Promise<T>): Promise<T> =>
-      outside(() => tenancy.withTenant(tenant, fn)),
+      outside(() => operators.withTenant(tenant, fn)),
     /** Waits for the scopes that still run, then ends every connection. */
     close: async () => {
-      await tenancy.close()
-      await Promise.all([pool.end(), controlPool.end(), adminPool.end()])
+      await Promise.all([tenancy.close(), operators.close()])
+      await Promise.all([pool, onboarding, controlPool, adminPool].map((each) => each.end()))
     },
   }
   await turns('start', async () => {
