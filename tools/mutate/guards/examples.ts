@@ -96,31 +96,6 @@ export const examplesGuards: readonly Guard[] = [
   groups('routes/groups.ts', 'reach.requireWithin(rows.map(({ pattern }) => pattern))', ''),
   groups('routes/permissions.ts', "if (effect === 'allow') reach.requireEntitled([action])", ''),
   groups('routes/permissions.ts', 'reach.requireWithin([action])', ''),
-  groups(
-    'routes/permissions.ts',
-    'await requireGroupWithin(reach, db, params.id)\n          await store.groups.revoke',
-    'await store.groups.revoke',
-  ),
-  groups(
-    'routes/permissions.ts',
-    'await requireGroupWithin(reach, db, params.id)\n          const pattern',
-    'const pattern',
-  ),
-  groups(
-    'routes/groups.ts',
-    'await requireGroupWithin(reach, db, params.id)\n          await store.groups.addUser',
-    'await store.groups.addUser',
-  ),
-  groups(
-    'routes/groups.ts',
-    'await requireGroupWithin(reach, db, params.id)\n          await store.groups.removeUser',
-    'await store.groups.removeUser',
-  ),
-  groups(
-    'routes/groups.ts',
-    'await requireGroupWithin(reach, db, params.id)\n          await store.groups.setStatus',
-    'await store.groups.setStatus',
-  ),
   groups('hub/reach.ts', 'if (!administers) requireMine', 'if (administers) requireMine'),
   groups('hub/reach.ts', 'ADMINISTRATION.every(', 'ADMINISTRATION.some('),
   groups('hub/reach.ts', 'entitled.can(action) && !mine.can(action)', '!mine.can(action)'),

@@ -4,6 +4,7 @@ const level = guardsIn('packages/pg-tenant/src/', [['packages/pg-tenant/test/lev
 const row = guardsIn('packages/pg-tenant/src/', [['packages/pg-tenant/test/row']])
 
 export const levelsGuards: readonly Guard[] = [
+  level('fleet/other-levels.ts', '  requireRunnable(scripts, behind)\n', ''),
   level('lifecycle/login-role.ts', 'if (there && !ours) {', 'if (Number.isNaN(0)) {'),
   level('lifecycle/login-role.ts', '[role, await scramVerifier(password)]', '[role, password]'),
   level('lifecycle/login-role.ts', 'await keeper.toStore(tenant, password))', 'password)'),

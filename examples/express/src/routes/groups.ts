@@ -1,6 +1,7 @@
 import { type Queryable, TenancyError, type TenantQueryable } from '@org/core'
+import type { Groups } from '@org/rbac/store'
 import { z } from 'zod'
-import { type Endpoint, endpoint } from '../http/endpoint.ts'
+import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { id, name, reason, status, timestamp } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
@@ -91,16 +92,12 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ name: name.optional(), description: description.nullable().optional() }),
       data: group,
       errors: ['NOT_FOUND', 'DUPLICATE_RESOURCE'],
-      handle: async ({ tenancy, actor, params, body }) => {
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        return await tenancy.transaction(async (db) => {
-          // Two groups that changed names would make others give what they do not mean to.
-          await requireGroupWithin(reach, db, params.id)
-          await store.groups.update(db, params.id, body)
+      // Two groups that changed names would make others give what they do not mean to.
+      handle: ({ params, body, ...call }) =>
+        changeGroup(hub, call, params.id, async (db, groups) => {
+          await groups.update(db, params.id, body)
           return await findGroup(db, params.id)
-        })
-      },
+        }),
     }),
     endpoint({
       method: 'patch',
@@ -112,15 +109,11 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ status, reason: reason.optional() }),
       data: group,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params, body }) => {
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        return await tenancy.transaction(async (db) => {
-          await requireGroupWithin(reach, db, params.id)
-          await store.groups.setStatus(db, params.id, body.status, { reason: body.reason })
+      handle: ({ params, body, ...call }) =>
+        changeGroup(hub, call, params.id, async (db, groups) => {
+          await groups.setStatus(db, params.id, body.status, { reason: body.reason })
           return await findGroup(db, params.id)
-        })
-      },
+        }),
     }),
     endpoint({
       method: 'get',
@@ -151,13 +144,8 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       params: membership,
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params }) => {
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        await tenancy.transaction(async (db) => {
-          await requireGroupWithin(reach, db, params.id)
-          await store.groups.addUser(db, params.id, params.userId)
-        })
+      handle: async ({ params, ...call }) => {
+        await changeGroup(hub, call, params.id, (db, groups) => groups.addUser(db, params.id, params.userId))
         return undefined
       },
     }),
@@ -170,13 +158,10 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       params: membership,
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params }) => {
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        await tenancy.transaction(async (db) => {
-          await requireGroupWithin(reach, db, params.id)
-          await store.groups.removeUser(db, params.id, params.userId)
-        })
+      handle: async ({ params, ...call }) => {
+        await changeGroup(hub, call, params.id, (db, groups) =>
+          groups.removeUser(db, params.id, params.userId),
+        )
         return undefined
       },
     }),
@@ -191,13 +176,23 @@ export async function findGroup(db: Queryable, groupId: string): Promise<Group> 
 }
 
 /**
- * A group is changed by who holds all that it grants or denies. Denies count too: who is taken out of a group that
- * denies something gains it.
+ * The one way to change a group: in one transaction, by who holds all that it grants or denies. Denies count too: who is
+ * taken out of a group that denies something gains it.
  *
  * @throws TenancyError NOT_FOUND, FORBIDDEN_ACTION
  */
-export async function requireGroupWithin(reach: Reach, db: TenantQueryable, groupId: string): Promise<void> {
-  await findGroup(db, groupId)
-  const { rows } = await db.query<{ pattern: string }>(PATTERNS, [groupId])
-  reach.requireWithin(rows.map(({ pattern }) => pattern))
+export async function changeGroup<T>(
+  { governance }: Hub,
+  { tenancy, actor }: Pick<Call<unknown, unknown, unknown>, 'tenancy' | 'actor'>,
+  groupId: string,
+  change: (db: TenantQueryable, groups: Groups, reach: Reach) => Promise<T>,
+): Promise<T> {
+  const { store } = await governance.current()
+  const reach = await reachOf(governance, tenancy, actor)
+  return await tenancy.transaction(async (db) => {
+    await findGroup(db, groupId)
+    const { rows } = await db.query<{ pattern: string }>(PATTERNS, [groupId])
+    reach.requireWithin(rows.map(({ pattern }) => pattern))
+    return await change(db, store.groups, reach)
+  })
 }

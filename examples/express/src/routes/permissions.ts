@@ -5,8 +5,7 @@ import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { actionPattern, id, timestamp } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
-import { reachOf } from '../hub/reach.ts'
-import { findGroup, requireGroupWithin } from './groups.ts'
+import { changeGroup, findGroup } from './groups.ts'
 
 const tag = 'Groups'
 const params = z.object({ id })
@@ -105,17 +104,14 @@ export function permissionRoutes(hub: Hub): Endpoint[] {
       status: 201,
       data: permission,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params, body }) => {
+      handle: async ({ params, body, ...call }) => {
         const { action, effect } = body
         const only = body.constraints && { constraints: parseConstraints(body.constraints) }
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        if (effect === 'allow') reach.requireEntitled([action])
-        reach.requireWithin([action])
-        return await tenancy.transaction(async (db) => {
-          await requireGroupWithin(reach, db, params.id)
+        return await changeGroup(hub, call, params.id, async (db, groups, reach) => {
+          if (effect === 'allow') reach.requireEntitled([action])
+          reach.requireWithin([action])
           const pattern = action as `${string}.*`
-          const made = await store.groups.grant(db, params.id, { action: pattern, effect, ...only })
+          const made = await groups.grant(db, params.id, { action: pattern, effect, ...only })
           return await findPermission(db, made.id)
         })
       },
@@ -129,13 +125,10 @@ export function permissionRoutes(hub: Hub): Endpoint[] {
       params: z.object({ id, permissionId: id }),
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params }) => {
-        const { store } = await hub.governance.current()
-        const reach = await reachOf(hub.governance, tenancy, actor)
-        await tenancy.transaction(async (db) => {
-          await requireGroupWithin(reach, db, params.id)
-          await store.groups.revoke(db, params.id, params.permissionId)
-        })
+      handle: async ({ params, ...call }) => {
+        await changeGroup(hub, call, params.id, (db, groups) =>
+          groups.revoke(db, params.id, params.permissionId),
+        )
         return undefined
       },
     }),

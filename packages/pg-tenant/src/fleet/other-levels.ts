@@ -6,7 +6,7 @@ import { canariesOf, migrateFleet } from './migrate.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, whoIsBehind } from './plan.ts'
 import type { MigrateReport, TenantMigration } from './report.ts'
-import { readScripts, type Script } from './script.ts'
+import { isLeftOut, readScripts, type Script } from './script.ts'
 
 /** Brings every tenant up to date, at any level. See {@link Tenancy.migrate}. */
 export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
@@ -53,6 +53,7 @@ async function migrateDatabases(lifecycle: Lifecycle, options?: MigrateOptions):
   const scripts = readScripts(lifecycle.migrations)
   const asked = scripts.map(({ ordinal }) => ordinal)
   const behind = await whoIsBehind(lifecycle, scripts, asked, settings)
+  requireRunnable(scripts, behind)
   const tenants: TenantMigration[] = settings.dryRun
     ? behind.map((one) => planned(lifecycle, scripts, one))
     : []
@@ -100,6 +101,24 @@ async function migrateDatabases(lifecycle: Lifecycle, options?: MigrateOptions):
     ms: Math.round(performance.now() - began),
     tenants,
   }
+}
+
+/**
+ * Provisioning leaves VACUUM and REINDEX out: a new tenant has nothing for them. One that has data would be said to have
+ * a migration that was not run.
+ *
+ * @throws TenancyError STATEMENT_REFUSED before anything is run
+ */
+function requireRunnable(scripts: readonly Script[], behind: readonly Behind[]): void {
+  const lacking = scripts.filter(({ ordinal }) => behind.some(({ has }) => !has.includes(ordinal)))
+  const refused = lacking.find(({ transaction, statements }) => !transaction && statements.some(isLeftOut))
+  if (!refused) return
+  throw new TenancyError(
+    'STATEMENT_REFUSED',
+    `Migration ${refused.id} has VACUUM or REINDEX, which migrate does not run at level database. Nothing was run. Take it out ` +
+      "of the migrations and run it in each tenant's database.",
+    { details: { migration: refused.id } },
+  )
 }
 
 function planned(lifecycle: Lifecycle, scripts: readonly Script[], behind: Behind): TenantMigration {

@@ -35,9 +35,14 @@ export function needsNoTransaction({ head, tokens }: Statement): boolean {
 export function sqlInTransaction(migration: CheckedMigration): string {
   if (annotationsOf(migration.sql, migration.id).transaction) return migration.sql
   return statementsOf(migration.sql, migration.id)
-    .filter(({ head }) => head[0] !== 'vacuum' && head[0] !== 'reindex')
+    .filter((statement) => !isLeftOut(statement))
     .map((statement) => withoutConcurrently(statement))
     .join(';\n')
+}
+
+/** What a tenant that is being made has no use for. */
+export function isLeftOut({ head }: Statement): boolean {
+  return head[0] === 'vacuum' || head[0] === 'reindex'
 }
 
 function withoutConcurrently(statement: Statement): string {

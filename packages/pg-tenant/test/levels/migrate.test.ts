@@ -30,6 +30,12 @@ describe('migrating databases of tenants', () => {
     expect((await at(GOOD).migrationStatus())[1]).toMatchObject({ have: 0, lack: 3 })
   })
 
+  it('does not say that something was run which was not', async () => {
+    const vacuum = { id: '0002', sql: '-- pg-tenant: no-transaction\nvacuum notes' }
+    expect(await codeOf(at(vacuum).migrate())).toBe('STATEMENT_REFUSED')
+    expect((await at(vacuum).migrationStatus())[1]).toMatchObject({ have: 0, lack: 3 })
+  })
+
   it('starts nobody when it was stopped before, and goes on after the canaries', async () => {
     const stopped = await at(GOOD).migrate({ signal: AbortSignal.abort() })
     expect(stopped).toMatchObject({ migrated: 0, untouched: 3, stopped: 'aborted' })
