@@ -1,9 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineProject } from 'vitest/config'
 
-const POSTGRES = fileURLToPath(
-  new URL('packages/pg-tenant/src/testing/postgres/global-setup.ts', import.meta.url),
-)
+const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/postgres/global-setup.ts', import.meta.url))
 
 /** One project per package and example; vitest 5 reads them through `vitest.config.ts`. */
 const project = (name: string, root: string, globalSetup: string[] = []) =>
@@ -22,6 +20,7 @@ const project = (name: string, root: string, globalSetup: string[] = []) =>
 
 export const projects = [
   project('core', 'packages/core'),
+  project('pg-testing', 'packages/pg-testing', [POSTGRES]),
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
   project('rbac', 'packages/rbac', [POSTGRES]),
   project('crypto', 'packages/crypto', [POSTGRES]),

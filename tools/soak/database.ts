@@ -1,6 +1,6 @@
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
+import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
-import { type PostgresServer, startPostgres } from '../../packages/pg-tenant/src/testing/postgres/index.ts'
 import { CHURN_KEY, RANGE, TABLES, type Tenant } from './tenants.ts'
 
 const APPLICATION = 'soak_app'

@@ -27,5 +27,5 @@ export const citusGuards: readonly Guard[] = [
     'distributedSchemas ? statementsOf(sql, id)',
     '!id ? statementsOf(sql, id)',
   ),
-  citus('ready/steps.ts', '  if (distributedSchemas)', '  if (!ofLevel)'),
+  citus('lifecycle/ready/steps.ts', '  if (distributedSchemas)', '  if (!ofLevel)'),
 ]

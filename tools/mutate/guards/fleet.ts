@@ -39,6 +39,6 @@ export const fleetGuards: readonly Guard[] = [
   fleet('fleet/migrate.ts', 'for (const one of behind) requireExpanded(scripts, chosen, one)', ''),
   fleet('fleet/tenant.ts', 'requireExpanded(place.scripts, asked, journey.behind)', ''),
   fleet('fleet/message.ts', 'least(2147483647, greatest(0,', 'coalesce(coalesce('),
-  fleet('fleet/text-of.ts', 'fatal: true', 'fatal: false'),
-  fleet('fleet/drizzle-folder.ts', "if (error.code !== 'ENOENT') throw error", ''),
+  fleet('migrations/text-of.ts', 'fatal: true', 'fatal: false'),
+  fleet('migrations/drizzle-folder.ts', "if (error.code !== 'ENOENT') throw error", ''),
 ]

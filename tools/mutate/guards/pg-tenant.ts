@@ -406,7 +406,7 @@ const LIST: readonly Omit<Guard, 'tests'>[] = [
   },
   {
     name: 'j: another tenant inside is refused',
-    file: src('tenancy.ts'),
+    file: src('tenancy/create-tenancy.ts'),
     find: 'if (running.tenant !== key) throw crossTenant()',
     replace: 'if (running.tenant !== key) return undefined',
     equivalent: 'the tenant context of core refuses the second tenant as well; two lines of defence',

@@ -16,49 +16,49 @@ const faults = guardsIn(SRC, [
 export const readyGuards: readonly Guard[] = [
   // Which one is given to whom
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     'from ${migration} m where m.prefix = t.prefix and m.key = t.key and not exists (',
     'from ${migration} m where m.prefix = t.prefix and m.key = t.key and false and not exists (',
   ),
-  ready('ready/table.ts', 'w.id = m.id and w.checksum = m.checksum', 'w.id = m.id'),
+  ready('lifecycle/ready/table.ts', 'w.id = m.id and w.checksum = m.checksum', 'w.id = m.id'),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     '       and not exists (select from pg_namespace where nspname = $5)\n',
     '       and $5::text is not null\n',
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     '       and not exists (select from pg_roles where rolname = $6)\n',
     '       and $6::text is not null\n',
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     'order by ${has} desc, t.created_at limit 1 for update of t skip locked',
     'order by ${has} desc, t.created_at limit 1',
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     "const READY = `t.prefix = $1 and t.isolation = $2 and t.status = 'ready'`",
     "const READY = `t.prefix = $1 and $2::text is not null and t.status = 'ready'`",
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     'moved as (update ${migration} set key = $3 where prefix = $1 and key = $2)',
     'moved as (select 1)',
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     'with marked as (update ${marker} set key = $3, created_at = now()),',
     'with marked as (select from ${marker}),',
   ),
   ready(
-    'ready/table.ts',
+    'lifecycle/ready/table.ts',
     '     delete from ${tenant} where prefix = $1 and key = $2`,\n    [lifecycle.registry.prefix, from, to],',
     '     select 1`,\n    [lifecycle.registry.prefix, from, to],',
   ),
-  ready('ready/claim.ts', 'if (!taken.current) {', 'if (false) {'),
+  ready('lifecycle/ready/claim.ts', 'if (!taken.current) {', 'if (false) {'),
   ready(
-    'ready/claim.ts',
+    'lifecycle/ready/claim.ts',
     "const role = level === 'schema' ? undefined : roleOf(naming, tenant)",
     'const role = level.length > 99 ? roleOf(naming, tenant) : undefined',
   ),
@@ -68,33 +68,45 @@ export const readyGuards: readonly Guard[] = [
     'fromReady ? await claim(work)',
   ),
   // What is nobody's is closed
-  ready('ready/ready-key.ts', "const RESERVED = '_ready_'", "const RESERVED = 'ready_'"),
-  ready('ready/fill.ts', '  await lifecycle.ofLevel.takeOutOfService(work)\n', ''),
-  ready('ready/fill.ts', '  await requireNameless(work)\n', ''),
+  ready('lifecycle/ready/ready-key.ts', "const RESERVED = '_ready_'", "const RESERVED = 'ready_'"),
+  ready('lifecycle/ready/fill.ts', '  await lifecycle.ofLevel.takeOutOfService(work)\n', ''),
+  ready('lifecycle/ready/fill.ts', '  await requireNameless(work)\n', ''),
   ready(
-    'ready/fill.ts',
+    'lifecycle/ready/fill.ts',
     'position($2 in concat(p.prosrc, p.proconfig::text)) > 0',
     'position($2 in concat(p.proconfig::text)) > 0',
   ),
   ready(
-    'ready/fill.ts',
+    'lifecycle/ready/fill.ts',
     'if ((await countReady(admin, lifecycle)) >= count) return undefined',
     'if ((await countReady(admin, lifecycle)) > count) return undefined',
   ),
   ready(
-    'ready/fill.ts',
+    'lifecycle/ready/fill.ts',
     "await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.ready:' || $1, 0))`, [\n      lifecycle.registry.prefix,\n    ])",
     '',
   ),
-  ready('ready/fill.ts', 'if (owner !== undefined) await lifecycle.ofLevel.putBackIntoService(work)', ''),
   ready(
-    'ready/fill.ts',
+    'lifecycle/ready/fill.ts',
+    'if (owner !== undefined) await lifecycle.ofLevel.putBackIntoService(work)',
+    '',
+  ),
+  ready(
+    'lifecycle/ready/fill.ts',
     'else await remove(work(admin, stale.key))',
     'else await update(work(admin, stale.key))',
   ),
-  ready('ready/fill.ts', 'if (!Number.isInteger(count) || count < 0 || count > MAX_READY)', 'if (false)'),
-  ready('ready/fill.ts', '  await removeReady(admin, lifecycle, tenant)\n', ''),
-  ready('ready/steps.ts', 'if (ofLevel.ready) return ofLevel.ready', 'return ofLevel.ready ?? ({} as never)'),
+  ready(
+    'lifecycle/ready/fill.ts',
+    'if (!Number.isInteger(count) || count < 0 || count > MAX_READY)',
+    'if (false)',
+  ),
+  ready('lifecycle/ready/fill.ts', '  await removeReady(admin, lifecycle, tenant)\n', ''),
+  ready(
+    'lifecycle/ready/steps.ts',
+    'if (ofLevel.ready) return ofLevel.ready',
+    'return ofLevel.ready ?? ({} as never)',
+  ),
   ready(
     'lifecycle/levels/login.ts',
     'const login = `alter role ${quoteIdentifier(ownRole(work))} login`',
@@ -140,11 +152,11 @@ export const readyGuards: readonly Guard[] = [
     "status = 'active'",
   ),
   registry(
-    'registry/suspend.ts',
+    'lifecycle/suspend.ts',
     "if (work.status !== 'active' && work.status !== 'suspended') throw notFound(tenant)",
     '',
   ),
-  registry('registry/suspend.ts', 'else await ofLevel.takeOutOfService(work)', ''),
+  registry('lifecycle/suspend.ts', 'else await ofLevel.takeOutOfService(work)', ''),
   registry(
     'registry/explain.ts',
     "if (record?.status !== 'suspended') return error",
@@ -155,28 +167,28 @@ export const readyGuards: readonly Guard[] = [
 
   // The server or a right goes away
   faults(
-    'lifecycle/admin.ts',
+    'admin/transaction.ts',
     'return lost(error, phase)\n  }\n  const lacking',
     'return isServerError(error) ? fromStatement(error) : lost(error, phase)\n  }\n  const lacking',
   ),
   faults(
-    'lifecycle/admin.ts',
+    'admin/transaction.ts',
     "return phase === 'commit' ? unknownOutcome(error) : connectionLost(error)",
     'return connectionLost(error)',
   ),
   faults('errors/from-database.ts', 'if (SERVER_GOES.has(state)) {', 'if (Number.isNaN(0)) {'),
   faults(
-    'lifecycle/admin.ts',
+    'admin/transaction.ts',
     'const lacking = await whatIsLacking(error, adminOf(client).run)',
     'const lacking = undefined',
   ),
-  faults('lifecycle/admin-session.ts', '(await whatIsLacking(error, ask)) ?? coded(error)', 'coded(error)'),
+  faults('admin/session.ts', '(await whatIsLacking(error, ask)) ?? coded(error)', 'coded(error)'),
   faults(
-    'lifecycle/denied.ts',
+    'admin/denied.ts',
     "if (routine === 'createdb') return",
     "if (routine === 'createdb' && false) return",
   ),
-  faults('lifecycle/denied.ts', "if (!rights.roles) return 'Run: ALTER ROLE … CREATEROLE.'", ''),
+  faults('admin/denied.ts', "if (!rights.roles) return 'Run: ALTER ROLE … CREATEROLE.'", ''),
   faults('lifecycle/apply-migrations.ts', '.catch(inMigration(id))', ''),
   faults(
     'apps/provision-database.ts',

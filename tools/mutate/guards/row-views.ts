@@ -10,12 +10,12 @@ const look = guardsIn('packages/pg-tenant/src/', [
 export const rowViewsGuards: readonly Guard[] = [
   level('isolation/row.ts', "\n   and pg_catalog.current_schema() operator(pg_catalog.=) '${schema}'", ''),
   level(
-    'lifecycle/row/level.ts',
+    'lifecycle/levels/row/level.ts',
     'waitForScopes(work.admin, lifecycleOf(work), work.tenant)',
     'Promise.resolve()',
   ),
   level(
-    'lifecycle/row/level.ts',
+    'lifecycle/levels/row/level.ts',
     'await deleteRows(work.admin, row, work.tenant, { ...step, whole: true }, 0)',
     '',
   ),
@@ -30,7 +30,11 @@ export const rowViewsGuards: readonly Guard[] = [
   views('row/views-read.ts', 'grants.join() === `${views.readers}=SELECT` &&', ''),
   views('row/tables.ts', 'policy.roles.join() === views.owner &&', ''),
   views('row/tables.ts', "policy.permissive === (kind === 'permissive') &&", ''),
-  look('lifecycle/row/entrance.ts', 'position(p.prosrc in $3) > 0', '(position(p.prosrc in $3) > 0 or true)'),
+  look(
+    'lifecycle/levels/row/entrance.ts',
+    'position(p.prosrc in $3) > 0',
+    '(position(p.prosrc in $3) > 0 or true)',
+  ),
   look('doctor/read-only.ts', "await look('rollback to savepoint locks')", ''),
   look('doctor/drift.ts', "one.print += rest.get(one.key) ?? ''", "one.print += ''"),
   look(

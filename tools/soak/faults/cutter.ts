@@ -1,9 +1,4 @@
-import {
-  startWireProxy,
-  type WireAction,
-  type WireMessage,
-  type WireProxy,
-} from '../../../packages/pg-tenant/src/testing/wire/index.ts'
+import { startWireProxy, type WireAction, type WireMessage, type WireProxy } from '@org/pg-testing'
 import type { Random } from '../random.ts'
 
 /** Messages to wait for the chosen kind before another one is chosen. */

@@ -1,4 +1,4 @@
-import type { AdminSession } from '../lifecycle/admin-session.ts'
+import type { AdminSession } from '../admin/session.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /**

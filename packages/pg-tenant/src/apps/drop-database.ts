@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
+import { type AdminSession, withAdminSession } from '../admin/session.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { type AdminSession, withAdminSession } from '../lifecycle/admin-session.ts'
 import { endSessions } from '../lifecycle/login-role.ts'
 import { dropWithConnections } from '../lifecycle/tenant-database.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'

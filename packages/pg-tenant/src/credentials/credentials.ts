@@ -1,22 +1,11 @@
 import type { Sealing, TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
-import type { Admin } from '../lifecycle/admin.ts'
+import { invalid } from '../errors/invalid.ts'
+import type { CredentialFinder, Credentials } from '../isolation/credentials.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { invalid } from '../scope/options.ts'
 import { storedCredentials } from './stored.ts'
 import { suppliedCredentials } from './supplied.ts'
-
-/** What it takes to log in as a tenant; what is left out is the application pool's own, or follows from the key. */
-export interface Credentials {
-  /** Only where it is not the role's name, as some poolers want it. */
-  readonly user?: string | undefined
-  readonly password: string
-  readonly host?: string | undefined
-  readonly port?: number | undefined
-  readonly database?: string | undefined
-  /** As `pg` takes it. */
-  readonly ssl?: boolean | object | undefined
-}
 
 /** Fetches a tenant's credentials from where the caller keeps them; `undefined` when there are none. */
 export type CredentialSource = (
@@ -24,9 +13,7 @@ export type CredentialSource = (
 ) => Credentials | undefined | Promise<Credentials | undefined>
 
 /** Where the passwords of tenants are kept. */
-export interface CredentialKeeper {
-  /** Credentials to log in with. */
-  find(tenant: TenantKey): Promise<Credentials | undefined>
+export interface CredentialKeeper extends CredentialFinder {
   /** The password a tenant is to get, if that is decided already; else one is generated. */
   chosen(admin: Admin, tenant: TenantKey): Promise<string | undefined>
   /** What goes into the registry's table beside the role's name: the sealed password, or nothing. */

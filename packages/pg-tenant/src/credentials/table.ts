@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import type { Admin } from '../lifecycle/admin.ts'
+import type { Admin } from '../admin/transaction.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 

@@ -1,6 +1,6 @@
 import { isTenancyError, type TenancyError, type TenantKey } from '@org/core'
+import { withAdminPool } from '../admin/session.ts'
 import { schemaOf } from '../isolation/names.ts'
-import { withAdminPool } from '../lifecycle/admin-session.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import { inParallel } from '../verify/in-parallel.ts'

@@ -1,7 +1,7 @@
+import { invalid } from '../errors/invalid.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { RUN_TABLE } from '../fleet/run-table.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { invalid } from '../scope/options.ts'
 import { qualify } from '../sql/identifier.ts'
 import { applicationOf } from './application.ts'
 import { Collected } from './collected.ts'

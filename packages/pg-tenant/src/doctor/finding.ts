@@ -1,4 +1,4 @@
-import type { RowFindingCode } from '../lifecycle/row/findings.ts'
+import type { RowFindingCode } from '../lifecycle/levels/row/findings.ts'
 
 /** What {@link diagnose} looks for; what begins with `ROW_` is about the shared tables of level `row`. */
 export type FindingCode =

@@ -1,8 +1,8 @@
 import { isTenancyError } from '@org/core'
-import { isServerError } from '../driver/exchange.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
+import { isServerError } from '../errors/server-error.ts'
 
 /** Runs one statement and returns its rows. */
 export type Look = <R extends object>(sql: string, values?: readonly unknown[]) => Promise<R[]>

@@ -1,5 +1,5 @@
 import { serialize } from 'pg-protocol'
-import { isServerError } from './exchange.ts'
+import { isServerError } from '../errors/server-error.ts'
 import { bind, execute, parse, SYNC } from './messages.ts'
 import type { Submittable, WireConnection } from './types.ts'
 

@@ -1,34 +1,7 @@
+import type { Outcome, Phase, TransactionStatus } from '../errors/outcome.ts'
+import { isServerError } from '../errors/server-error.ts'
 import { SYNC } from './messages.ts'
 import type { Submittable, WireConnection } from './types.ts'
-
-/** `I`dle, in a `T`ransaction, or in a failed (`E`) one (ReadyForQuery, manual 54.7). */
-export type TransactionStatus = 'I' | 'T' | 'E'
-
-/** An ErrorResponse as `pg` hands it over (manual 54.8). Holds values: never shown, logged or rethrown. */
-export interface ServerError extends Error {
-  readonly severity: string
-  readonly code: string
-  readonly position?: string
-  readonly schema?: string
-  readonly table?: string
-  readonly column?: string
-  readonly constraint?: string
-  readonly dataType?: string
-  readonly routine?: string
-}
-
-/** What a step is for; when the server refuses it, this says what that means. */
-export type Phase =
-  | 'begin'
-  | 'clean'
-  | 'gate'
-  | 'pin'
-  | 'savepoint'
-  | 'statement'
-  | 'constraints'
-  | 'tail'
-  | 'commit'
-  | 'rollback'
 
 /** One statement of an exchange: the bytes up to and including its Execute, and who reads what it answers. */
 export interface Step {
@@ -49,26 +22,6 @@ export interface Sink {
   /** More rows are there: the portal can be resumed. */
   suspended?(): void
 }
-
-/**
- * How an exchange ended. `failed`: the server refused step `step` and skipped everything behind it. `lost`: the
- * connection is gone or out of step; steps before `step` were answered, of the others nothing is known.
- */
-export type Outcome =
-  | { readonly kind: 'done'; readonly status: TransactionStatus }
-  | {
-      readonly kind: 'failed'
-      readonly step: number
-      readonly error: ServerError
-      readonly status: TransactionStatus
-    }
-  | {
-      readonly kind: 'lost'
-      readonly step: number
-      readonly error: Error
-      /** Not a byte of it was written. */
-      readonly unsent: boolean
-    }
 
 /**
  * Several statements and one Sync, written at once and answered in one round trip.
@@ -161,9 +114,4 @@ export class Exchange implements Submittable {
     connection.once('readyForQuery', onReady)
     connection.once('end', onEnd)
   }
-}
-
-/** Whether the error came from the server as an ErrorResponse, not from the driver or the socket. */
-export function isServerError(error: unknown): error is ServerError {
-  return error instanceof Error && typeof (error as Partial<ServerError>).severity === 'string'
 }

@@ -2,7 +2,7 @@
 
 declare module 'pg/lib/result.js' {
   import type { FieldDef } from 'pg'
-  import type { TypeParsers } from '../scope/statement.ts'
+  import type { TypeParsers } from './type-parsers.ts'
 
   /** Decodes rows as `pg` itself does. */
   export default class Result {

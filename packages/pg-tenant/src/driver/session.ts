@@ -1,5 +1,6 @@
+import type { Outcome } from '../errors/outcome.ts'
 import { cancelBackend } from './cancel.ts'
-import { Exchange, type Outcome, type Step } from './exchange.ts'
+import { Exchange, type Step } from './exchange.ts'
 import type { ConnectionMemory } from './memory.ts'
 import type { Submittable, WireClient } from './types.ts'
 

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { TypeParsers } from '../scope/statement.ts'
+import type { TypeParsers } from './type-parsers.ts'
 
 /** The part of a `pg.Pool` that is used; a pool of a driver derived from `pg` fits as well. */
 export interface PoolLike {

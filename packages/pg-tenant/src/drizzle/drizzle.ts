@@ -1,6 +1,6 @@
 import { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { PgDialect } from 'drizzle-orm/pg-core'
-import { invalid } from '../scope/options.ts'
+import { invalid } from '../errors/invalid.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { checkOptions, type DrizzleOptions, loggerOf } from './options.ts'
 import { relationalConfigOf } from './relational-config.ts'

@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
 import { DefaultLogger, type Logger } from 'drizzle-orm'
-import { invalid } from '../scope/options.ts'
+import { invalid } from '../errors/invalid.ts'
 
 /** Options of {@link drizzle}: those of Drizzle's own drivers, without its cache. */
 export interface DrizzleOptions<TSchema extends Record<string, unknown> = Record<string, never>> {

@@ -1,6 +1,6 @@
 import { type ErrorCode, type ErrorDetails, TenancyError } from '@org/core'
-import type { ServerError } from '../driver/exchange.ts'
 import { withDriverError } from './driver-error.ts'
+import type { ServerError } from './server-error.ts'
 import { CONDITION_NAMES, SQLSTATE } from './sqlstate.ts'
 
 /** The limits under which the statement ran, to tell a timeout from a cancel in any language. */

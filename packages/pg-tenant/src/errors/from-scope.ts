@@ -1,7 +1,8 @@
 import { type ErrorCode, TenancyError } from '@org/core'
-import { isServerError, type Outcome, type Phase, type ServerError } from '../driver/exchange.ts'
 import { withDriverError } from './driver-error.ts'
 import { fromDatabase, type StatementFacts } from './from-database.ts'
+import type { Outcome, Phase } from './outcome.ts'
+import { isServerError, type ServerError } from './server-error.ts'
 import { SQLSTATE } from './sqlstate.ts'
 
 /** What a refused step of a scope means, by what the step was for. */

@@ -1,7 +1,7 @@
-import { isServerError } from '../driver/exchange.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
+import { isServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 
 /**

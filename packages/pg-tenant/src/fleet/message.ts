@@ -3,14 +3,14 @@ import type { Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import type { Script } from '../migrations/script.ts'
+import type { Statement } from '../migrations/statements.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Fleet, ownerOf } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
-import type { Script } from './script.ts'
 import { kept, once } from './sql.ts'
-import type { Statement } from './statements.ts'
 
 /** A step, and whose statement it is. */
 export interface Part {

@@ -1,12 +1,12 @@
 import { keyFor } from '../isolation/names.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { requireClean } from '../migrations/lint.ts'
+import { readScripts, type Script } from '../migrations/script.ts'
 import { type Fleet, requireSchemas } from './fleet.ts'
-import { requireClean } from './lint.ts'
 import { dryRunText } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
-import { readScripts, type Script } from './script.ts'
 import { runWave } from './wave.ts'
 
 /**

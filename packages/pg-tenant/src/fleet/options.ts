@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { Phase } from './annotations.ts'
+import type { Phase } from '../migrations/annotations.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
 
 /** Options of {@link Tenancy.migrate}. */

@@ -1,12 +1,12 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { provision } from '../lifecycle/provision.ts'
+import { isLeftOut, readScripts, type Script } from '../migrations/script.ts'
 import { dryRunText } from './message.ts'
 import { canariesOf, migrateFleet } from './migrate.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, whoIsBehind } from './plan.ts'
 import type { MigrateReport, TenantMigration } from './report.ts'
-import { isLeftOut, readScripts, type Script } from './script.ts'
 
 /** Brings every tenant up to date, at any level. See {@link Tenancy.migrate}. */
 export function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {

@@ -1,9 +1,11 @@
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { indexName } from '../migrations/lint.ts'
+import { needsNoTransaction, type Script } from '../migrations/script.ts'
+import type { Statement } from '../migrations/statements.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { attempt, type Trouble } from './attempt.ts'
 import { ownerOf } from './fleet.ts'
-import { indexName } from './lint.ts'
 import {
   BUSY,
   CHECK,
@@ -18,9 +20,7 @@ import {
 } from './message.ts'
 import type { Behind } from './plan.ts'
 import { RUN_TABLE } from './run-table.ts'
-import { needsNoTransaction, type Script } from './script.ts'
 import { once } from './sql.ts'
-import type { Statement } from './statements.ts'
 
 // Held by the session, across its transactions; the same lock as that of provision, suspend and drop. A wait for a lock
 // is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way. $1 schema, $2 statement timeout.

@@ -1,9 +1,9 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Script } from '../migrations/script.ts'
 import { qualify } from '../sql/identifier.ts'
 import { ask } from './ask.ts'
 import type { Fleet } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
-import type { Script } from './script.ts'
 
 /** A tenant that lacks something, as the registry knows it. */
 export interface Behind {

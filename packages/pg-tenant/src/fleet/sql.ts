@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { prepareValue } from 'pg/lib/utils.js'
-import type { Phase, Sink, Step } from '../driver/exchange.ts'
+import type { Sink, Step } from '../driver/exchange.ts'
 import type { ConnectionMemory } from '../driver/memory.ts'
 import { bind, close, execute, parse, statement } from '../driver/messages.ts'
+import type { Phase } from '../errors/outcome.ts'
 
 const EXECUTE = execute('', 0)
 

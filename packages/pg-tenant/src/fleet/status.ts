@@ -1,10 +1,10 @@
 import { keyFor } from '../isolation/names.ts'
-import { LEDGER as SHARED_LEDGER } from '../lifecycle/row/migrations.ts'
+import { LEDGER as SHARED_LEDGER } from '../lifecycle/levels/row/migrations.ts'
+import type { Phase } from '../migrations/annotations.ts'
+import { readScripts } from '../migrations/script.ts'
 import { qualify } from '../sql/identifier.ts'
-import type { Phase } from './annotations.ts'
 import { ask } from './ask.ts'
 import type { Fleet } from './fleet.ts'
-import { readScripts } from './script.ts'
 
 /** Options of {@link migrationStatus}. */
 export interface MigrationStatusOptions {

@@ -1,10 +1,10 @@
 import { TenancyError } from '@org/core'
+import type { Script } from '../migrations/script.ts'
 import { attempt, type Trouble } from './attempt.ts'
 import { migrationMessage, type Place } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
-import type { Script } from './script.ts'
 
 /** A tenant on its way through the migrations; kept between tries. */
 export interface Journey {

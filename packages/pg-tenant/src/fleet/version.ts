@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import type { CheckedMigration } from '../lifecycle/migrations.ts'
+import type { CheckedMigration } from '../migrations/migrations.ts'
 import { find } from '../registry/read.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 

@@ -1,11 +1,11 @@
 import { isTenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
+import type { Script } from '../migrations/script.ts'
 import type { Fleet } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { TenantMigration } from './report.ts'
-import type { Script } from './script.ts'
 import { type Journey, migrateTenant, type Step } from './tenant.ts'
 
 const CONNECT_MS = 10_000

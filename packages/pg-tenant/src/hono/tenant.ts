@@ -14,7 +14,7 @@ import { logAccess } from '../http/access-line.ts'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
 import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
-import type { Tenancy } from '../tenancy-interface.ts'
+import type { Tenancy } from '../tenancy/interface.ts'
 
 /** What handlers behind {@link tenant} find in `c.var`. */
 export interface TenantEnv {

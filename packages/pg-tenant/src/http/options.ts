@@ -7,8 +7,9 @@ import {
   type Trust,
   type Trusted,
 } from '@org/core'
-import { invalid, type ScopeOptions } from '../scope/options.ts'
-import type { Tenancy } from '../tenancy-interface.ts'
+import { invalid } from '../errors/invalid.ts'
+import type { ScopeOptions } from '../scope/options.ts'
+import type { Tenancy } from '../tenancy/interface.ts'
 import type { AccessLine } from './access-line.ts'
 
 /** Options of the middleware. */

@@ -1,8 +1,9 @@
 import type { ResolvedTenant, Row, TenantKey } from '@org/core'
-import { invalid, type ScopeOptions } from '../scope/options.ts'
+import { invalid } from '../errors/invalid.ts'
+import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
-import type { Tenancy } from '../tenancy-interface.ts'
+import type { Tenancy } from '../tenancy/interface.ts'
 
 /**
  * The tenancy of one request: no key to pass, and none to get wrong. It is bound to the tenant itself, not to a context

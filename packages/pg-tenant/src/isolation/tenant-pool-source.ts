@@ -1,14 +1,14 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
-import type { CredentialKeeper } from '../credentials/credentials.ts'
+import { configOf, loadPg } from '../driver/connection-config.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { configOf, loadPg } from './connection-config.ts'
+import type { CredentialFinder } from './credentials.ts'
 import type { MakePool, OwnPool, PoolSource } from './tenant-pool.ts'
 
 export interface PoolSourceOptions {
   /** Its settings are those of the tenants' pools, except for who connects. */
   readonly application: PoolLike
-  readonly keeper: CredentialKeeper
+  readonly keeper: CredentialFinder
   readonly create: MakePool | undefined
   readonly maxPerTenant: number
   /** Milliseconds making a connection may take: it holds its place in the budget meanwhile. */

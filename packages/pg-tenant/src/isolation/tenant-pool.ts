@@ -1,11 +1,11 @@
 import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
-import type { Credentials } from '../credentials/credentials.ts'
-import { isServerError } from '../driver/exchange.ts'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
+import { isServerError } from '../errors/server-error.ts'
+import type { Credentials } from './credentials.ts'
 
 /** The part of a `pg.Pool` that a tenant's pool must have. */
 export interface OwnPool extends PoolLike {

@@ -1,7 +1,7 @@
+import type { Admin } from '../admin/transaction.ts'
 import { schemaOf } from '../isolation/names.ts'
 import { recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import type { TenantWork } from './levels/level.ts'
 

@@ -1,8 +1,8 @@
 import { TenancyError } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { invalid } from '../scope/options.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
 
 /** What spreads the schemas of tenants over the nodes of a cluster. */
 export type DistributedSchemas = 'citus'

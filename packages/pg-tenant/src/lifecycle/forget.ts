@@ -1,5 +1,5 @@
 import { isTenancyError, type Queryable, type QueryRows, TenancyError, type TenantKey } from '@org/core'
-import type { Admin } from './admin.ts'
+import type { Admin } from '../admin/transaction.ts'
 import type { TenantWork } from './levels/level.ts'
 
 /**

@@ -1,14 +1,14 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { type Naming, schemaOf } from '../isolation/names.ts'
+import type { CheckedMigration } from '../migrations/migrations.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
 import type { DistributedSchemas } from './distributed-schemas.ts'
 import type { OnForget } from './forget.ts'
 import type { LevelLifecycle } from './levels/level.ts'
-import type { CheckedMigration } from './migrations.ts'
 
 /** What provisioning and dropping need to know of a tenancy. */
 export interface Lifecycle {

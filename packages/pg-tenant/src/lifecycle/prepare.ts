@@ -1,7 +1,7 @@
+import { inAdminTransaction } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { ensureControlSchema } from '../registry/control-schema.ts'
-import { inAdminTransaction } from './admin.ts'
 import { requireCitus } from './distributed-schemas.ts'
 import type { Lifecycle } from './lifecycle.ts'
 

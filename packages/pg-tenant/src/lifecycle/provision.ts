@@ -1,9 +1,9 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
-import { claim } from '../ready/claim.ts'
 import { register, registered } from '../registry/registry.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { claim } from './ready/claim.ts'
 import { onTenant } from './work.ts'
 
 export interface ProvisionResult extends Furnished {

@@ -1,8 +1,8 @@
 import { isTenancyError, TenancyError } from '@org/core'
+import type { AdminSession } from '../admin/session.ts'
+import type { Admin } from '../admin/transaction.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
-import type { AdminSession } from './admin-session.ts'
 import type { TenantWork } from './levels/level.ts'
 import { endSessions } from './login-role.ts'
 

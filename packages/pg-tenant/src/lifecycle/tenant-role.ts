@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
 
 /** dependent_objects_still_exist: another database of this server uses the same role. */
 const STILL_USED = ['2BP01']

@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import type { Admin } from './admin.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import { createDistributedSchema, type DistributedSchemas } from './distributed-schemas.ts'
 

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { Admin } from '../lifecycle/admin.ts'
+import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 
 export const DEFAULT_CONTROL_SCHEMA = 'tenancy'

@@ -1,5 +1,5 @@
 import { isTenancyError, TenancyError } from '@org/core'
-import { loadPg } from '../isolation/connection-config.ts'
+import { loadPg } from '../driver/connection-config.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /** Milliseconds between attempts to connect again, doubled up to the longest. */

@@ -1,6 +1,6 @@
 import { type CachedLookup, cachedLookup } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import { invalid } from '../scope/options.ts'
+import { invalid } from '../errors/invalid.ts'
 import { type ListenConnection, Listener } from './listen.ts'
 import { find } from './read.ts'
 import type { TenantRecord } from './record.ts'

@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import type { Admin } from '../lifecycle/admin.ts'
 import { qualify } from '../sql/identifier.ts'
 import { RECORD_COLUMNS, type TenantRecord, type TenantStatus } from './record.ts'
 

@@ -1,6 +1,7 @@
-import type { Phase, Step } from '../driver/exchange.ts'
+import type { Step } from '../driver/exchange.ts'
 import type { ConnectionMemory } from '../driver/memory.ts'
 import { bind, close, execute, parse, statement } from '../driver/messages.ts'
+import type { Phase } from '../errors/outcome.ts'
 
 /**
  * A statement of the scope itself, always the same text. On a direct connection it is parsed once and kept under a

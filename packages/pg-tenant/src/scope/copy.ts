@@ -1,8 +1,8 @@
 import { Readable, Writable } from 'node:stream'
 import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
-import { isServerError } from '../driver/exchange.ts'
 import { fromDatabase } from '../errors/from-database.ts'
+import { isServerError } from '../errors/server-error.ts'
 import type { Level } from './level.ts'
 import { requireCopy } from './refuse.ts'
 

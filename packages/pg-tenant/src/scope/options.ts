@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { invalid } from '../errors/invalid.ts'
 
 /** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
 export interface Limits {
@@ -140,11 +140,4 @@ function parseRetry(retry: RetryOptions): Required<RetryOptions> {
   if (!(backoff >= 0 && backoff <= 1_000))
     throw invalid('retry', '{ attempts, backoff: 0 to 1000 milliseconds }')
   return { attempts, backoff }
-}
-
-/** @internal */
-export function invalid(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `Option "${option.slice(0, 40)}" must be ${expected}.`, {
-    details: { option: option.slice(0, 40) },
-  })
 }

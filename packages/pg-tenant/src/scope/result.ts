@@ -2,7 +2,8 @@ import type { Row } from '@org/core'
 import { TenancyError } from '@org/core'
 import Result from 'pg/lib/result.js'
 import type { Sink } from '../driver/exchange.ts'
-import type { Statement, TypeParsers } from './statement.ts'
+import type { TypeParsers } from '../driver/type-parsers.ts'
+import type { Statement } from './statement.ts'
 
 /** A column of a result. */
 export interface Field {

@@ -1,11 +1,7 @@
 import { TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
+import type { TypeParsers } from '../driver/type-parsers.ts'
 import { refuseUnsafe } from './refuse.ts'
-
-/** Type parsers as `pg` takes them (`pg.types`). */
-export interface TypeParsers {
-  getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown
-}
 
 /** A query as an object, in the shape `pg` takes. */
 export interface QueryConfig {

@@ -1,4 +1,4 @@
-import { invalid } from '../scope/options.ts'
+import { invalid } from '../errors/invalid.ts'
 import type { FleetStats } from './stats.ts'
 
 /** When {@link advise} speaks up. */

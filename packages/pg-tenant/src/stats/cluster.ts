@@ -1,4 +1,4 @@
-import type { Admin } from '../lifecycle/admin.ts'
+import type { Admin } from '../admin/transaction.ts'
 import { CLUSTER, OVERDUE } from './cluster-sql.ts'
 
 /** The server the tenants live in. */

@@ -1,6 +1,6 @@
 import { isTenancyError } from '@org/core'
-import { inAdminTransaction } from '../lifecycle/admin.ts'
-import { withAdminPool } from '../lifecycle/admin-session.ts'
+import { withAdminPool } from '../admin/session.ts'
+import { inAdminTransaction } from '../admin/transaction.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { inParallel } from '../verify/in-parallel.ts'
 import type { Space } from './shared-tables.ts'

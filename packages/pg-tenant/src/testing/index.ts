@@ -1,10 +1,4 @@
 export {
-  type AttackKitOptions,
-  type AttackReport,
-  formatAttackReport,
-  runAttackKit,
-} from './attack/index.ts'
-export {
   connectPostgres,
   hasPgBouncer,
   leakedBackends,
@@ -15,6 +9,8 @@ export {
   type StartPostgresOptions,
   startPgBouncer,
   startPostgres,
+  startWireProxy,
+  startWireProxyInWorker,
   type TemplateDatabase,
   type TestDatabase,
   TestPostgresError,
@@ -23,10 +19,6 @@ export {
   type VitestGlobalSetup,
   type VitestProject,
   vitestPostgres,
-} from './postgres/index.ts'
-export {
-  startWireProxy,
-  startWireProxyInWorker,
   type WireAction,
   type WireDecision,
   type WireMessage,
@@ -34,4 +26,10 @@ export {
   type WireProxyInWorker,
   type WireProxyOptions,
   type WireSide,
-} from './wire/index.ts'
+} from '@org/pg-testing'
+export {
+  type AttackKitOptions,
+  type AttackReport,
+  formatAttackReport,
+  runAttackKit,
+} from './attack/index.ts'

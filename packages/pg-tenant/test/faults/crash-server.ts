@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startPostgres, startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
 import pg from 'pg'
-import { startPostgres } from '../../src/testing/postgres/index.ts'
-import { startWireProxy, type WireMessage, type WireProxy } from '../../src/testing/wire/index.ts'
+import { isRunning } from '../../../pg-testing/test/postgres/fixtures/child.ts'
 import { eventually } from '../support/world.ts'
-import { isRunning } from '../testing/fixtures/child.ts'
 
 /** Where the server dies: as a statement comes in, while it runs, or when it is done and nobody knows yet. */
 export type Moment = 'before' | 'during' | 'after'

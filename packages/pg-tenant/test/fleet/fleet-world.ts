@@ -4,7 +4,7 @@ import type { Fleet } from '../../src/fleet/fleet.ts'
 import type { Migration } from '../../src/index.ts'
 import type { IsolationLevel } from '../../src/isolation/isolation.ts'
 import { parseNaming } from '../../src/isolation/names.ts'
-import { parseMigrations } from '../../src/lifecycle/migrations.ts'
+import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { NOTES, type World } from '../support/world.ts'
 
 /** A second migration that most tests apply. */

@@ -1,6 +1,6 @@
+import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'
-import { hasPgBouncer, type PgBouncer, startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { useWorld } from '../support/world.ts'
 import { HONESTLY_OPEN, idsOf } from './honestly-open.ts'
 import { attackIn, findingOf, seen } from './kit-world.ts'

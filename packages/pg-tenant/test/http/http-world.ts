@@ -1,7 +1,7 @@
 import { fromApiKey, fromClaim, fromHeader, type ResolveOptions, TenancyError } from '@org/core'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { AccessLine, TenantOptions } from '../../src/express/index.ts'
-import type { Tenancy } from '../../src/tenancy-interface.ts'
+import type { Tenancy } from '../../src/tenancy/interface.ts'
 import { NOTES, useWorld, type World } from '../support/world.ts'
 import { type Served, serveExpress, serveHono } from './servers.ts'
 

@@ -8,7 +8,7 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import * as forExpress from '../../src/express/index.ts'
 import * as forHono from '../../src/hono/index.ts'
-import type { Tenancy } from '../../src/tenancy-interface.ts'
+import type { Tenancy } from '../../src/tenancy/interface.ts'
 import { routes } from './routes.ts'
 
 export interface Served {

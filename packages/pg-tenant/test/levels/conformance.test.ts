@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
+import { startWireProxy } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
-import { startWireProxy } from '../../src/testing/wire/index.ts'
 import { codeOf, eventually, NOTES } from '../support/world.ts'
 import { ALL_SUBJECTS, notesAt, useSetting } from './setting.ts'
 

@@ -1,11 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import { readFile, writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
+import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generatePassword, scramVerifier } from '../../src/credentials/password.ts'
 import { type Credentials, createTenancy, type Tenancy, type TenancyOptions } from '../../src/index.ts'
-import { type PostgresServer, startPostgres } from '../../src/testing/postgres/index.ts'
 import { codeOf, NOTES } from '../support/world.ts'
 import { testSealing } from './setting.ts'
 

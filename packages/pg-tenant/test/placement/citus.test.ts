@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { statementsOf } from '../../src/fleet/statements.ts'
 import { createTenancy, type Migration, type TenancyError, type TenancyOptions } from '../../src/index.ts'
+import { statementsOf } from '../../src/migrations/statements.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 import { citusStandIn, type Seen, type StandIn } from './citus-stand-in.ts'
 

@@ -1,7 +1,7 @@
+import { startPgBouncer } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Tenancy, TenancyOptions } from '../../src/index.ts'
-import { startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { codeOf, eventually, NOTES, useWorld } from '../support/world.ts'
 
 const world = useWorld(['acme', 'globex'])

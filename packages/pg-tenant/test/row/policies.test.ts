@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { inAdminTransaction } from '../../src/lifecycle/admin.ts'
-import { checkRowPolicies } from '../../src/lifecycle/row/check.ts'
-import { ensureRowPolicies } from '../../src/lifecycle/row/policies.ts'
+import { inAdminTransaction } from '../../src/admin/transaction.ts'
+import { checkRowPolicies } from '../../src/lifecycle/levels/row/check.ts'
+import { ensureRowPolicies } from '../../src/lifecycle/levels/row/policies.ts'
 import { codeOf, useWorld } from '../support/world.ts'
 import { type RowTenancy, rowTenancy } from './row-world.ts'
 

@@ -1,5 +1,5 @@
+import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasPgBouncer, type PgBouncer, startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { POOLED, useWorld } from '../support/world.ts'
 
 // What others leave on a session (hazard k'), where the same tenant comes back to it: nothing is taken for clean.

@@ -1,6 +1,6 @@
+import { startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Tenancy, TenancyOptions } from '../../src/index.ts'
-import { startWireProxy, type WireMessage, type WireProxy } from '../../src/testing/wire/index.ts'
 import { eventually, useWorld } from '../support/world.ts'
 
 const world = useWorld(['acme'])

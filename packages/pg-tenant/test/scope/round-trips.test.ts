@@ -1,6 +1,6 @@
+import { startWireProxy, type WireProxy } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
-import { startWireProxy, type WireProxy } from '../../src/testing/wire/index.ts'
 import { useWorld } from '../support/world.ts'
 
 const world = useWorld(['acme', 'globex'])

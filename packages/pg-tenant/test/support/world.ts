@@ -1,6 +1,3 @@
-import pg from 'pg'
-import { afterAll, beforeAll, inject } from 'vitest'
-import { createTenancy, type Migration, type Tenancy, type TenancyOptions } from '../../src/index.ts'
 import {
   connectPostgres,
   leakedBackends,
@@ -8,7 +5,10 @@ import {
   startPgBouncer,
   type TestDatabase,
   uniqueName,
-} from '../../src/testing/postgres/index.ts'
+} from '@org/pg-testing'
+import pg from 'pg'
+import { afterAll, beforeAll, inject } from 'vitest'
+import { createTenancy, type Migration, type Tenancy, type TenancyOptions } from '../../src/index.ts'
 
 /** The table every test tenant has; `body` is unique so that a violation is easy to cause. */
 export const NOTES: Migration = {

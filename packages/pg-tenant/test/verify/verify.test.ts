@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
+import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { hasPgBouncer, startPgBouncer } from '../../src/testing/postgres/index.ts'
 import { type EnterScope, type ProbeDb, verdictOf } from '../../src/verify/probe.ts'
 import { formatVerifyReport } from '../../src/verify/report.ts'
 import { verifyIsolation } from '../../src/verify/verify.ts'

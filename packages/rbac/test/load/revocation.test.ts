@@ -1,5 +1,5 @@
+import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
-import { hasPgBouncer, startPgBouncer } from '../../../pg-tenant/src/testing/postgres/index.ts'
 import { useWorld } from '../../../pg-tenant/test/support/world.ts'
 import { measureRevocations, type Observed, type Revocations } from './measure.ts'
 import type { Place } from './subjects.ts'

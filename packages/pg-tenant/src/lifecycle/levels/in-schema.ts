@@ -1,7 +1,7 @@
 import type { TenantKey } from '@org/core'
+import type { Admin } from '../../admin/transaction.ts'
 import { roleOf, schemaOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
-import type { Admin } from '../admin.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import { standingOf } from '../lifecycle.ts'
 import { createSchema, drainSchema, dropSchema, grantSchema, setUsage } from '../tenant-schema.ts'

@@ -1,10 +1,10 @@
 import type { TenantKey } from '@org/core'
+import type { AdminSession } from '../../admin/session.ts'
+import type { Admin } from '../../admin/transaction.ts'
 import type { TenantConnection } from '../../credentials/connection.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import type { RowPlace } from '../../isolation/row-place.ts'
 import type { TenantStatus } from '../../registry/record.ts'
-import type { Admin } from '../admin.ts'
-import type { AdminSession } from '../admin-session.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 
 /** One piece of administrative work on one tenant, in a transaction that holds the tenant's lock. */

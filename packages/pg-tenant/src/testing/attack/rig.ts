@@ -1,5 +1,5 @@
+import { startWireProxy } from '@org/pg-testing'
 import pg, { type Pool, type PoolClient, type PoolConfig } from 'pg'
-import { startWireProxy } from '../wire/index.ts'
 import { NotApplicable, type Rig, type RigOptions, type Subject } from './types.ts'
 
 /** Milliseconds a pool may take to end; one that an attack has deadlocked never would. */

@@ -1,5 +1,5 @@
 import type { TenantDb } from '../../scope/tenant-db.ts'
-import type { Tenancy } from '../../tenancy-interface.ts'
+import type { Tenancy } from '../../tenancy/interface.ts'
 import type { AttackQuery, Subject, SubjectDb } from './types.ts'
 
 /** The library itself, as a subject. */

@@ -1,6 +1,6 @@
+import type { WireProxyOptions } from '@org/pg-testing'
 import type { Pool, PoolConfig } from 'pg'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
-import type { WireProxyOptions } from '../wire/index.ts'
 
 export type Row = Record<string, unknown>
 

@@ -1,4 +1,4 @@
-import type { WireAction, WireMessage } from '../../wire/index.ts'
+import type { WireAction, WireMessage } from '@org/pg-testing'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Attack, Finding, Lab, Victims } from '../types.ts'
 import { EVERY } from './scene.ts'

@@ -1,4 +1,4 @@
-import type { WireMessage } from '../../wire/index.ts'
+import type { WireMessage } from '@org/pg-testing'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Attack, Finding, Lab } from '../types.ts'
 import { attack, EVERY } from './scene.ts'

@@ -1,0 +1,99 @@
+import { isTenancyError, type QueryRows, type TenancyError } from '@org/core'
+import type { PoolClientLike, PoolLike } from '../driver/types.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+import { connectionLost, unknownOutcome } from '../errors/from-scope.ts'
+import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { whatIsLacking } from './denied.ts'
+
+/** Milliseconds an administrative statement waits for a lock: long enough for running scopes to finish. */
+const LOCK_TIMEOUT_MS = 10_000
+
+/** Runs SQL as the administrator, inside the one transaction of {@link inAdminTransaction}. */
+export interface Admin {
+  /** One statement with values, or several without. */
+  run(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
+  /** Like `run`, but its failure with one of `states` is undone and answered with `false`. */
+  attempt(states: readonly string[], sql: string): Promise<boolean>
+  /** One statement, with how many rows it affected: for what an application does in the same transaction. */
+  query(text: string, values?: readonly unknown[]): Promise<QueryRows>
+}
+
+/**
+ * Runs `fn` in one transaction: everything in it is there afterwards, or nothing.
+ *
+ * @throws TenancyError what `fn` throws; DATABASE_ERROR, CONFLICT, TIMEOUT; INVALID_OPTION when the administrator lacks a
+ *   right; CONNECTION_LOST; UNKNOWN_OUTCOME when the connection was lost at COMMIT (administrative work is idempotent:
+ *   run it again)
+ */
+export async function inAdminTransaction<T>(pool: PoolLike, fn: (admin: Admin) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  let phase: 'work' | 'commit' = 'work'
+  try {
+    await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local statement_timeout = 0`)
+    const result = await fn(adminOf(client))
+    phase = 'commit'
+    await client.query('commit')
+    client.release()
+    return result
+  } catch (error) {
+    throw await afterRollback(client, error, phase)
+  }
+}
+
+/** What runs on a client that is the caller's alone. */
+export function adminOf(client: PoolClientLike): Admin {
+  const query: Admin['query'] = async (text, values) => {
+    const { rows, rowCount = null } = (await client.query(text, values && [...values])) as Partial<QueryRows>
+    return { rows: rows ?? [], rowCount }
+  }
+  const run: Admin['run'] = async (sql, values) => (await query(sql, values)).rows
+  return {
+    run,
+    query,
+    attempt: async (states, sql) => {
+      await run('savepoint attempt')
+      try {
+        await run(sql)
+        return true
+      } catch (error) {
+        if (!isServerError(error) || !states.includes(error.code)) throw error
+        await run('rollback to savepoint attempt')
+        return false
+      }
+    },
+  }
+}
+
+/** Back to the pool only after an answered ROLLBACK (hazard g). @returns what to tell the caller */
+async function afterRollback(
+  client: PoolClientLike,
+  error: unknown,
+  phase: 'work' | 'commit',
+): Promise<unknown> {
+  try {
+    await client.query('rollback')
+  } catch {
+    client.release(true)
+    return lost(error, phase)
+  }
+  const lacking = await whatIsLacking(error, adminOf(client).run)
+  client.release()
+  return lacking ?? (isServerError(error) ? fromStatement(error) : lost(error, phase))
+}
+
+/** What PostgreSQL answered to a statement of an administrative transaction. */
+export function fromStatement(error: ServerError): TenancyError {
+  return fromDatabase(error, { statementTimeout: Infinity, lockTimeout: LOCK_TIMEOUT_MS, elapsed: 0 })
+}
+
+/**
+ * Also when the server itself said why (FATAL: it shuts down, or an administrator ended the session): at COMMIT that is
+ * no proof that nothing was committed.
+ */
+function lost(error: unknown, phase: 'work' | 'commit'): TenancyError | unknown {
+  if (isTenancyError(error) || !(error instanceof Error)) return error
+  return phase === 'commit' ? unknownOutcome(error) : connectionLost(error)
+}

@@ -1,0 +1,120 @@
+import type { Admin } from '../admin/transaction.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import type { ArchivedColumn, ArchivedSequence, ArchivedTable } from './format/manifest.ts'
+import { type Place, whereOf } from './place.ts'
+
+// $1 schema, $2 tables that are not the tenant's, $3 the tenant column of shared tables, or null. Types are written under the tenant's search path, so that they read the same under another tenant's.
+const TABLES = `select c.relname as name, c.relkind = 'p' as partitioned, parent.relname as parent,
+    pg_get_expr(c.relpartbound, c.oid) as bound,
+    coalesce((select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod))
+                              order by a.attnum)
+              from pg_attribute a
+              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+                and a.attname is distinct from $3), '[]') as columns,
+    (select coalesce(json_agg(distinct r.relname), '[]') from pg_constraint f join pg_class r on r.oid = f.confrelid
+     where f.conrelid = c.oid and f.contype = 'f' and f.confrelid <> c.oid and r.relnamespace = c.relnamespace) as needs
+  from pg_class c
+  left join pg_inherits i on i.inhrelid = c.oid and c.relispartition
+  left join pg_class parent on parent.oid = i.inhparent
+  where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p') and c.relname <> all ($2::text[])
+    and ($3::text is null or exists (select from pg_attribute a
+      where a.attrelid = c.oid and a.attname = $3 and not a.attisdropped))
+    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+  order by c.relname collate "C"`
+
+const RELATIONS = `select c.relname as name from pg_class c
+  where c.relnamespace = $1::regnamespace and c.relkind = $2 and ($2 <> 'm' or c.relispopulated)
+  order by c.oid`
+
+/** The tenant's tables, those that others refer to first. */
+export async function readTables(
+  admin: Admin,
+  { schema, ours, tenantColumn }: Place,
+): Promise<ArchivedTable[]> {
+  const rows = await admin.run(TABLES, [quoteIdentifier(schema), [...ours], tenantColumn ?? null])
+  const tables = new Map<string, { table: ArchivedTable; needs: readonly string[] }>()
+  for (const row of rows) {
+    const { name, partitioned, parent, bound, columns, needs } = row as unknown as TableRow
+    const partitionOf = parent !== null && bound !== null ? { parent, bound } : undefined
+    tables.set(name, { table: { name, columns, partitioned, ...(partitionOf && { partitionOf }) }, needs })
+  }
+  return inOrder(tables)
+}
+
+interface TableRow {
+  readonly name: string
+  readonly partitioned: boolean
+  readonly parent: string | null
+  readonly bound: string | null
+  readonly columns: ArchivedColumn[]
+  readonly needs: string[]
+}
+
+/** Depth first; where tables refer to each other in a circle, any order is as good. */
+function inOrder(
+  tables: ReadonlyMap<string, { table: ArchivedTable; needs: readonly string[] }>,
+): ArchivedTable[] {
+  const ordered = new Set<ArchivedTable>()
+  const entered = new Set<string>()
+  const visit = (name: string) => {
+    const found = tables.get(name)
+    if (!found || entered.has(name)) return
+    entered.add(name)
+    const { parent } = found.table.partitionOf ?? {}
+    for (const needed of parent === undefined ? found.needs : [parent, ...found.needs]) visit(needed)
+    ordered.add(found.table)
+  }
+  for (const name of tables.keys()) visit(name)
+  return [...ordered]
+}
+
+/**
+ * Names of the tenant's relations of a kind (`pg_class.relkind`), oldest first; materialized views only when they hold
+ * data. None at level `row`, where they are everybody's.
+ */
+export async function readNames(
+  admin: Admin,
+  { schema, tenantColumn }: Place,
+  kind: 'S' | 'm' | 'f',
+): Promise<string[]> {
+  if (tenantColumn !== undefined) return []
+  return (await admin.run(RELATIONS, [quoteIdentifier(schema), kind])).map(({ name }) => String(name))
+}
+
+/** Sequences asked for in one statement. */
+const AT_ONCE = 200
+
+/** Where the tenant's sequences stand. They are outside transactions: read them after the data. */
+export async function readSequences(admin: Admin, place: Place): Promise<ArchivedSequence[]> {
+  const names = await readNames(admin, place, 'S')
+  const found: ArchivedSequence[] = []
+  for (let from = 0; from < names.length; from += AT_ONCE) {
+    const selects = names
+      .slice(from, from + AT_ONCE)
+      .map(
+        (name) =>
+          `select last_value::text as "lastValue", is_called as "isCalled" from ${qualify(place.schema, name)}`,
+      )
+    const rows = await admin.run(selects.join(' union all '))
+    for (const [index, row] of rows.entries()) {
+      found.push({
+        name: names[from + index] as string,
+        ...(row as { lastValue: string; isCalled: boolean }),
+      })
+    }
+  }
+  return found
+}
+
+/** What COPY reads of a table: its columns or, of a shared table, those of the tenant's rows. */
+export function copySource(place: Place, table: ArchivedTable): string {
+  const name = qualify(place.schema, table.name)
+  if (place.tenantColumn === undefined) return `${name}${columnList(table)}`
+  const columns = table.columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  return `(select ${columns} from only ${name}${whereOf(place)})`
+}
+
+/** The columns of a table as COPY takes them; nothing for a table that has none. */
+export function columnList({ columns }: ArchivedTable): string {
+  return columns.length === 0 ? '' : ` (${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})`
+}

@@ -1,0 +1,149 @@
+import { isTenancyError, TenancyError } from '@org/core'
+import { type Admin, adminOf } from '../admin/transaction.ts'
+import { cancelBackend } from '../driver/cancel.ts'
+import { isWireClient, type PoolClientLike, type PoolLike, type WireClient } from '../driver/types.ts'
+import { aborted } from '../errors/aborted.ts'
+import { fromConnectError } from '../errors/from-connect-error.ts'
+import { fromDatabase } from '../errors/from-database.ts'
+import { connectionLost, unknownOutcome } from '../errors/from-scope.ts'
+import { isServerError } from '../errors/server-error.ts'
+import { throwIfAborted } from './abort.ts'
+
+/** Milliseconds a backup or restore waits for a lock, as other administrative work does. */
+export const LOCK_TIMEOUT_MS = 10_000
+
+/** The administrator's connection for one piece of work that needs more than statements: COPY, locks of the session. */
+export interface AdminClient extends Admin {
+  /** The connection itself. */
+  readonly client: PoolClientLike
+  readonly wire: WireClient
+  readonly signal: AbortSignal | undefined
+}
+
+// How values are written as text must not depend on the server, the database or the role. Time limits of the server
+// would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
+// that start in the middle are of no use to anybody who reads it all.
+const PINNED = `select set_config(name, value, true) from (values
+    ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '3'),
+    ('bytea_output', 'hex'), ('xmloption', 'content'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
+    ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
+  ) as pinned (name, value) join pg_settings using (name)`
+
+/** Where the work stands: behind COMMIT nothing is cancelled any more. */
+interface Phase {
+  committing: boolean
+}
+
+/**
+ * Runs `fn` on one connection of the administrator, in no transaction yet; afterwards the connection goes back to the
+ * pool if it answers a ROLLBACK, else to nobody. `signal` cancels what runs, until COMMIT is sent.
+ *
+ * @throws TenancyError what `fn` throws; DATABASE_ERROR, CONFLICT, TIMEOUT, ABORTED, CONNECTION_LOST, POOL_EXHAUSTED
+ */
+export async function withAdminClient<T>(
+  pool: PoolLike,
+  fn: (admin: AdminClient) => Promise<T>,
+  signal?: AbortSignal | undefined,
+): Promise<T> {
+  throwIfAborted(signal)
+  const client = await pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+  if (!isWireClient(client)) {
+    client.release()
+    throw new TenancyError(
+      'INVALID_OPTION',
+      "The admin pool's clients are not those of pg's JavaScript driver (8.21 or later).",
+      { details: { option: 'adminPool' } },
+    )
+  }
+  const phase: Phase = { committing: false }
+  const canceller = cancelOnAbort(client, phase, signal)
+  try {
+    const result = await fn(clientOf(client, phase, signal))
+    await canceller.settled()
+    await giveBack(client)
+    return result
+  } catch (error) {
+    await canceller.settled()
+    const there = await giveBack(client)
+    if (signal?.aborted && !phase.committing) throw aborted(signal)
+    throw there ? coded(error, phase) : lost(error, phase)
+  }
+}
+
+/** Begins a transaction; `mode` as SQL has it (`read only`). No snapshot is taken yet. */
+export async function begin(admin: AdminClient, mode: string): Promise<void> {
+  await admin.run(`begin isolation level ${mode}; set local lock_timeout = ${LOCK_TIMEOUT_MS};
+    set local statement_timeout = 0`)
+}
+
+/** Settles how values are read and written. It takes the snapshot. */
+export async function pinSettings(admin: Admin): Promise<void> {
+  await admin.run(PINNED)
+}
+
+function clientOf(
+  client: PoolClientLike & WireClient,
+  phase: Phase,
+  signal: AbortSignal | undefined,
+): AdminClient {
+  const guarded: PoolClientLike = {
+    query: (text, values) => {
+      // Behind COMMIT the work is done, whatever the caller wants by now.
+      if (!phase.committing) throwIfAborted(signal)
+      phase.committing = text === 'commit'
+      return client.query(text, values)
+    },
+    release: (destroy) => client.release(destroy),
+    on: (event, listener) => client.on(event, listener),
+  }
+  return { ...adminOf(guarded), client, wire: client, signal }
+}
+
+/**
+ * Cancels on the server whatever runs when the signal fires. The connection is not used again before the server has taken
+ * the request: a late one would hit the next statement (hazard i).
+ */
+function cancelOnAbort(
+  client: WireClient,
+  phase: Phase,
+  signal: AbortSignal | undefined,
+): { settled(): Promise<unknown> } {
+  let sent: Promise<unknown> = Promise.resolve()
+  const cancel = () => {
+    if (!phase.committing) sent = cancelBackend(client)
+  }
+  signal?.addEventListener('abort', cancel, { once: true })
+  return {
+    settled: () => {
+      signal?.removeEventListener('abort', cancel)
+      return sent
+    },
+  }
+}
+
+/** Back to the pool only after an answered ROLLBACK (hazard g); behind a COMMIT it does nothing. */
+async function giveBack(client: PoolClientLike): Promise<boolean> {
+  try {
+    await client.query('rollback; reset lock_timeout; select pg_advisory_unlock_all()')
+    client.release()
+    return true
+  } catch {
+    client.release(true)
+    return false
+  }
+}
+
+function coded(error: unknown, phase: Phase): unknown {
+  if (isTenancyError(error)) return error
+  if (isServerError(error)) {
+    return fromDatabase(error, { statementTimeout: Infinity, lockTimeout: LOCK_TIMEOUT_MS, elapsed: 0 })
+  }
+  return lost(error, phase)
+}
+
+function lost(error: unknown, { committing }: Phase): unknown {
+  if (isTenancyError(error) || !(error instanceof Error)) return error
+  return committing ? unknownOutcome(error) : connectionLost(error)
+}

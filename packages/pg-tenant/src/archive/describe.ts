@@ -1,0 +1,64 @@
+import type { Admin } from '../admin/transaction.ts'
+import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { qualify } from '../sql/identifier.ts'
+import { readNames, readTables } from './catalog.ts'
+import { begin, pinSettings } from './client.ts'
+import type { ArchiveManifest } from './format/manifest.ts'
+import { actAsOwner, holdMarker, openForOwner, type Place } from './place.ts'
+import type { Found, Visit } from './visit.ts'
+
+/** Begins the transaction that sees one instant. What is dropped or provisioned before we have the marker is seen. */
+export async function beginReading({ home, closed }: Found, place: Place): Promise<void> {
+  await begin(home, `repeatable read ${closed && place.owner !== undefined ? 'read write' : 'read only'}`)
+  await holdMarker(home, place)
+  await pinSettings(home)
+  if (closed) await openForOwner(home, place)
+}
+
+const FACTS = `select current_setting('server_version_num')::int as "serverVersion",
+  pg_current_snapshot()::text as snapshot, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`
+
+/** Behind it statements run as the owner of the tenant's tables. */
+export async function describe(
+  { home, books }: Found,
+  { lifecycle, place, tenant }: Visit,
+): Promise<ArchiveManifest> {
+  const { level, naming } = lifecycle
+  const [facts] = await home.run(FACTS)
+  const migrations = await readLedger(place.tenantColumn === undefined ? home : books, lifecycle, place)
+  await actAsOwner(home, place)
+  return {
+    format: 'pg-tenant-archive',
+    tenant,
+    schema: place.schema,
+    prefix: naming.schemaPrefix,
+    isolation: level,
+    ...(facts as Pick<ArchiveManifest, 'serverVersion' | 'snapshot' | 'createdAt'>),
+    migrations,
+    tables: await readTables(home, place),
+    materializedViews: await readNames(home, place, 'm'),
+    skipped: (await readNames(home, place, 'f')).map((name) => ({ name, kind: 'foreign table' })),
+  }
+}
+
+/** The migrations the tenant has, oldest first; at level `row` those of the schema that all share. */
+async function readLedger(
+  admin: Admin,
+  { registry }: Lifecycle,
+  { schema, tenantColumn }: Place,
+): Promise<ArchiveManifest['migrations']> {
+  const columns = `id, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "appliedAt"`
+  const order = 'order by applied_at, id collate "C"'
+  const rows =
+    tenantColumn === undefined
+      ? await admin.run(`select ${columns} from ${qualify(schema, LEDGER_TABLE)} ${order}`)
+      : await admin.run(
+          `select ${columns} from ${qualify(registry.controlSchema, ROW_LEDGER)} where prefix = $1 ${order}`,
+          [registry.prefix],
+        )
+  return rows as unknown as ArchiveManifest['migrations']
+}
+
+/** Made by lifecycle/row/migrations.ts. */
+const ROW_LEDGER = 'row_migration'

@@ -1,0 +1,101 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+import { roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { TENANT_SETTING } from '../isolation/row-place.ts'
+import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+
+/** Where a tenant's data is and who owns it: all that backup, restore and export know of an isolation level. */
+export interface Place {
+  readonly tenant: TenantKey
+  /** What advisory locks of the tenant are named after; the same in every program (see `lockTenant`). */
+  readonly lockName: string
+  /** The schema of its tables: its own, or at level `row` the one all share. */
+  readonly schema: string
+  /** The role that owns its tables; `undefined` where the administrator does (levels `schema` and `row`). */
+  readonly owner: string | undefined
+  readonly searchPath: string
+  /** Tables in the schema that are no data of the tenant: this library's own, and at level `row` reference tables. */
+  readonly ours: readonly string[]
+  /** The table that says whose schema it is; none at level `row`. */
+  readonly marker: string | undefined
+  /** The tenant's own database (level `database`). */
+  readonly database: string | undefined
+  /** At level `row`: the column that says whose a row is. It is not archived, so that a copy may have another key. */
+  readonly tenantColumn: string | undefined
+}
+
+export function placeOf({ level, naming, ofLevel, ...rest }: Lifecycle, tenant: TenantKey): Place {
+  const lockName = schemaOf(naming, tenant)
+  const { row } = ofLevel
+  if (row) {
+    const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
+    const [marker, database, owner] = [undefined, undefined, undefined]
+    const { schema, tenantColumn, referenceTables: ours } = row
+    return { tenant, lockName, schema, owner, searchPath, ours, marker, database, tenantColumn }
+  }
+  return {
+    tenant,
+    lockName,
+    schema: lockName,
+    owner: ofLevel.ownerOf({ level, naming, ofLevel, ...rest }, tenant),
+    searchPath: searchPathOf(naming, tenant),
+    ours: [naming.marker, LEDGER_TABLE],
+    marker: qualify(lockName, naming.marker),
+    database: level === 'database' ? roleOf(naming, tenant) : undefined,
+    tenantColumn: undefined,
+  }
+}
+
+/** From here to the end of the transaction statements run as the owner of the tenant's tables, under its path. */
+export async function actAsOwner(admin: Admin, { owner, searchPath, ...place }: Place): Promise<void> {
+  await admin.run(`select set_config('search_path', $1, true), set_config('role', $2, true)`, [
+    searchPath,
+    owner ?? 'none',
+  ])
+  if (place.tenantColumn === undefined) return
+  // Policies bind an administrator who is no superuser; a superuser is bound by what is said in every statement.
+  await admin.run(
+    `select set_config('${TENANT_SETTING}', $1, true), set_config('row_security', 'on', true)`,
+    [place.tenant],
+  )
+}
+
+/** At level `row`, behind {@link actAsOwner}: what a statement over a table says so that it finds this tenant's rows only. */
+export function whereOf({ tenantColumn }: Place, table = ''): string {
+  if (tenantColumn === undefined) return ''
+  return ` where ${table}${quoteIdentifier(tenantColumn)} = current_setting('${TENANT_SETTING}')`
+}
+
+/**
+ * Opens a schema whose owner was shut out (the tenant is suspended or being dropped), for this transaction only:
+ * others never see it, because it is rolled back or undone before COMMIT.
+ */
+export async function openForOwner(admin: Admin, { schema, owner }: Place): Promise<void> {
+  if (owner === undefined) return
+  await admin.run(`grant usage, create on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(owner)}`)
+}
+
+/** The tenant's marker, held so that nobody drops it under us. The first statement: it takes no snapshot. */
+export async function holdMarker(admin: Admin, { marker }: Place): Promise<void> {
+  if (marker !== undefined) await admin.run(`lock table ${marker} in access share mode`)
+}
+
+export function notFound(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'TENANT_NOT_FOUND',
+    'There is no such tenant, or it has not been provisioned completely. Look at list().',
+    { details: { tenant } },
+  )
+}
+
+export function otherLevel(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'This tenant lives at another isolation level. Use a tenancy of that level for it.',
+    {
+      details: { tenant },
+    },
+  )
+}

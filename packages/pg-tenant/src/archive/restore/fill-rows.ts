@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { TenancyError } from '@org/core'
+import { isServerError } from '../../errors/server-error.ts'
+import { SQLSTATE } from '../../errors/sqlstate.ts'
+import { TENANT_SETTING } from '../../isolation/row-place.ts'
+import { type DropStep, planDrop } from '../../lifecycle/levels/row/delete.ts'
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { columnList } from '../catalog.ts'
+import type { AdminClient } from '../client.ts'
+import type { ArchivedTable, ArchiveSummary } from '../format/manifest.ts'
+import type { OpenArchive } from '../format/reader.ts'
+import type { Place } from '../place.ts'
+import { matchTables } from './drift.ts'
+import { loadData } from './load.ts'
+import type { Restoring } from './restoring.ts'
+import { advanceSequences } from './sequences.ts'
+import { verifyData } from './verify.ts'
+
+/**
+ * Puts an archive's rows into tables that tenants share, under this tenant. No lock on a table keeps others waiting, so
+ * constraints and triggers stay in force: the data goes into tables of its own first (COPY cannot be used where
+ * row-level security holds), and from there table by table, those that others refer to first. What a trigger changed is
+ * found out, because everything is read back.
+ *
+ * @throws TenancyError CONFLICT when a key is taken by a row of another tenant, or the archive holds what the migrations
+ *   do not make; INTERNAL_ERROR when a table does not read back as it was
+ */
+export async function fillRows(
+  admin: AdminClient,
+  { lifecycle, place }: Restoring,
+  archive: OpenArchive,
+): Promise<{ summary: ArchiveSummary; sha256: string }> {
+  const { row } = lifecycle.ofLevel
+  if (!row) throw new TenancyError('INTERNAL_ERROR', 'Rows are restored where tenants share tables.')
+  const { tables } = archive.manifest
+  await matchTables(admin, place, archive.manifest)
+  const staged = await stage(admin, lifecycle.registry.controlSchema, place, tables)
+  const into = tables.map((table) => {
+    const name = staged.get(table.name)
+    return name && `${name}${columnList(table)}`
+  })
+  const { summary, sha256 } = await loadData(admin, archive, into)
+  await admin.run('set constraints all deferred')
+  const byName = new Map(tables.map((table) => [table.name, table]))
+  for (const step of (await planDrop(admin, row)).reverse()) await insert(admin, place, step, byName, staged)
+  await admin.run('set constraints all immediate')
+  await verifyData(admin, place, tables, summary.tables)
+  if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
+  await advanceSequences(admin, place, tables)
+  return { summary, sha256 }
+}
+
+/** Tables for the data on its way, in the control schema: only this transaction ever sees them. */
+async function stage(
+  admin: AdminClient,
+  controlSchema: string,
+  { schema }: Place,
+  tables: readonly ArchivedTable[],
+): Promise<Map<string, string>> {
+  const staged = new Map<string, string>()
+  const mark = randomBytes(8).toString('hex')
+  for (const [index, table] of tables.entries()) {
+    if (table.partitioned) continue
+    const name = qualify(controlSchema, `restore_${mark}_${index}`)
+    const columns = table.columns.map((column) => quoteIdentifier(column.name)).join(', ')
+    await admin.run(
+      `create unlogged table ${name} as select ${columns} from ${qualify(schema, table.name)} with no data`,
+    )
+    staged.set(table.name, name)
+  }
+  return staged
+}
+
+async function insert(
+  admin: AdminClient,
+  { schema, tenantColumn = '' }: Place,
+  { tables }: DropStep,
+  byName: ReadonlyMap<string, ArchivedTable>,
+  staged: ReadonlyMap<string, string>,
+): Promise<void> {
+  const inserts = tables.flatMap((name) => {
+    const [from, columns] = [staged.get(name), byName.get(name)?.columns]
+    if (from === undefined || !columns) return []
+    const list = columns.map((column) => quoteIdentifier(column.name))
+    const target = `${qualify(schema, name)} (${[quoteIdentifier(tenantColumn), ...list].join(', ')})`
+    const values = [`current_setting('${TENANT_SETTING}')`, ...list].join(', ')
+    return [`insert into ${target} overriding system value select ${values} from ${from}`]
+  })
+  if (inserts.length === 0) return
+  // Tables that refer to each other in a circle go in one statement: foreign keys are checked at its end.
+  const parts = inserts.map((sql, at) => `i${at} as (${sql})`)
+  const sql = inserts.length === 1 ? String(inserts[0]) : `with ${parts.join(', ')} select 1`
+  await admin.run(sql).catch((error: unknown) => {
+    throw isServerError(error) && error.code === SQLSTATE.UNIQUE_VIOLATION ? keyTaken(error) : error
+  })
+}
+
+function keyTaken({ table, constraint }: { table?: string; constraint?: string }): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'A row of the archive has a key that a row of another tenant has: the unique constraint leaves the tenant column out. ' +
+      'Nothing was restored or overwritten. Restore into a database of its own, or make the key (tenant_id, …).',
+    { details: { reason: 'key_taken', table: table ?? null, constraint: constraint ?? null } },
+  )
+}

@@ -1,0 +1,58 @@
+import type { Admin } from '../../admin/transaction.ts'
+import { qualify } from '../../sql/identifier.ts'
+import { columnList } from '../catalog.ts'
+import type { AdminClient } from '../client.ts'
+import type { ArchivedTable, ArchiveSummary } from '../format/manifest.ts'
+import type { OpenArchive } from '../format/reader.ts'
+import type { Place } from '../place.ts'
+import { matchSequences, matchTables } from './drift.ts'
+import { loadData } from './load.ts'
+import { suspendChecks } from './suspend-checks.ts'
+import { verifyData } from './verify.ts'
+
+/** Puts an archive's data into the tables that the migrations made, as their owner, and checks that it is there. */
+export async function fill(
+  admin: AdminClient,
+  place: Place,
+  archive: OpenArchive,
+  verify: 'full' | 'archive',
+): Promise<{ summary: ArchiveSummary; sha256: string }> {
+  const { manifest } = archive
+  const tables = await matchTables(admin, place, manifest)
+  const checkAgain = await suspendChecks(admin, place)
+  await empty(admin, place, tables)
+  const into = manifest.tables.map((table) =>
+    table.partitioned ? undefined : `${qualify(place.schema, table.name)}${columnList(table)}`,
+  )
+  const { summary, sha256 } = await loadData(admin, archive, into)
+  if (verify === 'full') await verifyData(admin, place, manifest.tables, summary.tables)
+  await checkAgain()
+  const { sequences } = summary
+  await matchSequences(
+    admin,
+    place,
+    sequences.map(({ name }) => name),
+  )
+  for (const { name, lastValue, isCalled } of sequences) {
+    await admin.run('select setval($1::regclass, $2::bigint, $3)', [
+      qualify(place.schema, name),
+      lastValue,
+      isCalled,
+    ])
+  }
+  for (const name of manifest.materializedViews) {
+    await admin.run(`refresh materialized view ${qualify(place.schema, name)}`)
+  }
+  return { summary, sha256 }
+}
+
+/** Tables emptied in one statement. */
+const AT_ONCE = 500
+
+/** Migrations may have put rows in; the archive holds them as they were at last. */
+async function empty(admin: Admin, { schema }: Place, tables: readonly ArchivedTable[]): Promise<void> {
+  for (let from = 0; from < tables.length; from += AT_ONCE) {
+    const names = tables.slice(from, from + AT_ONCE).map(({ name }) => qualify(schema, name))
+    await admin.run(`truncate ${names.join(', ')}`)
+  }
+}

@@ -1,0 +1,132 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { invalid } from '../../errors/invalid.ts'
+import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
+import { prepare } from '../../lifecycle/prepare.ts'
+import { pending } from '../../migrations/migrations.ts'
+import { throwIfAborted } from '../abort.ts'
+import type { ArchiveManifest } from '../format/manifest.ts'
+import { openArchive } from '../format/reader.ts'
+import type { BackupSource } from '../format/source.ts'
+import { isDump } from '../pg-dump/manifest.ts'
+import type { ProgramOptions } from '../pg-dump/program.ts'
+import { placeOf } from '../place.ts'
+import { restoreAtOnce } from './at-once.ts'
+import type { Restored, Restoring } from './restoring.ts'
+import { restoreStaged } from './staged.ts'
+
+/** Options of {@link restoreTenant}. */
+export interface RestoreOptions extends ProgramOptions {
+  /**
+   * The path of an archive, or a Readable of its bytes; or the path of a file of `format: 'pg_dump'`, with its
+   * `.manifest.json` beside it, which becomes a tenant of the same key that is not there.
+   */
+  readonly from: BackupSource
+  /** `'replace'`: drop what the tenant has now, in the same transaction (default: refuse unless it has no row). */
+  readonly force?: 'replace' | undefined
+  /** Whether a dropped tenant's key may become another tenant's (default false; its own archive may always come back). */
+  readonly reuseDeletedKey?: boolean | undefined
+  /**
+   * `full` (default) reads every table back before COMMIT and compares rows and digests with the archive; `archive`
+   * trusts the digests of the archive alone, which about halves the time. At level `row`, where triggers stay in force, and
+   * for `pg_dump`, it makes no difference.
+   */
+  readonly verify?: 'full' | 'archive' | undefined
+  /**
+   * At level `row`: whether an archive may be older than the shared schema, which cannot go back (default false). Its rows
+   * then get the defaults of newer columns, and what newer migrations did to rows is not done to them.
+   */
+  readonly skipMigrations?: boolean | undefined
+  /**
+   * Stops the restore: what runs is cancelled on the server and undone. Behind COMMIT it has no effect. At level `database`
+   * a restore stopped between its stages is finished by running it again.
+   */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What was restored. */
+export interface RestoreResult extends Restored {
+  readonly tenant: TenantKey
+  /** The tenant the backup is of: another one when it was cloned. */
+  readonly source: string
+  /** ISO 8601: the instant the data is of. */
+  readonly createdAt: string
+  readonly tables: number
+}
+
+/**
+ * Puts a backup's data into a tenant of this key, the backup's own or (from an archive) another, a clone: provisions it as
+ * far as the archive's migrations went, loads, checks, and applies the newer migrations. All in one transaction: until it
+ * commits nobody sees any of it, and a process killed at any moment leaves nothing. At level `database` that transaction is
+ * the tenant's database's; one that is cut off around it is finished by running it again.
+ *
+ * @throws TenancyError VALIDATION_ERROR (not an archive, truncated, damaged: `details.reason`), NOT_FOUND (no file),
+ *   INVALID_OPTION
+ * @throws TenancyError CONFLICT when the tenant has data, its migrations were edited, or `details.reason` says `drift` (the
+ *   archive holds what the migrations do not make), `level` (shared tables and tables of one's own do not mix), `version`
+ *   (older than the shared schema) or `key_taken` (a row of another tenant has the key)
+ * @throws TenancyError TIMEOUT, ABORTED, DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (COMMIT was under way: look, and
+ *   repeat)
+ */
+export async function restoreTenant(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  const { from, reuseDeletedKey = false, skipMigrations = false, signal, verify = 'full' } = checked(options)
+  throwIfAborted(signal)
+  const place = placeOf(lifecycle, tenant)
+  const replace = options.force === 'replace'
+  const restoring = (application: string, own: boolean): Restoring => {
+    return { lifecycle, tenant, place, application, replace, reuse: own || reuseDeletedKey, verify, signal }
+  }
+  if (typeof from === 'string' && (await isDump(from))) {
+    const { restoreDump } = await import('../pg-dump/restore.ts')
+    return await restoreDump(from, options, restoring)
+  }
+  const archive = await openArchive(from, signal)
+  try {
+    const { manifest } = archive
+    requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)
+    const own = manifest.tenant === tenant && manifest.prefix === lifecycle.naming.schemaPrefix
+    const work = { ...restoring(await prepare(lifecycle), own), archive }
+    const restored = await (lifecycle.ofLevel.staged ? restoreStaged(work) : restoreAtOnce(work))
+    const { createdAt, tenant: source, tables } = manifest
+    return { tenant, source, createdAt, tables: tables.length, ...restored }
+  } finally {
+    await archive.close()
+  }
+}
+
+function checked(options: RestoreOptions): RestoreOptions {
+  const { force, verify, skipMigrations } = options ?? {}
+  if (force !== undefined && force !== 'replace') throw invalid('force', '"replace"')
+  if (verify !== undefined && verify !== 'full' && verify !== 'archive')
+    throw invalid('verify', '"full" or "archive"')
+  if (skipMigrations !== undefined && typeof skipMigrations !== 'boolean')
+    throw invalid('skipMigrations', 'true or false')
+  return options ?? {}
+}
+
+/** Before any SQL: an archive of a newer or another program, or of another kind of level, is refused. */
+function requireFitting(
+  { migrations }: Lifecycle,
+  manifest: ArchiveManifest,
+  shared: boolean,
+  skipMigrations: boolean,
+): void {
+  if ((manifest.isolation === 'row') !== shared) throw misfit('level', OTHER_KIND)
+  const missing = pending(migrations, new Map(manifest.migrations.map(({ id, checksum }) => [id, checksum])))
+  if (shared && missing.length > 0 && !skipMigrations) throw misfit('version', OLDER)
+}
+
+const OTHER_KIND =
+  'The archive is of tables that tenants share (level row) and this tenancy keeps them in schemas of their own, or the ' +
+  'other way round: their tables differ. Restore it with a tenancy of its own level. Nothing was changed.'
+const OLDER =
+  'The archive is older than the shared schema, which cannot go back for one tenant. Restore it into a database with the ' +
+  'migrations of its time, migrate there and back up again; or, when newer migrations only added columns with defaults, say ' +
+  'skipMigrations: true. Nothing was changed.'
+
+function misfit(reason: 'level' | 'version', message: string): TenancyError {
+  return new TenancyError('CONFLICT', message, { details: { reason } })
+}

@@ -1,0 +1,42 @@
+import type { TenantKey } from '@org/core'
+import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
+import type { OpenArchive } from '../format/reader.ts'
+import type { Place } from '../place.ts'
+
+/** One restore: what is put where, and how. */
+export interface Restoring {
+  readonly lifecycle: Lifecycle
+  readonly tenant: TenantKey
+  readonly place: Place
+  /** The role the application logs in with. */
+  readonly application: string
+  /** Whether what the tenant has now may go. */
+  readonly replace: boolean
+  /** Whether the key of a dropped tenant may be used. */
+  readonly reuse: boolean
+  readonly verify: 'full' | 'archive'
+  readonly signal: AbortSignal | undefined
+}
+
+/** The same from an archive of this library's own. */
+export interface ArchiveRestoring extends Restoring {
+  readonly archive: OpenArchive
+}
+
+/** What became of it. */
+export interface Restored {
+  readonly rows: number
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string
+  /** Migrations newer than the backup, applied behind the data. */
+  readonly migrations: readonly string[]
+}
+
+/** The tenancy as it was when the backup was taken: with the migrations it had then. */
+export function lifecycleThen(
+  lifecycle: Lifecycle,
+  { migrations }: { readonly migrations: readonly { readonly id: string }[] },
+): Lifecycle {
+  const then = new Set(migrations.map(({ id }) => id))
+  return { ...lifecycle, migrations: lifecycle.migrations.filter(({ id }) => then.has(id)) }
+}

@@ -1,0 +1,42 @@
+import { TenancyError } from '@org/core'
+import { copySource } from '../catalog.ts'
+import type { AdminClient } from '../client.ts'
+import { copyOut } from '../copy.ts'
+import type { ArchivedTable, TableSummary } from '../format/manifest.ts'
+import type { Place } from '../place.ts'
+import { RowDigest } from '../row-digest.ts'
+
+/**
+ * Reads every table back as the backup did, and compares rows, bytes and digest with what the archive says.
+ *
+ * @throws TenancyError INTERNAL_ERROR
+ */
+export async function verifyData(
+  admin: AdminClient,
+  place: Place,
+  tables: readonly ArchivedTable[],
+  summaries: readonly TableSummary[],
+): Promise<void> {
+  for (const [index, table] of tables.entries()) {
+    const expected = summaries[index]
+    const found = new RowDigest()
+    if (!table.partitioned) {
+      await copyOut(admin, `copy ${copySource(place, table)} to stdout`, (row) => {
+        found.add(row)
+        return undefined
+      })
+    }
+    const same =
+      found.rows === expected?.rows && found.bytes === expected.bytes && found.hex() === expected.rowsDigest
+    if (!same) throw different(table.name, found.rows, expected?.rows ?? 0)
+  }
+}
+
+function different(table: string, found: number, expected: number): TenancyError {
+  return new TenancyError(
+    'INTERNAL_ERROR',
+    'A restored table does not read back as it was backed up, so nothing was restored. Does a migration compute values ' +
+      'while rows come in, or does a type write its values differently in this version of PostgreSQL?',
+    { details: { table, found, expected } },
+  )
+}

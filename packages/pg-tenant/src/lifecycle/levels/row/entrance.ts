@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { TenancyError } from '@org/core'
+import type { Admin } from '../../../admin/transaction.ts'
+import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
+import { FINDINGS, type RowFinding } from './findings.ts'
+import type { RowLifecycle } from './lifecycle.ts'
+
+// What `drop` locks alone (row-drop.ts) and every scope of the tenant shared, until its transaction ends.
+const TENANT_LOCK = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:', %1$L, ':', tenant), 0)`
+
+// Raises 42501 where a tenant is suspended and 3F000 where there is none, which scopes know from the other levels, and
+// 22P02 where the scope is not what its opening made it: what the gates of the other levels raise.
+//
+// A running scope is never waited for, except by `drop`. Its lock is taken before the status is read, so that a scope
+// that found the tenant active is seen by `drop`; it is only tried, so that nobody queues behind a `drop` that waits.
+// No row is locked: that would turn each scope that reads into one that writes. Only where the transaction keeps its first
+// snapshot and may write, a row lock is the way to see the present: it fails (40001) if the row has changed since.
+//
+// It runs as the administrator, so every name in it is qualified, or a keyword.
+const ENTERED = `create or replace function %2$s(tenant text, path text) returns boolean
+language plpgsql volatile strict security definer as $function$
+declare
+  found_status text;
+begin
+  if not coalesce(pg_catalog.current_setting('${TENANT_SETTING}', true) operator(pg_catalog.=) tenant
+       and pg_catalog.current_setting('search_path') operator(pg_catalog.=) path
+       and pg_catalog.current_setting('synchronous_commit') in ('on', 'remote_apply'), false) then
+    raise exception using errcode = '22P02', message = 'pg_tenant: scope escaped';
+  end if;
+  if not pg_catalog.pg_try_advisory_xact_lock_shared(${TENANT_LOCK}) then
+    raise exception using errcode = '3F000', message = 'pg_tenant: tenant is being dropped';
+  end if;
+  if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.<>) 'read committed'
+     and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off' then
+    perform from %3$s t
+      where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for share;
+  end if;
+  select t.status into found_status from %3$s t
+    where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant
+      and t.isolation operator(pg_catalog.=) 'row';
+  if found_status operator(pg_catalog.=) 'active' then
+    return true;
+  elsif found_status operator(pg_catalog.=) 'suspended' then
+    raise exception using errcode = '42501', message = 'pg_tenant: tenant is suspended';
+  end if;
+  raise exception using errcode = '3F000', message = 'pg_tenant: no such tenant';
+end $function$`
+
+/** In the function's comment: whose it is, and which release made what stands around it. */
+const markOf = ({ registry }: RowLifecycle) => `pg_tenant row ${registry.controlSchema} "${registry.prefix}" `
+
+// $1 schema, $2 name, $3 comment.
+const UP_TO_DATE = `select from pg_proc p where p.pronamespace = to_regnamespace($1) and p.proname = $2
+  and obj_description(p.oid, 'pg_proc') = $3`
+
+// $1 schema, $2 how our comments begin.
+const OTHERS = `select from pg_proc p where p.pronamespace = to_regnamespace($1)
+  and starts_with(obj_description(p.oid, 'pg_proc'), 'pg_tenant row ')
+  and not starts_with(obj_description(p.oid, 'pg_proc'), $2)`
+
+const COMMENT = `select format('comment on function %1$s(text, text) is %2$L', $1::text, $2::text) as sql`
+
+/** Whether {@link ensureEntrance} was run by a release with this fingerprint. */
+export async function isUpToDate(admin: Admin, lifecycle: RowLifecycle, release: string): Promise<boolean> {
+  const { naming, row } = lifecycle
+  const found = await admin.run(UP_TO_DATE, [
+    row.schema,
+    naming.marker,
+    `${markOf(lifecycle)}${releaseOf(release)}`,
+  ])
+  return found.length === 1
+}
+
+/**
+ * The shared schema and in it the function that every scope asks whether it may enter. Its name holds the prefix, so
+ * that it is also the mark of whose tenants' rows are there.
+ *
+ * @throws TenancyError CONFLICT when the shared schema belongs to another tenancy
+ */
+export async function ensureEntrance(
+  admin: Admin,
+  lifecycle: RowLifecycle,
+  application: string,
+  release: string,
+): Promise<void> {
+  const { naming, registry, row } = lifecycle
+  const schema = quoteIdentifier(row.schema)
+  const entered = qualify(row.schema, naming.marker)
+  if ((await admin.run(OTHERS, [row.schema, markOf(lifecycle)])).length > 0) {
+    throw new TenancyError(
+      'CONFLICT',
+      'The shared schema belongs to another tenancy: tenants of one key would meet in it. Choose another row.schema.',
+      { details: { schema: row.schema } },
+    )
+  }
+  const [there] = await admin.run('select to_regnamespace($1) is not null as there', [row.schema])
+  if (!there?.there) await admin.run(`create schema ${schema}`)
+  const tenants = qualify(registry.controlSchema, 'tenant')
+  const values = [ENTERED, registry.prefix, entered, tenants]
+  const [made] = await admin.run('select format($1, $2::text, $3::text, $4::text) as sql', values)
+  const mark = `${markOf(lifecycle)}${releaseOf(release)}`
+  const [comment] = await admin.run(COMMENT, [entered, mark])
+  await admin.run(`${made?.sql}; ${comment?.sql};
+    revoke all on function ${entered}(text, text) from public;
+    grant execute on function ${entered}(text, text) to ${quoteIdentifier(application)}`)
+}
+
+// $1 schema, $2 name, $3 the statement that makes it, $4 application. Whether it is there as it was made, and only for us.
+const INTACT = `select p.prosecdef and position(p.prosrc in $3) > 0 and p.proconfig is null
+    and pg_get_function_identity_arguments(p.oid) = 'tenant text, path text'
+    and not pg_has_role($4, p.proowner, 'member')
+    and not exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+      where a.grantee not in (p.proowner, (select oid from pg_roles where rolname = $4))) as intact
+  from pg_proc p where p.pronamespace = to_regnamespace(quote_ident($1)) and p.proname = $2`
+
+/** Whether the function that every scope asks is the one that was made, for `doctor`. */
+export async function checkEntrance(
+  admin: Pick<Admin, 'run'>,
+  { naming, registry, row }: Pick<RowLifecycle, 'naming' | 'registry' | 'row'>,
+  application: string,
+): Promise<RowFinding[]> {
+  const entered = qualify(row.schema, naming.marker)
+  const values = [ENTERED, registry.prefix, entered, qualify(registry.controlSchema, 'tenant')]
+  const [made] = await admin.run('select format($1, $2::text, $3::text, $4::text) as sql', values)
+  const functions = await admin.run(INTACT, [row.schema, naming.marker, made?.sql, application])
+  if (functions.length === 1 && functions[0]?.intact === true) return []
+  return [
+    { code: 'entrance_altered', object: `${row.schema}.${naming.marker}`, ...FINDINGS.entrance_altered },
+  ]
+}
+
+/** The function itself belongs to the release as well. */
+function releaseOf(fingerprint: string): string {
+  return createHash('sha256').update(ENTERED).update(fingerprint).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,56 @@
+import { TenancyError } from '@org/core'
+import { ROW } from '../../../isolation/row.ts'
+import type { RowPlace } from '../../../isolation/row-place.ts'
+import { recordOf } from '../../../registry/registry.ts'
+import { removeLoginRole } from '../../login-role.ts'
+import type { LevelLifecycle, TenantWork } from '../level.ts'
+import { deleteRows, planDrop } from './delete.ts'
+import { actFor, type RowLifecycle, waitForScopes } from './lifecycle.ts'
+import { ensureShared, migrateRow } from './prepare.ts'
+import { allowReading, ensureReader } from './reader.ts'
+
+/**
+ * Level `row`: a tenant is a row of the registry, whose status every scope reads at its entrance. The first one of a
+ * release also makes what all share; provisioning one that is there repairs it.
+ */
+export function rowLevel(row: RowPlace): LevelLifecycle {
+  const lifecycleOf = ({ lifecycle }: TenantWork): RowLifecycle => ({ ...lifecycle, row })
+  return {
+    level: ROW,
+    row,
+    staged: false,
+    ensureRoles: async () => undefined,
+    ownerOf: () => undefined,
+    atHome: (work, fn) => fn(work.admin),
+    furnish: async (work) => {
+      const created = work.status === 'provisioning'
+      const migrations = await ensureShared(work.admin, lifecycleOf(work), work.application, !created)
+      await ensureReader(work, row)
+      return { created, migrations }
+    },
+    migrateShared: (lifecycle) => migrateRow({ ...lifecycle, row }),
+    takeOutOfService: (work) => allowReading(work, row, false),
+    putBackIntoService: (work) => allowReading(work, row, true),
+    exists: async (work) => {
+      const record = await recordOf(work.admin, work.lifecycle.registry, work.tenant)
+      if (!record || record.status === 'deleted') return false
+      if (record.isolation === ROW) return true
+      throw new TenancyError(
+        'CONFLICT',
+        'This tenant lives at another isolation level. Use a tenancy of that level.',
+        {
+          details: { tenant: work.tenant },
+        },
+      )
+    },
+    drain: (work) => waitForScopes(work.admin, lifecycleOf(work), work.tenant),
+    // In one transaction. `dropRow` does the same in batches, for tenants with many rows.
+    takeDown: async (work) => {
+      await actFor(work.admin, lifecycleOf(work), work.tenant)
+      for (const step of await planDrop(work.admin, row)) {
+        await deleteRows(work.admin, row, work.tenant, { ...step, whole: true }, 0)
+      }
+      await removeLoginRole(work)
+    },
+  }
+}

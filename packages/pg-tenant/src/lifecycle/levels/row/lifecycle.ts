@@ -1,0 +1,74 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../../../admin/transaction.ts'
+import { type RowPlace, TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { quoteIdentifier } from '../../../sql/identifier.ts'
+import type { Lifecycle } from '../../lifecycle.ts'
+
+/** What the life of tenants at level `row` needs to know of a tenancy. */
+export interface RowLifecycle extends Lifecycle {
+  readonly row: RowPlace
+}
+
+/** One at a time for each shared schema, across processes; released with the transaction. */
+export async function lockSharedSchema(admin: Admin, { schema }: RowPlace): Promise<void> {
+  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.row:' || $1, 0))`, [schema])
+}
+
+// The same lock as in the entrance (row-entrance.ts): from here on no scope of the tenant is open, and none opens.
+const WAIT_FOR_SCOPES = `select pg_advisory_xact_lock(hashtextextended(concat('pg_tenant.row:', $1::text, ':', $2::text), 0))`
+
+/** Waits until no scope of the tenant is open, and lets none open until the transaction ends. */
+export async function waitForScopes(
+  admin: Admin,
+  { registry }: RowLifecycle,
+  tenant: TenantKey,
+): Promise<void> {
+  await admin.run(WAIT_FOR_SCOPES, [registry.prefix, tenant])
+}
+
+/** Acts for a tenant until the transaction ends: policies bind the administrator as well, unless it is a superuser. */
+export async function actFor(admin: Admin, { naming, row }: RowLifecycle, tenant: TenantKey): Promise<void> {
+  await admin.run(`select set_config('${TENANT_SETTING}', $1, true), set_config('search_path', $2, true)`, [
+    tenant,
+    quoteIdentifier(row.schema) + naming.sharedPath,
+  ])
+}
+
+// The application is refused if it could step around the policies: by its own attributes, or by becoming whoever
+// owns what they stand on. PostgreSQL 15 lets CREATEROLE join any role that is no superuser.
+const APPLICATION = `select r.rolsuper as superuser, r.rolbypassrls as bypass, r.rolcreaterole as createrole,
+    pg_has_role(r.oid, current_user, 'member') as administrator,
+    exists (select from pg_class c where c.relnamespace = to_regnamespace($2) and pg_has_role(r.oid, c.relowner, 'member'))
+      or exists (select from pg_namespace n where n.nspname in ($2, $3) and pg_has_role(r.oid, n.nspowner, 'member')) as owner
+  from pg_roles r where r.rolname = $1`
+
+const WHY: Readonly<Record<string, string>> = {
+  superuser: 'It is a superuser. Run: ALTER ROLE … NOSUPERUSER, or connect as another role.',
+  bypass: 'It has BYPASSRLS. Run: ALTER ROLE … NOBYPASSRLS.',
+  createrole:
+    'It has CREATEROLE, with which it can join the owner of the tables. Run: ALTER ROLE … NOCREATEROLE.',
+  administrator: 'It is the administrator, or a member of it. Pass an adminPool of another role.',
+  owner:
+    'It owns the shared schema or something in it, or is a member of the role that does. Give that to the ' +
+    "administrator's role (ALTER TABLE … OWNER TO …), or revoke the membership.",
+}
+
+/**
+ * Row-level security holds for a role only if it can neither bypass the policies nor change them.
+ *
+ * @throws TenancyError INVALID_OPTION; `details.reason` says why
+ */
+export async function requireBoundApplication(
+  admin: Admin,
+  { registry, row }: RowLifecycle,
+  application: string,
+): Promise<void> {
+  const [facts] = await admin.run(APPLICATION, [application, row.schema, registry.controlSchema])
+  const reason = Object.keys(WHY).find((name) => facts?.[name] === true)
+  if (facts && reason === undefined) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    `Level row does not bind the application's role. ${WHY[reason ?? ''] ?? 'There is no such role here: connect both pools to one database.'}`,
+    { details: { role: application, reason: reason ?? 'missing' } },
+  )
+}

@@ -1,0 +1,29 @@
+import type { TenantConnection } from '../../credentials/connection.ts'
+import { roleOf, schemaOf } from '../../isolation/names.ts'
+import { applyMigrations } from '../apply-migrations.ts'
+import type { Furnished, TenantWork } from '../levels/level.ts'
+import { moveReady, takeReady } from './table.ts'
+
+/**
+ * Gives a tenant made ahead to `work.tenant`: schema, role, marker, registry and ledger get its names, in the transaction
+ * of `work`. Privileges follow by themselves. Migrations it lacks are applied.
+ *
+ * @returns nothing when there was none to take: make one
+ */
+export async function claim(
+  work: TenantWork,
+): Promise<(Furnished & { readonly connection?: TenantConnection }) | undefined> {
+  const { admin, lifecycle, tenant } = work
+  const { distributedSchemas, level, migrations, naming, ofLevel } = lifecycle
+  // One made ahead before schemas were distributed would stay where it is.
+  if (!ofLevel.ready || distributedSchemas) return undefined
+  const role = level === 'schema' ? undefined : roleOf(naming, tenant)
+  const taken = await takeReady(admin, lifecycle, { schema: schemaOf(naming, tenant), role })
+  if (!taken) return undefined
+  const connection = await ofLevel.ready.adopt(work, taken.key)
+  await moveReady(admin, lifecycle, taken.key, tenant)
+  if (!taken.current) {
+    await applyMigrations(admin, lifecycle, tenant, ofLevel.ownerOf(lifecycle, tenant), false)
+  }
+  return { created: true, migrations: migrations.map(({ id }) => id), ...(connection && { connection }) }
+}

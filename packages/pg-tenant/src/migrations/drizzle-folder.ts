@@ -1,0 +1,87 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Migration, TenancyError } from '@org/core'
+import { invalid } from '../errors/invalid.ts'
+import { scan } from './scan.ts'
+import { textOf } from './text-of.ts'
+
+/**
+ * Reads what drizzle-kit wrote, or `undefined` when the folder is none of its: `meta/_journal.json` with the order
+ * (format 5 to 7), or a folder with `migration.sql` for each migration (since 1.0).
+ *
+ * @throws TenancyError INVALID_OPTION when the journal is for another database or names a file that is not there
+ */
+export async function readDrizzleFolder(folder: string): Promise<Migration[] | undefined> {
+  const journal = await readFile(join(folder, 'meta', '_journal.json'), 'utf8').catch(() => undefined)
+  if (journal === undefined) return readFolders(folder)
+  return Promise.all(
+    tagsOf(journal).map(async (id) => ({ id, sql: await readSql(join(folder, `${id}.sql`), id) })),
+  )
+}
+
+/** Takes `"schema".` off every name, as drizzle-kit writes it before the tables of foreign keys (drizzle-orm #4369). */
+export function withoutSchema({ id, sql }: Migration, schema: string): Migration {
+  const tokens = scan(sql)
+  let [text, at] = ['', 0]
+  for (const [index, token] of tokens.entries()) {
+    const dot = tokens[index + 1]
+    const names = (token.kind === 'quoted' || token.kind === 'word') && token.text === schema
+    if (!names || dot?.kind !== 'symbol' || dot.text !== '.') continue
+    text += sql.slice(at, token.start)
+    at = dot.end
+  }
+  return { id, sql: text + sql.slice(at) }
+}
+
+function tagsOf(journal: string): string[] {
+  const { dialect, entries } = parse(journal)
+  if (dialect !== undefined && dialect !== 'postgresql' && dialect !== 'pg') {
+    throw invalid('folder', 'a drizzle-kit folder for PostgreSQL')
+  }
+  if (!Array.isArray(entries) || entries.length === 0)
+    throw invalid('folder', 'a drizzle-kit folder with migrations')
+  const ordered = entries as { idx?: unknown; tag?: unknown }[]
+  return [...ordered]
+    .sort((a, b) => Number(a.idx) - Number(b.idx))
+    .map(({ tag }) => {
+      // A tag becomes a path: nothing but a plain name.
+      if (typeof tag === 'string' && /^[\w-]+$/.test(tag)) return tag
+      throw invalid('folder', 'a drizzle-kit folder whose journal has plain names')
+    })
+}
+
+function parse(journal: string): { dialect?: unknown; entries?: unknown } {
+  try {
+    const parsed: unknown = JSON.parse(journal)
+    return typeof parsed === 'object' && parsed !== null ? parsed : {}
+  } catch {
+    throw invalid('folder', 'a drizzle-kit folder whose meta/_journal.json is JSON')
+  }
+}
+
+async function readFolders(folder: string): Promise<Migration[] | undefined> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const found = await Promise.all(
+    names.sort().map(async (id) => ({
+      id,
+      bytes: await readFile(join(folder, id, 'migration.sql')).catch(nothingThere),
+    })),
+  )
+  const migrations = found.flatMap(({ id, bytes }) => (bytes ? [{ id, sql: textOf(bytes, id) }] : []))
+  return migrations.length > 0 ? migrations : undefined
+}
+
+/** A folder without the file is no migration; one whose file cannot be read must not be left out. */
+function nothingThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+async function readSql(path: string, id: string): Promise<string> {
+  const bytes = await readFile(path).catch(() => {
+    throw new TenancyError('INVALID_OPTION', 'The journal of drizzle-kit names a file that is not there.', {
+      details: { option: 'folder', migration: id },
+    })
+  })
+  return textOf(bytes, id)
+}

@@ -1,0 +1,78 @@
+import { isTenancyError } from '@org/core'
+import { inAdminTransaction } from '../admin/transaction.ts'
+import { type BackupResult, backupTenant } from '../archive/backup.ts'
+import { inspectArchive } from '../archive/inspect.ts'
+import type { Visit } from '../archive/visit.ts'
+import { setStatus } from '../registry/registry.ts'
+import { discard, latest, type Offboarding, save } from './ledger.ts'
+import { measure, totals } from './measure.ts'
+import type { OffboardOptions } from './options.ts'
+import type { Receipt } from './receipt.ts'
+import { tenantTransaction } from './work.ts'
+
+/** Backs up what is closed, and writes down that it is safe to drop it. When that fails, the tenant is in service again. */
+export async function secure(
+  visit: Visit,
+  begun: Offboarding,
+  target: OffboardOptions['backup'],
+): Promise<Offboarding> {
+  const { lifecycle, tenant } = visit
+  try {
+    const backup = target === 'skip' ? undefined : await takeBackup(visit, begun, target)
+    const tables = await measure(visit, backup?.tables)
+    const file = target !== 'skip' && typeof target.to === 'string' ? target.to : null
+    const kept = backup ? { file, bytes: backup.bytes, sha256: backup.sha256 } : null
+    const receipt: Receipt = { ...begun.receipt, tables, ...totals(tables), backup: kept }
+    const state: Offboarding = { ...begun, receipt, backedUp: true }
+    await inAdminTransaction(lifecycle.adminPool, (admin) => save(admin, lifecycle.registry, tenant, state))
+    return state
+  } catch (error) {
+    // Where that fails too (the server is gone) it is still begun, and running it again goes on.
+    await callOff(visit, begun).catch(() => {})
+    throw error
+  }
+}
+
+type Kept = Pick<BackupResult, 'tables' | 'bytes' | 'sha256'>
+
+async function takeBackup(
+  { lifecycle, signal, tenant }: Visit,
+  begun: Offboarding,
+  target: Exclude<OffboardOptions['backup'], 'skip'>,
+): Promise<Kept> {
+  const { to, compression } = target
+  try {
+    return await backupTenant(lifecycle, tenant, { to, compression, signal })
+  } catch (error) {
+    const own = isTenancyError(error, 'CONFLICT') && typeof to === 'string' && (await madeBefore(to, begun))
+    if (own) return own
+    throw error
+  }
+}
+
+/**
+ * The file that is in the way may be this off-boarding's own backup, made before it was cut off: of this tenant, whole, and
+ * no older than its closing, since when nobody could write.
+ */
+async function madeBefore(file: string, { receipt }: Offboarding): Promise<Kept | undefined> {
+  const found = await inspectArchive(file).catch(() => undefined)
+  if (!found) return undefined
+  const { manifest, summary, sha256, bytes } = found
+  const own = manifest.tenant === receipt.tenant && manifest.schema === receipt.schema
+  if (!own || Date.parse(manifest.createdAt) < Date.parse(receipt.startedAt)) return undefined
+  return { tables: summary.tables, sha256, bytes }
+}
+
+/** Nothing was dropped yet: the tenant goes back to what it was. */
+export function callOff({ lifecycle, tenant }: Visit, begun: Offboarding): Promise<void> {
+  const { ofLevel, registry } = lifecycle
+  return tenantTransaction(lifecycle, tenant, undefined, async (work) => {
+    const now = await latest(work.admin, registry, tenant)
+    const ours = work.status === 'deleting' && now?.receipt.startedAt === begun.receipt.startedAt
+    // Somebody else has gone on with it.
+    if (!ours || now.backedUp) return
+    if (begun.cameFrom === 'active') await ofLevel.putBackIntoService(work)
+    await setStatus(work.admin, registry, tenant, begun.cameFrom)
+    await discard(work.admin, registry, tenant, begun)
+  })
+}

@@ -1,0 +1,36 @@
+import type { TenantKey } from '@org/core'
+import { type AdminSession, withAdminSession } from '../admin/session.ts'
+import { type AdminClient, begin, withAdminClient } from '../archive/client.ts'
+import { placeOf } from '../archive/place.ts'
+import type { TenantWork } from '../lifecycle/levels/level.ts'
+import { type Lifecycle, lockTenant } from '../lifecycle/lifecycle.ts'
+import { prepare } from '../lifecycle/prepare.ts'
+import { recordOf } from '../registry/registry.ts'
+
+/**
+ * One transaction of a tenant's administrative work, behind the same locks as `onTenant`'s, that the caller can abort until
+ * COMMIT is sent.
+ */
+export async function tenantTransaction<T>(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  signal: AbortSignal | undefined,
+  fn: (work: TenantWork) => Promise<T>,
+): Promise<T> {
+  const { adminPool, ofLevel, registry } = lifecycle
+  const application = await prepare(lifecycle)
+  const { lockName } = placeOf(lifecycle, tenant)
+  const transaction = (session: AdminSession | undefined) => async (admin: AdminClient) => {
+    await begin(admin, 'read committed read write')
+    await lockTenant(admin, lockName)
+    const status = (await recordOf(admin, registry, tenant))?.status ?? 'deleted'
+    const result = await fn({ lifecycle, tenant, admin, session, application, status })
+    await admin.run('commit')
+    return result
+  }
+  if (!ofLevel.staged) return await withAdminClient(adminPool, transaction(undefined), signal)
+  return await withAdminSession(adminPool, undefined, async (session) => {
+    await session.run(`select pg_advisory_lock(hashtextextended('pg_tenant.staged:' || $1, 0))`, [lockName])
+    return await withAdminClient(adminPool, transaction(session), signal)
+  })
+}

@@ -1,0 +1,295 @@
+import {
+  crossTenant,
+  type Row,
+  runWithTenant,
+  TenancyError,
+  type TenantKey,
+  tryCurrentTenant,
+} from '@org/core'
+import type { BackupOptions } from '../archive/backup.ts'
+import type { ExportOptions } from '../archive/export/export.ts'
+import type { RestoreOptions } from '../archive/restore/restore.ts'
+import type { DiagnoseOptions } from '../doctor/diagnose.ts'
+import { watchPool } from '../driver/memory.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { invalid } from '../errors/invalid.ts'
+import type { MigrateOptions } from '../fleet/options.ts'
+import type { MigrationStatusOptions } from '../fleet/status.ts'
+import { type VersionGate, versionGate } from '../fleet/version.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import { keyFor, parseNaming } from '../isolation/names.ts'
+import { parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
+import { drop } from '../lifecycle/drop.ts'
+import { type ProvisionOptions, provision } from '../lifecycle/provision.ts'
+import { readyTenants } from '../lifecycle/ready/ready.ts'
+import { rotateCredentials } from '../lifecycle/rotate-credentials.ts'
+import { resume, suspend } from '../lifecycle/suspend.ts'
+import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
+import type { OffboardOptions } from '../offboard/options.ts'
+import { parseControlSchema } from '../registry/control-schema.ts'
+import { explained } from '../registry/explain.ts'
+import { openLookups } from '../registry/lookups.ts'
+import { find, type ListOptions, list } from '../registry/read.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
+import { nest } from '../scope/handle.ts'
+import { currentLevel, type Level } from '../scope/level.ts'
+import { requireCallback } from '../scope/misuse.ts'
+import { runOneShot } from '../scope/one-shot.ts'
+import { DEFAULTS, parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
+import type { QueryResult } from '../scope/result.ts'
+import { withRetry } from '../scope/retry.ts'
+import { runScope } from '../scope/run-scope.ts'
+import { runStatement } from '../scope/run-statement.ts'
+import { type QueryConfig, toStatement } from '../scope/statement.ts'
+import type { TenantDb } from '../scope/tenant-db.ts'
+import type { StatsOptions } from '../stats/stats.ts'
+import type { VerifyOptions } from '../verify/verify.ts'
+import type { Tenancy, TenancyOptions } from './interface.ts'
+import { openLevel } from './levels.ts'
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'pool',
+  'adminPool',
+  'isolation',
+  'migrations',
+  'controlSchema',
+  'onForget',
+  'minimumVersion',
+  'lookups',
+  'credentials',
+  'tenantPools',
+  'databaseTemplate',
+  'distributedSchemas',
+  'row',
+  'schemaPrefix',
+  'rolePrefix',
+  'sharedSchemas',
+  'statementTimeout',
+  'lockTimeout',
+  'idleTimeout',
+  'connectionTimeout',
+  'retry',
+  'resolveUnknownOutcome',
+] satisfies (keyof TenancyOptions)[])
+
+/**
+ * Makes a tenancy over a `pg` pool.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function createTenancy(options: TenancyOptions): Tenancy {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
+  const { isolation: level = 'role', pool, adminPool = pool } = options
+  requirePool(pool, 'pool')
+  requirePool(adminPool, 'adminPool')
+  const naming = parseNaming(options)
+  const migrations = parseMigrations(options.migrations ?? [])
+  const defaults = parseScopeOptions(limitsOf(options), DEFAULTS)
+  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const { connectionTimeout } = defaults
+  const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
+  const { isolation, ofLevel, keeper } = open
+  watchPool(pool)
+  watchPool(adminPool)
+  const identity = {}
+  const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
+  const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
+
+  /** The scope this call runs in, if it is one of ours and still alive. */
+  const enclosing = (key: string): Level | undefined => {
+    const running = currentLevel.getStore()
+    if (!running || running.ended || running.owner !== identity) return undefined
+    if (running.tenant !== key) throw crossTenant()
+    return running
+  }
+
+  const { onForget } = options
+  if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
+  const distributedSchemas = parseDistributedSchemas(
+    options.distributedSchemas,
+    level,
+    defaults.resolveUnknownOutcome,
+  )
+  const lifecycle = {
+    level,
+    ofLevel,
+    naming,
+    pool,
+    adminPool,
+    migrations,
+    registry,
+    onForget,
+    distributedSchemas,
+  }
+  /** What changed here is known here at once. */
+  const changing = async <T>(tenant: TenantKey, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
+    try {
+      return await work(tenant)
+    } finally {
+      lookups.lookup.forget(tenant)
+      gate?.forget(tenant)
+    }
+  }
+  /** Nothing to wait for when the tenant is known to be recent enough. */
+  const askVersion = (tenant: TenantKey): Promise<void> | undefined => {
+    if (!gate) return undefined
+    lookups.start()
+    return gate.assertVersion(tenant)
+  }
+  const tenancy = {
+    isolation: level,
+    withTenant: async <T>(
+      key: string,
+      fn: (db: TenantDb) => Promise<T>,
+      scope?: ScopeOptions,
+    ): Promise<T> => {
+      const tenant = keyFor(naming, key)
+      requireCallback(fn)
+      const settings = parseScopeOptions(scope, defaults)
+      const outer = enclosing(tenant)
+      if (outer) {
+        requireSameMode(settings, outer)
+        return await nest(outer, fn)
+      }
+      try {
+        const old = askVersion(tenant)
+        if (old) await old
+        return await runWithTenant(tenant, () =>
+          withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),
+        )
+      } catch (error) {
+        throw await explained(error, pool, registry, tenant)
+      }
+    },
+    query: async (
+      key: string,
+      query: string | QueryConfig,
+      values?: readonly unknown[],
+      scope?: ScopeOptions,
+    ): Promise<QueryResult<Row>> => {
+      const tenant = keyFor(naming, key)
+      const statement = toStatement(query, values)
+      const settings = parseScopeOptions(scope, defaults)
+      const outer = enclosing(tenant)
+      if (outer) {
+        requireSameMode(settings, outer)
+        return await runStatement(outer, query, values)
+      }
+      const current = tryCurrentTenant()
+      if (current !== undefined && current !== tenant) throw crossTenant()
+      const run = () => {
+        if (settings.signal)
+          return runScope(
+            identity,
+            isolation,
+            tenant,
+            (db) => db.query(query as QueryConfig, values),
+            settings,
+          )
+        return runOneShot<Row>(isolation, tenant, statement, settings)
+      }
+      try {
+        const old = askVersion(tenant)
+        if (old) await old
+        return await withRetry(settings, run)
+      } catch (error) {
+        throw await explained(error, pool, registry, tenant)
+      }
+    },
+    provision: async (key: string, facts?: ProvisionOptions) =>
+      changing(keyFor(naming, key), (tenant) => provision(lifecycle, tenant, facts)),
+    suspend: async (key: string, reason?: string) =>
+      changing(keyFor(naming, key), (tenant) => suspend(lifecycle, tenant, reason ?? null)),
+    resume: async (key: string) => changing(keyFor(naming, key), (tenant) => resume(lifecycle, tenant)),
+    find: async (key: string) => find(pool, registry, keyFor(naming, key)),
+    lookup: async (key: string) => {
+      const tenant = keyFor(naming, key)
+      lookups.start()
+      return lookups.lookup(tenant)
+    },
+    ready: readyTenants(lifecycle),
+    list: async (page?: ListOptions) => list(pool, registry, page),
+    // Loaded when asked for: a server that only scopes queries never reads this code.
+    migrate: async (how?: MigrateOptions) =>
+      (await import('../fleet/other-levels.ts')).migrate(lifecycle, how),
+    migrationStatus: async (which?: MigrationStatusOptions) =>
+      (await import('../fleet/status.ts')).migrationStatus(lifecycle, which),
+    doctor: async (how?: DiagnoseOptions) => (await import('../doctor/diagnose.ts')).diagnose(lifecycle, how),
+    verify: async (how?: VerifyOptions) => {
+      const { verifyIsolation } = await import('../verify/verify.ts')
+      return verifyIsolation(lifecycle, (tenant, fn) => runScope({}, isolation, tenant, fn, defaults), how)
+    },
+    stats: async (which?: StatsOptions) => (await import('../stats/stats.ts')).tenantStats(lifecycle, which),
+    backup: async (key: string, how: BackupOptions) =>
+      (await import('../archive/backup.ts')).backupTenant(lifecycle, keyFor(naming, key), how),
+    restore: async (key: string, how: RestoreOptions) => {
+      const { restoreTenant } = await import('../archive/restore/restore.ts')
+      return changing(keyFor(naming, key), (tenant) => restoreTenant(lifecycle, tenant, how))
+    },
+    export: async (key: string, how: ExportOptions) =>
+      (await import('../archive/export/export.ts')).exportTenant(lifecycle, keyFor(naming, key), how),
+    offboard: async (key: string, how: OffboardOptions) => {
+      const { offboard } = await import('../offboard/offboard.ts')
+      return changing(keyFor(naming, key), (tenant) => offboard(lifecycle, tenant, how))
+    },
+    drop: async (key: string) => changing(keyFor(naming, key), (tenant) => drop(lifecycle, tenant)),
+    rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
+    resealCredentials: async () =>
+      (await import('../lifecycle/reseal.ts')).resealCredentials(lifecycle, keeper),
+    close: async () => {
+      await lookups.close()
+      await open.close()
+    },
+  }
+  return Object.freeze(tenancy) as Tenancy
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function openGate(
+  level: IsolationLevel,
+  pool: PoolLike,
+  registry: RegistryPlace,
+  migrations: readonly CheckedMigration[],
+  minimum: TenancyOptions['minimumVersion'],
+): VersionGate | undefined {
+  if (minimum === undefined) return undefined
+  const { id, waitMs = 0 } = typeof minimum === 'string' ? { id: minimum } : (minimum ?? {})
+  if (typeof id !== 'string') throw invalid('minimumVersion', 'the id of a migration, or { id, waitMs }')
+  if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 3_600_000)
+    throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
+  if (level === 'row') throw invalid('minimumVersion', 'left out at level row: its tenants share one schema')
+  return versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
+}
+
+/** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */
+function requireSameMode(settings: ScopeSettings, outer: Level): void {
+  const { mode } = outer.transaction.settings
+  if (settings.mode === '' || settings.mode === mode) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
+    { details: { option: 'isolationLevel' } },
+  )
+}
+
+function requirePool(pool: unknown, option: string): void {
+  const candidate = pool as Partial<PoolLike> | undefined
+  if (typeof candidate?.connect === 'function' && typeof candidate.on === 'function') return
+  throw invalid(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
+}
+
+function limitsOf(options: TenancyOptions): ScopeOptions {
+  const { statementTimeout, lockTimeout, idleTimeout, connectionTimeout, retry, resolveUnknownOutcome } =
+    options
+  return Object.fromEntries(
+    Object.entries({
+      statementTimeout,
+      lockTimeout,
+      idleTimeout,
+      connectionTimeout,
+      retry,
+      resolveUnknownOutcome,
+    }).filter(([, value]) => value !== undefined),
+  )
+}

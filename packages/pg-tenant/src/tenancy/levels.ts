@@ -1,0 +1,123 @@
+import type { Sealing } from '@org/core'
+import { type CredentialKeeper, type CredentialSource, keeperOf } from '../credentials/credentials.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { invalid } from '../errors/invalid.ts'
+import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
+import { loginIsolation } from '../isolation/login.ts'
+import { type Naming, roleOf } from '../isolation/names.ts'
+import { roleIsolation } from '../isolation/role.ts'
+import { rowIsolation } from '../isolation/row.ts'
+import { parseRowPlace, type RowOptions } from '../isolation/row-place.ts'
+import { schemaIsolation } from '../isolation/schema.ts'
+import type { MakePool } from '../isolation/tenant-pool.ts'
+import { tenantPoolSource } from '../isolation/tenant-pool-source.ts'
+import { TenantPools } from '../isolation/tenant-pools.ts'
+import { databaseLevel } from '../lifecycle/levels/database.ts'
+import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
+import { loginLevel } from '../lifecycle/levels/login.ts'
+import { roleLevel } from '../lifecycle/levels/role.ts'
+import { rowLevel } from '../lifecycle/levels/row/level.ts'
+import { schemaLevel } from '../lifecycle/levels/schema.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
+
+/** Bounds of the connections that levels `login` and `database` open for tenants. */
+export interface TenantPoolsOptions {
+  /** Connections of all tenants together, 1 to 10,000 (default 50): keep it below the server's `max_connections`. */
+  readonly maxConnections?: number
+  /** Connections of one tenant, 1 to `maxConnections` (default 5). */
+  readonly maxPerTenant?: number
+  /** Makes a tenant's pool (default `new pg.Pool(config)`). `config` must reach it unchanged. */
+  readonly create?: MakePool
+}
+
+/** Options that only some levels read. */
+export interface LevelOptions {
+  /**
+   * Where the passwords of tenants are, at levels `login` and `database`, which require it: a function that fetches
+   * them from where you keep them, or something that seals them (`Envelopes` of `@org/crypto`) for the control schema.
+   */
+  readonly credentials?: CredentialSource | Sealing
+  readonly tenantPools?: TenantPoolsOptions
+  /** What databases are copied from at level `database` (default `template0`). */
+  readonly databaseTemplate?: string
+  /** Where the shared tables are, at level `row`. */
+  readonly row?: RowOptions
+}
+
+export interface LevelContext {
+  readonly pool: PoolLike
+  readonly naming: Naming
+  readonly registry: RegistryPlace
+  /** Milliseconds a scope waits for a connection. */
+  readonly connectionTimeout: number
+}
+
+/** A level at work: how scopes are opened, how tenants are made, what must be closed. */
+export interface OpenLevel {
+  readonly isolation: Isolation
+  readonly ofLevel: LevelLifecycle
+  /** Only where tenants log in by themselves. */
+  readonly keeper: CredentialKeeper | undefined
+  close(): Promise<void>
+}
+
+/** The one place that knows all levels. @throws TenancyError INVALID_OPTION */
+export function openLevel(level: IsolationLevel, context: LevelContext, options: LevelOptions): OpenLevel {
+  const { pool, naming } = context
+  switch (level) {
+    case 'schema':
+      return onePool(schemaIsolation(pool, naming), schemaLevel)
+    case 'role':
+      return onePool(roleIsolation(pool, naming), roleLevel)
+    case 'login':
+    case 'database':
+      return ownPools(level, context, options)
+    case 'row': {
+      const row = parseRowPlace(options.row)
+      return onePool(rowIsolation(pool, naming, row), rowLevel(row))
+    }
+    default:
+      throw invalid('isolation', '"schema", "role", "login", "row" or "database"')
+  }
+}
+
+function onePool(isolation: Isolation, ofLevel: LevelLifecycle): OpenLevel {
+  return { isolation, ofLevel, keeper: undefined, close: async () => {} }
+}
+
+function ownPools(level: 'login' | 'database', context: LevelContext, options: LevelOptions): OpenLevel {
+  const { pool, naming, registry, connectionTimeout } = context
+  const keeper = keeperOf(options.credentials, pool, registry)
+  const { maxConnections, maxPerTenant, create } = parsePools(options.tenantPools ?? {})
+  const template = options.databaseTemplate ?? 'template0'
+  if (typeof template !== 'string' || !/^[a-z_][a-z0-9_-]{0,62}$/.test(template))
+    throw invalid('databaseTemplate', 'the name of a database')
+  const source = tenantPoolSource({
+    application: pool,
+    keeper,
+    create,
+    maxPerTenant,
+    connectMs: connectionTimeout,
+    roleOf: (tenant) => roleOf(naming, tenant),
+    databaseOf: (tenant) => (level === 'database' ? roleOf(naming, tenant) : undefined),
+  })
+  const pools = new TenantPools(source, { maxConnections, maxPerTenant, waitMs: connectionTimeout })
+  return {
+    isolation: loginIsolation(level, pool, pools, naming),
+    ofLevel: level === 'login' ? loginLevel(keeper) : databaseLevel(keeper, template),
+    keeper,
+    close: () => pools.close(),
+  }
+}
+
+function parsePools(options: TenantPoolsOptions) {
+  if (typeof options !== 'object' || options === null) throw invalid('tenantPools', 'an object')
+  const { maxConnections = 50, maxPerTenant = Math.min(5, maxConnections), create } = options
+  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 10_000)
+    throw invalid('tenantPools.maxConnections', 'a whole number from 1 to 10,000')
+  if (!Number.isInteger(maxPerTenant) || maxPerTenant < 1 || maxPerTenant > maxConnections)
+    throw invalid('tenantPools.maxPerTenant', 'a whole number from 1 to maxConnections')
+  if (create !== undefined && typeof create !== 'function')
+    throw invalid('tenantPools.create', 'a function that makes a pg.Pool')
+  return { maxConnections, maxPerTenant, create }
+}

@@ -1,0 +1,239 @@
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { backupTenant } from '../../src/archive/backup.ts'
+import { manifestPathOf } from '../../src/archive/pg-dump/manifest.ts'
+import { runProgram, versionOf } from '../../src/archive/pg-dump/program.ts'
+import type { IsolationLevel } from '../../src/index.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { killedAdmin } from '../levels/killed.ts'
+import { useSetting } from '../levels/setting.ts'
+import { codeOf, eventually, NOTES } from '../support/world.ts'
+import { lifecycleOf, provisioned, useFolder } from './support.ts'
+
+const setting = useSetting()
+const { world } = setting
+const folder = useFolder()
+const PROGRAMS = '/usr/lib/postgresql/15/bin'
+const installed = (await versionOf('pg_dump', PROGRAMS)) !== undefined
+let lifecycle: Lifecycle
+let major = 0
+
+beforeAll(async () => {
+  lifecycle = lifecycleOf(world)
+  major = Number(
+    (await world.root.query(`select current_setting('server_version_num')::int / 10000 as m`)).rows[0].m,
+  )
+})
+
+/** Whether the programs here can be used on the server of this run. */
+const usable = () => installed && major <= 15
+const refused = { format: 'pg_dump', programs: PROGRAMS } as const
+
+describe('pg_dump', () => {
+  it('that is not there is missed, with a way out', async () => {
+    const tenant = await provisioned(lifecycle, 'nowhere')
+    const programs = folder.path('no-programs')
+    const backup = backupTenant(lifecycle, tenant, { to: folder.path('x'), format: 'pg_dump', programs })
+    await expect(backup).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+      message: expect.stringContaining("format: 'archive'"),
+      details: { program: 'pg_dump', reason: 'pg_dump is not installed here' },
+    })
+    expect(await readdir(dirname(folder.path('x')))).toEqual([])
+  })
+
+  it.skipIf(!installed)('of an older version than the server is refused', async () => {
+    if (usable()) return
+    const tenant = await provisioned(lifecycle, 'newer-server')
+    await expect(backupTenant(lifecycle, tenant, { to: folder.path('x'), ...refused })).rejects.toMatchObject(
+      {
+        code: 'SERVICE_UNAVAILABLE',
+        details: { reason: `pg_dump is version 15, older than the server's ${major}` },
+      },
+    )
+  })
+
+  it.skipIf(!installed)('that fails says why, without values or passwords', async () => {
+    const url = new URL(world.adminUrl)
+    const environment = {
+      PGHOST: url.hostname,
+      PGPORT: url.port,
+      PGUSER: 'nobody_at_all',
+      PGDATABASE: url.pathname.slice(1),
+      PGPASSWORD: 'hunter2',
+    }
+    const run = runProgram({ program: 'pg_dump', programs: PROGRAMS, args: ['--no-password'], environment })
+    const error = await run.catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'DATABASE_ERROR', details: { program: 'pg_dump', exitCode: 1 } })
+    expect(JSON.stringify(error)).not.toContain('hunter2')
+  })
+
+  it('is told by no argument what the password is', async () => {
+    // Stands in for the program: says what it was given.
+    const programs = dirname(folder.path('x'))
+    const script = `#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit 0; fi
+echo "error: $* [$PGUSER] \${#PGPASSWORD}" >&2; exit 1\n`
+    await writeFile(folder.path('pg_dump'), script)
+    await chmod(folder.path('pg_dump'), 0o700)
+    const tenant = await provisioned(lifecycle, 'told')
+    const error = await backupTenant(lifecycle, tenant, {
+      to: folder.path('told'),
+      format: 'pg_dump',
+      programs,
+    }).catch((reason: { details: { said: string } }) => reason.details.said)
+    expect(error).toContain(`[${world.adminRole}] ${'admin'.length}`)
+    expect(error).not.toMatch(/(^|[ =])admin( |$)/)
+  })
+})
+
+const LEVELS: readonly IsolationLevel[] = ['schema', 'role', 'login', 'database']
+
+describe.each(LEVELS)('level %s', (level) => {
+  const made = `create table by_hand (id int primary key, size int generated always as (id * 2) stored);
+    insert into by_hand values (1), (2); create index idx_by_hand_size on by_hand (size)`
+
+  it.skipIf(!installed)('comes back as it was, structure made by hand and all', async () => {
+    if (!usable()) return
+    const tenancy = setting.tenancy(level)
+    await tenancy.provision('dumped')
+    // At level schema tables belong to the administrator.
+    if (level === 'schema')
+      await world.admin.query(`set search_path to schema_dumped; ${made}; reset search_path;
+      grant select on all tables in schema schema_dumped to ${world.appRole}`)
+    else for (const sql of made.split(';')) await tenancy.query('dumped', sql)
+    await tenancy.query('dumped', `insert into notes (body) values ('kept'), ('too')`)
+    const to = folder.path(`dumped-${level}`)
+    const result = await tenancy.backup('dumped', { to, format: 'pg_dump', programs: PROGRAMS })
+    expect(result).toMatchObject({ rows: 4, tenant: 'dumped', bytes: (await stat(to)).size })
+    expect((await stat(to)).mode & 0o077).toBe(0)
+    const again = tenancy.backup('dumped', { to, format: 'pg_dump', programs: PROGRAMS })
+    expect(await codeOf(again)).toBe('CONFLICT')
+    const restore = (key: string, from = to) => tenancy.restore(key, { from, programs: PROGRAMS })
+    // Never over what is there, and only for its own key.
+    expect(await codeOf(restore('dumped'))).toBe('CONFLICT')
+    await expect(restore('other')).rejects.toMatchObject({ code: 'CONFLICT', details: { reason: 'key' } })
+    expect(await tenancy.find('other')).toBeUndefined()
+    await tenancy.drop('dumped')
+    expect(await restore('dumped')).toMatchObject({ rows: 4, tables: 2, migrations: [] })
+    await tenancy.query('dumped', `insert into notes (body) values ('new')`)
+    expect((await tenancy.query('dumped', 'select * from notes order by id')).rows).toEqual([
+      { id: '1', body: 'kept' },
+      { id: '2', body: 'too' },
+      { id: '3', body: 'new' },
+    ])
+    expect(await tenancy.find('dumped')).toMatchObject({ status: 'active', schemaVersion: NOTES.id })
+    const { rows } = await setting.rootAt(
+      level,
+      'dumped',
+      `select tablename as name, tableowner as owner from pg_tables where schemaname = $1 and tablename !~ '^_tenant' order by 1`,
+      [setting.schemaOf(level, 'dumped')],
+    )
+    const owner = level === 'schema' ? world.adminRole : setting.roleOf(level, 'dumped')
+    expect(rows).toEqual([
+      { name: 'by_hand', owner },
+      { name: 'notes', owner },
+    ])
+    expect(await tenancy.provision('dumped')).toEqual({ created: false, migrations: [] })
+  })
+
+  it.skipIf(!installed)('restores nothing from a file that was damaged, or lacks its manifest', async () => {
+    if (!usable()) return
+    const tenancy = setting.tenancy(level)
+    await tenancy.provision('damaged')
+    const to = folder.path(`damaged-${level}`)
+    await tenancy.backup('damaged', { to, format: 'pg_dump', programs: PROGRAMS })
+    await tenancy.drop('damaged')
+    const [bytes, manifest] = [await readFile(to), await readFile(manifestPathOf(to), 'utf8')]
+    const restore = (from: string) => codeOf(tenancy.restore('damaged', { from, programs: PROGRAMS }))
+    const changed = Buffer.from(bytes)
+    changed[bytes.length - 30] = (changed[bytes.length - 30] as number) ^ 1
+    await writeFile(`${to}.changed`, changed)
+    expect(await restore(`${to}.changed`)).toBe('NOT_FOUND')
+    await writeFile(manifestPathOf(`${to}.changed`), manifest)
+    expect(await restore(`${to}.changed`)).toBe('VALIDATION_ERROR')
+    // Its digest is right, what it says of the rows is not.
+    await writeFile(`${to}.counted`, bytes)
+    const miscounted = { ...JSON.parse(manifest), tables: [{ name: 'notes', rows: 7 }] }
+    await writeFile(manifestPathOf(`${to}.counted`), JSON.stringify(miscounted))
+    expect(await restore(`${to}.counted`)).toBe('CONFLICT')
+    expect((await tenancy.find('damaged'))?.status).toBe('deleted')
+    expect(await restore(to).catch(() => 'done')).toBe('done')
+  })
+})
+
+describe.each(['role', 'database'] as const)('cut off, level %s', (level) => {
+  it.skipIf(!installed)('at any statement, a restore is finished by running it again', async () => {
+    if (!usable()) return
+    const here = setting.tenancy(level)
+    await here.provision('cut')
+    await here.query('cut', `insert into notes (body) values ('kept')`)
+    const from = folder.path(`cut-${level}`)
+    await here.backup('cut', { to: from, format: 'pg_dump', programs: PROGRAMS })
+    let at = 1
+    for (; at < 400; at += 3) {
+      await here.drop('cut')
+      const { pool, killed } = killedAdmin(setting, at)
+      await setting
+        .tenancy(level, { adminPool: pool })
+        .restore('cut', { from, programs: PROGRAMS })
+        .catch(() => {})
+      await pool.end().catch(() => {})
+      if ((await here.find('cut'))?.status !== 'active')
+        await here.restore('cut', { from, programs: PROGRAMS })
+      expect((await here.query('cut', 'select body from notes')).rows, `statement ${at}`).toEqual([
+        { body: 'kept' },
+      ])
+      expect(await here.provision('cut'), `statement ${at}`).toEqual({ created: false, migrations: [] })
+      if (!killed()) break
+    }
+    expect(at).toBeGreaterThan(20)
+    expect(at).toBeLessThan(400)
+  })
+
+  it.skipIf(!installed)('by a signal while the program runs, it leaves nothing', async () => {
+    if (!usable()) return
+    const here = setting.tenancy(level)
+    await here.provision('halted')
+    const from = folder.path(`halted-${level}`)
+    const controller = new AbortController()
+    const { signal } = controller
+    await here.backup('halted', { to: from, format: 'pg_dump', programs: PROGRAMS })
+    await here.drop('halted')
+    // Stands in for the program, so that it runs for as long as it takes.
+    const programs = folder.path(`halting-${level}`)
+    await mkdir(programs)
+    const script = `#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_restore (PostgreSQL) 99.1'; exit 0; fi
+: > '${programs}/running'; exec sleep 600\n`
+    await writeFile(`${programs}/pg_restore`, script)
+    await chmod(`${programs}/pg_restore`, 0o700)
+    const restore = codeOf(here.restore('halted', { from, programs, signal }))
+    await eventually(async () => (await readdir(programs)).includes('running'))
+    controller.abort()
+    expect(await restore).toBe('ABORTED')
+    expect((await here.find('halted'))?.status).toBe('deleted')
+    expect(await codeOf(here.query('halted', 'select 1'))).toBe('SCHEMA_MISSING')
+  })
+})
+
+describe('a suspended tenant', () => {
+  it.skipIf(!installed)('is no case for pg_dump, whose role is shut out', async () => {
+    const tenancy = setting.tenancy('role')
+    await tenancy.provision('unpaid')
+    await tenancy.suspend('unpaid')
+    expect(await codeOf(tenancy.backup('unpaid', { to: folder.path('unpaid'), ...refused }))).toBe('CONFLICT')
+  })
+})
+
+describe('level row', () => {
+  it('is no case for pg_dump', async () => {
+    const sql = 'create table notes (tenant_id text not null, body text, primary key (tenant_id, body))'
+    const tenancy = setting.tenancy('row', { migrations: [{ id: '1', sql }] })
+    await tenancy.provision('shared')
+    expect(await codeOf(tenancy.backup('shared', { to: folder.path('row'), format: 'pg_dump' }))).toBe(
+      'INVALID_OPTION',
+    )
+  })
+})

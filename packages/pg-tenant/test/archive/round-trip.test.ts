@@ -1,0 +1,178 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { backupTenant } from '../../src/archive/backup.ts'
+import { inspectArchive } from '../../src/archive/inspect.ts'
+import { restoreTenant } from '../../src/archive/restore/restore.ts'
+import { drop } from '../../src/lifecycle/drop.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { suspend } from '../../src/lifecycle/suspend.ts'
+import { codeOf, NOTES, useWorld } from '../support/world.ts'
+import { contents, facts } from './contents.ts'
+import { ODD, ROWS } from './odd-schema.ts'
+import { keyOf, lifecycleOf, provisioned, useFolder } from './support.ts'
+
+const world = useWorld([])
+const folder = useFolder()
+let lifecycle: Lifecycle
+
+beforeAll(() => {
+  lifecycle = lifecycleOf(world)
+})
+
+/** Runs statements as the tenant's role, as its application would. */
+async function asTenant(key: string, statements: readonly string[]): Promise<void> {
+  const tenancy = world.tenancy({ migrations: ODD })
+  for (const sql of statements) await tenancy.query(key, sql)
+}
+
+describe('a tenant with odd data', () => {
+  let odd: Lifecycle
+
+  beforeAll(async () => {
+    odd = lifecycleOf(world, { migrations: ODD })
+    await provisioned(odd, 'odd')
+    await asTenant('odd', ROWS)
+  })
+
+  it.each(['zstd', 'gzip', 'none'] as const)(
+    'comes back as it was, under another key (%s)',
+    async (compression) => {
+      const before = await contents(world, 'odd')
+      const to = folder.path(`odd-${compression}`)
+      const backup = await backupTenant(odd, keyOf(odd, 'odd'), { to, compression })
+      expect(await inspectArchive(to)).toMatchObject({ sha256: backup.sha256, bytes: backup.bytes })
+      const clone = keyOf(odd, `clone-${compression}`)
+      const restored = await restoreTenant(odd, clone, { from: to })
+      expect(restored).toMatchObject({
+        source: 'odd',
+        rows: backup.rows,
+        sha256: backup.sha256,
+        migrations: [],
+      })
+      const after = await contents(world, `clone-${compression}`)
+      expect(after).toEqual(before)
+      expect(before['Weird "Table".x']).toHaveLength(804)
+      expect(before.event_2024).toHaveLength(1)
+      expect(before.touched).toEqual([expect.stringContaining('(1,2)')])
+    },
+  )
+
+  it('has its triggers, constraints, sequences and owner as the original has them', async () => {
+    const [before, after] = [await facts(world, 'odd'), await facts(world, 'clone-zstd')]
+    expect(after).toEqual(before)
+    const tenancy = world.tenancy({ migrations: ODD })
+    const next = `select nextval('"Odd Sequence"') as odd, nextval(pg_get_serial_sequence('seeded', 'id')) as seeded`
+    expect((await tenancy.query('clone-zstd', next)).rows).toEqual((await tenancy.query('odd', next)).rows)
+  })
+
+  it('is backed up the same while it is suspended, and comes back to its own key', async () => {
+    const before = await contents(world, 'odd')
+    await suspend(odd, keyOf(odd, 'odd'), 'unpaid')
+    const to = folder.path('suspended')
+    await backupTenant(odd, keyOf(odd, 'odd'), { to })
+    expect(await codeOf(world.tenancy({ migrations: ODD }).query('odd', 'select 1'))).toBe('TENANT_SUSPENDED')
+    await restoreTenant(odd, keyOf(odd, 'odd'), { from: to, force: 'replace' })
+    expect(await codeOf(world.tenancy({ migrations: ODD }).query('odd', 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await contents(world, 'odd')).toEqual(before)
+  })
+})
+
+describe('level schema', () => {
+  it('backs up and restores tables of the administrator', async () => {
+    const plain = lifecycleOf(world, { level: 'schema', schemaPrefix: 's_' })
+    const tenant = await provisioned(plain, 'plain')
+    const tenancy = world.tenancy({ isolation: 'schema', schemaPrefix: 's_' })
+    await tenancy.query('plain', `insert into notes (body) values ('kept')`)
+    await suspend(plain, tenant, null)
+    const to = folder.path('plain')
+    await backupTenant(plain, tenant, { to })
+    await drop(plain, tenant)
+    await restoreTenant(plain, tenant, { from: to })
+    await tenancy.query('plain', `insert into notes (body) values ('new')`)
+    expect((await tenancy.query('plain', 'select * from notes order by id')).rows).toEqual([
+      { id: '1', body: 'kept' },
+      { id: '2', body: 'new' },
+    ])
+  })
+})
+
+describe('a restore', () => {
+  it('brings a dropped tenant back under its own key, and no other dropped key to life', async () => {
+    const tenant = await provisioned(lifecycle, 'gone')
+    const tenancy = world.tenancy()
+    await tenancy.query('gone', `insert into notes (body) values ('mine')`)
+    const to = folder.path('gone')
+    await backupTenant(lifecycle, tenant, { to })
+    const other = await provisioned(lifecycle, 'tomb')
+    await drop(lifecycle, tenant)
+    await drop(lifecycle, other)
+    expect(await codeOf(restoreTenant(lifecycle, other, { from: to }))).toBe('CONFLICT')
+    await restoreTenant(lifecycle, tenant, { from: to })
+    await restoreTenant(lifecycle, other, { from: to, reuseDeletedKey: true })
+    for (const key of ['gone', 'tomb'])
+      expect((await tenancy.query(key, 'select body from notes')).rows).toEqual([{ body: 'mine' }])
+  })
+
+  it('refuses to overwrite data, replaces it when told to', async () => {
+    const tenant = await provisioned(lifecycle, 'full')
+    const tenancy = world.tenancy()
+    const to = folder.path('full')
+    await backupTenant(lifecycle, tenant, { to })
+    // No row yet: nothing to lose.
+    await restoreTenant(lifecycle, tenant, { from: to })
+    await tenancy.query('full', `insert into notes (body) values ('precious')`)
+    expect(await codeOf(restoreTenant(lifecycle, tenant, { from: to }))).toBe('CONFLICT')
+    expect((await tenancy.query('full', 'select body from notes')).rows).toEqual([{ body: 'precious' }])
+    await restoreTenant(lifecycle, tenant, { from: to, force: 'replace' })
+    expect((await tenancy.query('full', 'select body from notes')).rows).toEqual([])
+  })
+
+  it('applies newer migrations behind the data of an older archive', async () => {
+    const tenant = await provisioned(lifecycle, 'older')
+    await world.tenancy().query('older', `insert into notes (body) values ('old')`)
+    const to = folder.path('older')
+    await backupTenant(lifecycle, tenant, { to })
+    const grown = lifecycleOf(world, {
+      migrations: [
+        NOTES,
+        { id: '0002', sql: `alter table notes add size int; update notes set size = length(body)` },
+      ],
+    })
+    const restored = await restoreTenant(grown, keyOf(grown, 'newer'), { from: to })
+    expect(restored.migrations).toEqual(['0002'])
+    const { rows } = await world.root.query('select body, size from c_newer.notes')
+    expect(rows).toEqual([{ body: 'old', size: 3 }])
+  })
+
+  it('refuses an archive of migrations it does not know or that were edited', async () => {
+    const tenant = await provisioned(lifecycle, 'known')
+    const to = folder.path('known')
+    await backupTenant(lifecycle, tenant, { to })
+    for (const migrations of [[], [{ ...NOTES, sql: `${NOTES.sql} ` }]]) {
+      const other = lifecycleOf(world, { migrations })
+      expect(await codeOf(restoreTenant(other, keyOf(other, 'unknown'), { from: to }))).toBe('CONFLICT')
+    }
+    expect((await world.root.query(`select to_regnamespace('c_unknown') as s`)).rows).toEqual([{ s: null }])
+  })
+
+  it.each([
+    ['a table', 'create table extra (a int)', 'table extra'],
+    ['a column', 'alter table notes add extra int', 'column notes.extra'],
+    ['a type', 'alter table notes alter body type varchar(99)', 'column notes.body (character varying(99)'],
+    ['a sequence', 'create sequence extra', 'sequence extra'],
+  ])('refuses when the archive has %s the migrations do not make', async (_, change, drift) => {
+    const name = `drift${change.length}`
+    const tenant = await provisioned(lifecycle, name)
+    await world.tenancy().query(name, change)
+    const to = folder.path(name)
+    await backupTenant(lifecycle, tenant, { to })
+    await expect(restoreTenant(lifecycle, keyOf(lifecycle, `${name}-b`), { from: to })).rejects.toMatchObject(
+      {
+        code: 'CONFLICT',
+        details: { reason: 'drift', drift: expect.stringContaining(drift) },
+      },
+    )
+    expect((await world.root.query('select to_regnamespace($1) as s', [`"c_${name}-b"`])).rows).toEqual([
+      { s: null },
+    ])
+  })
+})

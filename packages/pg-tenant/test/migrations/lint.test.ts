@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest'
+import { annotationsOf } from '../../src/migrations/annotations.ts'
+import { lintMigrations } from '../../src/migrations/lint.ts'
+import { parseMigrations } from '../../src/migrations/migrations.ts'
+import { sqlInTransaction } from '../../src/migrations/script.ts'
+import { statementsOf } from '../../src/migrations/statements.ts'
+
+const texts = (sql: string) => statementsOf(sql, 'm').map(({ text, line }) => [line, text])
+const lint = (sql: string, allowSchemas: string[] = []) =>
+  lintMigrations([{ id: 'm', sql }], { allowSchemas }).map(
+    ({ severity, rule, line }) => `${severity} ${rule} ${line}`,
+  )
+
+describe('statements', () => {
+  it.each([
+    [
+      'create table a (b text);\n\nselect 1;',
+      [
+        [1, 'create table a (b text)'],
+        [3, 'select 1'],
+      ],
+    ],
+    [
+      `select ';', ";", $$;$$, $a$;$$;$a$, e'\\';'; x`,
+      [
+        [1, `select ';', ";", $$;$$, $a$;$$;$a$, e'\\';'`],
+        [1, 'x'],
+      ],
+    ],
+    ['-- a; b\n/* c; /* d; */ e; */ select 1', [[2, 'select 1']]],
+    [
+      'create rule r as on insert to a do (delete from b; delete from c); x',
+      [
+        [1, 'create rule r as on insert to a do (delete from b; delete from c)'],
+        [1, 'x'],
+      ],
+    ],
+    [
+      'create function f() returns int begin atomic select case when true then 1 end; select 2; end; select 3',
+      [
+        [1, 'create function f() returns int begin atomic select case when true then 1 end; select 2; end'],
+        [1, 'select 3'],
+      ],
+    ],
+    [
+      'create table a ()\n--> statement-breakpoint\ncreate table b ();',
+      [
+        [1, 'create table a ()'],
+        [3, 'create table b ()'],
+      ],
+    ],
+    [';;  ; -- nothing', []],
+    [
+      'select a$b$c; select $1',
+      [
+        [1, 'select a$b$c'],
+        [1, 'select $1'],
+      ],
+    ],
+  ])('of %j', (sql, expected) => {
+    expect(texts(sql)).toEqual(expected)
+  })
+
+  it.each([`select 'a`, 'select "a', 'select $x$ a $y$', '/* /* */', `select e'a\\'`])(
+    '%j is refused',
+    (sql) => {
+      expect(() => texts(`select 1;\n${sql}`)).toThrowError(
+        expect.objectContaining({ code: 'STATEMENT_REFUSED', details: { migration: 'm', line: 2 } }),
+      )
+    },
+  )
+})
+
+describe('annotations', () => {
+  it('are read from the comments at the top', () => {
+    expect(annotationsOf('\n-- pg-tenant: no-transaction, phase=contract\nselect 1', 'm')).toEqual({
+      transaction: false,
+      phase: 'contract',
+    })
+    expect(annotationsOf('select 1;\n-- pg-tenant: no-transaction', 'm').transaction).toBe(true)
+  })
+  it('a typo is refused', () => {
+    expect(() => annotationsOf('-- pg-tenant: no-transactions\nselect 1', 'm')).toThrowError(
+      expect.objectContaining({ code: 'STATEMENT_REFUSED', details: { migration: 'm', line: 1 } }),
+    )
+  })
+})
+
+describe('lint refuses', () => {
+  it.each([
+    [
+      'alter table a add constraint f foreign key (b) references "public"."b" (id) not valid',
+      'qualified-name',
+    ],
+    ['create table public.a (b int)', 'qualified-name'],
+    ['create table if not exists c_other.a (b int)', 'qualified-name'],
+    ['insert into a select * from other.b', 'qualified-name'],
+    ['update other.a set b = 1', 'qualified-name'],
+    ['create trigger t before insert on other.a execute function f()', 'qualified-name'],
+    [`create table a (b int default nextval('other.s'))`, 'qualified-name'],
+    [`select 'other.a'::regclass`, 'qualified-name'],
+    ['create schema x', 'schema'],
+    ['/* x */ DROP SCHEMA c_acme cascade', 'schema'],
+    ['alter table a set schema public', 'set-schema'],
+    ['set search_path to public', 'session'],
+    ['SET LOCAL search_path = public', 'session'],
+    ['set role postgres', 'session'],
+    ['reset all', 'session'],
+    ['begin', 'transaction'],
+    ['-- x\ncommit', 'transaction'],
+    [`prepare transaction 'x'`, 'transaction'],
+    ['copy a from stdin', 'copy'],
+    ['create index concurrently i on a (b)', 'no-transaction'],
+    ['drop index concurrently i', 'no-transaction'],
+    ['vacuum a', 'no-transaction'],
+    ['-- pg-tenant: no-transaction\ncreate index concurrently on a (b)', 'index-name'],
+  ])('%j', (sql, rule) => {
+    const lines = sql.split('\n').length
+    expect(lint(sql).filter((found) => found.startsWith('error'))).toEqual([`error ${rule} ${lines}`])
+  })
+})
+
+describe('lint lets pass', () => {
+  it.each([
+    `insert into a (b) values ('create schema x; commit; "public".y')`,
+    'comment on column a.b is $$from other.b$$',
+    'select extract(year from a.b) from a where a.b is distinct from a.c',
+    'create function f() returns trigger language plpgsql as $$ begin commit; end $$',
+    'create policy p on a using (a.b = current_setting($$x$$))',
+    'select a.b from a join c on a.b = c.b',
+    'create table a (b int check (a.b > 0)); -- create schema',
+    'select * from pg_catalog.pg_class',
+    'set constraints all deferred',
+    '-- pg-tenant: no-transaction\ncreate unique index concurrently if not exists i on a (b); drop index concurrently x',
+  ])('%j', (sql) => {
+    expect(lint(sql)).toEqual([])
+  })
+  it('schemas that are allowed', () => {
+    expect(lint('create table a (b int references shared.plans)', ['shared'])).toEqual([])
+  })
+})
+
+describe('lint warns of', () => {
+  it.each([
+    ['create index on a (b)', ['index-locks']],
+    ['create table a (b int); create index on a (b)', []],
+    ['alter table a alter column b type bigint', ['type-rewrites']],
+    ['alter table a alter b set data type bigint', ['type-rewrites']],
+    ['alter table a add constraint c check (b > 0)', ['constraint-locks']],
+    ['alter table a add constraint c check (b > 0) not valid', []],
+    ['alter table a alter column b set not null', ['not-null-locks']],
+    ['alter table a drop column b', ['expand-removes']],
+    ['-- pg-tenant: phase=contract\nalter table a drop column b', []],
+    ['alter table a rename column b to c', ['expand-removes']],
+  ])('%j', (sql, rules) => {
+    expect(lint(sql).map((found) => found.split(' ')[1])).toEqual(rules)
+  })
+})
+
+describe('for a new tenant', () => {
+  it('a migration without a transaction becomes one with it', () => {
+    const [migration] = parseMigrations([
+      {
+        id: 'm',
+        sql: '-- pg-tenant: no-transaction\ncreate index concurrently i on a (b);\nvacuum a;\nselect 1',
+      },
+    ])
+    expect(migration && sqlInTransaction(migration)).toBe('create index  i on a (b);\nselect 1')
+  })
+})

@@ -1,0 +1,133 @@
+import { Writable } from 'node:stream'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { inspectArchive } from '../../src/archive/inspect.ts'
+import { restoreTenant } from '../../src/archive/restore/restore.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { offboard } from '../../src/offboard/offboard.ts'
+import { digestOfReceipt } from '../../src/offboard/receipt.ts'
+import { findRemains } from '../../src/offboard/remains.ts'
+import { keyOf, lifecycleOf, provisioned, useFolder } from '../archive/support.ts'
+import { codeOf, eventually, useWorld } from '../support/world.ts'
+
+const world = useWorld([])
+const folder = useFolder()
+let lifecycle: Lifecycle
+
+beforeAll(() => {
+  lifecycle = lifecycleOf(world)
+})
+
+const statusOf = async (key: string) => (await world.tenancy().find(key))?.status
+
+describe('off-boarding', () => {
+  it('wants the key once more, before anything happens', async () => {
+    const tenant = await provisioned(lifecycle, 'meant')
+    for (const confirm of ['MEANT', 'Meant', 'other'])
+      expect(await codeOf(offboard(lifecycle, tenant, { confirm, backup: 'skip' }))).toBe('VALIDATION_ERROR')
+    expect(await statusOf('meant')).toBe('active')
+    const none = keyOf(lifecycle, 'nobody')
+    expect(await codeOf(offboard(lifecycle, none, { confirm: 'nobody', backup: 'skip' }))).toBe(
+      'TENANT_NOT_FOUND',
+    )
+  })
+
+  it('backs up, drops everything, and leaves a receipt, a tombstone and nothing else', async () => {
+    const tenant = await provisioned(lifecycle, 'leaving')
+    const tenancy = world.tenancy()
+    await tenancy.query('leaving', `insert into notes (body) values ('a'), ('b')`)
+    expect((await findRemains(lifecycle, tenant)).map(({ kind }) => kind).sort()).toEqual([
+      'role',
+      'rows',
+      'schema',
+      'status',
+    ])
+    const to = folder.path('leaving')
+    const options = { confirm: 'leaving', backup: { to }, requestedBy: 'ticket 7' }
+    const receipt = await offboard(lifecycle, tenant, options)
+    expect(receipt).toMatchObject({
+      tenant: 'leaving',
+      schema: 'c_leaving',
+      status: 'deleted',
+      requestedBy: 'ticket 7',
+      executedBy: world.adminRole,
+      rows: 2,
+      tables: [{ name: 'notes', rows: 2, bytes: expect.any(Number) }],
+      backup: { file: to, sha256: (await inspectArchive(to)).sha256 },
+    })
+    expect(receipt.bytes).toBeGreaterThan(8000)
+    expect(await findRemains(lifecycle, tenant)).toEqual([])
+    expect(await statusOf('leaving')).toBe('deleted')
+    expect(await codeOf(tenancy.query('leaving', 'select 1'))).toBe('SCHEMA_MISSING')
+    // Asked again, it says the same.
+    const again = await offboard(lifecycle, tenant, options)
+    expect(digestOfReceipt(again)).toBe(digestOfReceipt(receipt))
+    expect(digestOfReceipt({ ...receipt, rows: 1 })).not.toBe(digestOfReceipt(receipt))
+    // And a new life of the key has an end of its own.
+    await restoreTenant(lifecycle, tenant, { from: to })
+    const second = await offboard(lifecycle, tenant, { confirm: 'leaving', backup: 'skip' })
+    expect(second).toMatchObject({ rows: 2, backup: null, requestedBy: null })
+  })
+
+  it('puts the tenant back into service when the backup fails', async () => {
+    const tenant = await provisioned(lifecycle, 'diskfull')
+    const to = new Writable({
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('no space left'), { code: 'ENOSPC' })),
+    })
+    await expect(offboard(lifecycle, tenant, { confirm: 'diskfull', backup: { to } })).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+      details: { reason: 'ENOSPC' },
+    })
+    expect(await statusOf('diskfull')).toBe('active')
+    expect((await world.tenancy().query('diskfull', 'select * from notes')).rows).toEqual([])
+  })
+
+  it('waits for running scopes, whose writes are in the backup', async () => {
+    const tenant = await provisioned(lifecycle, 'busy')
+    const to = folder.path('busy')
+    let receipt: ReturnType<typeof offboard> | undefined
+    await world.tenancy().withTenant('busy', async (db) => {
+      await db.query('select 1')
+      receipt = offboard(lifecycle, tenant, { confirm: 'busy', backup: { to } })
+      await eventually(async () => {
+        const { rows } = await world.root.query(
+          `select from pg_locks where not granted and relation = 'c_busy._tenant_c_'::regclass`,
+        )
+        return rows.length === 1
+      })
+      await db.query(`insert into notes (body) values ('last words')`)
+    })
+    expect((await receipt)?.rows).toBe(1)
+  })
+
+  it('gives up when they stay, changing nothing; or ends them, when told to', async () => {
+    const tenant = await provisioned(lifecycle, 'stays')
+    let finish = () => {}
+    const stay = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    let entered = () => {}
+    const inside = new Promise<void>((resolve) => {
+      entered = resolve
+    })
+    const scope = world.tenancy().withTenant('stays', async (db) => {
+      await db.query(`insert into notes (body) values ('never committed')`)
+      entered()
+      await stay
+      await db.query('select 1')
+    })
+    const outcome = codeOf(scope)
+    await inside
+    const options = { confirm: 'stays', backup: 'skip', drain: 100 } as const
+    await expect(offboard(lifecycle, tenant, options)).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      details: { scopes: 1 },
+    })
+    expect(await statusOf('stays')).toBe('active')
+    // Only who may end those sessions can.
+    const root: Lifecycle = { ...lifecycle, adminPool: world.root }
+    const receipt = await offboard(root, tenant, { ...options, onBusy: 'terminate', drain: 500 })
+    expect(receipt.rows).toBe(0)
+    finish()
+    expect(await outcome).toBe('CONNECTION_LOST')
+  })
+})

@@ -1,0 +1,2 @@
+export * from './postgres/index.ts'
+export * from './wire/index.ts'
