@@ -7,17 +7,22 @@ import { promisify } from 'node:util'
 import { createTenancy } from '@org/pg-tenant'
 import {
   connectPostgres,
+  findProgram,
   hasPgBouncer,
   startPgBouncer,
   type TestDatabase,
   uniqueName,
-} from '@org/pg-tenant/testing'
+} from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { composeProblems, exposedServices } from '../deploy/compose.ts'
 import { parseYaml } from '../deploy/yaml.ts'
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url))
+const psql = findProgram('psql')
+/** What `bootstrap.sql` asks for. */
+const hasPsql14 = () =>
+  psql !== undefined && / (1[4-9]|[2-9]\d)\./.test(execFileSync(psql, ['--version'], { encoding: 'utf8' }))
 const read = (name: string) => readFileSync(join(DEPLOY, name), 'utf8')
 
 describe.each(['compose.yaml', 'compose.internal.yaml'])('%s', (name) => {
@@ -102,7 +107,7 @@ it('reads no more of YAML than the files use', () => {
   }
 })
 
-describe.skipIf(!hasPsql())('bootstrap.sql', () => {
+describe.skipIf(!hasPsql14())('bootstrap.sql', () => {
   const [app, admin, owner] = [uniqueName('app'), uniqueName('adm'), uniqueName('own')]
   const rolePrefix = `${uniqueName('r')
     .slice(-12)
@@ -149,7 +154,7 @@ describe.skipIf(!hasPsql())('bootstrap.sql', () => {
       ...files,
     }
     const all = [`app_role=${app}`, `admin_role=${admin}`, ...variables].flatMap((one) => ['-v', one])
-    return await promisify(execFile)('psql', [...args, ...all], { env })
+    return await promisify(execFile)(psql ?? 'psql', [...args, ...all], { env })
   }
   const as = (user: string, password: string) => {
     const url = new URL(database.url)
@@ -303,11 +308,3 @@ describe.skipIf(!hasPgBouncer())('pgbouncer.ini', () => {
     ).rejects.toThrow()
   })
 })
-
-function hasPsql(): boolean {
-  try {
-    return /\b(1[4-9]|[2-9]\d)\./.test(execFileSync('psql', ['--version'], { encoding: 'utf8' }))
-  } catch {
-    return false
-  }
-}

@@ -1,2 +1,3 @@
 export * from './postgres/index.ts'
+export { findProgram } from './programs/find.ts'
 export * from './wire/index.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
 import type { Tenancy } from '@org/pg-tenant'
-import { connectPostgres, leakedBackends, uniqueName } from '@org/pg-tenant/testing'
+import { connectPostgres, leakedBackends, uniqueName } from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { createApp, type Site } from '../../src/app.ts'

@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { findProgram } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
 import { manifestPathOf } from '../../src/archive/pg-dump/manifest.ts'
@@ -14,8 +15,10 @@ import { lifecycleOf, provisioned, useFolder } from './support.ts'
 const setting = useSetting()
 const { world } = setting
 const folder = useFolder()
-const PROGRAMS = '/usr/lib/postgresql/15/bin'
-const installed = (await versionOf('pg_dump', PROGRAMS)) !== undefined
+const found = findProgram('pg_dump')
+const PROGRAMS = dirname(found ?? 'nowhere/pg_dump')
+const version = (await versionOf('pg_dump', PROGRAMS)) ?? 0
+const installed = version > 0 && findProgram('pg_restore') !== undefined
 let lifecycle: Lifecycle
 let major = 0
 
@@ -27,7 +30,7 @@ beforeAll(async () => {
 })
 
 /** Whether the programs here can be used on the server of this run. */
-const usable = () => installed && major <= 15
+const usable = () => installed && major <= version
 const refused = { format: 'pg_dump', programs: PROGRAMS } as const
 
 describe('pg_dump', () => {
@@ -49,7 +52,7 @@ describe('pg_dump', () => {
     await expect(backupTenant(lifecycle, tenant, { to: folder.path('x'), ...refused })).rejects.toMatchObject(
       {
         code: 'SERVICE_UNAVAILABLE',
-        details: { reason: `pg_dump is version 15, older than the server's ${major}` },
+        details: { reason: `pg_dump is version ${version}, older than the server's ${major}` },
       },
     )
   })

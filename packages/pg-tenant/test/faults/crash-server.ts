@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startPostgres, startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
 import pg from 'pg'
@@ -96,8 +96,7 @@ const isAnswered = ({ from, type }: WireMessage) => from === 'backend' && type =
 async function killServer(directory: string): Promise<void> {
   const postmaster = Number.parseInt(readFileSync(join(directory, 'postmaster.pid'), 'utf8'), 10)
   process.kill(postmaster, 'SIGSTOP')
-  const children = execFileSync('pgrep', ['-P', String(postmaster)], { encoding: 'utf8' })
-  const all = [postmaster, ...children.split('\n').filter(Boolean).map(Number)]
+  const all = [postmaster, ...childrenOf(postmaster)]
   for (const pid of all) {
     try {
       process.kill(pid, 'SIGKILL')
@@ -106,6 +105,15 @@ async function killServer(directory: string): Promise<void> {
     }
   }
   await eventually(() => !all.some(isRunning))
+}
+
+/** Linux says it without a program; elsewhere `pgrep` is part of the system. */
+function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`
+  const list = existsSync(file)
+    ? readFileSync(file, 'utf8')
+    : execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+  return list.split(/\s+/).filter(Boolean).map(Number)
 }
 
 /** Where the server keeps its data: asked while it lives. */

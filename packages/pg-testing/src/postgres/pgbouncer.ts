@@ -3,12 +3,12 @@ import { chownSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findProgram } from '../programs/find.ts'
 import { redact } from './admin.ts'
 import { createDirectory, removeDirectory } from './directory.ts'
 import { TestPostgresError } from './error.ts'
 import { freePort } from './free-port.ts'
 import { configuration, type StartPgBouncerOptions, userList } from './pgbouncer-config.ts'
-import { findPgBouncer } from './pgbouncer-program.ts'
 import { type ServerProcess, type SpawnServerOptions, spawnServer } from './server-process.ts'
 import { serverUser } from './server-user.ts'
 import { startWatchdog } from './watchdog.ts'
@@ -32,7 +32,7 @@ export interface PgBouncer {
  * @throws TestPostgresError `PGBOUNCER_MISSING`, `PGBOUNCER_START_FAILED`, `INVALID_OPTION`
  */
 export async function startPgBouncer(options: StartPgBouncerOptions): Promise<PgBouncer> {
-  const program = findPgBouncer()
+  const program = findProgram('pgbouncer')
   if (!program) {
     const how = 'install it (Debian: apt-get install pgbouncer) or skip the test unless hasPgBouncer()'
     throw new TestPostgresError('PGBOUNCER_MISSING', `no pgbouncer on this machine: ${how}`)

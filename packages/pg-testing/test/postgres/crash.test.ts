@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { hasPgBouncer, startPostgres } from '../../src/postgres/index.ts'
@@ -29,8 +29,19 @@ async function expectGone({ postmaster, dir }: Running): Promise<void> {
 
 /** The watchdog of a directory: the one process that has it as an argument after the script. */
 function watchdogOf(dir: string): number {
-  const list = execFileSync('pgrep', ['-f', `pgtt-watchdog ${dir} `], { encoding: 'utf8' })
-  return Number.parseInt(list, 10)
+  if (!existsSync('/proc/self/cmdline')) {
+    return Number.parseInt(execFileSync('pgrep', ['-f', `pgtt-watchdog ${dir} `], { encoding: 'utf8' }), 10)
+  }
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return Number(pids.find((pid) => commandLineOf(pid).includes(`pgtt-watchdog\0${dir}\0`)))
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return '' // It has ended.
+  }
 }
 
 describe('a process that ends without stop()', () => {

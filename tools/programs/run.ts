@@ -1,0 +1,3 @@
+import { aptHere, installPrograms } from './install.ts'
+
+installPrograms(aptHere(), (line) => console.log(line))
