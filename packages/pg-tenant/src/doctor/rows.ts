@@ -5,6 +5,7 @@ import { checkEntrance } from '../lifecycle/levels/row/entrance.ts'
 import type { RowFinding } from '../lifecycle/levels/row/findings.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import { viewPlaceOf } from '../lifecycle/levels/row/view-place.ts'
+import { isChecksumOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Look } from './read-only.ts'
 import { READER_CHECKS, ROW_CHECKS } from './row-checks.ts'
@@ -56,9 +57,10 @@ async function checkLedger(look: Look, { fleet, collected }: Examination): Promi
     `select id, checksum from ${ledger} where prefix = $1`,
     [fleet.registry.prefix],
   )
-  const known = new Map(fleet.migrations.map(({ id, checksum }) => [id, checksum]))
+  const known = new Map(fleet.migrations.map((migration) => [migration.id, migration]))
   for (const { id, checksum } of rows) {
-    if (known.get(id) === checksum) continue
+    const mine = known.get(id)
+    if (mine && isChecksumOf(mine, checksum)) continue
     collected.add({
       code: 'LEDGER_MISMATCH',
       severity: 'error',

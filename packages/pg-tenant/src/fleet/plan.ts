@@ -1,4 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import { checksumsOf } from '../migrations/migrations.ts'
 import type { Script } from '../migrations/script.ts'
 import { qualify } from '../sql/identifier.ts'
 import { ask } from './ask.ts'
@@ -21,20 +22,21 @@ interface FoundRow {
   readonly edited: string | null
 }
 
-// $1 prefix, $2 level, $3 ids and $4 checksums in order, $5 ordinals that are asked for, $6 only, $7 except, $8 recheck. A
+// $1 prefix, $2 level, $3 ids and $4 their checksums in order, several apart by a space, $5 ordinals that are asked for, $6 only, $7 except, $8 recheck. A
 // tenant whose history does not fit is returned whether it was selected or not: then nothing is run at all.
 //
 // A full join cannot be a nested loop, which the planner takes while the tables have no statistics (a fleet just made) and
 // which reads every history for every tenant. The CASE keeps it from being turned into a left join.
 export const BEHIND = (tenant: string, migration: string) => `
 with wanted as (
-  select id, checksum, ordinal::int from unnest($3::text[], $4::text[]) with ordinality as w (id, checksum, ordinal)
+  select id, string_to_array(checksums, ' ') as checksums, ordinal::int
+  from unnest($3::text[], $4::text[]) with ordinality as w (id, checksums, ordinal)
 ), history as (
   select m.key,
-         array_agg(w.ordinal) filter (where w.checksum = m.checksum) as has,
-         count(*) filter (where w.checksum = m.checksum and w.ordinal = any ($5::int[])) as asked,
+         array_agg(w.ordinal) filter (where m.checksum = any (w.checksums)) as has,
+         count(*) filter (where m.checksum = any (w.checksums) and w.ordinal = any ($5::int[])) as asked,
          min(m.id) filter (where w.id is null) as unknown,
-         min(m.id) filter (where w.checksum <> m.checksum) as edited
+         min(m.id) filter (where m.checksum <> all (w.checksums)) as edited
   from ${migration} m left join wanted w on w.id = m.id
   where m.prefix = $1
   group by m.key
@@ -67,7 +69,7 @@ export async function whoIsBehind(
     prefix,
     level,
     scripts.map(({ id }) => id),
-    scripts.map(({ checksum }) => checksum),
+    scripts.map(checksumsOf),
     asked,
     only ?? null,
     except ?? null,

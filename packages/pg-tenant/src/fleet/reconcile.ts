@@ -1,6 +1,7 @@
 import type { TenantKey } from '@org/core'
 import { schemaOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { checksumsOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import { attempt, type Trouble } from './attempt.ts'
 import { open, type Place } from './message.ts'
@@ -16,13 +17,13 @@ const ADD = (
 ) => `insert into ${history} (prefix, key, id, checksum, applied_at, duration_ms)
   select $1, $2, id, checksum, applied_at, 0 from ${ledger} on conflict (prefix, key, id) do nothing`
 
-// $3 ids and $4 checksums, in order.
+// $3 ids and $4 their checksums, in order, several apart by a space.
 const LOOK = (tenants: string, history: string) => `select t.status,
-  (select string_agg(w.ordinal::text, ',') from unnest($3::text[], $4::text[]) with ordinality as w (id, checksum, ordinal)
-   join ${history} h on h.prefix = $1 and h.key = $2 and h.id = w.id and h.checksum = w.checksum),
+  (select string_agg(w.ordinal::text, ',') from unnest($3::text[], $4::text[]) with ordinality as w (id, checksums, ordinal)
+   join ${history} h on h.prefix = $1 and h.key = $2 and h.id = w.id and h.checksum = any (string_to_array(w.checksums, ' '))),
   (select min(h.id) from ${history} h where h.prefix = $1 and h.key = $2 and h.id <> all ($3::text[])),
-  (select min(h.id) from ${history} h join unnest($3::text[], $4::text[]) as w (id, checksum) on w.id = h.id
-   where h.prefix = $1 and h.key = $2 and h.checksum <> w.checksum)
+  (select min(h.id) from ${history} h join unnest($3::text[], $4::text[]) as w (id, checksums) on w.id = h.id
+   where h.prefix = $1 and h.key = $2 and h.checksum <> all (string_to_array(w.checksums, ' ')))
   from ${tenants} t where t.prefix = $1 and t.key = $2`
 
 /** What looking again found; `undefined`: the tenant is gone, or being made or dropped. */
@@ -40,7 +41,7 @@ export async function lookAgain(place: Place, tenant: TenantKey): Promise<Found>
   const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
   const found: (string | null)[] = []
   const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
-  const wanted = [scripts.map(({ id }) => id), scripts.map(({ checksum }) => checksum)]
+  const wanted = [scripts.map(({ id }) => id), scripts.map(checksumsOf)]
   const trouble = await attempt(
     session,
     tenant,

@@ -1,23 +1,12 @@
 import type { Migration } from '@org/core'
 import { TenancyError } from '@org/core'
+import type { LintFinding } from './lint-finding.ts'
 import { lockWarnings } from './lint-locks.ts'
 import { foreignNames } from './lint-names.ts'
+import { psqlLines } from './lint-psql.ts'
 import { parseMigrations } from './migrations.ts'
-import { needsNoTransaction, readScripts, type Script } from './script.ts'
+import { addsEnumValue, needsNoTransaction, readScripts, type Script } from './script.ts'
 import type { Statement } from './statements.ts'
-
-/** Something about a migration that is refused, or that somebody should look at. */
-export interface LintFinding {
-  readonly severity: 'error' | 'warning'
-  /** A word for the rule, e.g. `qualified-name`. */
-  readonly rule: string
-  /** Id of the migration. */
-  readonly migration: string
-  /** From 1. */
-  readonly line: number
-  /** What to do. */
-  readonly message: string
-}
 
 export interface LintOptions {
   /** Schemas a migration may name (default: only `pg_catalog` and `information_schema`), e.g. those with shared tables. */
@@ -52,11 +41,19 @@ export function lintScript(script: Script, allowSchemas: readonly string[]): Lin
         return { severity, rule, migration: script.id, line: statement.line, message }
       }
     return [
+      ...psqlLines(script, statement),
       ...refusals(script, statement, allowed).map(say('error')),
+      ...(script.transaction && addsEnumValue(statement) ? [ENUM_VALUE] : []).map(say('warning')),
       ...(script.transaction ? lockWarnings(script, statement, created) : []).map(say('warning')),
     ]
   })
 }
+
+const ENUM_VALUE: Complaint = [
+  'enum-value',
+  'PostgreSQL lets nobody use a new value of an enum before it is committed, so later migrations run in another ' +
+    'transaction. Use it in a later migration, not in this one.',
+]
 
 /** @throws TenancyError STATEMENT_REFUSED for the first error */
 export function requireClean(scripts: readonly Script[], allowSchemas: readonly string[]): void {
@@ -86,6 +83,21 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
   if (SESSION.has(first) || (first === 'set' && second !== 'constraints')) {
     found.push(['session', 'Take SET, RESET and the like out: search path and role are set for each tenant.'])
   }
+  if (callsSetConfig(statement)) {
+    found.push(['session', 'Take set_config out: search path, role and settings are set for each tenant.'])
+  }
+  if (['create', 'alter', 'drop'].includes(first) && second === 'extension') {
+    found.push(['extension', EXTENSION])
+  }
+  if (
+    ['create', 'alter', 'drop'].includes(first) &&
+    ['role', 'user', 'group', 'database', 'system'].includes(second)
+  ) {
+    found.push([
+      'server',
+      'Roles, databases and settings of the server are not part of a tenant. Take this out.',
+    ])
+  }
   if (['create', 'alter', 'drop'].includes(first) && second === 'schema') {
     found.push(['schema', 'A migration changes what is in the tenant’s schema, never schemas themselves.'])
   }
@@ -110,6 +122,20 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
     ])
   }
   return found
+}
+
+const EXTENSION =
+  'An extension is there once for the whole database: the first tenant would own it, and lose it for everybody. Let ' +
+  'whoever owns the database run CREATE SCHEMA extensions; CREATE EXTENSION … SCHEMA extensions; GRANT USAGE ON SCHEMA ' +
+  'extensions TO PUBLIC, and name that schema in sharedSchemas.'
+
+/** Also inside a DO block, whose body is a string; what a function does when it is called is its own business. */
+function callsSetConfig({ head, tokens }: Statement): boolean {
+  return tokens.some(
+    ({ kind, text }, at) =>
+      (kind !== 'string' && text === 'set_config' && tokens[at + 1]?.text === '(') ||
+      (kind === 'string' && head[0] === 'do' && /\bset_config\s{0,20}\(/i.test(text)),
+  )
 }
 
 /** The name in CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON …, or undefined. */

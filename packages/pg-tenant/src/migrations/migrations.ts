@@ -1,48 +1,13 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
-import { readDrizzleFolder, withoutSchema } from './drizzle-folder.ts'
-import { textOf } from './text-of.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
 export interface CheckedMigration extends Migration {
+  /** SHA-256 of the text with line ends as on Unix and without a byte order mark, in hex. */
   readonly checksum: string
-}
-
-/** Options of {@link loadMigrations}. */
-export interface LoadOptions {
-  /**
-   * A schema to take off qualified names (default: none). drizzle-kit writes `"public".` before the tables of foreign
-   * keys; with `unqualify: 'public'` they point into the tenant's own schema.
-   */
-  readonly unqualify?: string
-}
-
-/**
- * Reads a folder of migrations: that of drizzle-kit in the order of its journal, or `.sql` files in the order of their
- * names. The name without `.sql` is the id.
- *
- * @throws TenancyError INVALID_OPTION when there is no such folder or no migration in it, or a file is not UTF-8
- */
-export async function loadMigrations(folder: string, { unqualify }: LoadOptions = {}): Promise<Migration[]> {
-  const migrations = (await readDrizzleFolder(folder)) ?? (await readNumbered(folder))
-  return unqualify === undefined
-    ? migrations
-    : migrations.map((migration) => withoutSchema(migration, unqualify))
-}
-
-async function readNumbered(folder: string): Promise<Migration[]> {
-  const names = await readdir(folder).catch(() => [])
-  const files = names.filter((name) => name.endsWith('.sql')).sort()
-  if (files.length === 0) throw invalid('folder', 'a folder with .sql files')
-  return Promise.all(
-    files.map(async (name) => {
-      const id = name.slice(0, -'.sql'.length)
-      return { id, sql: textOf(await readFile(join(folder, name)), id) }
-    }),
-  )
+  /** What the same text has been recorded as by earlier releases and on other machines: with CRLF, with the mark. */
+  readonly otherChecksums: readonly string[]
 }
 
 /** @throws TenancyError INVALID_OPTION */
@@ -57,8 +22,32 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
       throw invalid('migrations', 'an array of { id, sql }, none of them empty')
     if (seen.has(id)) throw invalid('migrations', 'an array of { id, sql } with each id once')
     seen.add(id)
-    return { id, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    return { id, ...fingerprintOf(sql) }
   })
+}
+
+const MARK = '\ufeff'
+
+/** A checkout may change line ends, and an editor may add a byte order mark: it is the same migration. */
+function fingerprintOf(raw: string): Omit<CheckedMigration, 'id'> {
+  const sql = raw.replace(MARK, '').replaceAll('\r\n', '\n')
+  const windows = sql.replaceAll('\n', '\r\n')
+  const others = [raw, windows, MARK + sql, MARK + windows].filter((one) => one !== sql)
+  return { sql, checksum: sha256(sql), otherChecksums: [...new Set(others)].map(sha256) }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** Whether a ledger's checksum is that of this migration, however its lines ended when it was recorded. */
+export function isChecksumOf({ checksum, otherChecksums }: CheckedMigration, recorded: string): boolean {
+  return recorded === checksum || otherChecksums.includes(recorded)
+}
+
+/** All checksums a migration may be recorded under, as one text for `string_to_array(…, ' ')`. */
+export function checksumsOf({ checksum, otherChecksums }: CheckedMigration): string {
+  return [checksum, ...otherChecksums].join(' ')
 }
 
 /**
@@ -70,10 +59,10 @@ export function pending(
   migrations: readonly CheckedMigration[],
   applied: ReadonlyMap<string, string>,
 ): CheckedMigration[] {
-  const known = new Map(migrations.map(({ id, checksum }) => [id, checksum]))
+  const known = new Map(migrations.map((migration) => [migration.id, migration]))
   for (const [id, checksum] of applied) {
     const mine = known.get(id)
-    if (mine === checksum) continue
+    if (mine && isChecksumOf(mine, checksum)) continue
     throw new TenancyError(
       'CONFLICT',
       mine === undefined

@@ -19,6 +19,17 @@ export function readScripts(migrations: readonly CheckedMigration[]): Script[] {
   }))
 }
 
+/** A new value of an enum cannot be used in the transaction that adds it (manual, ALTER TYPE), unless the type is as new. */
+export function addsEnumValue({ head, tokens }: Statement): boolean {
+  return (
+    head[0] === 'alter' &&
+    head[1] === 'type' &&
+    tokens.some(
+      (token, at) => token.text === 'add' && token.kind === 'word' && tokens[at + 1]?.text === 'value',
+    )
+  )
+}
+
 /** Commands PostgreSQL refuses inside a transaction block, as far as a tenant may use them. */
 export function needsNoTransaction({ head, tokens }: Statement): boolean {
   const [first, second] = head

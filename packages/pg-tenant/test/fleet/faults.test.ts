@@ -257,8 +257,16 @@ describe('a migration that fails for some', () => {
 
 describe('a migration that would escape', () => {
   it.each([
-    ['its role', `select set_config('role', 'none', true)`],
-    ['its role for the session', `select set_config('role', 'none', false)`],
+    [
+      'its role',
+      `create function leave() returns text language sql as $$ select set_config('role', 'none', true) $$;
+       select leave()`,
+    ],
+    [
+      'its role for the session',
+      `create function leave() returns text language sql as $$ select set_config('role', 'none', false) $$;
+       select leave()`,
+    ],
   ])('from %s is refused and undone', async (_, sql) => {
     add(`create table escaped (a int); ${sql}`)
     const report = await migrateFleet(fleet())

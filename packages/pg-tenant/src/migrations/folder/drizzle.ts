@@ -1,13 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
-import { scan } from './scan.ts'
+import { invalid } from '../../errors/invalid.ts'
+import { scan } from '../scan.ts'
 import { textOf } from './text-of.ts'
 
 /**
  * Reads what drizzle-kit wrote, or `undefined` when the folder is none of its: `meta/_journal.json` with the order
- * (format 5 to 7), or a folder with `migration.sql` for each migration (since 1.0).
+ * (format 5 to 7), or a folder with `migration.sql` for each migration (since 1.0, and as Prisma has it).
  *
  * @throws TenancyError INVALID_OPTION when the journal is for another database or names a file that is not there
  */
@@ -69,7 +69,17 @@ async function readFolders(folder: string): Promise<Migration[] | undefined> {
     })),
   )
   const migrations = found.flatMap(({ id, bytes }) => (bytes ? [{ id, sql: textOf(bytes, id) }] : []))
-  return migrations.length > 0 ? migrations : undefined
+  if (migrations.length === 0) return undefined
+  await refuseOtherProvider(folder)
+  return migrations
+}
+
+/** Prisma has a folder for each migration too, and says beside them for which database. */
+async function refuseOtherProvider(folder: string): Promise<void> {
+  const lock = await readFile(join(folder, 'migration_lock.toml'), 'utf8').catch(() => '')
+  const [, provider] = /^\s{0,20}provider\s{0,20}=\s{0,20}"([^"\n]{0,40})"/m.exec(lock) ?? []
+  if (provider !== undefined && provider !== 'postgresql')
+    throw invalid('folder', 'a folder of Prisma for PostgreSQL')
 }
 
 /** A folder without the file is no migration; one whose file cannot be read must not be left out. */

@@ -1,0 +1,110 @@
+import type { Dirent } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TenancyError } from '@org/core'
+import { byNumber, byVersion } from './order.ts'
+
+/** A file to apply, under the id it is recorded by. */
+export interface MigrationFile {
+  readonly id: string
+  readonly name: string
+}
+
+const SQL = /\.sql$/i
+const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
+/** Code that stands in the order of migrations: a number, a timestamp or a version in front. */
+const NUMBERED = /^(?:V?\d)/
+const PAIR = /^(.*)([._-])(up|down)\.sql$/i
+/** Flyway: V versioned, U undo, B baseline, R repeatable. */
+const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.sql$/
+const FLYWAY_REPEATABLE = /^R__.+\.sql$/
+
+/**
+ * The files of a folder that apply migrations, in their order. Files that take migrations back are left out.
+ *
+ * @throws TenancyError INVALID_OPTION when there are none, or some that would be left out without anybody noticing
+ */
+export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(
+    ({ name }) => !name.startsWith('.'),
+  )
+  refuseCode(entries)
+  await refuseSubfolders(folder, entries)
+  const names = entries.filter((entry) => entry.isFile() && SQL.test(entry.name)).map(({ name }) => name)
+  if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
+  return flyway(names) ?? numbered(withoutDown(names))
+}
+
+function numbered(names: readonly string[]): MigrationFile[] {
+  return [...names].sort((a, b) => byNumber(idOf(a), idOf(b))).map((name) => ({ id: idOf(name), name }))
+}
+
+function idOf(name: string): string {
+  const pair = PAIR.exec(name)
+  return pair?.[2] === '.' && pair[3]?.toLowerCase() === 'up' ? (pair[1] as string) : name.replace(SQL, '')
+}
+
+/** `0001_notes.up.sql` beside `0001_notes.down.sql` (golang-migrate, sqlx, Bun), also with `-` or `_` (db-migrate). */
+function withoutDown(names: readonly string[]): string[] {
+  const ups = new Set(
+    names.flatMap((name) => (PAIR.exec(name)?.[3]?.toLowerCase() === 'up' ? [stem(name)] : [])),
+  )
+  return names.filter((name) => {
+    const [, , separator, way] = PAIR.exec(name) ?? []
+    if (way?.toLowerCase() !== 'down') return true
+    if (ups.has(stem(name))) return false
+    if (separator !== '.') return true
+    throw refused(`${name} takes a migration back, but the file that applies it is not there.`)
+  })
+}
+
+function stem(name: string): string {
+  return PAIR.exec(name)?.slice(1, 3).join('').toLowerCase() ?? name
+}
+
+function flyway(names: readonly string[]): MigrationFile[] | undefined {
+  const found = names.map((name) => ({ name, parts: FLYWAY.exec(name) }))
+  if (!found.some(({ parts }) => parts?.[1] === 'V')) return undefined
+  const other = found.find(({ name, parts }) => !parts && !FLYWAY_REPEATABLE.test(name))
+  if (other) throw refused(`${other.name} is not named as the others are (Flyway: V1__name.sql).`)
+  const special = names.find((name) => FLYWAY_REPEATABLE.test(name) || name.startsWith('B'))
+  if (special) {
+    throw refused(
+      `${special} is a repeatable or baseline migration of Flyway, which runs by rules of its own. Number it (V…__).`,
+    )
+  }
+  const versioned = found.flatMap(({ name, parts }) =>
+    parts?.[1] === 'V' ? [{ id: idOf(name), name, version: (parts[2] as string).split(/[._]/) }] : [],
+  )
+  versioned.sort((a, b) => byVersion(a.version, b.version))
+  for (const [at, { name, version }] of versioned.entries()) {
+    const before = versioned[at - 1]
+    if (before && byVersion(before.version, version) === 0)
+      throw refused(`${before.name} and ${name} have the same version.`)
+  }
+  return versioned
+}
+
+function refuseCode(entries: readonly Dirent[]): void {
+  const code = entries.find((entry) => entry.isFile() && CODE.test(entry.name) && NUMBERED.test(entry.name))
+  if (!code) return
+  throw refused(
+    `${code.name} is code of a migration tool (Knex, TypeORM, Sequelize, …), which is not run here. Let the tool write ` +
+      'its SQL, or hand the migrations over as an array of { id, sql }.',
+  )
+}
+
+async function refuseSubfolders(folder: string, entries: readonly Dirent[]): Promise<void> {
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    const inside = await readdir(join(folder, name))
+    const sql = inside.find((one) => SQL.test(one))
+    if (sql)
+      throw refused(
+        `${name}/${sql} is in a subfolder, which is not read. Put all migrations into one folder.`,
+      )
+  }
+}
+
+function refused(sentence: string): TenancyError {
+  return new TenancyError('INVALID_OPTION', sentence, { details: { option: 'folder' } })
+}

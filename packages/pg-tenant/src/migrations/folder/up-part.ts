@@ -1,0 +1,112 @@
+import { TenancyError } from '@org/core'
+import { scan, UnterminatedSql } from '../scan.ts'
+
+/** A line that tells tools which way the SQL behind it leads; the tools are named in the table below. */
+interface Marker {
+  readonly pattern: RegExp
+  /** What the lines behind it are. */
+  readonly leads: 'up' | 'down'
+}
+
+/** Comment lines by which migration tools part what is applied from what takes it back. Each is matched against one line. */
+const MARKERS: readonly Marker[] = [
+  // dbmate, goose, sql-migrate, node-pg-migrate
+  { pattern: /^\s{0,20}--\s{0,20}(?:migrate:|\+goose\s{1,20}|\+migrate\s{1,20})up\b/i, leads: 'up' },
+  { pattern: /^\s{0,20}--\s{0,20}(?:migrate:|\+goose\s{1,20}|\+migrate\s{1,20})down\b/i, leads: 'down' },
+  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{1,20}migration\b/i, leads: 'up' },
+  { pattern: /^\s{0,20}--[\s-]{0,20}down\s{1,20}migration\b/i, leads: 'down' },
+  // Play evolutions, MyBatis, tern, and those who write it plainly
+  { pattern: /^\s{0,20}(?:#|--)[\s-]{0,20}!ups\b/i, leads: 'up' },
+  { pattern: /^\s{0,20}(?:#|--)[\s-]{0,20}!downs\b/i, leads: 'down' },
+  { pattern: /^\s{0,20}--\s{0,20}\/\/\s{0,20}@undo\b/i, leads: 'down' },
+  { pattern: /^----\s{0,20}create above \/ drop below/i, leads: 'down' },
+  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{0,20}$/i, leads: 'up' },
+]
+
+/** Written plainly it may be a comment like any other: only a part that began with `-- up` ends here. */
+const PLAIN_DOWN = /^\s{0,20}--[\s-]{0,20}down\s{0,20}$/i
+
+/** How tools say that a migration cannot run in a transaction: dbmate, goose, sql-migrate, sqlx, Atlas. */
+const NO_TRANSACTION =
+  /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b)/i
+
+/** What tools would replace or leave out, and this library does not. */
+const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[] = [
+  { pattern: /^\s{0,20}--\s{0,20}\+goose\s{1,20}envsub\s{1,20}on\b/i, what: 'goose’s ENVSUB' },
+  { pattern: /^\s{0,20}--\s{0,20}liquibase\s{1,20}formatted\s{1,20}sql\b/i, what: 'Liquibase’s change sets' },
+]
+
+/**
+ * The part of a file that applies the migration. What takes it back, and markers, become empty lines, so that the lines of
+ * errors are those of the file; a file without markers is returned as it is.
+ *
+ * @throws TenancyError INVALID_OPTION for what only the tool itself can run
+ */
+export function upPart(sql: string, id: string): string {
+  const lines = sql.split('\n')
+  const quoted = linesInQuotes(sql)
+  const kept: string[] = []
+  const state = { up: true, marked: false, changed: false }
+  for (const [at, line] of lines.entries()) {
+    const outside = !quoted.has(at)
+    if (outside) refuseUnsupported(line, at, id)
+    const marker = outside ? markerOf(line, at, id, state) : undefined
+    if (marker) Object.assign(state, { up: marker === 'up', marked: true })
+    if (outside && state.up && NO_TRANSACTION.test(line)) kept.push('-- pg-tenant: no-transaction')
+    else kept.push(marker || !state.up ? '' : line)
+    state.changed ||= kept[at] !== line
+  }
+  return state.changed ? kept.join('\n') : sql
+}
+
+function markerOf(
+  line: string,
+  at: number,
+  id: string,
+  { marked }: { marked: boolean },
+): 'up' | 'down' | undefined {
+  const found = MARKERS.find(({ pattern }) => pattern.test(line))
+  if (found || !PLAIN_DOWN.test(line)) return found?.leads
+  if (marked) return 'down'
+  throw new TenancyError(
+    'INVALID_OPTION',
+    `Migration ${id}, line ${at + 1}: does what follows take the migration back? Then write "-- up" before the part that is ` +
+      'to be run; if not, change this comment.',
+    { details: { option: 'folder', migration: id, line: at + 1 } },
+  )
+}
+
+function refuseUnsupported(line: string, at: number, id: string): void {
+  const found = UNSUPPORTED.find(({ pattern }) => pattern.test(line))
+  if (!found) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    `Migration ${id}, line ${at + 1}: ${found.what} cannot be run here. Write plain SQL.`,
+    { details: { option: 'folder', migration: id, line: at + 1 } },
+  )
+}
+
+/** Lines that begin inside a string or a quoted name: what looks like a marker there is data. */
+function linesInQuotes(sql: string): ReadonlySet<number> {
+  const inside = new Set<number>()
+  let [line, seen] = [0, 0]
+  for (const { kind, start, end } of tokensOf(sql)) {
+    for (; seen < start; seen++) if (sql[seen] === '\n') line++
+    for (; seen < end; seen++) {
+      if (sql[seen] !== '\n') continue
+      line++
+      if (kind === 'string' || kind === 'quoted') inside.add(line)
+    }
+  }
+  return inside
+}
+
+/** Quotes that never end are told later, with their line. */
+function tokensOf(sql: string) {
+  try {
+    return scan(sql)
+  } catch (error) {
+    if (error instanceof UnterminatedSql) return []
+    throw error
+  }
+}

@@ -1,0 +1,222 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { lintMigrations, loadMigrations } from '../../src/index.ts'
+import { byNumber } from '../../src/migrations/folder/order.ts'
+
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
+})
+
+async function folderOf(files: Record<string, string>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'folders-'))
+  folders.push(folder)
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), text)
+  }
+  return folder
+}
+
+const load = async (files: Record<string, string>) => await loadMigrations(await folderOf(files))
+const idsOf = async (names: string[]) =>
+  (await load(Object.fromEntries(names.map((name) => [name, 'select 1'])))).map(({ id }) => id)
+const refusal = (names: string[]) =>
+  idsOf(names).then(
+    (ids) => `loaded ${ids}`,
+    (error) => `${error.code}: ${error.message}`,
+  )
+
+describe('the order of files', () => {
+  test.each([
+    [
+      ['10_index.sql', '2_tags.sql', '1_notes.sql'],
+      ['1_notes', '2_tags', '10_index'],
+    ],
+    [
+      ['0010_c.sql', '0002_b.sql', '0001_a.sql'],
+      ['0001_a', '0002_b', '0010_c'],
+    ],
+    [
+      ['20240901120000_b.sql', '20231231235959_a.sql'],
+      ['20231231235959_a', '20240901120000_b'],
+    ],
+    [
+      ['m9.sql', 'm10.sql'],
+      ['m9', 'm10'],
+    ],
+    [
+      ['V10__c.sql', 'V2__b.sql', 'V1__a.sql'],
+      ['V1__a', 'V2__b', 'V10__c'],
+    ],
+    [
+      ['V1.10__d.sql', 'V1.2__c.sql', 'V1_1__b.sql', 'V1__a.sql'],
+      ['V1__a', 'V1_1__b', 'V1.2__c', 'V1.10__d'],
+    ],
+    [
+      ['0002_TAGS.SQL', '0001_notes.sql'],
+      ['0001_notes', '0002_TAGS'],
+    ],
+  ])('%j', async (names, ids) => {
+    expect(await idsOf(names)).toEqual(ids)
+  })
+
+  test('of names with numbers is a total order, whatever the names', () => {
+    const name = fc.string({ unit: fc.constantFrom('0', '1', '2', '9', 'a', 'B', '_', '.') })
+    fc.assert(
+      fc.property(name, name, name, (a, b, c) => {
+        expect(Math.sign(byNumber(a, b)) + Math.sign(byNumber(b, a))).toBe(0)
+        expect(byNumber(a, b) === 0).toBe(a === b)
+        if (byNumber(a, b) < 0 && byNumber(b, c) < 0) expect(byNumber(a, c)).toBeLessThan(0)
+      }),
+    )
+  })
+})
+
+describe('files that take a migration back', () => {
+  test.each([
+    [['0001_notes.up.sql', '0001_notes.down.sql'], ['0001_notes']],
+    [['0001_NOTES.UP.SQL', '0001_NOTES.DOWN.SQL'], ['0001_NOTES']],
+    [
+      ['1-notes-up.sql', '1-notes-down.sql', '2-tags-up.sql'],
+      ['1-notes-up', '2-tags-up'],
+    ],
+    [['V1__a.sql', 'U1__a.sql'], ['V1__a']],
+    [['0001_tear_down.sql'], ['0001_tear_down']],
+  ])('%j', async (names, ids) => {
+    expect(await idsOf(names)).toEqual(ids)
+  })
+
+  test('without the one that applies it are refused', async () => {
+    expect(await refusal(['0001_notes.down.sql'])).toMatch(/^INVALID_OPTION: 0001_notes\.down\.sql takes/)
+  })
+})
+
+const UP = 'create table users (id int);'
+const DOWN = 'drop table users;'
+
+describe('parts that take a migration back', () => {
+  test.each([
+    ['dbmate', `-- migrate:up\n${UP}\n\n-- migrate:down\n${DOWN}\n`],
+    [
+      'goose',
+      `-- +goose Up\n-- +goose StatementBegin\n${UP}\n-- +goose StatementEnd\n-- +goose Down\n${DOWN}`,
+    ],
+    ['sql-migrate', `-- +migrate Up\n${UP}\n-- +migrate Down\n${DOWN}`],
+    ['node-pg-migrate', `-- Up Migration\n${UP}\n-- Down Migration\n${DOWN}`],
+    ['tern', `${UP}\n---- create above / drop below ----\n${DOWN}`],
+    ['MyBatis', `${UP}\n-- //@UNDO\n${DOWN}`],
+    ['Play', `# --- !Ups\n${UP}\n# --- !Downs\n${DOWN}`],
+    ['plain', `-- Up\n${UP}\n-- Down\n${DOWN}`],
+    ['down first', `-- migrate:down\n${DOWN}\n-- migrate:up\n${UP}`],
+    ['CRLF', `-- migrate:up\r\n${UP}\r\n-- migrate:down\r\n${DOWN}\r\n`],
+  ])('%s: only what applies it is left, on its own lines', async (_, text) => {
+    const [migration] = await load({ '0001_users.sql': text })
+    expect(migration?.sql).toContain(UP)
+    expect(migration?.sql).not.toContain('drop')
+    const line = (sql: string | undefined) => sql?.split('\n').findIndex((one) => one.startsWith(UP))
+    expect(line(migration?.sql)).toBe(line(text))
+  })
+
+  test('a marker inside a string is data', async () => {
+    const sql = `insert into notes values ('\n-- migrate:down\n'), ($$\n-- migrate:down\n$$);\n${UP}`
+    expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
+  })
+
+  test('a plain "-- down" that nothing came before is asked about, not guessed', async () => {
+    const folder = await folderOf({ '1.sql': `${UP}\n-- down\n${DOWN}` })
+    await expect(loadMigrations(folder)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      details: { migration: '1', line: 2 },
+    })
+  })
+
+  test.each([
+    ['dbmate', '-- migrate:up transaction:false\nselect 1;\n-- migrate:down\n'],
+    ['goose', '-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n'],
+    ['sql-migrate', '-- +migrate Up notransaction\nselect 1;\n'],
+    ['sqlx', '-- no-transaction\nselect 1;\n'],
+    ['Atlas', '-- atlas:txmode none\n\nselect 1;\n'],
+  ])('%s: a file that needs no transaction is marked as one', async (_, text) => {
+    const [migration] = await load({ '1.sql': text })
+    expect(migration?.sql.trimStart()).toMatch(/^-- pg-tenant: no-transaction\n/)
+  })
+})
+
+describe('what would be left out without anybody noticing is refused', () => {
+  test.each([
+    [['20240101000000_users.js'], /code of a migration tool/],
+    [['1_a.sql', '2_b.ts'], /2_b\.ts is code/],
+    [['V1__a.sql', 'R__views.sql'], /repeatable/],
+    [['V1__a.sql', 'B2__base.sql'], /baseline/],
+    [['V1__a.sql', 'other.sql'], /other\.sql is not named/],
+    [['V1__a.sql', 'V01__b.sql'], /same version/],
+    [['1_a.sql', 'more/2_b.sql'], /subfolder/],
+    [['readme.md'], /no \.sql file/],
+  ])('%j', async (names, why) => {
+    expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
+    expect(await refusal(names)).toMatch(why)
+  })
+
+  test('types beside the migrations, hidden files and notes do not matter', async () => {
+    expect(
+      await idsOf(['1_a.sql', 'index.d.ts', '.DS_Store', '._1_a.sql', 'README.md', 'atlas.sum']),
+    ).toEqual(['1_a'])
+  })
+
+  test.each([
+    ['goose', '-- +goose ENVSUB ON\nselect 1;'],
+    ['Liquibase', '--liquibase formatted sql\n--changeset ana:1\nselect 1;'],
+  ])('%s: what only the tool can run', async (_, text) => {
+    await expect(loadMigrations(await folderOf({ '1.sql': text }))).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+    })
+  })
+})
+
+describe('Prisma', () => {
+  test('a folder for each migration, in order', async () => {
+    const migrations = await load({
+      'migration_lock.toml': 'provider = "postgresql"\n',
+      '20240202000000_tags/migration.sql': 'select 2',
+      '20240101000000_init/migration.sql': 'select 1',
+    })
+    expect(migrations.map(({ id }) => id)).toEqual(['20240101000000_init', '20240202000000_tags'])
+  })
+
+  test('one for another database is refused', async () => {
+    const folder = await folderOf({
+      'migration_lock.toml': 'provider = "mysql"\n',
+      '20240101000000_init/migration.sql': 'select 1',
+    })
+    await expect(loadMigrations(folder)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  })
+})
+
+describe('the linter', () => {
+  const rulesOf = (sql: string) =>
+    lintMigrations([{ id: '1', sql }]).map(({ rule, line }) => `${rule} ${line}`)
+
+  test.each([
+    ['create table notes (id int);\n\\restrict Zk3pQ0\n', ['psql 2']],
+    ['\\connect shop\ncreate table notes (id int);', ['psql 1']],
+    ['\\i tables.sql\n', ['psql 1']],
+    [`create table notes (id int default :'start');`, ['psql 1']],
+    ['create table notes (\n  id int default :start);', ['psql 2']],
+    [`select (:"column") from notes`, ['psql 1']],
+    [`select '1'::text, a[1:n], '\\d', E'\\\\x', "a:b", $$:x$$ from notes`, []],
+    ['create extension if not exists citext', ['extension 1']],
+    [`select pg_catalog.set_config('search_path', 'public', false)`, ['session 1']],
+    [`do $$ begin perform set_config ('role', 'x', true); end $$`, ['session 1']],
+    [`create function f() returns text language sql as $$ select set_config('my.x', '1', true) $$`, []],
+    [`alter type mood add value if not exists 'calm'`, ['enum-value 1']],
+    [`-- pg-tenant: no-transaction\nalter type mood add value 'calm'`, []],
+    ['create role somebody', ['server 1']],
+    ['alter system set work_mem = 1', ['server 1']],
+  ])('%s', (sql, rules) => {
+    expect(rulesOf(sql)).toEqual(rules)
+  })
+})
