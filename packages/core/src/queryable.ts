@@ -18,4 +18,10 @@ export interface Queryable {
 /** A {@link Queryable} that runs every statement as one tenant, and says which: a `withTenant` handle is one. */
 export interface TenantQueryable extends Queryable {
   readonly tenant: TenantKey
+  /**
+   * Sends a statement whose answer nobody reads in front of whatever this handle sends next, COMMIT included: it costs no
+   * round trip of its own. Await it as `query`; that it resolved says only that it stands in line. When the server refuses
+   * it, the call it went out with rejects and the whole transaction is rolled back. A handle that cannot do this lacks it.
+   */
+  queue?(text: string, values?: readonly unknown[]): Promise<void>
 }

@@ -10,6 +10,7 @@ export type Phase =
   | 'gate'
   | 'pin'
   | 'savepoint'
+  | 'queued'
   | 'statement'
   | 'constraints'
   | 'tail'

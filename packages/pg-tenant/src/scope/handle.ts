@@ -2,7 +2,7 @@ import { crossTenant } from '@org/core'
 import { copyFrom, copyTo } from './copy.ts'
 import type { Level } from './level.ts'
 import { requireCallback } from './misuse.ts'
-import { runStatement } from './run-statement.ts'
+import { queueStatement, runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
 import type { QueryConfig } from './statement.ts'
 import { type StreamOptions, stream } from './stream.ts'
@@ -14,6 +14,8 @@ export function createHandle(level: Level): TenantDb {
     tenant: level.tenant,
     query: (query: string | QueryConfig, values?: readonly unknown[]) =>
       reported(runStatement(level, query, values)),
+    queue: (query: string | QueryConfig, values?: readonly unknown[]) =>
+      reported(queueStatement(level, query, values)),
     savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => reported(nest(level, fn)),
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
       reported(key === level.tenant ? nest(level, fn) : Promise.reject(crossTenant())),

@@ -1,6 +1,8 @@
-import type { Step } from '../driver/exchange.ts'
+import { TenancyError } from '@org/core'
+import type { Sink, Step } from '../driver/exchange.ts'
 import { bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
+import { firstWords } from '../sql/first-words.ts'
 import type { Level } from './level.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, ResultSink } from './result.ts'
@@ -25,6 +27,31 @@ export async function runStatement<R>(
   })
 }
 
+/** First words of statements that may be queued: what they answer can be no transaction command. */
+const QUEUED: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'select', 'with'])
+
+/**
+ * Puts one statement in front of whatever is sent next. Its answer is read by nobody; a refusal dooms the transaction,
+ * because nothing shows which of the caller's calls is to blame.
+ *
+ * @throws TenancyError STATEMENT_REFUSED for anything but INSERT, UPDATE, DELETE, MERGE, SELECT and WITH
+ */
+export async function queueStatement(level: Level, query: unknown, values: unknown): Promise<void> {
+  const statement = toStatement(query, values)
+  const [first = ''] = firstWords(statement.text).words
+  if (!QUEUED.has(first)) {
+    throw new TenancyError(
+      'STATEMENT_REFUSED',
+      'db.queue takes INSERT, UPDATE, DELETE, MERGE, SELECT or WITH.',
+    )
+  }
+  const { transaction } = level
+  const { place } = transaction.entrance
+  await level.enqueue(async () => {
+    transaction.queue((session) => ({ ...stepOf(statement, {}, session, place), phase: 'queued' }))
+  })
+}
+
 /** A caller's statement on its way: what to send, and what has been answered. */
 export class StatementRun {
   readonly steps: Steps
@@ -45,7 +72,7 @@ export class StatementRun {
 }
 
 /** The messages of a caller's statement. Under a name it is kept apart by schema: plans are never shared by tenants. */
-function stepOf(statement: Statement, sink: ResultSink, session: Session, place: string): Step {
+function stepOf(statement: Statement, sink: Sink, session: Session, place: string): Step {
   const { text, values } = statement
   const run = (name: string) => [bind('', name, values), describe(''), execute('', 0)]
   const { prepared, direct } = session.memory

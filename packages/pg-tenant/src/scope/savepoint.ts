@@ -15,9 +15,10 @@ export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>
     const { transaction, owner, tenant } = level
     const name = `pgt_${(++savepoints).toString(36)}`
     const inner = new Level(owner, tenant, transaction, level)
-    const entry = transaction.queue(`savepoint ${name}`)
+    const entry = transaction.queueCommand(`savepoint ${name}`)
     const undo = async () => {
       inner.end()
+      transaction.unqueueBehind(entry)
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
       if (transaction.unqueue(entry) || transaction.doom) return
       await level.send(() => [
@@ -38,7 +39,7 @@ export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>
       throw error
     }
     inner.end()
-    if (!transaction.unqueue(entry)) transaction.queue(`release savepoint ${name}`)
+    if (!transaction.unqueue(entry)) transaction.queueCommand(`release savepoint ${name}`)
     return value
   })
 }

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Queryable, Row, TenantKey } from '@org/core'
+import type { Row, TenantKey, TenantQueryable } from '@org/core'
 import type { QueryResult } from './result.ts'
 import type { QueryConfig } from './statement.ts'
 import type { StreamOptions } from './stream.ts'
@@ -8,7 +8,7 @@ import type { StreamOptions } from './stream.ts'
  * A tenant's database, inside one scope. It is revoked when the callback it was given to ends, and it never hands
  * out the connection.
  */
-export interface TenantDb extends Queryable {
+export interface TenantDb extends TenantQueryable {
   /** Whose data this is. */
   readonly tenant: TenantKey
 
@@ -25,6 +25,16 @@ export interface TenantDb extends Queryable {
     values?: readonly unknown[],
   ): Promise<QueryResult<R>>
   query<R extends object = Row>(query: QueryConfig, values?: readonly unknown[]): Promise<QueryResult<R>>
+
+  /**
+   * Sends a statement whose answer nobody reads in front of the next one, or of COMMIT: no round trip of its own. Resolves
+   * when it stands in line. When the server refuses it, the call it went out with rejects (as {@link query} would) and the
+   * scope can only roll back. What a savepoint queued goes when the savepoint is undone.
+   *
+   * @throws TenancyError VALIDATION_ERROR; STATEMENT_REFUSED for anything but INSERT, UPDATE, DELETE, MERGE, SELECT and WITH
+   * @throws TenancyError SCOPE_ENDED, SCOPE_FAILED or SCOPE_BUSY when the scope cannot run it
+   */
+  queue(query: string | QueryConfig, values?: readonly unknown[]): Promise<void>
 
   /**
    * Runs `fn` in a savepoint: if it throws, only its own statements are undone.

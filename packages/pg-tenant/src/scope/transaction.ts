@@ -18,6 +18,9 @@ import { INCARNATION, resolveOutcome } from './resolve-outcome.ts'
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
 
+/** Makes a step that waits for the next statement, knowing the connection. */
+export type Pending = (session: Session) => Step
+
 /** Makes the steps to send, knowing the connection; called again if they have to be sent again. */
 export type Steps = (session: Session) => readonly Step[]
 
@@ -30,8 +33,8 @@ export class Transaction {
   readonly settings: ScopeSettings
   readonly #pool: PoolLike
   readonly #portal = nextPortal('gate')
-  /** Savepoint commands that go out with the next statement. */
-  readonly #pending: Step[] = []
+  /** What goes out with the next statement: savepoint commands, and statements whose answer nobody reads. */
+  readonly #pending: Pending[] = []
   #checkout: Promise<Session> | undefined
   #session: Session | undefined
   #open = false
@@ -117,18 +120,28 @@ export class Transaction {
   }
 
   /** Puts a savepoint command in front of the next statement: it costs no trip of its own. */
-  queue(sql: string): Step {
+  queueCommand(sql: string): Pending {
     const step: Step = { phase: 'savepoint', bytes: statement(sql) }
-    this.#pending.push(step)
-    return step
+    return this.queue(() => step)
+  }
+
+  /** Puts a step in front of the next statement, or of COMMIT. It is made when it is sent, as {@link run} has it. */
+  queue(pending: Pending): Pending {
+    this.#pending.push(pending)
+    return pending
   }
 
   /** Takes a queued command back if it has not been sent; says whether it could. */
-  unqueue(step: Step): boolean {
-    const at = this.#pending.indexOf(step)
+  unqueue(pending: Pending): boolean {
+    const at = this.#pending.indexOf(pending)
     if (at < 0) return false
     this.#pending.splice(at, 1)
     return true
+  }
+
+  /** Takes back what was queued behind `pending`, or all that is still queued when that has been sent. */
+  unqueueBehind(pending: Pending): void {
+    this.#pending.splice(this.#pending.indexOf(pending) + 1)
   }
 
   /**
@@ -247,9 +260,10 @@ export class Transaction {
   async #send(session: Session, steps: Steps): Promise<Sent> {
     const patience = this.settings.statementTimeout + GRACE_MS
     const own = steps(session)
-    const pending = this.#pending.splice(0)
+    const queued = this.#pending.splice(0)
+    const pending = () => queued.map((one) => one(session))
     if (this.#open) {
-      const sent = [...pending, ...own]
+      const sent = [...pending(), ...own]
       if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
       return { outcome: await session.send(sent, patience), sent }
     }
@@ -257,7 +271,7 @@ export class Transaction {
     const open = async (last: readonly Step[]): Promise<Sent> => {
       const { mode } = this.settings
       const first = opening(session, this.entrance, this.#portal, mode, this.settings)
-      const sent = [...first, ...pending, ...last]
+      const sent = [...first, ...pending(), ...last]
       return { outcome: await session.send(sent, patience), sent }
     }
     const first = await open(own)

@@ -105,7 +105,10 @@ export async function scopes(): Promise<void> {
 
 export async function handle(): Promise<void> {
   expectType<
-    Equal<keyof TenantDb, 'tenant' | 'query' | 'savepoint' | 'withTenant' | 'stream' | 'copyFrom' | 'copyTo'>
+    Equal<
+      keyof TenantDb,
+      'tenant' | 'query' | 'queue' | 'savepoint' | 'withTenant' | 'stream' | 'copyFrom' | 'copyTo'
+    >
   >(true)
   // @ts-expect-error the connection is not the caller's to give back
   db.release()
