@@ -24,6 +24,7 @@ export const projects = [
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
   project('rbac', 'packages/rbac', [POSTGRES]),
   project('crypto', 'packages/crypto', [POSTGRES]),
+  project('governance', 'packages/governance', [POSTGRES]),
   project('cli', 'packages/cli', [POSTGRES]),
   project('hono', 'examples/hono', [POSTGRES]),
   project('express', 'examples/express', [POSTGRES]),

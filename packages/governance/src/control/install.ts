@@ -1,0 +1,80 @@
+import { type Queryable, TenancyError } from '@org/core'
+import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+
+/** The tables one part of this package keeps in the control schema. */
+export interface ControlTables {
+  /** Each part has a history of its own: a server that wants only one has only that. */
+  readonly part: string
+  /**
+   * The steps so far; each runs once, with the control schema as its search path. Only ever append: programs of the
+   * release before go on using what is there (expand, then contract).
+   */
+  readonly steps: readonly string[]
+  /** What may be said again at each install: grants, policies that options decide. Names may be unqualified. */
+  readonly always?: readonly string[]
+}
+
+/**
+ * Creates the tables of one part in the control schema, or brings them up to date; may be repeated, also by several
+ * processes at once. One message of several statements: PostgreSQL runs it as one transaction (manual 54.2.2.1).
+ *
+ * @internal
+ * @param admin a pool or client of a role that may create schemas, connected directly
+ * @throws TenancyError CONFLICT when a newer release has been here
+ */
+export async function installControl(admin: Queryable, schema: string, tables: ControlTables): Promise<void> {
+  const version = await versionOf(admin, schema, tables.part)
+  if (version > tables.steps.length) {
+    throw new TenancyError(
+      'CONFLICT',
+      `The tables of @org/governance/${tables.part} were made by a newer release. Deploy that release here too.`,
+      { details: { part: tables.part, version } },
+    )
+  }
+  await admin.query(installSql(schema, tables, version))
+}
+
+/**
+ * Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is
+ * opened behind it.
+ */
+function installSql(name: string, { part, steps, always = [] }: ControlTables, version: number): string {
+  const schema = quoteIdentifier(name)
+  const missing = steps.slice(version).map((step, index) => stepSql(part, step, version + index + 1))
+  return `select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`governance.control:${name}`)}, 0));
+    select from pg_catalog.pg_namespace limit 0;
+    create schema if not exists ${schema};
+    revoke all on schema ${schema} from public;
+    select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
+    create table if not exists governance_version (
+      part text not null,
+      version integer not null,
+      applied_at timestamptz not null default now(),
+      constraint pk_governance_version primary key (part, version)
+    );
+    ${[...missing, ...always].map((statement) => `${statement};`).join('\n')}
+    select pg_catalog.set_config('search_path', null, true)`
+}
+
+/** One step, unless somebody who held the lock before has done it: asked behind the lock. */
+function stepSql(part: string, step: string, number: number): string {
+  return `do $install$ begin
+    if exists (select from governance_version where part = ${quoteLiteral(part)} and version = ${number}) then return; end if;
+    execute $step$${step}$step$;
+    insert into governance_version (part, version) values (${quoteLiteral(part)}, ${number});
+  end $install$`
+}
+
+async function versionOf(admin: Queryable, schema: string, part: string): Promise<number> {
+  const table = `${quoteIdentifier(schema)}.governance_version`
+  const { rows } = await admin.query<{ there: boolean }>(
+    'select pg_catalog.to_regclass($1) is not null as there',
+    [table],
+  )
+  if (rows[0]?.there !== true) return 0
+  const found = await admin.query<{ version: number }>(
+    `select coalesce(max(version), 0) as version from ${table} where part = $1`,
+    [part],
+  )
+  return Number(found.rows[0]?.version)
+}

@@ -1,0 +1,51 @@
+import { TenancyError } from '@org/core'
+
+/** @internal What the program was given and cannot be. */
+export function invalidOption(option: string, expected: string): TenancyError {
+  return new TenancyError('INVALID_OPTION', `${option} must be ${expected}.`, { details: { option } })
+}
+
+/** @internal Input of a request: names the field, never the value. */
+export function invalidField(field: string, expected: string): TenancyError {
+  return new TenancyError('VALIDATION_ERROR', `${field} must be ${expected}.`, { details: { field } })
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** @internal */
+export function uuidOf(value: unknown, field: string): string {
+  if (typeof value === 'string' && UUID.test(value)) return value.toLowerCase()
+  throw invalidField(field, 'a uuid')
+}
+
+/** @internal PostgreSQL's text takes neither NUL nor half a surrogate pair. */
+export const storable = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
+
+/** @internal 1 to `max` characters that PostgreSQL can store. */
+export function textOf(value: unknown, field: string, max = 200): string {
+  if (typeof value === 'string' && value.trim() !== '' && value.length <= max && storable(value)) return value
+  throw invalidField(field, `a text of 1 to ${max} characters`)
+}
+
+/** @internal A whole number within bounds, for an option with a default. */
+export function wholeNumber(
+  value: unknown,
+  option: string,
+  { min, max, otherwise }: { readonly min: number; readonly max: number; readonly otherwise: number },
+): number {
+  if (value === undefined) return otherwise
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw invalidOption(option, `a whole number from ${min} to ${max}`)
+}
+
+/** @internal Names of roles, as they are written to the catalogue. */
+export function rolesOf(value: unknown, option: string): readonly string[] {
+  const roles = value ?? []
+  if (!Array.isArray(roles)) throw invalidOption(option, 'a list of names of roles')
+  for (const role of roles as readonly unknown[]) {
+    if (typeof role !== 'string' || role === '' || role.includes('\0') || Buffer.byteLength(role) > 63) {
+      throw invalidOption(option, 'a list of names of roles')
+    }
+  }
+  return roles as readonly string[]
+}
