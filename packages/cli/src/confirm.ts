@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { CliError, usage } from './cli-error.ts'
-import type { Invocation } from './commands/command.ts'
+import type { Invocation } from './command.ts'
 
 /**
  * Makes sure that a tenant or app is meant: `--confirm` repeats its key, or a person types it.

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import type { CommandModule } from './commands/command.ts'
+import type { CommandModule } from './command.ts'
 import type { Io } from './io.ts'
 
 const ABOUT = 'Provision, migrate, verify, back up and retire tenants on PostgreSQL.'

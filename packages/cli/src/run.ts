@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander'
 import { CliError } from './cli-error.ts'
+import type { CommandModule, GlobalOptions } from './command.ts'
 import { CATALOGUE } from './commands/catalogue.ts'
-import type { CommandModule, GlobalOptions } from './commands/command.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import type { Io } from './io.ts'
 import { Output } from './output/output.ts'

@@ -1,4 +1,4 @@
-import type { CatalogueEntry, GlobalOptions, Invocation } from './commands/command.ts'
+import type { CatalogueEntry, GlobalOptions, Invocation } from './command.ts'
 import { checkUrlArguments, type Environment, resolveSettings, type Settings } from './config/settings.ts'
 import type { Connected, Needs } from './config/tenancy.ts'
 import type { Io } from './io.ts'

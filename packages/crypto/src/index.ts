@@ -1,4 +1,5 @@
 export type { EnvelopeFacts, Envelopes, EnvelopesOf, SecretPlace } from './envelope/envelopes.ts'
+export type { KeyColumn, SealedTable } from './envelope/sealed-table.ts'
 export {
   createDataKeys,
   type DataKeyOptions,
@@ -17,7 +18,7 @@ export { type DataKeyTable, dataKeyMigration } from './keys/sql.ts'
 export { type FleetOptions, type RotationProgress, type RotationReport, rotate } from './rotation/fleet.ts'
 export { assertKeyUnused, type KeyUseOptions, keysInUse } from './rotation/keys-in-use.ts'
 export type { RotationOptions } from './rotation/options.ts'
-export { type KeyColumn, SEALED_SETTINGS, type SealedTable } from './rotation/sealed-table.ts'
+export { SEALED_SETTINGS } from './rotation/sealed-table.ts'
 export type { RotationCounts, UnreadableValue } from './rotation/tally.ts'
 export { rotateTenant, type TenantRotation } from './rotation/tenant.ts'
 export {

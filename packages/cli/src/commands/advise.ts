@@ -1,9 +1,9 @@
 import type { AdviceThresholds } from '@org/pg-tenant'
+import type { CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { commandsForCalls } from '../output/commands-for-calls.ts'
 import type { Style } from '../output/output.ts'
 import { safeText } from '../output/safe-text.ts'
-import type { CommandModule } from './command.ts'
 import { size } from './values.ts'
 
 const STYLE = { critical: 'red', warning: 'yellow', notice: 'dim' } as const satisfies Record<string, Style>

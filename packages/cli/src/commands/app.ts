@@ -1,8 +1,8 @@
 import { usage } from '../cli-error.ts'
+import { argument, type CommandModule, DRY_RUN } from '../command.ts'
 import { createApp } from './app/create.ts'
 import { dropApp } from './app/drop.ts'
 import type { AppOptions } from './app/options.ts'
-import { argument, type CommandModule, DRY_RUN } from './command.ts'
 import { whole } from './values.ts'
 
 const ACTIONS = ['create', 'drop'] as const

@@ -1,4 +1,4 @@
-import type { CatalogueEntry, CommandModule } from './command.ts'
+import type { CatalogueEntry, CommandModule } from '../command.ts'
 
 const entry = (
   group: string,

@@ -1,8 +1,8 @@
 import { usage } from '../cli-error.ts'
+import { argument, type CommandModule } from '../command.ts'
 import { completionScript } from '../completion/script.ts'
 import { isShell, SHELLS } from '../completion/shells.ts'
 import { EXIT } from '../exit-codes.ts'
-import { argument, type CommandModule } from './command.ts'
 
 export const completion: CommandModule = {
   arguments: [['<shell>', 'bash, zsh or fish']],

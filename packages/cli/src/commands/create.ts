@@ -1,10 +1,10 @@
 import { TenancyError } from '@org/core'
 import type { ProvisionOptions, ProvisionResult } from '@org/pg-tenant'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type EnvFile, reserveEnvFile } from '../output/env-file.ts'
 import { plural } from '../output/format.ts'
 import { showConnection } from '../output/show-connection.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from './command.ts'
 import { seedOf } from './seed-of.ts'
 
 interface Options {

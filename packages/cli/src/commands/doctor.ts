@@ -1,10 +1,10 @@
 import type { Finding } from '@org/pg-tenant'
+import type { CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { commandsForCalls } from '../output/commands-for-calls.ts'
 import { duration, plural } from '../output/format.ts'
 import type { Output, Style } from '../output/output.ts'
 import { safeText } from '../output/safe-text.ts'
-import type { CommandModule } from './command.ts'
 import { whole } from './values.ts'
 
 interface Options {

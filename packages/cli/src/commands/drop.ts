@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { OffboardOptions, Receipt, Tenancy } from '@org/pg-tenant'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { confirmKey } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { bytes, plural } from '../output/format.ts'
 import { defaultFile } from './backup.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from './command.ts'
 import { requireTenant } from './require-tenant.ts'
 import { whole } from './values.ts'
 

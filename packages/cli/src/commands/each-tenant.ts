@@ -1,6 +1,6 @@
+import type { Invocation } from '../command.ts'
 import { pace } from '../output/progress.ts'
 import { shown } from '../output/report-error.ts'
-import type { Invocation } from './command.ts'
 
 /** What became of many. */
 export interface Tally {

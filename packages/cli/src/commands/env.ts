@@ -1,8 +1,8 @@
 import { CliError, usage } from '../cli-error.ts'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { reserveEnvFile } from '../output/env-file.ts'
 import { showConnection } from '../output/show-connection.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from './command.ts'
 import { requireTenant } from './require-tenant.ts'
 
 interface Options {

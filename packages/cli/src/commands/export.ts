@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { usage } from '../cli-error.ts'
+import { argument, type CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { endlessly } from '../output/endlessly.ts'
 import { plural, stamp } from '../output/format.ts'
-import { argument, type CommandModule } from './command.ts'
 
 interface Options {
   readonly to?: string

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CliError } from '../cli-error.ts'
+import { type CommandModule, DRY_RUN } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { configText } from '../init/config-text.ts'
 import { rolesSql } from '../init/roles-sql.ts'
-import { type CommandModule, DRY_RUN } from './command.ts'
 
 interface Options {
   readonly isolation?: 'schema' | 'role' | 'login' | 'row' | 'database'

@@ -1,7 +1,7 @@
 import type { ListOptions, TenantRecord, TenantStatus } from '@org/pg-tenant'
+import type { CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { moment, plural } from '../output/format.ts'
-import type { CommandModule } from './command.ts'
 import { whole } from './values.ts'
 
 interface Options {

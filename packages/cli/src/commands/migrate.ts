@@ -1,10 +1,10 @@
 import type { MigrateOptions, MigrateReport, TenantMigration } from '@org/pg-tenant'
+import { argumentsFrom, type CommandModule, DRY_RUN } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { commandsForCalls } from '../output/commands-for-calls.ts'
 import { count, duration, plural } from '../output/format.ts'
 import type { Output } from '../output/output.ts'
 import { safeText } from '../output/safe-text.ts'
-import { argumentsFrom, type CommandModule, DRY_RUN } from './command.ts'
 import { names, whole } from './values.ts'
 
 type Options = Omit<MigrateOptions, 'only' | 'signal' | 'onTenant' | 'allowSchemas'> & {

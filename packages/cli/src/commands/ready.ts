@@ -1,9 +1,9 @@
 import type { FillResult, Tenancy } from '@org/pg-tenant'
 import { CliError, usage } from '../cli-error.ts'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
 import { pace } from '../output/progress.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from './command.ts'
 import { whole } from './values.ts'
 
 interface Options {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { isTenancyError } from '@org/core'
 import { CliError, usage } from '../cli-error.ts'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { confirmKey } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { bytes, plural } from '../output/format.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from './command.ts'
 
 interface Options {
   readonly from?: string

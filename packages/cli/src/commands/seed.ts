@@ -1,7 +1,7 @@
 import { usage } from '../cli-error.ts'
+import { argumentsFrom, type CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
-import { argumentsFrom, type CommandModule } from './command.ts'
 import { eachTenant } from './each-tenant.ts'
 import { allTenants, requireTenant } from './require-tenant.ts'
 import { seedOf } from './seed-of.ts'

@@ -1,8 +1,8 @@
 import type { FleetStats, TenantStats } from '@org/pg-tenant'
+import { argumentsFrom, type CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { bytes, count, duration, moment, plural } from '../output/format.ts'
 import type { Output } from '../output/output.ts'
-import { argumentsFrom, type CommandModule } from './command.ts'
 import { whole } from './values.ts'
 
 interface Options {

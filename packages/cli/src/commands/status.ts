@@ -1,7 +1,7 @@
 import type { MigrationStatus } from '@org/pg-tenant'
+import { argumentsFrom, type CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count, duration, plural } from '../output/format.ts'
-import { argumentsFrom, type CommandModule } from './command.ts'
 import { whole } from './values.ts'
 
 const COLUMNS = [

@@ -1,5 +1,5 @@
+import { argument, type CommandModule, DRY_RUN } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
-import { argument, type CommandModule, DRY_RUN } from './command.ts'
 import { requireTenant } from './require-tenant.ts'
 
 interface Options {

@@ -1,8 +1,8 @@
 import { usage } from '../cli-error.ts'
+import { argumentsFrom, type CommandModule } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { commandsForCalls } from '../output/commands-for-calls.ts'
 import { safeLines } from '../output/safe-text.ts'
-import { argumentsFrom, type CommandModule } from './command.ts'
 import { whole } from './values.ts'
 
 interface Options {

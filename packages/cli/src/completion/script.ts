@@ -1,5 +1,5 @@
 import type { Option } from 'commander'
-import type { CatalogueEntry } from '../commands/command.ts'
+import type { CatalogueEntry } from '../command.ts'
 import type { Io } from '../io.ts'
 import { declare, newProgram } from '../program.ts'
 import { bash } from './bash.ts'

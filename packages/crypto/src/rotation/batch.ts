@@ -1,19 +1,11 @@
 import type { TenantQueryable } from '@org/core'
-import type { Envelopes } from '../envelope/envelopes.ts'
 import { type Finding, find, type StoredRow } from './finding.ts'
 import type { RotationSettings } from './options.ts'
 import type { ParsedTable } from './sealed-table.ts'
-import type { TableSql } from './sql.ts'
 import { type RotationCounts, Tally } from './tally.ts'
+import type { Target } from './target.ts'
 
 type Key = readonly string[]
-
-/** One table of one tenant, with what seals there. */
-export interface Target {
-  readonly table: ParsedTable
-  readonly sql: TableSql
-  readonly envelopes: Envelopes
-}
 
 /** Which rows: the first of the table, the next after a key, or some again. */
 export type Rows = { readonly after?: Key | undefined } | { readonly again: readonly Key[] }

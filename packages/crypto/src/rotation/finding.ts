@@ -1,9 +1,9 @@
 import { type ErrorCode, isTenancyError, type TenancyError } from '@org/core'
 import type { EnvelopeFacts, Envelopes, SecretPlace } from '../envelope/envelopes.ts'
 import { looksSealed } from '../settings/keeper.ts'
-import type { Target } from './batch.ts'
 import type { RotationSettings } from './options.ts'
 import { nameOfRow } from './sealed-table.ts'
+import type { Target } from './target.ts'
 
 /** A row as read. */
 export interface StoredRow {

@@ -1,7 +1,8 @@
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
+import type { SealedTable } from '../envelope/sealed-table.ts'
 import { invalidOption } from '../settings/errors.ts'
 import { isEnvelopes } from '../settings/options.ts'
-import { type ParsedTable, parseTable, SEALED_SETTINGS, type SealedTable } from './sealed-table.ts'
+import { type ParsedTable, parseTable, SEALED_SETTINGS } from './sealed-table.ts'
 
 /** Options of every rotation. */
 export interface RotationOptions {

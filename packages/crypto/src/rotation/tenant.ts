@@ -2,10 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { TenantQueryable } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import { requireDb } from '../settings/options.ts'
-import { type Batch, rotateBatch, type Target } from './batch.ts'
+import { type Batch, rotateBatch } from './batch.ts'
 import { parseRotation, type RotationOptions, type RotationSettings } from './options.ts'
 import { sqlFor } from './sql.ts'
 import { type RotationCounts, Tally } from './tally.ts'
+import type { Target } from './target.ts'
 
 /** What became of one tenant. */
 export interface TenantRotation extends RotationCounts {

@@ -1,7 +1,7 @@
 import type { TenantQueryable } from '@org/core'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
-import type { SealedTable } from '../rotation/sealed-table.ts'
+import type { SealedTable } from '../envelope/sealed-table.ts'
 import type { DeclaredSetting, SettingDefinition, SettingDefinitions } from './definition.ts'
 import type { PlaintextUse } from './keeper.ts'
 

@@ -1,35 +1,11 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
 import { LRUCache } from 'lru-cache'
-import { type DeniedReader, type DeniedTable, deniedTable, type TenantScope } from './denied-table.ts'
+import type { DenylistOptions } from './denied-table.ts'
+import { type DeniedReader, type DeniedTable, deniedTable } from './denied-table.ts'
 import { invalidField, invalidOption } from './errors.ts'
 import { identifier, numberOption } from './options.ts'
 import { CLEAN_DENIED, DENY } from './sql.ts'
 import type { DenylistReader } from './verifier.ts'
-
-export interface DenylistOptions {
-  /**
-   * How to reach a tenant's table, outside any request's transaction:
-   * `(tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true })`
-   */
-  readonly scope: TenantScope
-  /**
-   * `snapshot` (default): each tenant's denied tokens are held in memory and read again at most once per
-   * `maxStaleness`, only while the tenant is active. `database`: the table is asked on every verification.
-   */
-  readonly check?: 'snapshot' | 'database'
-  /** how long after its commit a revocation may go unnoticed in other processes, in milliseconds (default 1,000) */
-  readonly maxStaleness?: number
-  /** when the table cannot be read for longer than that: refuse every token (default), or accept what is good else */
-  readonly whenUnreadable?: 'refuse' | 'accept'
-  /** for one reading of the table, in milliseconds (default 2,000) */
-  readonly timeout?: number
-  /** tenants held in memory at a time (default 1,000) */
-  readonly maxTenants?: number
-  /** denied tokens held per tenant (default 10,000); a tenant with more has its table asked each time */
-  readonly maxEntries?: number
-  /** milliseconds, never going backwards (default `performance.now`) */
-  readonly monotonicClock?: () => number
-}
 
 /** An access token to deny; what `verify` returned, or what a revocation of refresh tokens lists. */
 export interface DeniableToken {

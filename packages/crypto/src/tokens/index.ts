@@ -1,6 +1,6 @@
 export type { AccessToken, ActorType, CustomClaims, Identify } from './claims.ts'
-export type { TenantScope } from './denied-table.ts'
-export { createDenylist, type DeniableToken, type Denylist, type DenylistOptions } from './denylist.ts'
+export type { DenylistOptions, TenantScope } from './denied-table.ts'
+export { createDenylist, type DeniableToken, type Denylist } from './denylist.ts'
 export {
   type AccessTokenInput,
   createTokenIssuer,

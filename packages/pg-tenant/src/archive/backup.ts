@@ -3,55 +3,18 @@ import { invalid } from '../errors/invalid.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { throwIfAborted } from './abort.ts'
+import type { BackupOptions, BackupResult } from './backup-options.ts'
 import { copySource, readSequences } from './catalog.ts'
 import type { AdminClient } from './client.ts'
 import { copyOut } from './copy.ts'
 import { beginReading, describe } from './describe.ts'
-import { type Compression, DEFAULT_COMPRESSION, isCompression } from './format/compression.ts'
+import { DEFAULT_COMPRESSION, isCompression } from './format/compression.ts'
 import type { ArchivedTable, TableSummary } from './format/manifest.ts'
-import { type BackupTarget, openSink } from './format/sink.ts'
+import { openSink } from './format/sink.ts'
 import { ArchiveWriter } from './format/writer.ts'
 import { archiveHasher } from './hash-row.ts'
-import type { ProgramOptions } from './pg-dump/program.ts'
 import { type Place, placeOf } from './place.ts'
 import { type Found, type Visit, visitTenant } from './visit.ts'
-
-/** Options of {@link backupTenant}. */
-export interface BackupOptions extends ProgramOptions {
-  /**
-   * The path of a file to be made (readable by its owner only; never overwritten), or a Writable, which is ended. The
-   * data in it is as readable as in the database: encrypt what leaves the machine.
-   */
-  readonly to: BackupTarget
-  /**
-   * `archive` (default): this library's own (BACKUP.md), which needs no program and restores under any key. `pg_dump`: the
-   * custom format of that program, with structure made by hand in it, for the same key only; `to` is then a path, and
-   * `<to>.manifest.json` is written beside it. Not at level `row`.
-   */
-  readonly format?: 'archive' | 'pg_dump' | undefined
-  /** `zstd` (default where Node.js has it: 22.15), `gzip` or `none`; of an archive. */
-  readonly compression?: Compression | undefined
-  /** Stops the backup: what runs is cancelled on the server, and nothing is kept. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** What a backup holds. */
-export interface BackupResult {
-  readonly tenant: TenantKey
-  /** ISO 8601: when its snapshot was taken. */
-  readonly createdAt: string
-  /** Bytes of the file. */
-  readonly bytes: number
-  /** SHA-256 of the whole file, in hex, as `sha256sum` says it. */
-  readonly sha256: string
-  readonly rows: number
-  readonly tables: readonly BackedUpTable[]
-  /** What is not in it, with the reason: foreign tables. */
-  readonly skipped: readonly { readonly name: string; readonly kind: string }[]
-}
-
-/** A table in a backup; what is left out is not known of `pg_dump`'s. */
-export type BackedUpTable = Pick<TableSummary, 'name' | 'rows'> & Partial<TableSummary>
 
 /**
  * Writes all of a tenant's data into one archive, as of one instant (a repeatable read transaction), in constant memory.

@@ -2,7 +2,7 @@ import type { Sealing, TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { readRegistry } from '../registry/read.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import type { CredentialKeeper } from './credentials.ts'
+import type { CredentialKeeper } from './keeper.ts'
 import { credentialTable, sealedOf } from './table.ts'
 
 /** Passwords in the control schema, sealed: neither the database nor a dump of it can open them. */

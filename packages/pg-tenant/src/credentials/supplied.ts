@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { CredentialKeeper, CredentialSource } from './credentials.ts'
+import type { CredentialKeeper, CredentialSource } from './keeper.ts'
 import { checkPassword } from './password.ts'
 
 /** Credentials the caller keeps: nothing of them is stored here. */

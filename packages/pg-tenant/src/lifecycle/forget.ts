@@ -1,13 +1,6 @@
 import { isTenancyError, type Queryable, type QueryRows, TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import type { TenantWork } from './levels/level.ts'
-
-/**
- * Removes what an application keeps of a tenant outside the tenant's own data: its rows in tables of the control schema, for
- * instance. `control` runs single statements as the administrator, in the transaction that writes the tombstone; names are
- * to be qualified.
- */
-export type OnForget = (control: Queryable, tenant: TenantKey) => Promise<unknown>
+import type { OnForget, TenantWork } from './levels/level.ts'
 
 const STATE = `select pg_current_xact_id()::text as transaction, current_user = session_user as unchanged`
 

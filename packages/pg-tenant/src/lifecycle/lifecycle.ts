@@ -1,30 +1,9 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import type { PoolLike } from '../driver/types.ts'
-import type { IsolationLevel } from '../isolation/isolation.ts'
 import { type Naming, schemaOf } from '../isolation/names.ts'
-import type { CheckedMigration } from '../migrations/migrations.ts'
-import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import type { DistributedSchemas } from './distributed-schemas.ts'
-import type { OnForget } from './forget.ts'
-import type { LevelLifecycle } from './levels/level.ts'
 
-/** What provisioning and dropping need to know of a tenancy. */
-export interface Lifecycle {
-  readonly level: IsolationLevel
-  /** What differs between the levels. */
-  readonly ofLevel: LevelLifecycle
-  readonly naming: Naming
-  readonly pool: PoolLike
-  readonly adminPool: PoolLike
-  readonly registry: RegistryPlace
-  readonly migrations: readonly CheckedMigration[]
-  /** What spreads the schemas of tenants over several nodes, where something does. */
-  readonly distributedSchemas?: DistributedSchemas | undefined
-  /** What the application does when a tenant goes for good. */
-  readonly onForget?: OnForget | undefined
-}
+export type { Lifecycle } from './levels/level.ts'
 
 /** One at a time for each schema, across processes; released with the transaction. */
 export async function lockTenant(admin: Admin, schema: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
-import type { CredentialKeeper } from '../credentials/credentials.ts'
+import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { generatePassword, scramVerifier } from '../credentials/password.ts'
 import { forgetCredential, isOurs, keepCredential } from '../credentials/table.ts'
 import { configOf } from '../driver/connection-config.ts'

@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
-import type { CredentialKeeper } from '../credentials/credentials.ts'
+import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { credentialTable, sealedOf } from '../credentials/table.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { prepare } from './prepare.ts'

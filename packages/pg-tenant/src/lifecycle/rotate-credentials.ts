@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
-import type { CredentialKeeper } from '../credentials/credentials.ts'
+import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { isOurs } from '../credentials/table.ts'
 import { roleOf } from '../isolation/names.ts'
 import type { Lifecycle } from './lifecycle.ts'

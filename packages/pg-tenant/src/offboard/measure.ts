@@ -1,4 +1,4 @@
-import type { BackedUpTable } from '../archive/backup.ts'
+import type { BackedUpTable } from '../archive/backup-options.ts'
 import { readTables } from '../archive/catalog.ts'
 import type { AdminClient } from '../archive/client.ts'
 import { beginReading } from '../archive/describe.ts'

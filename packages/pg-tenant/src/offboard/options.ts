@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import type { BackupOptions } from '../archive/backup.ts'
+import type { BackupOptions } from '../archive/backup-options.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { OnBusy, Patience } from './drain.ts'
 

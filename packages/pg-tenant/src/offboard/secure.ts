@@ -1,6 +1,7 @@
 import { isTenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
-import { type BackupResult, backupTenant } from '../archive/backup.ts'
+import { backupTenant } from '../archive/backup.ts'
+import type { BackupResult } from '../archive/backup-options.ts'
 import { inspectArchive } from '../archive/inspect.ts'
 import type { Visit } from '../archive/visit.ts'
 import { setStatus } from '../registry/registry.ts'

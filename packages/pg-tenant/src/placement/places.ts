@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { PlacedTenancy } from './fleet.ts'
+import type { PlacedTenancy } from './placed-tenancy.ts'
 
 /** Which cluster holds which tenant: asks all registries once, remembers a bounded number of answers. */
 export class Places {

@@ -6,9 +6,9 @@ import {
   type TenantKey,
   tryCurrentTenant,
 } from '@org/core'
-import type { BackupOptions } from '../archive/backup.ts'
+import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
-import type { RestoreOptions } from '../archive/restore/restore.ts'
+import type { RestoreOptions } from '../archive/restore/options.ts'
 import type { DiagnoseOptions } from '../doctor/diagnose.ts'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'

@@ -1,5 +1,6 @@
 import type { Sealing } from '@org/core'
-import { type CredentialKeeper, type CredentialSource, keeperOf } from '../credentials/credentials.ts'
+import { keeperOf } from '../credentials/credentials.ts'
+import type { CredentialKeeper, CredentialSource } from '../credentials/keeper.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'

@@ -1,6 +1,6 @@
-import { type Compiled, decisionsAt } from './compiled.ts'
-import { entitledAt, isLive, type TermedPackage } from './entitlement.ts'
-import { NO } from './grants.ts'
+import { type Compiled, decisionsAt } from '../compile/compiled.ts'
+import { entitledAt, isLive, type TermedPackage } from '../compile/entitlement.ts'
+import { NO } from '../compile/grants.ts'
 
 /** What the end of a package changes, everything else unchanged. */
 export interface Changes<Action extends string = string> {

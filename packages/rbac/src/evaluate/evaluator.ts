@@ -1,13 +1,13 @@
 import { TenancyError } from '@org/core'
 import { isActionKey } from '../catalog/keys.ts'
 import type { Catalog } from '../catalog/model.ts'
+import { type Compiled, compile, type Period, periodAt } from '../compile/compiled.ts'
+import { DEPENDS, NO, YES } from '../compile/grants.ts'
 import { ALWAYS, type Condition, NEVER } from '../constraints/condition.ts'
 import { holds } from '../constraints/holds.ts'
 import { type Explanation, explain } from '../explain/explain.ts'
 import type { Snapshot } from '../snapshot/model.ts'
 import { type Changes, changesWhen } from './changes.ts'
-import { type Compiled, compile, type Period, periodAt } from './compiled.ts'
-import { DEPENDS, NO, YES } from './grants.ts'
 import { type EffectiveLimit, featureOf, limitOf } from './limits.ts'
 
 /** A moment: a `Date`, or milliseconds since 1970. */

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
+import type { Compiled } from '../compile/compiled.ts'
 import { type Sentence, sentenceOf } from '../explain/sentences.ts'
 import type { Flags, Limits, Snapshot } from '../snapshot/model.ts'
-import type { Compiled } from './compiled.ts'
 
 /** An upper bound and where it comes from. */
 export interface EffectiveLimit {

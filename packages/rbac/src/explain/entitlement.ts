@@ -1,7 +1,7 @@
 import { numbersOf } from '../catalog/define.ts'
 import type { Catalog } from '../catalog/model.ts'
-import type { Compiled } from '../evaluate/compiled.ts'
-import { isLive, numbersOfPackage, termOf } from '../evaluate/entitlement.ts'
+import type { Compiled } from '../compile/compiled.ts'
+import { isLive, numbersOfPackage, termOf } from '../compile/entitlement.ts'
 import type { AssignedPackage } from '../snapshot/model.ts'
 import { readable, type Step, step } from './step.ts'
 

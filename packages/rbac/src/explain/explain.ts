@@ -1,4 +1,4 @@
-import type { Compiled } from '../evaluate/compiled.ts'
+import type { Compiled } from '../compile/compiled.ts'
 import { entitlementSteps } from './entitlement.ts'
 import { grantSteps } from './holders.ts'
 import type { Sentence } from './sentences.ts'

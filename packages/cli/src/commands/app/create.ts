@@ -1,9 +1,9 @@
 import { CliError } from '../../cli-error.ts'
+import type { Invocation } from '../../command.ts'
 import { type AppStanding, standingOfApp, withAdmin } from '../../config/admin.ts'
 import { EXIT, type ExitCode } from '../../exit-codes.ts'
 import { reserveEnvFile } from '../../output/env-file.ts'
 import { showConnection } from '../../output/show-connection.ts'
-import type { Invocation } from '../command.ts'
 import { type AppOptions, allowOnly } from './options.ts'
 
 /** What to do when the connection is known to nobody: an app's password cannot be set anew. */

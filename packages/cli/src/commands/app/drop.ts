@@ -1,7 +1,7 @@
+import type { Invocation } from '../../command.ts'
 import { standingOfApp, withAdmin } from '../../config/admin.ts'
 import { confirmKey } from '../../confirm.ts'
 import { EXIT, type ExitCode } from '../../exit-codes.ts'
-import type { Invocation } from '../command.ts'
 import { type AppOptions, allowOnly } from './options.ts'
 
 /** Removes an app's database and role, ending its connections. There is no backup. */

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import { withAdminPool } from '../../admin/session.ts'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
-import type { CredentialKeeper } from '../../credentials/credentials.ts'
+import type { CredentialKeeper } from '../../credentials/keeper.ts'
 import { isOurs } from '../../credentials/table.ts'
 import { roleOf, schemaOf } from '../../isolation/names.ts'
 import { copyLedger } from '../copy-ledger.ts'

@@ -1,11 +1,15 @@
-import type { TenantKey } from '@org/core'
+import type { Queryable, TenantKey } from '@org/core'
 import type { AdminSession } from '../../admin/session.ts'
 import type { Admin } from '../../admin/transaction.ts'
 import type { TenantConnection } from '../../credentials/connection.ts'
+import type { PoolLike } from '../../driver/types.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
+import type { Naming } from '../../isolation/names.ts'
 import type { RowPlace } from '../../isolation/row-place.ts'
+import type { CheckedMigration } from '../../migrations/migrations.ts'
 import type { TenantStatus } from '../../registry/record.ts'
-import type { Lifecycle } from '../lifecycle.ts'
+import type { RegistryPlace } from '../../registry/registry.ts'
+import type { DistributedSchemas } from '../distributed-schemas.ts'
 
 /** One piece of administrative work on one tenant, in a transaction that holds the tenant's lock. */
 export interface TenantWork {
@@ -90,4 +94,27 @@ export interface ReadySteps {
    * @returns the tenant's own connection, where it has one
    */
   adopt(work: TenantWork, from: TenantKey): Promise<TenantConnection | undefined>
+}
+
+/**
+ * Removes what an application keeps of a tenant outside the tenant's own data: its rows in tables of the control schema, for
+ * instance. `control` runs single statements as the administrator, in the transaction that writes the tombstone; names are
+ * to be qualified.
+ */
+export type OnForget = (control: Queryable, tenant: TenantKey) => Promise<unknown>
+
+/** What provisioning and dropping need to know of a tenancy. */
+export interface Lifecycle {
+  readonly level: IsolationLevel
+  /** What differs between the levels. */
+  readonly ofLevel: LevelLifecycle
+  readonly naming: Naming
+  readonly pool: PoolLike
+  readonly adminPool: PoolLike
+  readonly registry: RegistryPlace
+  readonly migrations: readonly CheckedMigration[]
+  /** What spreads the schemas of tenants over several nodes, where something does. */
+  readonly distributedSchemas?: DistributedSchemas | undefined
+  /** What the application does when a tenant goes for good. */
+  readonly onForget?: OnForget | undefined
 }

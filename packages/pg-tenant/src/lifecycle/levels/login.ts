@@ -1,4 +1,4 @@
-import type { CredentialKeeper } from '../../credentials/credentials.ts'
+import type { CredentialKeeper } from '../../credentials/keeper.ts'
 import { forgetCredential, keepCredential } from '../../credentials/table.ts'
 import { roleOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.ts'
-import type { Environment, PlaceOptions, Settings } from '../config/settings.ts'
-import type { Connected, Needs } from '../config/tenancy.ts'
-import type { ExitCode } from '../exit-codes.ts'
-import type { Io } from '../io.ts'
-import type { Output, OutputOptions } from '../output/output.ts'
+import type { Config } from './config/config.ts'
+import type { Environment, PlaceOptions, Settings } from './config/settings.ts'
+import type { Connected, Needs } from './config/tenancy.ts'
+import type { ExitCode } from './exit-codes.ts'
+import type { Io } from './io.ts'
+import type { Output, OutputOptions } from './output/output.ts'
 
 /** The options every command has. */
 export type GlobalOptions = OutputOptions & PlaceOptions

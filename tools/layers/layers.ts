@@ -1,0 +1,53 @@
+/**
+ * What may know what. Packages: each with those of ours that its sources may import. Folders (and files beside them) of
+ * `src`: each may import those before it in its list, never one behind it, types included. `index` and `main` may import
+ * everything and are imported by nothing; `*` is every folder that is not named. `ARCHITECTURE.md` prints this list; `tools/test/layers.test.ts` enforces it.
+ */
+export interface PackageLayers {
+  readonly packages: readonly string[]
+  readonly folders: readonly string[]
+}
+
+const words = (text: string): string[] => text.trim().split(/\s+/)
+
+export const LAYERS: Readonly<Record<string, PackageLayers>> = {
+  core: {
+    packages: [],
+    folders: words(
+      'error-codes tenancy-error migration violated-field error-body tenant-key queryable sealing context resolve',
+    ),
+  },
+  'pg-testing': { packages: [], folders: words('programs postgres wire') },
+  'pg-tenant': {
+    packages: ['core', 'pg-testing'], // pg-testing: for `testing` alone
+    folders: words(`
+      sql errors driver admin isolation registry credentials scope migrations lifecycle fleet archive offboard verify
+      stats doctor apps placement tenancy http express hono drizzle testing`),
+  },
+  rbac: {
+    packages: ['core'],
+    folders: words(
+      'catalog constraints snapshot compile explain evaluate sql store guard express hono drizzle testing',
+    ),
+  },
+  crypto: {
+    packages: ['core'],
+    folders: words('envelope keys settings rotation passwords api-keys tokens vault'),
+  },
+  governance: { packages: ['core'], folders: words('sql input control *') },
+  cli: {
+    packages: ['core', 'pg-tenant', 'crypto', 'rbac', 'governance'],
+    folders: words(
+      'exit-codes io cli-error output config init command confirm program completion commands session run',
+    ),
+  },
+}
+
+/** The list as ARCHITECTURE.md has it. */
+export function printed(): string {
+  const lines = Object.entries(LAYERS).map(
+    ([name, { packages, folders }]) =>
+      `| \`${name}\` | ${packages.map((other) => `\`${other}\``).join(', ') || '–'} | ${folders.join(' · ')} |`,
+  )
+  return `| package | may import | folders, each only those before it |\n|---|---|---|\n${lines.join('\n')}\n`
+}
