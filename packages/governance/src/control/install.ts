@@ -44,7 +44,6 @@ function installSql(name: string, { part, steps, always = [] }: ControlTables, v
   return `select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`governance.control:${name}`)}, 0));
     select from pg_catalog.pg_namespace limit 0;
     create schema if not exists ${schema};
-    revoke all on schema ${schema} from public;
     select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
     create table if not exists governance_version (
       part text not null,

@@ -1,0 +1,103 @@
+import { DEFAULT_PREFIX, parsePrefix } from '@org/core'
+import { invalidOption, rolesOf } from '../input/input.ts'
+import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+
+/** How tenants are kept apart: the isolation levels of `@org/pg-tenant`. */
+export type IsolationLevel = 'schema' | 'role' | 'login' | 'row' | 'database'
+
+/** How the tenancy names its tenants; the same as its own options. */
+export interface LevelOptions {
+  /** Default `role`. */
+  readonly isolation?: IsolationLevel | undefined
+  /** Before the key in role names (default `c_`): who writes at levels `role`, `login` and `database`. */
+  readonly rolePrefix?: string | undefined
+  /** Before the key in schema names (default `c_`): who writes at level `schema`. */
+  readonly schemaPrefix?: string | undefined
+  /** The role the application logs in with. Needed at levels `schema` and `row`, where scopes run as it. */
+  readonly application?: string | undefined
+}
+
+/** @internal Who writes rows of tenants, and how the server knows whose row it is. */
+export interface Writers {
+  readonly isolation: IsolationLevel
+  /** A condition over the column `tenant`: whether this transaction is that tenant's. Nothing in it comes from the search path. */
+  readonly ownRow: string
+  /** To whom INSERT is granted, as SQL. */
+  readonly grantee: string
+  /** The role scopes run as, where it is one for all tenants: it must not read what tenants wrote. */
+  readonly shared: string | undefined
+}
+
+const LEVELS: readonly unknown[] = ['schema', 'role', 'login', 'row', 'database'] satisfies IsolationLevel[]
+
+/**
+ * Which rows a tenant's transaction may write, at each level. Where every tenant has a role, INSERT is granted to PUBLIC and
+ * the policy decides by `current_user`: ten thousand grants on one table would be read through at every statement. At
+ * `schema` and `row` all scopes are one role, so that hostile SQL can write in another tenant's name there (those levels stop
+ * mistakes); a MAC over the row shows it.
+ *
+ * @internal
+ * @throws TenancyError INVALID_OPTION
+ */
+export function writersOf(options: LevelOptions): Writers {
+  const { isolation = 'role', application } = options
+  if (!LEVELS.includes(isolation)) throw invalidOption('isolation', 'schema, role, login, row or database')
+  if (isolation === 'schema' || isolation === 'row') {
+    if (application === undefined) throw invalidOption('application', 'the role the application logs in with')
+    rolesOf([application], 'application')
+    const grantee = quoteIdentifier(application)
+    return { isolation, grantee, shared: application, ownRow: sharedRow(isolation, options) }
+  }
+  const prefix = quoteLiteral(parsePrefix(options.rolePrefix ?? DEFAULT_PREFIX))
+  const ownRow = `current_user::pg_catalog.text operator(pg_catalog.=) (${prefix} operator(pg_catalog.||) tenant)`
+  return { isolation, grantee: 'public', shared: undefined, ownRow }
+}
+
+function sharedRow(isolation: 'schema' | 'row', { schemaPrefix }: LevelOptions): string {
+  if (isolation === 'row')
+    return `tenant operator(pg_catalog.=) nullif(pg_catalog.current_setting('app.tenant_id', true), '')`
+  const prefix = quoteLiteral(parsePrefix(schemaPrefix ?? DEFAULT_PREFIX))
+  return `pg_catalog.current_schema()::pg_catalog.text operator(pg_catalog.=) (${prefix} operator(pg_catalog.||) tenant)`
+}
+
+/**
+ * Statements that let tenants do nothing to a table but INSERT the named columns of their own rows, and let `readers` read
+ * everybody's. The table's owner, the administrator, is bound by neither. May be said again.
+ *
+ * @internal
+ * @param table its columns include `tenant`
+ * @throws TenancyError INVALID_OPTION when the role of all scopes would be a reader
+ */
+export function insertOnly(
+  schema: string,
+  table: string,
+  columns: readonly string[],
+  { ownRow, grantee, shared }: Writers,
+  readers: readonly string[],
+): string[] {
+  if (shared !== undefined && readers.includes(shared)) {
+    throw invalidOption('readers', 'other roles than the application, as which all scopes run at this level')
+  }
+  const [home, name] = [quoteIdentifier(schema), qualify(schema, table)]
+  return [
+    `grant usage on schema ${home} to ${grantee}`,
+    `alter table ${name} enable row level security`,
+    `drop policy if exists own_rows on ${name}`,
+    `create policy own_rows on ${name} for insert to ${grantee} with check (${ownRow})`,
+    `revoke all on ${name} from public`,
+    `grant insert (${columns.join(', ')}) on ${name} to ${grantee}`,
+    ...readableBy(schema, table, readers),
+  ]
+}
+
+/** @internal Lets roles that are no tenant's read a table. May be said again. */
+export function readableBy(schema: string, table: string, readers: readonly string[]): string[] {
+  if (readers.length === 0) return []
+  const [roles, name] = [readers.map(quoteIdentifier).join(', '), qualify(schema, table)]
+  return [
+    `grant usage on schema ${quoteIdentifier(schema)} to ${roles}`,
+    `grant select on ${name} to ${roles}`,
+    `drop policy if exists readers on ${name}`,
+    `create policy readers on ${name} for select to ${roles} using (true)`,
+  ]
+}
