@@ -4,10 +4,17 @@ import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost, unknownOutcome } from '../errors/from-scope.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { whatIsLacking } from './denied.ts'
 
 /** Milliseconds an administrative statement waits for a lock: long enough for running scopes to finish. */
 const LOCK_TIMEOUT_MS = 10_000
+
+/** The limits of every administrative transaction, in milliseconds. */
+export const ADMIN_LIMITS = { lockTimeout: LOCK_TIMEOUT_MS, statementTimeout: 0 } as const
+
+const BEGIN = `begin; set local search_path to ${OWN_PATH}; set local lock_timeout = ${LOCK_TIMEOUT_MS};
+  set local statement_timeout = 0`
 
 /** Runs SQL as the administrator, inside the one transaction of {@link inAdminTransaction}. */
 export interface Admin {
@@ -20,7 +27,8 @@ export interface Admin {
 }
 
 /**
- * Runs `fn` in one transaction: everything in it is there afterwards, or nothing.
+ * Runs `fn` in one transaction: everything in it is there afterwards, or nothing. The search path holds the catalogue
+ * alone: names are to be qualified.
  *
  * @throws TenancyError what `fn` throws; DATABASE_ERROR, CONFLICT, TIMEOUT; INVALID_OPTION when the administrator lacks a
  *   right; CONNECTION_LOST; UNKNOWN_OUTCOME when the connection was lost at COMMIT (administrative work is idempotent:
@@ -30,17 +38,25 @@ export async function inAdminTransaction<T>(pool: PoolLike, fn: (admin: Admin) =
   const client = await pool.connect().catch((error: unknown) => {
     throw fromConnectError(error)
   })
+  const admin = adminOf(client)
   let phase: 'work' | 'commit' = 'work'
   try {
-    await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local statement_timeout = 0`)
-    const result = await fn(adminOf(client))
+    await client.query(BEGIN)
+    const result = await fn(admin)
     phase = 'commit'
     await client.query('commit')
     client.release()
     return result
   } catch (error) {
-    throw await afterRollback(client, error, phase)
+    throw await afterRollback(client, error, phase, givenUp.has(admin))
   }
+}
+
+const givenUp = new WeakSet<Admin>()
+
+/** Says that the connection must not be used again when this transaction fails: its session may hold what outlives it. */
+export function giveUpOnFailure(admin: Admin): void {
+  givenUp.add(admin)
 }
 
 /** What runs on a client that is the caller's alone. */
@@ -72,6 +88,7 @@ async function afterRollback(
   client: PoolClientLike,
   error: unknown,
   phase: 'work' | 'commit',
+  giveUp: boolean,
 ): Promise<unknown> {
   try {
     await client.query('rollback')
@@ -80,7 +97,7 @@ async function afterRollback(
     return lost(error, phase)
   }
   const lacking = await whatIsLacking(error, adminOf(client).run)
-  client.release()
+  client.release(giveUp)
   return lacking ?? (isServerError(error) ? fromStatement(error) : lost(error, phase))
 }
 

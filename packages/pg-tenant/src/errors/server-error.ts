@@ -3,6 +3,8 @@ export interface ServerError extends Error {
   readonly severity: string
   readonly code: string
   readonly position?: string
+  /** The context: one line for each call, the innermost first. */
+  readonly where?: string
   readonly schema?: string
   readonly table?: string
   readonly column?: string

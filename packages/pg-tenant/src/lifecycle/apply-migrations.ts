@@ -1,63 +1,54 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import { runInRoom } from '../admin/in-room.ts'
+import { ESCAPED, type Room } from '../admin/tenant-room.ts'
 import { type Admin, fromStatement } from '../admin/transaction.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
+import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
-import { sqlInTransaction } from '../migrations/script.ts'
-import { statementsOf } from '../migrations/statements.ts'
+import { inTransaction, readScripts, type Script, textInRoom } from '../migrations/script.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** Which migrations a tenant has: kept in its own schema, so that it travels with it; and in the registry. */
 export const LEDGER_TABLE = '_tenant_migration'
 
 /**
- * Applies what is missing, as the tenant's own role where it has one, so that it owns its tables.
+ * Applies what is missing, in the tenant's room and so with its rights, so that it owns its tables.
  *
  * @param admin a transaction in the database that holds the tenant's schema
  * @param fresh whether its ledger was made in this transaction and so is empty
  * @param books the one in the database that holds the registry, where that is another
  * @returns the ids applied now
- * @throws TenancyError CONFLICT when an applied migration was edited or is unknown; STATEMENT_REFUSED when one ended
- *   the transaction
+ * @throws TenancyError STATEMENT_REFUSED before any of them is run, for what `migrate` refuses (see `lintMigrations`), or
+ *   when one changed its search path; CONFLICT when an applied migration was edited or is unknown
  */
 export async function applyMigrations(
   admin: Admin,
-  { distributedSchemas, migrations, naming, registry }: Lifecycle,
+  lifecycle: Lifecycle,
   tenant: TenantKey,
   role: string | undefined,
   fresh: boolean,
   books: Admin = admin,
 ): Promise<string[]> {
+  const { allowSchemas = [], distributedSchemas, migrations, naming, registry } = lifecycle
   const ledger = qualify(schemaOf(naming, tenant), LEDGER_TABLE)
   const rows = fresh ? [] : await admin.run(`select id, checksum from ${ledger}`)
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
-  const missing = pending(migrations, applied)
-  if (missing.length === 0) return []
-  const done: AppliedMigration[] = []
-  let transaction: unknown
-  for (const migration of missing) {
-    const { id, checksum } = migration
-    const started = performance.now()
-    const [entered] = await admin.run(ENTER, [searchPathOf(naming, tenant), role ?? 'none'])
-    transaction ??= entered?.transaction
-    // Before PostgreSQL 18 deferred triggers run as whoever commits: here they still run as the tenant.
-    const sql = `${sqlInTransaction(migration)}\n;set constraints all immediate`
-    // citusdata/citus#6608: in a message of several statements it would send all of them to its nodes with each.
-    const messages = distributedSchemas ? statementsOf(sql, id).map(({ text }) => text) : [sql]
-    for (const message of messages) await admin.run(message).catch(inMigration(id))
-    const [left] = await admin.run(LEAVE, [role ?? null])
-    if (left?.transaction !== transaction || left?.unchanged !== true) {
-      throw new TenancyError(
-        'STATEMENT_REFUSED',
-        'A migration ended its transaction or changed its role. Take BEGIN, COMMIT, ROLLBACK and SET ROLE out of it.',
-        { details: { migration: id } },
-      )
-    }
-    done.push({ id, checksum, durationMs: Math.round(performance.now() - started) })
-  }
+  const missing = new Set(pending(migrations, applied).map(({ id }) => id))
+  if (missing.size === 0) return []
+  const scripts = readScripts(migrations).filter(({ id }) => missing.has(id))
+  requireClean(scripts, allowSchemas)
+  const room = { schema: schemaOf(naming, tenant), owner: role, searchPath: searchPathOf(naming, tenant) }
+  const spent = distributedSchemas
+    ? await runOneByOne(admin, room.searchPath, scripts)
+    : await runScripts(admin, room, scripts)
+  const done: AppliedMigration[] = scripts.map(({ id, checksum }, at) => {
+    return { id, checksum, durationMs: spent[at] ?? 0 }
+  })
   await admin.run(`insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`, [
     done.map(({ id }) => id),
     done.map(({ checksum }) => checksum),
@@ -66,6 +57,36 @@ export async function applyMigrations(
   return done.map(({ id }) => id)
 }
 
+/** @returns milliseconds, for each script */
+export async function runScripts(admin: Admin, room: Room, scripts: readonly Script[]): Promise<number[]> {
+  const files = scripts.map((script) => inTransaction(script))
+  const where = scripts.flatMap(({ id }, at) => (files[at] ?? []).map(({ line }) => ({ id, line })))
+  const texts = files.map((file) => file.map(textInRoom))
+  return await runInRoom(admin, room, texts, (error, statement) => {
+    const { id, line } = where[statement] ?? {}
+    return id === undefined ? error : inMigration(error, id, line)
+  })
+}
+
+/** citusdata/citus#6608: in a message of several statements it would send all of them to its nodes with each. */
+async function runOneByOne(admin: Admin, path: string, scripts: readonly Script[]): Promise<number[]> {
+  const spent: number[] = []
+  for (const script of scripts) {
+    const started = performance.now()
+    await admin.run(`set local search_path to ${path}`)
+    for (const { text, line } of [...inTransaction(script), CONSTRAINTS]) {
+      await admin.run(text).catch((error: unknown) => {
+        throw inMigration(error, script.id, line)
+      })
+    }
+    await admin.run(`set local search_path to ${OWN_PATH}`)
+    spent.push(Math.round(performance.now() - started))
+  }
+  return spent
+}
+
+const CONSTRAINTS = { text: 'set constraints all immediate', line: undefined }
+
 /** Classes of errors that end the session or the connection: no statement of a migration is to blame. */
 const NOT_OF_A_STATEMENT = /^(?:08|57)/
 
@@ -73,21 +94,21 @@ const NOT_OF_A_STATEMENT = /^(?:08|57)/
  * Says which migration failed. What it was refused was refused to the tenant: no right that the administrator lacks
  * explains it.
  */
-export function inMigration(id: string): (error: unknown) => never {
-  return (error) => {
-    if (!isServerError(error) || NOT_OF_A_STATEMENT.test(error.code)) throw error
-    const { code, message, details } = fromStatement(error)
-    const located = new TenancyError(code, `Migration ${id}: ${message}`, {
-      details: { ...details, migration: id },
-    })
-    throw withDriverError(located, error)
-  }
+export function inMigration(error: unknown, id: string, line?: number): unknown {
+  if (!isServerError(error) || NOT_OF_A_STATEMENT.test(error.code)) return error
+  if (error.message.includes(ESCAPED)) return withDriverError(changedPath(id), error)
+  const { code, message, details } = fromStatement(error)
+  const where = line === undefined ? '' : `, line ${line}`
+  const located = new TenancyError(code, `Migration ${id}${where}: ${message}`, {
+    details: { ...details, migration: id, ...(line !== undefined && { line }) },
+  })
+  return withDriverError(located, error)
 }
 
-/** $1 search path, $2 role. Says in which transaction we are. */
-const ENTER = `select pg_current_xact_id()::text as transaction, set_config('search_path', $1, true),
-  set_config('role', $2, true)`
-
-/** Says as whom and in which transaction we are, then goes back to being the administrator. */
-const LEAVE = `select pg_current_xact_id()::text as transaction, current_user = coalesce($1::text, session_user) as unchanged,
-  set_config('role', 'none', true)`
+function changedPath(id: string): TenancyError {
+  return new TenancyError(
+    'STATEMENT_REFUSED',
+    'A migration changed its search path, so that what it makes would not be in the tenant’s schema. Take set_config out of it.',
+    { details: { migration: id } },
+  )
+}

@@ -83,6 +83,9 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
   if (SESSION.has(first) || (first === 'set' && second !== 'constraints')) {
     found.push(['session', 'Take SET, RESET and the like out: search path and role are set for each tenant.'])
   }
+  if (first === 'prepare' && second !== 'transaction') {
+    found.push(['session', 'Take PREPARE out: what it makes would stay in the session of whoever migrates.'])
+  }
   if (callsSetConfig(statement)) {
     found.push(['session', 'Take set_config out: search path, role and settings are set for each tenant.'])
   }

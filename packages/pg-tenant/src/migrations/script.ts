@@ -43,12 +43,32 @@ export function needsNoTransaction({ head, tokens }: Statement): boolean {
  * The same migration for a transaction: for a new tenant, whose tables are empty and nobody uses. CONCURRENTLY is left
  * out, VACUUM and REINDEX too, which empty tables do not need.
  */
-export function sqlInTransaction(migration: CheckedMigration): string {
-  if (annotationsOf(migration.sql, migration.id).transaction) return migration.sql
-  return statementsOf(migration.sql, migration.id)
+export function inTransaction({ statements, transaction }: Script): readonly Statement[] {
+  if (transaction) return statements
+  return statements
     .filter((statement) => !isLeftOut(statement))
-    .map((statement) => withoutConcurrently(statement))
-    .join(';\n')
+    .map((statement) => ({ ...statement, text: withoutConcurrently(statement) }))
+}
+
+/**
+ * A statement as PL/pgSQL's EXECUTE takes it, which refuses SELECT … INTO alone (manual 43.5.4); EXPLAIN ANALYZE runs that,
+ * too, with the same effect.
+ */
+export function textInRoom(statement: Statement): string {
+  return selectsInto(statement)
+    ? `explain (analyze, costs off, timing off, summary off) ${statement.text}`
+    : statement.text
+}
+
+function selectsInto({ head, tokens }: Statement): boolean {
+  if (head[0] !== 'select' && head[0] !== 'with') return false
+  let depth = 0
+  return tokens.some(({ kind, text }, at) => {
+    if (kind === 'symbol' && text === '(') depth++
+    if (kind === 'symbol' && text === ')') depth--
+    const before = tokens[at - 1]?.text
+    return kind === 'word' && text === 'into' && depth === 0 && before !== 'insert' && before !== 'merge'
+  })
 }
 
 /** What a tenant that is being made has no use for. */

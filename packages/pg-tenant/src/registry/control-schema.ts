@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 
 export const DEFAULT_CONTROL_SCHEMA = 'tenancy'
 
@@ -110,7 +111,9 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
   }
   for (const [index, step] of STEPS.entries()) {
     if (index < version) continue
-    await admin.run(`set local search_path to ${schema}, pg_temp; ${step}; set local search_path to default`)
+    await admin.run(
+      `set local search_path to ${schema}, pg_temp; ${step}; set local search_path to ${OWN_PATH}`,
+    )
     await admin.run(`insert into ${qualify(name, 'control_version')} (version) values ($1)`, [index + 1])
   }
   const reader = quoteIdentifier(application)

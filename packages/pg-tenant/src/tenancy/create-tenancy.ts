@@ -52,6 +52,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'adminPool',
   'isolation',
   'migrations',
+  'allowSchemas',
   'controlSchema',
   'onForget',
   'minimumVersion',
@@ -118,6 +119,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     pool,
     adminPool,
     migrations,
+    allowSchemas: parseAllowSchemas(options.allowSchemas),
     registry,
     onForget,
     distributedSchemas,
@@ -271,6 +273,14 @@ function requireSameMode(settings: ScopeSettings, outer: Level): void {
     'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
     { details: { option: 'isolationLevel' } },
   )
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly string[] | undefined {
+  if (names === undefined) return undefined
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== ''))
+    return [...names]
+  throw invalid('allowSchemas', 'a list of names of schemas')
 }
 
 function requirePool(pool: unknown, option: string): void {

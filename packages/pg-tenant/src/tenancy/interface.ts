@@ -67,6 +67,11 @@ export interface TenancyOptions
   /** How {@link Tenancy.lookup} remembers. */
   readonly lookups?: LookupOptions
   /**
+   * Schemas a migration may name besides `pg_catalog` and `information_schema`, those with shared tables for instance
+   * (default: none). What `migrate` refuses, `provision` refuses.
+   */
+  readonly allowSchemas?: readonly string[] | undefined
+  /**
    * Removes what the application keeps of a tenant outside the tenant's own data, when it is off-boarded or dropped: in the
    * transaction that writes the tombstone, as the administrator. When it throws, the tenant is not gone yet and the call is
    * repeated.

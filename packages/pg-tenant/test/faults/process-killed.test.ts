@@ -137,7 +137,7 @@ const endLong = () =>
   eventually(async () => {
     const { rows } = await setting.world.root.query<{ ended: number }>(
       `select count(pg_terminate_backend(pid))::int as ended from pg_stat_activity
-       where usename = $1 and state = 'active' and query like '%pg_sleep(60)%'`,
+       where usename = $1 and state = 'active' and wait_event = 'PgSleep'`,
       [setting.world.adminRole],
     )
     return rows[0]?.ended === 1

@@ -122,8 +122,8 @@ describe('provision', () => {
     })
     await expect(broken.provision('half')).rejects.toMatchObject({
       code: 'DATABASE_ERROR',
-      message: expect.stringMatching(/^Migration 0002: /),
-      details: { sqlState: '22012', migration: '0002' },
+      message: expect.stringMatching(/^Migration 0002, line 1: /),
+      details: { sqlState: '22012', migration: '0002', line: 1 },
     })
     expect(await one(`select to_regnamespace('c_half') as schema`)).toEqual({ schema: null })
     expect(
@@ -218,8 +218,13 @@ describe('migrations', () => {
 
   it('cannot reach another tenant', async () => {
     await tenancy.provision('victim')
-    const rogue = world.tenancy({ migrations: [{ id: 'rogue', sql: 'drop table c_victim.notes' }] })
-    await expect(rogue.provision('attacker')).rejects.toMatchObject({ details: { sqlState: '42501' } })
+    const migrations = [{ id: 'rogue', sql: 'drop table c_victim.notes' }]
+    await expect(world.tenancy({ migrations }).provision('attacker')).rejects.toMatchObject({
+      code: 'STATEMENT_REFUSED',
+      details: { rule: 'qualified-name' },
+    })
+    const allowed = world.tenancy({ migrations, allowSchemas: ['c_victim'] })
+    await expect(allowed.provision('attacker')).rejects.toMatchObject({ details: { sqlState: '42501' } })
     expect((await tenancy.query('victim', 'select * from notes')).rows).toEqual([])
   })
 

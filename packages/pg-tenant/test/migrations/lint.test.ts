@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { annotationsOf } from '../../src/migrations/annotations.ts'
 import { lintMigrations } from '../../src/migrations/lint.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
-import { sqlInTransaction } from '../../src/migrations/script.ts'
+import { inTransaction, readScripts, textInRoom } from '../../src/migrations/script.ts'
 import { statementsOf } from '../../src/migrations/statements.ts'
 
 const texts = (sql: string) => statementsOf(sql, 'm').map(({ text, line }) => [line, text])
@@ -159,12 +159,30 @@ describe('lint warns of', () => {
 
 describe('for a new tenant', () => {
   it('a migration without a transaction becomes one with it', () => {
-    const [migration] = parseMigrations([
-      {
-        id: 'm',
-        sql: '-- pg-tenant: no-transaction\ncreate index concurrently i on a (b);\nvacuum a;\nselect 1',
-      },
+    const sql = '-- pg-tenant: no-transaction\ncreate index concurrently i on a (b);\nvacuum a;\nselect 1'
+    const [script] = readScripts(parseMigrations([{ id: 'm', sql }]))
+    expect(script && inTransaction(script).map(({ text, line }) => [text, line])).toEqual([
+      ['create index  i on a (b)', 2],
+      ['select 1', 4],
     ])
-    expect(migration && sqlInTransaction(migration)).toBe('create index  i on a (b);\nselect 1')
+  })
+})
+
+describe('inside the tenant’s room', () => {
+  it.each([
+    ['select id into kept from notes', true],
+    ['with one as (select 1 as id) select id into kept from one', true],
+    ['select (select max(id) from notes)', false],
+    [
+      'with one as (insert into notes (body) values (1) returning id) insert into kept select * from one',
+      false,
+    ],
+    ['with one as (select 1) merge into kept using one on true when matched then do nothing', false],
+    ['insert into kept select 1', false],
+    [`select 'into'`, false],
+    ['select "into" from notes', false],
+  ])('%s: SELECT INTO is explained, which runs it: %s', (sql, explained) => {
+    const [statement] = readScripts(parseMigrations([{ id: 'm', sql }]))[0]?.statements ?? []
+    expect(statement && textInRoom(statement).startsWith('explain (analyze')).toBe(explained)
   })
 })

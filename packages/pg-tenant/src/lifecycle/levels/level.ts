@@ -113,6 +113,8 @@ export interface Lifecycle {
   readonly adminPool: PoolLike
   readonly registry: RegistryPlace
   readonly migrations: readonly CheckedMigration[]
+  /** Schemas a migration may name besides the catalogue's (default: none). */
+  readonly allowSchemas?: readonly string[] | undefined
   /** What spreads the schemas of tenants over several nodes, where something does. */
   readonly distributedSchemas?: DistributedSchemas | undefined
   /** What the application does when a tenant goes for good. */

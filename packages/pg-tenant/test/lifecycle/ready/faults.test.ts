@@ -107,7 +107,7 @@ describe('a process that dies', () => {
         (
           await one(
             `select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
-             where datname = current_database() and usename = $1 and query like '%pg_sleep%'`,
+             where datname = current_database() and usename = $1 and query like '%_room_%' and wait_event = 'PgSleep'`,
             [world.adminRole],
           )
         ).n > 0,

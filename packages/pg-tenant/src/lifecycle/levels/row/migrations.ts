@@ -5,6 +5,7 @@ import { SQLSTATE } from '../../../errors/sqlstate.ts'
 import { annotationsOf } from '../../../migrations/annotations.ts'
 import { type CheckedMigration, pending } from '../../../migrations/migrations.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
+import { OWN_PATH } from '../../../sql/own-path.ts'
 import { inMigration } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
@@ -59,7 +60,7 @@ export async function applyRowMigrations(
       )
     }
     await admin.run(
-      'set local role none; set local search_path to default; set local row_security to default',
+      `set local role none; set local search_path to ${OWN_PATH}; set local row_security to default`,
     )
     const durationMs = Math.round(performance.now() - started)
     await admin.run(`insert into ${ledger} (prefix, id, checksum, duration_ms) values ($1, $2, $3, $4)`, [
@@ -87,7 +88,7 @@ async function run(admin: Admin, migration: CheckedMigration): Promise<void> {
       isServerError(error) &&
       error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE &&
       error.routine === 'check_enable_rls'
-    if (!hidden) inMigration(migration.id)(error)
+    if (!hidden) throw inMigration(error, migration.id)
     throw refused(
       migration,
       'A migration reads or writes rows of tenants, which row-level security hides from the owner as well. Begin it ' +

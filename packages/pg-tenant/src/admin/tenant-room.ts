@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto'
+import type { ServerError } from '../errors/server-error.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
+
+/**
+ * The one place where SQL that may run a tenant's code (triggers, CHECKs, defaults, casts, operators, rules, policies,
+ * index expressions, views …) runs in an administrator's session.
+ *
+ * `SET ROLE tenant` is no boundary: `set_config('role', 'none', true)` in any function undoes it. Inside a
+ * `SECURITY DEFINER` function PostgreSQL refuses every change of role (manual, SET ROLE and SET SESSION AUTHORIZATION),
+ * in all that is called from it too. So the statements are executed by such a function, which the tenant's role owns.
+ *
+ * It is made for one call, under a name nobody knew, and called once: its owner may replace it or make it
+ * `SECURITY INVOKER`, also from within that very call. One that was there before is never trusted.
+ */
+export interface Room {
+  /** Where the function is made: the tenant's schema, in which its role may create. */
+  readonly schema: string
+  /** Whose rights are to be had inside; `undefined` where there is nobody but the administrator. */
+  readonly owner: string | undefined
+  /** The search path inside; it ends with the call. */
+  readonly searchPath: string
+  /** Other settings inside, e.g. `row_security`: `off`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** What one call sends, in this order, in one transaction of the administrator whose path is pinned. */
+export interface RoomCall {
+  /** Makes the function and gives it away. */
+  readonly make: readonly string[]
+  /** The function's name, to be called once: `select … from ${name}($n)`, `$n` being `texts`. */
+  readonly name: string
+  /** The statements to be executed. */
+  readonly texts: readonly string[]
+  /** Takes away what code inside left behind in the session and in what COMMIT would do, then the function. */
+  readonly leave: readonly string[]
+  /** Which statement failed, from 0: the outermost line of the error's context says it, whatever the code inside wrote. */
+  failedAt(error: Pick<ServerError, 'where'>): number | undefined
+}
+
+/** Limits of the administrator's transaction, in milliseconds, put back behind the call. */
+export interface Limits {
+  readonly lockTimeout: number
+  readonly statementTimeout: number
+}
+
+/** In the message of the error that {@link RoomCall.leave} raises. */
+export const ESCAPED = 'pg_tenant:escaped'
+
+// Before PostgreSQL 18 deferred triggers run as whoever commits: the administrator. `set constraints all immediate` has run
+// them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
+// shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
+// foreign keys run as the table's owner anyway.
+const NOTHING_PENDING = `if pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.<) 180000 then
+for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
+  where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o'
+    and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = current_user)
+    and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
+      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
+loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop; end if;`
+
+const DECLARE = `declare pending pg_catalog.regclass; began pg_catalog.timestamptz;
+  path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`.replace(/\s+/g, ' ')
+
+// What changes its path makes its objects elsewhere.
+const SAME_PATH = `if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
+  raise exception using errcode = '22P02', message = '${ESCAPED}'; end if;`.replace(/\s+/g, ' ')
+
+const ELAPSED = `(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) began)
+  operator(pg_catalog.*) 1000)::pg_catalog.int8`.replace(/\s+/g, ' ')
+
+/** A call that executes `files` of statements; it answers one row for each file: the milliseconds it took. */
+export function roomCall(room: Room, files: readonly (readonly string[])[], limits: Limits): RoomCall {
+  const lines: string[] = []
+  const statementAt = new Map<number, number>()
+  const texts: string[] = []
+  const add = (line: string, statement?: number) => {
+    lines.push(line)
+    // The first line of the body is the declaration.
+    if (statement !== undefined) statementAt.set(lines.length + 1, statement)
+  }
+  for (const file of files) {
+    add('began := pg_catalog.clock_timestamp();')
+    for (const text of file) add(`execute texts[${texts.push(text)}];`, texts.length - 1)
+    add('set constraints all immediate;', texts.length - 1)
+    add(SAME_PATH, texts.length - 1)
+    add(`return next ${ELAPSED};`)
+  }
+  return callOf(room, 'pg_catalog.int8', lines, texts, statementAt, limits)
+}
+
+/**
+ * A call that answers the rows of one query, materialised inside: `select * from ${name}($1) as t (column type, …)`. A
+ * portal that is fetched from outside would run the tenant's code as the administrator.
+ */
+export function roomQuery(room: Room, query: string, limits: Limits): RoomCall {
+  const lines = ['return query execute texts[1];', 'set constraints all immediate;']
+  return callOf(room, 'pg_catalog.record', lines, [query], new Map([2, 3].map((line) => [line, 0])), limits)
+}
+
+function callOf(
+  room: Room,
+  answers: string,
+  lines: readonly string[],
+  texts: readonly string[],
+  statementAt: ReadonlyMap<number, number>,
+  limits: Limits,
+): RoomCall {
+  const name = qualify(room.schema, `_room_${randomBytes(12).toString('hex')}`)
+  const body = [
+    DECLARE,
+    ...lines,
+    `perform pg_catalog.set_config('search_path', '${OWN_PATH}', true);`,
+    NOTHING_PENDING,
+    'end',
+  ].join('\n')
+  const settings = Object.entries({ search_path: room.searchPath, ...room.settings })
+  const made = [
+    `create function ${name}(texts pg_catalog.text[]) returns setof ${answers}`,
+    'language plpgsql volatile security definer',
+    ...settings.map(([setting, value]) => `set ${setting} to ${value}`),
+    `as $room$${body}$room$`,
+  ].join(' ')
+  // Made by the administrator, whose default privileges are in force, and then given away: no role is taken at all.
+  const given =
+    room.owner === undefined ? [] : [`alter function ${name} owner to ${quoteIdentifier(room.owner)}`]
+  return {
+    make: [made, ...given],
+    name,
+    texts,
+    leave: leaving(name, limits),
+    failedAt: ({ where }) => statementAt.get(outermostLine(where, name) ?? 0),
+  }
+}
+
+/** What code inside can leave: a held cursor would run its query inside COMMIT; settings would change what we send next. */
+function leaving(name: string, { lockTimeout, statementTimeout }: Limits): string[] {
+  return [
+    'close all',
+    'reset all',
+    'unlisten *',
+    'discard temp',
+    check(lockTimeout, statementTimeout),
+    `drop function if exists ${name}(pg_catalog.text[])`,
+  ]
+}
+
+// Never sent under a name: what is prepared under one may have been replaced by PREPARE inside. That outlives a rollback,
+// so a session in which it was found must be given up.
+const check = (lockTimeout: number, statementTimeout: number) => `select case
+  when current_user operator(pg_catalog.=) session_user
+   and not exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql)
+  then pg_catalog.num_nulls(pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.set_config('search_path', '${OWN_PATH}', true),
+    pg_catalog.set_config('lock_timeout', '${lockTimeout}', true),
+    pg_catalog.set_config('statement_timeout', '${statementTimeout}', true))
+  else pg_catalog.concat('${ESCAPED}')::pg_catalog.int8 end`
+
+/** PL/pgSQL says where it was in many languages: always the function, then the line (`src/pl/plpgsql/src/pl_exec.c`). */
+function outermostLine(where: string | undefined, name: string): number | undefined {
+  const [, bare = ''] = /"(_room_[0-9a-f]+)"$/.exec(name) ?? []
+  const from = where?.lastIndexOf(`${bare}(`) ?? -1
+  if (from < 0) return undefined
+  const line = /\)\D*(\d+)/.exec((where as string).slice(from))?.[1]
+  return line === undefined ? undefined : Number(line)
+}

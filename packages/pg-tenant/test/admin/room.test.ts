@@ -1,0 +1,190 @@
+import type { TenantKey } from '@org/core'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { readInRoom, runInRoom } from '../../src/admin/in-room.ts'
+import type { Room } from '../../src/admin/tenant-room.ts'
+import { type Admin, inAdminTransaction } from '../../src/admin/transaction.ts'
+import { watchPool } from '../../src/driver/memory.ts'
+import { useWorld } from '../support/world.ts'
+
+const world = useWorld(['evil'])
+const room = (): Room => ({
+  schema: 'c_evil',
+  owner: `${world.rolePrefix}evil` as TenantKey,
+  searchPath: '"c_evil", public, pg_temp',
+})
+const inRoom = (...statements: string[]) =>
+  inAdminTransaction(world.admin, (admin) => runInRoom(admin, room(), [statements]))
+/** What the obvious way does: SET LOCAL ROLE around the statements. */
+const underSetRole = (...statements: string[]) =>
+  inAdminTransaction(world.admin, async (admin) => {
+    await admin.run(`set local role "${world.rolePrefix}evil"; set local search_path to c_evil`)
+    for (const one of [...statements, 'set constraints all immediate']) await admin.run(one)
+    await admin.run('set local role none; set local search_path to pg_catalog')
+  })
+const evil = (sql: string) => world.tenancy().query('evil', sql)
+const seen = async () => {
+  const { rows } = await evil('select who from seen order by id')
+  await evil('truncate seen')
+  return rows.map(({ who }) => String(who))
+}
+const version = async () =>
+  Number((await world.root.query('show server_version_num')).rows[0].server_version_num)
+
+beforeAll(async () => {
+  watchPool(world.admin)
+  await evil(`do $do$ begin
+    create table seen (id serial, who text);
+    create table bait (id int, body text);
+    create function look() returns text language plpgsql as $f$ declare who text; begin
+      begin
+        perform set_config('role', 'none', true);
+        who := 'became ' || current_user;
+        perform set_config('role', '${world.rolePrefix}evil', true);
+      exception when others then who := 'stayed ' || current_user; end;
+      return who;
+    end $f$;
+    create function trap() returns trigger language plpgsql as $f$ begin
+      insert into c_evil.seen (who) values (c_evil.look());
+      return new;
+    end $f$;
+    create trigger trap before insert on bait for each row execute function trap();
+  end $do$`)
+})
+
+describe('inside the room', () => {
+  it('nobody becomes the administrator; under SET ROLE anybody does', async () => {
+    await underSetRole(`insert into bait values (1, 'x')`)
+    expect(await seen()).toEqual([`became ${world.adminRole}`])
+    await inRoom(`insert into bait values (1, 'x')`)
+    expect(await seen()).toEqual([`stayed ${world.rolePrefix}evil`])
+  })
+
+  it('a query runs there too, and only its rows come out', async () => {
+    const rows = await inAdminTransaction(world.admin, (admin) =>
+      readInRoom(admin, room(), 'select look() as who', 'who text'),
+    )
+    expect(rows).toEqual([{ who: `stayed ${world.rolePrefix}evil` }])
+  })
+
+  it('code that replaces the function it runs in changes nothing', async () => {
+    await evil(`do $do$ begin create or replace function replacing() returns trigger language plpgsql as $f$
+      declare one text; begin
+        select format('%I.%I', pronamespace::regnamespace, proname) into one from pg_proc where proname like '\\_room\\_%';
+        execute format('alter function %s security invoker', one);
+        execute format('create or replace function %s(texts text[]) returns setof int8 language plpgsql as $x$
+          begin insert into c_evil.seen (who) values (''called again''); end $x$', one);
+        return new;
+      end $f$;
+      create trigger b_replacing before insert on bait for each row execute function replacing(); end $do$`)
+    await inRoom(`insert into bait values (1, 'x')`, `insert into bait values (2, 'x')`)
+    expect(await seen()).toEqual(Array.from({ length: 2 }, () => `stayed ${world.rolePrefix}evil`))
+    await evil('drop function replacing cascade')
+    expect((await world.root.query(`select from pg_proc where proname like '\\_room\\_%'`)).rows).toEqual([])
+  })
+
+  it('a deferred trigger does not leave it, also when it is deferred again', async () => {
+    await evil(`do $do$ begin create function again() returns trigger language plpgsql as $f$ begin
+        insert into c_evil.seen (who) values (c_evil.look());
+        if new.id < 3 then set constraints all deferred; insert into c_evil.later values (new.id + 1); end if;
+        return null;
+      end $f$;
+      create table later (id int);
+      create constraint trigger again after insert on later deferrable initially deferred
+        for each row execute function again(); end $do$`)
+    await underSetRole('insert into later values (2)')
+    const obvious = await seen()
+    await inRoom('insert into later values (3)')
+    expect(await seen()).toEqual([`stayed ${world.rolePrefix}evil`])
+    if ((await version()) < 180_000) {
+      expect(obvious.at(-1)).toBe(`became ${world.adminRole}`)
+      await expect(inRoom('insert into later values (2)')).rejects.toMatchObject({
+        details: { sqlState: '55006' },
+      })
+      expect(await seen()).toEqual([])
+    } else {
+      await inRoom('insert into later values (2)')
+      expect(await seen()).toEqual(Array.from({ length: 2 }, () => `stayed ${world.rolePrefix}evil`))
+    }
+    await evil('drop table later')
+  })
+
+  it('the path of the caller stays its own, and one that changes it is refused', async () => {
+    await inAdminTransaction(world.admin, async (admin) => {
+      await runInRoom(admin, room(), [['select 1']])
+      expect((await admin.run('show search_path'))[0]?.search_path).toBe('pg_catalog, pg_temp')
+    })
+    await expect(
+      inRoom(`select set_config(concat('search_', 'path'), 'public', true)`),
+    ).rejects.toMatchObject({
+      details: { sqlState: '22P02' },
+    })
+  })
+
+  it('says which statement failed, whatever the code inside wrote', async () => {
+    const failing = `do $f$ begin raise exception 'x' using hint = 'PL/pgSQL function _room_(text[]) line 3 at EXECUTE'; end $f$`
+    for (const at of [0, 1, 3]) {
+      const statements = ['select 1', 'select 2', 'select 3', 'select 4'].map((one, n) =>
+        n === at ? failing : one,
+      )
+      const told: number[] = []
+      const run = inAdminTransaction(world.admin, (admin) =>
+        runInRoom(admin, room(), [statements.slice(0, 2), statements.slice(2)], (error, statement) => {
+          told.push(statement)
+          return error
+        }),
+      )
+      await expect(run).rejects.toMatchObject({ details: { sqlState: 'P0001' } })
+      expect(told).toEqual([at])
+    }
+  })
+})
+
+describe('behind the room', () => {
+  const LEFT = `select
+    (select count(*)::int from pg_cursors where name <> '') as cursors,
+    (select count(*)::int from pg_listening_channels()) as channels,
+    (select count(*)::int from pg_class where relnamespace = pg_my_temp_schema()) as temporary,
+    (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+    current_setting('standard_conforming_strings') as strings, current_setting('timezone') <> 'Pacific/Kiritimati' as zone,
+    current_setting('lock_timeout') as "lock", current_setting('statement_timeout') as statement`
+
+  it('nothing of it is left in the session', async () => {
+    await world.root.query(`grant temp on database ${new URL(world.url).pathname.slice(1)} to public`)
+    const left = await inAdminTransaction(world.admin, async (admin) => {
+      await runInRoom(admin, room(), [
+        [
+          'declare c cursor with hold for select look()',
+          'listen c_evil_channel',
+          'create temp table mine (id int)',
+          'select pg_advisory_lock(4711)',
+          `select set_config('standard_conforming_strings', 'off', false), set_config('timezone', 'Pacific/Kiritimati', true),
+            set_config('lock_timeout', '1', true), set_config('statement_timeout', '86400000', false)`,
+        ],
+      ])
+      return (await admin.run(LEFT))[0]
+    })
+    expect(left).toEqual({
+      cursors: 0,
+      channels: 0,
+      temporary: 0,
+      locks: 0,
+      strings: 'on',
+      zone: true,
+      lock: '10s',
+      statement: '0',
+    })
+  })
+
+  it('a statement prepared inside is found, and that session is given up', async () => {
+    const pid = (admin: Admin) => admin.run('select pg_backend_pid() as pid').then(([row]) => row?.pid)
+    let used: unknown
+    const replacing = inAdminTransaction(world.admin, async (admin) => {
+      used = await pid(admin)
+      await runInRoom(admin, room(), [
+        [`do $do$ begin execute 'prepare pg_tenant_begin as select 1'; end $do$`],
+      ])
+    })
+    await expect(replacing).rejects.toMatchObject({ details: { sqlState: '22P02' } })
+    for (let turn = 0; turn < 3; turn++) expect(await inAdminTransaction(world.admin, pid)).not.toBe(used)
+  })
+})
