@@ -1,0 +1,157 @@
+import { parseTenantKey, type Queryable, type TenantKey, type TenantQueryable } from '@org/core'
+import { codedControl } from '../control/coded.ts'
+import { parseControlSchema } from '../control/control-schema.ts'
+import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
+import { qualify } from '../sql/identifier.ts'
+import type { FieldRules } from './diff.ts'
+import { type AuditEntry, checkEntry } from './entry.ts'
+import { type AuditBatch, followEntries, START } from './follow.ts'
+import { type MacKeys, macsOf } from './keys.ts'
+import { type AuditPage, type AuditPageOptions, listEntries, momentOf } from './list.ts'
+import type { PersonalSealing } from './personal.ts'
+import { insertSql, write, writtenOf } from './record.ts'
+import { type SealReport, sealBatch } from './seal.ts'
+import { type AuditVerification, verifyLog } from './verify.ts'
+
+export interface AuditLogOptions {
+  /** Of the application, 32 bytes each; the first signs. Without one of them an entry is not genuine. */
+  readonly keys: MacKeys
+  /** Fields that are left out or kept under the subject's key, by the type of the entity. */
+  readonly fields?: Readonly<Record<string, FieldRules>> | undefined
+  /** Keys of the subjects (default: none, and nothing personal is kept). */
+  readonly personal?: PersonalSealing | undefined
+  /** As it was installed (default `governance`). */
+  readonly controlSchema?: string | undefined
+}
+
+/** Who did what in a tenant. Made by {@link auditLog}. */
+export interface AuditLog {
+  /**
+   * Records in the transaction of `db`: the entry is there if what it tells of is. Costs no round trip of its own where the
+   * handle can queue, as those of `@org/pg-tenant` can; what the server refuses then rejects the call it went out with.
+   *
+   * @throws TenancyError VALIDATION_ERROR with the field
+   */
+  record(db: TenantQueryable, entry: AuditEntry): Promise<void>
+  /** Records up to 10,000 entries with one statement, for changes in bulk. Errors as {@link record}. */
+  recordAll(db: TenantQueryable, entries: readonly AuditEntry[]): Promise<void>
+  /**
+   * A tenant's entries, newest first.
+   *
+   * @param control a pool of a role that `installAudit` was given among the readers
+   * @throws TenancyError VALIDATION_ERROR with the field; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   */
+  list(control: Queryable, tenant: string, options?: AuditPageOptions): Promise<AuditPage>
+  /**
+   * The entries of all tenants behind a position, in the order of their transactions: for streaming them elsewhere. What
+   * commits late is never passed over; while a transaction is open, what began after it waits.
+   *
+   * @param options.after the position of the batch before (default: the beginning)
+   * @param options.limit 1 to 10,000 (default 1,000)
+   * @throws TenancyError VALIDATION_ERROR with the field; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   */
+  follow(
+    control: Queryable,
+    options?: { readonly after?: string | undefined; readonly limit?: number | undefined },
+  ): Promise<AuditBatch>
+  /**
+   * Seals what is not sealed yet, in batches, each a Merkle tree over entries of one tenant that holds the digest of the one
+   * before. May run anywhere, also twice at once; killed in the middle it goes on where it was.
+   *
+   * @param admin the tables' owner
+   * @param options.batch entries of one round, 1 to 10,000 (default 2,000)
+   * @throws TenancyError INVALID_OPTION; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   */
+  seal(admin: Queryable, options?: { readonly batch?: number | undefined }): Promise<SealReport>
+  /**
+   * Whether a tenant's log is as it was written and sealed; names what is not, the first first.
+   *
+   * @param options.expected the `head` of an earlier verification, kept elsewhere: a log whose end was cut off shows
+   * @throws TenancyError VALIDATION_ERROR; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   */
+  verify(
+    control: Queryable,
+    tenant: string,
+    options?: { readonly expected?: { readonly number: number; readonly digest: string } | undefined },
+  ): Promise<AuditVerification>
+  /**
+   * Says that entries before a moment were removed, signed, so that `verify` knows; retention calls it. What the seals of
+   * that time say of single entries goes as well.
+   */
+  removed(admin: Queryable, before: Date): Promise<void>
+  /** Removes all of a tenant, seals included: for `onForget`, when a tenant is off-boarded. */
+  forget(admin: Queryable, tenant: string): Promise<void>
+}
+
+/**
+ * @throws TenancyError INVALID_OPTION, KEY_INVALID
+ * @example
+ * const audit = auditLog({ keys: { k1: process.env.AUDIT_KEY } })
+ * await tenancy.withTenant('acme', async (db) => {
+ *   const { rows: [note] } = await db.query('insert into notes (body) values ($1) returning *', ['hi'])
+ *   await audit.record(db, { actor: req.actor, action: 'notes.note.create', entity: { type: 'note', id: note.id }, after: note })
+ * })
+ */
+export function auditLog(options: AuditLogOptions): AuditLog {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object with keys')
+  const { personal, fields = {} } = options
+  const macs = macsOf(options.keys)
+  const schema = parseControlSchema(options.controlSchema)
+  const table = (name: string) => qualify(schema, name)
+  const tables = {
+    log: table('audit_log'),
+    seal: table('audit_seal'),
+    sealer: table('audit_sealer'),
+    horizon: table('audit_horizon'),
+  }
+  const insert = insertSql(tables.log)
+  const coded = (control: Queryable) => codedControl(control, 'installAudit(admin)')
+  const written = (tenant: TenantKey, entries: readonly AuditEntry[]) => {
+    const checked = entries.map((entry) => checkEntry(entry, fields))
+    return Promise.all(checked.map((entry) => writtenOf(tenant, entry, macs, personal)))
+  }
+  return {
+    record: async (db, entry) => write(db, insert, await written(db.tenant, [entry])),
+    recordAll: async (db, entries) => {
+      if (!Array.isArray(entries) || entries.length > 10_000)
+        throw invalidField('entries', 'up to 10000 entries')
+      await write(db, insert, await written(db.tenant, entries))
+    },
+    list: async (control, tenant, page = {}) =>
+      listEntries(coded(control), tables.log, keyOf(tenant), page, personal),
+    follow: async (control, { after = START, limit = 1_000 } = {}) =>
+      followEntries(coded(control), tables.log, after, limit),
+    seal: async (admin, { batch } = {}) => {
+      const limit = wholeNumber(batch, 'batch', { min: 1, max: 10_000, otherwise: 2_000 })
+      const total = { entries: 0, seals: 0 }
+      for (;;) {
+        const done = await sealBatch(coded(admin), tables, macs, limit)
+        if (done === undefined) return total
+        total.entries += done.entries
+        total.seals += done.seals
+      }
+    },
+    verify: async (control, tenant, { expected } = {}) =>
+      verifyLog(coded(control), tables, macs, keyOf(tenant), expected),
+    removed: async (admin, moment) => {
+      const before = `${momentOf(moment, 'before')?.slice(0, -1)}000Z`
+      await coded(admin).query(
+        `with horizon as (insert into ${tables.horizon} (before, mac) values ($1::timestamptz, $2) on conflict do nothing)
+        update ${tables.seal} set ids = '{}', leaves = '' where until < $1::timestamptz and ids <> '{}'`,
+        [before, macs.sign('horizon', before)],
+      )
+    },
+    forget: async (admin, tenant) => {
+      await coded(admin).query(
+        `with log as (delete from ${tables.log} where tenant = $1::text)
+        delete from ${tables.seal} where tenant = $1::text`,
+        [keyOf(tenant)],
+      )
+    },
+  }
+}
+
+/** The tenancy knows its prefix; here it is enough that the key could be one. */
+function keyOf(tenant: unknown): TenantKey {
+  return parseTenantKey(tenant, { prefix: '' })
+}

@@ -1,0 +1,49 @@
+import type { Queryable } from '@org/core'
+import { invalidField } from '../input/input.ts'
+import { type AuditRecord, recordOf } from './list.ts'
+import { STORED, type StoredEntry } from './row.ts'
+
+/** A batch of the entries of all tenants in the order of their transactions. */
+export interface AuditBatch {
+  readonly entries: readonly (AuditRecord & { readonly tenant: string })[]
+  /** Where the next batch begins; keep it with what you did with this one. */
+  readonly position: string
+}
+
+/** @internal Before the first entry. */
+export const START = '0/00000000-0000-0000-0000-000000000000'
+
+/**
+ * Entries behind a position whose transactions, and all before them, are over. One that commits late never comes to stand
+ * behind a position that was given out: nothing at or above the oldest running transaction is handed out.
+ *
+ * @internal
+ */
+export const behindSql = (table: string) => `select ${STORED} from ${table} l
+  where (l.xid, l.id) > ($1::xid8, $2::uuid) and l.xid < pg_snapshot_xmin(pg_current_snapshot())
+  order by l.xid, l.id limit $3::integer`
+
+const POSITION = /^(\d{1,20})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+/** @internal See `AuditLog.follow`. */
+export async function followEntries(
+  control: Queryable,
+  table: string,
+  after: string,
+  limit: number,
+): Promise<AuditBatch> {
+  const [, xid, id] = POSITION.exec(after) ?? []
+  if (xid === undefined || BigInt(xid) >= 2n ** 64n) throw invalidField('after', 'the position of a batch')
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+    throw invalidField('limit', 'a whole number from 1 to 10000')
+  }
+  const { rows } = await control.query<StoredEntry>(behindSql(table), [xid, id, limit])
+  const last = rows.at(-1)
+  const entries = rows.map(async (row) => ({ ...(await recordOf(row, undefined)), tenant: row.tenant }))
+  return { entries: await Promise.all(entries), position: last ? positionOf(last) : after }
+}
+
+/** @internal */
+export function positionOf({ xid, id }: Pick<StoredEntry, 'xid' | 'id'>): string {
+  return `${xid}/${id}`
+}

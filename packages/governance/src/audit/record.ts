@@ -1,0 +1,70 @@
+import type { TenantKey, TenantQueryable } from '@org/core'
+import { uuidV7 } from '../json/uuid-v7.ts'
+import type { CheckedEntry } from './entry.ts'
+import type { Macs } from './keys.ts'
+import { type PersonalSealing, sealPersonal } from './personal.ts'
+import { signedText } from './row.ts'
+import { WRITTEN } from './tables.ts'
+
+/** @internal `insert` of one entry, and of many from one JSON array. */
+export function insertSql(table: string): { readonly one: string; readonly many: string } {
+  const columns = WRITTEN.join(', ')
+  const values = WRITTEN.map((_, index) => `$${index + 1}`).join(', ')
+  const types = WRITTEN.map((name) => `${name} ${TYPES[name] ?? 'text'}`).join(', ')
+  return {
+    one: `insert into ${table} (${columns}) values (${values})`,
+    many: `insert into ${table} (${columns}) select ${columns} from pg_catalog.jsonb_to_recordset($1::jsonb) as entries (${types})`,
+  }
+}
+
+const TYPES: Readonly<Partial<Record<(typeof WRITTEN)[number], string>>> = {
+  id: 'uuid',
+  changes: 'jsonb',
+  metadata: 'jsonb',
+}
+
+type Written = Readonly<Record<(typeof WRITTEN)[number], unknown>>
+
+/** @internal The columns of an entry, with its code. */
+export async function writtenOf(
+  tenant: TenantKey,
+  entry: CheckedEntry,
+  macs: Macs,
+  sealing: PersonalSealing | undefined,
+): Promise<Written> {
+  const { actor, action, entityType, entityId, requestId, changes, metadata } = entry
+  const row = {
+    id: uuidV7(),
+    tenant,
+    actor_type: actor.type,
+    actor_id: actor.id,
+    action,
+    entity_type: entityType,
+    entity_id: entityId,
+    request_id: requestId,
+    changes,
+    metadata,
+    personal: await sealPersonal(sealing, tenant, entry),
+  }
+  return { ...row, mac: macs.sign('entry', signedText(row)) }
+}
+
+/** @internal Writes entries in the caller's transaction, at no trip of their own where the handle can queue. */
+export async function write(
+  db: TenantQueryable,
+  sql: ReturnType<typeof insertSql>,
+  rows: readonly Written[],
+): Promise<void> {
+  const [first] = rows
+  if (first === undefined) return
+  const [text, values] =
+    rows.length === 1
+      ? [sql.one, WRITTEN.map((name) => (TYPES[name] === 'jsonb' ? jsonb(first[name]) : first[name]))]
+      : [sql.many, [JSON.stringify(rows)]]
+  if (db.queue) await db.queue(text, values)
+  else await db.query(text, values)
+}
+
+function jsonb(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value)
+}

@@ -1,0 +1,88 @@
+import { parseTenantKey, type TenantKey } from '@org/core'
+import pg from 'pg'
+import { afterAll, beforeAll } from 'vitest'
+import type { IsolationLevel, Migration, Tenancy } from '../../../pg-tenant/src/index.ts'
+import { notesAt, type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
+import type { LevelOptions } from '../../src/levels/identity.ts'
+
+export { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
+
+export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
+export const acme: TenantKey = parseTenantKey('acme')
+export const globex: TenantKey = parseTenantKey('globex')
+
+/** What an `install…` is told of a level. */
+export type Installed = LevelOptions & { readonly readers: readonly string[] }
+
+/** Two tenants at one level, with what governance keeps of them. */
+export interface LevelWorld {
+  readonly level: IsolationLevel
+  readonly setting: Setting
+  readonly tenancy: Tenancy
+  readonly options: Installed
+  /** The administrator, in the database that holds the tenant. */
+  admin(tenant: TenantKey): pg.Pool
+  /** A superuser there. */
+  root(tenant: TenantKey): pg.Pool
+  /** The role that may read, there. */
+  reader(tenant: TenantKey): pg.Pool
+}
+
+/** Runs `install` once in each database that holds tenants. */
+export function useLevel(
+  level: IsolationLevel,
+  install: (admin: pg.Pool, options: Installed) => Promise<void>,
+  migrations: readonly Migration[] = [],
+): LevelWorld {
+  const setting = useSetting()
+  const pools = new Map<string, pg.Pool>()
+  let tenancy: Tenancy | undefined
+  const at = (tenant: TenantKey, base: string, user?: string): pg.Pool => {
+    const url = new URL(base)
+    if (level === 'database') url.pathname = `/${setting.roleOf(level, tenant)}`
+    if (user !== undefined) [url.username, url.password] = [user, 'reader']
+    const known = pools.get(url.href)
+    if (known) return known
+    const pool = new pg.Pool({ connectionString: url.href, max: 3 })
+    pool.on('error', () => {})
+    pools.set(url.href, pool)
+    return pool
+  }
+  // Roles of this prefix are dropped with the file's world.
+  const readerRole = () => `${setting.world.rolePrefix}reader`
+  const world: LevelWorld = {
+    level,
+    setting,
+    get tenancy() {
+      return tenancy as Tenancy
+    },
+    get options() {
+      return {
+        isolation: level,
+        schemaPrefix: `${level}_`,
+        rolePrefix: `${setting.world.rolePrefix}${level}_`,
+        application: setting.world.appRole,
+        readers: [readerRole()],
+      }
+    },
+    admin: (tenant) => at(tenant, setting.world.adminUrl),
+    root: (tenant) => at(tenant, setting.world.url),
+    reader: (tenant) => at(tenant, setting.world.url, readerRole()),
+  }
+  beforeAll(async () => {
+    await setting.world.root.query(`create role ${readerRole()} login password 'reader'`)
+    tenancy = setting.tenancy(level, { migrations: [notesAt(level), ...migrations] })
+    for (const tenant of [acme, globex]) {
+      await tenancy.provision(tenant)
+      if (level === 'database') {
+        const name = setting.roleOf(level, tenant)
+        await setting.world.root.query(`grant connect on database "${name}" to ${readerRole()}`)
+      }
+      await install(world.admin(tenant), world.options)
+    }
+  })
+  afterAll(async () => {
+    await Promise.all([...pools.values()].map((pool) => pool.end()))
+  })
+  return world
+}
