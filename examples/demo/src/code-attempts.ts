@@ -129,6 +129,8 @@ async function answerOf(run: () => Promise<unknown>): Promise<string> {
   } catch (error) {
     if (!isTenancyError(error)) return error instanceof Error ? error.message : String(error)
     if (error.code !== 'DATABASE_ERROR') return error.code
-    return /: (.+) \(SQLSTATE/.exec(error.message)?.[1] ?? error.code
+    const { message } = error
+    const [from, to] = [message.indexOf(': '), message.lastIndexOf(' (SQLSTATE')]
+    return from >= 0 && from < to ? message.slice(from + 2, to) : error.code
   }
 }

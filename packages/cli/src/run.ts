@@ -64,7 +64,7 @@ function failed(
 /** commander's message without what may be a secret: the value behind a `=`, or a URL. */
 function messageOf({ message }: CommanderError): string {
   const [first = '', ...rest] = message.replace(/^error: /, '').split('\n')
-  const safe = first.replace(/(--?[\w-]+)=[^']*/g, '$1=…').replace(/\b\w+:\/\/[^\s']*/g, '…')
+  const safe = first.replace(/(?<![\w-])(--?\w[\w-]{0,63})=[^']*/g, '$1=…').replace(/\b\w+:\/\/[^\s']*/g, '…')
   const secret = /unknown option '--?\w*(password|passwd|secret|token)/i.test(safe)
   const hint = secret ? ' Secrets are never arguments: use the environment or the configuration.' : ''
   return [

@@ -40,8 +40,16 @@ export function fromPath({ prefix, ignore = [] }: FromPathOptions): NamingSource
   }
 }
 
-/** The path of a request target; an absolute one (RFC 9112, 3.2.2) is cut, not parsed: parsing rewrites. */
+/** RFC 9112, 3 asks for 8,000 octets at least; who serves longer targets has no tenant in them. */
+const MAX_TARGET_LENGTH = 16_384
+
+/**
+ * The path of a request target; an absolute one (RFC 9112, 3.2.2) is cut, not parsed: parsing rewrites.
+ *
+ * @throws TenancyError VALIDATION_ERROR for one longer than 16,384 characters
+ */
 function pathOf(url: string): string {
+  if (url.length > MAX_TARGET_LENGTH) throw malformed('path', 'length')
   const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
   return path === '' ? '/' : path
 }

@@ -5,6 +5,8 @@ import type { Trusted } from './trust.ts'
 /** Letters, digits, "-", "_" in labels of up to 63, then perhaps a port (RFC 9110, 4.2.1; RFC 1034, 3.1). */
 const NAME = /^((?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63})\.?(?::(\d{1,5}))?$/
 const IPV6 = /^\[[0-9a-f:.]{2,45}\](?::\d{1,5})?$/
+/** 253 of a name, a dot at its end, a port: refused before any pattern sees it. */
+const MAX_HOST_LENGTH = 260
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i
 
 /**
@@ -47,8 +49,9 @@ function forwardedHosts(request: IncomingRequest, { hops }: Trusted): string[] {
 /** The `host` of one element: `for=1.2.3.4;host="acme.example:8080"` (RFC 7239, 4). */
 function hostParameter(element: string): string[] {
   return splitQuoted(element, ';').flatMap((pair) => {
-    const [, value] = /^[ \t]*host=(.*?)[ \t]*$/i.exec(pair) ?? []
-    if (value === undefined) return []
+    const equals = pair.indexOf('=')
+    if (asciiLower(pair.slice(0, Math.max(equals, 0))).trimStart() !== 'host') return []
+    const value = pair.slice(equals + 1).trim()
     return [/^"(?:[^"\\])*"$/.test(value) ? value.slice(1, -1) : value]
   })
 }
@@ -84,6 +87,7 @@ function agreed(values: readonly string[]): string | undefined {
 
 /** A name in the form it is compared in; `''` for an IP address, which names no tenant. */
 function normalized(value: string): string {
+  if (value.length > MAX_HOST_LENGTH) throw malformed('host', 'syntax')
   const text = asciiLower(value)
   const [, name, port] = NAME.exec(text) ?? []
   if (name === undefined && !IPV6.test(text)) throw malformed('host', 'syntax')

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { invalidOption } from './refusals.ts'
-import { headerValues, type IncomingRequest } from './request.ts'
+import { type IncomingRequest, sentValues } from './request.ts'
 
 /**
  * Whose word about a request counts: `Forwarded`, `X-Forwarded-Host` and `X-Request-Id` are read only from them. By
@@ -37,11 +37,17 @@ export function parseTrust({ proxies, hops }: Trust = {}): Trusted {
     // Without a count nobody knows which entries are a proxy's own: all of them have to agree.
     hops: Number.POSITIVE_INFINITY,
     isProxied: ({ socket }) => {
-      const address = socket?.remoteAddress?.replace(/%.*$/, '') ?? ''
+      const address = withoutZone(socket?.remoteAddress ?? '')
       const version = isIP(address)
       return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
     },
   }
+}
+
+/** A link-local address without its zone: `fe80::1%eth0` (RFC 4007, 11). */
+function withoutZone(address: string): string {
+  const [bare = ''] = address.split('%', 1)
+  return bare
 }
 
 function add(list: BlockList, proxy: unknown): void {
@@ -61,7 +67,7 @@ const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** The request's id: the gateway's `X-Request-Id`, when it is trusted and the id is harmless; else a new UUID. */
 export function requestIdOf(request: IncomingRequest, trusted: Trusted): string {
-  const values = trusted.isProxied(request) ? headerValues(request, 'x-request-id') : []
+  const values = trusted.isProxied(request) ? sentValues(request, 'x-request-id') : []
   const [value] = values
   return values.length === 1 && value !== undefined && REQUEST_ID.test(value) ? value : crypto.randomUUID()
 }

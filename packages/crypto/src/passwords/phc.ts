@@ -73,7 +73,10 @@ export function isOutdated(stored: StoredHash, settings: PasswordSettings): bool
 
 /** A hash of nothing, with the parameters of a new one: to check it is the same work, and no password fits. */
 export function decoyHash({ memoryCost, timeCost, parallelism }: PasswordSettings): string {
-  const random = (bytes: number): string => randomBytes(bytes).toString('base64').replace(/=+$/, '')
+  const random = (bytes: number): string =>
+    randomBytes(bytes)
+      .toString('base64')
+      .replace(/={1,2}$/, '')
   const cost = `m=${memoryCost},t=${timeCost},p=${parallelism}`
   return `$argon2id$v=${VERSION}$${cost}$${random(SALT_BYTES)}$${random(OUTPUT_BYTES)}`
 }

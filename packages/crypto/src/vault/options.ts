@@ -68,7 +68,14 @@ function addressOf(text: unknown): string {
     throw invalid('address', 'is an https address (http only to this machine) without a user or password')
   }
   if (url.search !== '' || url.hash !== '') throw invalid('address', 'has no query and no fragment')
-  return url.origin + url.pathname.replace(/\/+$/, '')
+  return url.origin + withoutSlashes(url.pathname)
+}
+
+/** Without the slashes at its end. */
+function withoutSlashes(path: string): string {
+  let end = path.length
+  while (end > 0 && path[end - 1] === '/') end--
+  return path.slice(0, end)
 }
 
 function isName(value: unknown): value is string {

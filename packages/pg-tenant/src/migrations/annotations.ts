@@ -11,7 +11,7 @@ export interface Annotations {
   readonly phase: Phase
 }
 
-const LINE = /^\s*--\s*pg-tenant:\s*(.*?)\s*$/
+const LINE = /^--\s*pg-tenant:(.*)$/
 
 /**
  * Reads the comments before the first statement.
@@ -27,7 +27,9 @@ export function annotationsOf(sql: string, migration: string): Annotations {
     .entries()) {
     const trimmed = text.trim()
     if (trimmed !== '' && !trimmed.startsWith('--')) break
-    for (const word of LINE.exec(text)?.[1]?.split(/[\s,]+/) ?? []) {
+    for (const word of LINE.exec(trimmed)?.[1]
+      ?.trim()
+      .split(/[\s,]+/) ?? []) {
       if (word === 'no-transaction') transaction = false
       else if (word === 'phase=expand') phase = 'expand'
       else if (word === 'phase=contract') phase = 'contract'

@@ -104,7 +104,7 @@ function failed(program: Program, exitCode: number | null, said: string): Tenanc
   const redacted = lines
     .join(' ')
     .replaceAll(/'[^']*'/g, "'…'")
-    .replaceAll(/\([^)]*\)=\([^)]*\)/g, '(…)')
+    .replace(/\)=\(.*/s, ')=(…)')
     .slice(0, 500)
   return new TenancyError(
     'DATABASE_ERROR',

@@ -1,0 +1,53 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { cpuOf, openWorkCounter } from '../growth/count-work.ts'
+import { SHAPES } from '../growth/shapes.ts'
+
+/**
+ * Twice the input is at most 2.5 times the work, for everything that reads what strangers send (hazard ac). Counted
+ * exactly for inputs that are read, and measured for those beyond every bound, where a quadratic step would take minutes.
+ */
+
+// Before what it counts is compiled: V8 puts its counters into the code then.
+const counter = await openWorkCounter()
+const { READERS } = await import('../growth/readers.ts')
+const { firstWords } = await import('../../packages/pg-tenant/src/sql/first-words.ts')
+afterAll(() => counter.close())
+
+describe.each(READERS)('%s', (_, read) => {
+  it('is read in steps that grow with its length', async () => {
+    for (const [name, shape] of SHAPES) {
+      const small = await counter.countOf(() => read(shape(3_024)))
+      const large = await counter.countOf(() => read(shape(6_048)))
+      expect(large, `${name}: ${small} steps, then ${large}`).toBeLessThanOrEqual(2.5 * small + 500)
+    }
+  })
+
+  it('takes twice as long at most for 250 kB as for half of it', async () => {
+    for (const [name, shape] of SHAPES) {
+      const small = await cpuOf(() => read(shape(126_000)))
+      const large = await cpuOf(() => read(shape(252_000)))
+      // Below 40 ms it is noise; a quadratic step would be half a minute.
+      expect(large, `${name}: ${small} ms, then ${large} ms`).toBeLessThanOrEqual(2.5 * Math.max(small, 40))
+    }
+  })
+})
+
+describe('the measures', () => {
+  it('count a loop within a loop', async () => {
+    const quadratic = (text: string) => {
+      for (let from = 0; from < text.length; from += 64) firstWords(text.slice(from))
+    }
+    const small = await counter.countOf(() => quadratic(' '.repeat(3_024)))
+    const large = await counter.countOf(() => quadratic(' '.repeat(6_048)))
+    expect(small).toBeGreaterThan(3_024 * 10)
+    expect(large).toBeGreaterThan(2.5 * small + 500)
+    expect(await counter.countOf(() => quadratic(' '.repeat(3_024)))).toBe(small)
+  })
+
+  it('tell an expression that tries again from every place', async () => {
+    const split = (text: string) => text.split(/[ \t]*,[ \t]*/)
+    const small = await cpuOf(() => split(`a${' '.repeat(20_000)}b`))
+    const large = await cpuOf(() => split(`a${' '.repeat(40_000)}b`))
+    expect(large).toBeGreaterThan(2.5 * small)
+  })
+})
