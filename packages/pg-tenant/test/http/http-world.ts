@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { AccessLine, TenantOptions } from '../../src/express/index.ts'
 import type { Tenancy } from '../../src/tenancy/interface.ts'
 import { NOTES, useWorld, type World } from '../support/world.ts'
+import { serveFastify, serveNestOnExpress, serveNestOnFastify, serveWeb } from './more-servers.ts'
 import { type Served, serveExpress, serveHono } from './servers.ts'
 
 /** A constraint that fails at COMMIT, and one whose name does not say what it is about. */
@@ -16,6 +17,10 @@ const MORE = {
 export const ADAPTERS = [
   ['Express', serveExpress],
   ['Hono', serveHono],
+  ['Fastify', serveFastify],
+  ['Web', serveWeb],
+  ['Nest on Express', serveNestOnExpress],
+  ['Nest on Fastify', serveNestOnFastify],
 ] as const
 
 /** `u.acme` is a user of acme, `s.` a service of nobody, `k.acme` an API key. */

@@ -111,15 +111,17 @@ export function serveHono(tenancy: Tenancy, options: forHono.HonoTenantOptions):
       return status === 204 ? c.body(null, 204) : c.json(body, status as 200)
     })
   }
-  return serve((incoming, outgoing) => void bridge(app, incoming, outgoing))
+  return serveFetch((request, incoming) => app.fetch(request, { incoming }))
+}
+
+type Fetch = (request: Request, incoming: IncomingMessage) => Response | Promise<Response>
+
+export function serveFetch(fetch: Fetch): Promise<Served> {
+  return serve((incoming, outgoing) => void bridge(fetch, incoming, outgoing))
 }
 
 /** What a Node server for Web handlers does: `fetch` with an abort signal, and the body streamed back. */
-async function bridge(
-  app: Hono<forHono.TenantEnv>,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
+async function bridge(fetch: Fetch, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const gone = new AbortController()
   outgoing.once('close', () => outgoing.writableFinished || gone.abort())
   const headers = new Headers()
@@ -135,7 +137,7 @@ async function bridge(
     ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream, duplex: 'half' }),
   })
   try {
-    const response = await app.fetch(request, { incoming })
+    const response = await fetch(request, incoming)
     outgoing.writeHead(response.status, [...response.headers].flat())
     if (response.body) await pipeline(Readable.fromWeb(response.body as never), outgoing)
     else outgoing.end()

@@ -1,0 +1,5 @@
+export type { AccessLine } from '../http/access-line.ts'
+export type { ErrorContext, OnError, TenantOptions } from '../http/options.ts'
+export type { RequestTenancy } from '../http/request-tenancy.ts'
+export { answerErrors } from './answer-errors.ts'
+export { tenant } from './tenant.ts'
