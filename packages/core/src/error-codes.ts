@@ -46,6 +46,18 @@ export const ERROR_CODES = {
     'Los datos cambiaron o están en uso. Inténtelo de nuevo.',
   ),
   DUPLICATE_RESOURCE: say(409, 'This already exists.', 'Isto já existe.', 'Esto ya existe.'),
+  IDEMPOTENCY_KEY_REUSED: say(
+    422,
+    'This idempotency key was used for another request.',
+    'Esta chave de idempotência já foi usada em outra requisição.',
+    'Esta clave de idempotencia ya se usó en otra solicitud.',
+  ),
+  QUOTA_EXCEEDED: say(
+    403,
+    'The limit of your plan is reached.',
+    'O limite do seu plano foi atingido.',
+    'Se alcanzó el límite de su plan.',
+  ),
   RATE_LIMITED: say(
     429,
     'Too many requests. Please wait.',

@@ -1,8 +1,7 @@
-import type { ResolvedTenant } from '@org/core'
+import type { HeldResponse, ResolvedTenant } from '@org/core'
 import type { Request, Response } from 'express'
 import { answerOf, report } from '../http/answer.ts'
 import type { OnError } from '../http/options.ts'
-import type { HeldResponse } from './held-response.ts'
 
 /** What is known of a request while it lasts. */
 export interface RequestState {

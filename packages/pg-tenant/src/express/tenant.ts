@@ -1,5 +1,6 @@
 import {
   type Actor,
+  holdResponse,
   type IncomingRequest,
   isTenancyError,
   type ResolvedTenant,
@@ -13,7 +14,6 @@ import { fromHttpStatus } from '../http/answer.ts'
 import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { Tenancy } from '../tenancy/interface.ts'
-import { holdResponse } from './held-response.ts'
 import { type RequestState, sendError, states } from './send-error.ts'
 
 declare global {

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { TenancyError } from '@org/core'
+import { TenancyError } from '../tenancy-error.ts'
 
 /** An answer that is kept back until the transaction behind it is committed. */
 export interface HeldResponse {
@@ -7,6 +7,8 @@ export interface HeldResponse {
   readonly ended: Promise<void>
   /** Whether an answer is complete: what is written behind it is ignored. */
   readonly complete: boolean
+  /** What was written so far. */
+  readonly body: Buffer
   /** Forgets the answer, headers and status included; the next one is held as well. */
   reset(): void
   /** Sends the answer. */
@@ -67,6 +69,9 @@ export function holdResponse(res: ServerResponse, limit: number): HeldResponse {
     get complete() {
       return complete
     },
+    get body() {
+      return Buffer.concat(chunks)
+    },
     reset() {
       chunks = []
       size = 0
@@ -106,7 +111,7 @@ function tooLong(limit: number): TenancyError {
   return new TenancyError(
     'INTERNAL_ERROR',
     `With scope: 'request' an answer is held until COMMIT and has at most ${limit} bytes; nothing was committed. Use ` +
-      "scope: 'call' where you stream or send much.",
+      "scope: 'call' where you stream or send much, and no idempotency there.",
     { details: { limit } },
   )
 }
