@@ -3,6 +3,7 @@ export const TEXT_LIMIT_BYTES = 64 * 1024
 
 const NUL = 0
 const SQLSTATE_FIELD = 0x43 // 'C'
+const MESSAGE_FIELD = 0x4d // 'M'
 
 function cString(bytes: Buffer, start: number): string {
   const end = bytes.indexOf(NUL, start)
@@ -16,16 +17,18 @@ function parseSql(body: Buffer): string {
 }
 
 /** ErrorResponse and NoticeResponse: a list of (field byte, C string), closed by NUL. */
-function sqlState(body: Buffer): string {
+function field(body: Buffer, wanted: number): string {
   let at = 0
   while (at < body.length && body[at] !== NUL) {
     const end = body.indexOf(NUL, at + 1)
-    if (body[at] === SQLSTATE_FIELD) return cString(body, at + 1)
+    if (body[at] === wanted) return cString(body, at + 1)
     if (end === -1) break
     at = end + 1
   }
   return ''
 }
+
+const sqlState = (body: Buffer): string => field(body, SQLSTATE_FIELD)
 
 const firstString = (body: Buffer): string => cString(body, 0)
 
@@ -35,7 +38,7 @@ const READERS: ReadonlyMap<string, (body: Buffer) => string> = new Map([
   ['Parse', parseSql],
   ['CommandComplete', firstString],
   ['ErrorResponse', sqlState],
-  ['NoticeResponse', sqlState],
+  ['NoticeResponse', (body) => `${sqlState(body)} ${field(body, MESSAGE_FIELD)}`],
   ['ReadyForQuery', firstString],
 ])
 

@@ -10,8 +10,8 @@ export interface WireMessage {
   /** Bytes on the wire, type byte and length field included. */
   readonly length: number
   /**
-   * Query and Parse: the SQL (its first 64 KiB). CommandComplete: the tag. ErrorResponse and
-   * NoticeResponse: the SQLSTATE. ReadyForQuery: `I`, `T` or `E`. EncryptionResponse: `S`, `N` or `G`.
+   * Query and Parse: the SQL (its first 64 KiB). CommandComplete: the tag. ErrorResponse:
+   * the SQLSTATE. NoticeResponse: the SQLSTATE, a space, the message. ReadyForQuery: `I`, `T` or `E`. EncryptionResponse: `S`, `N` or `G`.
    */
   readonly text?: string
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import pg, { type Pool } from 'pg'
+import type { Migration } from '@org/core'
+import pg, { type Pool, type PoolConfig } from 'pg'
 import { configOf } from '../../driver/connection-config.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
@@ -82,6 +83,10 @@ class AttackLab implements Lab {
     return this.#place.sharedSchema
   }
 
+  get migrations(): readonly Migration[] {
+    return this.#place.options.migrations ?? []
+  }
+
   get controlSchema(): string {
     return this.#place.options.controlSchema ?? ''
   }
@@ -134,6 +139,10 @@ class AttackLab implements Lab {
       await rig.close()
     }
     return victims
+  }
+
+  async administrator(): Promise<PoolConfig> {
+    return await configOf(this.#options.adminPool, 'adminPool')
   }
 
   async open(options: RigOptions = {}): Promise<Rig> {
@@ -201,8 +210,7 @@ class AttackLab implements Lab {
   }
 
   async #provision(tenancy: Tenancy, tenant: string): Promise<void> {
-    const { connection } = await tenancy.provision(tenant)
-    if (connection) this.#passwords.set(tenant, connection.password)
+    this.#remembering(tenant, await tenancy.provision(tenant))
   }
 
   /** As the administrator, in another database of the server. */
@@ -230,7 +238,24 @@ class AttackLab implements Lab {
     }
   }
 
-  #createTenancy(pool: Pool): Tenancy {
+  tenancy(pool: Pool, options: Partial<TenancyOptions> = {}): Tenancy {
+    const tenancy = this.#createTenancy(pool, options)
+    return {
+      ...tenancy,
+      provision: async (key, facts) => this.#remembering(key, await tenancy.provision(key, facts)),
+      rotateCredentials: async (key) => {
+        const connection = await tenancy.rotateCredentials(key)
+        return this.#remembering(key, { connection }).connection
+      },
+    }
+  }
+
+  #remembering<T extends { readonly connection?: { readonly password: string } }>(key: string, made: T): T {
+    if (made.connection) this.#passwords.set(key, made.connection.password)
+    return made
+  }
+
+  #createTenancy(pool: Pool, options: Partial<TenancyOptions> = {}): Tenancy {
     return createTenancy({
       ...this.#ownConnections(pool),
       ...this.#options.tenancy,
@@ -238,6 +263,7 @@ class AttackLab implements Lab {
       adminPool: this.#options.adminPool,
       isolation: this.isolation,
       ...this.#place.options,
+      ...options,
     })
   }
 }

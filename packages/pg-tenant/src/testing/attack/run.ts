@@ -4,6 +4,7 @@ import type { IsolationLevel } from '../../isolation/isolation.ts'
 import type { TenancyOptions } from '../../tenancy/interface.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { nameOf, notApplicable, open } from './finding.ts'
+import type { HostileCall } from './hostile/calls.ts'
 import { openLab } from './lab.ts'
 import type { AttackReport, ReportedFinding } from './report.ts'
 import {
@@ -34,6 +35,11 @@ export interface AttackKitOptions {
   readonly subject?: (setup: SubjectSetup) => Subject
   /** run only attacks whose id is in the list or begins with an entry and a dot: `['a', 'f']` */
   readonly only?: readonly string[]
+  /**
+   * Also plants every kind of code that PostgreSQL lets a tenant own, and then makes every call of a tenancy and opens every
+   * kind of scope (default false; half a minute). Or calls of your own in their place, to attack something else.
+   */
+  readonly hostile?: boolean | readonly HostileCall[]
 }
 
 /**
@@ -55,6 +61,11 @@ export async function runAttackKit(options: AttackKitOptions): Promise<AttackRep
       for (const attack of ATTACKS.filter(({ id }) => isWanted(id, only))) {
         const promised = attack.promise.includes(isolation)
         findings.push({ id: attack.id, title: attack.title, promised, ...(await attempt(attack, lab)) })
+      }
+      if (options.hostile) {
+        const { runHostile } = await import('./hostile/run.ts')
+        const calls = options.hostile === true ? undefined : options.hostile
+        findings.push(...(await runHostile(lab, calls, (id) => isWanted(id, only))))
       }
       return {
         isolation,

@@ -1,6 +1,8 @@
+import type { Migration } from '@org/core'
 import type { WireProxyOptions } from '@org/pg-testing'
 import type { Pool, PoolConfig } from 'pg'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
+import type { Tenancy, TenancyOptions } from '../../tenancy/interface.ts'
 
 export type Row = Record<string, unknown>
 
@@ -96,6 +98,8 @@ export interface Lab {
   readonly sharedSchema: string
   /** the role the application logs in with */
   readonly application: string
+  /** what tenants are made of */
+  readonly migrations: readonly Migration[]
   /** where the registry is */
   readonly controlSchema: string
   /** the schema with the tenant's tables: at level `row` the same for both victims */
@@ -107,6 +111,10 @@ export interface Lab {
   victims(): Promise<Victims>
   /** @throws NotApplicable when the pool was given and cannot be made to measure */
   open(options?: RigOptions): Promise<Rig>
+  /** the library on a pool, with the names and migrations of the victims made last */
+  tenancy(pool: Pool, options?: Partial<TenancyOptions>): Tenancy
+  /** how the administrator connects */
+  administrator(): Promise<PoolConfig>
   /** one statement as the administrator, on a direct connection */
   admin(sql: string, values?: readonly unknown[]): Promise<Row[]>
   /** the same in the database that holds the tenant's schema */

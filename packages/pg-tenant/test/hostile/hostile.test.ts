@@ -1,0 +1,43 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type AttackReport, formatAttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
+import { kitLeftovers } from '../hazards/kit-world.ts'
+import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { KNOWN_OPEN } from './known-open.ts'
+
+// Hazard x: whatever a tenant can own is planted, then everything a tenancy can do is done. `TEST_PG_VERSION` and
+// `TEST_POOLER` choose the server and the way to it (tools/matrix).
+
+/** Milliseconds; under load a level takes one of them. */
+const MINUTES = 300_000
+/** Their connections name roles that a pooler does not know. */
+const OWN_LOGINS: ReadonlySet<string> = new Set(['login', 'database'])
+const setting = useSetting()
+
+describe.each(ALL_SUBJECTS.map(({ level }) => level))('level %s', (isolation) => {
+  let report: AttackReport
+  beforeAll(async () => {
+    const { directUrl, world } = setting
+    report = await runAttackKit({
+      url: OWN_LOGINS.has(isolation) ? directUrl : world.appUrl,
+      adminUrl: world.adminUrl,
+      isolation,
+      hostile: true,
+      only: ['x'],
+    })
+  }, MINUTES)
+
+  it('runs no code of a tenant with the rights of anybody else', () => {
+    const open = report.findings.filter(({ verdict }) => verdict === 'open')
+    const unknown = open.filter(({ id }) => !KNOWN_OPEN[isolation].includes(id))
+    expect(unknown, formatAttackReport(report)).toEqual([])
+  })
+
+  it('ran all that was planted', () => {
+    const done = isolation === 'row' ? 'not applicable' : 'stopped'
+    expect(report.findings.find(({ id }) => id === 'x.ran')).toMatchObject({ verdict: done })
+  })
+
+  it('leaves nothing behind', async () => {
+    expect(await kitLeftovers(setting.world)).toEqual([])
+  })
+})
