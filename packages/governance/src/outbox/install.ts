@@ -1,0 +1,133 @@
+import { parsePrefix, type Queryable } from '@org/core'
+import { parseControlSchema } from '../control/control-schema.ts'
+import { installControl } from '../control/install.ts'
+import { invalidOption, rolesOf } from '../input/input.ts'
+import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { OUTBOX_FUNCTIONS, SIGNATURES } from './functions/index.ts'
+import { LANES, MAX_DELAY_DAYS, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
+
+/** How tenants are kept apart: who it is that publishes. */
+export type PublisherIdentity = 'schema' | 'role' | 'login' | 'row' | 'database'
+
+/** Options of {@link installOutbox}. */
+export interface OutboxInstallOptions {
+  /** The tenancy's isolation level (default `role`): it decides how an event's tenant is proven. */
+  readonly isolation?: PublisherIdentity | undefined
+  /** What stands before the key in tenants' role names, as in `createTenancy` (default `c_`). */
+  readonly rolePrefix?: string | undefined
+  /** The application's role; needed at levels `schema` and `row`, whose tenants have none of their own. */
+  readonly application?: string | undefined
+  /** Roles that a worker, the command and the hub connect as. Never a tenant's. */
+  readonly workers?: readonly string[] | undefined
+  /** Where the tables live (default `governance`); it may be the registry's. */
+  readonly controlSchema?: string | undefined
+}
+
+const STEPS = [
+  [
+    OUTBOX_TABLES,
+    ...OUTBOX_FUNCTIONS.map((text) => `${text};`),
+    ...SIGNATURES.flatMap((signature) => [
+      `revoke all on function ${signature} from public;`,
+      `alter function ${signature} set search_path from current;`,
+    ]),
+    'alter table outbox enable row level security;',
+  ].join('\n'),
+]
+
+/** What a worker reads and writes; partitions by themselves only to be emptied. */
+const WORKED = ['tick', 'ready', 'lease', 'loose', 'ordered', 'hold', 'waiting', 'dead', 'head'].map(
+  (name) => `outbox_${name}`,
+)
+const EMPTIED = [
+  ...Array.from({ length: SLOTS }, (_, n) => `outbox_${n}`),
+  ...Array.from({ length: LANES }, (_, n) => `outbox_ready_${n}`),
+]
+
+/**
+ * Creates the outbox, or brings it up to date; may be repeated. At levels `role` and `login` every tenant's role may append
+ * events in its own name: who a tenant is comes from `current_user`, so SQL that a tenant sends can neither read, forge,
+ * change nor remove anybody's events.
+ *
+ * @param admin a pool or client of a role that may create schemas, connected directly
+ * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
+ * @example
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, workers: ['app'] })
+ */
+export async function installOutbox(admin: Queryable, options: OutboxInstallOptions = {}): Promise<void> {
+  const schema = parseControlSchema(options.controlSchema)
+  const workers = rolesOf(options.workers, 'workers')
+  // Tenants' SQL runs as the application there, or can go back to being it.
+  if (options.application !== undefined && workers.includes(options.application)) {
+    throw invalidOption('workers', 'roles of their own: not the application, whose SQL tenants send')
+  }
+  await installControl(admin, schema, {
+    part: 'outbox',
+    steps: STEPS,
+    always: [
+      ...publishing(schema, options),
+      ...workers.flatMap((role) => working(schema, role)),
+      policyOf(workers),
+    ],
+  })
+}
+
+/** Who may append, and the proof that it does so in its own name. */
+function publishing(schema: string, options: OutboxInstallOptions): string[] {
+  const { isolation = 'role', application } = options
+  const prefix = parsePrefix(options.rolePrefix ?? 'c_')
+  if (isolation === 'database') return []
+  if (isolation === 'role' || isolation === 'login') {
+    const whose = `current_user = ${quoteLiteral(prefix)} || tenant`
+    return [...appending(schema, 'public'), publishPolicy('public', whose)]
+  }
+  if (isolation !== 'schema' && isolation !== 'row') {
+    throw invalidOption('isolation', 'schema, role, login, row or database')
+  }
+  if (application === undefined) throw invalidOption('application', `given at level ${isolation}`)
+  const [role] = rolesOf([application], 'application')
+  const who = quoteIdentifier(String(role))
+  const whose = isolation === 'row' ? `tenant = nullif(current_setting('app.tenant_id', true), '')` : 'true'
+  return [...appending(schema, who), publishPolicy(who, whose)]
+}
+
+const appending = (schema: string, who: string) => [
+  `grant usage on schema ${quoteIdentifier(schema)} to ${who}`,
+  `grant insert (${PUBLISHED}) on outbox to ${who}`,
+]
+
+function publishPolicy(who: string, whose: string): string {
+  return policy(
+    'outbox_publish',
+    `for insert to ${who} with check (${whose} and attempts = 0 and not solo and not queued
+      and available_at between now() and now() + interval '${MAX_DELAY_DAYS * 24 + 1} hours')`,
+  )
+}
+
+function policyOf(workers: readonly string[]): string {
+  if (workers.length === 0) return 'select'
+  return policy('outbox_work', `to ${workers.map(quoteIdentifier).join(', ')} using (true) with check (true)`)
+}
+
+/** A policy as it shall be; left alone when it is, because to make one is to lock everybody out for a moment. */
+function policy(name: string, text: string): string {
+  const stored = `select pg_catalog.obj_description(p.oid, 'pg_policy') from pg_catalog.pg_policy p
+      where p.polrelid = 'outbox'::regclass and p.polname = '${name}'`
+  return `do $policy$ begin
+    if (${stored}) is distinct from ${quoteLiteral(text)} then
+      drop policy if exists ${name} on outbox;
+      create policy ${name} on outbox ${text};
+      comment on policy ${name} on outbox is ${quoteLiteral(text)};
+    end if;
+  end $policy$`
+}
+
+function working(schema: string, role: string): string[] {
+  const who = quoteIdentifier(role)
+  return [
+    `grant usage on schema ${quoteIdentifier(schema)} to ${who}`,
+    `grant select, insert, update, delete on outbox, ${WORKED.join(', ')} to ${who}`,
+    `grant truncate on ${EMPTIED.join(', ')} to ${who}`,
+    `grant execute on function ${SIGNATURES.join(', ')} to ${who}`,
+  ]
+}
