@@ -60,7 +60,7 @@ end $fn$`
  */
 export const TAKE = `create or replace function outbox_take(want integer, seconds double precision, max_attempts integer, alone boolean)
 returns table (lease bigint, token uuid, seq bigint, id uuid, tenant text, type text, payload jsonb, key text, trace text,
-  attempt integer, published_at timestamptz) language plpgsql as $fn$
+  attempt integer, published_at timestamptz, solo boolean) language plpgsql as $fn$
 declare
   at_turn bigint;
   at_seq bigint;
@@ -115,7 +115,7 @@ begin
     insert into outbox_lease as a (turn, seq, slots, xids, seqs, over, expires_at)
     values (at_turn, at_seq, slots, xids, seqs, cardinality(seqs) = 0, clock_timestamp() + make_interval(secs => seconds))
     returning * into l;
-    return query select l.id, l.token, o.seq, ${carried('o')}, o.attempts + 1, o.published_at from ${LEASED};
+    return query select l.id, l.token, o.seq, ${carried('o')}, o.attempts + 1, o.published_at, o.solo from ${LEASED};
   end if;
 
   if alone then
@@ -127,15 +127,15 @@ begin
       values (at_turn, at_seq, array[suspect.slot], array[suspect.xid], array[suspect.seq],
         clock_timestamp() + make_interval(secs => seconds))
       returning * into l;
-      return query select l.id, l.token, o.seq, ${carried('o')}, o.attempts + 1, o.published_at from ${LEASED};
+      return query select l.id, l.token, o.seq, ${carried('o')}, o.attempts + 1, o.published_at, o.solo from ${LEASED};
     end if;
   end if;
 end $fn$`
 
 /**
  * What became of events of a lease: \`done\` those that were done and belong to no order; \`others\` as
- * \`[{seq, outcome: done | retry | dead | hold, delay, reason}]\`. False when the lease is not the caller's any more: then
- * nothing was written, and somebody else does them. An event is settled once.
+ * \`[{seq, outcome: done | retry | later | dead | hold, delay, reason}]\`. False when the lease is not the caller's any more: then
+ * nothing was written, and somebody else does them. An event is settled once. \`later\` counts no attempt.
  */
 export const SETTLE = `create or replace function outbox_settle(which bigint, whose uuid, done bigint[], others jsonb)
 returns boolean language plpgsql as $fn$
@@ -161,9 +161,10 @@ begin
       where o.seq = any (fresh)
       order by o.seq
     loop
-      if e.outcome = 'retry' then
+      if e.outcome in ('retry', 'later') then
         insert into outbox (slot, ${CARRIED}, attempts, queued, published_at, available_at)
-        select {slot}, ${carried('e')}, e.attempts + 1, e.key is not null, e.published_at, d.due
+        select {slot}, ${carried('e')}, case e.outcome when 'retry' then e.attempts + 1 else e.attempts end,
+          e.key is not null, e.published_at, d.due
         from (select now() + make_interval(secs => e.delay) as due) d;
       elsif e.outcome = 'dead' then
         insert into outbox_dead (${CARRIED}, attempts, published_at, reason)

@@ -1,0 +1,43 @@
+import type { TenantKey, TenantQueryable } from '@org/core'
+import type { EventMap } from '../publish.ts'
+
+/** An event as its handler sees it. */
+export interface OutboxEvent<Type extends string = string, Payload = unknown> {
+  /** As `publish` returned it. */
+  readonly id: string
+  readonly tenant: TenantKey
+  readonly type: Type
+  readonly payload: Payload
+  /** Whose order it belongs to, if any. */
+  readonly key: string | undefined
+  /** From 1. */
+  readonly attempt: number
+  /** By the database's clock. */
+  readonly publishedAt: Date
+  readonly traceparent: string | undefined
+}
+
+/** What a handler is given beside the event. */
+export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
+  /** A scope of the event's tenant, and of no other: one transaction, committed when `fn` resolves. */
+  withTenant<T>(fn: (db: Db) => Promise<T>): Promise<T>
+  /**
+   * The same at every attempt, and different for every event of every tenant. An event may be handed over more than once
+   * (a worker that is killed, a lease that runs out): give this to whatever has an effect outside the database.
+   */
+  readonly idempotencyKey: string
+  /** Aborted when the time is up, the lease was lost, or the worker stops and would wait no longer. */
+  readonly signal: AbortSignal
+}
+
+/** Handles an event: resolved means done. What it rejects with says when to try again: any error as the policy says. */
+export type Handler<
+  Type extends string = string,
+  Payload = unknown,
+  Db extends TenantQueryable = TenantQueryable,
+> = (event: OutboxEvent<Type, Payload>, context: HandlerContext<Db>) => Promise<unknown>
+
+/** A handler for each type; `'*'` for all that have none. */
+export type Handlers<Events extends EventMap, Db extends TenantQueryable> = {
+  readonly [Type in keyof Events & string]?: Handler<Type, Events[Type], Db>
+} & { readonly '*'?: Handler<string, unknown, Db> }

@@ -1,0 +1,137 @@
+import type { Outcome } from './outcome.ts'
+import type { Queue, Taken } from './queue.ts'
+
+/** What a worker holds: renews it, and says what became of it, together where it can. */
+export interface Leases {
+  /** Events just taken. */
+  add(taken: readonly Taken[]): void
+  /** One event's end; resolves at once, what is said goes out with what else is said in the same turn of the loop. */
+  settle(event: Taken, outcome: Outcome['outcome'], more?: { delay?: number; reason?: string }): void
+  /** Called when the lease of an event was lost to somebody else. */
+  onLost(event: Taken, lost: () => void): void
+  /** Prolongs what is open. */
+  renew(): Promise<void>
+  /** Resolves when all that was settled has been said, or could not be. */
+  flushed(): Promise<void>
+  readonly open: number
+}
+
+interface Lease {
+  readonly id: string
+  readonly token: string
+  readonly lost: Map<string, () => void>
+  left: number
+  done: string[]
+  others: Outcome[]
+  sending: Promise<void> | undefined
+}
+
+/** How often a settlement is sent again while the database does not answer: a second apart, about as long as a lease. */
+const TRIES = 30
+
+/**
+ * @param report told what goes wrong: a settlement that cannot be sent (the lease runs out, and the event is handled again)
+ *   or that came too late
+ */
+export function leasesOf(
+  queue: Queue,
+  leaseMs: number,
+  report: (problem: 'lost' | 'unsettled', error?: unknown) => void,
+): Leases {
+  const leases = new Map<string, Lease>()
+
+  const drop = (lease: Lease) => {
+    if (leases.get(lease.id) !== lease) return
+    leases.delete(lease.id)
+    for (const lost of lease.lost.values()) lost()
+  }
+  const send = async (lease: Lease) => {
+    while (lease.done.length + lease.others.length > 0) {
+      const [done, others] = [lease.done, lease.others]
+      lease.done = []
+      lease.others = []
+      const kept = await said(queue, lease, done, others).catch((error: unknown) => {
+        report('unsettled', error)
+        return undefined
+      })
+      if (kept !== true) {
+        if (kept === false) report('lost')
+        drop(lease)
+        return
+      }
+    }
+    if (lease.left === 0) leases.delete(lease.id)
+  }
+  const flush = (lease: Lease) => {
+    lease.sending ??= new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => send(lease))
+      .finally(() => {
+        lease.sending = undefined
+        if (lease.done.length + lease.others.length > 0 && leases.has(lease.id)) flush(lease)
+      })
+  }
+  return {
+    get open() {
+      return leases.size
+    },
+    add: (taken) => {
+      for (const { lease: id, token } of taken) {
+        const lease = leases.get(id) ?? newLease(id, token)
+        lease.left += 1
+        leases.set(id, lease)
+      }
+    },
+    onLost: (event, lost) => leases.get(event.lease)?.lost.set(event.seq, lost),
+    settle: (event, outcome, more = {}) => {
+      const lease = leases.get(event.lease)
+      if (lease === undefined) return
+      lease.lost.delete(event.seq)
+      lease.left -= 1
+      if (outcome === 'done' && event.key === null) lease.done.push(event.seq)
+      else lease.others.push({ seq: event.seq, outcome, ...more })
+      flush(lease)
+    },
+    renew: async () => {
+      const open = [...leases.values()].filter(({ left }) => left > 0)
+      if (open.length === 0) return
+      const kept = await queue.renew(open, leaseMs)
+      for (const lease of open) {
+        if (kept.has(lease.id) || leases.get(lease.id) !== lease || lease.sending) continue
+        report('lost')
+        drop(lease)
+      }
+    },
+    flushed: async () => {
+      while ([...leases.values()].some(({ sending }) => sending)) {
+        await Promise.all([...leases.values()].map(({ sending }) => sending))
+      }
+    },
+  }
+}
+
+const newLease = (id: string, token: string): Lease => ({
+  id,
+  token,
+  lost: new Map(),
+  left: 0,
+  done: [],
+  others: [],
+  sending: undefined,
+})
+
+/** Settling twice settles once, so it may be sent until it is answered. */
+async function said(
+  queue: Queue,
+  { id, token }: Lease,
+  done: readonly string[],
+  others: readonly Outcome[],
+): Promise<boolean> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await queue.settle(id, token, done, others)
+    } catch (error) {
+      if (tries >= TRIES) throw error
+      await new Promise((resolve) => setTimeout(resolve, 1_000).unref())
+    }
+  }
+}

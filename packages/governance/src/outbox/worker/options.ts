@@ -1,0 +1,92 @@
+import type { Queryable, TenantQueryable } from '@org/core'
+import { parseControlSchema } from '../../control/control-schema.ts'
+import { invalidOption, wholeNumber } from '../../input/input.ts'
+import type { TenantScopes } from '../../tenants/scopes.ts'
+import { type EventMap, isEventType } from '../publish.ts'
+import type { Handlers } from './handler.ts'
+import { parsePolicy, type RetryPolicy, type RetryProfile } from './profile.ts'
+
+/** Something that went wrong, for logs and an error tracker; `error` may hold data of the application's. */
+export interface WorkerProblem {
+  /**
+   * `handler`: a handler failed, `dead`: for the last time, `lost`: a lease ran out while its event was handled, so that it
+   * is handled again, `queue`: the control pool did not answer.
+   */
+  readonly kind: 'handler' | 'dead' | 'lost' | 'queue'
+  readonly error?: unknown
+  readonly tenant?: string
+  readonly type?: string
+  readonly id?: string
+  readonly attempt?: number
+}
+
+/** Options of {@link createWorker}. */
+export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryable> {
+  /** A pool of a role that `installOutbox` was told is a worker's. Any pooler will do. */
+  readonly control: Queryable
+  /** Where handlers get their scopes from: the tenancy. */
+  readonly tenants: TenantScopes<Db>
+  /** A handler for each type, `'*'` for the rest. What nobody handles is retried, and a dead letter in the end (`NO_HANDLER`). */
+  readonly handlers: Handlers<Events, Db>
+  /** Events handled at once (default 10, up to 1,000). */
+  readonly concurrency?: number | undefined
+  /** Of these, for one tenant whose events take long (default: half); what is more waits, and no attempt is counted. */
+  readonly perTenant?: number | undefined
+  /** How long an event is this worker's unless renewed: after a kill it is handed over again within this (ms, default 45,000). */
+  readonly lease?: number | undefined
+  /** How long a handler may take (ms, default 60,000); then its signal is aborted and the attempt has failed. */
+  readonly handlerTimeout?: number | undefined
+  /** How often to look when nobody calls `wake` (ms, default 1,000). */
+  readonly pollInterval?: number | undefined
+  /** `mvp` (default), `standard`, `enterprise`, or a policy. */
+  readonly retry?: RetryProfile | RetryPolicy | undefined
+  readonly onProblem?: ((problem: WorkerProblem) => void) | undefined
+  /** As given to `installOutbox` (default `governance`). */
+  readonly controlSchema?: string | undefined
+}
+
+/** @internal The same, checked. */
+export interface WorkerSettings {
+  readonly concurrency: number
+  readonly perTenant: number
+  readonly lease: number
+  readonly handlerTimeout: number
+  readonly pollInterval: number
+  readonly policy: RetryPolicy
+  readonly controlSchema: string
+}
+
+/** @internal @throws TenancyError INVALID_OPTION */
+export function parseWorkerOptions<Events extends EventMap, Db extends TenantQueryable>(
+  options: WorkerOptions<Events, Db>,
+): WorkerSettings {
+  if (typeof options.control?.query !== 'function') throw invalidOption('control', 'a pool')
+  if (typeof options.tenants?.withTenant !== 'function') throw invalidOption('tenants', 'a tenancy')
+  for (const [type, handler] of Object.entries(options.handlers ?? {})) {
+    if ((type !== '*' && !isEventType(type)) || typeof handler !== 'function') {
+      throw invalidOption('handlers', "functions by event type, or by '*'")
+    }
+  }
+  const concurrency = wholeNumber(options.concurrency, 'concurrency', { min: 1, max: 1_000, otherwise: 10 })
+  return {
+    concurrency,
+    perTenant: wholeNumber(options.perTenant, 'perTenant', {
+      min: 1,
+      max: concurrency,
+      otherwise: Math.ceil(concurrency / 2),
+    }),
+    lease: wholeNumber(options.lease, 'lease', { min: 1_000, max: 600_000, otherwise: 45_000 }),
+    handlerTimeout: wholeNumber(options.handlerTimeout, 'handlerTimeout', {
+      min: 1,
+      max: 86_400_000,
+      otherwise: 60_000,
+    }),
+    pollInterval: wholeNumber(options.pollInterval, 'pollInterval', {
+      min: 1,
+      max: 60_000,
+      otherwise: 1_000,
+    }),
+    policy: parsePolicy(options.retry),
+    controlSchema: parseControlSchema(options.controlSchema),
+  }
+}

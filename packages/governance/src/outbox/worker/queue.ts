@@ -1,0 +1,62 @@
+import type { Queryable } from '@org/core'
+import { codedControl } from '../../control/coded.ts'
+import { quoteIdentifier } from '../../sql/identifier.ts'
+import type { Outcome } from './outcome.ts'
+
+/** An event as it was taken. */
+export interface Taken {
+  readonly lease: string
+  readonly token: string
+  readonly seq: string
+  readonly id: string
+  readonly tenant: string
+  readonly type: string
+  readonly payload: unknown
+  readonly key: string | null
+  readonly trace: string | null
+  readonly attempt: number
+  readonly published_at: Date
+  /** It was on a lease that ran out: perhaps it is what kills. */
+  readonly solo: boolean
+}
+
+/** The outbox as a worker sees it; one statement each, so that any pooler will do. */
+export interface Queue {
+  take(want: number, leaseMs: number, maxAttempts: number, alone: boolean): Promise<readonly Taken[]>
+  settle(lease: string, token: string, done: readonly string[], others: readonly Outcome[]): Promise<boolean>
+  /** @returns ids of the leases that are still held */
+  renew(leases: readonly { id: string; token: string }[], leaseMs: number): Promise<ReadonlySet<string>>
+  held(olderThanMs: number): Promise<readonly string[]>
+  resume(tenant: string): Promise<void>
+  forget(tenant: string): Promise<void>
+  sweep(): Promise<void>
+}
+
+export function queueOf(pool: Queryable, controlSchema: string): Queue {
+  const control = codedControl(pool, 'installOutbox(admin, { workers: [role] })')
+  const schema = quoteIdentifier(controlSchema)
+  const call = (name: string, values: readonly unknown[]) =>
+    control.query(
+      `select ${schema}.${name}(${values.map((_, n) => `$${n + 1}`).join(', ')}) as value`,
+      values,
+    )
+  return {
+    take: async (want, leaseMs, maxAttempts, alone) => {
+      const text = `select * from ${schema}.outbox_take($1, $2, $3, $4)`
+      return (await control.query<Taken>(text, [want, leaseMs / 1_000, maxAttempts, alone])).rows
+    },
+    settle: async (lease, token, done, others) => {
+      const values = [lease, token, done, others.length === 0 ? null : JSON.stringify(others)]
+      return (await call('outbox_settle', values)).rows[0]?.value === true
+    },
+    renew: async (leases, leaseMs) => {
+      const values = [leases.map(({ id }) => id), leases.map(({ token }) => token), leaseMs / 1_000]
+      return new Set((await call('outbox_renew', values)).rows.map(({ value }) => String(value)))
+    },
+    held: async (olderThanMs) =>
+      (await call('outbox_held', [olderThanMs / 1_000])).rows.map(({ value }) => String(value)),
+    resume: async (tenant) => void (await call('outbox_resume', [tenant])),
+    forget: async (tenant) => void (await call('outbox_forget', [tenant])),
+    sweep: async () => void (await call('outbox_sweep', [])),
+  }
+}

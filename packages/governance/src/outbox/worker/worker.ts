@@ -1,0 +1,245 @@
+import type { TenantQueryable } from '@org/core'
+import type { EventMap } from '../publish.ts'
+import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
+import { leasesOf } from './leases.ts'
+import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
+import { paceOf } from './pace.ts'
+import { queueOf, type Taken } from './queue.ts'
+import { standings } from './status.ts'
+import { timetable } from './timetable.ts'
+
+/** What a worker has done since it was made. */
+export interface WorkerCounts {
+  readonly taken: number
+  readonly done: number
+  readonly retried: number
+  readonly dead: number
+  /** Laid aside because its tenant is not in service. */
+  readonly held: number
+  /** Given back without an attempt. */
+  readonly postponed: number
+  /** Leases that somebody else has now. */
+  readonly lost: number
+  /** In hand just now. */
+  readonly handling: number
+}
+
+/** What {@link createWorker} makes. */
+export interface Worker {
+  /** Begins; again after {@link stop}. */
+  start(): void
+  /** Looks at once: call it after a commit that published something. Calls while it is busy are one. */
+  wake(): void
+  /**
+   * Takes nothing more and waits for what is in hand.
+   *
+   * @param within milliseconds (default 30,000); then signals are aborted, and what stops at that counts no attempt
+   */
+  stop(within?: number): Promise<void>
+  /** Handles what there is until nothing is ready, then returns; not while it is started. For tests and for cron. */
+  drain(): Promise<WorkerCounts>
+  readonly counts: WorkerCounts
+}
+
+/** How often the status of tenants on hold is looked at, and partitions are emptied (ms). */
+const HOLDS = 5_000
+const SWEEPS = 60_000
+/** After the control pool did not answer (ms). */
+const RECOVERY = 1_000
+
+/**
+ * A worker: takes events from the outbox in turns of their tenants and hands each to its handler, at least once. Run as many
+ * as you like, in processes of their own or in the application's.
+ *
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * const worker = createWorker({
+ *   control: pool,
+ *   tenants: tenancy,
+ *   handlers: {
+ *     'user.created': async ({ payload }, { withTenant, idempotencyKey }) => {
+ *       await mail.send({ to: payload.email, idempotencyKey })
+ *       await withTenant((db) => db.query('update "user" set welcomed_at = now() where id = $1', [payload.id]))
+ *     },
+ *   },
+ * })
+ * worker.start()
+ * process.once('SIGTERM', () => worker.stop())
+ */
+export function createWorker<
+  Events extends EventMap = EventMap,
+  Db extends TenantQueryable = TenantQueryable,
+>(options: WorkerOptions<Events, Db>): Worker {
+  const settings = parseWorkerOptions(options)
+  const { concurrency, policy } = settings
+  const queue = queueOf(options.control, settings.controlSchema)
+  const known = standings(options.tenants)
+  const counts = { taken: 0, done: 0, retried: 0, dead: 0, held: 0, postponed: 0, lost: 0, handling: 0 }
+  const report = (problem: WorkerProblem) => {
+    if (problem.kind === 'lost') counts.lost += 1
+    options.onProblem?.(problem)
+  }
+  const leases = leasesOf(queue, settings.lease, (kind, error) =>
+    report(kind === 'lost' ? { kind } : { kind: 'queue', error }),
+  )
+  const inHand = new Map<AbortController, Taken>()
+  const pace = paceOf(settings.perTenant)
+  let solo = false
+  let stopping = false
+  let running: Promise<void> | undefined
+  const bell = doorbell()
+
+  const settle = (event: Taken, { outcome, error, ...more }: Ending) => {
+    const name = (
+      { done: 'done', retry: 'retried', dead: 'dead', hold: 'held', later: 'postponed' } as const
+    )[outcome]
+    counts[name] += 1
+    if (outcome === 'retry' || outcome === 'dead') {
+      const { tenant, type, id, attempt } = event
+      report({ kind: outcome === 'dead' ? 'dead' : 'handler', error, tenant, type, id, attempt })
+    }
+    leases.settle(event, outcome, more)
+  }
+  const handle = async (event: Taken) => {
+    const controller = new AbortController()
+    inHand.set(controller, event)
+    leases.onLost(event, () => controller.abort())
+    let ending: Ending = { outcome: 'done' }
+    try {
+      const standing = await Promise.resolve(known.of(event.tenant)).catch(() => undefined)
+      const before = standing === undefined ? unknownStanding : endingOf(standing)
+      if (before) ending = before
+      else await call(event, options.handlers, options.tenants, settings.handlerTimeout, controller)
+    } catch (error) {
+      ending =
+        stopping && controller.signal.aborted
+          ? { outcome: 'later', delay: 0 }
+          : endingAfter(error, event.attempt, policy)
+    }
+    inHand.delete(controller)
+    if (event.solo) solo = false
+    settle(event, ending)
+    bell.ring()
+  }
+  const accept = (event: Taken) => {
+    const wait = pace.wait(event.tenant)
+    if (wait === undefined || event.solo) void pace.during(event.tenant, () => handle(event))
+    else settle(event, { outcome: 'later', delay: wait / 1_000 })
+  }
+  /** @returns how many events there were */
+  const takeSome = async (): Promise<number> => {
+    const want = concurrency - inHand.size
+    const taken = await queue.take(want, settings.lease, policy.retries + 1, !solo)
+    counts.taken += taken.length
+    leases.add(taken)
+    for (const event of taken) {
+      // Never two that may kill us at once: the one that does would take the other with it, again and again.
+      if (event.solo) solo = true
+      accept(event)
+    }
+    return taken.length
+  }
+  const upkeep = timetable(
+    [
+      [Math.floor(settings.lease / 3), () => leases.renew()],
+      [HOLDS, () => lookAtHolds(queue, known)],
+      [SWEEPS, () => queue.sweep()],
+    ],
+    (error) => report({ kind: 'queue', error }),
+  )
+
+  const loop = async (untilEmpty: boolean) => {
+    upkeep.begin()
+    while (!stopping) {
+      if (inHand.size >= concurrency) {
+        await bell.rung()
+        continue
+      }
+      const n = await takeSome().catch((error: unknown) => {
+        if (untilEmpty) throw error
+        report({ kind: 'queue', error })
+        return undefined
+      })
+      if (n === undefined) await bell.rung(RECOVERY)
+      else if (n === 0) {
+        if (untilEmpty && inHand.size === 0) {
+          await leases.flushed()
+          if ((await takeSome()) === 0) break
+        } else await bell.rung(settings.pollInterval)
+      }
+    }
+  }
+  const finish = async (within: number) => {
+    const patience = setTimeout(() => {
+      for (const controller of inHand.keys()) controller.abort()
+      bell.ring()
+    }, within)
+    // Those that do not hear the signal are left to their leases.
+    const end = performance.now() + within + 1_000
+    while (inHand.size > 0 && performance.now() < end) await bell.rung(100)
+    clearTimeout(patience)
+    await leases.flushed()
+    upkeep.end()
+  }
+  return {
+    get counts() {
+      return { ...counts, handling: inHand.size }
+    },
+    wake: () => bell.ring(),
+    start: () => {
+      stopping = false
+      running ??= loop(false)
+    },
+    stop: async (within = 30_000) => {
+      stopping = true
+      bell.ring()
+      await running
+      await finish(within)
+      running = undefined
+    },
+    drain: async () => {
+      if (running) return { ...counts, handling: inHand.size }
+      stopping = false
+      await loop(true).finally(() => finish(settings.handlerTimeout))
+      return { ...counts, handling: inHand.size }
+    },
+  }
+}
+
+async function lookAtHolds(
+  queue: ReturnType<typeof queueOf>,
+  known: ReturnType<typeof standings>,
+): Promise<void> {
+  for (const tenant of await queue.held(HOLDS)) {
+    const standing = await known.ask(tenant)
+    if (standing === 'active') await queue.resume(tenant)
+    else if (standing === 'deleted') await queue.forget(tenant)
+  }
+}
+
+/** Waits until somebody rings, or a time is over; ringing before somebody waits counts. */
+function doorbell(): { ring(): void; rung(within?: number): Promise<void> } {
+  let rang = false
+  let waiting: (() => void) | undefined
+  return {
+    ring: () => {
+      rang = true
+      waiting?.()
+    },
+    rung: async (within) => {
+      if (!rang) {
+        await new Promise<void>((resolve) => {
+          const timer = within === undefined ? undefined : setTimeout(resolve, within)
+          waiting = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      // What else ends in this turn of the loop comes along.
+      await new Promise((resolve) => setImmediate(resolve))
+      rang = false
+      waiting = undefined
+    },
+  }
+}

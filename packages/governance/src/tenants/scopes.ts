@@ -1,0 +1,13 @@
+import type { TenantQueryable } from '@org/core'
+
+/**
+ * The part of a tenancy that work on behalf of tenants needs: `createTenancy` of `@org/pg-tenant` makes one.
+ *
+ * @typeParam Db the handle that scopes give
+ */
+export interface TenantScopes<Db extends TenantQueryable = TenantQueryable> {
+  /** Runs `fn` in one transaction of one tenant. */
+  withTenant<T>(key: string, fn: (db: Db) => Promise<T>): Promise<T>
+  /** What is known of a tenant, if anything is. Left out, its status shows when a scope is opened. */
+  lookup?(key: string): Promise<{ readonly status: string } | undefined>
+}
