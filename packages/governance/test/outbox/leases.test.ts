@@ -1,0 +1,235 @@
+import { type PgBouncer, startPgBouncer } from '@org/pg-testing'
+import pg from 'pg'
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest'
+import type { TenantDb } from '../../../pg-tenant/src/index.ts'
+import { eventually } from '../../../pg-tenant/test/support/world.ts'
+import type { EventMap } from '../../src/outbox/index.ts'
+import { createWorker, type WorkerOptions } from '../../src/outbox/worker/index.ts'
+import { acme, globex, useOutbox } from '../support/outbox-world.ts'
+
+const there = useOutbox('role')
+const root = () => there.setting.world.root
+const make = (options: Partial<WorkerOptions<EventMap, TenantDb>>) => {
+  const worker = createWorker<EventMap, TenantDb>({
+    control: there.control,
+    tenants: there.tenancy,
+    handlers: {},
+    pollInterval: 20,
+    retry: { retries: 3, delays: [0] },
+    ...options,
+  })
+  onTestFinished(() => worker.stop())
+  return worker
+}
+const publish = (tenant: string, type: string, payload: unknown = 1, options = {}) =>
+  there.tenancy.withTenant(tenant, (db) => there.events.publish(db, type, payload, options))
+/** As if the lease had been taken that long ago. */
+const expire = () =>
+  root().query(
+    `update governance.outbox_lease set expires_at = clock_timestamp() - interval '1 s' where not over`,
+  )
+
+afterEach(async () => {
+  await there.control.query(`select governance.outbox_forget('acme'), governance.outbox_forget('globex')`)
+})
+
+it('of two who hold the same event one after the other, only the second one says how it ended', async () => {
+  let finish = () => {}
+  const finished = new Promise<void>((resolve) => (finish = resolve))
+  let begun = false
+  const first = make({
+    concurrency: 1,
+    handlers: {
+      a: async () => {
+        begun = true
+        await finished
+        throw new Error('failed, but late')
+      },
+    },
+  })
+  await publish(acme, 'a')
+  first.start()
+  await eventually(() => begun)
+  await expire()
+  const attempts: number[] = []
+  const second = make({ handlers: { a: async ({ attempt }) => attempts.push(attempt) } })
+  await eventually(async () => {
+    await second.drain()
+    return attempts.length === 1
+  })
+  finish()
+  await eventually(() => first.counts.lost === 1)
+  expect(attempts).toEqual([2])
+  const { rows } = await root().query(
+    `select from governance.outbox_dead union all select from governance.outbox where attempts > 1`,
+  )
+  expect(rows).toEqual([])
+})
+
+it('a handler that takes longer than a lease keeps it, and is not disturbed', async () => {
+  let runs = 0
+  const options = {
+    lease: 1_000,
+    handlers: {
+      a: async () => {
+        runs += 1
+        await eventually(async () => {
+          const { rows } = await root().query(
+            `select from governance.outbox_lease where not over and expires_at > taken_at + interval '2500 ms'`,
+          )
+          return rows.length === 1
+        })
+      },
+    },
+  }
+  await publish(acme, 'a')
+  const [one, two] = [make(options), make(options)]
+  one.start()
+  two.start()
+  await eventually(() => one.counts.done + two.counts.done === 1)
+  expect([runs, one.counts.lost + two.counts.lost]).toEqual([1, 0])
+})
+
+it('whose lease was lost is told by the signal', async () => {
+  let told = false
+  const worker = make({
+    lease: 1_000,
+    handlers: {
+      a: (_, { signal }) =>
+        new Promise((resolve) =>
+          signal.addEventListener('abort', () => {
+            told = true
+            resolve(undefined)
+          }),
+        ),
+    },
+  })
+  await publish(acme, 'a')
+  worker.start()
+  await eventually(() => worker.counts.handling === 1)
+  await root().query(`update governance.outbox_lease set token = gen_random_uuid() where not over`)
+  await eventually(() => told)
+  await root().query('update governance.outbox_lease set over = true')
+})
+
+it("the clock of the worker's machine says nothing", async () => {
+  for (const now of ['1990-01-01', '2090-01-01']) {
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date(now) })
+    try {
+      let done = 0
+      await publish(acme, 'a')
+      await publish(acme, 'later', 1, { delay: 3_600_000 })
+      await make({
+        handlers: {
+          a: async () => {
+            done += 1
+          },
+          later: async () => {
+            done += 100
+          },
+        },
+      }).drain()
+      expect(done).toBe(1)
+    } finally {
+      vi.useRealTimers()
+      await there.control.query(`select governance.outbox_forget('acme')`)
+    }
+  }
+})
+
+it("the database's clock may be set back: nothing is lost, nothing is handled twice", async () => {
+  // A tick of a later hour is what a clock that was ahead leaves behind.
+  await root().query(
+    `insert into governance.outbox_tick (snapshot, at) values (pg_current_snapshot(), now() + interval '1 hour')`,
+  )
+  const seen: unknown[] = []
+  const handlers = { a: async ({ payload }: { payload: unknown }) => seen.push(payload) }
+  await publish(acme, 'a', 'now')
+  await publish(acme, 'a', 'soon', { delay: 1 })
+  const worker = make({ handlers })
+  worker.start()
+  await eventually(() => seen.length === 2)
+  expect(seen.toSorted()).toEqual(['now', 'soon'])
+  await worker.stop()
+  await root().query(`delete from governance.outbox_tick where at > now() + interval '1 minute'`)
+  await root().query(
+    `insert into governance.outbox_tick (snapshot, at) values (pg_current_snapshot(), now())`,
+  )
+})
+
+it('works through PgBouncer in transaction mode', async () => {
+  const { world } = there.setting
+  let bouncer: PgBouncer | undefined
+  try {
+    bouncer = await startPgBouncer({ url: world.url, users: { [there.workerRole]: 'worker' }, poolSize: 3 })
+  } catch (error) {
+    if (process.env.CI) throw error
+    return
+  }
+  const url = new URL(bouncer.url)
+  url.username = there.workerRole
+  url.password = 'worker'
+  const pool = new pg.Pool({ connectionString: url.href, max: 4 })
+  const seen: unknown[] = []
+  await there.tenancy.withTenant(acme, (db) =>
+    there.events.publishAll(
+      db,
+      Array.from({ length: 100 }, (_, n) => ({ type: 'a', payload: n })),
+    ),
+  )
+  const handlers = { a: async ({ payload }: { payload: unknown }) => seen.push(payload) }
+  await Promise.all([make({ control: pool, handlers }).drain(), make({ control: pool, handlers }).drain()])
+  await eventually(() => seen.length === 100)
+  expect(new Set(seen).size).toBe(100)
+  await pool.end()
+  await bouncer.stop()
+})
+
+it('stops gracefully: what is in hand is finished, what hears the signal is given back without an attempt', async () => {
+  let finish = () => {}
+  const finished = new Promise<void>((resolve) => (finish = resolve))
+  const worker = make({
+    handlers: {
+      quick: () => finished,
+      stubborn: (_, { signal }) =>
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(new Error('stopped'))),
+        ),
+    },
+  })
+  await publish(acme, 'quick')
+  await publish(globex, 'stubborn')
+  worker.start()
+  await eventually(() => worker.counts.handling === 2)
+  const stopped = worker.stop(50)
+  finish()
+  await stopped
+  expect(worker.counts).toMatchObject({ done: 1, postponed: 1, handling: 0 })
+  const seen: number[] = []
+  const next = make({ handlers: { stubborn: async ({ attempt }) => seen.push(attempt) } })
+  next.start()
+  await eventually(() => seen.length === 1)
+  expect(seen).toEqual([1])
+})
+
+it('a control pool that is gone for a while stops nothing for good', async () => {
+  const problems: string[] = []
+  let broken = true
+  const seen: unknown[] = []
+  const worker = make({
+    control: {
+      query: (text, values) =>
+        broken
+          ? Promise.reject(new Error('connect ECONNREFUSED'))
+          : there.control.query(text, values as unknown[]),
+    },
+    handlers: { a: async ({ payload }) => seen.push(payload) },
+    onProblem: ({ kind }) => problems.push(kind),
+  })
+  await publish(acme, 'a')
+  worker.start()
+  await eventually(() => problems.includes('queue'))
+  broken = false
+  worker.wake()
+  await eventually(() => seen.length === 1)
+})
