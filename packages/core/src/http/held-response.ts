@@ -13,6 +13,8 @@ export interface HeldResponse {
   reset(): void
   /** Sends the answer. */
   release(): void
+  /** Forgets the answer and holds back nothing more: whoever writes now answers. */
+  abandon(): void
 }
 
 /** Node's methods have several signatures; these are the positions that matter. */
@@ -81,6 +83,10 @@ export function holdResponse(res: ServerResponse, limit: number): HeldResponse {
       setHeaders(res, before.headers)
       res.statusCode = before.status
       res.statusMessage = before.message
+    },
+    abandon() {
+      this.reset()
+      Object.assign(res, { write, end, writeHead, flushHeaders })
     },
     release() {
       Object.assign(res, { write, end, writeHead, flushHeaders })

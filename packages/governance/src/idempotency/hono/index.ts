@@ -1,0 +1,106 @@
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import { decodeAnswer, encodeAnswer, REFUSED, requireReference, tooLong } from '../http/answer.ts'
+import {
+  checkHandler,
+  type HttpIdempotencyOptions,
+  httpSettings,
+  type IdempotentRouteOptions,
+  requestOf,
+  resolvedOf,
+} from '../http/options.ts'
+
+export type { HttpIdempotencyOptions, IdempotentRouteOptions } from '../http/options.ts'
+
+/** Idempotent routes of a Hono 4 app. Made by {@link createIdempotency}. */
+export interface HonoIdempotency<E extends Env = Env> {
+  /**
+   * Everything behind it runs in one transaction of the tenant with the request's key; the answer (streamed or not) leaves
+   * when it is committed, and is what a repetition gets. An answer of 400 and above rolls back and frees the key.
+   *
+   * Behind whatever finds out the tenant. What `c.var.tenancy` and the tenancy run behind it joins the transaction.
+   *
+   * @param handler what is done, e.g. the key of the `tool_action`
+   * @throws TenancyError INVALID_OPTION
+   */
+  idempotent(handler: string, options?: IdempotentRouteOptions): MiddlewareHandler<E>
+  /** Names the resource that a route with `secret` has made: all that is kept of its answer. */
+  reference(context: Context<E>, id: string): void
+}
+
+/**
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * const { idempotent } = createIdempotency({ scopes: tenancy, sealing: envelopes })
+ * app.post('/v1/notes', idempotent('notes.note.create'), async (c) => {
+ *   const { body } = await c.req.json()
+ *   const { rows } = await c.var.tenancy.query('insert into notes (body) values ($1) returning *', [body])
+ *   return c.json({ data: rows[0] }, 201)
+ * })
+ */
+export function createIdempotency<E extends Env>(
+  options: HttpIdempotencyOptions<Context<E>>,
+): HonoIdempotency<E> {
+  const settings = httpSettings<Context<E>>(options, {
+    tenantOf: (c) => resolvedOf(c.var, 'tenant'),
+    actorOf: (c) => resolvedOf(c.var, 'actor'),
+  })
+  const references = new WeakMap<object, string>()
+  return {
+    idempotent: (handler, route = {}) => {
+      const name = checkHandler(handler)
+      const { secret = false, awaited } = route
+      return async (c, next) => {
+        const { pathname, search } = new URL(c.req.url)
+        // Hono keeps it: the handler may read it again, in any form.
+        const body = new Uint8Array(await c.req.arrayBuffer())
+        const parts = { method: c.req.method, url: pathname + search, body }
+        const asked = requestOf(settings, c, name, c.req.header('idempotency-key'), route, parts)
+        if (asked === undefined) return next()
+        const work = async () => {
+          await next()
+          // Hono has made an answer of what was thrown.
+          if (c.error !== undefined || c.res.status >= 400) throw REFUSED
+          const answer = await readAnswer(c, settings.maxAnswer)
+          return encodeAnswer(answer, secret ? requireReference(references.get(c)) : undefined)
+        }
+        try {
+          const { answer, replayed } = await settings.idempotent.once(asked, work, { awaited })
+          if (replayed) respond(c, answer)
+        } catch (error) {
+          if (error === REFUSED) return
+          c.res = undefined
+          throw error
+        }
+      }
+    },
+    reference: (context, id) => {
+      references.set(context, id)
+    },
+  }
+}
+
+/** Reads a stream to its end: what it says is only known then. */
+async function readAnswer<E extends Env>(c: Context<E>, limit: number) {
+  const { status, headers } = c.res
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of c.res.body ?? []) {
+    size += chunk.length
+    if (size > limit) throw tooLong(limit)
+    chunks.push(chunk)
+  }
+  const body = Buffer.concat(chunks)
+  const empty = c.res.body === null
+  c.res = new Response(empty ? null : body, { status, headers })
+  return { status, headers: [...headers], body }
+}
+
+function respond<E extends Env>(c: Context<E>, text: string): void {
+  const { status, headers, body } = decodeAnswer(text)
+  const bodiless = status === 204 || status === 304
+  c.res = undefined
+  c.res = new Response(bodiless ? null : Buffer.from(body), {
+    status,
+    headers: headers.map(([...pair]) => pair),
+  })
+}

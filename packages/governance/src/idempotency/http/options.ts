@@ -1,0 +1,99 @@
+import { type Actor, TenancyError } from '@org/core'
+import { invalidField, invalidOption, wholeNumber } from '../../input/input.ts'
+import type { RequestParts } from '../fingerprint.ts'
+import { type Idempotency, type IdempotencyOptions, idempotency } from '../idempotency.ts'
+import { parseIdempotencyKey } from '../key.ts'
+import type { IdempotentRequest } from '../request.ts'
+
+/** Who a request is from, and how much of an answer is kept. */
+export interface HttpIdempotencyOptions<Request> extends IdempotencyOptions {
+  /** Whose request it is (default: what the adapters of `@org/pg-tenant` have found out). */
+  readonly tenantOf?: ((request: Request) => string) | undefined
+  /** Who sent it (default: the same). */
+  readonly actorOf?: ((request: Request) => Actor) | undefined
+  /** How long an answer may be that is kept, in bytes: 1,024 to 16 MiB (default 1 MiB). */
+  readonly maxAnswer?: number | undefined
+}
+
+/** Of one route. */
+export interface IdempotentRouteOptions {
+  /** Refuse requests without a key (default `false`: they run as they always did). */
+  readonly required?: boolean | undefined
+  /**
+   * The answer holds a secret (a key, a token): only the id that the handler names by `reference` is kept, and a repetition
+   * is answered `{ data: { id } }` (default `false`).
+   */
+  readonly secret?: boolean | undefined
+  /** Claims ahead of the handler; needed where the request has one transaction that is open already (default `false`). */
+  readonly awaited?: boolean | undefined
+}
+
+/** @internal */
+export interface HttpSettings<Request> {
+  readonly idempotent: Idempotency
+  readonly tenantOf: (request: Request) => string
+  readonly actorOf: (request: Request) => Actor
+  readonly maxAnswer: number
+}
+
+/** @internal @throws TenancyError INVALID_OPTION */
+export function httpSettings<Request>(
+  options: HttpIdempotencyOptions<Request>,
+  defaults: Pick<HttpSettings<Request>, 'tenantOf' | 'actorOf'>,
+): HttpSettings<Request> {
+  const idempotent = idempotency(options)
+  const { tenantOf = defaults.tenantOf, actorOf = defaults.actorOf } = options
+  if (typeof tenantOf !== 'function') throw invalidOption('tenantOf', 'a function of the request')
+  if (typeof actorOf !== 'function') throw invalidOption('actorOf', 'a function of the request')
+  const maxAnswer = wholeNumber(options.maxAnswer, 'maxAnswer', {
+    min: 1_024,
+    max: 2 ** 24,
+    otherwise: 2 ** 20,
+  })
+  return { idempotent, tenantOf, actorOf, maxAnswer }
+}
+
+/** @internal @throws TenancyError INVALID_OPTION */
+export function checkHandler(handler: unknown): string {
+  if (typeof handler === 'string' && handler !== '' && handler.length <= 200) return handler
+  throw invalidOption('handler', 'the name of what the route does, e.g. the key of its tool_action')
+}
+
+/**
+ * @internal
+ * @returns `undefined` for a request without a key, where it may come without
+ * @throws TenancyError VALIDATION_ERROR
+ */
+export function requestOf<Request>(
+  settings: HttpSettings<Request>,
+  request: Request,
+  handler: string,
+  header: unknown,
+  { required = false }: IdempotentRouteOptions,
+  fingerprint: RequestParts,
+): IdempotentRequest | undefined {
+  const key = parseIdempotencyKey(header)
+  if (key === undefined) {
+    if (required) throw invalidField('Idempotency-Key', 'there: this request changes something')
+    return undefined
+  }
+  const actor = settings.actorOf(request)
+  return {
+    tenant: settings.tenantOf(request),
+    principal: `${actor.type}:${actor.id ?? ''}`,
+    handler,
+    key,
+    fingerprint,
+  }
+}
+
+/** @internal What is read from the request of a framework, where the adapter of `@org/pg-tenant` left it. */
+export function resolvedOf<T>(holder: unknown, name: 'tenant' | 'actor'): T {
+  const value = (holder as Readonly<Record<string, unknown>> | undefined)?.[name]
+  if (value !== undefined) return value as T
+  throw new TenancyError(
+    'INVALID_OPTION',
+    `Nobody has found out whose request this is. Put the tenant's middleware in front, or pass ${name}Of.`,
+    { details: { option: `${name}Of` } },
+  )
+}

@@ -1,0 +1,97 @@
+import type { Sealing, TenantQueryable } from '@org/core'
+import { invalidOption, wholeNumber } from '../input/input.ts'
+import { type Lease, runLeased } from './lease.ts'
+import { type OnceSettings, type Outcome, runOnce, type TenantScopes } from './once.ts'
+import { checkRequest, type IdempotentRequest } from './request.ts'
+import { SWEEP } from './sql.ts'
+
+export interface IdempotencyOptions {
+  /** The tenancy. */
+  readonly scopes: TenantScopes
+  /** Seals answers to their key and tenant: the envelopes of `@org/crypto`, for instance. */
+  readonly sealing: Sealing
+  /** How long an answer is kept, in seconds: a minute to 30 days (default 86,400: a day). */
+  readonly keep?: number | undefined
+  /**
+   * How long a request waits for another with its key, in milliseconds, before it is told 409: 1 to 10,000 (default 250).
+   * Each that waits has a connection.
+   */
+  readonly wait?: number | undefined
+  /** How long a lease lasts without being renewed, in seconds: 1 to 3,600 (default 60). */
+  readonly lease?: number | undefined
+}
+
+/** Work that is done once, however often it is asked for. Made by {@link idempotency}. */
+export interface Idempotency {
+  /**
+   * Does `work` in a transaction of the tenant, with its answer; a repetition gets that answer. For work whose effects are
+   * all in the database: when it fails or its process dies, nothing of it is there and the key is free at once.
+   *
+   * @param options.awaited claims ahead of `work` instead of with its first statement, for one round trip more: needed
+   *   inside a scope that is open already, whose transaction a failed claim would otherwise end
+   * @throws TenancyError CONFLICT (`details.reason` `in_flight`), IDEMPOTENCY_KEY_REUSED, VALIDATION_ERROR; else what `work`
+   *   or its scope failed with
+   */
+  once(
+    request: IdempotentRequest,
+    work: (db: TenantQueryable) => Promise<string>,
+    options?: { readonly awaited?: boolean | undefined },
+  ): Promise<Outcome>
+  /**
+   * The same for work with effects elsewhere (a payment, a mail): claimed in a transaction of its own, done under a lease,
+   * and finished in another. Hand `lease.key` on. Errors as {@link once}; CONFLICT with `lease_lost`.
+   *
+   * @param finish what is written with the answer
+   */
+  leased<W>(
+    request: IdempotentRequest,
+    work: (lease: Lease) => Promise<W>,
+    finish: (db: TenantQueryable, made: W) => Promise<string>,
+  ): Promise<Outcome>
+  /**
+   * Removes keys of one tenant that ran out, at most `limit` (1 to 10,000, default 1,000). Retention does it for all.
+   *
+   * @returns how many
+   */
+  sweep(db: TenantQueryable, limit?: number): Promise<number>
+}
+
+/**
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * const idempotent = idempotency({ scopes: tenancy, sealing: envelopes })
+ * const { answer, replayed } = await idempotent.once(
+ *   { tenant: 'acme', principal: 'user:7', handler: 'orders.order.create', key, fingerprint: { method, url, body } },
+ *   async (db) => JSON.stringify((await db.query('insert into orders (…) values (…) returning id')).rows[0]),
+ * )
+ */
+export function idempotency(options: IdempotencyOptions): Idempotency {
+  const settings = settingsOf(options)
+  const leaseSeconds = wholeNumber(options.lease, 'lease', { min: 1, max: 3_600, otherwise: 60 })
+  return {
+    once: async (request, work, { awaited = false } = {}) =>
+      runOnce(settings, checkRequest(request), work, awaited),
+    leased: async (request, work, finish) =>
+      runLeased(settings, checkRequest(request), leaseSeconds, work, finish),
+    sweep: async (db, limit) => {
+      const most = wholeNumber(limit, 'limit', { min: 1, max: 10_000, otherwise: 1_000 })
+      return (await db.query(SWEEP, [most])).rowCount ?? 0
+    },
+  }
+}
+
+function settingsOf(options: IdempotencyOptions): OnceSettings {
+  if (typeof options !== 'object' || options === null)
+    throw invalidOption('options', 'an object with scopes and sealing')
+  const { scopes, sealing } = options
+  if (typeof scopes?.withTenant !== 'function') throw invalidOption('scopes', 'a tenancy')
+  if (typeof sealing?.seal !== 'function' || typeof sealing.open !== 'function') {
+    throw invalidOption('sealing', 'what seals and opens, e.g. the envelopes of @org/crypto')
+  }
+  return {
+    scopes,
+    sealing,
+    keepSeconds: wholeNumber(options.keep, 'keep', { min: 60, max: 2_592_000, otherwise: 86_400 }),
+    waitMs: wholeNumber(options.wait, 'wait', { min: 1, max: 10_000, otherwise: 250 }),
+  }
+}

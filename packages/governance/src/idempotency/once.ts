@@ -1,0 +1,112 @@
+import type { Sealing, TenantQueryable } from '@org/core'
+import { inFlight, isLockTimeout, isPlain, isTaken, reused } from './errors.ts'
+import type { CheckedRequest } from './request.ts'
+import { CLAIM, KEEP, LOOK } from './sql.ts'
+
+/** What opens a tenant's transaction: a tenancy of `@org/pg-tenant` is one. */
+export interface TenantScopes {
+  withTenant<T>(tenant: string, fn: (db: TenantQueryable) => Promise<T>): Promise<T>
+}
+
+/** @internal */
+export interface OnceSettings {
+  readonly scopes: TenantScopes
+  readonly sealing: Sealing
+  readonly keepSeconds: number
+  readonly waitMs: number
+}
+
+/** An answer, and whether it is that of an earlier request. */
+export interface Outcome {
+  readonly answer: string
+  readonly replayed: boolean
+}
+
+interface Found {
+  readonly fingerprint: Buffer
+  readonly answer: string | null
+  readonly leasable: boolean
+  readonly leased: boolean
+  readonly attempts: number
+}
+
+/** @internal What is kept under the key, if anything is. */
+export async function look(
+  db: TenantQueryable,
+  { id, fingerprint }: CheckedRequest,
+): Promise<Found | undefined> {
+  const [found] = (await db.query<Found>(LOOK, id)).rows
+  if (found !== undefined && !fingerprint.equals(found.fingerprint)) throw reused()
+  return found
+}
+
+/** @internal Values of {@link CLAIM}. */
+export function claimValues(
+  { id, fingerprint }: CheckedRequest,
+  { keepSeconds, waitMs }: OnceSettings,
+  lease: string | null = null,
+  leaseSeconds: number | null = null,
+): readonly unknown[] {
+  return [...id, fingerprint, keepSeconds, String(waitMs), lease, leaseSeconds]
+}
+
+/**
+ * Runs `work` in the tenant's transaction behind the claim of its key, and keeps its answer in the same transaction: both
+ * are there, or neither. The claim goes out with the first statement of `work`, the answer with COMMIT, so that neither
+ * costs a trip; where the claim fails nothing of `work` took place in the database, and only then is asked why.
+ *
+ * @internal
+ */
+export async function runOnce(
+  settings: OnceSettings,
+  request: CheckedRequest,
+  work: (db: TenantQueryable) => Promise<string>,
+  awaited: boolean,
+): Promise<Outcome> {
+  const { scopes, sealing } = settings
+  try {
+    const answer = await scopes.withTenant(request.tenant, async (db) => {
+      await send(db, CLAIM, claimValues(request, settings), awaited)
+      const made = await work(db)
+      await send(db, KEEP, [...request.id, await sealing.seal(made, request.place)], false)
+      return made
+    })
+    return { answer, replayed: false }
+  } catch (error) {
+    if (isPlain(error)) throw error
+    return { answer: await explain(settings, request, error), replayed: true }
+  }
+}
+
+async function send(
+  db: TenantQueryable,
+  text: string,
+  values: readonly unknown[],
+  awaited: boolean,
+): Promise<void> {
+  if (db.queue && !awaited) await db.queue(text, values)
+  else await db.query(text, values)
+}
+
+/** Thrown to roll a claim back that was only made to see whether it can be. */
+const FREE = new Error('free')
+
+/**
+ * Why it failed: the key was used (its answer is returned), somebody is at it, or neither and the error is the work's own.
+ * The claim is tried once more, alone, and taken back.
+ */
+async function explain(settings: OnceSettings, request: CheckedRequest, error: unknown): Promise<string> {
+  const { scopes, sealing } = settings
+  const probe = await scopes
+    .withTenant(request.tenant, async (db) => {
+      await db.query(CLAIM, claimValues(request, settings))
+      throw FREE
+    })
+    .catch((reason: unknown) => reason)
+  if (isLockTimeout(probe)) throw inFlight()
+  if (!isTaken(probe)) throw error
+  const found = await scopes.withTenant(request.tenant, (db) => look(db, request))
+  if (found === undefined) throw error
+  if (found.answer === null) throw inFlight()
+  return await sealing.open(found.answer, request.place)
+}

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
+import { acme, useLevel } from '../support/levels.ts'
+import { type Served, serveExpress, serveFastify, serveHono, serveNest } from './servers.ts'
+
+const world = useLevel('role', async () => {}, [IDEMPOTENCY_MIGRATION])
+let counter = 0
+const fresh = () => `key-${++counter}`
+
+describe.each([
+  ['express', serveExpress],
+  ['fastify', serveFastify],
+  ['hono', serveHono],
+  ['nest on express', serveNest('express')],
+  ['nest on fastify', serveNest('fastify')],
+])('%s', (_name, serve) => {
+  let served: Served
+  beforeAll(async () => {
+    served = await serve({ scopes: world.tenancy, sealing: world.setting.sealing, wait: 5_000 })
+  })
+  afterAll(() => served?.close())
+  const post = async (path: string, key: string | undefined, body = `b-${key}`, headers = {}) => {
+    const answer = await fetch(`${served.url}${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        connection: 'close',
+        ...(key !== undefined && { 'idempotency-key': key }),
+        ...headers,
+      },
+      body: JSON.stringify({ body }),
+    })
+    return {
+      status: answer.status,
+      text: await answer.text(),
+      replayed: answer.headers.get('idempotency-replayed'),
+      headers: answer.headers,
+    }
+  }
+  const count = async (body: string) =>
+    (await world.tenancy.query(acme, 'select from notes where body = $1', [body])).rowCount
+
+  it.each(['/json', '/stream', '/end'])(
+    '%s: a repetition gets the same answer, and does nothing',
+    async (path) => {
+      const key = fresh()
+      const [first, second] = [await post(path, key), await post(path, `"${key}"`, `b-${key}`)]
+      expect([first.replayed, second.replayed]).toEqual([null, 'true'])
+      expect([second.status, second.text]).toEqual([first.status, first.text])
+      expect(first.status).toBeLessThan(300)
+      expect(first.text).toMatch(/\d/)
+      expect(await count(`b-${key}`)).toBe(1)
+      for (const name of ['content-type', 'location'])
+        expect(second.headers.get(name)).toBe(first.headers.get(name))
+      expect(second.headers.get('set-cookie')).toBe(null)
+    },
+  )
+
+  it('twenty at once take effect once', async () => {
+    const key = fresh()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => post('/json', key)))
+    expect(answers.filter(({ status, replayed }) => status === 201 && replayed === null)).toHaveLength(1)
+    for (const { status } of answers) expect([201, 409, 503]).toContain(status)
+    expect(await count(`b-${key}`)).toBe(1)
+  })
+
+  it('another body is refused; another user or route is another request', async () => {
+    const key = fresh()
+    await post('/json', key)
+    const other = await post('/json', key, 'other')
+    expect([other.status, JSON.parse(other.text).error.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED'])
+    expect((await post('/json', key, `${key} of v`, { 'x-user': 'v' })).replayed).toBe(null)
+    expect((await post('/end', key, `${key} at end`)).replayed).toBe(null)
+    expect(await count('other')).toBe(0)
+  })
+
+  it('what fails or is refused leaves nothing, and the key free', async () => {
+    for (const [path, status] of [
+      ['/fails', 500],
+      ['/refuses', 409],
+    ] as const) {
+      const key = fresh()
+      const answers = [await post(path, key), await post(path, key)]
+      expect(answers.map((one) => [one.status, one.replayed])).toEqual([
+        [status, null],
+        [status, null],
+      ])
+      expect(await count(`b-${key}`)).toBe(0)
+    }
+    const { rowCount } = await world.tenancy.query(acme, `select from idempotency_key where answer is null`)
+    expect(rowCount).toBe(0)
+  })
+
+  it('a secret is answered once and kept nowhere', async () => {
+    const key = fresh()
+    const [first, second] = [await post('/secret', key), await post('/secret', key)]
+    expect([first.status, JSON.parse(first.text).secret]).toEqual([201, 'sk_live_1'])
+    expect([second.status, JSON.parse(second.text)]).toEqual([
+      201,
+      { data: { id: JSON.parse(first.text).id } },
+    ])
+  })
+
+  it('without a key it runs as it always did; with a bad one it is refused', async () => {
+    const body = fresh()
+    expect([(await post('/json', undefined, body)).status, await count(body)]).toEqual([201, 1])
+    const bad = await post('/json', 'a b')
+    expect([bad.status, JSON.parse(bad.text).error.details]).toEqual([400, { field: 'Idempotency-Key' }])
+  })
+})
