@@ -31,5 +31,6 @@ export {
   type AttackKitOptions,
   type AttackReport,
   formatAttackReport,
+  type HostileCall,
   runAttackKit,
 } from './attack/index.ts'

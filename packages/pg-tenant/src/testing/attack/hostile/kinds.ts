@@ -93,6 +93,7 @@ export const KINDS: readonly Kind[] = [
             from pg_catalog.pg_roles where rolname = current_user)); end $f$`,
     ],
     ['select $S.h_set_role()'],
+    { runtime: true },
   ),
   kind(
     'procedure',

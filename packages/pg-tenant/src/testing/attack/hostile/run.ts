@@ -1,9 +1,11 @@
+import { isTenancyError } from '@org/core'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { ReportedFinding } from '../report.ts'
 import { type Finding, type Lab, NotApplicable } from '../types.ts'
 import { CALLS, type HostileCall } from './calls.ts'
 import { type Report, stolen } from './heard.ts'
 import { KINDS, namesOf, withNames } from './kinds.ts'
+import { Escape, LEAVING } from './leaving.ts'
 import { PLACES_SQL, REFUSED } from './places.ts'
 import { SCOPES } from './scopes.ts'
 import { changed, snapshot } from './snapshot.ts'
@@ -17,7 +19,7 @@ export async function runHostile(
   calls: readonly HostileCall[] | undefined,
   wanted: (id: string) => boolean,
 ): Promise<readonly ReportedFinding[]> {
-  const chosen = (calls ?? [...SCOPES, ...CALLS]).filter(({ id }) => wanted(`x.${id}`))
+  const chosen = (calls ?? [...SCOPES, ...CALLS, ...LEAVING]).filter(({ id }) => wanted(`x.${id}`))
   const stage = await openStage(lab).catch((error: unknown) => {
     if (error instanceof NotApplicable) return error
     throw error
@@ -63,7 +65,7 @@ async function plants(stage: Stage): Promise<Finding> {
     if (outcome.ok) return open(`a tenant may make its own ${id}, and no kind of code is planted there`)
   }
   return stopped(
-    `${rows.length} places, ${KINDS.length} kinds${failed.length > 0 ? `; refused: ${failed.join(', ')}` : ''}`,
+    `${rows.length} places, ${KINDS.length} kinds${failed.length > 0 ? `; refused: ${[...new Set(failed)].join(', ')}` : ''}`,
   )
 }
 
@@ -99,9 +101,14 @@ async function attempt(stage: Stage, call: HostileCall, ran: Set<string>): Promi
   const after = call.about === 'good' ? before : await snapshot(lab, targets, good)
   const finding = judge(stage, call, heard, changed(before, after, targets))
   if (call.spoils) await stage.renew()
-  const how = outcome.ok ? 'done' : `refused (${nameOf(outcome.error)})`
+  if (!outcome.ok && outcome.error instanceof Escape) return open(outcome.error.message)
+  const how = outcome.ok ? 'done' : `refused (${nameOf(outcome.error)}: ${wordsOf(outcome.error)})`
   return { ...finding, evidence: `${how}; ${finding.evidence}` }
 }
+
+/** Messages of the library are safe to show. */
+const wordsOf = (error: unknown): string =>
+  isTenancyError(error) ? (error.message.split('. ', 1)[0] ?? '') : 'no error of the library'
 
 function judge(
   stage: Stage,

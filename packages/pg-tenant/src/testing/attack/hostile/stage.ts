@@ -58,6 +58,8 @@ export async function openStage(lab: Lab): Promise<Stage> {
     return tenancy
   }
   const tenancy = make([])
+  const clean = lab.tenancy(rig.pool)
+  tenancies.push(clean)
   const targets = await targetsOf(lab, evil, good)
   const plant = (kinds = KINDS) => plantAll(tenancy, targets, evil, kinds)
   return {
@@ -73,8 +75,9 @@ export async function openStage(lab: Lab): Promise<Stage> {
     heard: () => reports.splice(0),
     plant,
     renew: async () => {
-      await tenancy.drop(evil).catch(() => {})
-      await tenancy.provision(evil, { reuseDeletedKey: true })
+      // By sessions that no planted code has seen.
+      await clean.drop(evil).catch(() => {})
+      await clean.provision(evil, { reuseDeletedKey: true })
       await plant()
       reports.splice(0)
     },

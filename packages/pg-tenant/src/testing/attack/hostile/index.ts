@@ -1,0 +1,3 @@
+export type { HostileCall } from './calls.ts'
+export type { Right } from './probe.ts'
+export type { Stage } from './stage.ts'
