@@ -25,6 +25,7 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
   return { report: JSON.parse(stdout)[0], code, progress: stderr }
 }
 
+const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 2_000
 const NOTHING = {
   leak: 0,
   lost: 0,
@@ -42,15 +43,15 @@ describe('soak', () => {
       '--seed',
       '7',
       '--ops',
-      '6000',
+      `${OPERATIONS}`,
       '--epoch',
-      '3000',
+      `${OPERATIONS / 2}`,
       '--restart-every',
-      '2500',
+      `${OPERATIONS / 2.5}`,
     )
     expect(report.findings, JSON.stringify(report.samples, null, 2)).toEqual(NOTHING)
     expect(code).toBe(0)
-    expect(report.operations).toBe(6000)
+    expect(report.operations).toBe(OPERATIONS)
     for (const fault of ['terminate', 'cancel', 'crash', 'fast restart']) {
       expect(report.faults[fault], fault).toBeGreaterThan(0)
     }
@@ -58,7 +59,7 @@ describe('soak', () => {
   })
 
   it('finds leaks and losses in the obvious helper', async () => {
-    const { report, code } = await soak('--subject', 'obvious', '--ops', '3000', '--faults', 'off')
+    const { report, code } = await soak('--subject', 'obvious', '--ops', '1500', '--faults', 'off')
     expect(code).toBe(0)
     expect(report.findings.leak).toBeGreaterThan(0)
     expect(report.findings.lost).toBeGreaterThan(0)

@@ -152,7 +152,7 @@ const STANDING = `select
   (select count(*) from pg_database where starts_with(datname, $1))::int as databases,
   (select count(*) from tenancy.tenant where prefix = $1 and status <> 'deleted')::int as rows`
 
-/** Points of each piece of work at which the server is killed, unless `TEST_FAULTS=all` asks for every one. */
+/** Points of each piece of work at which the server is killed in the slow set. */
 const SAMPLE = 6
 /** A message and when at it the server dies. */
 export interface Point {
@@ -162,22 +162,25 @@ export interface Point {
 const MOMENTS: readonly Moment[] = ['during', 'after', 'before']
 
 /**
- * The points at which work of `messages` messages is cut: the first, the last, and some between, each kind of moment in
- * turn. With `TEST_FAULTS=all` every message at every moment.
+ * The points at which work of `messages` messages is cut: one in the middle and the last. In the slow set (`TEST_SLOW`) the
+ * first, the last, and some between, each kind of moment in turn; with `TEST_FAULTS=all` every message at every moment.
  */
 export function pointsOf(messages: number): Point[] {
   const every = Array.from({ length: messages }, (_, index) => index + 1)
   if (process.env.TEST_FAULTS === 'all')
     return every.flatMap((at) => MOMENTS.map((moment) => ({ at, moment })))
-  const step = Math.max(1, (messages - 1) / (SAMPLE - 1))
-  const some = new Set(
-    Array.from({ length: Math.min(SAMPLE, messages) }, (_, index) => 1 + Math.round(index * step)),
-  )
   // The last message is the last COMMIT as a rule: its answer lost is the point that matters most.
-  return [...some].map((at, index) => ({
-    at,
-    moment: at === messages ? 'after' : (MOMENTS[index % MOMENTS.length] ?? 'during'),
-  }))
+  return [...new Set(process.env.TEST_SLOW ? spread(messages) : [Math.ceil(messages / 2), messages])].map(
+    (at, index) => ({
+      at,
+      moment: at === messages ? 'after' : (MOMENTS[index % MOMENTS.length] ?? 'during'),
+    }),
+  )
+}
+
+function spread(messages: number): number[] {
+  const step = Math.max(1, (messages - 1) / (SAMPLE - 1))
+  return Array.from({ length: Math.min(SAMPLE, messages) }, (_, index) => 1 + Math.round(index * step))
 }
 
 /** How many messages with statements a piece of work takes when nothing happens to it. */

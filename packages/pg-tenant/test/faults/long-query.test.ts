@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, it } from 'vitest'
 import type { IsolationLevel, Migration } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
 import { codeOf } from '../support/world.ts'
@@ -9,18 +9,25 @@ const setting = useSetting()
 /** One for each level: what waits at one must not hold up another. */
 const admins = new Map<IsolationLevel, pg.Pool>()
 const adminOf = (level: IsolationLevel): pg.Pool => {
-  const known = admins.get(level) ?? new pg.Pool({ connectionString: setting.world.adminUrl, max: 2 })
+  const known = admins.get(level) ?? new pg.Pool({ connectionString: setting.world.adminUrl, max: 6 })
   admins.set(level, known)
   return known
 }
 afterAll(() => Promise.all([...admins.values()].map((pool) => pool.end())))
 
-const tenancyOf = (level: IsolationLevel, migrations: readonly Migration[] = historyOf(level)) =>
-  setting.tenancy(level, { migrations, row: { schema: 'shared' }, adminPool: adminOf(level) })
+/** Of the application, at the levels that share one: all that wait at once hold a connection each. */
+let shared: pg.Pool | undefined
+const pool = (): pg.Pool => {
+  shared ??= setting.world.pool({ connectionString: setting.directUrl, max: 12 })
+  return shared
+}
 
-// All levels at once: each waits as long as administrative work waits for a lock.
-describe('a tenant that a long query holds', () => {
-  it('is not dropped, goes on as before, and is dropped when the query is through', async () => {
+const tenancyOf = (level: IsolationLevel, migrations: readonly Migration[] = historyOf(level)) =>
+  setting.tenancy(level, { migrations, row: { schema: 'shared' }, pool: pool(), adminPool: adminOf(level) })
+
+// All at once: each waits as long as administrative work waits for a lock.
+describe.concurrent('a tenant that a long query holds', () => {
+  it('is not dropped, goes on as before, and is dropped when the query is through', async ({ expect }) => {
     await Promise.all(
       LEVELS.map(async (level) => {
         const sound = tenancyOf(level)
@@ -36,7 +43,7 @@ describe('a tenant that a long query holds', () => {
     )
   })
 
-  it('is suspended at once all the same, and what runs commits nothing at level row', async () => {
+  it('is suspended at once all the same, and what runs commits nothing at level row', async ({ expect }) => {
     await Promise.all(
       LEVELS.map(async (level) => {
         const sound = tenancyOf(level)
@@ -58,7 +65,7 @@ describe('a tenant that a long query holds', () => {
     )
   })
 
-  it('is left as it is by a migration that cannot have its table, and gets it later', async () => {
+  it('is left as it is by a migration that cannot have its table, and gets it later', async ({ expect }) => {
     await Promise.all(
       LEVELS.map(async (level) => {
         const sound = tenancyOf(level)
