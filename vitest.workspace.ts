@@ -1,17 +1,28 @@
 import { fileURLToPath } from 'node:url'
 import { defineProject } from 'vitest/config'
 
-const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/postgres/global-setup.ts', import.meta.url))
+const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts', import.meta.url))
 
-/** One project per package and example; vitest 5 reads them through `vitest.config.ts`. */
-const project = (name: string, root: string, globalSetup: string[] = []) =>
+/**
+ * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW` and look at more points then. Everything in it
+ * also runs, smaller, in the default set.
+ */
+const SLOW = ['faults/*', 'levels/faults', 'archive/server-killed', 'archive/cut-off', 'fuzz', 'soak']
+const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
+
+/**
+ * One project per package and example; vitest 5 reads them through `vitest.config.ts`. Where a file's modules hold nothing
+ * that outlives it, files share a process (`isolate: false`): half the processor time goes into loading the library.
+ */
+const project = (name: string, root: string, globalSetup: string[] = [], isolate = true) =>
   defineProject({
     root,
     resolve: { conditions: ['@org/source', 'node', 'module', 'default'] },
     ssr: { resolve: { conditions: ['@org/source', 'node', 'module', 'default'] } },
     test: {
       name,
-      include: ['test/**/*.test.ts'],
+      include: INCLUDE,
+      isolate,
       globalSetup,
       testTimeout: 60_000,
       hookTimeout: 120_000,
@@ -19,10 +30,10 @@ const project = (name: string, root: string, globalSetup: string[] = []) =>
   })
 
 export const projects = [
-  project('core', 'packages/core'),
+  project('core', 'packages/core', [], false),
   project('pg-testing', 'packages/pg-testing', [POSTGRES]),
-  project('pg-tenant', 'packages/pg-tenant', [POSTGRES]),
-  project('rbac', 'packages/rbac', [POSTGRES]),
+  project('pg-tenant', 'packages/pg-tenant', [POSTGRES], false),
+  project('rbac', 'packages/rbac', [POSTGRES], false),
   project('crypto', 'packages/crypto', [POSTGRES]),
   project('governance', 'packages/governance', [POSTGRES]),
   project('cli', 'packages/cli', [POSTGRES]),

@@ -17,7 +17,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
       'error-codes tenancy-error migration violated-field error-body tenant-key queryable sealing context resolve',
     ),
   },
-  'pg-testing': { packages: [], folders: words('programs postgres wire') },
+  'pg-testing': { packages: [], folders: words('expect-type programs postgres wire world vitest') },
   'pg-tenant': {
     packages: ['core', 'pg-testing'], // pg-testing: for `testing` alone
     folders: words(`

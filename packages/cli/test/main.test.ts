@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, it } from 'vitest'
-import { eventually } from '../../pg-tenant/test/support/world.ts'
 import { CATALOGUE } from '../src/commands/catalogue.ts'
 import { EXIT } from '../src/index.ts'
 import { useProject } from './project.ts'
+import { eventually } from './world.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const project = useProject()

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll } from 'vitest'
-import { useWorld, type World } from '../../pg-tenant/test/support/world.ts'
 import { pgTenant, type Ran, type RunOptions, useFolder } from './support.ts'
+import { useWorld, type World } from './world.ts'
 
 /** A folder with a configuration over a database of its own, and the command run there. */
 export interface Project {

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, it } from 'vitest'
-import { useWorld } from '../../pg-tenant/test/support/world.ts'
 import { EXIT } from '../src/index.ts'
 import { useFolder } from './support.ts'
+import { useWorld } from './world.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url))
 const world = useWorld([])

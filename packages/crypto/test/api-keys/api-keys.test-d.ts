@@ -1,6 +1,6 @@
 import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
 import type { Tenancy, TenantDb } from '@org/pg-tenant'
-import { type AnyIn, type Equal, expectType } from '../../../pg-tenant/test/types/expect-type.ts'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type * as apiKeyTypes from '../../src/api-keys/index.ts'
 import {
   type ApiKeyDirectory,

@@ -1,5 +1,5 @@
 import type { Queryable } from '@org/core'
-import { type AnyIn, type Equal, expectType } from '../../../pg-tenant/test/types/expect-type.ts'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type { EnvelopeFacts, Envelopes, EnvelopesOf } from '../../src/envelope/envelopes.ts'
 import { createDataKeys, type DataKeyOptions, type DataKeys } from '../../src/keys/data-keys.ts'
 import { type KeyRing, type KeyRingOptions, keyRing, keyRingFromEnv } from '../../src/keys/key-ring.ts'

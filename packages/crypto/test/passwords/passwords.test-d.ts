@@ -1,4 +1,4 @@
-import { type AnyIn, type Equal, expectType } from '../../../pg-tenant/test/types/expect-type.ts'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type * as passwordTypes from '../../src/passwords/index.ts'
 import {
   createPasswords,

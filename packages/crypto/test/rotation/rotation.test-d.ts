@@ -1,6 +1,6 @@
 import { createTenancy, type TenantDb } from '@org/pg-tenant'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type pg from 'pg'
-import { type AnyIn, type Equal, expectType } from '../../../pg-tenant/test/types/expect-type.ts'
 import type { Envelopes } from '../../src/envelope/envelopes.ts'
 import * as rotation from '../../src/index.ts'
 

@@ -1,9 +1,9 @@
 import type { TenantQueryable } from '@org/core'
 import type { TenantDb } from '@org/pg-tenant'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type pg from 'pg'
 import * as v from 'valibot'
 import { z } from 'zod'
-import { type AnyIn, type Equal, expectType } from '../../../pg-tenant/test/types/expect-type.ts'
 import type { Envelopes } from '../../src/envelope/envelopes.ts'
 import { defineSettings, type Masked, type Settings, secret, text } from '../../src/index.ts'
 

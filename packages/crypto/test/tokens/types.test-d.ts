@@ -1,7 +1,7 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
 import type { TenantDb } from '@org/pg-tenant'
+import { type AnyIn, type Equal, expectType, type IsAny } from '@org/pg-testing/expect-type'
 import { z } from 'zod'
-import { type AnyIn, type Equal, expectType, type IsAny } from '../../../pg-tenant/test/types/expect-type.ts'
 import type * as tokens from '../../src/tokens/index.ts'
 import {
   createRefreshTokens,

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Queryable, TenantKey } from '@org/core'
+import { type Equal, expectType } from '@org/pg-testing/expect-type'
 import { backupTenant } from '../../src/archive/backup.ts'
 import type { BackupResult } from '../../src/archive/backup-options.ts'
 import { type ExportResult, exportTenant } from '../../src/archive/export/export.ts'
@@ -9,7 +10,6 @@ import type { OnForget, TenancyOptions } from '../../src/index.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import type { Receipt } from '../../src/offboard/receipt.ts'
-import { type Equal, expectType } from '../types/expect-type.ts'
 
 declare const lifecycle: Lifecycle
 declare const tenant: TenantKey

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startPostgres, startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
+import { isRunning, startPostgres, startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
 import pg from 'pg'
-import { isRunning } from '../../../pg-testing/test/postgres/fixtures/child.ts'
 import { eventually } from '../support/world.ts'
 
 /** Where the server dies: as a statement comes in, while it runs, or when it is done and nobody knows yet. */

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isRunning } from '../../../pg-testing/test/postgres/fixtures/child.ts'
+import { isRunning } from '@org/pg-testing'
 
 /** A file system in memory that can be filled to the last byte. */
 export interface SmallDisk {

@@ -1,11 +1,11 @@
 import type { Actor, IncomingRequest, ResolvedTenant, TenantKey, TokenClaims } from '@org/core'
 import { fromApiKey, fromClaim, resolveTenant } from '@org/core'
+import { type Equal, expectType } from '@org/pg-testing/expect-type'
 import type { Request } from 'express'
 import type { Context } from 'hono'
 import { answerErrors, type RequestTenancy, tenant } from '../../src/express/index.ts'
 import { type TenantEnv, tenant as tenantOfHono } from '../../src/hono/index.ts'
 import type { Tenancy } from '../../src/index.ts'
-import { type Equal, expectType } from '../types/expect-type.ts'
 
 declare const tenancy: Tenancy
 declare const request: Request

@@ -1,6 +1,6 @@
 import type * as core from '@org/core'
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import type * as pgTenant from '../../src/index.ts'
-import { type AnyIn, type Equal, expectType } from './expect-type.ts'
 
 /** What `TenancyError` adds to `Error`, whose own members are TypeScript's. */
 type OwnMembers<E> = Omit<E, keyof Error>

@@ -1,10 +1,10 @@
+import { type Equal, expectType, type IsAny } from '@org/pg-testing/expect-type'
 import { eq, sql } from 'drizzle-orm'
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
 import { drizzle, type TenantDatabase } from '../../src/drizzle/index.ts'
 import type { TenantDb } from '../../src/index.ts'
 import { posts, type Schema, schema, users } from '../drizzle/schema.ts'
-import { type Equal, expectType, type IsAny } from './expect-type.ts'
 
 declare const db: TenantDb
 

@@ -7,6 +7,7 @@ import {
   type TenantKey,
   toErrorBody,
 } from '@org/core'
+import { type Equal, expectType } from '@org/pg-testing/expect-type'
 import pg from 'pg'
 import {
   createTenancy,
@@ -16,7 +17,6 @@ import {
   type Tenancy,
   type TenantDb,
 } from '../../src/index.ts'
-import { type Equal, expectType } from './expect-type.ts'
 
 declare const tenancy: Tenancy
 declare const db: TenantDb

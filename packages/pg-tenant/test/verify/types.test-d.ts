@@ -1,3 +1,4 @@
+import { type AnyIn, type Equal, expectType } from '@org/pg-testing/expect-type'
 import { type ProvisionedDatabase, provisionDatabase } from '../../src/apps/provision-database.ts'
 import type { PoolLike, Tenancy } from '../../src/index.ts'
 import { createFleet, type Fleet } from '../../src/placement/fleet.ts'
@@ -5,7 +6,6 @@ import type { Advice } from '../../src/stats/advise.ts'
 import type { FleetStats, StatsOptions } from '../../src/stats/stats.ts'
 import type { VerifyCheck, VerifyReport } from '../../src/verify/report.ts'
 import type { VerifyOptions } from '../../src/verify/verify.ts'
-import { type AnyIn, type Equal, expectType } from '../types/expect-type.ts'
 
 declare const pool: PoolLike
 declare const tenancy: Tenancy

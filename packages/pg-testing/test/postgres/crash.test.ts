@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { hasPgBouncer, startPostgres } from '../../src/postgres/index.ts'
-import { type Child, eventually, isRunning, query, runScript } from './fixtures/child.ts'
+import { isRunning } from '../../src/programs/is-running.ts'
+import { type Child, eventually, query, runScript } from './fixtures/child.ts'
 
 interface Running {
   readonly child: Child<{ url: string }>

@@ -1,3 +1,4 @@
+import { drizzle as tenantDrizzle } from '@org/pg-tenant/drizzle'
 import { eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import {
@@ -13,7 +14,6 @@ import {
 } from 'drizzle-orm/pg-core'
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
-import { drizzle as tenantDrizzle } from '../../../pg-tenant/src/drizzle/index.ts'
 import {
   conditionToDrizzle,
   controlTables,

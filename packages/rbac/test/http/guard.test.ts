@@ -5,11 +5,11 @@ import { toErrorBody } from '@org/core'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import * as forExpress from '../../src/express/index.ts'
 import * as forHono from '../../src/hono/index.ts'
 import { acme, seeded, useRbac } from '../store/rbac-world.ts'
 import { catalog } from '../support/product.ts'
+import { codeOf } from '../support/world.ts'
 
 const rbac = useRbac()
 const ids = { admin: '', member: '' }

@@ -7,7 +7,6 @@ import {
   requireActive,
   type TenantKey,
 } from '@org/core'
-import { beforeAll } from 'vitest'
 import {
   API_KEYS_MIGRATION,
   authenticateApiKey,
@@ -15,16 +14,16 @@ import {
   createApiKeys,
   type IssuedApiKey,
   type NewApiKey,
-} from '../../../crypto/src/api-keys/index.ts'
+} from '@org/crypto/api-keys'
 import {
   createDenylist,
   createSigningKeys,
   createTokenIssuer,
   createTokenVerifier,
   DENIED_JTI_MIGRATION,
-} from '../../../crypto/src/tokens/index.ts'
-import type { Tenancy } from '../../../pg-tenant/src/index.ts'
-import { NOTES, useWorld, type World } from '../../../pg-tenant/test/support/world.ts'
+} from '@org/crypto/tokens'
+import type { Tenancy } from '@org/pg-tenant'
+import { beforeAll } from 'vitest'
 import {
   createRbacStore,
   installRbac,
@@ -33,6 +32,7 @@ import {
 } from '../../src/store/index.ts'
 import { acme, globex } from '../store/rbac-world.ts'
 import { catalog } from '../support/product.ts'
+import { NOTES, useWorld, type World } from '../support/world.ts'
 
 const MIGRATIONS = [NOTES, RBAC_MIGRATION, API_KEYS_MIGRATION, RBAC_API_KEY_MIGRATION, DENIED_JTI_MIGRATION]
 

@@ -1,6 +1,6 @@
 import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
-import { useWorld } from '../../../pg-tenant/test/support/world.ts'
+import { useWorld } from '../support/world.ts'
 import { measureRevocations, type Observed, type Revocations } from './measure.ts'
 import type { Place } from './subjects.ts'
 

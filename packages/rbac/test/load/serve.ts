@@ -1,7 +1,7 @@
 // A server of its own: decides as fast as it can, and remembers when it last said yes. Run by measure.ts.
 import { setImmediate as turn } from 'node:timers/promises'
+import { createTenancy } from '@org/pg-tenant'
 import pg from 'pg'
-import { createTenancy } from '../../../pg-tenant/src/index.ts'
 import { type LoadStore, READ, revokeWith, type Subject, storeOf } from './subjects.ts'
 
 export interface ServeOptions {

@@ -1,6 +1,6 @@
 import { type Actor, parseTenantKey, type TenantKey } from '@org/core'
+import { createTenancy, type Tenancy } from '@org/pg-tenant'
 import type pg from 'pg'
-import { createTenancy, type Tenancy } from '../../../pg-tenant/src/index.ts'
 import { createRbacStore, installRbac } from '../../src/store/index.ts'
 import { MIGRATIONS } from '../store/migrations.ts'
 import { catalog } from '../support/product.ts'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { useWorld } from '../../../pg-tenant/test/support/world.ts'
 import { type Columns, conditionToSql, createEvaluator, type Permission } from '../../src/index.ts'
 import { catalog, group, now, snapshot } from '../support/product.ts'
+import { useWorld } from '../support/world.ts'
 
 const world = useWorld([])
 

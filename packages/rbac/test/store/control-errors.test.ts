@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import { installRbac } from '../../src/store/index.ts'
+import { codeOf } from '../support/world.ts'
 import { acme, type Store, useRbac } from './rbac-world.ts'
 
 const rbac = useRbac()

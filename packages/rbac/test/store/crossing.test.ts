@@ -1,8 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { TenantKey } from '@org/core'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { TenantQueries } from '../../src/store/index.ts'
+import { eventually } from '../support/world.ts'
 import { acme, globex, seeded, useRbac } from './rbac-world.ts'
 
 // Answers of two connections cross: which read began first does not tell which of them looked first.

@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import type { TenantKey } from '@org/core'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import type { TenantQueries } from '../../src/store/index.ts'
+import { codeOf } from '../support/world.ts'
 import { acme, globex, type Store, seeded, useRbac } from './rbac-world.ts'
 
 const rbac = useRbac()

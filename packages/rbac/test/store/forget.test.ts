@@ -1,7 +1,7 @@
 import { parseTenantKey } from '@org/core'
 import { expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import { forgetTenant } from '../../src/store/index.ts'
+import { codeOf } from '../support/world.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { seeded, useRbac } from './rbac-world.ts'
 

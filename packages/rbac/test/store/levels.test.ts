@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto'
+import { keyRing } from '@org/crypto'
+import type { Tenancy } from '@org/pg-tenant'
+import { createTenancy } from '@org/pg-tenant'
+import { useTestTenancy } from '@org/pg-testing/vitest'
+import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Tenancy } from '../../../pg-tenant/src/index.ts'
-import { useSetting } from '../../../pg-tenant/test/levels/setting.ts'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import {
   createRbacStore,
   installRbac,
@@ -10,6 +13,7 @@ import {
   RBAC_ROW_MIGRATION,
 } from '../../src/store/index.ts'
 import { catalog } from '../support/product.ts'
+import { codeOf } from '../support/world.ts'
 import { API_KEY } from './migrations.ts'
 import { acme, globex } from './rbac-world.ts'
 
@@ -46,14 +50,23 @@ const SHARED_API_KEY = {
 }
 
 describe.each(['schema', 'role', 'login', 'database', 'row'] as const)('level %s', (isolation) => {
-  const setting = useSetting()
-  const { world } = setting
+  const world = useTestTenancy(createTenancy, { createdb: true })
+  const credentials = keyRing({ key: randomBytes(32).toString('hex') })
+  /** A superuser's query in the tenant's own database. */
+  const inDatabaseOf = async <T extends Named>(tenant: string, sql: string): Promise<T[]> => {
+    const client = new pg.Client(
+      Object.assign(new URL(world.url), { pathname: world.rolePrefix + tenant }).href,
+    )
+    await client.connect()
+    return (await client.query<T>(sql).finally(() => client.end())).rows
+  }
   const time = { ms: 0 }
   let tenancy: Tenancy
   beforeAll(async () => {
     const tables = isolation === 'row' ? [RBAC_ROW_MIGRATION, SHARED_API_KEY] : [RBAC_MIGRATION, API_KEY]
     const migrations = [...tables, RBAC_API_KEY_MIGRATION]
-    tenancy = setting.tenancy(isolation, { migrations })
+    const own = isolation === 'login' || isolation === 'database' ? { credentials } : {}
+    tenancy = world.tenancy({ isolation, migrations, ...own })
     for (const tenant of [acme, globex]) await tenancy.provision(tenant)
     await installRbac(world.admin, { managers: [world.appRole] })
     await store().syncCatalog()
@@ -63,7 +76,7 @@ describe.each(['schema', 'role', 'login', 'database', 'row'] as const)('level %s
   /** In the control schema's database and in a tenant's, where they are two. */
   const named = async <T extends Named>(sql: string): Promise<T[]> => {
     const { rows } = await world.root.query<T>(sql)
-    return isolation === 'database' ? [...rows, ...(await setting.rootAt(isolation, 'acme', sql)).rows] : rows
+    return isolation === 'database' ? [...rows, ...(await inDatabaseOf<T>(acme, sql))] : rows
   }
 
   it('names foreign keys and indexes as agreed, with an index behind every foreign key', async () => {

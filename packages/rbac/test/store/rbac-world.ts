@@ -1,9 +1,9 @@
 import { parseTenantKey, type TenantKey } from '@org/core'
+import type { Tenancy } from '@org/pg-tenant'
 import { beforeAll } from 'vitest'
-import type { Tenancy } from '../../../pg-tenant/src/index.ts'
-import { useWorld, type World } from '../../../pg-tenant/test/support/world.ts'
 import { createRbacStore, installRbac, type RbacStoreOptions } from '../../src/store/index.ts'
 import { catalog } from '../support/product.ts'
+import { useWorld, type World } from '../support/world.ts'
 import { MIGRATIONS } from './migrations.ts'
 
 export const acme: TenantKey = parseTenantKey('acme')

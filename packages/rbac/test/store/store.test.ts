@@ -1,9 +1,9 @@
 import { parseTenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import { createEvaluator, defineCatalog } from '../../src/index.ts'
 import { createRbacStore, installRbac } from '../../src/store/index.ts'
 import { catalog } from '../support/product.ts'
+import { codeOf } from '../support/world.ts'
 import { acme, globex, seeded, useRbac } from './rbac-world.ts'
 
 const rbac = useRbac()

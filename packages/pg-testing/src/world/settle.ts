@@ -1,0 +1,38 @@
+/**
+ * Asks again until the answer is yes: for what happens elsewhere, without a guess how long it takes.
+ * @param patienceMs milliseconds before it gives up (default 10,000); only a failing test waits for all of it
+ * @throws Error when it is still not so
+ * @example
+ * import { eventually } from '@org/pg-testing'
+ *
+ * const started = Date.now()
+ * await eventually(() => Date.now() > started)
+ */
+export async function eventually(
+  condition: () => Promise<boolean> | boolean,
+  patienceMs = 10_000,
+): Promise<void> {
+  const until = performance.now() + patienceMs
+  while (!(await condition())) {
+    if (performance.now() > until) throw new Error(`still not so after ${patienceMs} ms: ${condition}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/**
+ * The code a promise rejects with.
+ * @throws Error when it does not reject
+ * @example
+ * import { codeOf } from '@org/pg-testing'
+ *
+ * console.log(await codeOf(Promise.reject(Object.assign(new Error(), { code: 'CONFLICT' })))) // CONFLICT
+ */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    (value) => {
+      throw new Error(`expected a rejection, got ${JSON.stringify(value)}`)
+    },
+    (reason: unknown) => reason,
+  )
+  return (error as { code: string }).code
+}
