@@ -2,6 +2,7 @@ export * from './postgres/index.ts'
 export { findProgram } from './programs/find.ts'
 export { isRunning } from './programs/is-running.ts'
 export * from './wire/index.ts'
+export { type TestSealing, testSealing } from './world/sealing.ts'
 export { codeOf, eventually } from './world/settle.ts'
 export {
   NOTES,
