@@ -2,11 +2,11 @@ import { parseTenantKey, type Queryable, type TenantKey, type TenantQueryable } 
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
+import { type MacKeys, macsOf } from '../keys/macs.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { FieldRules } from './diff.ts'
 import { type AuditEntry, checkEntry } from './entry.ts'
 import { type AuditBatch, followEntries, START } from './follow.ts'
-import { type MacKeys, macsOf } from './keys.ts'
 import { type AuditPage, type AuditPageOptions, listEntries, momentOf } from './list.ts'
 import type { PersonalSealing } from './personal.ts'
 import { insertSql, write, writtenOf } from './record.ts'
@@ -95,7 +95,7 @@ export interface AuditLog {
 export function auditLog(options: AuditLogOptions): AuditLog {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object with keys')
   const { personal, fields = {} } = options
-  const macs = macsOf(options.keys)
+  const macs = macsOf(options.keys, 'audit')
   const schema = parseControlSchema(options.controlSchema)
   const table = (name: string) => qualify(schema, name)
   const tables = {

@@ -1,7 +1,7 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
 import { uuidV7 } from '../json/uuid-v7.ts'
+import type { Macs } from '../keys/macs.ts'
 import type { CheckedEntry } from './entry.ts'
-import type { Macs } from './keys.ts'
 import { type PersonalSealing, sealPersonal } from './personal.ts'
 import { signedText } from './row.ts'
 import { WRITTEN } from './tables.ts'

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Queryable } from '@org/core'
 import { canonical } from '../json/canonical.ts'
+import type { Macs } from '../keys/macs.ts'
 import { behindSql } from './follow.ts'
-import type { Macs } from './keys.ts'
 import { HASH_BYTES, leafHash, merkleRoot } from './merkle.ts'
 import { leafText, type StoredEntry } from './row.ts'
 

@@ -9,8 +9,8 @@ export interface InstallAuditOptions extends LevelOptions {
   /** Lower-case `[a-z_][a-z0-9_]*`, up to 63 bytes, not `pg_…` (default `governance`). */
   readonly controlSchema?: string | undefined
   /**
-   * Roles that may read every tenant's entries: the application that answers `GET /v1/audit-logs`, an auditor's. Not the
-   * application at levels `schema` and `row`, where what a tenant's scope runs would read them too.
+   * Roles that may read every tenant's entries: the hub's that answers `GET /v1/audit-logs`, an auditor's. Not the role of
+   * the application at levels `schema`, `role` and `row`: SQL that a tenant sends runs as it, or can go back to being it.
    */
   readonly readers?: readonly string[] | undefined
 }

@@ -1,5 +1,5 @@
 import type { Queryable, TenantKey } from '@org/core'
-import type { Macs } from './keys.ts'
+import type { Macs } from '../keys/macs.ts'
 import { leafHash, leavesOf, merkleRoot } from './merkle.ts'
 import { leafText, STORED, type StoredEntry, signedTextOf, utc } from './row.ts'
 import { digestOf, type Head, NO_HEAD, type SealFacts, type SealTables } from './seal.ts'

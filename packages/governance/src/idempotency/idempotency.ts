@@ -1,7 +1,8 @@
 import type { Sealing, TenantQueryable } from '@org/core'
 import { invalidOption, wholeNumber } from '../input/input.ts'
+import type { TenantScopes } from '../tenants/scopes.ts'
 import { type Lease, runLeased } from './lease.ts'
-import { type OnceSettings, type Outcome, runOnce, type TenantScopes } from './once.ts'
+import { type OnceSettings, type Outcome, runOnce } from './once.ts'
 import { checkRequest, type IdempotentRequest } from './request.ts'
 import { SWEEP } from './sql.ts'
 

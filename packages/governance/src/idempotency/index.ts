@@ -1,6 +1,7 @@
+export type { TenantScopes } from '../tenants/scopes.ts'
 export type { RequestParts } from './fingerprint.ts'
 export { type Idempotency, type IdempotencyOptions, idempotency } from './idempotency.ts'
 export type { Lease } from './lease.ts'
-export type { Outcome, TenantScopes } from './once.ts'
+export type { Outcome } from './once.ts'
 export type { IdempotentRequest } from './request.ts'
 export { IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from './table.ts'

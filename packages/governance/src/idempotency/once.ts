@@ -1,12 +1,8 @@
 import type { Sealing, TenantQueryable } from '@org/core'
+import type { TenantScopes } from '../tenants/scopes.ts'
 import { inFlight, isLockTimeout, isPlain, isTaken, reused } from './errors.ts'
 import type { CheckedRequest } from './request.ts'
 import { CLAIM, KEEP, LOOK } from './sql.ts'
-
-/** What opens a tenant's transaction: a tenancy of `@org/pg-tenant` is one. */
-export interface TenantScopes {
-  withTenant<T>(tenant: string, fn: (db: TenantQueryable) => Promise<T>): Promise<T>
-}
 
 /** @internal */
 export interface OnceSettings {

@@ -24,7 +24,7 @@ export interface Writers {
   readonly ownRow: string
   /** To whom INSERT is granted, as SQL. */
   readonly grantee: string
-  /** The role scopes run as, where it is one for all tenants: it must not read what tenants wrote. */
+  /** A role that SQL of any tenant can become: it must not read what tenants wrote. */
   readonly shared: string | undefined
 }
 
@@ -49,8 +49,10 @@ export function writersOf(options: LevelOptions): Writers {
     return { isolation, grantee, shared: application, ownRow: sharedRow(isolation, options) }
   }
   const prefix = quoteLiteral(parsePrefix(options.rolePrefix ?? DEFAULT_PREFIX))
+  // At level `role` hostile SQL can go back to being the application.
+  const shared = isolation === 'role' ? application : undefined
   const ownRow = `current_user::pg_catalog.text operator(pg_catalog.=) (${prefix} operator(pg_catalog.||) tenant)`
-  return { isolation, grantee: 'public', shared: undefined, ownRow }
+  return { isolation, grantee: 'public', shared, ownRow }
 }
 
 function sharedRow(isolation: 'schema' | 'row', { schemaPrefix }: LevelOptions): string {
@@ -76,7 +78,10 @@ export function insertOnly(
   readers: readonly string[],
 ): string[] {
   if (shared !== undefined && readers.includes(shared)) {
-    throw invalidOption('readers', 'other roles than the application, as which all scopes run at this level')
+    throw invalidOption(
+      'readers',
+      'other roles than the application, which what a tenant sends can become at this level',
+    )
   }
   const [home, name] = [quoteIdentifier(schema), qualify(schema, table)]
   return [

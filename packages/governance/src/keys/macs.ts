@@ -22,9 +22,9 @@ const KEY_ID = /^[a-z0-9][a-z0-9_-]{0,31}$/
  * @internal
  * @throws TenancyError INVALID_OPTION; KEY_INVALID when a key is not of 32 bytes
  */
-export function macsOf(keys: MacKeys): Macs {
+export function macsOf(keys: MacKeys, use: string): Macs {
   if (typeof keys !== 'object' || keys === null) throw invalidOption('keys', 'an object of keys by id')
-  const derived = new Map(Object.entries(keys).map(([id, key]) => [checkedId(id), bytesOf(id, key)]))
+  const derived = new Map(Object.entries(keys).map(([id, key]) => [checkedId(id), macKey(id, key, use)]))
   const [current] = derived.keys()
   if (current === undefined) throw invalidOption('keys', 'an object of at least one key')
   const digest = (id: string, purpose: string, text: string) =>
@@ -48,17 +48,18 @@ function checkedId(id: string): string {
   throw invalidOption('keys', 'keys by ids of 1 to 32 of a-z, 0-9, "_" and "-"')
 }
 
-/** The application may use one key for several things: here a key of its own is derived from it (HKDF, RFC 5869). */
-function bytesOf(id: string, key: unknown): Buffer {
+/**
+ * The application may use one key for several things: for each use a key of its own is derived from it (HKDF, RFC 5869).
+ *
+ * @internal
+ * @throws TenancyError KEY_INVALID
+ */
+export function macKey(id: string, key: unknown, use: string): Buffer {
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
   if (!(bytes instanceof Uint8Array) || bytes.length !== 32) {
-    throw new TenancyError(
-      'KEY_INVALID',
-      'A key of the audit log has 32 bytes, given as such or as base64.',
-      {
-        details: { keyId: id },
-      },
-    )
+    throw new TenancyError('KEY_INVALID', 'A key has 32 bytes, given as such or as base64.', {
+      details: { keyId: id },
+    })
   }
-  return Buffer.from(hkdfSync('sha256', bytes, '', '@org/governance/audit', 32))
+  return Buffer.from(hkdfSync('sha256', bytes, '', `@org/governance/${use}`, 32))
 }

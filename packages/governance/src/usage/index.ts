@@ -1,0 +1,5 @@
+export type { CallQuota, CallQuotaOptions } from './calls.ts'
+export type { RollUpReport, Usage, UsageOptions, UsagePage, UsageRecord } from './meter.ts'
+export type { TenantResource } from './resources.ts'
+export { type InstallUsageOptions, installUsage } from './tables.ts'
+export { type UsageLog, type UsageLogOptions, usage } from './usage.ts'
