@@ -7,3 +7,4 @@ export {
   outbox,
   type PublishOptions,
 } from './publish.ts'
+export { OUTBOX_DATABASE_MIGRATION } from './tenant-migration.ts'

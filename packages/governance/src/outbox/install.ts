@@ -15,7 +15,10 @@ export interface OutboxInstallOptions {
   readonly isolation?: PublisherIdentity | undefined
   /** What stands before the key in tenants' role names, as in `createTenancy` (default `c_`). */
   readonly rolePrefix?: string | undefined
-  /** The application's role; needed at levels `schema` and `row`, whose tenants have none of their own. */
+  /**
+   * The application's role; needed at levels `schema` and `row`, whose tenants have none of their own. At `database` it may
+   * then say who has published (`hint`).
+   */
   readonly application?: string | undefined
   /** Roles that a worker, the command and the hub connect as. Never a tenant's. */
   readonly workers?: readonly string[] | undefined
@@ -36,9 +39,19 @@ const STEPS = [
 ]
 
 /** What a worker reads and writes; partitions by themselves only to be emptied. */
-const WORKED = ['tick', 'ready', 'lease', 'loose', 'ordered', 'hold', 'waiting', 'dead', 'head'].map(
-  (name) => `outbox_${name}`,
-)
+const WORKED = [
+  'tick',
+  'ready',
+  'lease',
+  'loose',
+  'ordered',
+  'hold',
+  'waiting',
+  'dead',
+  'head',
+  'hint',
+  'relayed',
+].map((name) => `outbox_${name}`)
 const EMPTIED = [
   ...Array.from({ length: SLOTS }, (_, n) => `outbox_${n}`),
   ...Array.from({ length: LANES }, (_, n) => `outbox_ready_${n}`),
@@ -76,7 +89,7 @@ export async function installOutbox(admin: Queryable, options: OutboxInstallOpti
 function publishing(schema: string, options: OutboxInstallOptions): string[] {
   const { isolation = 'role', application } = options
   const prefix = parsePrefix(options.rolePrefix ?? 'c_')
-  if (isolation === 'database') return []
+  if (isolation === 'database') return application === undefined ? [] : hinting(schema, application)
   if (isolation === 'role' || isolation === 'login') {
     const whose = `current_user = ${quoteLiteral(prefix)} || tenant`
     return [...appending(schema, 'public'), publishPolicy('public', whose)]
@@ -89,6 +102,15 @@ function publishing(schema: string, options: OutboxInstallOptions): string[] {
   const who = quoteIdentifier(String(role))
   const whose = isolation === 'row' ? `tenant = nullif(current_setting('app.tenant_id', true), '')` : 'true'
   return [...appending(schema, who), publishPolicy(who, whose)]
+}
+
+/** The application may say who has something. */
+function hinting(schema: string, application: string): string[] {
+  const who = quoteIdentifier(String(rolesOf([application], 'application')[0]))
+  return [
+    `grant usage on schema ${quoteIdentifier(schema)} to ${who}`,
+    `grant insert on outbox_hint to ${who}`,
+  ]
 }
 
 const appending = (schema: string, who: string) => [

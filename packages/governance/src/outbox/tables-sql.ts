@@ -150,6 +150,16 @@ create table outbox_dead (
 create index idx_outbox_dead_tenant_no on outbox_dead (tenant, no);
 create index idx_outbox_dead_id on outbox_dead (id);
 
+-- Level database: who has something in a database of its own, and what was brought here from there.
+create table outbox_hint (tenant text constraint pk_outbox_hint primary key);
+create table outbox_relayed (
+  tenant text not null,
+  id uuid not null,
+  at timestamptz not null default now(),
+  constraint pk_outbox_relayed primary key (tenant, id)
+);
+create index idx_outbox_relayed_at on outbox_relayed (at);
+
 -- Its lock is the first that a dispatch takes; the row itself never changes.
 create table outbox_head (one boolean constraint pk_outbox_head primary key default true constraint ck_outbox_head_one check (one));
 insert into outbox_head default values;

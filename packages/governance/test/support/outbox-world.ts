@@ -3,8 +3,8 @@ import { uniqueName } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import type { IsolationLevel, Tenancy, TenancyOptions } from '../../../pg-tenant/src/index.ts'
-import { type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
-import { installOutbox, type Outbox, outbox } from '../../src/outbox/index.ts'
+import { notesAt, type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
+import { installOutbox, OUTBOX_DATABASE_MIGRATION, type Outbox, outbox } from '../../src/outbox/index.ts'
 
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')
@@ -34,7 +34,8 @@ export function useOutbox(
   const workerRole = uniqueName('wrk')
   beforeAll(async () => {
     const { world } = setting
-    const tenancy = setting.tenancy(level, options)
+    const migrations = [notesAt(level), ...(level === 'database' ? [OUTBOX_DATABASE_MIGRATION] : [])]
+    const tenancy = setting.tenancy(level, { migrations, ...options })
     for (const tenant of [acme, globex]) await tenancy.provision(tenant)
     await world.root.query(`create role ${workerRole} login noinherit password 'worker'`)
     await installOutbox(world.admin, {

@@ -1,7 +1,7 @@
 import { slotOf } from '../tables-sql.ts'
 import { DISPATCH } from './dispatch.ts'
 import { NEXT_OF_KEY, RENEW, SETTLE, TAKE, TAKE_BACK } from './take.ts'
-import { EMPTY, FORGET, HELD, NEEDED, RESUME, SWEEP } from './upkeep.ts'
+import { ACCEPT, EMPTY, FORGET, HELD, HINTS, NEEDED, RESUME, SWEEP } from './upkeep.ts'
 
 /** In an order in which each finds what it calls. */
 export const OUTBOX_FUNCTIONS: readonly string[] = [
@@ -17,6 +17,8 @@ export const OUTBOX_FUNCTIONS: readonly string[] = [
   NEEDED,
   EMPTY,
   SWEEP,
+  ACCEPT,
+  HINTS,
 ]
 
 /** Who works on the queue calls these; the path of each is pinned, and nobody else may. */
@@ -33,4 +35,6 @@ export const SIGNATURES = [
   'outbox_needed(smallint, outbox_tick, bigint, bigint)',
   'outbox_empty(text, smallint, outbox_tick, bigint, bigint)',
   'outbox_sweep()',
+  'outbox_accept(text, jsonb)',
+  'outbox_hints()',
 ] as const

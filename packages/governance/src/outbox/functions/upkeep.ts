@@ -1,4 +1,4 @@
-import { LANE_SECONDS, LANES, SLOT_SECONDS, SLOTS } from '../tables-sql.ts'
+import { LANE_SECONDS, LANES, SLOT_SECONDS, SLOTS, slotOf } from '../tables-sql.ts'
 
 /** Tenants on hold whose status is to be looked at again; each is given to one worker. */
 export const HELD = `create or replace function outbox_held(older_than double precision) returns setof text language sql as $fn$
@@ -36,6 +36,8 @@ begin
   delete from outbox_loose where tenant = whose;
   delete from outbox_ordered where tenant = whose;
   delete from outbox_ready where tenant = whose;
+  delete from outbox_hint where tenant = whose;
+  delete from outbox_relayed where tenant = whose;
   delete from outbox where tenant = whose;
 end $fn$`
 
@@ -62,6 +64,7 @@ begin
   low_turn := top.turn;
   low_seq := top.seq;
   delete from outbox_lease where over and id < top.id;
+  delete from outbox_relayed where at < now() - interval '7 days';
 
   for n in 0..${LANES - 1} loop
     continue when n = (floor(extract(epoch from clock_timestamp()) / ${LANE_SECONDS})::int8 % ${LANES});
@@ -102,3 +105,28 @@ begin
 exception when lock_not_available then
   return false;
 end $fn$`
+
+/**
+ * Level \`database\`: events brought from a tenant's own database, each once however often it is brought (for seven days). They
+ * were validated by whoever brought them; the checks of the log hold all the same.
+ */
+export const ACCEPT = `create or replace function outbox_accept(whose text, brought jsonb) returns void language sql as $fn$
+  with fresh as (
+    insert into outbox_relayed (tenant, id)
+    select whose, e.id from jsonb_to_recordset(brought) as e(id uuid)
+    on conflict do nothing returning id
+  )
+  insert into outbox (slot, id, tenant, type, payload, key, trace, available_at)
+  select ${slotOf('d.due')}, e.id, whose, e.type, e.payload, e.key, e.trace, d.due
+  from rows from (jsonb_to_recordset(brought)
+    as (id uuid, type text, payload jsonb, key text, trace text, delay double precision))
+    with ordinality as e(id, type, payload, key, trace, delay, place)
+  join fresh f on f.id = e.id
+  cross join lateral (select now() + make_interval(secs => e.delay) as due) d
+  order by e.place
+$fn$`
+
+/** Who is said to have something, and is taken off the list by this. */
+export const HINTS = `create or replace function outbox_hints() returns setof text language sql as $fn$
+  delete from outbox_hint returning tenant
+$fn$`

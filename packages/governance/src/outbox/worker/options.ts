@@ -1,4 +1,4 @@
-import type { Queryable, TenantQueryable } from '@org/core'
+import { parsePrefix, type Queryable, type TenantQueryable } from '@org/core'
 import { parseControlSchema } from '../../control/control-schema.ts'
 import { invalidOption, wholeNumber } from '../../input/input.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
@@ -10,9 +10,10 @@ import { parsePolicy, type RetryPolicy, type RetryProfile } from './profile.ts'
 export interface WorkerProblem {
   /**
    * `handler`: a handler failed, `dead`: for the last time, `lost`: a lease ran out while its event was handled, so that it
-   * is handled again, `queue`: the control pool did not answer.
+   * is handled again, `queue`: the control pool
+   * did not answer, `relay`: a tenant's own database could not be read.
    */
-  readonly kind: 'handler' | 'dead' | 'lost' | 'queue'
+  readonly kind: 'handler' | 'dead' | 'lost' | 'queue' | 'relay'
   readonly error?: unknown
   readonly tenant?: string
   readonly type?: string
@@ -40,6 +41,11 @@ export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryab
   readonly pollInterval?: number | undefined
   /** `mvp` (default), `standard`, `enterprise`, or a policy. */
   readonly retry?: RetryProfile | RetryPolicy | undefined
+  /**
+   * Level `database`: what stands before the key in names of tenants' databases, the tenancy's `rolePrefix`. Given, the
+   * worker also brings events from there (see `OUTBOX_DATABASE_MIGRATION`).
+   */
+  readonly relayFrom?: string | undefined
   readonly onProblem?: ((problem: WorkerProblem) => void) | undefined
   /** As given to `installOutbox` (default `governance`). */
   readonly controlSchema?: string | undefined
@@ -54,6 +60,7 @@ export interface WorkerSettings {
   readonly pollInterval: number
   readonly policy: RetryPolicy
   readonly controlSchema: string
+  readonly relayFrom: string | undefined
 }
 
 /** @internal @throws TenancyError INVALID_OPTION */
@@ -88,5 +95,6 @@ export function parseWorkerOptions<Events extends EventMap, Db extends TenantQue
     }),
     policy: parsePolicy(options.retry),
     controlSchema: parseControlSchema(options.controlSchema),
+    relayFrom: options.relayFrom === undefined ? undefined : parsePrefix(options.relayFrom),
   }
 }

@@ -5,6 +5,7 @@ import { leasesOf } from './leases.ts'
 import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
 import { paceOf } from './pace.ts'
 import { queueOf, type Taken } from './queue.ts'
+import { relayOf } from './relay.ts'
 import { standings } from './status.ts'
 import { timetable } from './timetable.ts'
 
@@ -139,16 +140,34 @@ export function createWorker<
     }
     return taken.length
   }
+  const { relayFrom } = settings
+  const relay =
+    relayFrom === undefined
+      ? undefined
+      : relayOf(
+          options.control,
+          settings.controlSchema,
+          options.tenants,
+          relayFrom,
+          known.of,
+          (tenant, error) => report({ kind: 'relay', tenant, error }),
+        )
+  const bring = async () => {
+    await relay?.round()
+    bell.ring()
+  }
   const upkeep = timetable(
     [
       [Math.floor(settings.lease / 3), () => leases.renew()],
       [HOLDS, () => lookAtHolds(queue, known)],
       [SWEEPS, () => queue.sweep()],
+      ...(relay ? [[settings.pollInterval, bring] as const] : []),
     ],
     (error) => report({ kind: 'queue', error }),
   )
 
   const loop = async (untilEmpty: boolean) => {
+    if (untilEmpty) await relay?.round()
     upkeep.begin()
     while (!stopping) {
       if (inHand.size >= concurrency) {

@@ -1,0 +1,151 @@
+import { parseTenantKey, type Queryable, type TenantQueryable } from '@org/core'
+import { codedControl } from '../../control/coded.ts'
+import { quoteIdentifier } from '../../sql/identifier.ts'
+import type { TenantScopes } from '../../tenants/scopes.ts'
+import { MAX_DELAY, rowOf } from '../publish.ts'
+import { MAX_PAYLOAD } from '../tables-sql.ts'
+import type { Standing } from './status.ts'
+
+/** Of one tenant in one transaction: bounded, since a tenant may put there what it likes. */
+const AT_ONCE = 100
+/** Tenants visited side by side: one whose database hangs holds up no other. */
+const ABREAST = 8
+
+// One relay after the other, or the order of a key would be lost. Run as the tenant, in a session that has only its rights: the table is its own, and may be anything by now. What comes
+// back is text of bounded length, and validated as if somebody had published it.
+const READ = `select seq::pg_catalog.text as seq,
+    pg_catalog."left"(id::pg_catalog.text, 36) as id, pg_catalog."left"(type::pg_catalog.text, 101) as type,
+    pg_catalog."left"(payload::pg_catalog.text, ${MAX_PAYLOAD + 1}) as payload, pg_catalog."left"(key::pg_catalog.text, 201) as key,
+    pg_catalog."left"(trace::pg_catalog.text, 56) as trace,
+    pg_catalog.date_part('epoch', available_at operator(pg_catalog.-) pg_catalog.now()) as delay,
+    (home operator(pg_catalog.=) 'outbox'::pg_catalog.regclass::pg_catalog.oid) as home
+  from outbox order by outbox.seq limit ${AT_ONCE} for update`
+const REMOVE = 'delete from outbox where seq = any ($1::pg_catalog.int8[])'
+
+const NOT_IN_SERVICE = Symbol('not in service')
+
+interface Waiting {
+  readonly seq: string
+  readonly id: string
+  readonly type: string
+  readonly payload: string
+  readonly key: string | null
+  readonly trace: string | null
+  readonly delay: number
+  readonly home: boolean
+}
+
+/** Level `database`: brings events from tenants' own databases into the outbox of the control schema. */
+export interface Relay {
+  /** Those who were said to have published, and those in whose databases something was written since it last looked. */
+  round(): Promise<void>
+  /** One tenant's, all of it. */
+  bring(tenant: string): Promise<number>
+}
+
+/**
+ * @param prefix before the key in names of tenants' databases: the tenancy's `rolePrefix`
+ * @param standing who is not in service is left alone: what is there waits there
+ * @param report told which tenant's database could not be read; it is tried again in the next round
+ */
+export function relayOf<Db extends TenantQueryable>(
+  pool: Queryable,
+  controlSchema: string,
+  tenants: TenantScopes<Db>,
+  prefix: string,
+  standing: (tenant: string) => Standing | Promise<Standing>,
+  report: (tenant: string, error: unknown) => void,
+): Relay {
+  const control = codedControl(pool, "installOutbox(admin, { isolation: 'database', workers: [role] })")
+  const schema = quoteIdentifier(controlSchema)
+  const written = new Map<string, string>()
+  const busy = new Set<string>()
+
+  const page = (tenant: string) =>
+    tenants.withTenant(tenant, async (db) => {
+      const { rows } = await db.query<Waiting>(READ)
+      if (rows.length === 0) return 0
+      const brought = rows.flatMap((row) => validated(row))
+      // Committed there before it is removed here: cut off in between, it is brought again, and known by its id.
+      if (brought.length > 0) {
+        await control.query(`select ${schema}.outbox_accept($1, $2)`, [tenant, `[${brought.join()}]`])
+      }
+      await db.query(REMOVE, [rows.map(({ seq }) => seq)])
+      return rows.length
+    })
+  const bring = async (tenant: string): Promise<number> => {
+    let all = 0
+    for (;;) {
+      const n = await page(tenant)
+      all += n
+      if (n < AT_ONCE) return all
+    }
+  }
+  /** Tenants whose databases have had rows inserted since: one query for all of them. */
+  const changed = async (): Promise<Map<string, string>> => {
+    const { rows } = await control.query<{ name: string; inserted: string }>(
+      `select datname::text as name, concat_ws('/', tup_inserted, stats_reset) as inserted
+       from pg_catalog.pg_stat_database where pg_catalog.starts_with(datname::text, $1)`,
+      [prefix],
+    )
+    return new Map(
+      rows
+        .map(({ name, inserted }) => [name.slice(prefix.length), inserted] as const)
+        .filter(([tenant, inserted]) => written.get(tenant) !== inserted),
+    )
+  }
+  return {
+    bring,
+    round: async () => {
+      const hints = await control.query<{ tenant: string }>(
+        `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
+      )
+      const seen = await changed()
+      const names = [...new Set([...hints.rows.map(({ tenant }) => tenant), ...seen.keys()])]
+      const todo = names.filter((tenant) => isKey(tenant) && !busy.has(tenant))
+      const visit = async () => {
+        for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift()) {
+          const whose = tenant
+          busy.add(whose)
+          await Promise.resolve(standing(whose))
+            .then((found) => (found === 'active' ? bring(whose) : Promise.reject(NOT_IN_SERVICE)))
+            .then(
+              () => void written.set(whose, seen.get(whose) ?? written.get(whose) ?? ''),
+              (error: unknown) => {
+                if (error !== NOT_IN_SERVICE) report(whose, error)
+              },
+            )
+            .finally(() => busy.delete(whose))
+        }
+      }
+      await Promise.all(Array.from({ length: ABREAST }, visit))
+    },
+  }
+}
+
+function isKey(tenant: string): boolean {
+  try {
+    return parseTenantKey(tenant) === tenant
+  } catch {
+    return false
+  }
+}
+
+/** As JSON, or nothing: what `publish` would have refused, and what a restore brought back, is not sent. */
+function validated({ id, type, payload, key, trace, delay, home }: Waiting): string[] {
+  if (home !== true) return []
+  try {
+    const event = {
+      type,
+      payload: JSON.parse(payload) as unknown,
+      delay: Math.min(Math.max(0, Math.round(delay * 1_000)), MAX_DELAY),
+      ...(key !== null && { key }),
+      ...(trace !== null && { traceparent: trace }),
+    }
+    return UUID.test(id) ? [rowOf(event, () => true, id).json] : []
+  } catch {
+    return []
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
