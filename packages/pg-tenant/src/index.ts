@@ -51,10 +51,20 @@ export type { OffboardOptions } from './offboard/options.ts'
 export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
 export { createFleet, type Fleet, type FleetOptions } from './placement/fleet.ts'
 export type { PlacedTenancy } from './placement/placed-tenancy.ts'
+export {
+  type ErrorStyle,
+  type PerTenant,
+  type PerTenantOptions,
+  perTenant,
+  scopePool,
+  type TenantPg,
+  type TenantPoolOptions,
+} from './pool/index.ts'
 export type { ListenConnection } from './registry/listen.ts'
 export type { LookupOptions } from './registry/lookups.ts'
 export type { ListOptions } from './registry/read.ts'
 export type { TenantRecord, TenantStatus } from './registry/record.ts'
+export type { OpenScope } from './scope/open-scope.ts'
 export type { RetryOptions, ScopeOptions } from './scope/options.ts'
 export type { Field, QueryResult } from './scope/result.ts'
 export type { QueryConfig } from './scope/statement.ts'
@@ -64,6 +74,7 @@ export { type Advice, type AdviceId, type AdviceThresholds, advise } from './sta
 export type { ClusterStats } from './stats/cluster.ts'
 export type { FleetStats, RoleConnections, SlowMigration, StatsOptions, TenantStats } from './stats/stats.ts'
 export { createTenancy } from './tenancy/create-tenancy.ts'
+export type { EachOptions, EachReport, EachTenant } from './tenancy/each.ts'
 export type { Tenancy, TenancyOptions } from './tenancy/interface.ts'
 export type { TenantPoolsOptions } from './tenancy/levels.ts'
 export type { VerifyCheckId } from './verify/checks.ts'

@@ -1,4 +1,5 @@
 import { crossTenant } from '@org/core'
+import { invalid } from '../errors/invalid.ts'
 import { copyFrom, copyTo } from './copy.ts'
 import type { Level } from './level.ts'
 import { requireCallback } from './misuse.ts'
@@ -10,7 +11,7 @@ import type { TenantDb } from './tenant-db.ts'
 
 /** Makes the handle of a level: a frozen object without a way to the connection. */
 export function createHandle(level: Level): TenantDb {
-  return Object.freeze({
+  const handle = Object.freeze({
     tenant: level.tenant,
     query: (query: string | QueryConfig, values?: readonly unknown[]) =>
       reported(runStatement(level, query, values)),
@@ -19,11 +20,22 @@ export function createHandle(level: Level): TenantDb {
     savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => reported(nest(level, fn)),
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
       reported(key === level.tenant ? nest(level, fn) : Promise.reject(crossTenant())),
-    stream: (text: string, values?: readonly unknown[], options?: StreamOptions) =>
-      stream(level, text, values, options),
+    stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
+      stream(level, query, values, options),
     copyFrom: (sql: string) => reported(copyFrom(level, sql)),
     copyTo: (sql: string) => reported(copyTo(level, sql)),
   }) as TenantDb
+  levels.set(handle, level)
+  return handle
+}
+
+const levels = new WeakMap<TenantDb, Level>()
+
+/** @throws TenancyError INVALID_OPTION when it is not a handle of ours */
+export function levelOf(db: TenantDb): Level {
+  const level = levels.get(db)
+  if (level) return level
+  throw invalid('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
 
 /**

@@ -5,7 +5,7 @@ import { invalid } from '../errors/invalid.ts'
 import type { Level } from './level.ts'
 import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
-import { toStatement } from './statement.ts'
+import { type QueryConfig, toStatement } from './statement.ts'
 
 export interface StreamOptions {
   /** Rows fetched in one round trip and held in memory, 1 to 10,000 (default 500). */
@@ -18,14 +18,14 @@ export interface StreamOptions {
  */
 export async function* stream<R = Row>(
   level: Level,
-  text: string,
+  query: string | QueryConfig,
   values: readonly unknown[] | undefined,
   { batchSize = 500 }: StreamOptions = {},
 ): AsyncGenerator<R, void, undefined> {
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 10_000) {
     throw invalid('batchSize', 'a whole number from 1 to 10000')
   }
-  const statement = toStatement(text, values)
+  const statement = toStatement(query, values)
   const portal = nextPortal('stream')
   let sink: ResultSink | undefined
   let more = true

@@ -55,7 +55,7 @@ export interface TenantDb extends TenantQueryable {
    * two rows. Leaving the loop closes the portal.
    */
   stream<R extends object = Row>(
-    text: string,
+    query: string | QueryConfig,
     values?: readonly unknown[],
     options?: StreamOptions,
   ): AsyncIterableIterator<R>

@@ -17,7 +17,7 @@ import type { MigrateOptions } from '../fleet/options.ts'
 import type { MigrationStatusOptions } from '../fleet/status.ts'
 import { type VersionGate, versionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { keyFor, parseNaming } from '../isolation/names.ts'
+import { keyFor, parseNaming, schemaOf } from '../isolation/names.ts'
 import { parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import { drop } from '../lifecycle/drop.ts'
 import { type ProvisionOptions, provision } from '../lifecycle/provision.ts'
@@ -26,15 +26,19 @@ import { rotateCredentials } from '../lifecycle/rotate-credentials.ts'
 import { resume, suspend } from '../lifecycle/suspend.ts'
 import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
 import type { OffboardOptions } from '../offboard/options.ts'
+import type { Reach } from '../pool/connection.ts'
+import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
 import { parseControlSchema } from '../registry/control-schema.ts'
 import { explained } from '../registry/explain.ts'
 import { openLookups } from '../registry/lookups.ts'
 import { find, type ListOptions, list } from '../registry/read.ts'
+import type { TenantRecord } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { nest } from '../scope/handle.ts'
+import { createHandle, nest } from '../scope/handle.ts'
 import { currentLevel, type Level } from '../scope/level.ts'
 import { requireCallback } from '../scope/misuse.ts'
 import { runOneShot } from '../scope/one-shot.ts'
+import { type OpenScope, openScope, openWithin } from '../scope/open-scope.ts'
 import { DEFAULTS, parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import { withRetry } from '../scope/retry.ts'
@@ -44,6 +48,7 @@ import { type QueryConfig, toStatement } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
+import { type EachOptions, each } from './each.ts'
 import type { Tenancy, TenancyOptions } from './interface.ts'
 import { openLevel } from './levels.ts'
 
@@ -199,6 +204,28 @@ export function createTenancy(options: TenancyOptions): Tenancy {
         throw await explained(error, pool, registry, tenant)
       }
     },
+    open: (key: string, scope?: ScopeOptions): OpenScope => {
+      const tenant = keyFor(naming, key)
+      const settings = parseScopeOptions(scope, defaults)
+      const outer = enclosing(tenant)
+      if (!outer) return openScope(identity, isolation, tenant, settings)
+      requireSameMode(settings, outer)
+      return openWithin(createHandle(outer))
+    },
+    pool: (key: string, options: TenantPoolOptions = {}) => {
+      const parsed = parsePoolOptions(options)
+      return tenantPool(keyFor(naming, key), reachOf(key, parsed.scope), parsed)
+    },
+    pg: (key: string, options: TenantPoolOptions = {}) => {
+      const { errors, scope } = parsePoolOptions(options)
+      return tenantPg(keyFor(naming, key), reachOf(key, scope), errors)
+    },
+    each: async (fn: (db: TenantDb, tenant: TenantRecord) => Promise<unknown>, how?: EachOptions) =>
+      each(tenancy, fn, how),
+    schemaOf: (key: string) => {
+      const tenant = keyFor(naming, key)
+      return ofLevel.row?.schema ?? schemaOf(naming, tenant)
+    },
     provision: async (key: string, facts?: ProvisionOptions) =>
       changing(keyFor(naming, key), (tenant) => provision(lifecycle, tenant, facts)),
     suspend: async (key: string, reason?: string) =>
@@ -243,6 +270,14 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       await lookups.close()
       await open.close()
     },
+  }
+  /** What a tenant's pool runs, it runs through these. */
+  function reachOf(key: string, scope: ScopeOptions): Reach {
+    parseScopeOptions(scope, defaults)
+    return {
+      once: (query) => tenancy.query(key, query, undefined, scope),
+      open: (mode) => tenancy.open(key, { ...scope, ...mode }),
+    }
   }
   return Object.freeze(tenancy) as Tenancy
 }

@@ -1,4 +1,5 @@
 import type { Migration, Row } from '@org/core'
+import type { Pool } from 'pg'
 import type { BackupOptions, BackupResult } from '../archive/backup-options.ts'
 import type { ExportOptions, ExportResult } from '../archive/export/export.ts'
 import type { RestoreOptions, RestoreResult } from '../archive/restore/options.ts'
@@ -17,9 +18,11 @@ import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.t
 import type { ReadyTenants } from '../lifecycle/ready/ready.ts'
 import type { OffboardOptions } from '../offboard/options.ts'
 import type { Receipt } from '../offboard/receipt.ts'
+import type { TenantPg, TenantPoolOptions } from '../pool/tenant-pool.ts'
 import type { LookupOptions } from '../registry/lookups.ts'
 import type { ListOptions } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
+import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
@@ -27,6 +30,7 @@ import type { TenantDb } from '../scope/tenant-db.ts'
 import type { FleetStats, StatsOptions } from '../stats/stats.ts'
 import type { VerifyReport } from '../verify/report.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
+import type { EachOptions, EachReport } from './each.ts'
 import type { LevelOptions } from './levels.ts'
 
 /** Options of `createTenancy`; limits given here are the defaults of every scope. */
@@ -130,6 +134,46 @@ export interface Tenancy {
     values?: readonly unknown[],
     options?: ScopeOptions,
   ): Promise<QueryResult<R>>
+
+  /**
+   * A scope that is opened and closed by hand, for code that cannot be put into a callback. It opens with its first statement;
+   * `await using scope = tenancy.open(key)` rolls back what nobody has committed.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION or CROSS_TENANT; its statements and `commit` as
+   *   {@link Tenancy.withTenant}
+   */
+  open(key: string, options?: ScopeOptions): OpenScope
+
+  /**
+   * A `pg.Pool` bound to one tenant for good, for libraries over `pg` (Kysely, Drizzle, Prisma, …). A query is a scope of its
+   * own, in one round trip; between BEGIN and COMMIT of a client it is one scope. Its clients hold no connection while they
+   * idle, so that one for each tenant costs little. LISTEN, PREPARE and SET of what a scope depends on are refused.
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION
+   */
+  pool(key: string, options?: TenantPoolOptions): Pool
+
+  /**
+   * The module `pg` with `Pool` and `Client` bound to the tenant, for libraries that want the module (Knex, TypeORM,
+   * Sequelize, MikroORM).
+   *
+   * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION
+   */
+  pg(key: string, options?: TenantPoolOptions): TenantPg
+
+  /**
+   * Runs `fn` in a scope of every active tenant, in the byte order of their keys, several at once: for workers and scripts. One
+   * tenant's failure does not stop the others. A run that was cut off goes on with `after: report.resumeAfter`.
+   *
+   * @throws TenancyError INVALID_OPTION, VALIDATION_ERROR; what `onTenant` throws
+   */
+  each(
+    fn: (db: TenantDb, tenant: TenantRecord) => Promise<unknown>,
+    options?: EachOptions,
+  ): Promise<EachReport>
+
+  /** The schema a tenant's tables are in, for libraries that qualify every name. @throws TenancyError INVALID_TENANT_KEY */
+  schemaOf(key: string): string
 
   /**
    * Creates what the tenant needs, or completes it: role, schema, privileges, marker, migrations. In one

@@ -9,6 +9,9 @@ export function expectType<T extends boolean>(_: T extends true ? true : never):
 
 /** Types of others, looked at no further. */
 type Opaque =
+  // A tenant's pool is `pg`'s own type, so that every library takes it.
+  | import('pg').Pool
+  | { readonly Pool: typeof import('pg').Pool; readonly Client: typeof import('pg').Client }
   | string
   | number
   | bigint

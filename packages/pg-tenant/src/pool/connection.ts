@@ -1,0 +1,211 @@
+import { TenancyError } from '@org/core'
+import type { OpenScope } from '../scope/open-scope.ts'
+import type { ScopeOptions } from '../scope/options.ts'
+import type { QueryResult } from '../scope/result.ts'
+import type { QueryConfig } from '../scope/statement.ts'
+import type { TenantDb } from '../scope/tenant-db.ts'
+import { type Command, commandOf, type Mode } from './command.ts'
+import { inFailedTransaction } from './errors.ts'
+import { SessionSettings, setLocal } from './settings.ts'
+
+/** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
+export interface Reach {
+  /** One statement in a scope of its own. */
+  once(query: QueryConfig): Promise<QueryResult>
+  /** A scope that ends by hand. */
+  open(options: ScopeOptions): OpenScope
+}
+
+/** `I`dle, in a `T`ransaction, or in a failed (`E`) one, as ReadyForQuery says it. */
+export type Status = 'I' | 'T' | 'E'
+
+/**
+ * What a client of `pg` does on its connection, done with scopes: a statement by itself is a scope of its own; between BEGIN
+ * and COMMIT all are one. Calls come one after the other; the client sees to that.
+ */
+export class TenantConnection {
+  readonly settings = new SessionSettings()
+  readonly #reach: Reach
+  #scope: OpenScope | undefined
+  #mode: Mode = {}
+  #sessionMode: Mode = {}
+  #begun = false
+  #failed = false
+  #ran = false
+
+  constructor(reach: Reach) {
+    this.#reach = reach
+  }
+
+  get status(): Status {
+    if (!this.#begun) return 'I'
+    return this.#failed ? 'E' : 'T'
+  }
+
+  /** Runs one statement or command. */
+  async run(query: QueryConfig): Promise<QueryResult> {
+    const command = commandOf(query.text)
+    if (command) return await this.#obey(command)
+    if (this.#failed) throw inFailedTransaction()
+    if (this.#begun) return await this.#guarded(async () => (await this.db()).query(query))
+    const { statement } = this.settings
+    if (!statement && Object.keys(this.#sessionMode).length === 0) return await this.#reach.once(query)
+    return await this.alone((db) => db.query(query))
+  }
+
+  /** Several statements of one text: one transaction, as the simple protocol has it (manual 54.2.2.1). */
+  async runAll(queries: readonly QueryConfig[]): Promise<QueryResult[]> {
+    const results: QueryResult[] = []
+    const implicit = !this.#begun && queries.every(({ text }) => commandOf(text) === undefined)
+    if (implicit)
+      return await this.alone(async (db) => {
+        for (const query of queries) results.push(await db.query(query))
+        return results
+      })
+    for (const query of queries) results.push(await this.run(query))
+    return results
+  }
+
+  /** Runs `fn` in the transaction that is open, or in one of its own. */
+  async within<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
+    if (this.#failed) throw inFailedTransaction()
+    return this.#begun ? await this.#guarded(async () => fn(await this.db())) : await this.alone(fn)
+  }
+
+  /** A transaction of its own around `fn`. */
+  async alone<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
+    await using scope = this.#reach.open(this.#sessionMode)
+    await this.#apply(scope.db)
+    const value = await fn(scope.db)
+    await scope.commit()
+    return value
+  }
+
+  /** Ends what is open: PostgreSQL rolls back when a client goes. */
+  async end(): Promise<void> {
+    const scope = this.#scope
+    this.#forget()
+    await scope?.rollback()
+  }
+
+  async db(): Promise<TenantDb> {
+    if (!this.#scope) {
+      this.#scope = this.#reach.open({ ...this.#sessionMode, ...this.#mode })
+      await this.#apply(this.#scope.db)
+    }
+    this.#ran = true
+    return this.#scope.db
+  }
+
+  async #apply(db: TenantDb): Promise<void> {
+    const { statement } = this.settings
+    if (statement) await db.queue(statement)
+  }
+
+  async #guarded<T>(fn: () => Promise<T>): Promise<T> {
+    try {
+      return await fn()
+    } catch (error) {
+      this.#failed = true
+      throw error
+    }
+  }
+
+  async #obey(command: Command): Promise<QueryResult> {
+    switch (command.kind) {
+      case 'begin':
+        // Inside a transaction PostgreSQL warns and goes on.
+        if (!this.#begun) this.#begin(command.mode)
+        return answer('BEGIN')
+      case 'mode':
+        return this.#setMode(command.mode, command.session)
+      case 'commit':
+        return await this.#commit(command.chain)
+      case 'rollback':
+        return await this.#rollback(command.chain)
+      case 'savepoint':
+      case 'release':
+      case 'rollbackTo':
+        return await this.#savepoint(command.kind, command.name)
+      case 'set':
+        return await this.#set(command.name, command.value, command.local)
+      case 'reset':
+        this.settings.reset(command.name?.toLowerCase() ?? null)
+        return answer('RESET')
+    }
+  }
+
+  #begin(mode: Mode): void {
+    this.#begun = true
+    this.#mode = mode
+  }
+
+  #forget(): void {
+    this.#scope = undefined
+    this.#mode = {}
+    this.#begun = false
+    this.#failed = false
+    this.#ran = false
+  }
+
+  #setMode(mode: Mode, session: boolean): QueryResult {
+    if (session) this.#sessionMode = { ...this.#sessionMode, ...mode }
+    else if (this.#ran) throw modeTooLate()
+    else this.#mode = { ...this.#mode, ...mode }
+    return answer('SET')
+  }
+
+  async #commit(chain: boolean): Promise<QueryResult> {
+    const [scope, mode] = [this.#scope, this.#mode]
+    this.#forget()
+    // A transaction in which nothing ran still proves that the tenant is there.
+    if (scope) await scope.commit()
+    if (chain) this.#begin(mode)
+    return answer('COMMIT')
+  }
+
+  async #rollback(chain: boolean): Promise<QueryResult> {
+    const [scope, mode] = [this.#scope, this.#mode]
+    this.#forget()
+    await scope?.rollback()
+    if (chain) this.#begin(mode)
+    return answer('ROLLBACK')
+  }
+
+  async #savepoint(kind: 'savepoint' | 'release' | 'rollbackTo', name: string): Promise<QueryResult> {
+    if (!this.#begun) throw noTransaction(kind)
+    if (this.#failed && kind !== 'rollbackTo') throw inFailedTransaction()
+    await this.db()
+    const scope = this.#scope as OpenScope
+    if (kind === 'savepoint') scope.savepoint(name)
+    else if (kind === 'release') await this.#guarded(() => scope.release(name))
+    else {
+      await this.#guarded(() => scope.rollbackTo(name))
+      this.#failed = false
+    }
+    return answer(kind === 'rollbackTo' ? 'ROLLBACK' : kind.toUpperCase())
+  }
+
+  /** PostgreSQL says at once that a value is none; it is then not kept. */
+  async #set(name: string, value: string, local: boolean): Promise<QueryResult> {
+    const statement = setLocal(name.toLowerCase(), value)
+    if (statement && (this.#begun || !local)) await this.within((db) => db.query(statement))
+    if (statement && !local) this.settings.set(name.toLowerCase(), value)
+    return answer('SET')
+  }
+}
+
+function answer(command: string): QueryResult {
+  return { command, rowCount: null, rows: [], fields: [] }
+}
+
+function modeTooLate(): TenancyError {
+  return new TenancyError(
+    'STATEMENT_REFUSED',
+    'SET TRANSACTION comes before the first statement of a transaction.',
+  )
+}
+
+function noTransaction(command: string): TenancyError {
+  return new TenancyError('STATEMENT_REFUSED', `${command} is used inside a transaction: BEGIN first.`)
+}

@@ -1,0 +1,100 @@
+import { isTenancyError, TenancyError } from '@org/core'
+import pg from 'pg'
+import { driverError } from '../errors/driver-error.ts'
+import { isServerError, type ServerError } from '../errors/server-error.ts'
+
+/** `safe`: what can hold a value is left out; `pg`: as `pg` says it, values and all. */
+export type ErrorStyle = 'safe' | 'pg'
+
+/** What the scope answers, not the statement: no SQLSTATE says it. */
+const OF_THE_SCOPE: ReadonlySet<string> = new Set([
+  'SCHEMA_MISSING',
+  'SCHEMA_UNUSABLE',
+  'TENANT_SUSPENDED',
+  'SCOPE_ESCAPED',
+  'UNKNOWN_OUTCOME',
+  'CONNECTION_LOST',
+])
+
+/** What names things and never holds a value (manual 54.8). */
+const NAMES = [
+  'severity',
+  'code',
+  'schema',
+  'table',
+  'column',
+  'dataType',
+  'constraint',
+  'file',
+  'line',
+  'routine',
+  'position',
+] as const
+const VALUES = ['detail', 'hint', 'internalPosition', 'internalQuery', 'where'] as const
+
+/**
+ * The error as libraries over `pg` know it: a `pg.DatabaseError` with SQLSTATE, constraint, table and column, the
+ * {@link TenancyError} as its `cause`. What did not come from the server is the TenancyError itself.
+ */
+export function asDatabaseError(error: unknown, style: ErrorStyle): unknown {
+  if (!isTenancyError(error)) return error
+  const original = driverError(error)
+  if (!isServerError(original) || OF_THE_SCOPE.has(error.code)) return error
+  const message = style === 'pg' ? original.message : safeMessage(original, error)
+  const made = Object.assign(new pg.DatabaseError(message, message.length, 'error'), pick(original, NAMES), {
+    cause: error,
+  })
+  if (style === 'pg') return Object.assign(made, pick(original, VALUES))
+  const detail = safeDetail(original)
+  return detail === undefined ? made : Object.assign(made, { detail })
+}
+
+/** Sentences whose only variable parts are names, by SQLSTATE. */
+const ONLY_NAMES: ReadonlySet<string> = new Set([
+  '23505',
+  '23503',
+  '23502',
+  '23514',
+  '23P01',
+  '42P01',
+  '42703',
+  '42P07',
+  '42501',
+  '25P02',
+  '40001',
+  '40P01',
+  '55P03',
+  '57014',
+])
+
+function safeMessage({ code, message }: ServerError, error: TenancyError): string {
+  return ONLY_NAMES.has(code) ? message : error.message
+}
+
+/** `Key (email)=(ana@example.com) already exists.` without the value: libraries read the columns from it. */
+function safeDetail({ code, detail }: ServerError & { readonly detail?: string }): string | undefined {
+  if (code !== '23505' && code !== '23503') return undefined
+  const columns = /^Key \(([^()]{1,500})\)=/.exec(detail ?? '')?.[1]
+  if (columns === undefined) return undefined
+  return `Key (${columns})=(…) ${code === '23505' ? 'already exists.' : 'is not present or still referenced.'}`
+}
+
+function pick(from: object, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value: unknown = Reflect.get(from, name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+}
+
+/** What PostgreSQL answers in a transaction that has failed: nothing runs in it any more (SQLSTATE 25P02). */
+export function inFailedTransaction(): Error {
+  const message = 'current transaction is aborted, commands ignored until end of transaction block'
+  const made = new pg.DatabaseError(message, message.length, 'error')
+  const cause = new TenancyError(
+    'SCOPE_FAILED',
+    'An earlier statement of this transaction failed: roll back first.',
+  )
+  return Object.assign(made, { severity: 'ERROR', code: '25P02', cause })
+}

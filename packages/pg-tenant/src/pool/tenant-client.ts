@@ -1,0 +1,233 @@
+import { EventEmitter } from 'node:events'
+import pg, { type QueryConfig as PgQueryConfig } from 'pg'
+import type { TypeParsers } from '../driver/type-parsers.ts'
+import { statementsOf } from '../migrations/statements.ts'
+import type { QueryResult } from '../scope/result.ts'
+import type { QueryConfig } from '../scope/statement.ts'
+import { adopt, type Submittable } from './adopt.ts'
+import { type Reach, TenantConnection } from './connection.ts'
+import { asDatabaseError, type ErrorStyle } from './errors.ts'
+
+/** What makes clients: whose, how errors look. */
+export interface ClientBinding {
+  readonly reach: Reach
+  readonly errors: ErrorStyle
+  /** Named in what libraries show of a connection. */
+  readonly tenant: string
+}
+
+type Callback = (error: unknown, result?: unknown) => void
+
+/** A query as `pg` takes it in all its forms. */
+type Query =
+  | string
+  | (PgQueryConfig & { readonly callback?: Callback; readonly rowMode?: string })
+  | Submittable
+
+/**
+ * Shaped like `pg.Client`, without a connection: every call becomes a scope of one tenant, or part of the one that its BEGIN
+ * opened. Calls run one after the other, as on a wire.
+ */
+export class TenantClient extends EventEmitter {
+  // What pg-pool and libraries look at.
+  readonly host = ''
+  readonly port = 0
+  readonly user: string
+  readonly database: string
+  readonly ssl = false
+  readonly processID = null
+  readonly secretKey = null
+  readonly connectionParameters: { readonly user: string; readonly database: string }
+  /** Some listen to what a connection says at its start; this one says nothing. */
+  readonly connection: EventEmitter = new EventEmitter()
+  _queryable = true
+  _ending = false
+  _connected = false
+  readonly #connection: TenantConnection
+  readonly #binding: ClientBinding
+  readonly #types: pg.TypeOverrides
+  /** The client's parsers, in the form that queries take. */
+  readonly #parsers: TypeParsers = {
+    getTypeParser: (oid, format) => this.getTypeParser(oid, format) as (value: string) => unknown,
+  }
+  readonly #named = new Map<string, string>()
+  #overridden = false
+  #last: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+
+  constructor(binding: ClientBinding, config: { readonly types?: pg.CustomTypesConfig } = {}) {
+    super()
+    this.#binding = binding
+    this.user = binding.tenant
+    this.database = binding.tenant
+    this.connectionParameters = { user: binding.tenant, database: binding.tenant }
+    this.#connection = new TenantConnection(binding.reach)
+    this.#types = new pg.TypeOverrides(config.types)
+    this.#overridden = config.types !== undefined
+  }
+
+  connect(callback?: (error: unknown, client?: this) => void): Promise<this> | undefined {
+    this._connected = true
+    if (!callback) return Promise.resolve(this)
+    process.nextTick(callback, null, this)
+    return undefined
+  }
+
+  isConnected(): boolean {
+    return this._connected
+  }
+
+  getTransactionStatus(): 'I' | 'T' | 'E' {
+    return this.#connection.status
+  }
+
+  query(query: Query, values?: unknown, callback?: Callback): unknown {
+    if (query === null || query === undefined)
+      throw new TypeError('Client was passed a null or undefined query')
+    if (typeof query === 'object' && 'submit' in query && typeof query.submit === 'function') {
+      if (
+        adopt(
+          query,
+          this.#connection,
+          (job) => this.#enqueue(job),
+          (error) => this.#shown(error),
+        )
+      )
+        return query
+      return this.#runQueryObject(query, typeof values === 'function' ? (values as Callback) : callback)
+    }
+    const config = (typeof query === 'string' ? { text: query } : query) as PgQueryConfig & {
+      callback?: Callback
+    }
+    const done = callback ?? (typeof values === 'function' ? (values as Callback) : config.callback)
+    const given = typeof values === 'function' ? undefined : values
+    const result = this.#enqueue(() => this.#run(config, given as unknown[] | undefined)).catch(
+      (error: unknown) => {
+        throw this.#shown(error)
+      },
+    )
+    if (!done) return result
+    result.then(
+      (value) => done(null, value),
+      (error) => done(error),
+    )
+    return undefined
+  }
+
+  end(callback?: () => void): Promise<void> | undefined {
+    this._ending = true
+    const ended = this.#last.then(async () => {
+      await this.#connection.end()
+      this._connected = false
+      this._queryable = false
+      this.emit('end')
+    })
+    if (!callback) return ended
+    ended.then(() => callback())
+    return undefined
+  }
+
+  /** What was open when a client goes back to its pool is rolled back: nobody else gets into somebody's transaction. */
+  async reset(): Promise<void> {
+    await this.#enqueue(() => this.#connection.end())
+  }
+
+  get busy(): boolean {
+    return this.#waiting > 0
+  }
+
+  setTypeParser(...args: Parameters<pg.TypeOverrides['setTypeParser']>): void {
+    this.#overridden = true
+    this.#types.setTypeParser(...args)
+  }
+
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    return this.#types.getTypeParser(oid, format as 'text')
+  }
+
+  escapeIdentifier(text: string): string {
+    return pg.escapeIdentifier(text)
+  }
+
+  escapeLiteral(text: string): string {
+    return pg.escapeLiteral(text)
+  }
+
+  ref(): void {}
+  unref(): void {}
+
+  async #run(config: PgQueryConfig, given: unknown[] | undefined): Promise<QueryResult | QueryResult[]> {
+    const { text, name, rowMode, types } = config as PgQueryConfig & {
+      rowMode?: 'array' | null
+      types?: QueryConfig['types']
+    }
+    const values = given ?? config.values
+    const parsers = types ?? (this.#overridden ? this.#parsers : undefined)
+    const rest = { ...(rowMode === 'array' && { rowMode }), ...(parsers && { types: parsers }) }
+    if (values === undefined || values.length === 0) {
+      const parts = severalIn(text)
+      if (parts) return await this.#connection.runAll(parts.map((part) => ({ text: part, ...rest })))
+    }
+    this.#requireSameText(name, text)
+    const kept = name !== undefined && /^[\w .:-]{1,40}$/.test(name) ? { name } : {}
+    return await this.#connection.run({ text, ...(values && { values }), ...kept, ...rest })
+  }
+
+  /** As `pg` says it: a name belongs to one text for as long as the client lives. */
+  #requireSameText(name: string | undefined, text: string): void {
+    if (name === undefined) return
+    const known = this.#named.get(name)
+    if (known !== undefined && known !== text)
+      throw new Error(
+        `Prepared statements must be unique - '${name.slice(0, 60)}' was used for a different statement`,
+      )
+    if (this.#named.size < MAX_NAMES) this.#named.set(name, text)
+  }
+
+  /** `new pg.Query(…)`: an emitter of rows. */
+  #runQueryObject(query: Submittable, callback: Callback | undefined): Submittable {
+    const { text, values } = query as { text?: unknown; values?: unknown[] }
+    const emitter = query as Submittable & EventEmitter & { callback?: Callback }
+    const done = callback ?? emitter.callback
+    this.#enqueue(() => this.#run({ text: String(text) }, values)).then(
+      (result) => {
+        const last = Array.isArray(result) ? result.at(-1) : result
+        for (const row of last?.rows ?? []) emitter.emit('row', row, last)
+        emitter.emit('end', last)
+        done?.(null, result)
+      },
+      (error: unknown) => {
+        if (done) done(this.#shown(error))
+        else emitter.emit('error', this.#shown(error))
+      },
+    )
+    return query
+  }
+
+  #enqueue<T>(job: () => Promise<T>): Promise<T> {
+    this.#waiting++
+    const run = this.#last.then(job)
+    this.#last = run.then(
+      () => this.#drained(),
+      () => this.#drained(),
+    )
+    return run
+  }
+
+  #drained(): void {
+    if (--this.#waiting === 0) this.emit('drain')
+  }
+
+  #shown(error: unknown): unknown {
+    return asDatabaseError(error, this.#binding.errors)
+  }
+}
+
+const MAX_NAMES = 10_000
+
+/** The statements of a text that has several; a wrong split could do no harm: the server takes one at a time. */
+function severalIn(text: unknown): string[] | undefined {
+  if (typeof text !== 'string' || !text.includes(';')) return undefined
+  const parts = statementsOf(text, 'query')
+  return parts.length > 1 ? parts.map((part) => part.text) : undefined
+}

@@ -1,0 +1,70 @@
+import pg from 'pg'
+import { invalid } from '../errors/invalid.ts'
+import type { ScopeOptions } from '../scope/options.ts'
+import type { Reach } from './connection.ts'
+import type { ErrorStyle } from './errors.ts'
+import { TenantClient } from './tenant-client.ts'
+
+/** Options of a tenant's pool. Those of scopes hold for every transaction of it. */
+export interface TenantPoolOptions extends ScopeOptions {
+  /** How many of its clients may be checked out at once, 1 to 1,000 (default 10). They hold no connection while they idle. */
+  readonly max?: number
+  /**
+   * How errors look: `safe` (default) leaves out what can hold a value, `pg` has it all. In both they are
+   * `pg.DatabaseError` with SQLSTATE, constraint, table and column, the `TenancyError` as `cause`.
+   */
+  readonly errors?: ErrorStyle
+}
+
+/** `pg`, bound to one tenant: for libraries that want the module rather than a pool. */
+export type TenantPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & {
+  readonly Pool: typeof pg.Pool
+  readonly Client: typeof pg.Client
+}
+
+/** Checks what belongs to the pool; the rest are options of its scopes. @throws TenancyError INVALID_OPTION */
+export function parsePoolOptions(options: TenantPoolOptions): {
+  readonly max: number
+  readonly errors: ErrorStyle
+  readonly scope: ScopeOptions
+} {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  const { max = 10, errors = 'safe', ...scope } = options
+  if (!Number.isInteger(max) || max < 1 || max > 1_000) throw invalid('max', 'a whole number from 1 to 1000')
+  if (errors !== 'safe' && errors !== 'pg') throw invalid('errors', '"safe" or "pg"')
+  return { max, errors, scope }
+}
+
+/** A `pg.Pool` whose clients are one tenant's, for good. */
+export function tenantPool(
+  tenant: string,
+  reach: Reach,
+  { max, errors }: { max: number; errors: ErrorStyle },
+): pg.Pool {
+  const { Pool } = tenantPg(tenant, reach, errors)
+  return new Pool({ max })
+}
+
+/** The module `pg` with `Pool` and `Client` bound to the tenant. */
+export function tenantPg(tenant: string, reach: Reach, errors: ErrorStyle): TenantPg {
+  class Client extends TenantClient {
+    constructor(config?: unknown) {
+      super({ reach, errors, tenant }, typeof config === 'object' && config !== null ? config : {})
+    }
+  }
+  class Pool extends pg.Pool {
+    constructor(config: pg.PoolConfig = {}) {
+      const { max, min, idleTimeoutMillis, connectionTimeoutMillis, allowExitOnIdle = true } = config
+      const kept = { max, min, idleTimeoutMillis, connectionTimeoutMillis, allowExitOnIdle }
+      super({
+        ...Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined)),
+        Client: Client as never,
+      })
+      // Somebody who gives a client back inside a transaction has it rolled back, before anybody else gets the client.
+      this.on('release', (_error, client) => void (client as unknown as TenantClient).reset())
+    }
+  }
+  const { native: _, ...rest } = Object.getOwnPropertyDescriptors(pg)
+  const bound = Object.defineProperties({}, rest) as TenantPg
+  return Object.assign(bound, { Pool, Client: Client as never })
+}

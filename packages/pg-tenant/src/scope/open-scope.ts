@@ -1,0 +1,227 @@
+import { crossTenant, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
+import { statement } from '../driver/messages.ts'
+import type { Isolation } from '../isolation/isolation.ts'
+import { createHandle, levelOf } from './handle.ts'
+import { Level } from './level.ts'
+import { notAwaited, swallowed } from './misuse.ts'
+import type { ScopeSettings } from './options.ts'
+import type { TenantDb } from './tenant-db.ts'
+import { type Pending, Transaction } from './transaction.ts'
+
+/** A scope that is opened and closed by hand, for code that cannot be put into a callback. */
+export interface OpenScope extends AsyncDisposable {
+  /** The tenant's database. Opens with its first statement; dead when the scope has ended. */
+  readonly db: TenantDb
+  /** Begins a savepoint; `db` is another handle from then on, until it is released or rolled back to. */
+  savepoint(name: string): void
+  /**
+   * Undoes what has been done since the savepoint of that name, a failed statement included. It can be rolled back to again.
+   *
+   * @throws TenancyError VALIDATION_ERROR when there is none
+   */
+  rollbackTo(name: string): Promise<void>
+  /** Keeps what has been done since the savepoint. @throws TenancyError VALIDATION_ERROR; SCOPE_FAILED */
+  release(name: string): Promise<void>
+  /**
+   * Checks that the scope still is what it was, and commits.
+   *
+   * @throws TenancyError SILENT_ROLLBACK, QUERY_NOT_AWAITED, SCOPE_ESCAPED, UNKNOWN_OUTCOME, … as `withTenant` does
+   */
+  commit(): Promise<void>
+  /** Undoes everything; never throws. Disposing does the same where nobody has committed. */
+  rollback(): Promise<void>
+}
+
+interface Savepoint {
+  readonly name: string
+  readonly sql: string
+  level: Level
+  entry: Pending
+}
+
+let savepoints = 0
+
+/** What is the same of a scope of one's own and of a part of another. */
+abstract class Scope implements OpenScope {
+  readonly #base: Level
+  readonly #stack: Savepoint[] = []
+  readonly #handles = new WeakMap<Level, TenantDb>()
+  #over = false
+
+  constructor(base: Level) {
+    this.#base = base
+  }
+
+  get level(): Level {
+    return this.#stack.at(-1)?.level ?? this.#base
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  get db(): TenantDb {
+    const { level } = this
+    const known = this.#handles.get(level)
+    if (known) return known
+    const made = createHandle(level)
+    this.#handles.set(level, made)
+    return made
+  }
+
+  savepoint(name: string): void {
+    this.#assertOpen()
+    const { level } = this
+    if (level.failure) throw level.failure
+    const sql = `pgt_o${(++savepoints).toString(36)}`
+    const entry = level.transaction.queueCommand(`savepoint ${sql}`)
+    this.#stack.push({ name, sql, level: below(level), entry })
+  }
+
+  async rollbackTo(name: string): Promise<void> {
+    this.#assertOpen()
+    const at = this.#indexOf(name)
+    const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
+    const parent = this.level
+    const { transaction } = parent
+    for (const { level } of [found, ...inner]) level.end()
+    transaction.unqueueBehind(found.entry)
+    // Not sent yet: nothing ran behind it.
+    if (transaction.unqueue(found.entry)) found.entry = transaction.queueCommand(`savepoint ${found.sql}`)
+    else
+      await parent.send(() => [
+        { phase: 'savepoint', bytes: statement(`rollback to savepoint ${found.sql}`) },
+      ])
+    found.level = below(parent)
+    this.#stack.push(found)
+  }
+
+  async release(name: string): Promise<void> {
+    this.#assertOpen()
+    const at = this.#indexOf(name)
+    const { level } = this
+    if (level.busy) throw notAwaited()
+    if (level.failure) throw level.failure
+    const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
+    const { transaction } = found.level
+    for (const one of [found, ...inner]) {
+      one.level.end()
+      if (one !== found) transaction.unqueue(one.entry)
+    }
+    if (!transaction.unqueue(found.entry)) transaction.queueCommand(`release savepoint ${found.sql}`)
+  }
+
+  async commit(): Promise<void> {
+    this.#assertOpen()
+    const { level } = this
+    const { transaction } = level
+    const failure = [this.#base, ...this.#stack.map((one) => one.level)].find((one) => one.failure)?.failure
+    const wrong = level.busy ? notAwaited() : (transaction.doom ?? (failure && swallowed(failure)))
+    if (wrong) {
+      await this.rollback()
+      throw wrong
+    }
+    this.#close()
+    await this.committing()
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#over) return
+    this.#close()
+    await this.undoing()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.rollback()
+  }
+
+  protected abstract committing(): Promise<void>
+  protected abstract undoing(): Promise<void>
+
+  #close(): void {
+    this.#over = true
+    this.#base.end()
+  }
+
+  #indexOf(name: string): number {
+    const at = this.#stack.findLastIndex((one) => one.name === name)
+    if (at >= 0) return at
+    throw new TenancyError('VALIDATION_ERROR', 'There is no savepoint of that name in this scope.')
+  }
+
+  #assertOpen(): void {
+    if (!this.#over) return
+    throw new TenancyError('SCOPE_ENDED', 'This scope has been committed or rolled back. Open another one.')
+  }
+}
+
+function below(level: Level): Level {
+  return new Level(level.owner, level.tenant, level.transaction, level)
+}
+
+class OwnScope extends Scope {
+  readonly #transaction: Transaction
+
+  constructor(owner: object, tenant: TenantKey, transaction: Transaction) {
+    super(new Level(owner, tenant, transaction))
+    this.#transaction = transaction
+  }
+
+  protected async committing(): Promise<void> {
+    try {
+      await this.#transaction.commit()
+    } catch (error) {
+      await this.#transaction.rollback(false)
+      throw error
+    }
+  }
+
+  protected async undoing(): Promise<void> {
+    await this.#transaction.rollback(false)
+  }
+}
+
+/** Opens a scope of its own. @throws TenancyError CROSS_TENANT inside a request of another tenant */
+export function openScope(
+  owner: object,
+  isolation: Isolation,
+  tenant: TenantKey,
+  settings: ScopeSettings,
+): OpenScope {
+  const current = tryCurrentTenant()
+  if (current !== undefined && current !== tenant) throw crossTenant()
+  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
+  return new OwnScope(owner, tenant, transaction)
+}
+
+class InnerScope extends Scope {
+  readonly #parent: Level
+  readonly #sql = `pgt_i${(++savepoints).toString(36)}`
+  readonly #entry: Pending
+
+  constructor(parent: Level) {
+    super(below(parent))
+    this.#parent = parent
+    this.#entry = parent.transaction.queueCommand(`savepoint ${this.#sql}`)
+  }
+
+  protected async committing(): Promise<void> {
+    const { transaction } = this.#parent
+    if (!transaction.unqueue(this.#entry)) transaction.queueCommand(`release savepoint ${this.#sql}`)
+  }
+
+  protected async undoing(): Promise<void> {
+    const { transaction } = this.#parent
+    transaction.unqueueBehind(this.#entry)
+    if (transaction.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
+    await this.#parent.send(() => [
+      { phase: 'savepoint', bytes: statement(`rollback to savepoint ${this.#sql}`) },
+      { phase: 'savepoint', bytes: statement(`release savepoint ${this.#sql}`) },
+    ])
+  }
+}
+
+/** A part of the scope that `db` belongs to, in a savepoint of it. */
+export function openWithin(db: TenantDb): OpenScope {
+  return new InnerScope(levelOf(db))
+}
