@@ -84,6 +84,7 @@ const INSIDE: ReadonlySet<string> = new Set([
   'column',
   'constraint',
   'dataType',
+  'parameter',
 ])
 
 /** `details` without the names of the database's parts; a unique violation says which field. */

@@ -1,30 +1,66 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import { withDriverError } from './driver-error.ts'
+import { isServerError } from './server-error.ts'
+import { reasonOf } from './server-reason.ts'
 
 /** SQLSTATE 53300: the server has no connection slot left (manual, appendix A). */
 const TOO_MANY_CONNECTIONS = '53300'
 
-/** What `pool.connect()` rejected with, as a coded error: the pool was full, or the server could not be reached. */
+/**
+ * What stays as it is until somebody changes it, and what that would be: SQLSTATEs of the server's answer at start-up, and
+ * codes of Node's TLS.
+ */
+const MISTAKEN: Readonly<Record<string, string>> = {
+  '28P01': 'Check the user and the password of this connection',
+  '28000': 'Check the user of this connection, that it may log in, and pg_hba.conf',
+  '3D000': "Check the database's name in this connection, or create it",
+  '42501': 'Give the role CONNECT on the database',
+  CERT_HAS_EXPIRED: "Renew the server's certificate",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "Give the connection the server's certificate authority (ssl.ca)",
+  ERR_TLS_CERT_ALTNAME_INVALID: "Connect under a name that the server's certificate has",
+  SELF_SIGNED_CERT_IN_CHAIN: "Give the connection the server's certificate authority (ssl.ca)",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "Give the connection the server's certificate authority (ssl.ca)",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "Give the connection the server's certificate authority (ssl.ca)",
+}
+
+/** What `pg` itself finds wrong, which has no code. */
+const WITHOUT_CODE: readonly (readonly [text: string, todo: string])[] = [
+  ['client password must be a string', 'The server asks for a password: give the connection one'],
+  ['The server does not support SSL connections', 'Leave ssl out, or switch it on in the server'],
+]
+
+/**
+ * What `pool.connect()` rejected with, as a coded error: the pool was full, the server could not be reached, or it refuses
+ * this connection and will go on to (`INVALID_OPTION`: nothing that trying again would change).
+ */
 export function fromConnectError(error: unknown): TenancyError {
   if (isTenancyError(error)) return error
   const { code, message } = error as { code?: unknown; message?: unknown }
-  const reason = typeof code === 'string' && /^[A-Z0-9_]{3,30}$/.test(code) ? code : null
+  const reason = typeof code === 'string' && /^[A-Z0-9_]{3,40}$/.test(code) ? code : null
+  const coded = (as: 'CONNECTION_LOST' | 'INVALID_OPTION' | 'POOL_EXHAUSTED', text: string) =>
+    withDriverError(new TenancyError(as, text, { details: { reason } }), error)
   if (reason === TOO_MANY_CONNECTIONS || message === 'timeout exceeded when trying to connect') {
-    return withDriverError(
-      new TenancyError(
-        'POOL_EXHAUSTED',
-        'The pool or the server has no free connection. Raise its limit or shorten your scopes.',
-        { details: { reason } },
-      ),
-      error,
+    return coded(
+      'POOL_EXHAUSTED',
+      'The pool or the server has no free connection. Raise its limit or shorten your scopes.',
     )
   }
-  return withDriverError(
-    new TenancyError(
-      'CONNECTION_LOST',
-      `No connection to PostgreSQL could be made${reason ? ` (${reason})` : ''}. Nothing was sent; it is safe to try again.`,
-      { details: { reason } },
-    ),
-    error,
+  const todo = remedyOf(reason, message)
+  if (todo !== undefined) {
+    const said = isServerError(error) ? reasonOf(error) : undefined
+    return coded(
+      'INVALID_OPTION',
+      `PostgreSQL refuses this connection${said ? `: ${said}` : ''}${reason ? ` (${reason})` : ''}. ${todo}; trying again does not help.`,
+    )
+  }
+  return coded(
+    'CONNECTION_LOST',
+    `No connection to PostgreSQL could be made${reason ? ` (${reason})` : ''}. Nothing was sent; it is safe to try again.`,
   )
+}
+
+function remedyOf(reason: string | null, message: unknown): string | undefined {
+  if (reason !== null && Object.hasOwn(MISTAKEN, reason)) return MISTAKEN[reason]
+  const text = String(message)
+  return reason === null ? WITHOUT_CODE.find(([said]) => text.includes(said))?.[1] : undefined
 }

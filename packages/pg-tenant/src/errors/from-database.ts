@@ -1,6 +1,8 @@
-import { type ErrorCode, type ErrorDetails, TenancyError } from '@org/core'
+import { type ErrorCode, TenancyError } from '@org/core'
 import { withDriverError } from './driver-error.ts'
+import { brokenRule, detailsOf } from './field-rule.ts'
 import type { ServerError } from './server-error.ts'
+import { reasonOf } from './server-reason.ts'
 import { CONDITION_NAMES, SQLSTATE } from './sqlstate.ts'
 
 /** The limits under which the statement ran, to tell a timeout from a cancel in any language. */
@@ -12,13 +14,20 @@ export interface StatementFacts {
 }
 
 /**
- * What PostgreSQL answered to a caller's statement, as a coded error that is safe to log: the condition, and the
- * names of schema, table, column and constraint, but never a value. The server's own message is kept only where it
- * cannot hold one; all of it is in `driverError(error)`.
+ * What PostgreSQL answered to a statement, as a coded error that is safe to log: the server's own reason where it
+ * cannot hold a value, the names of schema, table, column and constraint, and for a value that was refused `field` and
+ * `rule`; never the value. All of it is in `driverError(error)`.
  */
 export function fromDatabase(error: ServerError, facts?: StatementFacts): TenancyError {
   const { code, message } = classify(error, facts)
   return withDriverError(new TenancyError(code, message, { details: detailsOf(error) }), error)
+}
+
+/** The same of a caller's own statement: a value that was refused is a mistake of the request that brought it. */
+export function fromCall(error: ServerError, facts?: StatementFacts): TenancyError {
+  const broken = brokenRule(error)
+  if (broken === undefined) return fromDatabase(error, facts)
+  return withDriverError(new TenancyError(broken.code, describe(error), { details: detailsOf(error) }), error)
 }
 
 /** Whether the same transaction, run again, may well succeed. */
@@ -73,26 +82,6 @@ function timeout(message: string): { code: ErrorCode; message: string } {
 }
 
 function describe(error: ServerError): string {
-  const condition = CONDITION_NAMES[error.code]
-  const known = isFreeOfValues(error) ? `: ${error.message}` : condition ? `: ${condition}` : ''
-  return `PostgreSQL refused the statement${known} (SQLSTATE ${error.code}).`
-}
-
-/**
- * Whether the server's message can only hold names: constraint violations (values are in `detail`), errors with a
- * position in the SQL text (found before any value is looked at), and refused privileges on existing objects.
- */
-function isFreeOfValues(error: ServerError): boolean {
-  const { code, position, message } = error
-  if (code.startsWith('23') || code.startsWith('40') || code.startsWith('53')) return true
-  if (code.startsWith('42') && position !== undefined) return true
-  return code === SQLSTATE.INSUFFICIENT_PRIVILEGE && /^permission denied for [a-z ]+ [^ ]+$/.test(message)
-}
-
-function detailsOf({ code, schema, table, column, constraint, dataType }: ServerError): ErrorDetails {
-  const details: Record<string, string> = { sqlState: code }
-  for (const [name, value] of Object.entries({ schema, table, column, constraint, dataType })) {
-    if (value) details[name] = value
-  }
-  return details
+  const reason = reasonOf(error) ?? CONDITION_NAMES[error.code]
+  return `PostgreSQL refused the statement${reason === undefined ? '' : `: ${reason}`} (SQLSTATE ${error.code}).`
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, TenancyError } from '@org/core'
 import { withDriverError } from './driver-error.ts'
-import { fromDatabase, type StatementFacts } from './from-database.ts'
+import { fromCall, fromDatabase, type StatementFacts } from './from-database.ts'
 import type { Outcome, Phase } from './outcome.ts'
 import { isServerError, type ServerError } from './server-error.ts'
 import { SQLSTATE } from './sqlstate.ts'
@@ -14,7 +14,7 @@ export function fromFailedStep(phase: Phase, error: ServerError, facts: Statemen
   if (phase === 'tail' && found) return withDriverError(escaped(), error)
   // Level `row` asks again before COMMIT whether the tenant is in service; the other levels' checks do not raise this.
   if (phase === 'tail' && error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE) return fromOpening(error, facts)
-  return fromDatabase(error, facts)
+  return fromCall(error, facts)
 }
 
 /** The scope was changed from within: its transaction, role or search path is not what its opening made it. */

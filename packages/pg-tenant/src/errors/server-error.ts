@@ -3,6 +3,8 @@ export interface ServerError extends Error {
   readonly severity: string
   readonly code: string
   readonly position?: string
+  /** The same in SQL that a function executes. */
+  readonly internalPosition?: string
   /** The context: one line for each call, the innermost first. */
   readonly where?: string
   readonly schema?: string

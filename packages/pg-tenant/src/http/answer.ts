@@ -1,13 +1,4 @@
-import {
-  type ErrorBody,
-  type ErrorCode,
-  isTenancyError,
-  TenancyError,
-  toErrorBody,
-  type Violation,
-  violatedField,
-} from '@org/core'
-import { driverError } from '../errors/driver-error.ts'
+import { type ErrorBody, type ErrorCode, TenancyError, toErrorBody } from '@org/core'
 import type { ErrorContext, OnError } from './options.ts'
 
 export interface HttpAnswer {
@@ -21,7 +12,7 @@ export function answerOf(
   error: unknown,
   { requestId, locale }: { readonly requestId: string; readonly locale: string | undefined },
 ): HttpAnswer {
-  const { status, body, retryAfter } = toErrorBody(withField(error), { requestId, locale })
+  const { status, body, retryAfter } = toErrorBody(error, { requestId, locale })
   return {
     status,
     body,
@@ -62,13 +53,4 @@ export function report(onError: OnError | undefined, error: unknown, context: Er
   } catch {
     // Nothing to tell it to.
   }
-}
-
-/** Which field exists already: PostgreSQL says it best where the values are too, which therefore nobody else reads. */
-function withField(error: unknown): unknown {
-  if (!isTenancyError(error, 'DUPLICATE_RESOURCE') || error.details.field !== undefined) return error
-  const original = driverError(error)
-  const field = typeof original === 'object' && original ? violatedField(original as Violation) : undefined
-  if (field === undefined) return error
-  return new TenancyError(error.code, error.message, { details: { ...error.details, field } })
 }

@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream'
 import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
-import { fromDatabase } from '../errors/from-database.ts'
+import { fromCall } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
 import type { Level } from './level.ts'
 import { requireCopy } from './refuse.ts'
@@ -95,7 +95,7 @@ function lend<S>(
 }
 
 function coded(error: Error): TenancyError {
-  if (isServerError(error)) return fromDatabase(error)
+  if (isServerError(error)) return fromCall(error)
   if (error instanceof CopyStalled) {
     return new TenancyError(
       'TIMEOUT',

@@ -188,8 +188,8 @@ describe('errors of the database', () => {
       details: { sqlState: '23505', constraint: 'notes_body_key', table: 'notes' },
     })
     expect(await failing('insert into notes (body) values (null)')).toMatchObject({
-      code: 'CONFLICT',
-      details: { column: 'body' },
+      code: 'VALIDATION_ERROR',
+      details: { column: 'body', field: 'body', rule: 'required' },
     })
     expect((await failing('select * from nowhere')).message).toContain('relation "nowhere" does not exist')
     expect(await failing('select 1; select 2')).toMatchObject({ code: 'STATEMENT_REFUSED' })

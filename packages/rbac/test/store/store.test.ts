@@ -188,7 +188,7 @@ describe('attacks', () => {
        select id, 'notes.item.read', $1::jsonb from "group" limit 1`,
       [json],
     )
-    expect(await codeOf(work)).toBe('CONFLICT')
+    expect(await codeOf(work)).toBe('VALIDATION_ERROR')
   })
 
   it('a service has its key, and loses it at once', async () => {

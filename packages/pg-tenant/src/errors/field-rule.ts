@@ -1,0 +1,91 @@
+import { type ErrorCode, type ErrorDetails, violatedField } from '@org/core'
+import type { ServerError } from './server-error.ts'
+import { isRaised } from './server-reason.ts'
+
+/** What a refused value is to a client: a code, and the rule it broke. */
+export interface BrokenRule {
+  readonly code: ErrorCode
+  readonly rule:
+    | 'check'
+    | 'encoding'
+    | 'exclusion'
+    | 'format'
+    | 'out_of_range'
+    | 'reference'
+    | 'referenced'
+    | 'required'
+    | 'too_long'
+    /** said by the code already */
+    | undefined
+}
+
+const invalid = (rule: BrokenRule['rule']): BrokenRule => ({ code: 'VALIDATION_ERROR', rule })
+const conflict = (rule: BrokenRule['rule']): BrokenRule => ({ code: 'CONFLICT', rule })
+
+/** Conditions that are about what was sent (manual, appendix A): another value goes through, the same one never does. */
+const RULES: Readonly<Record<string, BrokenRule>> = {
+  '22001': invalid('too_long'),
+  '22003': invalid('out_of_range'),
+  '22007': invalid('format'),
+  '22008': invalid('out_of_range'),
+  '22009': invalid('out_of_range'),
+  '22015': invalid('out_of_range'),
+  '22018': invalid('format'),
+  '22021': invalid('encoding'),
+  '22026': invalid('too_long'),
+  '2200N': invalid('format'),
+  '22P02': invalid('format'),
+  '22P03': invalid('format'),
+  '22P05': invalid('encoding'),
+  '23001': conflict('referenced'),
+  '23502': invalid('required'),
+  '23503': conflict('reference'),
+  '23505': { code: 'DUPLICATE_RESOURCE', rule: undefined },
+  '23514': invalid('check'),
+  '23P01': conflict('exclusion'),
+  '44000': invalid('check'),
+}
+
+/** The rule that a value broke; `undefined` when it is not about a value, or somebody's own code raised it. */
+export function brokenRule(error: ServerError): BrokenRule | undefined {
+  const { code, message } = error
+  // A unique violation stays one, whoever says so.
+  if (isRaised(error)) return code === '23505' ? RULES[code] : undefined
+  if (code === '54000' && message.startsWith('index row ')) return invalid('too_long')
+  // The referencing table is named in both; which of the two it is stands in the words or, in any language, in the routine.
+  if (code === '23503' && message.startsWith('update or delete')) return conflict('referenced')
+  return Object.hasOwn(RULES, code) ? RULES[code] : undefined
+}
+
+/** Names and numbers of an error, of values only which field it was: never the value. */
+export function detailsOf(error: ServerError): ErrorDetails {
+  const { code, schema, table, column, constraint, dataType } = error
+  const raised = isRaised(error)
+  const details: Record<string, string | number> = { sqlState: code }
+  for (const [name, value] of Object.entries({ schema, table, column, constraint, dataType })) {
+    // RAISE … USING CONSTRAINT = … takes any text.
+    if (value && !(raised && !/^[a-z_][a-z0-9_]{0,62}$/.test(value))) details[name] = value
+  }
+  const broken = brokenRule(error)
+  const [copied, line] = copyPlace(error)
+  const field = broken === undefined || raised ? undefined : (column ?? copied ?? violatedField(error))
+  const parameter = parameterOf(error)
+  if (field) details.field = field
+  if (broken?.rule) details.rule = broken.rule
+  if (parameter !== undefined) details.parameter = parameter
+  if (line !== undefined) details.line = line
+  return details
+}
+
+/** The column and line of COPY data: `COPY notes, line 3, column body: "…"` in the context. */
+function copyPlace({ where = '' }: ServerError): [column?: string, line?: number] {
+  const [, line, column] =
+    /^COPY [^,\n]*, line (\d{1,15}), column ([^:\n]{1,63})(?::|$)/.exec(where.slice(0, 300)) ?? []
+  return column === undefined ? [] : [column, Number(line)]
+}
+
+/** Which parameter could not be read: `unnamed portal parameter $2 = '…'` in the context (since PostgreSQL 13). */
+function parameterOf({ where }: ServerError): number | undefined {
+  const [, number] = /portal (?:"[^"\n]*" )?parameter \$(\d{1,5})\b/.exec(where?.slice(0, 300) ?? '') ?? []
+  return number === undefined ? undefined : Number(number)
+}

@@ -1,0 +1,362 @@
+import { inspect } from 'node:util'
+import { isTenancyError, type TenancyError, toErrorBody } from '@org/core'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Tenancy } from '../../src/index.ts'
+import { useWorld } from '../support/world.ts'
+
+/**
+ * An error keeps the server's reason and never a value. Every kind of error PostgreSQL raises about a value is raised with a
+ * canary as that value, which must not be found anywhere in what the caller gets; and the reason must.
+ */
+
+const CANARY = 'canary@9c1b.example'
+/** The same as a number, and what is left of it when it is cut. */
+const NUMBER = '88888888888888888888'
+const LEAKS = /canary|9c1b|8888888|63616e617279/i
+
+const TABLES = `
+  create type mood as enum ('sad', 'calm');
+  create domain short_text as text constraint short check (length(value) < 5);
+  create domain filled as text not null;
+  create table person (
+    id int primary key, email text unique, age int check (age < 150), nick varchar(5), code char(3), flags bit(3),
+    small smallint, price numeric(4, 2), mood mood, born date, at timestamptz, span interval, spot point, u uuid, j jsonb,
+    list int[], during int4range, addr inet, big text, "Odd ""name" text, st short_text, fl filled default 'x', must text not null default 'x',
+    constraint adult check (nick <> 'minor' or age >= 18)
+  );
+  create index on person (big);
+  create table pet (id int primary key, person_id int references person, "owner id" int references person (id));
+  create table stay (room int, during int4range, exclude using gist (during with &&));
+  create table part (k text) partition by list (k);
+  create table part_a partition of part for values in ('a');
+  create view adults as select * from person where age >= 18 with check option;
+  create function raises(text, text) returns void language plpgsql as $$ begin
+    raise exception using errcode = $2, message = 'no ' || $1, detail = $1, hint = $1, column = $1, constraint = $1, table = $1, schema = $1, datatype = $1; end $$;
+  create function imitates(text) returns void language plpgsql as $$ begin
+    raise unique_violation using message = 'duplicate key value violates unique constraint "' || $1 || '"'; end $$;
+  create function casts(text) returns int language plpgsql as $$ begin return $1::int; end $$;
+  create function runs(text) returns void language plpgsql as $$ begin execute $1; end $$;
+  insert into person (id, email, age) values (1, '${CANARY}', 30);
+  insert into pet values (1, 1);
+  insert into stay values (1, '[1,5)');
+`
+
+const world = useWorld([])
+let tenancy: Tenancy
+
+beforeAll(async () => {
+  tenancy = world.tenancy({ migrations: [{ id: '0001', sql: TABLES }] })
+  await tenancy.provision('acme')
+})
+
+async function errorOf(sql: string, values: readonly unknown[]): Promise<TenancyError> {
+  const error = await tenancy.query('acme', sql, values).catch((reason: unknown) => reason)
+  if (!isTenancyError(error)) throw error ?? new Error(`no error: ${sql}`)
+  return error
+}
+
+function expectNoValue(error: TenancyError): void {
+  const { message, stack, details } = error
+  const all = [
+    message,
+    stack,
+    JSON.stringify(details),
+    inspect(error, { depth: null, showHidden: true }),
+  ].join('\n')
+  expect(all).not.toMatch(LEAKS)
+  expect(JSON.stringify(toErrorBody(error))).not.toMatch(LEAKS)
+}
+
+type Case = readonly [
+  sql: string,
+  values: readonly unknown[],
+  status: number,
+  body: Readonly<Record<string, unknown>> | undefined,
+  reason: string,
+]
+
+const REFUSED: readonly Case[] = [
+  [
+    'insert into person (id, must) values (2, null)',
+    [],
+    400,
+    { field: 'must', rule: 'required' },
+    'null value in column "must" of relation "person" violates not-null constraint',
+  ],
+  [
+    'insert into person (id, age, nick) values (2, $1, $2)',
+    [999, 'can'],
+    400,
+    { field: 'age', rule: 'check' },
+    'new row for relation "person" violates check constraint "person_age_check"',
+  ],
+  [
+    'insert into person (id, nick, age) values (2, $1, 3)',
+    ['minor'],
+    400,
+    { rule: 'check' },
+    'new row for relation "person" violates check constraint "adult"',
+  ],
+  [
+    'insert into person (id, email) values (2, $1)',
+    [CANARY],
+    409,
+    { field: 'email' },
+    'duplicate key value violates unique constraint "person_email_key"',
+  ],
+  [
+    'insert into pet values (2, $1)',
+    [88888888],
+    409,
+    { field: 'person_id', rule: 'reference' },
+    'insert or update on table "pet" violates foreign key constraint "pet_person_id_fkey"',
+  ],
+  [
+    'delete from person where id = $1',
+    [1],
+    409,
+    { field: 'id', rule: 'referenced' },
+    'foreign key constraint "pet_person_id_fkey" on table "pet"',
+  ],
+  [
+    'insert into stay values (2, $1)',
+    ['[2,88888888)'],
+    409,
+    { field: 'during', rule: 'exclusion' },
+    'conflicting key value violates exclusion constraint "stay_during_excl"',
+  ],
+  [
+    'insert into part values ($1)',
+    [CANARY],
+    400,
+    { rule: 'check' },
+    'no partition of relation "part" found for row',
+  ],
+  [
+    'insert into part_a values ($1)',
+    [CANARY],
+    400,
+    { rule: 'check' },
+    'new row for relation "part_a" violates partition constraint',
+  ],
+  [
+    'insert into adults (id, age, email) values (3, 3, $1)',
+    [`x${CANARY}`],
+    400,
+    { rule: 'check' },
+    'new row violates check option for view "adults"',
+  ],
+  [
+    'update person set st = $1',
+    [CANARY],
+    400,
+    { rule: 'check' },
+    'value for domain short_text violates check constraint "short"',
+  ],
+  [
+    'update person set fl = $1',
+    [null],
+    400,
+    { rule: 'required' },
+    'domain filled does not allow null values',
+  ],
+  [
+    'update person set nick = $1',
+    [CANARY],
+    400,
+    { rule: 'too_long' },
+    'value too long for type character varying(5)',
+  ],
+  [
+    'update person set code = $1',
+    [CANARY],
+    400,
+    { rule: 'too_long' },
+    'value too long for type character(3)',
+  ],
+  [
+    'update person set flags = $1',
+    ['1010101'],
+    400,
+    { rule: 'too_long' },
+    'bit string length 7 does not match type bit(3)',
+  ],
+  [
+    'update person set big = $1',
+    [
+      CANARY.repeat(40_000)
+        .split('')
+        .map((c, at) => c + ((at * 7919) % 1009))
+        .join(''),
+    ],
+    400,
+    { rule: 'too_long' },
+    'index row',
+  ],
+  ['update person set small = $1::int', [88888888], 400, { rule: 'out_of_range' }, 'smallint out of range'],
+  [
+    'update person set age = $1',
+    [NUMBER],
+    400,
+    { rule: 'out_of_range' },
+    'value … is out of range for type integer',
+  ],
+  [
+    'update person set age = $1::int8',
+    [NUMBER],
+    400,
+    { rule: 'out_of_range' },
+    'value … is out of range for type bigint',
+  ],
+  ['update person set price = $1', [NUMBER], 400, { rule: 'out_of_range' }, 'numeric field overflow'],
+  [
+    'select $1::float8',
+    ['8888888e8888'],
+    400,
+    { rule: 'out_of_range' },
+    'is out of range for type double precision',
+  ],
+  [
+    'update person set born = $1',
+    ['2026-88-88'],
+    400,
+    { rule: 'out_of_range' },
+    'date/time field value out of range: …',
+  ],
+  [
+    'update person set age = $1',
+    [CANARY],
+    400,
+    { rule: 'format' },
+    'invalid input syntax for type integer: …',
+  ],
+  ['update person set born = $1', [CANARY], 400, { rule: 'format' }, 'invalid input syntax for type date: …'],
+  [
+    'update person set at = $1',
+    [CANARY],
+    400,
+    { rule: 'format' },
+    'invalid input syntax for type timestamp with time zone: …',
+  ],
+  [
+    'update person set span = $1',
+    [CANARY],
+    400,
+    { rule: 'format' },
+    'invalid input syntax for type interval: …',
+  ],
+  [
+    'update person set spot = $1',
+    [CANARY],
+    400,
+    { rule: 'format' },
+    'invalid input syntax for type point: …',
+  ],
+  ['update person set u = $1', [CANARY], 400, { rule: 'format' }, 'invalid input syntax for type uuid: …'],
+  ['update person set addr = $1', [CANARY], 400, { rule: 'format' }, 'invalid input syntax for type inet: …'],
+  [
+    'update person set j = $1',
+    [`{"${CANARY}`],
+    400,
+    { rule: 'format' },
+    'invalid input syntax for type json',
+  ],
+  ['update person set mood = $1', [CANARY], 400, { rule: 'format' }, 'invalid input value for enum mood: …'],
+  ['update person set list = $1', [CANARY], 400, { rule: 'format' }, 'malformed array literal: …'],
+  ['update person set during = $1', [CANARY], 400, { rule: 'format' }, 'malformed range literal: …'],
+  ['select $1::person', [CANARY], 400, { rule: 'format' }, 'malformed record literal: …'],
+  [
+    'update person set "Odd ""name" = $1',
+    [`${CANARY}\0`],
+    400,
+    { rule: 'encoding' },
+    'invalid byte sequence for encoding "UTF8": …',
+  ],
+  ['select casts($1)', [CANARY], 400, { rule: 'format' }, 'invalid input syntax for type integer: …'],
+]
+
+/** Not about one value of the request: 500, with the reason in the log and nothing for the client. */
+const WRONG: readonly Case[] = [
+  ['select 1 / $1::int', [0], 500, undefined, 'division by zero'],
+  ['select now() at time zone $1', [CANARY], 500, undefined, 'invalid parameter value'],
+  ["select to_date($1, 'YYYY-MM-DD')", [CANARY], 400, { rule: 'format' }, 'invalid datetime format'],
+  ['select regexp_match($1, $1)', [`(${CANARY}`], 500, undefined, 'SQLSTATE 2201B'],
+  ['select repeat($1, 2000000000)', [CANARY], 500, undefined, 'SQLSTATE 54000'],
+  ['select raises($1, $2)', [CANARY, 'P0001'], 500, undefined, 'raise exception'],
+  ['select raises($1, $2)', [CANARY, '22P02'], 500, undefined, 'invalid text representation'],
+  ['select raises($1, $2)', [CANARY, '23514'], 409, undefined, 'check violation'],
+  ['select raises($1, $2)', [CANARY, '42501'], 500, undefined, 'insufficient privilege'],
+  ['select imitates($1)', [CANARY], 409, undefined, 'unique violation'],
+  ['select runs($1)', [`select "${CANARY}"`], 500, undefined, 'undefined column'],
+  ['select runs($1)', [`selekt '${CANARY}'`], 500, undefined, 'syntax error'],
+  [`select '${CANARY}' '${CANARY}'`, [], 500, undefined, 'syntax error'],
+  ['insert into nowhere values ($1)', [CANARY], 500, undefined, 'relation "nowhere" does not exist'],
+  [
+    'insert into person (nothing) values ($1)',
+    [CANARY],
+    500,
+    undefined,
+    'column "nothing" of relation "person" does not exist',
+  ],
+  ['select nothing($1::text)', [CANARY], 500, undefined, 'function nothing(text) does not exist'],
+  ['select $1', [], 500, undefined, ''],
+  ['select $1::regclass', [CANARY], 500, undefined, 'SQLSTATE'],
+  ['select $1::regtype', ['canary'], 500, undefined, 'undefined object'],
+  ['select $1::regrole', ['canary'], 500, undefined, 'undefined object'],
+  ['select $1::regproc', ['canary'], 500, undefined, 'undefined function'],
+  ['select nextval($1)', ['canary'], 500, undefined, 'undefined table'],
+  ["select has_table_privilege($1, $2, 'select')", ['canary', 'person'], 500, undefined, 'undefined object'],
+]
+
+describe('an error about a value', () => {
+  it.each([...REFUSED, ...WRONG])('%s', async (sql, values, status, body, reason) => {
+    const error = await errorOf(sql, values)
+    expectNoValue(error)
+    expect(error.message).toContain(reason)
+    const answer = toErrorBody(error)
+    expect([answer.status, answer.body.error.details]).toEqual([status, body])
+  })
+
+  it('says which parameter could not be read, to the developer', async () => {
+    const error = await errorOf('insert into person (id, email, age) values ($1, $2, $3)', [
+      5,
+      CANARY,
+      CANARY,
+    ])
+    expectNoValue(error)
+    expect(error).toMatchObject({
+      code: 'VALIDATION_ERROR',
+      details: { parameter: 3, rule: 'format', sqlState: '22P02' },
+    })
+    expect(toErrorBody(error).body.error.details).toEqual({ rule: 'format' })
+  })
+
+  it('of COPY says line and field', async () => {
+    const { Readable } = await import('node:stream')
+    const { pipeline } = await import('node:stream/promises')
+    const copying = tenancy.withTenant('acme', async (db) => {
+      const into = await db.copyFrom('copy person (id, age) from stdin')
+      await pipeline(Readable.from(['7\t1\n8\t', CANARY, '\n']), into)
+    })
+    const error = await copying.catch((reason: unknown) => reason)
+    if (!isTenancyError(error)) throw error
+    expectNoValue(error)
+    expect(error).toMatchObject({
+      code: 'VALIDATION_ERROR',
+      details: { field: 'age', line: 2, rule: 'format' },
+    })
+  })
+
+  it('a message in another language is left out; the names stay', async () => {
+    const { rows } = await world.root.query("select setting from pg_settings where name = 'lc_messages'")
+    expect(rows).toHaveLength(1)
+    const { reasonOf } = await import('../../src/errors/server-reason.ts')
+    const error = {
+      name: 'error',
+      severity: 'FEHLER',
+      code: '23505',
+      message: `doppelter Schlüsselwert »${CANARY}« verletzt`,
+    }
+    expect(reasonOf(error)).toBeUndefined()
+  })
+})
