@@ -2,6 +2,7 @@ import { isTenancyError, TenancyError } from '@org/core'
 import pg from 'pg'
 import { driverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { reasonOf } from '../errors/server-reason.ts'
 
 /** `safe`: what can hold a value is left out; `pg`: as `pg` says it, values and all. */
 export type ErrorStyle = 'safe' | 'pg'
@@ -40,35 +41,13 @@ export function asDatabaseError(error: unknown, style: ErrorStyle): unknown {
   if (!isTenancyError(error)) return error
   const original = driverError(error)
   if (!isServerError(original) || OF_THE_SCOPE.has(error.code)) return error
-  const message = style === 'pg' ? original.message : safeMessage(original, error)
+  const message = style === 'pg' ? original.message : (reasonOf(original) ?? error.message)
   const made = Object.assign(new pg.DatabaseError(message, message.length, 'error'), pick(original, NAMES), {
     cause: error,
   })
   if (style === 'pg') return Object.assign(made, pick(original, VALUES))
   const detail = safeDetail(original)
   return detail === undefined ? made : Object.assign(made, { detail })
-}
-
-/** Sentences whose only variable parts are names, by SQLSTATE. */
-const ONLY_NAMES: ReadonlySet<string> = new Set([
-  '23505',
-  '23503',
-  '23502',
-  '23514',
-  '23P01',
-  '42P01',
-  '42703',
-  '42P07',
-  '42501',
-  '25P02',
-  '40001',
-  '40P01',
-  '55P03',
-  '57014',
-])
-
-function safeMessage({ code, message }: ServerError, error: TenancyError): string {
-  return ONLY_NAMES.has(code) ? message : error.message
 }
 
 /** `Key (email)=(ana@example.com) already exists.` without the value: libraries read the columns from it. */
