@@ -1,88 +1,98 @@
+import { execFileSync } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Guard } from './guard.ts'
-import { GUARDS } from './guards.ts'
+import { type Mutant, mutantsIn } from './mutants.ts'
 import { makeWorkbench, type Workbench } from './workbench.ts'
 
 // Takes each guard out in turn and runs the tests: a guard whose absence no test notices is not proven to be there.
 
+const USAGE = `pnpm mutate [--only=<text in the name>]… [--changed] [--marked] [--sample=<number>] [--list] [--quick]`
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
+    changed: { type: 'boolean', default: false },
+    marked: { type: 'boolean', default: false },
+    sample: { type: 'string' },
+    list: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    verbose: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 })
+const ROOT = join(import.meta.dirname, '../..')
 
-interface Verdict {
-  readonly guard: string
-  readonly verdict: 'caught' | 'SURVIVED' | 'equivalent'
-  readonly seconds: number
-  /** The first test that failed: a guard caught by a test about something else is worth a look. */
-  readonly by: string | null
+const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\n')
+
+function chosen(): Mutant[] {
+  const sources = globSync('packages/{core,pg-tenant,rbac,crypto,governance,cli}/src/**/*.ts', { cwd: ROOT })
+  const changed = values.changed ? new Set(git('diff', '--name-only', 'origin/main...')) : undefined
+  const found = sources
+    .filter((file) => changed?.has(file) ?? true)
+    .flatMap((file) => mutantsIn(file, readFileSync(join(ROOT, file), 'utf8')))
+    .filter(({ marked }) => !values.marked || marked !== undefined)
+    .filter(
+      ({ name, file }) =>
+        values.only.length === 0 || values.only.some((part) => `${file} ${name}`.includes(part)),
+    )
+  if (values.sample === undefined) return found
+  // Every so many-th, from another one each day: over time all of them.
+  const step = Math.max(1, Math.floor(found.length / Number(values.sample)))
+  const first = Math.floor(Date.now() / 86_400_000) % step
+  return found.filter((_, index) => index % step === first)
 }
 
-async function testAll(
-  bench: Workbench,
-  tests: Guard['tests'],
-): Promise<{ passed: boolean; output: string }> {
-  let output = ''
-  for (const filters of values.quick ? tests.slice(0, 1) : tests) {
-    const stage = await bench.test(filters)
-    output += stage.output
-    if (!stage.passed) return { passed: false, output }
+/** Folders without tests of their own, and whose tests know them best. */
+const KNOWN_TO: Readonly<Record<string, string>> = {
+  admin: 'lifecycle',
+  credentials: 'levels',
+  driver: 'scope',
+  errors: 'scope',
+  isolation: 'scope',
+  tenancy: 'scope',
+  compile: 'evaluate',
+}
+
+/** Tests of the folder that the file is in, then every test that its sources are loaded by. */
+function stagesOf(file: string): string[][] {
+  const [, name = '', , folder = ''] = file.split('/')
+  const near = `packages/${name}/test/${KNOWN_TO[folder] ?? folder.replace(/\.ts$/, '')}`
+  const all = ['related', `--project=${name}`, file]
+  const here =
+    globSync(`${near}*/**/*.test.ts`, { cwd: ROOT }).length +
+    globSync(`${near}*.test.ts`, { cwd: ROOT }).length
+  return here === 0 ? [all] : values.quick ? [['run', near]] : [['run', near], all]
+}
+
+/** @returns the first test that failed; a guard caught by a test about something else is worth a look */
+async function noticedBy(bench: Workbench, file: string): Promise<string | undefined> {
+  for (const stage of stagesOf(file)) {
+    const { passed, output } = await bench.test(stage)
+    if (!passed) return /^\s*FAIL\s+(.+)$/m.exec(output)?.[1]?.trim() ?? 'no test: it did not compile or hung'
   }
-  return { passed: true, output }
+  return undefined
 }
 
-async function judge(bench: Workbench, guard: Guard): Promise<Verdict> {
-  const started = performance.now()
-  const restore = await bench.patch(guard.file, guard.find, guard.replace)
-  const { passed, output } = await testAll(bench, guard.tests)
-  await restore()
-  if (values.verbose && passed) console.error(output)
-  const survived = guard.equivalent === undefined ? 'SURVIVED' : 'equivalent'
-  return {
-    guard: guard.name,
-    verdict: passed ? survived : 'caught',
-    seconds: Math.round((performance.now() - started) / 100) / 10,
-    by: passed ? null : firstFailure(output),
-  }
-}
-
-function firstFailure(output: string): string {
-  return /^\s*FAIL\s+(.+)$/m.exec(output)?.[1]?.trim() ?? 'no test: it did not compile or hung'
-}
-
-const bench = await makeWorkbench(new URL('../..', import.meta.url).pathname)
-const verdicts: Verdict[] = []
-try {
-  const chosen = GUARDS.filter(
-    ({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)),
-  )
-  const every = [...new Set(chosen.flatMap(({ tests }) => tests.flat()))]
-  const sane = await testAll(bench, [every])
-  if (!sane.passed) throw new Error(`the tests fail with every guard in place:\n${sane.output.slice(-4000)}`)
-  for (const guard of chosen) {
-    const verdict = await judge(bench, guard)
-    verdicts.push(verdict)
-    if (!values.json)
-      console.log(`${verdict.verdict.padEnd(10)} ${verdict.seconds.toFixed(1).padStart(6)} s  ${guard.name}`)
-    if (!values.json && verdict.by) console.log(`${' '.repeat(21)}by ${verdict.by}`)
-  }
-} finally {
-  await bench.remove()
-}
-const count = (verdict: Verdict['verdict']) => verdicts.filter((one) => one.verdict === verdict).length
-if (values.json) console.log(JSON.stringify(verdicts, null, 2))
-else {
-  console.log(
-    `\n${count('caught')} caught, ${count('SURVIVED')} survived, ${count('equivalent')} equivalent, of ${verdicts.length}`,
-  )
-  for (const { name, equivalent } of GUARDS) {
-    if (equivalent && verdicts.some((one) => one.guard === name && one.verdict === 'equivalent')) {
-      console.log(`  equivalent: ${name}: ${equivalent}`)
+async function run(mutants: readonly Mutant[]): Promise<number> {
+  const bench = await makeWorkbench(ROOT)
+  let survived = 0
+  try {
+    for (const mutant of mutants) {
+      const started = performance.now()
+      const restore = await bench.patch(mutant)
+      const by = await noticedBy(bench, mutant.file).finally(restore)
+      const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(6)
+      if (by === undefined) survived++
+      console.log(`${by === undefined ? 'SURVIVED' : 'caught  '} ${seconds} s  ${mutant.name}`)
+      if (by !== undefined) console.log(`${' '.repeat(19)}by ${by}`)
     }
+  } finally {
+    await bench.remove()
   }
+  console.log(`\n${mutants.length - survived} caught, ${survived} survived, of ${mutants.length}`)
+  return survived
 }
-process.exitCode = count('SURVIVED') > 0 ? 1 : 0
+
+const mutants = chosen()
+if (values.help) console.log(USAGE)
+else if (values.list) console.log(mutants.map(({ name }) => name).join('\n'))
+else process.exitCode = (await run(mutants)) > 0 ? 1 : 0

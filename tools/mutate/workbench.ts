@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Mutant } from './mutants.ts'
 
 /** Longest one mutant's tests may take, in milliseconds; a guard against waiting for ever counts as caught. */
 const PATIENCE_MS = 180_000
@@ -22,10 +23,10 @@ const COPIED = [
 
 /** A copy of the repository in which guards are taken out, so that the real one is never touched. */
 export interface Workbench {
-  /** Replaces text in a file, and returns how to put it back. */
-  patch(file: string, find: string, replace: string): Promise<() => Promise<void>>
-  /** Runs the tests of these folders until the first fails; the output is kept for the curious. */
-  test(filters: readonly string[]): Promise<{ passed: boolean; output: string }>
+  /** Takes a guard out, and returns how to put it back. */
+  patch(mutant: Mutant): Promise<() => Promise<void>>
+  /** Runs vitest until the first test fails. */
+  test(args: readonly string[]): Promise<{ passed: boolean; output: string }>
   remove(): Promise<void>
 }
 
@@ -40,24 +41,22 @@ export async function makeWorkbench(root: string): Promise<Workbench> {
   }
   await symlink(join(root, 'node_modules'), join(bench, 'node_modules'))
   return {
-    patch: async (file, find, replace) => {
+    patch: async ({ file, start, end, text }) => {
       const path = join(bench, file)
       const before = await readFile(path, 'utf8')
-      if (before.split(find).length !== 2)
-        throw new Error(`${file}: the guard's text must occur exactly once`)
-      await writeFile(
-        path,
-        before.replace(find, () => replace),
-      )
+      await writeFile(path, before.slice(0, start) + text + before.slice(end))
       return () => writeFile(path, before)
     },
-    test: (filters) => run(bench, filters),
+    test: (args) => run(bench, args),
     remove: () => rm(bench, { recursive: true, force: true }),
   }
 }
 
-function run(cwd: string, filters: readonly string[]): Promise<{ passed: boolean; output: string }> {
-  const args = ['run', '--bail=1', '--reporter=dot', ...filters]
+function run(
+  cwd: string,
+  [command = 'run', ...rest]: readonly string[],
+): Promise<{ passed: boolean; output: string }> {
+  const args = [command, ...(command === 'run' ? [] : ['--run']), '--bail=1', '--reporter=dot', ...rest]
   const child = spawn(join(cwd, 'node_modules/.bin/vitest'), args, {
     cwd,
     env: { ...process.env, NO_COLOR: '1', CI: '1' },

@@ -111,6 +111,7 @@ export class Exchange implements Submittable {
       connection.removeListener('readyForQuery', onReady)
       this.#settle({ kind: 'lost', step, error, unsent: !this.#submitted })
     }
+    // guard: g: judge only at ReadyForQuery
     connection.once('readyForQuery', onReady)
     connection.once('end', onEnd)
   }

@@ -31,6 +31,7 @@ export function watchPool(pool: PoolLike): void {
   if (watched.has(pool)) return
   watched.add(pool)
   // pg-pool passes the error of an idle connection on to the pool, where it would end the process as well.
+  // guard: r: the error of an idle connection does not end the process
   pool.on('error', () => {})
   pool.on('connect', (client) => void memoryOf(client))
   pool.on('acquire', (client) => void memoryOf(client).acquired++)
@@ -49,6 +50,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     onDeath: undefined,
   }
   memories.set(client, memory)
+  // guard: r: a permanent error listener
   client.on('error', (error) => {
     memory.death ??= error
     memory.onDeath?.(memory.death)

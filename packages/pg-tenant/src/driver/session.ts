@@ -89,6 +89,7 @@ export class Session {
   /** Asks the server to cancel what is running; `send` settles only after the request has been dealt with. */
   cancel(): void {
     if (!this.#running || this.#cancelling) return
+    // guard: i: cancel on the server
     this.#cancelling = cancelBackend(this.#client)
   }
 
@@ -134,6 +135,7 @@ export class Session {
     for (const { prepares } of steps.slice(0, answered))
       if (prepares) prepared.set(prepares.name, prepares.text)
     const refused = outcome.kind === 'failed' ? steps[outcome.step] : undefined
+    // guard: k: a statement that failed is prepared anew
     if (refused?.runs !== undefined) prepared.delete(refused.runs)
   }
 }

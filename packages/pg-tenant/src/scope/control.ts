@@ -62,8 +62,12 @@ export const RESET = new ControlStatement('clean', 'pg_tenant_reset', 'reset all
  * temporary tables, sequence state. Advisory locks are released in the gate.
  */
 export const CLEAN: readonly ControlStatement[] = [
+  // guard: k': close all
   new ControlStatement('clean', 'pg_tenant_close', 'close all'),
+  // guard: k': unlisten *
   new ControlStatement('clean', 'pg_tenant_unlisten', 'unlisten *'),
+  // guard: k': discard temp
   new ControlStatement('clean', 'pg_tenant_temp', 'discard temp'),
+  // guard: k': discard sequences
   new ControlStatement('clean', 'pg_tenant_sequences', 'discard sequences'),
 ]

@@ -43,6 +43,7 @@ export function levelOf(db: TenantDb): Level {
  * (QUERY_NOT_AWAITED, SILENT_ROLLBACK), to the one who does await.
  */
 function reported<T>(promise: Promise<T>): Promise<T> {
+  // guard: d: a forgotten promise does not end the process
   promise.catch(() => {})
   return promise
 }

@@ -86,6 +86,7 @@ export class Level {
   /** Revokes this level and everything below it. */
   end(reason: () => TenancyError = scopeEnded): void {
     this.#over ??= reason
+    // guard: e: the handles of savepoints end with theirs
     for (const child of this.#children) child.end(reason)
     if (this.parent) this.parent.#children.delete(this)
   }

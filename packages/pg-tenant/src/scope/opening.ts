@@ -20,10 +20,9 @@ export function opening(
   const clean = isClean(memory, entrance.place)
   const steps = [begin(memory, mode), RESET.on(memory)]
   if (!clean) for (const one of CLEAN) steps.push(one.on(memory))
-  steps.push(gate(session, entrance.gate, portal, limits, clean), {
-    phase: 'pin',
-    bytes: statement(entrance.pin),
-  })
+  steps.push(gate(session, entrance.gate, portal, limits, clean))
+  // guard: b: the pin holds the schema
+  steps.push({ phase: 'pin', bytes: statement(entrance.pin) })
   return steps
 }
 

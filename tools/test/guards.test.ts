@@ -1,0 +1,91 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+import { type Mutant, mutantsIn } from '../mutate/mutants.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
+const ALL = globSync('packages/*/src/**/*.ts', { cwd: ROOT }).flatMap((file) => mutantsIn(file, read(file)))
+
+/** Guards whose shape does not tell that they are some: marked `// guard: name` in the sources. CI takes each out. */
+const MARKED = [
+  'b: the pin holds the schema',
+  'd: a forgotten promise does not end the process',
+  'e: the handles of savepoints end with theirs',
+  'g: judge only at ReadyForQuery',
+  'i: cancel on the server',
+  "k': close all",
+  "k': discard sequences",
+  "k': discard temp",
+  "k': unlisten *",
+  'k: a statement that failed is prepared anew',
+  'r: a permanent error listener',
+  'r: the error of an idle connection does not end the process',
+]
+
+const apply = (source: string, { start, end, text }: Mutant) =>
+  source.slice(0, start) + text + source.slice(end)
+/** What a file becomes, one text for each mutant. */
+const mutated = (source: string) => mutantsIn('a.ts', source).map((mutant) => apply(source, mutant).trim())
+
+it('finds every marked guard, once, and no other', () => {
+  expect(ALL.flatMap(({ marked }) => marked ?? []).sort()).toEqual(MARKED)
+})
+
+it('finds the guards of every package', () => {
+  const count = (name: string) => ALL.filter(({ file }) => file.startsWith(`packages/${name}/`)).length
+  expect(count('pg-tenant')).toBeGreaterThan(900)
+  for (const name of ['core', 'rbac', 'crypto']) expect(count(name)).toBeGreaterThan(100)
+})
+
+it('leaves files that are still TypeScript', () => {
+  const some = ALL.filter(({ marked }, index) => marked !== undefined || index % 25 === 0)
+  const broken = some.filter(({ file, ...mutant }) => {
+    const { diagnostics } = ts.transpileModule(apply(read(file), { file, ...mutant }), {
+      reportDiagnostics: true,
+    })
+    return (diagnostics ?? []).length > 0
+  })
+  expect(broken.map(({ name }) => name)).toEqual([])
+})
+
+describe('takes out', () => {
+  it('a refusal, and each operand of its condition', () => {
+    expect(mutated('if (a || b) throw e()')).toEqual([
+      'if (false) throw e()',
+      'if (b) throw e()',
+      'if (a) throw e()',
+    ])
+    expect(mutated('if (a) { log(); throw e() }')).toEqual(['if (false) { log(); throw e() }'])
+    expect(mutated('if (a) log()')).toEqual([])
+  })
+
+  it('an operand of an answer', () => {
+    expect(mutated('const f = (x: X) => x.a && x.b')).toEqual([
+      'const f = (x: X) => x.b',
+      'const f = (x: X) => x.a',
+    ])
+  })
+
+  it('a call that does nothing but refuse', () => {
+    expect(mutated('async () => { await requireActive(t) }')).toEqual(['async () => {  }'])
+    expect(mutated('refuseUnsafe(text)')).toEqual([''])
+    expect(mutated('write(text)')).toEqual([])
+  })
+
+  it('conditions and items of SQL', () => {
+    const sql = 'const a = `select x,\n  y,\n  z\nfrom t where a\n  and b\n  and c`'
+    expect(mutated(sql)).toEqual([
+      'const a = `select x,\n  z\nfrom t where a\n  and b\n  and c`',
+      'const a = `select x,\n  y,\n  z\nfrom t where a\n  and c`',
+    ])
+  })
+
+  it('what is marked, to its end', () => {
+    const source = 'f(\n  // guard: x\n  on(() => {\n    a()\n  }),\n  2,\n)'
+    expect(mutantsIn('a.ts', source).map((mutant) => [mutant.name, apply(source, mutant)])).toEqual([
+      ['x', 'f(\n  // guard: x\n  2,\n)'],
+    ])
+  })
+})
