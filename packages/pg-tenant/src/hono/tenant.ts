@@ -86,6 +86,8 @@ export function tenant(tenancy: Tenancy, options: HonoTenantOptions): Middleware
  */
 export function answerErrors({ onError }: { readonly onError?: OnError } = {}): ErrorHandler {
   return (error, c) => {
+    // Who gave an answer of their own (a redirect, a challenge) meant that one.
+    if (error instanceof HTTPException && error.res) return error.getResponse()
     const { requestId = crypto.randomUUID(), tenant: tenantId } = c.var as Partial<TenantEnv['Variables']>
     const answer = answerOf(fromHono(error), { requestId, locale: c.req.header('accept-language') })
     report(onErrorOf.get(c) ?? onError, error, { requestId, tenantId, status: answer.status })

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { answerErrors } from '../../src/hono/index.ts'
 import { eventually } from '../support/world.ts'
 import { ADAPTERS, type Client, RESOLVE, useHttpWorld } from './http-world.ts'
 import { meeting } from './routes.ts'
@@ -277,5 +280,26 @@ describe('Express', () => {
     })
     await once(socket, 'close')
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+  })
+})
+
+describe('Hono', () => {
+  it('keeps an answer that an HTTPException brings along, and codes one that brings none', async () => {
+    const app = new Hono().onError(answerErrors())
+    app.get('/own', () => {
+      throw new HTTPException(401, {
+        res: new Response('mine', { status: 401, headers: { 'WWW-Authenticate': 'Basic' } }),
+      })
+    })
+    app.get('/none', () => {
+      throw new HTTPException(404)
+    })
+    const own = await app.request('/own')
+    expect([own.status, await own.text(), own.headers.get('www-authenticate')]).toEqual([
+      401,
+      'mine',
+      'Basic',
+    ])
+    expect(await (await app.request('/none')).json()).toMatchObject({ error: { code: 'NOT_FOUND' } })
   })
 })
