@@ -33,6 +33,7 @@ export {
   type Scalar,
   visitCondition,
 } from './constraints/condition.ts'
+export { type Numeric, numeric } from './constraints/numeric.ts'
 export {
   type ConstraintProblem,
   type Constraints,

@@ -1,4 +1,5 @@
 import type { Condition, NumberTest, Scalar } from './condition.ts'
+import { compareNumeric, Numeric } from './numeric.ts'
 
 /** `undefined`: cannot be told, because a field is missing, null or of another type. */
 export type Truth = boolean | undefined
@@ -56,11 +57,13 @@ function fieldOf(resource: object | null | undefined, field: string): unknown {
   return (resource as Readonly<Record<string, unknown>>)[field]
 }
 
-/** `bigint` counts as a number: int8 columns are read as one. */
-const kindOf = (value: unknown) => (typeof value === 'bigint' ? 'number' : typeof value)
+/** `bigint` counts as a number, for int8 columns, and so does what `numeric()` made. */
+const kindOf = (value: unknown) =>
+  typeof value === 'bigint' || value instanceof Numeric ? 'number' : typeof value
 
 function equals(value: unknown, wanted: Scalar): Truth {
   if (kindOf(value) !== typeof wanted) return undefined
+  if (value instanceof Numeric) return compareNumeric(value, wanted as number) === 0
   return typeof value === 'bigint' ? value === asBigInt(wanted) : value === wanted
 }
 
@@ -73,8 +76,14 @@ function asBigInt(wanted: Scalar): bigint | undefined {
   return Number.isInteger(wanted) ? BigInt(wanted) : undefined
 }
 
+function tells(op: NumberTest, order: number): boolean {
+  if (order === 0) return op === 'lte' || op === 'gte'
+  return order < 0 ? op === 'lt' || op === 'lte' : op === 'gt' || op === 'gte'
+}
+
 /** NaN is greater than every number, as in PostgreSQL (manual 8.1.3): `can` and `where` agree. */
 function compares(value: unknown, op: NumberTest, bound: number): Truth {
+  if (value instanceof Numeric) return tells(op, compareNumeric(value, bound))
   if (typeof value !== 'number' && typeof value !== 'bigint') return undefined
   if (Number.isNaN(value)) return op === 'gt' || op === 'gte'
   switch (op) {

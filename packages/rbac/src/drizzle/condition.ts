@@ -1,14 +1,14 @@
 import { TenancyError } from '@org/core'
 import { type AnyColumn, and, not, or, type SQL, sql } from 'drizzle-orm'
-import { type Condition, type NumberTest, type Scalar, visitCondition } from '../constraints/condition.ts'
+import { type Condition, type Scalar, visitCondition } from '../constraints/condition.ts'
+import { COLUMN, type NumberKind, numberIn, numberTest, type Piece } from '../sql/number-tests.ts'
 
 /** The column behind each field of the resource: `{ ownerId: notes.ownerId }`. */
 export type DrizzleColumns = Readonly<Record<string, AnyColumn>>
 
-type Kind = 'text' | 'uuid' | 'number' | 'boolean'
+type Kind = 'text' | 'uuid' | 'boolean' | NumberKind
 
 const UNKNOWN = sql`null::boolean`
-const SIGN: Readonly<Record<NumberTest, SQL>> = { lt: sql`<`, lte: sql`<=`, gt: sql`>`, gte: sql`>=` }
 
 /**
  * The condition for `where()`: true for exactly those rows for which `can` says yes. Types come from the columns
@@ -29,8 +29,8 @@ export function conditionToDrizzle(condition: Condition, columns: DrizzleColumns
     in: (field, values) => membership(columnOf(field), values),
     number: (op, field, value) => {
       const target = columnOf(field)
-      if (target?.kind !== 'number') return UNKNOWN
-      return sql`(${target.column} ${SIGN[op]} ${parameter(value)}::${numberType([value])})`
+      if (!target || !isNumber(target.kind)) return UNKNOWN
+      return written(numberTest(target.kind, op, value), target.column)
     },
     prefix: (field, value) => {
       const target = columnOf(field)
@@ -46,13 +46,13 @@ function membership(
 ): SQL {
   if (target === undefined) return UNKNOWN
   const { column, kind } = target
-  if (typeof values[0] !== (kind === 'text' || kind === 'uuid' ? 'string' : kind)) return UNKNOWN
+  if (typeof values[0] !== typeOf(kind)) return UNKNOWN
   if (kind === 'uuid') {
     const canonical = values.filter((value) => UUID.test(String(value)))
     // No uuid reads like this: false, but unknown for null.
     return canonical.length === 0 ? sql`(${column} <> ${column})` : any(column, canonical, sql`uuid[]`)
   }
-  if (kind === 'number') return any(column, values, sql`${numberType(values)}[]`)
+  if (isNumber(kind)) return written(numberIn(kind, values as readonly number[]), column)
   if (kind === 'boolean') return any(column, values, sql`boolean[]`)
   // The first uses the index; the second holds for a collation that takes different texts for equal.
   return sql`(${any(column, values, sql`text[]`)} and ${any(sql`${column}::text collate "C"`, values, sql`text[]`)})`
@@ -64,23 +64,39 @@ const any = (left: AnyColumn | SQL, values: readonly Scalar[], type: SQL) =>
 /** As it is: a column's own mapping would turn values into something else before they are compared. */
 const parameter = (value: Scalar | readonly Scalar[]) => sql.param(value)
 
-const numberType = (values: readonly Scalar[]) => (values.every(Number.isInteger) ? sql`bigint` : sql`float8`)
+const isNumber = (kind: Kind): kind is NumberKind =>
+  kind === 'integer' || kind === 'numeric' || kind === 'number'
+
+const typeOf = (kind: Kind) => (isNumber(kind) ? 'number' : kind === 'boolean' ? kind : 'string')
+
+function written(pieces: readonly Piece[], column: AnyColumn): SQL {
+  return sql.join(
+    pieces.map((piece) => {
+      if (typeof piece === 'string') return sql.raw(piece)
+      return piece === COLUMN ? sql`${column}` : parameter(piece.parameter)
+    }),
+  )
+}
 
 /** The form PostgreSQL prints; any other text is not equal to it in JavaScript. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-const NUMBERS =
-  /^(?:smallint|integer|bigint|smallserial|serial|bigserial|numeric|decimal|double precision)\b(?!.*\])/
+const INTEGERS = /^(?:smallint|integer|bigint|smallserial|serial|bigserial)$/
+const NUMERIC = /^(?:numeric|decimal)(?: ?\(\d+(?:, ?\d+)?\))?$/
+const FLOATS = /^(?:real|double precision)$/
 const TEXTS = /^(?:text|varchar)(?:\(\d+\))?$/
 
 function kindOf(field: string, column: AnyColumn): Kind {
   const type = column.getSQLType()
   if (type === 'uuid' || type === 'boolean') return type
   if (TEXTS.test(type)) return 'text'
-  if (NUMBERS.test(type)) return 'number'
+  if (INTEGERS.test(type)) return 'integer'
+  if (FLOATS.test(type)) return 'number'
+  // `mode: 'number'` reads a numeric as a double; the other modes keep all its digits.
+  if (NUMERIC.test(type)) return column.dataType === 'number' ? 'number' : 'numeric'
   throw new TenancyError(
     'INVALID_OPTION',
-    'A column for constraints is text, varchar, uuid, boolean, an integer, numeric or double precision.',
+    'A column for constraints is text, varchar, uuid, boolean, an integer, numeric, real or double precision.',
     { details: { option: `columns.${field}`, type } },
   )
 }

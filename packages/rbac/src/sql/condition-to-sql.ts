@@ -2,14 +2,17 @@ import { TenancyError } from '@org/core'
 import {
   type Condition,
   type ConditionVisitor,
-  type NumberTest,
   type Scalar,
   visitCondition,
 } from '../constraints/condition.ts'
 import { quoteIdentifier } from './identifier.ts'
+import { COLUMN, type NumberKind, numberIn, numberTest, type Piece } from './number-tests.ts'
 
-/** What a column holds: `text` (or varchar), `uuid`, `number` (integers, numeric, double precision), `boolean`. */
-export type ColumnType = 'text' | 'uuid' | 'number' | 'boolean'
+/**
+ * What a column holds: `text` (or varchar), `uuid`, `boolean`, `integer` (smallint, integer, bigint), `numeric` (read with
+ * {@link numeric}), or `number`: whatever the driver makes a JavaScript number of.
+ */
+export type ColumnType = 'text' | 'uuid' | 'boolean' | NumberKind
 
 /** The column behind a field of the resource. */
 export interface Column {
@@ -37,8 +40,6 @@ export interface SqlCondition {
 /** Neither true nor false: what a field without a column, or of another type, comes to. */
 const UNKNOWN = 'null::boolean'
 
-const SIGN: Readonly<Record<NumberTest, string>> = { lt: '<', lte: '<=', gt: '>', gte: '>=' }
-
 /**
  * The condition as SQL: true for exactly those rows for which `can` says yes, null columns included. A field that
  * `columns` does not have is like a field the row does not have: it permits nothing.
@@ -56,7 +57,8 @@ export function conditionToSql(condition: Condition, options: SqlOptions): SqlCo
   const columnOf = (field: string): Target | undefined => {
     const column = Object.hasOwn(columns, field) ? columns[field] : undefined
     if (column === undefined) return undefined
-    if (!TYPES.has(column.type)) throw invalid('columns', 'A column is text, uuid, number or boolean.')
+    if (!TYPES.has(column.type))
+      throw invalid('columns', 'A column is text, uuid, boolean, integer, numeric or number.')
     return { name: table + quoteIdentifier(column.column), type: column.type }
   }
   return { text: visitCondition(condition, sqlVisitor(columnOf, parameter)), values }
@@ -67,7 +69,14 @@ interface Target {
   readonly type: ColumnType
 }
 
-const TYPES: ReadonlySet<string> = new Set<ColumnType>(['text', 'uuid', 'number', 'boolean'])
+const TYPES: ReadonlySet<string> = new Set<ColumnType>([
+  'text',
+  'uuid',
+  'boolean',
+  'integer',
+  'numeric',
+  'number',
+])
 
 function sqlVisitor(
   columnOf: (field: string) => Target | undefined,
@@ -81,8 +90,10 @@ function sqlVisitor(
     in: (field, values) => membership(columnOf(field), values, parameter),
     number: (op, field, value) => {
       const target = columnOf(field)
-      if (target?.type !== 'number') return UNKNOWN
-      return `(${target.name} ${SIGN[op]} ${parameter(value)}::${numberType([value])})`
+      const kind = target && numberKindOf(target.type)
+      return target === undefined || kind === undefined
+        ? UNKNOWN
+        : written(numberTest(kind, op, value), target.name, parameter)
     },
     prefix: (field, value) => {
       const target = columnOf(field)
@@ -108,7 +119,8 @@ function membership(
     if (canonical.length === 0) return `(${name} <> ${name})`
     return equality(name, canonical, 'uuid', parameter)
   }
-  if (target.type === 'number') return equality(name, values, numberType(values), parameter)
+  const kind = numberKindOf(target.type)
+  if (kind !== undefined) return written(numberIn(kind, values as readonly number[]), name, parameter)
   if (target.type === 'boolean') return equality(name, values, 'boolean', parameter)
   // The first uses the index; the second holds for a collation that takes different texts for equal.
   const first = values.length === 1 ? parameter(values[0] as Scalar) : parameter(values)
@@ -119,7 +131,23 @@ function membership(
 /** The form PostgreSQL prints; any other text is not equal to it in JavaScript. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-const typeOf = (type: ColumnType) => (type === 'text' ? 'string' : type)
+const typeOf = (type: ColumnType) => (type === 'text' ? 'string' : ((numberKindOf(type) && 'number') ?? type))
+
+function numberKindOf(type: ColumnType): NumberKind | undefined {
+  return type === 'integer' || type === 'numeric' || type === 'number' ? type : undefined
+}
+
+function written(
+  pieces: readonly Piece[],
+  column: string,
+  parameter: (value: Scalar | readonly Scalar[]) => string,
+): string {
+  return pieces
+    .map((piece) =>
+      typeof piece === 'string' ? piece : piece === COLUMN ? column : parameter(piece.parameter),
+    )
+    .join('')
+}
 
 function equality(
   name: string,
@@ -130,9 +158,6 @@ function equality(
   if (values.length === 1) return `(${name} = ${parameter(values[0] as Scalar)}::${type})`
   return `(${name} = any (${parameter(values)}::${type}[]))`
 }
-
-/** bigint compares with every integer column by its index; only fractions need double precision. */
-const numberType = (values: readonly Scalar[]) => (values.every(Number.isInteger) ? 'bigint' : 'float8')
 
 function invalid(option: string, message: string): TenancyError {
   return new TenancyError('INVALID_OPTION', message, { details: { option } })

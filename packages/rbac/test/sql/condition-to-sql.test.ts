@@ -5,7 +5,9 @@ import { thrown } from '../support/codes.ts'
 
 const columns = {
   status: { column: 'status', type: 'text' },
-  size: { column: 'size', type: 'number' },
+  size: { column: 'size', type: 'integer' },
+  price: { column: 'price', type: 'numeric' },
+  weight: { column: 'weight', type: 'number' },
 } as const
 const condition: Condition = {
   op: 'and',
@@ -24,8 +26,26 @@ describe('conditionToSql', () => {
   })
 
   it('starts at $1, without a table', () => {
-    const { text, values } = conditionToSql({ op: 'lt', field: 'size', value: 0.5 }, { columns })
-    expect({ text, values }).toEqual({ text: '("size" < $1::float8)', values: [0.5] })
+    const { text, values } = conditionToSql({ op: 'lt', field: 'price', value: 0.5 }, { columns })
+    expect({ text, values }).toEqual({ text: '("price" < $1::numeric)', values: ['0.5'] })
+  })
+
+  it.each<[Condition, string, readonly unknown[]]>([
+    [{ op: 'lt', field: 'size', value: 0.5 }, '("size" <= $1::bigint)', [0]],
+    [{ op: 'gt', field: 'size', value: 0.5 }, '("size" >= $1::bigint)', [1]],
+    [{ op: 'eq', field: 'size', value: 0.5 }, '("size" <> "size")', []],
+    [
+      { op: 'in', field: 'price', values: [1, 1e-7] },
+      '("price" = any ($1::numeric[]))',
+      [['1', '0.0000001']],
+    ],
+    [
+      { op: 'lte', field: 'weight', value: 10 },
+      '("weight" <= $1::bigint and "weight"::text::numeric <= $2::numeric)',
+      [11, '10.00000000000000088817841970012523233890533447265625'],
+    ],
+  ])('numbers by the kind of their column: %j', (one, text, values) => {
+    expect(conditionToSql(one, { columns })).toEqual({ text, values })
   })
 
   it.each([0, -1, 1.5, Number.NaN, 60_001])('refuses firstParameter %d', (firstParameter) => {
