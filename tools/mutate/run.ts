@@ -52,6 +52,12 @@ const KNOWN_TO: Readonly<Record<string, string>> = {
   compile: 'evaluate',
 }
 
+/** What every scope goes through is also for the attacks to notice. */
+const ATTACKED = ['scope', 'driver', 'isolation']
+const ATTACKS = ['stopped', 'own-tricks', 'process'].map(
+  (name) => `packages/pg-tenant/test/hazards/${name}.test.ts`,
+)
+
 /** Tests of the folder that the file is in, then every test that its sources are loaded by. */
 function stagesOf(file: string): string[][] {
   const [, name = '', , folder = ''] = file.split('/')
@@ -60,7 +66,9 @@ function stagesOf(file: string): string[][] {
   const here =
     globSync(`${near}*/**/*.test.ts`, { cwd: ROOT }).length +
     globSync(`${near}*.test.ts`, { cwd: ROOT }).length
-  return here === 0 ? [all] : values.quick ? [['run', near]] : [['run', near], all]
+  if (here === 0) return [all]
+  const attacks = name === 'pg-tenant' && ATTACKED.includes(folder) ? [['run', ...ATTACKS]] : []
+  return [['run', near], ...attacks, ...(values.quick ? [] : [all])]
 }
 
 /** @returns the first test that failed; a guard caught by a test about something else is worth a look */

@@ -1,7 +1,7 @@
 import { createTenancy, type Tenancy, type TenancyOptions } from '@org/pg-tenant'
 import { type FileWorld, useTestTenancy } from '@org/pg-testing/vitest'
 
-export { codeOf, eventually, NOTES, POOLED } from '@org/pg-testing'
+export { codeOf, eventually, POOLED } from '@org/pg-testing'
 
 /** One test file's own database, with the roles a careful team would use: nobody in it is a superuser. */
 export type World = FileWorld<Tenancy, TenancyOptions>

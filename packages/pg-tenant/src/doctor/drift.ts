@@ -3,9 +3,9 @@ import type { Fleet } from '../fleet/fleet.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Collected } from './collected.ts'
 import { FINGERPRINTS, LINES, type Lines, PARTS } from './drift-sql.ts'
-import { type Look, readOnly, releasingLocks } from './read-only.ts'
+import { type Look, releasingLocks } from './read-only.ts'
 
-/** Options of {@link findDrift}. */
+/** Options of {@link driftOf}. */
 export interface DriftOptions {
   /** The tenant the others are compared with (default: those with the same migrations are compared with their majority). */
   readonly reference?: string | undefined
@@ -23,7 +23,7 @@ export interface Drift {
   readonly extra: readonly string[]
 }
 
-/** What {@link findDrift} resolves with. */
+/** What {@link driftOf} resolves with. */
 export interface DriftReport {
   readonly tenants: number
   /** How many differ; `drifts` describes the first of them. */
@@ -52,10 +52,6 @@ export interface Line {
  * @throws TenancyError TENANT_NOT_FOUND when there is no tenant `reference`
  * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
  */
-export function findDrift(fleet: Fleet, options: DriftOptions = {}): Promise<DriftReport> {
-  return readOnly(fleet.adminPool, (look) => driftOf(look, fleet, options))
-}
-
 export async function driftOf(
   look: Look,
   { naming, registry, level }: Fleet,

@@ -7,7 +7,7 @@ import { parseNaming } from '../../src/isolation/names.ts'
 import { schemaLevel } from '../../src/lifecycle/levels/schema.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
-import { findRemains } from '../../src/offboard/remains.ts'
+import { findRemains } from '../offboard/remains.ts'
 import { provisioned, useFolder } from './support.ts'
 
 // A server of its own with few locks: one that runs out of them would fail the tests of others.

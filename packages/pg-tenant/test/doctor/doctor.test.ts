@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { diagnose } from '../../src/doctor/diagnose.ts'
-import { findDrift } from '../../src/doctor/drift.ts'
+import { type DriftOptions, driftOf } from '../../src/doctor/drift.ts'
+import { readOnly } from '../../src/doctor/read-only.ts'
 import { migrateFleet } from '../../src/fleet/migrate.ts'
 import { EXTRA, lifecycleOf, provisionMany } from '../fleet/fleet-world.ts'
 import { NOTES, useWorld } from '../support/world.ts'
@@ -18,6 +19,8 @@ const RICH = {
     create index on rich (at)`,
 }
 const fleet = () => lifecycleOf(world, [NOTES, RICH])
+const findDrift = (of: ReturnType<typeof fleet>, options?: DriftOptions) =>
+  readOnly(of.adminPool, (look) => driftOf(look, of, options))
 const found = async () =>
   (await diagnose(fleet())).findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
 

@@ -5,9 +5,9 @@ import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { digestOfReceipt } from '../../src/offboard/receipt.ts'
-import { findRemains } from '../../src/offboard/remains.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from '../archive/support.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
+import { findRemains } from './remains.ts'
 
 const world = useWorld([])
 const folder = useFolder()

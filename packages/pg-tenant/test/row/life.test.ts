@@ -128,99 +128,34 @@ describe.each(['admin', 'root'] as const)('drop, administrator: %s', (who) => {
     }
   })
 
-  it('takes the rows in batches, counts them, and leaves a tombstone', async () => {
+  it('takes the rows of every table, circles of keys and partitions too, and leaves a tombstone', async () => {
     const others = await all('other')
     expect(await all('big')).toBe(189)
-    expect(await shop().drop('big', { batch: 50 })).toEqual({
-      rows: { accounts: 7, customers: 25, entries: 7, items: 120, log_1: 10, log_2: 20 },
-    })
+    expect(await shop().drop('big')).toBe(true)
     expect(await all('big')).toBe(0)
     expect(await all('other')).toBe(others)
     expect(await codeOf(shop().query('big', 'select 1'))).toBe('SCHEMA_MISSING')
     expect(await codeOf(shop().provision('big'))).toBe('CONFLICT')
-    expect(await shop().drop('big')).toBeUndefined()
+    expect(await shop().drop('big')).toBe(false)
     expect(await shop().provision('big', { reuseDeletedKey: true })).toMatchObject({ created: true })
     expect((await shop().query('big', 'select * from customers')).rows).toEqual([])
   })
 
-  it('goes on where it was cut off, at any transaction', async () => {
-    await shop().provision('cut')
-    await shop().withTenant('cut', async (db) => {
-      for (const sql of FILL) await db.query(sql)
+  it('waits for running scopes, and lets no new one in meanwhile', async () => {
+    await shop().provision('busy')
+    const { dropped } = await shop().withTenant('busy', async (db) => {
+      await db.query('insert into customers (id) values (1)')
+      const dropped = shop().drop('busy')
+      await eventually(
+        async () =>
+          (await count(`select count(*) from pg_locks where locktype = 'advisory' and not granted`)) > 0,
+      )
+      expect(await codeOf(shop().query('busy', 'select 1'))).toBe('SCHEMA_MISSING')
+      return { dropped }
     })
-    const others = await all('other')
-    let receipt: unknown
-    // The n-th attempt is cut off at its n-th connection.
-    for (let allowed = 1; receipt === undefined; allowed++) {
-      let left = allowed
-      const adminPool = {
-        connect: async () => {
-          if (left-- === 0) throw new Error('killed')
-          return (who === 'admin' ? world.admin : world.root).connect()
-        },
-        on: () => undefined,
-      }
-      const cut = rowTenancy(world, { ...shopOptions, adminPool })
-      receipt = await cut.drop('cut', { batch: 40 }).catch(() => undefined)
-      if (receipt === undefined && allowed > 2) {
-        expect(await codeOf(shop().query('cut', 'select 1'))).toBe('SCHEMA_MISSING')
-      }
-      expect(allowed).toBeLessThan(40)
-    }
-    expect(receipt).toEqual({
-      rows: { accounts: 7, customers: 25, entries: 7, items: 120, log_1: 10, log_2: 20 },
-    })
-    expect(await all('cut')).toBe(0)
-    expect(await all('other')).toBe(others)
-  })
-
-  it('is the same in one transaction', async () => {
-    await shop().provision('whole')
-    await shop().withTenant('whole', async (db) => {
-      for (const sql of FILL) await db.query(sql)
-    })
-    expect(await shop().dropWhole('whole')).toBe(true)
-    expect(await all('whole')).toBe(0)
-    expect(await shop().dropWhole('whole')).toBe(false)
-  })
-
-  it.each(['drop', 'dropWhole'] as const)(
-    'waits for running scopes, and lets no new one in meanwhile: %s',
-    async (how) => {
-      await shop().provision('busy', { reuseDeletedKey: true })
-      const { dropped } = await shop().withTenant('busy', async (db) => {
-        await db.query('insert into customers (id) values (1)')
-        const dropped = shop()[how]('busy')
-        await eventually(
-          async () =>
-            (await count(`select count(*) from pg_locks where locktype = 'advisory' and not granted`)) > 0,
-        )
-        expect(await codeOf(shop().query('busy', 'select 1'))).toBe('SCHEMA_MISSING')
-        return { dropped }
-      })
-      // What the scope had written was committed, and was dropped.
-      expect(await dropped).toEqual(how === 'drop' ? { rows: { customers: 1 } } : true)
-      expect(await all('busy')).toBe(0)
-    },
-  )
-
-  it('does not touch a new owner of the key, when another drop was faster', async () => {
-    await shop().provision('twice')
-    let connections = 0
-    const adminPool = {
-      connect: async () => {
-        // The first prepares, the second begins, the third would delete.
-        if (++connections === 3) {
-          await shop().drop('twice')
-          await shop().provision('twice', { reuseDeletedKey: true })
-          await shop().query('twice', 'insert into customers (id) values (1)')
-        }
-        return (who === 'admin' ? world.admin : world.root).connect()
-      },
-      on: () => undefined,
-    }
-    expect(await codeOf(rowTenancy(world, { ...shopOptions, adminPool }).drop('twice'))).toBe('CONFLICT')
-    expect(await all('twice')).toBe(1)
+    // What the scope had written was committed, and was dropped.
+    expect(await dropped).toBe(true)
+    expect(await all('busy')).toBe(0)
   })
 
   it('does not call a tenant gone whose rows something keeps', async () => {
@@ -231,7 +166,8 @@ describe.each(['admin', 'root'] as const)('drop, administrator: %s', (who) => {
     await shop().query('kept', 'insert into accounts (id) values (1)')
     expect(await codeOf(shop().drop('kept'))).toBe('CONFLICT')
     await world.root.query('drop function shop.keep cascade')
-    expect(await shop().drop('kept')).toMatchObject({ rows: { accounts: 1 } })
+    expect(await shop().drop('kept')).toBe(true)
+    expect(await all('kept')).toBe(0)
   })
 })
 

@@ -6,7 +6,6 @@ import { keyFor, parseNaming } from '../../src/isolation/names.ts'
 import { ROW, rowIsolation } from '../../src/isolation/row.ts'
 import { parseRowPlace, type RowOptions } from '../../src/isolation/row-place.ts'
 import { drop } from '../../src/lifecycle/drop.ts'
-import { dropRow, type RowReceipt } from '../../src/lifecycle/levels/row/drop.ts'
 import { rowLevel } from '../../src/lifecycle/levels/row/level.ts'
 import type { RowLifecycle } from '../../src/lifecycle/levels/row/lifecycle.ts'
 import { migrateRow } from '../../src/lifecycle/levels/row/prepare.ts'
@@ -71,9 +70,7 @@ export function rowTenancy(world: World, options: RowWorldOptions = {}) {
     suspend: (key: string, reason?: string) => suspend(lifecycle, keyFor(naming, key), reason ?? null),
     resume: (key: string) => resume(lifecycle, keyFor(naming, key)),
     migrate: () => migrateRow(lifecycle),
-    dropWhole: (key: string) => drop(lifecycle, keyFor(naming, key)),
-    drop: (key: string, how?: { batch?: number }): Promise<RowReceipt | undefined> =>
-      dropRow(lifecycle, keyFor(naming, key), how),
+    drop: (key: string) => drop(lifecycle, keyFor(naming, key)),
     query: async <R extends object = Record<string, unknown>>(
       key: string,
       text: string,

@@ -4,7 +4,7 @@ import type { RowPlace } from '../../../isolation/row-place.ts'
 import { recordOf } from '../../../registry/registry.ts'
 import { removeLoginRole } from '../../login-role.ts'
 import type { LevelLifecycle, TenantWork } from '../level.ts'
-import { deleteRows, planDrop } from './delete.ts'
+import { deleteRows, findRows, planDrop } from './delete.ts'
 import { actFor, type RowLifecycle, waitForScopes } from './lifecycle.ts'
 import { ensureShared, migrateRow } from './prepare.ts'
 import { allowReading, ensureReader } from './reader.ts'
@@ -44,13 +44,26 @@ export function rowLevel(row: RowPlace): LevelLifecycle {
       )
     },
     drain: (work) => waitForScopes(work.admin, lifecycleOf(work), work.tenant),
-    // In one transaction. `dropRow` does the same in batches, for tenants with many rows.
+    // In one transaction; off-boarding does the same in batches, for tenants with many rows.
     takeDown: async (work) => {
       await actFor(work.admin, lifecycleOf(work), work.tenant)
       for (const step of await planDrop(work.admin, row)) {
         await deleteRows(work.admin, row, work.tenant, { ...step, whole: true }, 0)
       }
+      await requireNoRows(work, row)
       await removeLoginRole(work)
     },
   }
+}
+
+/** Nothing is called gone that is not: a trigger may keep rows, a worker may have written past the entrance. */
+async function requireNoRows({ admin, tenant }: TenantWork, row: RowPlace): Promise<void> {
+  const table = await findRows(admin, row, tenant)
+  if (table === undefined) return
+  throw new TenancyError(
+    'CONFLICT',
+    'Rows of the tenant are still there: a trigger kept them, or they came meanwhile. Nothing was changed; see to that ' +
+      'table, and run drop(key) again.',
+    { details: { table } },
+  )
 }

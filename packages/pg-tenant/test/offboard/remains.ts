@@ -1,10 +1,10 @@
 import type { TenantKey } from '@org/core'
-import { inAdminTransaction } from '../admin/transaction.ts'
-import { roleOf, schemaOf } from '../isolation/names.ts'
-import { findRows } from '../lifecycle/levels/row/delete.ts'
-import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
-import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { qualify } from '../sql/identifier.ts'
+import { inAdminTransaction } from '../../src/admin/transaction.ts'
+import { roleOf, schemaOf } from '../../src/isolation/names.ts'
+import { findRows } from '../../src/lifecycle/levels/row/delete.ts'
+import { actFor } from '../../src/lifecycle/levels/row/lifecycle.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { qualify } from '../../src/sql/identifier.ts'
 
 /** Something of a dropped tenant that is still there. */
 export interface Remainder {
