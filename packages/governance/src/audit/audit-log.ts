@@ -11,7 +11,7 @@ import { type AuditPage, type AuditPageOptions, listEntries, momentOf } from './
 import type { PersonalSealing } from './personal.ts'
 import { insertSql, write, writtenOf } from './record.ts'
 import { type SealReport, sealBatch } from './seal.ts'
-import { type AuditVerification, verifyLog } from './verify.ts'
+import { type AuditVerification, horizonText, thinSql, verifyLog } from './verify.ts'
 
 export interface AuditLogOptions {
   /** Of the application, 32 bytes each; the first signs. Without one of them an entry is not genuine. */
@@ -75,10 +75,18 @@ export interface AuditLog {
     options?: { readonly expected?: { readonly number: number; readonly digest: string } | undefined },
   ): Promise<AuditVerification>
   /**
-   * Says that entries before a moment were removed, signed, so that `verify` knows; retention calls it. What the seals of
-   * that time say of single entries goes as well.
+   * Says, signed, that entries before a moment may be gone, so that `verify` knows; retention calls it before it removes
+   * them.
+   *
+   * @param options.except tenants whose entries are kept (a legal hold)
    */
-  removed(admin: Queryable, before: Date): Promise<void>
+  removed(
+    admin: Queryable,
+    before: Date,
+    options?: { readonly except?: readonly string[] | undefined },
+  ): Promise<void>
+  /** Takes out of seals what they say of single entries that are gone; the chain stays. Retention calls it afterwards. */
+  thin(admin: Queryable): Promise<void>
   /** Removes all of a tenant, seals included: for `onForget`, when a tenant is off-boarded. */
   forget(admin: Queryable, tenant: string): Promise<void>
 }
@@ -133,13 +141,17 @@ export function auditLog(options: AuditLogOptions): AuditLog {
     },
     verify: async (control, tenant, { expected } = {}) =>
       verifyLog(coded(control), tables, macs, keyOf(tenant), expected),
-    removed: async (admin, moment) => {
+    removed: async (admin, moment, { except = [] } = {}) => {
       const before = `${momentOf(moment, 'before')?.slice(0, -1)}000Z`
+      const held = except.map(keyOf).sort()
       await coded(admin).query(
-        `with horizon as (insert into ${tables.horizon} (before, mac) values ($1::timestamptz, $2) on conflict do nothing)
-        update ${tables.seal} set ids = '{}', leaves = '' where until < $1::timestamptz and ids <> '{}'`,
-        [before, macs.sign('horizon', before)],
+        `insert into ${tables.horizon} (before, except_tenants, mac) values ($1::timestamptz, $2::text[], $3::text)
+          on conflict do nothing`,
+        [before, held, macs.sign('horizon', horizonText(before, held))],
       )
+    },
+    thin: async (admin) => {
+      await coded(admin).query(thinSql(tables))
     },
     forget: async (admin, tenant) => {
       await coded(admin).query(

@@ -84,9 +84,11 @@ const STEPS = [
   );
   insert into audit_sealer default values;
   create table audit_horizon (
-    before timestamptz constraint pk_audit_horizon primary key,
+    before timestamptz not null,
+    except_tenants text[] not null default '{}',
     mac text not null,
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    constraint pk_audit_horizon primary key (before, mac)
   );`,
 ]
 

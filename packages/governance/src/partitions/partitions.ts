@@ -18,17 +18,19 @@ export const PREMADE_DAYS = 90
  * default partition: with one, DETACH … CONCURRENTLY is refused, and rows in it forbid the partition they belong to.
  *
  * @internal
+ * @param moment SQL; another one for tests
  */
 export function makePartitions(
   schema: string,
   { table, period }: PartitionedTable,
   days: number = PREMADE_DAYS,
+  moment = 'pg_catalog.now()',
 ): string {
   const parent = qualify(schema, table)
   return `do $partitions$
 declare
-  first timestamp := pg_catalog.date_trunc('${period}', pg_catalog.now() at time zone 'utc');
-  last timestamp := pg_catalog.date_trunc('${period}', (pg_catalog.now() at time zone 'utc') + interval '${days} days');
+  first timestamp := pg_catalog.date_trunc('${period}', ${moment} at time zone 'utc');
+  last timestamp := pg_catalog.date_trunc('${period}', (${moment} at time zone 'utc') + interval '${days} days');
   since timestamp := first;
   name text;
 begin

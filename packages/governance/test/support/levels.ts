@@ -3,9 +3,10 @@ import pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import type { IsolationLevel, Migration, Tenancy } from '../../../pg-tenant/src/index.ts'
 import { notesAt, type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
+import { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { LevelOptions } from '../../src/levels/identity.ts'
 
-export { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
+export { codeOf, eventually }
 
 export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
 export const acme: TenantKey = parseTenantKey('acme')
@@ -85,4 +86,23 @@ export function useLevel(
     await Promise.all([...pools.values()].map((pool) => pool.end()))
   })
   return world
+}
+
+/**
+ * Runs `work` until it has passed everything that is committed by now. Other tests run on the same server, and a transaction
+ * of any of them holds back what stops at the oldest one.
+ *
+ * @param upto a query for the id that `work` has come up to
+ */
+export async function pass(admin: pg.Pool, upto: string, work: () => Promise<unknown>): Promise<void> {
+  const { rows } = await admin.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
+  const now = BigInt(rows[0]?.xid ?? 0)
+  await eventually(async () => {
+    await work()
+    const horizon = 'select pg_snapshot_xmin(pg_current_snapshot())::text as xid'
+    const oldest = BigInt((await admin.query<{ xid: string }>(horizon)).rows[0]?.xid ?? 0)
+    if (oldest <= now) return false
+    await work()
+    return upto === '' || BigInt((await admin.query<{ xid: string }>(upto)).rows[0]?.xid ?? 0) >= now
+  }, 60_000)
 }
