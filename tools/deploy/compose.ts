@@ -1,4 +1,7 @@
-import type { Yaml } from './yaml.ts'
+import { parse } from 'yaml'
+
+/** What a compose file holds; all scalars are texts. */
+export type Yaml = string | null | readonly Yaml[] | { readonly [key: string]: Yaml }
 
 type Mapping = { readonly [key: string]: Yaml }
 
@@ -21,6 +24,11 @@ const HEALTHCHECK = ['test', 'interval', 'timeout', 'retries', 'start_period']
 /** A secret in clear, by the name of its variable; `…_FILE` names a file instead. */
 const SECRET_NAME = /(PASSWORD|SECRET|TOKEN|KEY)$/
 const URL_WITH_PASSWORD = /:\/\/[^/\s:@]+:[^@\s]+@/
+
+/** @throws YAMLParseError at a key that is there twice, and at what is no YAML */
+export function parseYaml(source: string): Yaml {
+  return parse(source, { schema: 'failsafe', uniqueKeys: true, strict: true })
+}
 
 /** What is wrong with a compose file, by the rules of this repository; nothing: an empty list. */
 export function composeProblems(file: Yaml): string[] {

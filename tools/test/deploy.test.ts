@@ -15,8 +15,7 @@ import {
 } from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { composeProblems, exposedServices } from '../deploy/compose.ts'
-import { parseYaml } from '../deploy/yaml.ts'
+import { composeProblems, exposedServices, parseYaml } from '../deploy/compose.ts'
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url))
 const psql = findProgram('psql')
@@ -81,30 +80,6 @@ describe('who can reach the database', () => {
     const published = source.replace('    shm_size: 256mb', '    ports:\n      - "127.0.0.1:5432:5432"')
     expect(exposedServices(parseYaml(published))).toEqual(['postgres'])
   })
-})
-
-it('reads no more of YAML than the files use', () => {
-  expect(parseYaml('a:\n  b: 1\n  c: ["x", "y"]\n  d:\n    - one\n    - "two: 2"\ne:\n')).toEqual({
-    a: { b: '1', c: ['x', 'y'], d: ['one', 'two: 2'] },
-    e: null,
-  })
-  for (const bad of [
-    'a: &x 1',
-    'a: *x',
-    'a: |\n  b',
-    'a: {b: c}',
-    'a: 1 # c',
-    "a: 'x'",
-    'a: 1\na: 2',
-    'a:\n\tb: 1',
-    'a: 1\n  b: 2',
-    '- a\nb: 1',
-    'a: b: c',
-    'a: !!str x',
-    '<<: *x',
-  ]) {
-    expect(() => parseYaml(bad), bad).toThrow(SyntaxError)
-  }
 })
 
 describe.skipIf(!hasPsql14())('bootstrap.sql', () => {
