@@ -126,7 +126,7 @@ function insertInto(table: string, own: boolean): string {
   const e = 'e.at'
   const columns = own ? PUBLISHED.replace('slot, ', '') : PUBLISHED
   return `insert into ${table} (${columns})
-    select e.id, $1, ${own ? '' : `${slotOf(e)}, `}e.type, e.payload, e.key, e.trace, ${e}
+    select e.id, $1, ${own ? '' : `${slotOf(e)}, `}e.type, coalesce(e.payload, 'null'), e.key, e.trace, ${e}
     from (
       select x.*, pg_catalog.now() operator(pg_catalog.+) pg_catalog.make_interval(secs => x.delay) as at
       from pg_catalog.jsonb_to_recordset($2::pg_catalog.jsonb) as x(id pg_catalog.uuid, type pg_catalog.text,

@@ -1,1 +1,7 @@
-export {}
+export type { Deliveries, DeliveryFilter, WebhookDelivery } from './deliveries.ts'
+export type { EndpointInput, Endpoints, WebhookEndpoint } from './endpoints.ts'
+export { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION } from './migration.ts'
+export type { WebhookOptions } from './options.ts'
+export { type SignedHeaders, sign } from './signature.ts'
+export type { AllowedTargets } from './target.ts'
+export { WEBHOOK_TYPES, type Webhooks, webhooks } from './webhooks.ts'

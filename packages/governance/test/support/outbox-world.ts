@@ -1,4 +1,4 @@
-import { parseTenantKey, type TenantKey } from '@org/core'
+import { type Migration, parseTenantKey, type TenantKey } from '@org/core'
 import { uniqueName } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
@@ -28,13 +28,14 @@ export interface OutboxWorld {
 export function useOutbox(
   level: IsolationLevel = 'role',
   options: Partial<TenancyOptions> = {},
+  more: readonly Migration[] = [],
 ): OutboxWorld {
   const setting = useSetting()
   const made: { world?: OutboxWorld } = {}
   const workerRole = uniqueName('wrk')
   beforeAll(async () => {
     const { world } = setting
-    const migrations = [notesAt(level), ...(level === 'database' ? [OUTBOX_DATABASE_MIGRATION] : [])]
+    const migrations = [notesAt(level), ...(level === 'database' ? [OUTBOX_DATABASE_MIGRATION] : []), ...more]
     const tenancy = setting.tenancy(level, { migrations, ...options })
     for (const tenant of [acme, globex]) await tenancy.provision(tenant)
     await world.root.query(`create role ${workerRole} login noinherit password 'worker'`)

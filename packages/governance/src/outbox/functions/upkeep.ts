@@ -117,7 +117,7 @@ export const ACCEPT = `create or replace function outbox_accept(whose text, brou
     on conflict do nothing returning id
   )
   insert into outbox (slot, id, tenant, type, payload, key, trace, available_at)
-  select ${slotOf('d.due')}, e.id, whose, e.type, e.payload, e.key, e.trace, d.due
+  select ${slotOf('d.due')}, e.id, whose, e.type, coalesce(e.payload, 'null'), e.key, e.trace, d.due
   from rows from (jsonb_to_recordset(brought)
     as (id uuid, type text, payload jsonb, key text, trace text, delay double precision))
     with ordinality as e(id, type, payload, key, trace, delay, place)

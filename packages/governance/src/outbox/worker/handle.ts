@@ -34,7 +34,7 @@ export function endingAfter(error: unknown, attempt: number, policy: RetryPolicy
   if (error instanceof Postpone) return { outcome: 'later', delay: seconds(error.delay) }
   const reason = reasonOf(error)
   if (error instanceof GiveUp || attempt > policy.retries) return { outcome: 'dead', reason, error }
-  const delay = error instanceof RetryLater ? error.delay : delayAfter(policy, attempt)
+  const delay = Math.max(delayAfter(policy, attempt), error instanceof RetryLater ? error.delay : 0)
   return { outcome: 'retry', delay: seconds(delay), reason, error }
 }
 
@@ -42,12 +42,21 @@ export const unknownStanding: Ending = { outcome: 'later', delay: ASK_AGAIN }
 
 const seconds = (ms: number) => Math.min(Math.max(Number.isFinite(ms) ? ms : 0, 0), DAY) / 1_000
 
+/** How a handler is called. */
+export interface CallOptions {
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly last: boolean
+  /** Told after a scope of the event's tenant: it may have published something. */
+  readonly wrote: (tenant: TenantKey) => void
+}
+
 /** One call of a handler, no longer than `timeout`. */
 export async function call<Events extends EventMap, Db extends TenantQueryable>(
   taken: Taken,
   handlers: Handlers<Events, Db>,
   tenants: TenantScopes<Db>,
-  timeout: number,
+  { timeout, last, wrote }: CallOptions,
   controller: AbortController,
 ): Promise<void> {
   const handler = handlerOf(handlers, taken.type)
@@ -65,7 +74,10 @@ export async function call<Events extends EventMap, Db extends TenantQueryable>(
     }, timeout)
   })
   try {
-    await Promise.race([handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, controller)), late])
+    await Promise.race([
+      handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, { last, wrote }, controller)),
+      late,
+    ])
   } finally {
     clearTimeout(timer)
   }
@@ -105,10 +117,12 @@ function contextOf<Db extends TenantQueryable>(
   taken: Taken,
   tenant: TenantKey,
   tenants: TenantScopes<Db>,
+  { last, wrote }: Pick<CallOptions, 'last' | 'wrote'>,
   controller: AbortController,
 ): HandlerContext<Db> {
   return {
-    withTenant: (fn) => tenants.withTenant(tenant, fn),
+    withTenant: (fn) => tenants.withTenant(tenant, fn).finally(() => wrote(tenant)),
+    last,
     idempotencyKey: `${tenant}:${taken.id}`,
     signal: controller.signal,
   }

@@ -26,6 +26,8 @@ export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
    * (a worker that is killed, a lease that runs out): give this to whatever has an effect outside the database.
    */
   readonly idempotencyKey: string
+  /** Whether it becomes a dead letter when this attempt fails. */
+  readonly last: boolean
   /** Aborted when the time is up, the lease was lost, or the worker stops and would wait no longer. */
   readonly signal: AbortSignal
 }

@@ -8,7 +8,10 @@ export interface Outcome {
   readonly reason?: string
 }
 
-/** Thrown by a handler: try again, not before `delay` milliseconds from now (at most a day). Counts as an attempt. */
+/**
+ * Thrown by a handler: try again as the policy says, and not before `delay` milliseconds from now (at most a day). It counts as
+ * an attempt.
+ */
 export class RetryLater extends Error {
   override readonly name: string = 'RetryLater'
   /** Goes into the dead letter when this was the last attempt. */

@@ -37,7 +37,9 @@ interface Waiting {
 
 /** Level `database`: brings events from tenants' own databases into the outbox of the control schema. */
 export interface Relay {
-  /** Those who were said to have published, and those in whose databases something was written since it last looked. */
+  /** Looks at a tenant in the next round. */
+  touch(tenant: string): void
+  /** Those who were touched, those who were said to have published, and those in whose databases something was written since it last looked. */
   round(): Promise<void>
   /** One tenant's, all of it. */
   bring(tenant: string): Promise<number>
@@ -60,6 +62,7 @@ export function relayOf<Db extends TenantQueryable>(
   const schema = quoteIdentifier(controlSchema)
   const written = new Map<string, string>()
   const busy = new Set<string>()
+  const touched = new Set<string>()
 
   const page = (tenant: string) =>
     tenants.withTenant(tenant, async (db) => {
@@ -96,13 +99,17 @@ export function relayOf<Db extends TenantQueryable>(
   }
   return {
     bring,
+    touch: (tenant) => void touched.add(tenant),
     round: async () => {
       const hints = await control.query<{ tenant: string }>(
         `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
       )
       const seen = await changed()
-      const names = [...new Set([...hints.rows.map(({ tenant }) => tenant), ...seen.keys()])]
+      const names = [...new Set([...touched, ...hints.rows.map(({ tenant }) => tenant), ...seen.keys()])]
+      touched.clear()
       const todo = names.filter((tenant) => isKey(tenant) && !busy.has(tenant))
+      // Who is being visited just now may have been passed already.
+      for (const tenant of names) if (busy.has(tenant)) touched.add(tenant)
       const visit = async () => {
         for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift()) {
           const whose = tenant

@@ -26,3 +26,21 @@ export function timetable(
     },
   }
 }
+
+/** Runs at the end of this turn of the loop, once for all calls; for those that come while it runs, once more. */
+export function coalesced(run: () => Promise<void>, report: (error: unknown) => void): () => void {
+  let asked = false
+  let running = false
+  const go = async () => {
+    running = true
+    while (asked) {
+      asked = false
+      await run().catch(report)
+    }
+    running = false
+  }
+  return () => {
+    asked = true
+    if (!running) setImmediate(() => void (running || go()))
+  }
+}

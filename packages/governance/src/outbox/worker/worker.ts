@@ -7,7 +7,7 @@ import { paceOf } from './pace.ts'
 import { queueOf, type Taken } from './queue.ts'
 import { relayOf } from './relay.ts'
 import { standings } from './status.ts'
-import { timetable } from './timetable.ts'
+import { coalesced, timetable } from './timetable.ts'
 
 /** What a worker has done since it was made. */
 export interface WorkerCounts {
@@ -29,8 +29,12 @@ export interface WorkerCounts {
 export interface Worker {
   /** Begins; again after {@link stop}. */
   start(): void
-  /** Looks at once: call it after a commit that published something. Calls while it is busy are one. */
-  wake(): void
+  /**
+   * Looks at once: call it after a commit that published something. Calls while it is busy are one.
+   *
+   * @param tenant whose event it was: at level `database` its own outbox is looked at
+   */
+  wake(tenant?: string): void
   /**
    * Takes nothing more and waits for what is in hand.
    *
@@ -90,6 +94,29 @@ export function createWorker<
   let running: Promise<void> | undefined
   const bell = doorbell()
 
+  const { relayFrom } = settings
+  const relay =
+    relayFrom === undefined
+      ? undefined
+      : relayOf(
+          options.control,
+          settings.controlSchema,
+          options.tenants,
+          relayFrom,
+          known.of,
+          (tenant, error) => report({ kind: 'relay', tenant, error }),
+        )
+  const bring = async () => {
+    await relay?.round()
+    bell.ring()
+  }
+  const bringSoon = coalesced(bring, (error) => report({ kind: 'queue', error }))
+  /** A scope of the tenant is over: it may have published something. */
+  const wrote = (tenant: string) => {
+    relay?.touch(tenant)
+    if (relay) bringSoon()
+    else bell.ring()
+  }
   const settle = (event: Taken, { outcome, error, ...more }: Ending) => {
     const name = (
       { done: 'done', retry: 'retried', dead: 'dead', hold: 'held', later: 'postponed' } as const
@@ -110,7 +137,14 @@ export function createWorker<
       const standing = await Promise.resolve(known.of(event.tenant)).catch(() => undefined)
       const before = standing === undefined ? unknownStanding : endingOf(standing)
       if (before) ending = before
-      else await call(event, options.handlers, options.tenants, settings.handlerTimeout, controller)
+      else
+        await call(
+          event,
+          options.handlers,
+          options.tenants,
+          { timeout: settings.handlerTimeout, last: event.attempt > policy.retries, wrote },
+          controller,
+        )
     } catch (error) {
       ending =
         stopping && controller.signal.aborted
@@ -140,22 +174,6 @@ export function createWorker<
     }
     return taken.length
   }
-  const { relayFrom } = settings
-  const relay =
-    relayFrom === undefined
-      ? undefined
-      : relayOf(
-          options.control,
-          settings.controlSchema,
-          options.tenants,
-          relayFrom,
-          known.of,
-          (tenant, error) => report({ kind: 'relay', tenant, error }),
-        )
-  const bring = async () => {
-    await relay?.round()
-    bell.ring()
-  }
   const upkeep = timetable(
     [
       [Math.floor(settings.lease / 3), () => leases.renew()],
@@ -183,6 +201,7 @@ export function createWorker<
       else if (n === 0) {
         if (untilEmpty && inHand.size === 0) {
           await leases.flushed()
+          await relay?.round()
           if ((await takeSome()) === 0) break
         } else await bell.rung(settings.pollInterval)
       }
@@ -204,7 +223,7 @@ export function createWorker<
     get counts() {
       return { ...counts, handling: inHand.size }
     },
-    wake: () => bell.ring(),
+    wake: (tenant) => (tenant === undefined ? bell.ring() : wrote(tenant)),
     start: () => {
       stopping = false
       running ??= loop(false)

@@ -1,0 +1,141 @@
+import type { Sealing, TenantQueryable } from '@org/core'
+import type { Handler, HandlerContext } from '../outbox/worker/handler.ts'
+import { GiveUp, Postpone, RetryLater } from '../outbox/worker/outcome.ts'
+import { paceOf } from '../outbox/worker/pace.ts'
+import { ENDPOINT_TABLE } from './endpoints.ts'
+import type { WebhookOptions, WebhookSettings } from './options.ts'
+import { type Answer, send } from './send.ts'
+import { sign } from './signature.ts'
+import { parseTarget } from './target.ts'
+
+/** The outbox's event for one delivery to one endpoint; not one that endpoints can ask for. */
+export const DELIVERY = 'webhook.delivery'
+/** Published when an endpoint is suspended by itself. */
+export const ENDPOINT_DISABLED = 'webhook.endpoint.disabled'
+
+/** What to send where, and the time of day by the database's clock. */
+interface Due {
+  readonly endpoint: string
+  readonly url: string
+  readonly active: boolean
+  readonly secret: string
+  readonly previous: string | null
+  readonly status: string
+  readonly message: string
+  readonly type: string
+  readonly payload: unknown
+  readonly created: Date
+  readonly now: number
+}
+
+const READ = `select e.id as endpoint, e.url, e.status = 'active' as active, e.secret,
+    case when e.previous_until > clock_timestamp() then e.previous_secret end as previous, d.status, m.id as message, m.type,
+    m.payload, m.created_at as created, floor(extract(epoch from clock_timestamp()))::float8 as now
+  from webhook_delivery d join webhook_endpoint e on e.id = d.endpoint_id join webhook_message m on m.id = d.message_id
+  where d.id = $1`
+const RECORD = `update webhook_delivery set status = $2, attempts = attempts + 1, response_status = $3, error = $4,
+    duration_ms = $5, last_attempt_at = clock_timestamp() where id = $1`
+// One statement says whether it is this failure that disables it: of two at once, one.
+const FAILING = `update webhook_endpoint set failing_since = coalesce(failing_since, clock_timestamp()),
+    status = case when gone or long then 'suspended' else status end,
+    suspended_reason = case when gone then 'GONE' when long then 'FAILING' else suspended_reason end,
+    updated_at = case when gone or long then now() else updated_at end
+  from (select id as which, $2::boolean as gone,
+      coalesce(failing_since <= clock_timestamp() - make_interval(secs => $3::float8), false) as long
+    from webhook_endpoint where id = $1 and status = 'active' for update) why
+  where id = which returning status, suspended_reason as reason`
+const WELL = 'update webhook_endpoint set failing_since = null where id = $1 and failing_since is not null'
+
+/** The longest that `Retry-After` is believed (ms). */
+const LONGEST_RETRY_AFTER = 86_400_000
+
+/** Sends one message to one endpoint. What is written of it is written before the attempt is over for the outbox. */
+export function deliverer(options: WebhookOptions, settings: WebhookSettings): Handler<string, unknown> {
+  const { sealing, outbox } = options
+  const pace = paceOf(settings.perEndpoint)
+  const record = (context: HandlerContext, id: string, status: string, answer: Partial<Answer>) =>
+    context.withTenant((db) =>
+      db.query(RECORD, [id, status, answer.status ?? null, answer.error ?? null, answer.durationMs ?? null]),
+    )
+  const attempt = async (id: string, due: Due, context: HandlerContext, tenant: string): Promise<Answer> => {
+    const body = bodyOf(due)
+    const secrets = await secretsOf(sealing, due, tenant)
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': settings.userAgent,
+      ...sign(secrets, due.message, due.now, body),
+    }
+    const answer = await target(due, settings).then(
+      (url) =>
+        send(url, headers, body, {
+          timeout: settings.timeout,
+          allowed: settings.allowed,
+          lookup: options.lookup,
+          signal: context.signal,
+        }),
+      (): Answer => ({ status: undefined, error: 'ADDRESS_REFUSED', retryAfter: undefined, durationMs: 0 }),
+    )
+    if (context.signal.aborted && answer.error === 'ABORTED') throw new Postpone(0)
+    const delivered = isSuccess(answer)
+    const ended = delivered ? 'delivered' : context.last || answer.status === 410 ? 'failed' : 'pending'
+    await context.withTenant(async (db) => {
+      await db.query(RECORD, [id, ended, answer.status ?? null, answer.error ?? null, answer.durationMs])
+      if (delivered) await db.query(WELL, [due.endpoint])
+      else await failed(db, due, answer)
+    })
+    return answer
+  }
+  const failed = async (db: TenantQueryable, { endpoint, url }: Due, answer: Answer) => {
+    const values = [endpoint, answer.status === 410, settings.disableAfter / 1_000]
+    const { rows } = await db.query<{ status: string; reason: string }>(FAILING, values)
+    if (rows[0]?.status === 'suspended') {
+      await outbox.publish(db, ENDPOINT_DISABLED, { endpoint, host: hostOf(url), reason: rows[0].reason })
+    }
+  }
+  return async (event, context) => {
+    const id = String((event.payload as { delivery?: unknown } | null)?.delivery)
+    const due = await context.withTenant(async (db) => (await db.query<Due>(READ, [id])).rows[0])
+    if (due === undefined || due.status === 'delivered') return
+    if (!due.active) {
+      await record(context, id, 'failed', { error: 'ENDPOINT_SUSPENDED' })
+      return
+    }
+    const wait = pace.wait(due.endpoint)
+    if (wait !== undefined) throw new Postpone(wait)
+    let answer: Answer | undefined
+    await pace.during(due.endpoint, async () => {
+      answer = await attempt(id, due, context, event.tenant)
+    })
+    if (answer) conclude(answer)
+  }
+}
+
+/** What the outbox does next. */
+function conclude(answer: Answer): void {
+  if (isSuccess(answer)) return
+  const reason = answer.error ?? `HTTP_${answer.status}`
+  // It said itself that it is gone, and is suspended: there is nobody to tell again.
+  if (answer.status === 410) throw new GiveUp(reason)
+  throw new RetryLater(Math.min(answer.retryAfter ?? 0, LONGEST_RETRY_AFTER), reason)
+}
+
+const isSuccess = ({ status, error }: Answer) =>
+  error === undefined && status !== undefined && status >= 200 && status < 300
+
+/** The same bytes at every attempt. */
+export function bodyOf({ type, payload, created }: Pick<Due, 'type' | 'payload' | 'created'>): Buffer {
+  return Buffer.from(JSON.stringify({ type, timestamp: created.toISOString(), data: payload }))
+}
+
+async function secretsOf(sealing: Sealing, due: Due, tenant: string): Promise<string[]> {
+  const place = { tenant, table: ENDPOINT_TABLE, name: due.endpoint }
+  const sealed = due.previous === null ? [due.secret] : [due.secret, due.previous]
+  return await Promise.all(sealed.map((text) => sealing.open(text, place)))
+}
+
+/** Again, since SQL of the tenant's may have written another. */
+async function target({ url }: Due, { allow }: WebhookSettings): Promise<URL> {
+  return parseTarget(url, allow)
+}
+
+const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host : '')

@@ -1,0 +1,45 @@
+import type { Handler } from '../outbox/worker/handler.ts'
+import { DELIVERY, deliverer, ENDPOINT_DISABLED } from './deliver.ts'
+import { type Deliveries, deliveriesOf } from './deliveries.ts'
+import { type Endpoints, endpointsOf } from './endpoints.ts'
+import { fanOut } from './fan-out.ts'
+import { parseWebhookOptions, type WebhookOptions } from './options.ts'
+
+/** What {@link webhooks} makes. */
+export interface Webhooks {
+  readonly endpoints: Endpoints
+  readonly deliveries: Deliveries
+  /** For an event type with a handler of its own: call it there too. */
+  readonly fanOut: Handler<string, unknown>
+  /** For `createWorker({ handlers })`: events without a handler of their own go to the endpoints that want them. */
+  readonly handlers: {
+    readonly '*': Handler<string, unknown>
+    readonly 'webhook.delivery': Handler<string, unknown>
+  }
+}
+
+/** Types of this library's own, which outboxes with a list of types must know. */
+export const WEBHOOK_TYPES = [DELIVERY, ENDPOINT_DISABLED] as const
+
+/**
+ * Webhooks: a tenant's endpoints are told of its events, signed after Standard Webhooks 1.0.0, at least once. Tables come from
+ * `WEBHOOKS_MIGRATION` (level `row`: `WEBHOOKS_ROW_MIGRATION`).
+ *
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * const hooks = webhooks({ outbox: events, sealing: envelopes })
+ * createWorker({ control, tenants: tenancy, handlers: hooks.handlers }).start()
+ * const { secret } = await tenancy.withTenant('acme', (db) =>
+ *   hooks.endpoints.create(db, { url: 'https://example.com/hook', events: ['user.created'] }))
+ */
+export function webhooks(options: WebhookOptions): Webhooks {
+  const settings = parseWebhookOptions(options)
+  const { outbox, sealing } = options
+  const spread = fanOut(outbox)
+  return {
+    endpoints: endpointsOf(sealing, settings.allow, (type) => outbox.has(type), settings.maxEndpoints),
+    deliveries: deliveriesOf(outbox),
+    fanOut: spread,
+    handlers: { '*': spread, [DELIVERY]: deliverer(options, settings) },
+  }
+}
