@@ -1,4 +1,12 @@
-export { installOutbox, type OutboxInstallOptions, type PublisherIdentity } from './install.ts'
+export { forgetEvents } from './forget.ts'
+export { installOutbox, type OutboxInstallOptions } from './install.ts'
+export {
+  type DeadLetter,
+  type LetterFilter,
+  type OutboxControl,
+  type OutboxGauges,
+  outboxControl,
+} from './letters.ts'
 export {
   type EventMap,
   type NewEvent,

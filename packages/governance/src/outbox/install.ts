@@ -1,26 +1,18 @@
-import { parsePrefix, type Queryable } from '@org/core'
+import type { Queryable } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
+import { type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { OUTBOX_FUNCTIONS, SIGNATURES } from './functions/index.ts'
 import { LANES, MAX_DELAY_DAYS, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
 
-/** How tenants are kept apart: who it is that publishes. */
-export type PublisherIdentity = 'schema' | 'role' | 'login' | 'row' | 'database'
-
-/** Options of {@link installOutbox}. */
-export interface OutboxInstallOptions {
-  /** The tenancy's isolation level (default `role`): it decides how an event's tenant is proven. */
-  readonly isolation?: PublisherIdentity | undefined
-  /** What stands before the key in tenants' role names, as in `createTenancy` (default `c_`). */
-  readonly rolePrefix?: string | undefined
-  /**
-   * The application's role; needed at levels `schema` and `row`, whose tenants have none of their own. At `database` it may
-   * then say who has published (`hint`).
-   */
-  readonly application?: string | undefined
-  /** Roles that a worker, the command and the hub connect as. Never a tenant's. */
+/**
+ * Options of {@link installOutbox}: the tenancy's own, and who works on it. `application` is needed at levels `schema` and
+ * `row`; at `database` it may then say who has published (`hint`).
+ */
+export interface OutboxInstallOptions extends LevelOptions {
+  /** Roles that a worker, the command and the hub connect as. Never a tenant's, nor the application's. */
   readonly workers?: readonly string[] | undefined
   /** Where the tables live (default `governance`); it may be the registry's. */
   readonly controlSchema?: string | undefined
@@ -70,15 +62,15 @@ const EMPTIED = [
 export async function installOutbox(admin: Queryable, options: OutboxInstallOptions = {}): Promise<void> {
   const schema = parseControlSchema(options.controlSchema)
   const workers = rolesOf(options.workers, 'workers')
-  // Tenants' SQL runs as the application there, or can go back to being it.
-  if (options.application !== undefined && workers.includes(options.application)) {
-    throw invalidOption('workers', 'roles of their own: not the application, whose SQL tenants send')
+  const writers = writersOf(options)
+  if (workers.includes(writers.shared ?? options.application ?? '')) {
+    throw invalidOption('workers', 'other roles than the application, which what a tenant sends can become')
   }
   await installControl(admin, schema, {
     part: 'outbox',
     steps: STEPS,
     always: [
-      ...publishing(schema, options),
+      ...publishing(schema, options, writers),
       ...workers.flatMap((role) => working(schema, role)),
       policyOf(workers),
     ],
@@ -86,22 +78,17 @@ export async function installOutbox(admin: Queryable, options: OutboxInstallOpti
 }
 
 /** Who may append, and the proof that it does so in its own name. */
-function publishing(schema: string, options: OutboxInstallOptions): string[] {
-  const { isolation = 'role', application } = options
-  const prefix = parsePrefix(options.rolePrefix ?? 'c_')
+function publishing(
+  schema: string,
+  { application }: OutboxInstallOptions,
+  { isolation, grantee, ownRow }: Writers,
+): string[] {
   if (isolation === 'database') return application === undefined ? [] : hinting(schema, application)
-  if (isolation === 'role' || isolation === 'login') {
-    const whose = `current_user = ${quoteLiteral(prefix)} || tenant`
-    return [...appending(schema, 'public'), publishPolicy('public', whose)]
-  }
-  if (isolation !== 'schema' && isolation !== 'row') {
-    throw invalidOption('isolation', 'schema, role, login, row or database')
-  }
-  if (application === undefined) throw invalidOption('application', `given at level ${isolation}`)
-  const [role] = rolesOf([application], 'application')
-  const who = quoteIdentifier(String(role))
-  const whose = isolation === 'row' ? `tenant = nullif(current_setting('app.tenant_id', true), '')` : 'true'
-  return [...appending(schema, who), publishPolicy(who, whose)]
+  return [
+    `grant usage on schema ${quoteIdentifier(schema)} to ${grantee}`,
+    `grant insert (${PUBLISHED}) on outbox to ${grantee}`,
+    publishPolicy(grantee, ownRow),
+  ]
 }
 
 /** The application may say who has something. */
@@ -112,11 +99,6 @@ function hinting(schema: string, application: string): string[] {
     `grant insert on outbox_hint to ${who}`,
   ]
 }
-
-const appending = (schema: string, who: string) => [
-  `grant usage on schema ${quoteIdentifier(schema)} to ${who}`,
-  `grant insert (${PUBLISHED}) on outbox to ${who}`,
-]
 
 function publishPolicy(who: string, whose: string): string {
   return policy(

@@ -3,8 +3,8 @@ import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidField, invalidOption, storable } from '../input/input.ts'
+import type { IsolationLevel } from '../levels/identity.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import type { PublisherIdentity } from './install.ts'
 import { MAX_DELAY_DAYS, MAX_PAYLOAD, PUBLISHED, slotOf } from './tables-sql.ts'
 
 /** Events by type, and what they carry: JSON. */
@@ -15,7 +15,7 @@ export interface OutboxOptions {
   /** Event types there are; any other is refused (default: whatever is well formed). */
   readonly types?: readonly string[] | undefined
   /** The tenancy's isolation level; at `database` events are first kept in the tenant's own database (default `role`). */
-  readonly isolation?: PublisherIdentity | undefined
+  readonly isolation?: IsolationLevel | undefined
   /** As given to `installOutbox` (default `governance`). */
   readonly controlSchema?: string | undefined
 }
@@ -39,7 +39,7 @@ export interface NewEvent<Events extends EventMap, Type extends keyof Events & s
 
 /** What {@link outbox} makes. */
 export interface Outbox<Events extends EventMap = EventMap> {
-  readonly isolation: PublisherIdentity
+  readonly isolation: IsolationLevel
   /** Whether there is such a type. */
   has(type: string): boolean
   /**

@@ -42,6 +42,7 @@ export function useOutbox(
     await installOutbox(world.admin, {
       isolation: level,
       rolePrefix: `${world.rolePrefix}${level}_`,
+      schemaPrefix: `${level}_`,
       application: world.appRole,
       workers: [workerRole],
     })

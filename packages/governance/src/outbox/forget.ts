@@ -1,0 +1,18 @@
+import type { Queryable, TenantKey } from '@org/core'
+import { parseControlSchema } from '../control/control-schema.ts'
+import { quoteIdentifier } from '../sql/identifier.ts'
+
+/**
+ * Removes a tenant's events, wherever they wait. For the transaction that drops it, as the administrator:
+ * `createTenancy({ onForget: forgetEvents })`.
+ *
+ * @throws TenancyError INVALID_OPTION; otherwise what `control` throws
+ */
+export async function forgetEvents(
+  control: Queryable,
+  tenant: TenantKey,
+  options: { readonly controlSchema?: string | undefined } = {},
+): Promise<void> {
+  const schema = quoteIdentifier(parseControlSchema(options.controlSchema))
+  await control.query(`select ${schema}.outbox_forget($1)`, [tenant])
+}
