@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { isServerError } from '../errors/server-error.ts'
 import { type Room, type RoomCall, roomCall, roomQuery } from './tenant-room.ts'
 import { ADMIN_LIMITS, type Admin, giveUpOnFailure } from './transaction.ts'
@@ -34,6 +35,25 @@ export async function readInRoom(
 ): Promise<Record<string, unknown>[]> {
   const call = roomQuery(room, query, ADMIN_LIMITS)
   return await enter(admin, call, `select * from ${call.name}($1) as answer (${columns})`, (error) => error)
+}
+
+/**
+ * The same for COPY, which takes no values: `read` copies from what it is given, as it stands behind FROM. The query runs
+ * when that does, whole and inside; a COPY of it sends what was kept.
+ */
+export async function withRoomQuery(
+  admin: Admin,
+  room: Room,
+  query: string,
+  columns: string,
+  read: (from: string) => Promise<void>,
+): Promise<void> {
+  const call = roomQuery(room, query, ADMIN_LIMITS)
+  giveUpOnFailure(admin)
+  await admin.run(call.make.join(';'))
+  const tag = `$q${randomBytes(12).toString('hex')}$`
+  await read(`${call.name}(array[${tag}${query}${tag}]) as answer (${columns})`)
+  await admin.run(call.leave.join(';'))
 }
 
 async function enter(

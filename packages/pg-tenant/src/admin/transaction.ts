@@ -59,6 +59,11 @@ export function giveUpOnFailure(admin: Admin): void {
   givenUp.add(admin)
 }
 
+/** Whether {@link giveUpOnFailure} was said of it. */
+export function isGivenUp(admin: Admin): boolean {
+  return givenUp.has(admin)
+}
+
 /** What runs on a client that is the caller's alone. */
 export function adminOf(client: PoolClientLike): Admin {
   const query: Admin['query'] = async (text, values) => {

@@ -2,41 +2,53 @@ import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { ArchivedColumn, ArchivedSequence, ArchivedTable } from './format/manifest.ts'
 import { type Place, whereOf } from './place.ts'
+import { underPath } from './under-path.ts'
 
-// $1 schema, $2 tables that are not the tenant's, $3 the tenant column of shared tables, or null. Types are written under the tenant's search path, so that they read the same under another tenant's.
-const TABLES = `select c.relname as name, c.relkind = 'p' as partitioned, parent.relname as parent,
+// $1 schema, $2 the tenant's path (types read the same under another tenant's), $3 tables that are not the tenant's, $4 the
+// tenant column of shared tables, or null.
+const TABLES = `with path as materialized (select set_config('search_path', $2, true))
+  select c.relname as name, c.relkind = 'p' as partitioned, parent.relname as parent,
     pg_get_expr(c.relpartbound, c.oid) as bound,
     coalesce((select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod))
                               order by a.attnum)
               from pg_attribute a
               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-                and a.attname is distinct from $3), '[]') as columns,
+                and a.attname is distinct from $4), '[]') as columns,
+    (select coalesce(json_agg(a.attname order by a.attnum), '[]') from pg_attribute a
+     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = 's') as computed,
     (select coalesce(json_agg(distinct r.relname), '[]') from pg_constraint f join pg_class r on r.oid = f.confrelid
      where f.conrelid = c.oid and f.contype = 'f' and f.confrelid <> c.oid and r.relnamespace = c.relnamespace) as needs
-  from pg_class c
+  from path, pg_namespace n join pg_class c on c.relnamespace = n.oid
   left join pg_inherits i on i.inhrelid = c.oid and c.relispartition
   left join pg_class parent on parent.oid = i.inhparent
-  where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p') and c.relname <> all ($2::text[])
-    and ($3::text is null or exists (select from pg_attribute a
-      where a.attrelid = c.oid and a.attname = $3 and not a.attisdropped))
+  where n.nspname = $1 and c.relkind in ('r', 'p') and c.relname <> all ($3::text[])
+    and ($4::text is null or exists (select from pg_attribute a
+      where a.attrelid = c.oid and a.attname = $4 and not a.attisdropped))
     and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
   order by c.relname collate "C"`
 
-const RELATIONS = `select c.relname as name from pg_class c
-  where c.relnamespace = $1::regnamespace and c.relkind = $2 and ($2 <> 'm' or c.relispopulated)
+const RELATIONS = `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relkind = $2::"char" and ($2 <> 'm' or c.relispopulated)
   order by c.oid`
 
 /** The tenant's tables, those that others refer to first. */
 export async function readTables(
   admin: Admin,
-  { schema, ours, tenantColumn }: Place,
+  { schema, searchPath, ours, tenantColumn }: Place,
 ): Promise<ArchivedTable[]> {
-  const rows = await admin.run(TABLES, [quoteIdentifier(schema), [...ours], tenantColumn ?? null])
+  const rows = await underPath(admin, TABLES, [schema, searchPath, [...ours], tenantColumn ?? null])
   const tables = new Map<string, { table: ArchivedTable; needs: readonly string[] }>()
   for (const row of rows) {
-    const { name, partitioned, parent, bound, columns, needs } = row as unknown as TableRow
+    const { name, partitioned, parent, bound, columns, computed, needs } = row as unknown as TableRow
     const partitionOf = parent !== null && bound !== null ? { parent, bound } : undefined
-    tables.set(name, { table: { name, columns, partitioned, ...(partitionOf && { partitionOf }) }, needs })
+    const table: ArchivedTable = {
+      name,
+      columns,
+      partitioned,
+      ...(computed.length > 0 && { computed }),
+      ...(partitionOf && { partitionOf }),
+    }
+    tables.set(name, { table, needs })
   }
   return inOrder(tables)
 }
@@ -47,6 +59,7 @@ interface TableRow {
   readonly parent: string | null
   readonly bound: string | null
   readonly columns: ArchivedColumn[]
+  readonly computed: string[]
   readonly needs: string[]
 }
 
@@ -78,7 +91,7 @@ export async function readNames(
   kind: 'S' | 'm' | 'f',
 ): Promise<string[]> {
   if (tenantColumn !== undefined) return []
-  return (await admin.run(RELATIONS, [quoteIdentifier(schema), kind])).map(({ name }) => String(name))
+  return (await admin.run(RELATIONS, [schema, kind])).map(({ name }) => String(name))
 }
 
 /** Sequences asked for in one statement. */
@@ -106,7 +119,10 @@ export async function readSequences(admin: Admin, place: Place): Promise<Archive
   return found
 }
 
-/** What COPY reads of a table: its columns or, of a shared table, those of the tenant's rows. */
+/**
+ * What COPY reads of a table: its columns or, of a shared table, those of the tenant's rows. Only the first is no query,
+ * which would be planned.
+ */
 export function copySource(place: Place, table: ArchivedTable): string {
   const name = qualify(place.schema, table.name)
   if (place.tenantColumn === undefined) return `${name}${columnList(table)}`
@@ -115,6 +131,6 @@ export function copySource(place: Place, table: ArchivedTable): string {
 }
 
 /** The columns of a table as COPY takes them; nothing for a table that has none. */
-export function columnList({ columns }: ArchivedTable): string {
+export function columnList({ columns }: Pick<ArchivedTable, 'columns'>): string {
   return columns.length === 0 ? '' : ` (${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})`
 }

@@ -1,5 +1,5 @@
 import { isTenancyError, TenancyError } from '@org/core'
-import { type Admin, adminOf } from '../admin/transaction.ts'
+import { type Admin, adminOf, isGivenUp } from '../admin/transaction.ts'
 import { cancelBackend } from '../driver/cancel.ts'
 import { isWireClient, type PoolClientLike, type PoolLike, type WireClient } from '../driver/types.ts'
 import { aborted } from '../errors/aborted.ts'
@@ -7,6 +7,7 @@ import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost, unknownOutcome } from '../errors/from-scope.ts'
 import { isServerError } from '../errors/server-error.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { throwIfAborted } from './abort.ts'
 
 /** Milliseconds a backup or restore waits for a lock, as other administrative work does. */
@@ -22,11 +23,11 @@ export interface AdminClient extends Admin {
 
 // How values are written as text must not depend on the server, the database or the role. Time limits of the server
 // would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
-// that start in the middle are of no use to anybody who reads it all.
+// that start in the middle are of no use to anybody who reads it all. No object of a tenant may stand in for one of the catalogue.
 const PINNED = `select set_config(name, value, true) from (values
     ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '3'),
     ('bytea_output', 'hex'), ('xmloption', 'content'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
-    ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
+    ('search_path', '${OWN_PATH}'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
   ) as pinned (name, value) join pg_settings using (name)`
 
 /** Where the work stands: behind COMMIT nothing is cancelled any more. */
@@ -59,14 +60,15 @@ export async function withAdminClient<T>(
   }
   const phase: Phase = { committing: false }
   const canceller = cancelOnAbort(client, phase, signal)
+  const admin = clientOf(client, phase, signal)
   try {
-    const result = await fn(clientOf(client, phase, signal))
+    const result = await fn(admin)
     await canceller.settled()
-    await giveBack(client)
+    await giveBack(client, false)
     return result
   } catch (error) {
     await canceller.settled()
-    const there = await giveBack(client)
+    const there = await giveBack(client, isGivenUp(admin))
     if (signal?.aborted && !phase.committing) throw aborted(signal)
     throw there ? coded(error, phase) : lost(error, phase)
   }
@@ -74,8 +76,8 @@ export async function withAdminClient<T>(
 
 /** Begins a transaction; `mode` as SQL has it (`read only`). No snapshot is taken yet. */
 export async function begin(admin: AdminClient, mode: string): Promise<void> {
-  await admin.run(`begin isolation level ${mode}; set local lock_timeout = ${LOCK_TIMEOUT_MS};
-    set local statement_timeout = 0`)
+  await admin.run(`begin isolation level ${mode}; set local search_path to ${OWN_PATH};
+    set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local statement_timeout = 0`)
 }
 
 /** Settles how values are read and written. It takes the snapshot. */
@@ -123,11 +125,17 @@ function cancelOnAbort(
   }
 }
 
-/** Back to the pool only after an answered ROLLBACK (hazard g); behind a COMMIT it does nothing. */
-async function giveBack(client: PoolClientLike): Promise<boolean> {
+/**
+ * Back to the pool only after an answered ROLLBACK (hazard g); behind a COMMIT it does nothing.
+ *
+ * @param ends whether code of a tenant ran in it, so that the session may hold what a rollback does not take back
+ */
+async function giveBack(client: PoolClientLike, ends: boolean): Promise<boolean> {
   try {
-    await client.query('rollback; reset lock_timeout; select pg_advisory_unlock_all()')
-    client.release()
+    await client.query(
+      'rollback; reset lock_timeout; reset search_path; select pg_catalog.pg_advisory_unlock_all()',
+    )
+    client.release(ends)
     return true
   } catch {
     client.release(true)

@@ -1,4 +1,5 @@
 import { CopyExchange } from '../driver/copy-exchange.ts'
+import { tapCopyData } from '../driver/copy-tap.ts'
 import { unlessAborted } from './abort.ts'
 import type { AdminClient } from './client.ts'
 
@@ -6,16 +7,34 @@ import type { AdminClient } from './client.ts'
 const STALLED_AFTER_MS = 600_000
 
 /**
- * Runs `COPY … TO STDOUT`. The server sends each row as one message, so `take` gets row after row; while a promise it
- * returned is pending, nothing more is read from the socket.
+ * Takes a piece of a row; `first` and `last` say where the row begins and ends (both, where it came whole). Returns a
+ * promise when the sender has to wait.
+ */
+export type TakeRow = (piece: Buffer, first: boolean, last: boolean) => Promise<void> | undefined
+
+/** For whoever needs rows whole: gathers the pieces of one. */
+export function wholeRows(take: (row: Buffer) => Promise<void> | undefined): TakeRow {
+  let pieces: Buffer[] = []
+  return (piece, first, last) => {
+    if (first && last) return take(piece)
+    // A copy: the piece is a view of the connection's buffer.
+    pieces.push(Buffer.from(piece))
+    if (!last) return undefined
+    const row = Buffer.concat(pieces)
+    pieces = []
+    return take(row)
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Runs `COPY … TO STDOUT`. `take` gets row after row, a long one in pieces, so that memory does not follow the longest;
+ * while a promise it returned is pending, nothing more is read from the socket.
  *
  * When `take` rejects, the connection is cut: there is no other way to stop the server.
  */
-export function copyOut(
-  { wire, signal }: AdminClient,
-  sql: string,
-  take: (row: Buffer) => Promise<void> | undefined,
-): Promise<void> {
+export function copyOut({ wire, signal }: AdminClient, sql: string, take: TakeRow): Promise<void> {
   return new Promise((resolve, reject) => {
     let failure: unknown
     let pausedBy: Promise<void> | undefined
@@ -27,24 +46,28 @@ export function copyOut(
       sql,
       {
         started: () => {},
-        data: (row) => {
-          if (failure !== undefined) return
-          const waiting = take(row)
-          // Rows that came in the same packet still arrive; the last promise is the one to wait for.
-          if (!waiting || waiting === pausedBy) return
-          pausedBy = waiting
-          copy.pause()
-          unlessAborted(waiting, signal).then(() => {
-            if (pausedBy === waiting) copy.resume()
-          }, give)
-        },
+        data: () => {},
         over: (error) => {
+          removeTap()
           if (failure !== undefined || error) reject(failure ?? error)
           else resolve()
         },
       },
       STALLED_AFTER_MS,
     )
+    const removeTap = tapCopyData(wire.connection, (piece, first, last) => {
+      // The watchdog of the exchange wants to know.
+      copy.handleCopyData({ chunk: NOTHING })
+      if (failure !== undefined) return
+      const waiting = take(piece, first, last)
+      // What came in the same packet still arrives; the last promise is the one to wait for.
+      if (!waiting || waiting === pausedBy) return
+      pausedBy = waiting
+      copy.pause()
+      unlessAborted(waiting, signal).then(() => {
+        if (pausedBy === waiting) copy.resume()
+      }, give)
+    })
     wire.query(copy)
   })
 }

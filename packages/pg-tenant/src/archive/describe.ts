@@ -5,12 +5,15 @@ import { qualify } from '../sql/identifier.ts'
 import { readNames, readTables } from './catalog.ts'
 import { begin, pinSettings } from './client.ts'
 import type { ArchiveManifest } from './format/manifest.ts'
-import { actAsOwner, holdMarker, openForOwner, type Place } from './place.ts'
+import { holdMarker, openForOwner, type Place } from './place.ts'
+import { readStructure } from './structure/read.ts'
+import { toHere } from './structure/rename.ts'
 import type { Found, Visit } from './visit.ts'
 
 /** Begins the transaction that sees one instant. What is dropped or provisioned before we have the marker is seen. */
 export async function beginReading({ home, closed }: Found, place: Place): Promise<void> {
-  await begin(home, `repeatable read ${closed && place.owner !== undefined ? 'read write' : 'read only'}`)
+  // What policies hide is uncovered, and a room is made, in savepoints that are rolled back.
+  await begin(home, `repeatable read ${place.tenantColumn === undefined ? 'read write' : 'read only'}`)
   await holdMarker(home, place)
   await pinSettings(home)
   if (closed) await openForOwner(home, place)
@@ -19,7 +22,6 @@ export async function beginReading({ home, closed }: Found, place: Place): Promi
 const FACTS = `select current_setting('server_version_num')::int as "serverVersion",
   pg_current_snapshot()::text as snapshot, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`
 
-/** Behind it statements run as the owner of the tenant's tables. */
 export async function describe(
   { home, books }: Found,
   { lifecycle, place, tenant }: Visit,
@@ -27,7 +29,8 @@ export async function describe(
   const { level, naming } = lifecycle
   const [facts] = await home.run(FACTS)
   const migrations = await readLedger(place.tenantColumn === undefined ? home : books, lifecycle, place)
-  await actAsOwner(home, place)
+  const own = place.tenantColumn === undefined ? await readStructure(home, place) : undefined
+  const structure = own?.statements.map((made) => toHere(made, place.schema))
   return {
     format: 'pg-tenant-archive',
     tenant,
@@ -38,7 +41,8 @@ export async function describe(
     migrations,
     tables: await readTables(home, place),
     materializedViews: await readNames(home, place, 'm'),
-    skipped: (await readNames(home, place, 'f')).map((name) => ({ name, kind: 'foreign table' })),
+    skipped: own?.skipped ?? [],
+    ...(structure && { structure }),
   }
 }
 

@@ -12,8 +12,11 @@ export interface TableTally {
   readonly rowsDigest: string
 }
 
-/** Counts and digests the rows of one table, as a stream and as a multiset. */
-export function archiveHasher(): { add(row: Buffer): void; end(): TableTally } {
+/** Counts and digests the rows of one table, as a stream and as a multiset; a row may come in pieces. */
+export function archiveHasher(): {
+  add(piece: Buffer, first: boolean, last: boolean): void
+  end(): TableTally
+} {
   const stream = createHash('sha256')
   const rows = new RowDigest()
   let gathered: Buffer | undefined
@@ -23,8 +26,8 @@ export function archiveHasher(): { add(row: Buffer): void; end(): TableTally } {
     filled = 0
   }
   return {
-    add: (row) => {
-      rows.add(row)
+    add: (row, first, last) => {
+      rows.add(row, first, last)
       if (row.length > GATHER_BYTES - filled) flush()
       if (row.length > GATHER_BYTES) {
         stream.update(row)

@@ -1,10 +1,12 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Room } from '../admin/tenant-room.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { TENANT_SETTING } from '../isolation/row-place.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 
 /** Where a tenant's data is and who owns it: all that backup, restore and export know of an isolation level. */
 export interface Place {
@@ -48,10 +50,20 @@ export function placeOf({ level, naming, ofLevel, ...rest }: Lifecycle, tenant: 
   }
 }
 
-/** From here to the end of the transaction statements run as the owner of the tenant's tables, under its path. */
+/** Where what may run this tenant's code runs. */
+export function roomOf({ schema, owner, searchPath }: Place): Room {
+  return { schema, owner, searchPath, settings: { check_function_bodies: 'off', row_security: 'off' } }
+}
+
+/**
+ * From here to the end of the transaction statements run with the table rights of the owner. The session is still the
+ * administrator's: nothing may run in it that a tenant has written, so no query over its tables is planned here (index
+ * expressions and checks would be folded); whole tables are copied, and the rest goes to {@link roomOf}. Where tenants
+ * share tables, these are the migrations' alone, and their triggers and policies need their path.
+ */
 export async function actAsOwner(admin: Admin, { owner, searchPath, ...place }: Place): Promise<void> {
   await admin.run(`select set_config('search_path', $1, true), set_config('role', $2, true)`, [
-    searchPath,
+    place.tenantColumn === undefined ? OWN_PATH : searchPath,
     owner ?? 'none',
   ])
   if (place.tenantColumn === undefined) return
@@ -97,5 +109,20 @@ export function otherLevel(tenant: TenantKey): TenancyError {
     {
       details: { tenant },
     },
+  )
+}
+
+/**
+ * Runs commands (no queries: nothing may be planned) as the owner of the tenant's tables, under its path; behind them
+ * both are as before.
+ */
+export async function asTenant(
+  admin: Admin,
+  { owner, searchPath }: Pick<Place, 'owner' | 'searchPath'>,
+  commands: string,
+): Promise<void> {
+  const role = owner === undefined ? 'none' : quoteIdentifier(owner)
+  await admin.run(
+    `set local role ${role}; set local search_path to ${searchPath}; ${commands}; set local role none; set local search_path to ${OWN_PATH}`,
   )
 }

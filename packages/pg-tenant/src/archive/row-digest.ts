@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 
 const LANES = 8
 
@@ -12,12 +12,24 @@ export class RowDigest {
   rows = 0
   bytes = 0
   readonly #sum = new Uint32Array(LANES)
+  /** Of a row that comes in pieces. */
+  #open: Hash | undefined
 
-  /** One row of COPY text, with its line end. */
-  add(row: Buffer): void {
+  /** One row of COPY text with its line end, or a piece of it. */
+  add(piece: Buffer, first: boolean, last: boolean): void {
+    this.bytes += piece.length
+    if (first && last) this.#count(hash('sha256', piece, 'buffer'))
+    else {
+      this.#open ??= createHash('sha256')
+      this.#open.update(piece)
+      if (!last) return
+      this.#count(this.#open.digest())
+      this.#open = undefined
+    }
+  }
+
+  #count(digest: Buffer): void {
     this.rows++
-    this.bytes += row.length
-    const digest = hash('sha256', row, 'buffer')
     for (let lane = 0; lane < LANES; lane++) {
       // A typed array wraps around by itself.
       this.#sum[lane] = (this.#sum[lane] ?? 0) + digest.readUInt32BE(lane * 4)

@@ -5,6 +5,7 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { find } from '../registry/read.ts'
 import type { TenantRecord, TenantStatus } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { type AdminClient, withAdminClient } from './client.ts'
 import { notFound, otherLevel, type Place } from './place.ts'
 
@@ -22,6 +23,8 @@ export interface Found {
   readonly home: AdminClient
   /** The database that holds the registry: the same connection, unless the tenant has a database of its own. */
   readonly books: AdminClient
+  /** The role the application logs in with. */
+  readonly application: string
   /** Whether the tenant is suspended or being dropped, so that its owner is shut out. */
   readonly closed: boolean
 }
@@ -38,7 +41,7 @@ export async function visitTenant<T>(
   fn: (found: Found) => Promise<T>,
 ): Promise<T> {
   const { adminPool, level, pool, registry } = lifecycle
-  await prepare(lifecycle)
+  const application = await prepare(lifecycle)
   const record = await find(pool, registry, tenant)
   if (!record || !accepted.includes(record.status)) throw notFound(tenant)
   if (record.isolation !== level) throw otherLevel(tenant)
@@ -49,7 +52,7 @@ export async function visitTenant<T>(
     const visit = async (home: AdminClient) => {
       if (place.marker !== undefined && (await standingOf(home, lifecycle.naming, tenant)) === 'nothing')
         throw notFound(tenant)
-      return await fn({ home, books, closed })
+      return await fn({ home, books, application, closed })
     }
     if (place.database === undefined) return await visit(books)
     return await withAdminPool(adminPool, place.database, (own) => withAdminClient(own, visit, signal))
@@ -59,7 +62,7 @@ export async function visitTenant<T>(
 
 /** One piece of administrative work at a time for each tenant; for the session, unlike `lockTenant`. */
 async function lockForSession(books: AdminClient, name: string, shared: boolean): Promise<void> {
-  await books.run(`set lock_timeout = '10s'`)
+  await books.run(`set lock_timeout = '10s'; set search_path to ${OWN_PATH}`)
   const how = shared ? '_shared' : ''
   await books.run(`select pg_advisory_lock${how}(hashtextextended('pg_tenant:' || $1, 0))`, [name])
 }

@@ -36,6 +36,9 @@ export interface WireConnection extends EventEmitter {
     write(bytes: Buffer): boolean
     destroy(error?: Error): unknown
     once(event: 'drain', listener: () => void): unknown
+    on(event: 'data', listener: (bytes: Buffer) => void): unknown
+    listeners(event: 'data'): unknown[]
+    removeListener(event: 'data', listener: (bytes: Buffer) => void): unknown
     pause(): unknown
     resume(): unknown
     readonly writable: boolean

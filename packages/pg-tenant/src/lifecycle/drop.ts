@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { setStatus } from '../registry/registry.ts'
+import { requireAlone } from './dependents.ts'
 import { forget } from './forget.ts'
 import type { TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -10,6 +11,7 @@ export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> 
   const { ofLevel, registry } = lifecycle
   const begin = async (work: TenantWork) => {
     if (!(await ofLevel.exists(work))) return false
+    await requireAlone(work)
     await ofLevel.drain(work)
     if (ofLevel.staged) await setStatus(work.admin, registry, tenant, 'deleting')
     return true
@@ -18,6 +20,8 @@ export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> 
     if (ofLevel.staged && !(await stage(begin))) return false
     return await stage(async (work) => {
       if (!ofLevel.staged && !(await begin(work))) return false
+      // Once more, when nobody waits any longer: what came meanwhile would go with it.
+      await requireAlone(work)
       await forget(work)
       await ofLevel.takeDown(work)
       await setStatus(work.admin, registry, tenant, 'deleted')

@@ -3,6 +3,7 @@ import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import type { Place } from '../archive/place.ts'
 import type { PoolLike } from '../driver/types.ts'
+import { requireNoDependents } from '../lifecycle/dependents.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /** Relations dropped in one transaction: each takes a lock, and so does each of its indexes, sequences and TOAST. */
@@ -28,7 +29,7 @@ const NEXT = `select 'drop ' || case c.relkind when 'v' then 'view' when 'm' the
  */
 export async function dropObjects(
   pool: PoolLike,
-  { schema, ours }: Place,
+  { schema, ours, owner }: Place,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   let dropped = 0
@@ -36,6 +37,8 @@ export async function dropObjects(
     throwIfAborted(signal)
     try {
       const done = await inAdminTransaction(pool, async (admin) => {
+        // What somebody hung on it meanwhile would go with it.
+        await requireNoDependents(admin, schema, owner)
         const rows = await admin.run(NEXT, [quoteIdentifier(schema), [...ours], batch])
         for (const { sql } of rows) await admin.run(String(sql))
         return rows.length

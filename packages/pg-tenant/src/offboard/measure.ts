@@ -1,8 +1,10 @@
+import { readInRoom } from '../admin/in-room.ts'
 import type { BackedUpTable } from '../archive/backup-options.ts'
 import { readTables } from '../archive/catalog.ts'
-import type { AdminClient } from '../archive/client.ts'
+import { type AdminClient, pinSettings } from '../archive/client.ts'
 import { beginReading } from '../archive/describe.ts'
-import { actAsOwner, type Place, whereOf } from '../archive/place.ts'
+import { type Place, roomOf, whereOf } from '../archive/place.ts'
+import { asReader, type TableReader, withReaders } from '../archive/readers.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { DroppedTable } from './receipt.ts'
@@ -22,15 +24,36 @@ export async function measure(
     await beginReading(found, place)
     const tables = await readTables(home, place)
     const sizes = await sizesOf(home, place)
-    await actAsOwner(home, place)
     const dropped: DroppedTable[] = []
-    for (const { name, partitioned } of tables) {
-      const [rows, bytes] = [partitioned ? 0 : counted.get(name), partitioned ? 0 : sizes.get(name)]
-      const known = rows !== undefined && bytes !== undefined
-      dropped.push({ name, ...(known ? { rows, bytes } : await look(home, place, name, bytes)) })
-    }
+    await withReaders(found, visit, async (readerOf) => {
+      for (const { name, partitioned } of tables) {
+        const bytes = partitioned ? 0 : sizes.get(name)
+        const rows = partitioned ? 0 : counted.get(name)
+        if (rows !== undefined && bytes !== undefined) dropped.push({ name, rows, bytes })
+        else if (bytes === undefined) dropped.push({ name, ...(await lookAtRows(home, place, name)) })
+        else dropped.push({ name, rows: await countRows(readerOf(name), place, name), bytes })
+      }
+    })
     return dropped
   })
+}
+
+/** In the tenant's room, where it has one: a query is planned. */
+async function countRows(reader: TableReader, place: Place, table: string): Promise<number> {
+  let rows = 0
+  const sql = `select pg_catalog.count(*)::pg_catalog.float8 as rows from only ${qualify(place.schema, table)}`
+  await asReader(reader, place, { name: table }, async (client) => {
+    if (reader.role === 'none') {
+      const [row] = await client.run(sql)
+      rows = Number(row?.rows)
+      return
+    }
+    await client.run('set local role none')
+    await pinSettings(client)
+    const [row] = await readInRoom(client, roomOf(place), sql, 'rows pg_catalog.float8')
+    rows = Number(row?.rows)
+  })
+  return rows
 }
 
 /** On disk, with indexes and TOAST; of tables that tenants share nobody can say whose part is whose. */
@@ -40,20 +63,19 @@ async function sizesOf(home: AdminClient, { schema, tenantColumn }: Place): Prom
   return new Map(sizes.map(({ name, bytes }) => [String(name), Number(bytes)]))
 }
 
-/** Rows, and of shared tables the bytes of the rows themselves; in a savepoint, which gives the locks back. */
-async function look(
+/** Of tables that tenants share: its rows, and their own bytes; in a savepoint, which gives the locks back. */
+async function lookAtRows(
   home: AdminClient,
   place: Place,
   table: string,
-  known: number | undefined,
 ): Promise<{ rows: number; bytes: number }> {
-  const bytes = known === undefined ? ', coalesce(sum(pg_column_size(t)), 0)::float8 as bytes' : ''
   await home.run('savepoint one_table')
   const [row] = await home.run(
-    `select count(*)::float8 as rows${bytes} from only ${qualify(place.schema, table)} t${whereOf(place, 't.')}`,
+    `select count(*)::float8 as rows, coalesce(sum(pg_column_size(t)), 0)::float8 as bytes
+     from only ${qualify(place.schema, table)} t${whereOf(place, 't.')}`,
   )
   await home.run('rollback to savepoint one_table; release savepoint one_table')
-  return { rows: Number(row?.rows), bytes: known ?? Number(row?.bytes) }
+  return { rows: Number(row?.rows), bytes: Number(row?.bytes) }
 }
 
 /** The receipt's totals. */

@@ -2,6 +2,7 @@ import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { throwIfAborted } from '../archive/abort.ts'
 import { notFound, type Place, placeOf } from '../archive/place.ts'
 import type { Visit } from '../archive/visit.ts'
+import { requireAlone } from '../lifecycle/dependents.ts'
 import { forget } from '../lifecycle/forget.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
@@ -12,6 +13,7 @@ import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
 import { dropRows, requireNoRows } from './drop-rows.ts'
 import { latest, type Offboarding, open, save } from './ledger.ts'
+import { refuseLosses } from './losses.ts'
 import { type OffboardOptions, type OffboardSettings, parseOffboard } from './options.ts'
 import type { Receipt } from './receipt.ts'
 import { callOff, secure } from './secure.ts'
@@ -39,10 +41,11 @@ export async function offboard(
   const { signal } = settings.patience
   throwIfAborted(signal)
   const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
+  await refuseLosses(visit, settings)
   const opened = await begin(visit, settings)
   if (opened.receipt.status === 'deleted') return opened.receipt
   const begun = opened.closed ? opened : await closeHome(visit, opened, settings)
-  const ready = begun.backedUp ? begun : await secure(visit, begun, settings.backup)
+  const ready = begun.backedUp ? begun : await secure(visit, begun, settings)
   try {
     await empty(visit)
     return await finish(visit, ready)
@@ -66,6 +69,7 @@ function begin({ lifecycle, tenant, place }: Visit, settings: OffboardSettings):
     if (known && status === 'deleted') return await closeLedger(work, known)
     if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
     if (!(await ofLevel.exists(work))) throw notFound(tenant)
+    await requireAlone(work)
     const closed = place.database === undefined
     if (closed) {
       await drain(work, place, settings.patience)
@@ -132,6 +136,7 @@ function finish({ lifecycle, tenant, signal }: Visit, state: Offboarding): Promi
   const { ofLevel, registry } = lifecycle
   return tenantTransaction(lifecycle, tenant, signal, async (work) => {
     if (work.status !== 'deleting') throw changedMeanwhile(tenant)
+    await requireAlone(work)
     // First: should it fail, less is gone.
     await forget(work)
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)

@@ -9,6 +9,11 @@ export interface OffboardOptions {
   readonly confirm: string
   /** Where the last backup goes, an archive (see {@link backupTenant}), or `'skip'`: the data is gone for good. */
   readonly backup: Pick<BackupOptions, 'to' | 'compression'> | 'skip'
+  /**
+   * What may be lost although the backup does not hold it, by name, as `backup` lists it in `skipped` and the refusal names it
+   * (default: nothing): `['large objects', 'remote_orders']`.
+   */
+  readonly lose?: readonly string[] | undefined
   /** Milliseconds running scopes get to end (default 10,000; 1 to 3,600,000). */
   readonly drain?: number | undefined
   /** What happens to scopes that do not end in time: `report` (default) refuses, `terminate` ends their connections. */
@@ -25,6 +30,7 @@ export interface OffboardOptions {
 /** The same, checked. */
 export interface OffboardSettings {
   readonly backup: OffboardOptions['backup']
+  readonly lose: readonly string[]
   readonly requestedBy: string | null
   readonly patience: Patience
 }
@@ -35,6 +41,7 @@ export function parseOffboard(
   {
     confirm,
     backup,
+    lose = [],
     drain: drainMs = 10_000,
     onBusy = 'report',
     requestedBy,
@@ -45,6 +52,9 @@ export function parseOffboard(
   if (backup !== 'skip' && typeof backup?.to !== 'string' && typeof backup?.to?.write !== 'function') {
     throw invalid('backup', '{ to: path or Writable }, or "skip"')
   }
+  if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string')) {
+    throw invalid('lose', 'a list of names')
+  }
   if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000) {
     throw invalid('drain', 'a whole number of milliseconds from 1 to 3600000')
   }
@@ -52,7 +62,7 @@ export function parseOffboard(
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy.length > 200)) {
     throw invalid('requestedBy', 'a text of at most 200 characters')
   }
-  return { backup, requestedBy: requestedBy ?? null, patience: { drainMs, onBusy, signal } }
+  return { backup, lose, requestedBy: requestedBy ?? null, patience: { drainMs, onBusy, signal } }
 }
 
 /** Not a mistake of the program: the key comes from whoever asks for it. */

@@ -6,8 +6,10 @@ import { inspectArchive } from '../archive/inspect.ts'
 import type { Visit } from '../archive/visit.ts'
 import { setStatus } from '../registry/registry.ts'
 import { discard, latest, type Offboarding, save } from './ledger.ts'
+import { requireNamed } from './losses.ts'
 import { measure, totals } from './measure.ts'
-import type { OffboardOptions } from './options.ts'
+import type { OffboardOptions, OffboardSettings } from './options.ts'
+import { prove } from './prove.ts'
 import type { Receipt } from './receipt.ts'
 import { tenantTransaction } from './work.ts'
 
@@ -15,11 +17,13 @@ import { tenantTransaction } from './work.ts'
 export async function secure(
   visit: Visit,
   begun: Offboarding,
-  target: OffboardOptions['backup'],
+  { backup: target, lose }: OffboardSettings,
 ): Promise<Offboarding> {
   const { lifecycle, tenant } = visit
   try {
     const backup = target === 'skip' ? undefined : await takeBackup(visit, begun, target)
+    if (backup) requireNamed(tenant, backup.skipped, lose)
+    if (target !== 'skip') await prove(visit, target)
     const tables = await measure(visit, backup?.tables)
     const file = target !== 'skip' && typeof target.to === 'string' ? target.to : null
     const kept = backup ? { file, bytes: backup.bytes, sha256: backup.sha256 } : null
@@ -34,7 +38,7 @@ export async function secure(
   }
 }
 
-type Kept = Pick<BackupResult, 'tables' | 'bytes' | 'sha256'>
+type Kept = Pick<BackupResult, 'tables' | 'bytes' | 'sha256' | 'skipped'>
 
 async function takeBackup(
   { lifecycle, signal, tenant }: Visit,
@@ -61,7 +65,7 @@ async function madeBefore(file: string, { receipt }: Offboarding): Promise<Kept 
   const { manifest, summary, sha256, bytes } = found
   const own = manifest.tenant === receipt.tenant && manifest.schema === receipt.schema
   if (!own || Date.parse(manifest.createdAt) < Date.parse(receipt.startedAt)) return undefined
-  return { tables: summary.tables, sha256, bytes }
+  return { tables: summary.tables, sha256, bytes, skipped: manifest.skipped }
 }
 
 /** Nothing was dropped yet: the tenant goes back to what it was. */

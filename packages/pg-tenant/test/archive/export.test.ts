@@ -144,7 +144,7 @@ describe('an export', () => {
       'create table c_acme.unreadable (a int); revoke all on c_acme.unreadable from public',
     )
     await world.root.query(`revoke all on c_acme.unreadable from "${world.rolePrefix}acme"`)
-    expect(await codeOf(exportTenant(lifecycle, tenant, { to: broken }))).toBe('DATABASE_ERROR')
+    expect(await codeOf(exportTenant(lifecycle, tenant, { to: broken }))).toBe('CONFLICT')
     await world.root.query('drop table c_acme.unreadable')
     await expect(access(broken)).rejects.toThrow()
     expect((await readdir(join(broken, '..'))).filter((name) => name.includes('broken'))).toEqual([])

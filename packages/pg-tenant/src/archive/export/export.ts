@@ -5,11 +5,13 @@ import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { throwIfAborted } from '../abort.ts'
 import { readTables } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
-import { copyOut } from '../copy.ts'
+import { wholeRows } from '../copy.ts'
 import { beginReading } from '../describe.ts'
 import { openSink, type Sink } from '../format/sink.ts'
-import { actAsOwner, type Place, placeOf } from '../place.ts'
+import { type Place, placeOf } from '../place.ts'
+import { asReader, type TableReader, withReaders } from '../readers.ts'
 import { type Found, type Visit, visitTenant } from '../visit.ts'
+import { copyQuery } from './copy-query.ts'
 import { fileNames } from './file-names.ts'
 import { type ExportFolder, openFolder } from './folder.ts'
 import { type ExportFormat, FORMATS } from './lines.ts'
@@ -26,6 +28,11 @@ export interface ExportOptions {
   readonly format?: ExportFormat | undefined
   /** Whether sealed values (`enc:…`) are written as they are (default false: `enc:***`). */
   readonly includeSecrets?: boolean | undefined
+  /**
+   * Of `csv`: whether text that a spreadsheet would run (it begins with `=`, `+`, `-`, `@`, a tab or a line end) is written as it
+   * is (default false: behind an apostrophe, which says that it is text). For programs, which read it as it is, use `jsonl`.
+   */
+  readonly keepFormulas?: boolean | undefined
   /** Stops the export: what runs is cancelled on the server, and nothing is kept. */
   readonly signal?: AbortSignal | undefined
 }
@@ -64,16 +71,17 @@ export async function exportTenant(
   tenant: TenantKey,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const { to, format = 'jsonl', includeSecrets = false, signal } = options ?? {}
+  const { to, format = 'jsonl', includeSecrets = false, keepFormulas = false, signal } = options ?? {}
   if (!Object.hasOwn(FORMATS, format)) throw invalid('format', '"jsonl" or "csv"')
   if (typeof includeSecrets !== 'boolean') throw invalid('includeSecrets', 'true or false')
+  if (typeof keepFormulas !== 'boolean') throw invalid('keepFormulas', 'true or false')
   if (typeof to !== 'string' && format === 'csv') throw invalid('to', 'a folder: a stream takes "jsonl" only')
   throwIfAborted(signal)
   const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
   const out = typeof to === 'string' ? await openFolder(to) : await openSink(to, signal)
   try {
     const result = await visitTenant(visit, ['active', 'suspended'], (found) =>
-      run(found, visit, { out, format, includeSecrets }),
+      run(found, visit, { out, format, includeSecrets, neutralised: format === 'csv' && !keepFormulas }),
     )
     if ('file' in out) await writeManifest(out, result)
     throwIfAborted(signal)
@@ -89,44 +97,50 @@ interface Output {
   readonly out: ExportFolder | Sink
   readonly format: ExportFormat
   readonly includeSecrets: boolean
+  readonly neutralised: boolean
 }
 
-async function run(found: Found, { place, tenant }: Visit, output: Output): Promise<ExportResult> {
+async function run(found: Found, visit: Visit, output: Output): Promise<ExportResult> {
+  const { place, tenant } = visit
   const { home } = found
   await beginReading(found, place)
   const [facts] = await home.run(
     `select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`,
   )
-  await actAsOwner(home, place)
   const tables = (await readTables(home, place)).filter(({ partitioned }) => !partitioned)
   const names = tables.map(({ name }) => name).sort()
   const files = fileNames(names, FORMATS[output.format].extension)
   const done: ExportedTable[] = []
-  for (const name of names) done.push(await exportTable(home, place, name, files.get(name) ?? name, output))
+  await withReaders(found, visit, async (readerOf) => {
+    for (const name of names)
+      done.push(await exportTable(home, readerOf(name), place, name, files.get(name) ?? name, output))
+  })
   const rows = done.reduce((sum, table) => sum + table.rows, 0)
   const { format, includeSecrets: includesSecrets } = output
   return { tenant, format, createdAt: String(facts?.createdAt), includesSecrets, rows, tables: done }
 }
 
 async function exportTable(
-  admin: AdminClient,
+  home: AdminClient,
+  reader: TableReader,
   place: Place,
   table: string,
   file: string,
-  { out, format, includeSecrets }: Output,
+  { out, format, includeSecrets: withSecrets, neutralised }: Output,
 ): Promise<ExportedTable> {
-  const { copy, line } = FORMATS[format]
-  await admin.run('savepoint one_table')
-  const sql = copy(await selectOf(admin, place, table, includeSecrets))
+  const { line } = FORMATS[format]
+  const selected = await selectOf(home, place, table, { withSecrets, neutralised })
   const target = 'file' in out ? await out.file(file) : streamOf(out, table)
   // The header of a csv is its first line.
   let rows = format === 'csv' ? -1 : 0
-  await copyOut(admin, sql, (row) => {
+  const take = wholeRows((row) => {
     rows++
     return target.add(line(row))
   })
+  await asReader(reader, place, { name: table }, (client) =>
+    copyQuery(client, reader, place, FORMATS[format], selected, take),
+  )
   const { bytes, sha256 } = await target.end()
-  await admin.run('rollback to savepoint one_table; release savepoint one_table')
   return { table, file: sha256 === null ? null : file, rows, bytes, sha256 }
 }
 

@@ -5,6 +5,8 @@ export type ExportFormat = 'jsonl' | 'csv'
 
 export interface LineFormat {
   readonly extension: string
+  /** Whether a row is one JSON text, made on the server. */
+  readonly json: boolean
   /** COPY around a query. */
   copy(query: string): string
   /** A row as COPY sent it, as it is written. */
@@ -20,6 +22,7 @@ const CRLF = Buffer.from('\r\n')
 /** RFC 4180: lines end in CRLF, a header first. NULL is an empty field, the empty text is `""`. */
 const csv: LineFormat = {
   extension: 'csv',
+  json: false,
   copy: (query) => `copy (${query}) to stdout (format csv, header true)`,
   line: (row) => Buffer.concat([row.subarray(0, -1), CRLF]),
 }
@@ -30,8 +33,9 @@ const csv: LineFormat = {
  */
 const jsonl: LineFormat = {
   extension: 'jsonl',
+  json: true,
   copy: (query) =>
-    `copy (select row_to_json(r) from (${query}) r) to stdout (format csv, quote e'\\x01', escape e'\\x01', delimiter e'\\x02')`,
+    `copy (${query}) to stdout (format csv, quote e'\\x01', escape e'\\x01', delimiter e'\\x02')`,
   line: (row) => {
     if (row[0] !== QUOTE) return row
     const inner = Buffer.from(row.subarray(1, -2))

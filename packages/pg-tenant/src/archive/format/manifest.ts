@@ -1,3 +1,6 @@
+import type { Skipped } from '../structure/read.ts'
+import type { StructureStatement } from '../structure/statement.ts'
+import { isDescription, isTally } from './checks.ts'
 import { unreadable } from './format.ts'
 
 /** A column of an archived table, in the order of its data. Generated columns are not there. */
@@ -11,6 +14,8 @@ export interface ArchivedColumn {
 export interface ArchivedTable {
   readonly name: string
   readonly columns: readonly ArchivedColumn[]
+  /** Its stored generated columns. */
+  readonly computed?: readonly string[] | undefined
   /** A partitioned table holds no rows itself; its partitions are listed by themselves. */
   readonly partitioned: boolean
   /** The table it is a partition of, and its bounds. */
@@ -40,8 +45,13 @@ export interface ArchiveManifest {
   readonly tables: readonly ArchivedTable[]
   /** Materialized views that hold data; they are filled anew after a restore. */
   readonly materializedViews: readonly string[]
-  /** What the archive leaves out, with the reason: foreign tables. */
-  readonly skipped: readonly { readonly name: string; readonly kind: string }[]
+  /** What the archive leaves out, with what it is: foreign tables, large objects, publications. */
+  readonly skipped: readonly Skipped[]
+  /**
+   * What the schema is made of, in an order in which it can be made, with `pg_here` for its name. It is not there at level
+   * `row`, nor in archives of releases that took it from the migrations.
+   */
+  readonly structure?: readonly StructureStatement[] | undefined
 }
 
 /** How much of a table is in the archive. */
@@ -54,6 +64,8 @@ export interface TableSummary {
   readonly sha256: string
   /** The rows as a multiset, in hex: the same in whatever order they lie on disk (see row-digest.ts). */
   readonly rowsDigest: string
+  /** The same of rows with their generated columns (see computed.ts). */
+  readonly computedDigest?: string | undefined
 }
 
 export interface ArchivedSequence {
@@ -72,21 +84,31 @@ export interface ArchiveSummary {
 }
 
 /**
- * Reads the first frame. Its digest has been checked: what is wrong here was written wrongly.
+ * Reads the first frame. Its digest has been checked: what is wrong here was written wrongly, or by somebody else. Every
+ * part of it is looked at, because names and numbers of it become SQL and sizes.
  *
  * @throws TenancyError VALIDATION_ERROR
  */
 export function parseManifest(payload: Buffer): ArchiveManifest {
-  const manifest = parse(payload) as Partial<ArchiveManifest>
-  if (manifest.format !== 'pg-tenant-archive' || !Array.isArray(manifest.tables)) throw unreadable('damaged')
-  if (!Array.isArray(manifest.migrations) || typeof manifest.tenant !== 'string') throw unreadable('damaged')
-  return manifest as ArchiveManifest
+  return checkDescription(payload, 'pg-tenant-archive')
 }
 
 /** Reads the last frame. Errors as {@link parseManifest}. */
 export function parseSummary(payload: Buffer): ArchiveSummary {
-  const summary = parse(payload) as Partial<ArchiveSummary>
-  if (!Array.isArray(summary.tables) || !Array.isArray(summary.sequences)) throw unreadable('damaged')
+  return checkSummary(parse(payload))
+}
+
+/** The same of what stands beside a file of pg_dump: what both say of a tenant. */
+export function checkDescription(payload: Buffer, format: string): ArchiveManifest {
+  const manifest = parse(payload)
+  if ((manifest as { format?: unknown }).format !== format || !isDescription(manifest))
+    throw unreadable('damaged')
+  return manifest as ArchiveManifest
+}
+
+/** The same of what was counted. */
+export function checkSummary(summary: object): ArchiveSummary {
+  if (!isTally(summary)) throw unreadable('damaged')
   return summary as ArchiveSummary
 }
 

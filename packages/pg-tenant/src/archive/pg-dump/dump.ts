@@ -4,9 +4,12 @@ import { TenancyError } from '@org/core'
 import { invalid } from '../../errors/invalid.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { BackupOptions, BackupResult } from '../backup-options.ts'
-import type { AdminClient } from '../client.ts'
+import { readSequences } from '../catalog.ts'
 import { beginReading, describe } from '../describe.ts'
+import type { TableSummary } from '../format/manifest.ts'
 import { exists, openSink, refuseExisting, writeFailed } from '../format/sink.ts'
+import { actAsOwner } from '../place.ts'
+import { digestTables } from '../read-tables.ts'
 import { type Found, type Visit, visitTenant } from '../visit.ts'
 import { environmentOf, requireProgram, serverMajor } from './connection.ts'
 import { type DumpManifest, digestOfFile, manifestPathOf } from './manifest.ts'
@@ -59,11 +62,11 @@ async function dump(
   await makePrivate(partial)
   await beginReading(found, place)
   const [exported] = await home.run('select pg_export_snapshot() as snapshot')
-  const { format: _, materializedViews, skipped, tables: described, ...facts } = await describe(found, visit)
-  const tables: DumpManifest['tables'][number][] = []
-  for (const { name, partitioned } of described) {
-    tables.push({ name, rows: partitioned ? 0 : await countRows(home, qualify(place.schema, name)) })
-  }
+  const { format: _, tables: described, ...facts } = await describe(found, visit)
+  const tallies = await digestTables(found, visit, described)
+  const tables = described.map((table, at) => ({ ...table, ...(tallies[at] as TableSummary) }))
+  await actAsOwner(home, place)
+  const sequences = await readSequences(home, place)
   const args = [
     '--format=custom',
     '--no-password',
@@ -75,15 +78,11 @@ async function dump(
   ]
   await runProgram({ program: 'pg_dump', programs, programEnvironment, args, environment, signal })
   const rows = tables.reduce((sum, table) => sum + table.rows, 0)
-  return { manifest: { format: 'pg-tenant-dump' as const, ...facts, programVersion, tables, rows }, skipped }
-}
-
-/** The rows of a table, in a savepoint that gives its locks back. */
-export async function countRows(admin: AdminClient, table: string): Promise<number> {
-  await admin.run('savepoint one_table')
-  const [row] = await admin.run(`select count(*)::float8 as rows from only ${table}`)
-  await admin.run('rollback to savepoint one_table; release savepoint one_table')
-  return Number(row?.rows)
+  const { skipped } = facts
+  return {
+    manifest: { format: 'pg-tenant-dump' as const, ...facts, programVersion, tables, sequences, rows },
+    skipped,
+  }
 }
 
 /** Only for its owner, before anything is in it: it will hold all of a tenant's data. */

@@ -1,20 +1,23 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { TenancyError } from '@org/core'
-import { unreadable } from '../format/format.ts'
-import type { ArchiveManifest } from '../format/manifest.ts'
+import { MAX_PAYLOAD_BYTES, unreadable } from '../format/format.ts'
+import {
+  type ArchivedSequence,
+  type ArchiveManifest,
+  checkDescription,
+  checkSummary,
+  type TableSummary,
+} from '../format/manifest.ts'
 
 /** What is written beside a file of `pg_dump`: `<file>.manifest.json`. */
-export interface DumpManifest
-  extends Pick<
-    ArchiveManifest,
-    'tenant' | 'schema' | 'prefix' | 'isolation' | 'serverVersion' | 'createdAt' | 'snapshot' | 'migrations'
-  > {
+export interface DumpManifest extends Omit<ArchiveManifest, 'format' | 'tables'> {
   readonly format: 'pg-tenant-dump'
   /** Major version of pg_dump: pg_restore must be as new. */
   readonly programVersion: number
-  readonly tables: readonly { readonly name: string; readonly rows: number }[]
+  readonly tables: readonly (ArchiveManifest['tables'][number] & TableSummary)[]
+  readonly sequences: readonly ArchivedSequence[]
   readonly rows: number
   readonly bytes: number
   /** SHA-256 of the file, in hex. */
@@ -58,28 +61,36 @@ export async function digestOfFile(path: string): Promise<{ sha256: string; byte
  */
 export async function readDumpManifest(path: string): Promise<DumpManifest> {
   if (!(await isDump(path))) throw unreadable('not_an_archive')
-  const text = await readFile(manifestPathOf(path), 'utf8').catch(() => {
-    throw new TenancyError(
-      'NOT_FOUND',
-      'There is no manifest beside this file of pg_dump (<file>.manifest.json), so it cannot be checked. It was not made by ' +
-        'backup, was copied without it, or its backup was cut off. Nothing was changed.',
-    )
-  })
-  const manifest = parse(text)
+  const manifest = parseDumpManifest(await readBounded(manifestPathOf(path)))
   const { sha256, bytes } = await digestOfFile(path)
   if (sha256 !== manifest.sha256 || bytes !== manifest.bytes)
     throw unreadable(bytes < manifest.bytes ? 'truncated' : 'damaged')
   return manifest
 }
 
-function parse(text: string): DumpManifest {
+/** No more of it than an archive's manifest may have. */
+async function readBounded(path: string): Promise<Buffer> {
+  const file = await open(path, 'r').catch(() => {
+    throw new TenancyError(
+      'NOT_FOUND',
+      'There is no manifest beside this file of pg_dump (<file>.manifest.json), so it cannot be checked. It was not made by ' +
+        'backup, was copied without it, or its backup was cut off. Nothing was changed.',
+    )
+  })
   try {
-    const value = JSON.parse(text) as Partial<DumpManifest> | null
-    const lists = Array.isArray(value?.tables) && Array.isArray(value.migrations)
-    if (value?.format === 'pg-tenant-dump' && typeof value.tenant === 'string' && lists)
-      return value as DumpManifest
-  } catch {
-    // The error below says all there is to say; JSON.parse would quote the content.
+    if ((await file.stat()).size > MAX_PAYLOAD_BYTES) throw unreadable('damaged')
+    return await file.readFile()
+  } finally {
+    await file.close()
   }
-  throw unreadable('damaged')
+}
+
+/** @throws TenancyError VALIDATION_ERROR */
+export function parseDumpManifest(payload: Buffer): DumpManifest {
+  const manifest = checkDescription(payload, 'pg-tenant-dump') as unknown as DumpManifest
+  const { sequences, tables, rows, bytes, programVersion, sha256 } = manifest
+  checkSummary({ sequences, tables, rows, bytes })
+  const whole = Number.isSafeInteger(programVersion) && typeof sha256 === 'string'
+  if (!whole || manifest.structure === undefined) throw unreadable('damaged')
+  return manifest
 }

@@ -41,21 +41,33 @@ const KEPT_OUTPUT = 4_000
  * @throws TenancyError SERVICE_UNAVAILABLE when it is not installed, DATABASE_ERROR when it fails; what it said is in
  *   `details.said`, without values; ABORTED
  */
-export function runProgram(run: ProgramRun): Promise<string> {
+export async function runProgram(run: ProgramRun): Promise<string> {
+  const { output, ended } = streamProgram(run)
+  let out = ''
+  output.on('data', (text: Buffer) => {
+    out = (out + text.toString()).slice(-KEPT_OUTPUT)
+  })
+  await ended
+  return out
+}
+
+/**
+ * Starts a program.
+ *
+ * @returns what it prints, to be read to the end, and its end; errors as {@link runProgram}
+ */
+export function streamProgram(run: ProgramRun): { readonly output: Readable; readonly ended: Promise<void> } {
   const { program, programs, args, environment, programEnvironment, input, signal } = run
   throwIfAborted(signal)
-  return new Promise((resolve, reject) => {
-    const child = spawn(programs === undefined ? program : join(programs, program), args, {
-      env: { ...process.env, ...environment, ...programEnvironment, LC_ALL: 'C' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+  const child = spawn(programs === undefined ? program : join(programs, program), args, {
+    env: { ...process.env, ...environment, ...programEnvironment, LC_ALL: 'C' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const ended = new Promise<void>((resolve, reject) => {
     // It tells the server to cancel, and ends.
     const stop = () => child.kill('SIGTERM')
     signal?.addEventListener('abort', stop, { once: true })
-    let [out, err] = ['', '']
-    child.stdout.on('data', (text: Buffer) => {
-      out = (out + text.toString()).slice(-KEPT_OUTPUT)
-    })
+    let err = ''
     child.stderr.on('data', (text: Buffer) => {
       err = (err + text.toString()).slice(-KEPT_OUTPUT)
     })
@@ -73,11 +85,12 @@ export function runProgram(run: ProgramRun): Promise<string> {
     child.once('close', (code) =>
       over(() => {
         if (signal?.aborted) reject(aborted(signal))
-        else if (code === 0) resolve(out)
+        else if (code === 0) resolve()
         else reject(failed(program, code, err))
       }),
     )
   })
+  return { output: child.stdout, ended }
 }
 
 /** The major version of an installed program; `undefined` when it is not installed. */

@@ -2,11 +2,11 @@ import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { lockTenant } from '../../lifecycle/lifecycle.ts'
 import { register, registered } from '../../registry/registry.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
-import { actAsOwner } from '../place.ts'
-import { fill } from './fill.ts'
+import { dropAside, moveAside } from './aside.ts'
 import { fillRows } from './fill-rows.ts'
-import { type ArchiveRestoring, lifecycleThen, type Restored } from './restoring.ts'
-import { makeRoom, makeRoomInRows, refuseDeleting } from './vacancy.ts'
+import { putIn } from './put-in.ts'
+import type { ArchiveRestoring, Restored } from './restoring.ts'
+import { makeRoomInRows, refuseDeleting } from './vacancy.ts'
 
 /**
  * A restore in one transaction: until it commits nobody sees any of it, and a process killed at any moment leaves
@@ -34,16 +34,12 @@ export async function restoreAtOnce(restoring: ArchiveRestoring): Promise<Restor
 }
 
 async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Promise<Restored> {
-  const { archive, lifecycle, place, verify } = restoring
-  const { ofLevel } = lifecycle
-  await makeRoom(admin, restoring)
+  const { ofLevel } = restoring.lifecycle
+  const aside = await moveAside(admin, restoring)
   const work = await begun(admin, restoring)
   await ofLevel.ensureRoles(work)
-  await ofLevel.furnish({ ...work, lifecycle: lifecycleThen(lifecycle, archive.manifest) })
-  await pinSettings(admin)
-  await actAsOwner(admin, place)
-  const { summary, sha256 } = await fill(admin, place, archive, verify)
-  await admin.run('set local role none')
+  const { summary, sha256 } = await putIn(admin, admin, restoring, work)
+  await dropAside(admin, aside, restoring)
   const { migrations } = await ofLevel.furnish(work)
   if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
   return { rows: summary.rows, sha256, migrations }

@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../../admin/transaction.ts'
+import { scan } from '../../migrations/scan.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { readNames, readTables } from '../catalog.ts'
 import type { ArchivedTable, ArchiveManifest } from '../format/manifest.ts'
@@ -37,12 +38,23 @@ function byName(tables: readonly ArchivedTable[]): Map<string, ArchivedTable> {
   return new Map(tables.map((table) => [table.name, table]))
 }
 
-// Bounds as pg_get_expr writes them: literals only. The text comes from a file and becomes SQL, so nothing else passes.
-const VALUE = String.raw`(?:'(?:[^'\\]|'')*'|-?[0-9]+(?:\.[0-9]+)?|MINVALUE|MAXVALUE|NULL|true|false)`
-const VALUES = String.raw`\(${VALUE}(?:, ${VALUE})*\)`
-const BOUND = new RegExp(
-  String.raw`^(?:DEFAULT|FOR VALUES (?:IN ${VALUES}|FROM ${VALUES} TO ${VALUES}|WITH \(modulus \d+, remainder \d+\)))$`,
+// Bounds as pg_get_expr writes them: these words, literals, and what stands between. The text comes from a file and becomes SQL,
+// so nothing else passes.
+const WORDS = new Set(
+  'default for values in from to with modulus remainder minvalue maxvalue null true false'.split(' '),
 )
+const BETWEEN = new Set(['(', ')', ',', '-'])
+
+function isBound(text: string): boolean {
+  try {
+    return scan(text).every(({ kind, text: token }) => {
+      if (kind === 'word') return WORDS.has(token)
+      return kind === 'string' || kind === 'number' || (kind === 'symbol' && BETWEEN.has(token))
+    })
+  } catch {
+    return false
+  }
+}
 
 async function createPartition(
   admin: Admin,
@@ -53,7 +65,7 @@ async function createPartition(
   // What is not made here is reported as missing. Nobody's restore changes tables that others share.
   if (tenantColumn !== undefined) return
   if (!partitionOf || partitioned || !found.get(partitionOf.parent)?.partitioned) return
-  if (!BOUND.test(partitionOf.bound)) return
+  if (!isBound(partitionOf.bound)) return
   const [child, parent] = [qualify(schema, name), qualify(schema, partitionOf.parent)]
   await admin.run(`create table ${child} partition of ${parent} ${partitionOf.bound}`)
 }

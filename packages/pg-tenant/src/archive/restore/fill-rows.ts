@@ -7,14 +7,16 @@ import { type DropStep, planDrop } from '../../lifecycle/levels/row/delete.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
+import { copyOut } from '../copy.ts'
 import type { ArchivedTable, ArchiveSummary } from '../format/manifest.ts'
 import type { OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
+import { RowDigest } from '../row-digest.ts'
 import { matchTables } from './drift.ts'
 import { loadData } from './load.ts'
 import type { Restoring } from './restoring.ts'
 import { advanceSequences } from './sequences.ts'
-import { verifyData } from './verify.ts'
+import { requireSameRows, verifyData } from './verify.ts'
 
 /**
  * Puts an archive's rows into tables that tenants share, under this tenant. No lock on a table keeps others waiting, so
@@ -48,6 +50,36 @@ export async function fillRows(
   if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
   await advanceSequences(admin, place, tables)
   return { summary, sha256 }
+}
+
+/**
+ * What can be said of an archive while its rows are still there: it is whole, its tables and columns have their place, its
+ * values are values of their types, and read back as they were.
+ */
+export async function proveRows(
+  admin: AdminClient,
+  { lifecycle, place }: Restoring,
+  archive: OpenArchive,
+): Promise<void> {
+  const { tables } = archive.manifest
+  await matchTables(admin, place, archive.manifest)
+  const staged = await stage(admin, lifecycle.registry.controlSchema, place, tables)
+  const into = tables.map((table) => {
+    const name = staged.get(table.name)
+    return name && `${name}${columnList(table)}`
+  })
+  const { summary } = await loadData(admin, archive, into)
+  for (const [index, table] of tables.entries()) {
+    const name = staged.get(table.name)
+    const expected = summary.tables[index]
+    if (name === undefined || !expected) continue
+    const found = new RowDigest()
+    await copyOut(admin, `copy ${name}${columnList(table)} to stdout`, (piece, first, last) => {
+      found.add(piece, first, last)
+      return undefined
+    })
+    requireSameRows(table.name, found, expected)
+  }
 }
 
 /** Tables for the data on its way, in the control schema: only this transaction ever sees them. */

@@ -2,8 +2,8 @@ import type { Admin } from '../../admin/transaction.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
-import type { ArchivedTable, ArchiveSummary } from '../format/manifest.ts'
-import type { OpenArchive } from '../format/reader.ts'
+import type { ArchivedTable } from '../format/manifest.ts'
+import type { ArchiveEnd, OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
 import { matchSequences, matchTables } from './drift.ts'
 import { loadData } from './load.ts'
@@ -16,15 +16,19 @@ export async function fill(
   place: Place,
   archive: OpenArchive,
   verify: 'full' | 'archive',
-): Promise<{ summary: ArchiveSummary; sha256: string }> {
+): Promise<ArchiveEnd> {
   const { manifest } = archive
   const tables = await matchTables(admin, place, manifest)
+  // The code that runs here is the migrations', in a schema that nobody else has seen: it finds its names by their path.
+  const path = `set local search_path to ${place.searchPath}`
+  await admin.run(path)
   const checkAgain = await suspendChecks(admin, place)
   await empty(admin, place, tables)
   const into = manifest.tables.map((table) =>
     table.partitioned ? undefined : `${qualify(place.schema, table.name)}${columnList(table)}`,
   )
-  const { summary, sha256 } = await loadData(admin, archive, into)
+  const end = await loadData(admin, archive, into)
+  const { summary } = end
   if (verify === 'full') await verifyData(admin, place, manifest.tables, summary.tables)
   await checkAgain()
   const { sequences } = summary
@@ -43,7 +47,7 @@ export async function fill(
   for (const name of manifest.materializedViews) {
     await admin.run(`refresh materialized view ${qualify(place.schema, name)}`)
   }
-  return { summary, sha256 }
+  return end
 }
 
 /** Tables emptied in one statement. */

@@ -39,11 +39,10 @@ export async function restoreTenant(
   const restoring = (application: string, own: boolean): Restoring => {
     return { lifecycle, tenant, place, application, replace, reuse: own || reuseDeletedKey, verify, signal }
   }
-  if (typeof from === 'string' && (await isDump(from))) {
-    const { restoreDump } = await import('../pg-dump/restore.ts')
-    return await restoreDump(from, options, restoring)
-  }
-  const archive = await openArchive(from, signal)
+  const archive =
+    typeof from === 'string' && (await isDump(from))
+      ? await (await import('../pg-dump/open.ts')).openDump(from, options, signal)
+      : await openArchive(from, signal)
   try {
     const { manifest } = archive
     requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)

@@ -10,10 +10,10 @@ import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { throwIfAborted } from '../abort.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
 import type { ArchiveEnd, OpenArchive } from '../format/reader.ts'
-import { actAsOwner } from '../place.ts'
-import { fill } from './fill.ts'
-import { type ArchiveRestoring, lifecycleThen, type Restored, type Restoring } from './restoring.ts'
-import { closeMarker, conflict, isEmpty, makeRoom, refuseDeleting } from './vacancy.ts'
+import { dropAside, moveAside } from './aside.ts'
+import { putIn } from './put-in.ts'
+import type { ArchiveRestoring, Restored, Restoring } from './restoring.ts'
+import { closeMarker, conflict, isEmpty, refuseDeleting } from './vacancy.ts'
 
 /**
  * What goes into a tenant's database, in one transaction of it; `commit` ends it.
@@ -109,17 +109,14 @@ async function fillHome(
   commit: () => Promise<void>,
   restoring: ArchiveRestoring,
 ): Promise<Restored> {
-  const { archive, lifecycle, place, verify } = restoring
+  const { place } = restoring
   await begin(home, 'read committed read write')
   await pinSettings(home)
   if (cutOff && (await noteOf(home, place.schema)) !== undefined) return await recognise(home, restoring)
-  await makeRoom(home, restoring)
+  const aside = await moveAside(home, restoring)
   const role = String(place.owner)
-  await furnishSchema({ ...work, lifecycle: lifecycleThen(lifecycle, archive.manifest) }, home, role, role)
-  await pinSettings(home)
-  await actAsOwner(home, place)
-  const { summary, sha256 } = await fill(home, place, archive, verify)
-  await home.run('set local role none')
+  const { summary, sha256 } = await putIn(home, work.admin, restoring, work)
+  await dropAside(home, aside, restoring)
   const { migrations } = await furnishSchema(work, home, role, role)
   await leaveNote(home, place.schema, sha256)
   if (work.status === 'suspended') await setUsage(home, place.schema, role, false)

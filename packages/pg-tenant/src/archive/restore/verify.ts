@@ -1,9 +1,11 @@
 import { TenancyError } from '@org/core'
 import { copySource } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
+import { digestComputed } from '../computed.ts'
 import { copyOut } from '../copy.ts'
 import type { ArchivedTable, TableSummary } from '../format/manifest.ts'
 import type { Place } from '../place.ts'
+import { asReader, ownerOf } from '../readers.ts'
 import { RowDigest } from '../row-digest.ts'
 
 /**
@@ -21,14 +23,45 @@ export async function verifyData(
     const expected = summaries[index]
     const found = new RowDigest()
     if (!table.partitioned) {
-      await copyOut(admin, `copy ${copySource(place, table)} to stdout`, (row) => {
-        found.add(row)
-        return undefined
-      })
+      await asReader(ownerOf(admin, place), place, table, (client) =>
+        copyOut(client, `copy ${copySource(place, table)} to stdout`, (piece, first, last) => {
+          found.add(piece, first, last)
+          return undefined
+        }),
+      )
     }
-    const same =
-      found.rows === expected?.rows && found.bytes === expected.bytes && found.hex() === expected.rowsDigest
-    if (!same) throw different(table.name, found.rows, expected?.rows ?? 0)
+    requireSameRows(table.name, found, expected)
+  }
+}
+
+/** @throws TenancyError INTERNAL_ERROR */
+export function requireSameRows(
+  table: string,
+  found: RowDigest,
+  expected: Pick<TableSummary, 'rows' | 'bytes' | 'rowsDigest'> | undefined,
+): void {
+  const same =
+    found.rows === expected?.rows && found.bytes === expected.bytes && found.hex() === expected.rowsDigest
+  if (!same) throw different(table, found.rows, expected?.rows ?? 0)
+}
+
+/**
+ * The same of stored generated columns, which no COPY has: what they were computed from may have changed since, or be in
+ * another table.
+ *
+ * @throws TenancyError INTERNAL_ERROR
+ */
+export async function verifyComputed(
+  admin: AdminClient,
+  place: Place,
+  tables: readonly ArchivedTable[],
+  summaries: readonly TableSummary[],
+): Promise<void> {
+  for (const [index, table] of tables.entries()) {
+    const { computedDigest, rows = 0 } = summaries[index] ?? {}
+    if (computedDigest === undefined || table.partitioned) continue
+    if ((await digestComputed(admin, place, table)) !== computedDigest)
+      throw different(table.name, rows, rows)
   }
 }
 

@@ -1,0 +1,59 @@
+import type { Admin } from '../../admin/transaction.ts'
+import type { Place } from '../place.ts'
+import { underPath } from '../under-path.ts'
+
+/** How rows get into a table that was just made. */
+export interface Loadable {
+  readonly name: string
+  /** Whether COPY into it runs nothing but PostgreSQL's own code. */
+  readonly bare: boolean
+  /** In the order of the table. */
+  readonly columns: readonly LoadableColumn[]
+  /** Names of generated columns. */
+  readonly generated: readonly string[]
+}
+
+export interface LoadableColumn {
+  readonly name: string
+  /** Its type as it reads under the tenant's path. */
+  readonly type: string
+  /** Whether reading a value of it runs nothing but PostgreSQL's own code. */
+  readonly clean: boolean
+}
+
+// The types a type is made of. Input of a domain with a CHECK runs that, input of a range its canonical function; an operator
+// class, a base type or a type of an extension is a superuser's.
+const CLEAN = `not exists (with recursive part (type) as (
+      select a.atttypid union select x.type from part p join pg_type t on t.oid = p.type cross join lateral (
+        select t.typelem where t.typelem <> 0
+        union all select t.typbasetype where t.typtype = 'd'
+        union all select b.atttypid from pg_attribute b where b.attrelid = t.typrelid and t.typtype = 'c' and b.attnum > 0 and not b.attisdropped
+        union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+        union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid) x (type))
+    select from part p where exists (select from pg_constraint k where k.contypid = p.type and k.contype = 'c')
+      or exists (select from pg_range r join pg_proc f on f.oid = r.rngcanonical::oid join pg_language l on l.oid = f.prolang
+        where r.rngtypid = p.type and l.lanname not in ('internal', 'c')))`
+
+// What COPY FROM would run, whatever the statements said that made the table: it is asked of the catalogue.
+const LOADABLE = `with path as materialized (select set_config('search_path', $2, true))
+  select c.relname as name, c.relkind = 'r' and not c.relhastriggers and not c.relhasindex and not c.relhasrules
+      and not c.relrowsecurity and not c.relispartition
+      and not exists (select from pg_constraint k where k.conrelid = c.oid and k.contype <> 'n')
+      and not exists (select from pg_attrdef x where x.adrelid = c.oid) as bare,
+    coalesce((select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'clean', ${CLEAN}) order by a.attnum)
+      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''), '[]') as columns,
+    coalesce((select json_agg(a.attname) from pg_attribute a where a.attrelid = c.oid and not a.attisdropped and a.attgenerated <> ''), '[]') as generated
+  from path, pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p') and c.relname <> all ($3::text[])
+  where n.nspname = $1`
+
+export async function readLoadable(
+  admin: Admin,
+  { schema, searchPath, ours }: Place,
+): Promise<Map<string, Loadable>> {
+  const rows = await underPath(admin, LOADABLE, [schema, searchPath, [...ours]])
+  return new Map(
+    (rows as unknown as Loadable[]).map((row) => {
+      return [row.name, { ...row, bare: row.bare && row.columns.every(({ clean }) => clean) }]
+    }),
+  )
+}

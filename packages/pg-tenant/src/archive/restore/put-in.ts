@@ -1,0 +1,87 @@
+import type { Admin } from '../../admin/transaction.ts'
+import { LEDGER_TABLE } from '../../lifecycle/apply-migrations.ts'
+import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
+import type { TenantWork } from '../../lifecycle/levels/level.ts'
+import { createSchema } from '../../lifecycle/tenant-schema.ts'
+import { recordMigrations } from '../../registry/registry.ts'
+import { qualify } from '../../sql/identifier.ts'
+import { type AdminClient, pinSettings } from '../client.ts'
+import type { ArchiveManifest } from '../format/manifest.ts'
+import type { ArchiveEnd } from '../format/reader.ts'
+import type { Place } from '../place.ts'
+import { requireSame } from '../structure/compare.ts'
+import { readStructure } from '../structure/read.ts'
+import { toHere } from '../structure/rename.ts'
+import { build } from './build.ts'
+import { fill } from './fill.ts'
+import { type ArchiveRestoring, lifecycleThen } from './restoring.ts'
+
+/**
+ * Makes the tenant's schema with what the archive holds, in a transaction of the database that is to have it.
+ *
+ * Where the tenant has a role, the schema is what the archive says, made with that role's rights. Where the administrator
+ * owns the tables (level `schema`), nothing that a file says may run with his: there it is what the migrations make, and is
+ * compared.
+ */
+export async function putIn(
+  home: AdminClient,
+  books: Admin,
+  restoring: ArchiveRestoring,
+  work: TenantWork,
+): Promise<ArchiveEnd> {
+  const { archive, lifecycle, place, verify } = restoring
+  const { manifest } = archive
+  if (isStructured(restoring)) {
+    await makeSchema(home, restoring, place)
+    const { registry } = lifecycle
+    const applied = manifest.migrations.map(({ id, checksum }) => ({ id, checksum, durationMs: 0 }))
+    if (applied.length > 0) await recordMigrations(books, registry, restoring.tenant, applied)
+    return await build(home, place, archive, { verify, privileges: privilegesOf(manifest) })
+  }
+  const then = { ...work, lifecycle: lifecycleThen(lifecycle, manifest) }
+  const { owner } = place
+  await furnishSchema(then, home, owner ?? work.application, owner)
+  await pinSettings(home)
+  const end = await fill(home, place, archive, verify)
+  await home.run('set local role none')
+  await pinSettings(home)
+  if (manifest.structure) await compare(home, place, manifest)
+  return end
+}
+
+/** Whether the archive's own statements make the schema. */
+export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): boolean {
+  return (
+    archive.manifest.structure !== undefined && place.owner !== undefined && !lifecycle.distributedSchemas
+  )
+}
+
+/** At level `schema` privileges are the application's, which at another would let it in without taking the tenant's role. */
+export const privilegesOf = ({ isolation }: ArchiveManifest): boolean => isolation !== 'schema'
+
+/** The schema with marker and ledger, and nothing else. */
+export async function makeSchema(
+  home: AdminClient,
+  { archive, lifecycle, tenant }: ArchiveRestoring,
+  { schema, owner }: Place,
+): Promise<void> {
+  await createSchema(home, schema, lifecycle.naming.marker, tenant, String(owner))
+  const { migrations } = archive.manifest
+  await home.run(
+    `insert into ${qualify(schema, LEDGER_TABLE)} (id, checksum, applied_at)
+     select * from unnest($1::text[], $2::text[], $3::timestamptz[])`,
+    [
+      migrations.map(({ id }) => id),
+      migrations.map(({ checksum }) => checksum),
+      migrations.map(({ appliedAt }) => appliedAt),
+    ],
+  )
+}
+
+async function compare(home: AdminClient, place: Place, manifest: ArchiveManifest): Promise<void> {
+  const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
+  const { statements } = await readStructure(home, place)
+  const found = statements.map((statement) => toHere(statement, place.schema))
+  const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
+  requireSame(manifest.structure ?? [], found, { words, privileges: manifest.isolation === 'schema' })
+}

@@ -1,0 +1,83 @@
+import { PATH } from './types-sql.ts'
+
+// Functions, operators, casts, aggregates and text search of a schema; parameters as in types-sql.ts.
+
+const EXTENSION = (table: string, catalog: string) =>
+  `not exists (select from pg_depend e where e.classid = '${catalog}'::regclass and e.objid = ${table}.oid and e.deptype = 'e')`
+
+const KIND_OF_FUNCTION = `case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end`
+const NAMED = `${KIND_OF_FUNCTION} || format(' %I.%I(%s)', h.nspname, p.proname, pg_get_function_identity_arguments(p.oid))`
+
+export const FUNCTIONS = `with ${PATH} select '1255:' || p.oid as key, '{}'::text[] as also, 15 as phase, ${NAMED} as what,
+    rtrim(pg_get_functiondef(p.oid), e'\\n') as sql
+  from path, home h join pg_proc p on p.pronamespace = h.oid and p.prokind <> 'a' where ${EXTENSION('p', 'pg_proc')}`
+
+const FUNCTION = (of: string) =>
+  `(select format('%I.%I', pn.nspname, pf.proname) from pg_proc pf join pg_namespace pn on pn.oid = pf.pronamespace where pf.oid = ${of}::oid)`
+const OPERATOR = (of: string) =>
+  `(select format('operator(%I.%s)', po.nspname, o2.oprname) from pg_operator o2 join pg_namespace po on po.oid = o2.oprnamespace where o2.oid = ${of})`
+
+export const AGGREGATES = `with ${PATH} select '1255:' || p.oid as key, '{}'::text[] as also, 15 as phase, ${NAMED} as what,
+    format('create aggregate %I.%I(%s) (%s)', h.nspname, p.proname,
+      coalesce(nullif(pg_get_function_arguments(p.oid), ''), '*'), concat_ws(', ',
+      'sfunc = ' || ${FUNCTION('g.aggtransfn')}, 'stype = ' || format_type(g.aggtranstype, null),
+      'sspace = ' || nullif(g.aggtransspace, 0), 'finalfunc = ' || ${FUNCTION('g.aggfinalfn')},
+      case when g.aggfinalextra then 'finalfunc_extra' end,
+      'finalfunc_modify = ' || case g.aggfinalmodify when 'r' then 'read_only' when 's' then 'shareable' else 'read_write' end,
+      'combinefunc = ' || ${FUNCTION('g.aggcombinefn')}, 'serialfunc = ' || ${FUNCTION('g.aggserialfn')},
+      'deserialfunc = ' || ${FUNCTION('g.aggdeserialfn')}, 'initcond = ' || quote_literal(g.agginitval),
+      'msfunc = ' || ${FUNCTION('g.aggmtransfn')}, 'minvfunc = ' || ${FUNCTION('g.aggminvtransfn')},
+      case when g.aggmtranstype <> 0 then 'mstype = ' || format_type(g.aggmtranstype, null) end,
+      'msspace = ' || nullif(g.aggmtransspace, 0), 'mfinalfunc = ' || ${FUNCTION('g.aggmfinalfn')},
+      case when g.aggmfinalextra then 'mfinalfunc_extra' end,
+      case when g.aggmtranstype <> 0 then 'mfinalfunc_modify = ' ||
+        case g.aggmfinalmodify when 'r' then 'read_only' when 's' then 'shareable' else 'read_write' end end,
+      'minitcond = ' || quote_literal(g.aggminitval), 'sortop = ' || ${OPERATOR('g.aggsortop')},
+      case g.aggkind when 'h' then 'hypothetical' end,
+      'parallel = ' || case p.proparallel when 's' then 'safe' when 'r' then 'restricted' else 'unsafe' end)) as sql
+  from path, home h join pg_proc p on p.pronamespace = h.oid and p.prokind = 'a' join pg_aggregate g on g.aggfnoid = p.oid
+  where ${EXTENSION('p', 'pg_proc')}`
+
+// A commutator or negator that is not there yet is made as a shell and filled in when its own turn comes.
+export const OPERATORS = `with ${PATH} select '2617:' || o.oid as key, '{}'::text[] as also, 15 as phase,
+    format('operator %I.%s (%s, %s)', h.nspname, o.oprname, case when o.oprleft = 0 then 'none' else format_type(o.oprleft, null) end,
+      format_type(o.oprright, null)) as what,
+    format('create operator %I.%s (%s)', h.nspname, o.oprname, concat_ws(', ', 'function = ' || ${FUNCTION('o.oprcode')},
+      case when o.oprleft <> 0 then 'leftarg = ' || format_type(o.oprleft, null) end,
+      'rightarg = ' || format_type(o.oprright, null),
+      'commutator = ' || ${OPERATOR('o.oprcom')}, 'negator = ' || ${OPERATOR('o.oprnegate')},
+      'restrict = ' || ${FUNCTION('o.oprrest')}, 'join = ' || ${FUNCTION('o.oprjoin')},
+      case when o.oprcanhash then 'hashes' end, case when o.oprcanmerge then 'merges' end)) as sql
+  from path, home h join pg_operator o on o.oprnamespace = h.oid and o.oprcode <> 0 where ${EXTENSION('o', 'pg_operator')}`
+
+// A cast is in no schema: it goes with a type or function of the tenant.
+export const CASTS = `with ${PATH} select '2605:' || k.oid as key, '{}'::text[] as also, 15 as phase,
+    format('cast (%s as %s)', format_type(k.castsource, null), format_type(k.casttarget, null)) as what,
+    format('create cast (%s as %s) %s%s', format_type(k.castsource, null), format_type(k.casttarget, null),
+      case k.castmethod when 'i' then 'with inout' when 'b' then 'without function' else
+        (select format('with function %I.%I(%s)', pn.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
+         from pg_proc p join pg_namespace pn on pn.oid = p.pronamespace where p.oid = k.castfunc) end,
+      case k.castcontext when 'i' then ' as implicit' when 'a' then ' as assignment' else '' end) as sql
+  from path, home h join pg_cast k on exists (select from pg_type t where t.typnamespace = h.oid and t.oid in (k.castsource, k.casttarget))
+    or exists (select from pg_proc p where p.pronamespace = h.oid and p.oid = k.castfunc)
+  where ${EXTENSION('k', 'pg_cast')} and k.castmethod <> 'b'
+    and not exists (select from pg_range r where k.castsource = r.rngtypid and k.casttarget = r.rngmultitypid)`
+
+export const DICTIONARIES = `with ${PATH} select '3600:' || x.oid as key, '{}'::text[] as also, 15 as phase,
+    format('text search dictionary %I.%I', h.nspname, x.dictname) as what,
+    format('create text search dictionary %I.%I (template = %I.%I%s)', h.nspname, x.dictname, tn.nspname, t.tmplname,
+      ', ' || x.dictinitoption) as sql
+  from path, home h join pg_ts_dict x on x.dictnamespace = h.oid join pg_ts_template t on t.oid = x.dicttemplate
+    join pg_namespace tn on tn.oid = t.tmplnamespace where ${EXTENSION('x', 'pg_ts_dict')}`
+
+export const CONFIGURATIONS = `with ${PATH} select '3602:' || x.oid as key, '{}'::text[] as also, 15 as phase,
+    format('text search configuration %I.%I', h.nspname, x.cfgname) as what,
+    format('create text search configuration %I.%I (parser = %I.%I)', h.nspname, x.cfgname, rn.nspname, r.prsname) ||
+    coalesce((select string_agg(format('; alter text search configuration %I.%I add mapping for %I with %s', h.nspname, x.cfgname,
+        m.alias, m.dicts), '' order by m.alias)
+      from (select k.alias, string_agg(format('%I.%I', dn.nspname, d.dictname), ', ' order by m.mapseqno) as dicts
+            from pg_ts_config_map m join ts_token_type(x.cfgparser) k on k.tokid = m.maptokentype
+              join pg_ts_dict d on d.oid = m.mapdict join pg_namespace dn on dn.oid = d.dictnamespace
+            where m.mapcfg = x.oid group by k.alias) m), '') as sql
+  from path, home h join pg_ts_config x on x.cfgnamespace = h.oid join pg_ts_parser r on r.oid = x.cfgparser
+    join pg_namespace rn on rn.oid = r.prsnamespace where ${EXTENSION('x', 'pg_ts_config')}`

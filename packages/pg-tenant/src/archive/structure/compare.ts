@@ -1,0 +1,47 @@
+import { TenancyError } from '@org/core'
+import { PHASE, type StructureStatement } from './statement.ts'
+
+/** What is compared. */
+export interface Comparison {
+  /** Whether both were written by one major version of PostgreSQL: others may word the same definition differently. */
+  readonly words: boolean
+  /** Whether both are of levels that give the same privileges. */
+  readonly privileges: boolean
+}
+
+/**
+ * Compares what an archive says a schema is made of with what it is made of now.
+ *
+ * @throws TenancyError CONFLICT (`details.reason` `drift`) that names what differs
+ */
+export function requireSame(
+  expected: readonly StructureStatement[],
+  found: readonly StructureStatement[],
+  { words, privileges }: Comparison,
+): void {
+  const compared = ({ phase }: StructureStatement) =>
+    privileges || phase < PHASE.privilege || phase >= PHASE.refresh
+  const there = new Map(found.filter(compared).map(({ what, sql }) => [what, sql]))
+  const differences: string[] = []
+  for (const { what, sql } of expected.filter(compared)) {
+    const now = there.get(what)
+    if (now === undefined) differences.push(`${what} is missing`)
+    else if (words && now !== sql) differences.push(`${what} is another`)
+    there.delete(what)
+  }
+  differences.push(...[...there.keys()].map((what) => `${what} is new`))
+  if (differences.length > 0) throw drifted(differences)
+}
+
+/** Differences named in an error; the rest is counted. */
+const NAMED = 20
+
+function drifted(differences: readonly string[]): TenancyError {
+  const drift = differences.slice(0, NAMED).join(', ').replaceAll('"pg_here".', '').replaceAll('pg_here.', '')
+  const more = differences.length > NAMED ? ` and ${differences.length - NAMED} more` : ''
+  return new TenancyError(
+    'CONFLICT',
+    `What was restored is not what the archive is of: ${drift}${more}. Nothing was kept.`,
+    { details: { reason: 'drift', drift, count: differences.length } },
+  )
+}

@@ -1,0 +1,121 @@
+import type { Admin } from '../../admin/transaction.ts'
+import type { Place } from '../place.ts'
+import { underPath } from '../under-path.ts'
+import * as code from './code-sql.ts'
+import { inOrder } from './order.ts'
+import * as rules from './rules-sql.ts'
+import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
+import { PHASE, type StructureNode, type StructureStatement } from './statement.ts'
+import * as tables from './tables-sql.ts'
+import * as types from './types-sql.ts'
+
+const SOURCES: readonly string[] = [
+  types.ENUMS,
+  types.COMPOSITES,
+  types.DOMAINS,
+  types.DOMAIN_CHECKS,
+  types.RANGE_SHELLS,
+  types.RANGES,
+  types.COLLATIONS,
+  code.FUNCTIONS,
+  code.AGGREGATES,
+  code.OPERATORS,
+  code.CASTS,
+  code.DICTIONARIES,
+  code.CONFIGURATIONS,
+  tables.SEQUENCES,
+  tables.TABLES,
+  tables.COLUMN_STATE,
+  tables.VIEWS,
+  tables.DEFAULTS,
+  tables.CONSTRAINTS,
+  tables.INDEXES,
+  tables.ATTACHED,
+  tables.ATTACHED_INDEXES,
+  tables.OWNED_BY,
+  tables.TABLE_STATE,
+  tables.STATISTICS,
+  rules.TRIGGERS,
+  rules.RULES,
+  rules.POLICIES,
+  rules.ROW_SECURITY,
+  rules.PRIVILEGES,
+  rules.COLUMN_PRIVILEGES,
+  rules.DEFAULT_PRIVILEGES,
+  tables.REFRESH,
+]
+
+/** All of them in one message. */
+const EVERYTHING = SOURCES.map((sql) => `(${sql})`).join(' union all ')
+
+/** What a schema is made of. */
+export interface Structure {
+  /** In an order in which they can be made. */
+  readonly statements: readonly StructureStatement[]
+  /** What no statement here makes again, and what hangs on it. */
+  readonly skipped: readonly Skipped[]
+}
+
+/** Something an archive does not hold. */
+export interface Skipped {
+  readonly name: string
+  /** As PostgreSQL calls it: `foreign table`, `large objects`. */
+  readonly kind: string
+}
+
+/**
+ * Reads what a tenant's schema is made of. Nothing of the tenant runs: PostgreSQL's own functions write definitions, and
+ * every query is parsed and planned under the pinned path, before it sets the tenant's for the names in its result.
+ */
+export async function readStructure(admin: Admin, place: Place): Promise<Structure> {
+  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '']
+  const nodes = (await underPath(admin, EVERYTHING, values)) as unknown as StructureNode[]
+  const keys = new Map(nodes.flatMap((node) => [node.key, ...node.also].map((key) => [key, node] as const)))
+  const left = (await underPath(admin, LEFT_OUT, values)) as unknown as (Skipped & { key: string | null })[]
+  const needs = await underPath(admin, NEEDS, values)
+  const edges = needs.map(({ who, whom }) => [String(who), String(whom)] as const)
+  nodes.push(...(await comments(admin, values, keys)))
+  const lost = spread(edges, new Set(left.flatMap(({ key }) => key ?? [])), keys)
+  const skipped = [
+    ...left.map(({ name, kind }) => ({ name, kind })),
+    ...[...lost].map(({ what }) => ({ name: what, kind: 'depends on one of them' })),
+  ]
+  const kept = nodes.filter((node) => !lost.has(node) && node.sql !== '')
+  return { statements: inOrder(kept, edges, keys), skipped }
+}
+
+async function comments(
+  admin: Admin,
+  [schema, path]: readonly unknown[],
+  keys: ReadonlyMap<string, StructureNode>,
+): Promise<StructureNode[]> {
+  const oids = [...keys.keys()].flatMap((key) => /^\d+:(\d+)$/.exec(key)?.[1] ?? [])
+  const rows = await underPath(admin, rules.COMMENTS, [schema, path, oids])
+  return rows.flatMap(({ on, sub, text, column }) => {
+    const node = keys.get(String(on))
+    const what = sub === 0 ? node?.what : column
+    if (!node || what === null || what === undefined) return []
+    const [key, sql] = [`comment:${on}:${sub}`, `comment on ${what} is ${text}`]
+    return [{ key, also: [], phase: PHASE.comment, what: `comment on ${what}`, sql }]
+  })
+}
+
+/** Everything that cannot be made because something it needs is left out. */
+function spread(
+  edges: readonly (readonly [string, string])[],
+  without: ReadonlySet<string>,
+  keys: ReadonlyMap<string, StructureNode>,
+): Set<StructureNode> {
+  const lost = new Set<StructureNode>()
+  for (let more = without.size > 0; more; ) {
+    more = false
+    for (const [who, whom] of edges) {
+      const [node, needed] = [keys.get(who), keys.get(whom)]
+      if (!node || lost.has(node) || node === needed) continue
+      if (!without.has(whom) && !(needed && lost.has(needed))) continue
+      lost.add(node)
+      more = true
+    }
+  }
+  return lost
+}

@@ -1,0 +1,83 @@
+import { RELATION } from './tables-sql.ts'
+import { PATH } from './types-sql.ts'
+
+// Triggers, rules, policies, comments and privileges of a schema; parameters as in types-sql.ts.
+
+const NAME = `format('%I.%I', h.nspname, c.relname)`
+const STATE = (of: string) =>
+  `case ${of} when 'D' then 'disable' when 'R' then 'enable replica' else 'enable always' end`
+
+// A partition has its parent's triggers, and may have them switched otherwise.
+export const TRIGGERS = `with ${PATH} select '2620:' || g.oid as key, '{}'::text[] as also, 75 + (g.tgparentid <> 0)::int as phase,
+    format('trigger %I on %s', g.tgname, ${NAME}) as what,
+    concat_ws('; ', case when g.tgparentid = 0 then pg_get_triggerdef(g.oid) end,
+      case when g.tgenabled <> coalesce(p.tgenabled, 'O')
+        then format('alter table only %s %s trigger %I', ${NAME}, case g.tgenabled when 'O' then 'enable' else ${STATE('g.tgenabled')} end, g.tgname) end) as sql
+  from ${RELATION} join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal left join pg_trigger p on p.oid = g.tgparentid
+  where g.tgparentid = 0 or g.tgenabled <> p.tgenabled`
+
+export const RULES = `with ${PATH} select '2618:' || r.oid as key, '{}'::text[] as also, 77 as phase,
+    format('rule %I on %s', r.rulename, ${NAME}) as what,
+    concat_ws('; ', rtrim(pg_get_ruledef(r.oid), ';'),
+      case when r.ev_enabled <> 'O' then format('alter table only %s %s rule %I', ${NAME}, ${STATE('r.ev_enabled')}, r.rulename) end) as sql
+  from ${RELATION} join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`
+
+export const POLICIES = `with ${PATH} select '3256:' || y.oid as key, '{}'::text[] as also, 80 as phase,
+    format('policy %I on %s', y.polname, ${NAME}) as what,
+    format('create policy %I on %s as %s for %s to %s%s%s', y.polname, ${NAME}, case when y.polpermissive then 'permissive' else 'restrictive' end,
+      case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
+      (select string_agg(case when r = 0 then 'public' when r = c.relowner then 'current_user' else quote_ident(pg_get_userbyid(r)) end, ', '
+         order by r) from unnest(y.polroles) as r),
+      ' using (' || pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_get_expr(y.polwithcheck, y.polrelid) || ')') as sql
+  from ${RELATION} join pg_policy y on y.polrelid = c.oid`
+
+export const ROW_SECURITY = `with ${PATH} select 'security:' || c.oid as key, '{}'::text[] as also, 81 as phase, 'row security of ' || ${NAME} as what,
+    concat_ws('; ', case when c.relrowsecurity then format('alter table only %s enable row level security', ${NAME}) end,
+      case when c.relforcerowsecurity then format('alter table only %s force row level security', ${NAME}) end) as sql
+  from ${RELATION} where c.relkind in ('r', 'p') and (c.relrowsecurity or c.relforcerowsecurity)`
+
+// Comments on what `what` names: the object of the same key. Columns have none of their own.
+export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on, d.objsubid as sub, quote_literal(d.description) as text,
+    case when d.objsubid <> 0 then (select format('column %I.%I.%I', h.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = h.oid) end as column
+  from path, home h, pg_description d where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
+    'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass,
+    'pg_collation'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass) and d.objoid = any ($3::oid[])`
+
+const GRANTEE = (acl: string) =>
+  `case when ${acl}.grantee = 0 then 'public' when ${acl}.grantee = o.owner or pg_get_userbyid(${acl}.grantee) = $4 then 'current_user' else quote_ident(pg_get_userbyid(${acl}.grantee)) end`
+
+// The tenant's own role ($4) and the owner are one: whatever is restored belongs to the tenant.
+/** What an object's privileges are, when they are not the usual ones: all taken back, then each given. */
+const ACL = (what: string) => `concat_ws('; ', format('revoke all on %s from public, current_user', ${what}),
+    (select string_agg(distinct format('grant %s on %s to %s%s', lower(g.privilege_type), ${what}, ${GRANTEE('g')},
+       case when g.is_grantable then ' with grant option' else '' end), '; ')
+     from aclexplode(o.acl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)))`
+
+export const PRIVILEGES = `with ${PATH}, objects as (
+    select '1259:' || c.oid as key, case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, c.relacl as acl, c.relowner as owner
+      from home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'S') where c.relacl is not null
+    union all select '1255:' || p.oid, case p.prokind when 'p' then 'procedure' else 'function' end || format(' %I.%I(%s)', h.nspname, p.proname,
+      pg_get_function_identity_arguments(p.oid)), p.proacl, p.proowner from home h join pg_proc p on p.pronamespace = h.oid where p.proacl is not null
+    union all select '1247:' || t.oid, format('type %I.%I', h.nspname, t.typname), t.typacl, t.typowner
+      from home h join pg_type t on t.typnamespace = h.oid where t.typacl is not null and t.typelem = 0)
+  select 'acl:' || o.key as key, '{}'::text[] as also, 90 as phase, 'privileges on ' || o.what as what, ${ACL('o.what')} as sql
+  from path, objects o`
+
+export const COLUMN_PRIVILEGES = `with ${PATH} select 'acl:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
+    format('privileges on column %s.%I', ${NAME}, a.attname) as what,
+    (select string_agg(format('grant %s (%I) on table %s to %s%s', lower(g.privilege_type), a.attname, ${NAME}, ${GRANTEE('g')},
+       case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
+     from aclexplode(a.attacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)) as sql
+  from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attacl is not null
+    cross join lateral (select c.relowner as owner) o`
+
+// What the tenant's role said of objects it will make. What the administrator said comes with provisioning.
+export const DEFAULT_PRIVILEGES = `with ${PATH} select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
+    format('default privileges on %s', x.defaclobjtype) as what,
+    (select string_agg(format('alter default privileges in schema %I grant %s on %s to %s%s', h.nspname, lower(g.privilege_type),
+       case x.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end, ${GRANTEE('g')},
+       case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
+     from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)) as sql
+  from path, home h join pg_default_acl x on x.defaclnamespace = h.oid and pg_get_userbyid(x.defaclrole) = $4 and $3::text[] is not null
+    cross join lateral (select x.defaclrole as owner) o`

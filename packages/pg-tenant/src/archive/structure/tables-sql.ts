@@ -1,0 +1,155 @@
+import { PATH } from './types-sql.ts'
+
+// Relations of a schema; parameters as in types-sql.ts. Tables are made bare: what could run while rows come in (defaults,
+// checks, keys, triggers, policies) follows behind the data. Generated columns and what is not null cannot follow.
+
+const EXTENSION = `not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')`
+export const RELATION = `path, home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and ${EXTENSION}`
+const NAME = `format('%I.%I', h.nspname, c.relname)`
+const OPTIONS = (of: string) =>
+  `(select string_agg(split_part(option, '=', 1) || ' = ' || quote_literal(substr(option, strpos(option, '=') + 1)), ', ') from unnest(${of}) as option)`
+
+export const SEQUENCES = `with ${PATH} select '1259:' || c.oid as key, '{}'::text[] as also, 20 as phase, 'sequence ' || ${NAME} as what,
+    format('create %ssequence %s as %s increment by %s minvalue %s maxvalue %s start with %s cache %s%s',
+      case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
+      s.seqstart, s.seqcache, case when s.seqcycle then ' cycle' else '' end) as sql
+  from ${RELATION} join pg_sequence s on s.seqrelid = c.oid
+  where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i')`
+
+// The column of a serial: the sequence goes with it.
+export const OWNED_BY = `with ${PATH} select 'owned:' || c.oid as key, '{}'::text[] as also, 70 as phase,
+    'sequence ' || ${NAME} || ' owned by' as what,
+    format('alter sequence %s owned by %I.%I.%I', ${NAME}, h.nspname, t.relname, a.attname) as sql
+  from ${RELATION} join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'a'
+      and d.refclassid = 'pg_class'::regclass
+    join pg_class t on t.oid = d.refobjid and t.relnamespace = h.oid
+    join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
+  where c.relkind = 'S'`
+
+const IDENTITY = `(select format(' generated %s as identity (sequence name %I.%I increment by %s minvalue %s maxvalue %s start with %s cache %s%s)',
+    case a.attidentity when 'a' then 'always' else 'by default' end, sn.nspname, s.relname, q.seqincrement, q.seqmin,
+    q.seqmax, q.seqstart, q.seqcache, case when q.seqcycle then ' cycle' else '' end)
+  from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace sn on sn.oid = s.relnamespace
+    join pg_sequence q on q.seqrelid = s.oid
+  where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid
+    and d.refobjsubid = a.attnum and d.deptype = 'i' and a.attidentity <> '')`
+const COLLATE = `(select format(' collate %I.%I', cn.nspname, co.collname) from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace
+    join pg_type b on b.oid = a.atttypid where co.oid = a.attcollation and a.attcollation <> b.typcollation)`
+const GENERATED = `(select format(' generated always as (%s) %s', pg_get_expr(x.adbin, x.adrelid), case a.attgenerated when 's' then 'stored' else 'virtual' end)
+    from pg_attrdef x where x.adrelid = a.attrelid and x.adnum = a.attnum and a.attgenerated <> '')`
+// From 18 on NOT NULL is a constraint with a name.
+const NOT_NULL = `case when a.attnotnull and a.attidentity = '' or exists (select from pg_constraint k where k.conrelid = a.attrelid
+      and k.contype = 'n' and k.conkey[1] = a.attnum) then
+    case when current_setting('server_version_num')::int < 180000 then ' not null' else
+      (select format(' constraint %I not null%s', k.conname, case when k.connoinherit then ' no inherit' else '' end) from pg_constraint k
+       where k.conrelid = a.attrelid and k.contype = 'n' and k.conkey[1] = a.attnum and k.convalidated and (k.conislocal or c.relispartition)) end end`
+const COLUMNS = `(select string_agg(format('%I %s%s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, ${IDENTITY}, ${NOT_NULL}),
+    ', ' order by a.attnum)
+  from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and (a.attislocal or c.relispartition))`
+const PARENTS = `(select string_agg(format('%I.%I', pn.nspname, p.relname), ', ' order by i.inhseqno) from pg_inherits i
+    join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid and not c.relispartition)`
+
+// Partitions are made by themselves and attached behind the data: their columns keep their order.
+export const TABLES = `with ${PATH} select '1259:' || c.oid as key,
+    array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
+      array(select '2604:' || x.oid from pg_attrdef x join pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum
+            where x.adrelid = c.oid and a.attgenerated <> '') ||
+      array(select '1259:' || d.objid from pg_depend d where d.classid = 'pg_class'::regclass and d.deptype = 'i'
+            and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid > 0) as also, 25 as phase,
+    'table ' || ${NAME} as what,
+    format('create %stable %s (%s)%s%s%s', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, ${COLUMNS},
+      ' inherits (' || ${PARENTS} || ')', case c.relkind when 'p' then ' partition by ' || pg_get_partkeydef(c.oid) end,
+      ' with (' || ${OPTIONS('c.reloptions')} || ')') as sql
+  from ${RELATION} where c.relkind in ('r', 'p')`
+
+// What a column has beside its type.
+export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
+    format('column %s.%I state', ${NAME}, a.attname) as what,
+    concat_ws('; ',
+      case when a.attstorage <> t.typstorage and c.relkind <> 'm' then format('alter table only %s alter column %I set storage %s', ${NAME}, a.attname,
+        case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end) end,
+      case when a.attcompression <> '' then format('alter table only %s alter column %I set compression %s', ${NAME}, a.attname,
+        case a.attcompression when 'p' then 'pglz' else 'lz4' end) end,
+      case when coalesce(a.attstattarget, -1) >= 0 then format('alter table only %s alter column %I set statistics %s', ${NAME}, a.attname, a.attstattarget) end,
+      case when a.attoptions is not null then format('alter table only %s alter column %I set (%s)', ${NAME}, a.attname, ${OPTIONS('a.attoptions')}) end,
+      case when not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000
+        then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end) as sql
+  from ${RELATION} join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    join pg_type t on t.oid = a.atttypid
+  where c.relkind in ('r', 'p') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
+    or a.attoptions is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
+
+export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,
+    array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
+      array(select '2618:' || r.oid from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') as also, 30 as phase,
+    case c.relkind when 'v' then 'view ' else 'materialized view ' end || ${NAME} as what,
+    format('create %sview %s (%s)%s as %s%s', case c.relkind when 'm' then 'materialized ' else '' end, ${NAME},
+      (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0),
+      ' with (' || ${OPTIONS('c.reloptions')} || ')', rtrim(pg_get_viewdef(c.oid), ';'), case c.relkind when 'm' then ' with no data' end) as sql
+  from ${RELATION} where c.relkind in ('v', 'm')`
+
+export const REFRESH = `with ${PATH} select 'refresh:' || c.oid as key, '{}'::text[] as also, 95 as phase,
+    'rows of materialized view ' || ${NAME} as what, 'refresh materialized view ' || ${NAME} as sql
+  from ${RELATION} where c.relkind = 'm' and c.relispopulated`
+
+export const DEFAULTS = `with ${PATH} select '2604:' || x.oid as key, '{}'::text[] as also, 40 as phase,
+    format('default of %s.%I', ${NAME}, a.attname) as what,
+    format('alter table only %s alter column %I set default %s', ${NAME}, a.attname, pg_get_expr(x.adbin, x.adrelid)) as sql
+  from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attgenerated = ''
+    join pg_attrdef x on x.adrelid = a.attrelid and x.adnum = a.attnum`
+
+// Foreign keys and checks that came from a partitioned or inherited table come with it; keys are made on each partition and attached.
+export const CONSTRAINTS = `with ${PATH} select '2606:' || k.oid as key,
+    case when k.conindid <> 0 and k.contype in ('p', 'u', 'x') then array['1259:' || k.conindid] else '{}' end as also,
+    case k.contype when 'c' then 45 when 'n' then 45 when 'f' then 65 else 55 end as phase,
+    format('constraint %I on %s', k.conname, ${NAME}) as what,
+    format('alter table %s%s add constraint %I %s', case when k.contype = 'c' or (k.contype = 'f' and c.relkind = 'p') then '' else 'only ' end,
+      ${NAME}, k.conname, pg_get_constraintdef(k.oid)) ||
+      case when x.reloptions is null then '' else format('; alter index %I.%I set (%s)', h.nspname, x.relname, ${OPTIONS('x.reloptions')}) end as sql
+  from ${RELATION} join pg_constraint k on k.conrelid = c.oid
+    left join pg_class x on x.oid = k.conindid and k.contype in ('p', 'u', 'x')
+  where c.relkind in ('r', 'p') and k.contype in ('c', 'p', 'u', 'x', 'f', 'n')
+    and (k.contype <> 'f' or k.conparentid = 0) and (k.contype <> 'c' or k.conislocal or c.relispartition)
+    and (k.contype <> 'n' or (k.conislocal and (not k.convalidated
+      or exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = k.conkey[1] and not a.attislocal and not c.relispartition))))`
+
+export const INDEXES = `with ${PATH} select '1259:' || x.oid as key, '{}'::text[] as also, 55 as phase,
+    format('index %I.%I', h.nspname, x.relname) as what,
+    pg_get_indexdef(x.oid) || coalesce((select string_agg(format('; alter index %I.%I alter column %s set statistics %s', h.nspname, x.relname,
+      a.attnum, a.attstattarget), '' order by a.attnum) from pg_attribute a where a.attrelid = x.oid and coalesce(a.attstattarget, -1) >= 0), '') as sql
+  from ${RELATION} join pg_index i on i.indrelid = c.oid and (i.indisvalid or c.relkind = 'p') join pg_class x on x.oid = i.indexrelid
+  where c.relkind in ('r', 'p', 'm')
+    and not exists (select from pg_constraint k where k.conindid = x.oid and k.contype in ('p', 'u', 'x') and k.conrelid = c.oid)`
+
+export const ATTACHED = `with ${PATH} select 'attach:' || c.oid as key, '{}'::text[] as also, 50 as phase,
+    format('partition %s of %I.%I', ${NAME}, pn.nspname, p.relname) as what,
+    format('alter table only %I.%I attach partition %s %s', pn.nspname, p.relname, ${NAME}, pg_get_expr(c.relpartbound, c.oid)) as sql
+  from ${RELATION} join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
+    join pg_namespace pn on pn.oid = p.relnamespace
+  where c.relispartition and c.relkind in ('r', 'p')`
+
+export const ATTACHED_INDEXES = `with ${PATH} select 'attach:' || x.oid as key, '{}'::text[] as also, 60 as phase,
+    format('partition index %I.%I of %I.%I', h.nspname, x.relname, pn.nspname, p.relname) as what,
+    format('alter index %I.%I attach partition %I.%I', pn.nspname, p.relname, h.nspname, x.relname) as sql
+  from ${RELATION} join pg_index xi on xi.indrelid = c.oid join pg_class x on x.oid = xi.indexrelid join pg_inherits i on i.inhrelid = x.oid
+    join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace
+  where x.relispartition`
+
+export const TABLE_STATE = `with ${PATH} select 'state:' || c.oid as key, '{}'::text[] as also, 70 as phase, 'state of table ' || ${NAME} as what,
+    concat_ws('; ',
+      case when c.reloftype <> 0 then format('alter table %s of %s', ${NAME}, format_type(c.reloftype, null)) end,
+      case when c.relreplident = 'f' then format('alter table only %s replica identity full', ${NAME})
+        when c.relreplident = 'n' then format('alter table only %s replica identity nothing', ${NAME})
+        when c.relreplident = 'i' then (select format('alter table only %s replica identity using index %I', ${NAME}, x.relname)
+          from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = c.oid and i.indisreplident) end,
+      (select format('alter table %s cluster on %I', ${NAME}, x.relname) from pg_index i join pg_class x on x.oid = i.indexrelid
+       where i.indrelid = c.oid and i.indisclustered)) as sql
+  from ${RELATION} where c.relkind in ('r', 'p', 'm') and (c.reloftype <> 0 or c.relreplident <> 'd'
+    or exists (select from pg_index i where i.indrelid = c.oid and i.indisclustered))`
+
+export const STATISTICS = `with ${PATH} select '3381:' || s.oid as key, '{}'::text[] as also, 70 as phase,
+    format('statistics %I.%I', h.nspname, s.stxname) as what,
+    pg_get_statisticsobjdef(s.oid) || coalesce((select format('; alter statistics %I.%I set statistics %s', h.nspname, s.stxname, target)
+      from (select (to_jsonb(s) ->> 'stxstattarget')::int as target) x where x.target >= 0), '') as sql
+  from path, home h join pg_statistic_ext s on s.stxnamespace = h.oid
+  where not exists (select from pg_depend e where e.classid = 'pg_statistic_ext'::regclass and e.objid = s.oid and e.deptype = 'e')`

@@ -1,0 +1,94 @@
+import { TenancyError } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+import { schemaOf } from '../isolation/names.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
+import type { TenantWork } from './levels/level.ts'
+
+// $1 schema, $2 the tenant's role or ''. What hangs on an object of the schema and is in another one, or in none (publications,
+// event triggers, extensions): CASCADE would take it along. Then what belongs to the tenant's role and is elsewhere: DROP OWNED would.
+const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $1),
+  members as (
+    select 1259 as class, c.oid from home join pg_class c on c.relnamespace = home.oid
+    union all select 1247, t.oid from home join pg_type t on t.typnamespace = home.oid
+    union all select 1255, p.oid from home join pg_proc p on p.pronamespace = home.oid
+    union all select 2606, k.oid from home join pg_constraint k on k.connamespace = home.oid
+    union all select 2617, o.oid from home join pg_operator o on o.oprnamespace = home.oid
+    union all select 3456, o.oid from home join pg_collation o on o.collnamespace = home.oid
+    union all select 3602, o.oid from home join pg_ts_config o on o.cfgnamespace = home.oid
+    union all select 3600, o.oid from home join pg_ts_dict o on o.dictnamespace = home.oid
+    union all select 2615, home.oid from home),
+  dependents as (
+    select distinct d.classid, d.objid, d.objsubid from members m join pg_depend d on d.refclassid = m.class and d.refobjid = m.oid
+      and d.deptype in ('n', 'a', 'P', 'S')
+    where not exists (select from members i where i.class = d.classid and i.oid = d.objid)),
+  outside as (
+    select d.* from dependents d where coalesce(case d.classid
+        when 1259 then (select c.relnamespace from pg_class c where c.oid = d.objid)
+        when 1247 then (select t.typnamespace from pg_type t where t.oid = d.objid)
+        when 1255 then (select p.pronamespace from pg_proc p where p.oid = d.objid)
+        when 2606 then (select k.connamespace from pg_constraint k where k.oid = d.objid)
+        when 2604 then (select c.relnamespace from pg_attrdef x join pg_class c on c.oid = x.adrelid where x.oid = d.objid)
+        when 2618 then (select c.relnamespace from pg_rewrite r join pg_class c on c.oid = r.ev_class where r.oid = d.objid)
+        when 2620 then (select c.relnamespace from pg_trigger g join pg_class c on c.oid = g.tgrelid where g.oid = d.objid)
+        when 3256 then (select c.relnamespace from pg_policy y join pg_class c on c.oid = y.polrelid where y.oid = d.objid)
+        when 2617 then (select o.oprnamespace from pg_operator o where o.oid = d.objid)
+        when 2616 then (select o.opcnamespace from pg_opclass o where o.oid = d.objid)
+        when 2753 then (select o.opfnamespace from pg_opfamily o where o.oid = d.objid)
+        when 3381 then (select s.stxnamespace from pg_statistic_ext s where s.oid = d.objid)
+        when 3456 then (select o.collnamespace from pg_collation o where o.oid = d.objid)
+        when 2607 then (select o.connamespace from pg_conversion o where o.oid = d.objid)
+        when 3600 then (select o.dictnamespace from pg_ts_dict o where o.oid = d.objid)
+        when 3601 then (select o.prsnamespace from pg_ts_parser o where o.oid = d.objid)
+        when 3602 then (select o.cfgnamespace from pg_ts_config o where o.oid = d.objid)
+        when 2602 then (select f.opfnamespace from pg_amop o join pg_opfamily f on f.oid = o.amopfamily where o.oid = d.objid)
+        when 2603 then (select f.opfnamespace from pg_amproc o join pg_opfamily f on f.oid = o.amprocfamily where o.oid = d.objid)
+        when 3764 then (select o.tmplnamespace from pg_ts_template o where o.oid = d.objid)
+        when 2605 then (select home.oid from home)
+        when 826 then (select home.oid from home)
+      end, 0) <> (select oid from home)),
+  owned as (
+    select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
+        and s.deptype = 'o' and s.dbid = (select oid from pg_database where datname = current_database())
+      where r.rolname = $2 and s.classid in (1259, 1247, 1255, 2615)
+        and not exists (select from members m where m.class = s.classid and m.oid = s.objid))
+  select distinct i.type || ' ' || i.identity as name from (select * from outside union all select * from owned) o
+    cross join lateral pg_identify_object(o.classid, o.objid, o.objsubid) i
+  where i.type is not null and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
+
+/**
+ * Makes sure that dropping a tenant's schema and role takes nothing along that is not in the schema.
+ *
+ * @param home a transaction in the database that holds the schema, under the pinned path
+ * @throws TenancyError CONFLICT (`details.reason` `dependents`) that names what hangs on it
+ */
+export async function requireNoDependents(
+  home: Pick<Admin, 'run'>,
+  schema: string,
+  role: string | undefined,
+): Promise<void> {
+  const found = (await home.run(DEPENDENTS, [schema, role ?? ''])).map(({ name }) => String(name))
+  if (found.length === 0) return
+  const named = found.slice(0, NAMED).join(', ')
+  const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : ''
+  throw new TenancyError(
+    'CONFLICT',
+    `What is outside this tenant's schema hangs on it and would be dropped with it: ${named}${more}. Nothing was dropped. ` +
+      'Take it off first (DROP or ALTER it; an extension: ALTER EXTENSION … SET SCHEMA), then run this again.',
+    { details: { reason: 'dependents', dependents: named, count: found.length } },
+  )
+}
+
+/**
+ * The same of a tenant; one with a database of its own has nobody beside it.
+ *
+ * @throws TenancyError CONFLICT (`details.reason` `dependents`)
+ */
+export async function requireAlone({ admin, lifecycle, tenant }: TenantWork): Promise<void> {
+  const { level, naming, ofLevel } = lifecycle
+  if (level === 'row' || level === 'database') return
+  await admin.run(`set local search_path to ${OWN_PATH}`)
+  await requireNoDependents(admin, schemaOf(naming, tenant), ofLevel.ownerOf(lifecycle, tenant))
+}
+
+/** Dependents named in an error; the rest is counted. */
+const NAMED = 20
