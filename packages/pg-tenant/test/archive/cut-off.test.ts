@@ -11,7 +11,7 @@ const folder = useFolder()
 /** More statements than any of this takes. */
 const MANY = 400
 /** An odd one: the process dies before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
-const STEP = process.env.TEST_FAULTS === 'all' ? 1 : 23
+const STEP = process.env.TEST_FAULTS === 'all' ? 1 : process.env.TEST_SLOW ? 7 : 29
 
 describe.each(LEVELS)('level %s', (level) => {
   const sound = openLibrary.bind(undefined, setting, level)
