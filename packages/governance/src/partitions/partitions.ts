@@ -29,8 +29,8 @@ export function makePartitions(
   const parent = qualify(schema, table)
   return `do $partitions$
 declare
-  first timestamp := pg_catalog.date_trunc('${period}', ${moment} at time zone 'utc');
-  last timestamp := pg_catalog.date_trunc('${period}', (${moment} at time zone 'utc') + interval '${days} days');
+  first timestamp := pg_catalog.date_trunc('${period}', (${moment}) at time zone 'utc');
+  last timestamp := pg_catalog.date_trunc('${period}', ((${moment}) at time zone 'utc') + interval '${days} days');
   since timestamp := first;
   name text;
 begin

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { TenancyError } from '@org/core'
+import { invalidOption } from '../input/input.ts'
+
+/** What is about to be removed. */
+export interface ArchivedPart {
+  /** E.g. `audit_log_2026_01`. */
+  readonly name: string
+  readonly table: string
+  /** ISO 8601: from, and before. */
+  readonly since: string
+  readonly until: string
+}
+
+/**
+ * Keeps what is about to be removed. When it rejects, nothing is removed; it may be called again for the same part.
+ *
+ * @param lines one JSON object for each row
+ */
+export type Archive = (part: ArchivedPart, lines: AsyncIterable<string>) => Promise<void>
+
+const FORMAT = 'org-governance-archive'
+
+/**
+ * Archives to files of a directory, one for each part: a line that says what it is, a line for each row, and a line with
+ * their number and the digest of all lines before (SHA-256). A file is complete when it has its name: it is written under
+ * another, flushed to the disk, read back and compared before that.
+ *
+ * @throws TenancyError INVALID_OPTION
+ */
+export function archiveTo(directory: string): Archive {
+  if (typeof directory !== 'string' || directory === '') throw invalidOption('directory', 'a path')
+  return async (part, lines) => {
+    if (!/^[a-z0-9_]{1,63}$/.test(part.name)) throw invalidOption('part.name', 'the name of a partition')
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const path = join(directory, `${part.name}.jsonl`)
+    const unfinished = `${path}.${process.pid}.part`
+    try {
+      const rows = await write(unfinished, part, lines)
+      const found = await verifyArchive(unfinished)
+      if (found.rows !== rows) throw damaged(part.name)
+      await rename(unfinished, path)
+    } finally {
+      await rm(unfinished, { force: true })
+    }
+  }
+}
+
+async function write(path: string, part: ArchivedPart, lines: AsyncIterable<string>): Promise<number> {
+  const file = await open(path, 'w', 0o600)
+  const hash = createHash('sha256')
+  let rows = 0
+  try {
+    const add = async (line: string) => {
+      hash.update(`${line}\n`)
+      await file.write(`${line}\n`)
+    }
+    await add(JSON.stringify({ format: FORMAT, version: 1, ...part }))
+    for await (const line of lines) {
+      await add(line)
+      rows++
+    }
+    await file.write(`${JSON.stringify({ rows, sha256: hash.digest('hex') })}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return rows
+}
+
+/**
+ * Reads an archive through and compares it with what it says of itself.
+ *
+ * @throws TenancyError VALIDATION_ERROR when it is not whole
+ */
+export async function verifyArchive(path: string): Promise<ArchivedPart & { readonly rows: number }> {
+  const hash = createHash('sha256')
+  let header: (ArchivedPart & { readonly format?: unknown }) | undefined
+  let held: string | undefined
+  let rows = -1
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    if (held !== undefined) {
+      hash.update(`${held}\n`)
+      rows++
+    }
+    header ??= parsed(line)
+    held = line
+  }
+  const end = parsed<{ rows?: unknown; sha256?: unknown }>(held)
+  if (header?.format !== FORMAT || end?.rows !== rows || end.sha256 !== hash.digest('hex'))
+    throw damaged(path)
+  const { name, table, since, until } = header
+  return { name, table, since, until, rows }
+}
+
+function parsed<T>(line: string | undefined): T | undefined {
+  try {
+    return JSON.parse(line ?? '') as T
+  } catch {
+    return undefined
+  }
+}
+
+function damaged(name: string): TenancyError {
+  return new TenancyError(
+    'VALIDATION_ERROR',
+    'This archive is not whole: its lines are not those it says it has.',
+    {
+      details: { archive: name.slice(-100) },
+    },
+  )
+}

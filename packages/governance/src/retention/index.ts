@@ -1,0 +1,7 @@
+export { type Archive, type ArchivedPart, archiveTo, verifyArchive } from './archive.ts'
+export type { LegalHold } from './holds.ts'
+export { type ProfileName, RETENTION_PROFILES, type RetentionProfile } from './profiles.ts'
+export { type Retention, type RetentionFinding, type RetentionOptions, retention } from './retention.ts'
+export type { AuditUpkeep, Removed } from './shared.ts'
+export { type InstallRetentionOptions, installRetention } from './tables.ts'
+export { IDEMPOTENCY_KEYS, type TenantsRemoved, type TenantTable } from './tenant-tables.ts'
