@@ -7,6 +7,7 @@ import pg from 'pg'
 import { watchPool } from '../../packages/pg-tenant/src/driver/memory.ts'
 import { migrateFleet } from '../../packages/pg-tenant/src/fleet/migrate.ts'
 import { parseNaming } from '../../packages/pg-tenant/src/isolation/names.ts'
+import { roleLevel } from '../../packages/pg-tenant/src/lifecycle/levels/role.ts'
 import { parseMigrations } from '../../packages/pg-tenant/src/migrations/migrations.ts'
 import { type Contender, interleave, ratio } from '../measure/interleave.ts'
 import { spreadOf } from '../measure/statistics.ts'
@@ -95,6 +96,7 @@ function fleetOf({ pool, admin }: Place, prefix: string, migrations: readonly { 
   watchPool(admin)
   return {
     level: 'role' as const,
+    ofLevel: roleLevel,
     naming: parseNaming({ schemaPrefix: prefix, rolePrefix: prefix }),
     pool,
     adminPool: admin,

@@ -1,7 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Room } from '../admin/tenant-room.ts'
 import type { Admin } from '../admin/transaction.ts'
-import { roleOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { TENANT_SETTING } from '../isolation/row-place.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -28,7 +28,10 @@ export interface Place {
   readonly tenantColumn: string | undefined
 }
 
-export function placeOf({ level, naming, ofLevel, ...rest }: Lifecycle, tenant: TenantKey): Place {
+export function placeOf(
+  { naming, ofLevel }: Pick<Lifecycle, 'naming' | 'ofLevel'>,
+  tenant: TenantKey,
+): Place {
   const lockName = schemaOf(naming, tenant)
   const { row } = ofLevel
   if (row) {
@@ -41,11 +44,11 @@ export function placeOf({ level, naming, ofLevel, ...rest }: Lifecycle, tenant: 
     tenant,
     lockName,
     schema: lockName,
-    owner: ofLevel.ownerOf({ level, naming, ofLevel, ...rest }, tenant),
+    owner: ofLevel.ownerOf({ naming }, tenant),
     searchPath: searchPathOf(naming, tenant),
     ours: [naming.marker, LEDGER_TABLE],
     marker: qualify(lockName, naming.marker),
-    database: level === 'database' ? roleOf(naming, tenant) : undefined,
+    database: ofLevel.databaseOf?.({ naming }, tenant),
     tenantColumn: undefined,
   }
 }

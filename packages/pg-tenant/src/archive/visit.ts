@@ -2,6 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { type Lifecycle, standingOf } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { whileTenantIsLocked } from '../registry/locks.ts'
 import { find } from '../registry/read.ts'
 import type { TenantRecord, TenantStatus } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -47,7 +48,7 @@ export async function visitTenant<T>(
   if (record.isolation !== level) throw otherLevel(tenant)
   const closed = record.status !== 'active'
   const read = async (books: AdminClient): Promise<T> => {
-    await lockForSession(books, place.lockName, !closed)
+    await books.run(`set lock_timeout = '10s'; set search_path to ${OWN_PATH}`)
     await requireUnchanged(books, lifecycle, record)
     const visit = async (home: AdminClient) => {
       if (place.marker !== undefined && (await standingOf(home, lifecycle.naming, tenant)) === 'nothing')
@@ -57,14 +58,9 @@ export async function visitTenant<T>(
     if (place.database === undefined) return await visit(books)
     return await withAdminPool(adminPool, place.database, (own) => withAdminClient(own, visit, signal))
   }
-  return await withAdminClient(adminPool, read, signal)
-}
-
-/** One piece of administrative work at a time for each tenant; for the session, unlike `lockTenant`. */
-async function lockForSession(books: AdminClient, name: string, shared: boolean): Promise<void> {
-  await books.run(`set lock_timeout = '10s'; set search_path to ${OWN_PATH}`)
-  const how = shared ? '_shared' : ''
-  await books.run(`select pg_advisory_lock${how}(hashtextextended('pg_tenant:' || $1, 0))`, [name])
+  return await whileTenantIsLocked(adminPool, registry, tenant, closed ? 'no key update' : 'share', () =>
+    withAdminClient(adminPool, read, signal),
+  )
 }
 
 /** What was read before we had the lock may have changed while we waited for it. */

@@ -6,7 +6,7 @@ import { connectionLost } from '../errors/from-scope.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import type { ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
-import { BUSY, ESCAPED, type Part, STALE } from './message.ts'
+import { ESCAPED, type Part, STALE } from './message.ts'
 import { once } from './sql.ts'
 
 /** Why a try did not succeed, and what follows from it. */
@@ -32,24 +32,41 @@ const PASSING: ReadonlySet<string> = new Set([
 const GRACE_MS = 60_000
 const MOST_MS = 2_147_483_647
 
-/** Sends a message and, when it failed, a rollback behind it; resolves with what was in the way. */
+/**
+ * Sends a message and, when it failed, a rollback behind it; resolves with what was in the way.
+ *
+ * @param ends how it leaves the connection: behind COMMIT, or in a transaction that goes on
+ */
 export async function attempt(
   session: Session,
   tenant: string,
   parts: readonly Part[],
   limits: { readonly lockTimeout: number; readonly statementTimeout: number },
+  ends: 'I' | 'T' = 'I',
 ): Promise<Trouble | undefined> {
   const { statementTimeout } = limits
+  const statements = parts.reduce((sum, { room }) => sum + (room?.where.length ?? 1), 0)
   const patience =
-    statementTimeout === 0 ? MOST_MS : Math.min(MOST_MS, statementTimeout * parts.length + GRACE_MS)
+    statementTimeout === 0 ? MOST_MS : Math.min(MOST_MS, statementTimeout * statements + GRACE_MS)
   const steps = parts.map(({ step }) => step)
   const outcome = await session.send(steps, patience)
-  // A message that ends in COMMIT leaves the connection idle; one that failed is still in its transaction.
-  if (outcome.kind === 'done' && outcome.status === 'I') return undefined
-  if (outcome.kind !== 'lost' && outcome.status !== 'I')
-    await session.send([once('rollback', 'rollback')], GRACE_MS)
+  if (outcome.kind === 'done' && outcome.status === ends) return undefined
+  if (outcome.kind !== 'lost') await undo(session)
   return troubleOf(outcome, tenant, parts, limits)
 }
+
+/**
+ * Takes back what a message did. A tenant's code may have run in it, and what it prepared under our names or locked for the
+ * session outlives the rollback.
+ */
+export async function undo(session: Session): Promise<void> {
+  if (!session.alive) return
+  session.memory.prepared.clear()
+  await session.send([once('rollback', 'rollback')], GRACE_MS)
+  await session.send(CLEAR, GRACE_MS)
+}
+
+const CLEAR = [once('clean', 'deallocate all'), once('clean', 'select pg_catalog.pg_advisory_unlock_all()')]
 
 function troubleOf(
   outcome: Outcome,
@@ -62,18 +79,20 @@ function troubleOf(
   if (outcome.kind === 'lost') return { kind: 'passing', error: connectionLost(outcome.error) }
   const { error, step } = outcome
   const part = parts[step]
-  if (part?.step.phase === 'gate' && error.message.includes(BUSY))
+  if (part?.step.phase === 'gate' && error.code === SQLSTATE.LOCK_NOT_AVAILABLE)
     return { kind: 'busy', error: busy(tenant, error) }
   // A row that is there already: the ledger in the schema is ahead of the registry's.
   const known = error.message.includes(STALE) || error.code === SQLSTATE.UNIQUE_VIOLATION
-  if (known && !part?.script) return { kind: 'stale' }
-  if (part?.step.phase === 'tail' && error.message.includes(ESCAPED)) {
-    return { kind: 'failed', error: withDriverError(endedTransaction(tenant, part), error) }
+  const at = part?.room?.call.failedAt(error)
+  const where = at === undefined ? part : part?.room?.where[at]
+  if (known && !where?.script) return { kind: 'stale' }
+  if (error.message.includes(ESCAPED)) {
+    return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }
   }
   const coded = located(
     fromDatabase(error, { ...limits, elapsed: Number.POSITIVE_INFINITY }),
     tenant,
-    part,
+    where,
     error,
   )
   return { kind: PASSING.has(error.code) ? 'passing' : 'failed', error: coded }
@@ -83,10 +102,10 @@ function troubleOf(
 function located(
   error: TenancyError,
   tenant: string,
-  part: Part | undefined,
+  where: Pick<Part, 'script' | 'line'> | undefined,
   original: ServerError,
 ): TenancyError {
-  const { script, line } = part ?? {}
+  const { script, line } = where ?? {}
   const missing =
     !script && (original.code === SQLSTATE.UNDEFINED_TABLE || original.code === SQLSTATE.INVALID_SCHEMA_NAME)
   if (missing) {
@@ -101,14 +120,14 @@ function located(
       original,
     )
   }
-  const where = script ? `Migration ${script.id}${line === undefined ? '' : `, line ${line}`}: ` : ''
+  const place = script ? `Migration ${script.id}${line === undefined ? '' : `, line ${line}`}: ` : ''
   const details = {
     ...error.details,
     tenant,
     ...(script && { migration: script.id }),
     ...(line !== undefined && { line }),
   }
-  return withDriverError(new TenancyError(error.code, where + error.message, { details }), original)
+  return withDriverError(new TenancyError(error.code, place + error.message, { details }), original)
 }
 
 function busy(tenant: string, error: ServerError): TenancyError {
@@ -124,10 +143,11 @@ function busy(tenant: string, error: ServerError): TenancyError {
   )
 }
 
-function endedTransaction(tenant: string, part: Part | undefined): TenancyError {
+function endedTransaction(tenant: string, part: Pick<Part, 'script'> | undefined): TenancyError {
   return new TenancyError(
     'STATEMENT_REFUSED',
-    'A migration ended its transaction or changed its role. Take COMMIT, ROLLBACK, SET ROLE and set_config out of it.',
+    'A migration ended its transaction, changed its role or search path, or prepared a statement. Take COMMIT, ROLLBACK, SET ROLE, ' +
+      'PREPARE and set_config out of it.',
     { details: { tenant, ...(part?.script && { migration: part.script.id }) } },
   )
 }

@@ -1,19 +1,18 @@
-import { TenancyError, type TenantKey } from '@org/core'
-import { roleOf } from '../isolation/names.ts'
+import type { TenantKey } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 
 /** What the fleet needs to know of a tenancy. */
-export type Fleet = Pick<Lifecycle, 'level' | 'naming' | 'pool' | 'adminPool' | 'registry' | 'migrations'>
+export type Fleet = Pick<
+  Lifecycle,
+  'level' | 'ofLevel' | 'naming' | 'pool' | 'adminPool' | 'registry' | 'migrations' | 'allowSchemas'
+>
 
-/** The role that owns a tenant's tables, or `undefined` at level `schema`, where the administrator does. */
-export function ownerOf({ level, naming }: Fleet, tenant: TenantKey): string | undefined {
-  return level === 'schema' ? undefined : roleOf(naming, tenant)
+/** The role that owns a tenant's tables, or `undefined` where the administrator does. */
+export function ownerOf(fleet: Fleet, tenant: TenantKey): string | undefined {
+  return fleet.ofLevel.ownerOf(fleet, tenant)
 }
 
-/** @throws TenancyError INVALID_OPTION at a level where tenants are not schemas of one database */
-export function requireSchemas({ level }: Fleet): void {
-  if (level === 'schema' || level === 'role' || level === 'login') return
-  throw new TenancyError('INVALID_OPTION', `At level ${level} tenants are not schemas of one database.`, {
-    details: { option: 'isolation' },
-  })
+/** The tenant's own database, or `undefined` where it is in that of the registry. */
+export function databaseOf(fleet: Fleet, tenant: TenantKey): string | undefined {
+  return fleet.ofLevel.databaseOf?.(fleet, tenant)
 }

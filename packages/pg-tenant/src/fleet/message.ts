@@ -1,12 +1,14 @@
 import type { TenantKey } from '@org/core'
-import type { Step } from '../driver/exchange.ts'
+import { ESCAPED, type Limits, type Room, type RoomCall, roomCall } from '../admin/tenant-room.ts'
+import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import type { Script } from '../migrations/script.ts'
-import type { Statement } from '../migrations/statements.ts'
+import { type Script, textInRoom } from '../migrations/script.ts'
+import { tryTenantText } from '../registry/locks.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { type Fleet, ownerOf } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
@@ -17,93 +19,73 @@ export interface Part {
   readonly step: Step
   readonly script?: Script
   readonly line?: number
+  /** Where the step executes many statements: which of them failed, and whose they are. */
+  readonly room?: { readonly call: RoomCall; readonly where: readonly Where[] }
 }
 
-/** Texts in the message of a raised check, by which it is recognised in any language. */
-export const BUSY = 'pg_tenant:busy'
+interface Where {
+  readonly script: Script
+  readonly line: number
+}
+
+/** In the message of a raised check, by which it is recognised in any language. */
 export const STALE = 'pg_tenant:stale'
-export const ESCAPED = 'pg_tenant:escaped'
+export { ESCAPED }
 
 const BEGIN = 'begin isolation level read committed read write'
-// Nothing in a shared schema can stand in for a catalogue function, and plans that are kept stay valid.
-export const OWN_PATH = 'set local search_path to pg_catalog, pg_temp'
+const OWN = `set local search_path to ${OWN_PATH}`
 
-// $1 lock timeout, $2 statement timeout, $3 schema. The lock is that of provision, suspend and drop. It is tried, not
-// waited for: a CREATE INDEX CONCURRENTLY of who holds it would wait for our snapshot in turn. `concat` is not folded at
-// planning, so the cast raises only when it is reached.
-const OPEN = `select pg_backend_pid() + num_nulls(
+// $1 lock timeout, $2 statement timeout.
+const LIMITS = `select pg_backend_pid() + num_nulls(
   set_config('lock_timeout', $1, true),
-  set_config('statement_timeout', $2, true),
-  set_config('pg_tenant.transaction', pg_current_xact_id()::text, true),
-  case when pg_try_advisory_xact_lock(hashtextextended(concat('pg_tenant:', $3::text), 0)) then 0
-    else concat('${BUSY}')::int8 end)`
+  set_config('statement_timeout', $2, true))`
 
 // A statement of its own: its snapshot is taken behind the lock, so it sees what another migrator has committed. $1 prefix,
-// $2 key, $3 status, $4 how many migrations it has.
+// $2 key, $3 status, $4 how many migrations it has. `concat` is not folded at planning, so the cast raises only when it is
+// reached.
 export const CHECK = (tenant: string, migration: string) => `select case
   when (select status from ${tenant} where prefix = $1 and key = $2) = $3
    and (select count(*) from ${migration} where prefix = $1 and key = $2) = $4 then 0
   else concat('${STALE}')::int8 end`
 
-// $1 search path, $2 role. Notes when the migration began, in milliseconds.
-const ENTER = `select num_nulls(
-  set_config('pg_tenant.clock', (extract(epoch from clock_timestamp()) * 1000)::int8::text, true),
-  set_config('search_path', $1, true),
-  set_config('role', $2, true))`
+// The ledger that travels with the schema. $1 ids, $2 checksums, $3 how many it must have had before: it does not agree with
+// the registry when an older backup was restored, say. It raises where the schema is not there.
+export const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) select id, case
+  when (select count(*) from ${ledger}) = $3 then checksum else concat('${STALE}')::int8::text end
+  from unnest($1::text[], $2::text[]) as w (id, checksum)`
 
-// Deferred triggers are the tenant's code: before PostgreSQL 18 COMMIT would run them as the administrator.
-const CONSTRAINTS = 'set constraints all immediate'
-
-// $1 the role it must still be, or null for that of the session. Raises when the migration changed role or transaction.
-const LEAVE = `select case
-  when current_user = coalesce($1::text, session_user)
-   and current_setting('pg_tenant.transaction', true) = pg_current_xact_id()::text
-  then num_nulls(set_config('role', 'none', true))
-  else concat('${ESCAPED}')::int8 end`
-
-// The ledger that travels with the schema. $1 id, $2 checksum, $3 how many it must have had before: it does not agree with
-// the registry when an older backup was restored, say.
-export const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) values ($1, case
-  when (select count(*) from ${ledger}) = $3 then $2 else concat('${STALE}')::int8::text end)`
-
-// $1 prefix, $2 key, $3 id, $4 checksum. Bounded by what its column holds, 25 days: one that was cut off may be resumed later.
-export const RECORD = (
-  migration: string,
-) => `insert into ${migration} (prefix, key, id, checksum, duration_ms)
-  values ($1, $2, $3, $4, least(2147483647, greatest(0,
-    (extract(epoch from clock_timestamp()) * 1000)::int8 - current_setting('pg_tenant.clock')::int8)))`
+// $1 prefix, $2 key, $3 ids, $4 checksums, then the milliseconds each took. Bounded by what its column holds, 25 days.
+const RECORD = (migration: string, spent: string) =>
+  `insert into ${migration} (prefix, key, id, checksum, duration_ms)
+  select $1, $2, ($3::text[])[n], ($4::text[])[n], least(2147483647, greatest(0, ms))
+  from ${spent} with ordinality as spent (ms, n)`
 
 // $1 prefix, $2 key, $3 version.
 export const VERSION = (tenant: string) =>
   `update ${tenant} set schema_version = $3, updated_at = now() where prefix = $1 and key = $2`
 
 interface RegistryTexts {
+  readonly lock: string
   readonly check: string
-  readonly record: string
   readonly version: string
+  readonly migration: string
 }
 
 const texts = new WeakMap<RegistryPlace, RegistryTexts>()
 
 /** The statements on the registry: the same for every tenant of a run, so they are put together once. */
-function textsOf(registry: RegistryPlace): RegistryTexts {
+export function textsOf(registry: RegistryPlace): RegistryTexts {
   const known = texts.get(registry)
   if (known) return known
   const tenant = qualify(registry.controlSchema, 'tenant')
   const migration = qualify(registry.controlSchema, 'tenant_migration')
-  const made = { check: CHECK(tenant, migration), record: RECORD(migration), version: VERSION(tenant) }
+  const made = {
+    lock: tryTenantText(registry),
+    check: CHECK(tenant, migration),
+    version: VERSION(tenant),
+    migration,
+  }
   texts.set(registry, made)
-  return made
-}
-
-const steps = new WeakMap<Statement, Step>()
-
-/** A migration's statement as bytes, which are the same for every tenant. */
-function stepOf(statement: Statement): Step {
-  const known = steps.get(statement)
-  if (known) return known
-  const made = once('statement', statement.text)
-  steps.set(statement, made)
   return made
 }
 
@@ -112,72 +94,145 @@ export interface Place {
   readonly lifecycle: Fleet
   readonly settings: MigrateSettings
   readonly scripts: readonly Script[]
-  readonly session: Session
+  /** In the database of the registry. */
+  readonly books: Session
+  /** In the database of the tenant: the same session, unless it has one of its own. */
+  readonly home: Session
 }
 
-/** The first steps of every message to a tenant: raises when somebody else is at it. */
-export function open({ session, lifecycle, settings }: Place, tenant: TenantKey): Part[] {
+/** The first steps of every transaction. */
+export function open(session: Session, { settings }: Pick<Place, 'settings'>, statements = 1): Part[] {
   const { memory } = session
-  const values = [settings.lockTimeout, settings.statementTimeout].map(String)
-  const sink = {
+  const { lockTimeout, statementTimeout } = limitsOf(settings, statements)
+  const sink: Sink = {
     row: ([pid]: (string | null)[]) => {
       memory.direct ??= pid === String(session.processId)
     },
   }
   return [
     { step: kept(memory, 'begin', BEGIN, []) },
-    { step: kept(memory, 'clean', OWN_PATH, []) },
-    { step: kept(memory, 'gate', OPEN, [...values, schemaOf(lifecycle.naming, tenant)], sink) },
+    { step: kept(memory, 'clean', OWN, []) },
+    { step: kept(memory, 'statement', LIMITS, [lockTimeout, statementTimeout].map(String), sink) },
   ]
+}
+
+/** Takes the tenant's lock, or raises when somebody else is at it. */
+export function lock({ books, lifecycle: { registry } }: Place, tenant: TenantKey): Part {
+  return { step: kept(books.memory, 'gate', textsOf(registry).lock, [registry.prefix, tenant]) }
+}
+
+/** Raises unless the tenant is as the plan says. */
+export function check({ books, lifecycle: { registry } }: Place, { tenant, status, has }: Behind): Part {
+  const values = [registry.prefix, tenant, status, has.length]
+  return { step: kept(books.memory, 'statement', textsOf(registry).check, values) }
+}
+
+/** All statements of a message are one statement to the server's clock. */
+function limitsOf({ lockTimeout, statementTimeout }: MigrateSettings, statements: number): Limits {
+  return { lockTimeout, statementTimeout: Math.min(MOST, statementTimeout * Math.max(1, statements)) }
+}
+
+/** The largest integer of PostgreSQL's settings. */
+const MOST = 2_147_483_647
+
+/** The tenant's room, for these scripts. */
+export function roomFor(place: Place, tenant: TenantKey, files: readonly Script[]) {
+  const { naming } = place.lifecycle
+  const room: Room = {
+    schema: schemaOf(naming, tenant),
+    owner: ownerOf(place.lifecycle, tenant),
+    searchPath: searchPathOf(naming, tenant),
+  }
+  const where = files.flatMap((script) => script.statements.map(({ line }) => ({ script, line })))
+  const all = files.map(({ statements }) => statements.map(textInRoom))
+  return { call: roomCall(room, all, limitsOf(place.settings, where.length)), where }
+}
+
+/** Everything one tenant needs: in one message, or around one to its own database. */
+export interface Messages {
+  /** Taken first, where the tenant has a database of its own: lock and check, in a transaction that stays open. */
+  readonly before: readonly Part[]
+  /** The migrations with the ledger of the schema, in the transaction of whoever holds it. */
+  readonly home: readonly Part[]
+  /** The ledger of the registry, where it is elsewhere, and COMMIT. */
+  after(spent: readonly number[]): readonly Part[]
 }
 
 /**
- * Everything one tenant needs as one message: opening, check, the migrations as the tenant's own role, both ledgers,
- * COMMIT. Behind the first error the server skips the rest, so it takes effect as a whole or not at all.
+ * Everything one tenant needs: opening, lock and check, the migrations in the tenant's room, both ledgers, COMMIT. In one
+ * database it is one message: behind the first error the server skips the rest, so it takes effect as a whole or not at all.
  */
-export function migrationMessage(place: Place, behind: Behind, todo: readonly Script[]): Part[] {
-  const { lifecycle, session } = place
-  const { memory } = session
-  const { naming, registry } = lifecycle
-  const { tenant, status } = behind
-  const schema = schemaOf(naming, tenant)
-  const ledger = qualify(schema, LEDGER_TABLE)
-  const { check, record, version: setVersion } = textsOf(registry)
-  const role = ownerOf(lifecycle, tenant)
-  const usage =
-    role !== undefined && status === 'suspended'
-      ? [quoteIdentifier(schema), quoteIdentifier(role)]
-      : undefined
-  const plain = (text: string, values?: readonly unknown[]): Part => ({
-    step: once('statement', text, values),
-  })
+export function migrationMessages(
+  place: Place,
+  behind: Behind,
+  todo: readonly Script[],
+  spent: number[],
+): Messages {
+  const { books, home, lifecycle } = place
+  const { prefix } = lifecycle.registry
+  const { tenant } = behind
+  const { migration, version: setVersion } = textsOf(lifecycle.registry)
+  const facts = [todo.map(({ id }) => id), todo.map(({ checksum }) => checksum)]
   const version = newest(place.scripts, [...behind.has, ...todo.map(({ ordinal }) => ordinal)])
-  return [
-    ...open(place, tenant),
-    {
-      step: kept(memory, 'statement', check, [registry.prefix, tenant, status, behind.has.length]),
-    },
-    ...(usage ? [plain(`grant usage on schema ${usage[0]} to ${usage[1]}`)] : []),
-    ...todo.flatMap((script, at): Part[] => [
-      // First, because it raises where the schema is not there: nothing falls through to a shared one, and nobody drops it.
-      plain(LEDGER(ledger), [script.id, script.checksum, behind.has.length + at]),
-      { step: kept(memory, 'statement', ENTER, [searchPathOf(naming, tenant), role ?? 'none']) },
-      ...script.statements.map((one) => ({ step: stepOf(one), script, line: one.line })),
-      { step: kept(memory, 'constraints', CONSTRAINTS, []), script },
-      { step: kept(memory, 'clean', OWN_PATH, []) },
-      { step: kept(memory, 'tail', LEAVE, [role ?? null]), script },
+  const statements = todo.reduce((sum, script) => sum + script.statements.length, 0)
+  const room = roomFor(place, tenant, todo)
+  const [grant, revoke] = usageOf(place, behind)
+  const same = books === home
+  const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
+  const sink: Sink = { row: ([ms]: (string | null)[]) => void spent.push(Number(ms)) }
+  const call = same
+    ? once('statement', RECORD(migration, `${room.call.name}($5)`), [
+        prefix,
+        tenant,
+        ...facts,
+        room.call.texts,
+      ])
+    : once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], sink)
+  const end: Part[] = [
+    { step: kept(books.memory, 'statement', setVersion, [prefix, tenant, version]) },
+    { step: kept(books.memory, 'commit', 'commit', []) },
+  ]
+  const opening = [...open(books, place, statements), lock(place, tenant), check(place, behind)]
+  const work: Part[] = [
+    ...grant,
+    { step: once('statement', LEDGER(ledger), [...facts, behind.has.length]) },
+    ...inside(room.call, { step: call, room }),
+    ...revoke,
+  ]
+  if (same) return { before: [], home: [...opening, ...work, ...end], after: () => [] }
+  return {
+    before: opening,
+    home: [...open(home, place, statements), ...work, { step: kept(home.memory, 'commit', 'commit', []) }],
+    after: (ms) => [
       {
-        step: kept(memory, 'statement', record, [registry.prefix, tenant, script.id, script.checksum]),
+        step: once('statement', RECORD(migration, 'unnest($5::int8[])'), [prefix, tenant, ...facts, [...ms]]),
       },
-    ]),
-    ...(usage ? [plain(`revoke usage on schema ${usage[0]} from ${usage[1]}`)] : []),
-    { step: kept(memory, 'statement', setVersion, [registry.prefix, tenant, version]) },
-    { step: kept(memory, 'commit', 'commit', []) },
+      ...end,
+    ],
+  }
+}
+
+/** One call of a room: what makes it, the call itself, and what is to be done behind it. */
+export function inside(call: RoomCall, part: Part): Part[] {
+  return [
+    // What is refused here is refused to the tenant: it may make nothing.
+    ...call.make.map((text) => ({ step: once('statement', text), ...part.room?.where[0] })),
+    part,
+    ...call.leave.map((text) => ({ step: once('tail', text) })),
   ]
 }
 
+/** A suspended tenant's role needs USAGE while its statements run, and nobody else sees it. */
+function usageOf({ lifecycle }: Place, { tenant, status }: Behind): [Part[], Part[]] {
+  const owner = ownerOf(lifecycle, tenant)
+  if (owner === undefined || status !== 'suspended') return [[], []]
+  const [home, role] = [quoteIdentifier(schemaOf(lifecycle.naming, tenant)), quoteIdentifier(owner)]
+  const one = (text: string): Part[] => [{ step: once('statement', text) }]
+  return [one(`grant usage on schema ${home} to ${role}`), one(`revoke usage on schema ${home} from ${role}`)]
+}
+
 /** A statement that raises unless the tenant's schema is there with its marker. */
-export function pinOf({ naming }: Fleet, tenant: TenantKey): string {
+export function pinOf({ naming }: Pick<Fleet, 'naming'>, tenant: TenantKey): string {
   return `lock table ${qualify(schemaOf(naming, tenant), naming.marker)} in access share mode`
 }
 

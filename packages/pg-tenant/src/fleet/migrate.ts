@@ -1,12 +1,14 @@
 import { keyFor } from '../isolation/names.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { readScripts, type Script } from '../migrations/script.ts'
-import { type Fleet, requireSchemas } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
 import { dryRunText } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
+import { requireHarmless, requireSupported } from './supports.ts'
 import { runWave } from './wave.ts'
 
 /**
@@ -22,7 +24,7 @@ import { runWave } from './wave.ts'
 export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): Promise<MigrateReport> {
   const began = performance.now()
   const settings = parseMigrateOptions(options)
-  requireSchemas(lifecycle)
+  requireSupported(lifecycle.level, options)
   for (const list of [settings.only, settings.except, settings.canary]) {
     if (Array.isArray(list)) for (const key of list) keyFor(lifecycle.naming, key)
   }
@@ -34,12 +36,36 @@ export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): 
   const chosen = new Set(asked)
   for (const one of behind) requireExpanded(scripts, chosen, one)
   const missing = missingScripts(scripts, asked, behind)
-  requireClean(missing, settings.allowSchemas)
+  requireClean(missing, settings.allowSchemas ?? lifecycle.allowSchemas ?? [])
+  requireHarmless(missing)
   const run = new FleetRun(lifecycle, settings, scripts, chosen, behind, began)
   if (settings.dryRun) return run.plan()
   // What it notes between two statements is kept in a table that an older control schema does not have.
   if (missing.some(({ transaction }) => !transaction)) await prepare(lifecycle)
   return await run.run()
+}
+
+/** Brings every tenant up to date, at any level. See {@link Tenancy.migrate}. */
+export async function migrate(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
+  const { migrateShared } = lifecycle.ofLevel
+  return migrateShared
+    ? await migrateOnce(lifecycle, migrateShared, options)
+    : await migrateFleet(lifecycle, options)
+}
+
+/** Where tenants share one schema: migrating it once migrates every tenant, so nobody is behind and nobody goes first. */
+async function migrateOnce(
+  lifecycle: Lifecycle,
+  shared: (lifecycle: Lifecycle) => Promise<unknown>,
+  options: MigrateOptions | undefined,
+): Promise<MigrateReport> {
+  const began = performance.now()
+  const { allowSchemas = lifecycle.allowSchemas, signal } = parseMigrateOptions(options)
+  requireSupported(lifecycle.level, options)
+  const stopped = signal?.aborted ? 'aborted' : null
+  if (!stopped) await shared({ ...lifecycle, allowSchemas })
+  const nobody = { behind: 0, migrated: 0, failed: 0, untouched: 0, tenants: [] }
+  return { ok: !stopped, stopped, ...nobody, ms: Math.round(performance.now() - began) }
 }
 
 /** Migrations that somebody lacks. */

@@ -11,7 +11,10 @@ export interface MigrateOptions {
    * the tenant queue behind such a wait, so keep it short.
    */
   readonly lockTimeout?: number
-  /** Milliseconds one statement may run (default 0: no limit). */
+  /**
+   * Milliseconds one statement may run (default 0: no limit); those of one transaction share what they have together. It
+   * is also what bounds how long a tenant's own triggers can keep a connection and the tenant's lock.
+   */
   readonly statementTimeout?: number
   /** How often one tenant is tried when a lock, a deadlock or a lost connection is in the way (default 6). */
   readonly attempts?: number
@@ -36,7 +39,7 @@ export interface MigrateOptions {
    * restore). Costs a round trip for each tenant.
    */
   readonly recheck?: boolean
-  /** Schemas a migration may name besides `pg_catalog` (default: none). */
+  /** Schemas a migration may name besides `pg_catalog` (default: those of `createTenancy({ allowSchemas })`). */
   readonly allowSchemas?: readonly string[]
   /** Stops: no further tenant is started; those under way finish. */
   readonly signal?: AbortSignal
@@ -52,7 +55,6 @@ export interface MigrateSettings extends MigrateOptions {
   readonly attempts: number
   readonly backoff: number
   readonly maxFailures: number
-  readonly allowSchemas: readonly string[]
 }
 
 const NUMBERS = {
@@ -89,7 +91,6 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
   }
   return {
     ...options,
-    allowSchemas: options.allowSchemas ?? [],
     connections: number('connections'),
     lockTimeout: number('lockTimeout'),
     statementTimeout: number('statementTimeout'),

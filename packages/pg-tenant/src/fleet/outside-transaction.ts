@@ -1,36 +1,38 @@
+import { withAdminPool } from '../admin/session.ts'
+import { checkout } from '../driver/checkout.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { indexName } from '../migrations/lint.ts'
 import { needsNoTransaction, type Script } from '../migrations/script.ts'
 import type { Statement } from '../migrations/statements.ts'
+import { WITHOUT_SNAPSHOT } from '../registry/locks.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { attempt, type Trouble } from './attempt.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
+import { attempt, type Trouble, undo } from './attempt.ts'
 import { ownerOf } from './fleet.ts'
 import {
-  BUSY,
-  CHECK,
+  check,
+  inside,
   LEDGER,
+  lock,
   newest,
-  OWN_PATH,
+  open,
   type Part,
   type Place,
   pinOf,
-  RECORD,
-  VERSION,
+  roomFor,
+  STALE,
+  textsOf,
 } from './message.ts'
 import type { Behind } from './plan.ts'
-import { RUN_TABLE } from './run-table.ts'
+import { RUN_COLUMNS, RUN_TABLE } from './run-table.ts'
 import { once } from './sql.ts'
 
-// Held by the session, across its transactions; the same lock as that of provision, suspend and drop. A wait for a lock
-// is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way. $1 schema, $2 statement timeout.
-const LOCK = `select pg_catalog.num_nulls(
-  pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
-  pg_catalog.set_config('statement_timeout', $2, false),
-  pg_catalog.set_config('lock_timeout', '0', false),
-  case when pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant:', $1::text), 0)) then 0
-    else pg_catalog.concat('${BUSY}')::pg_catalog.int8 end)`
-const UNLOCK = 'select pg_catalog.pg_advisory_unlock_all()'
+// $1 statement timeout. A wait for a lock is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way.
+const SESSION = `select pg_catalog.num_nulls(
+  pg_catalog.set_config('search_path', '${OWN_PATH}', false),
+  pg_catalog.set_config('statement_timeout', $1, false),
+  pg_catalog.set_config('lock_timeout', '0', false))`
 
 // $1 prefix, $2 key, $3 id, $4 checksum. An edited file begins anew.
 const START = (run: string) => `insert into ${run} as r (prefix, key, id, checksum) values ($1, $2, $3, $4)
@@ -41,29 +43,50 @@ const START = (run: string) => `insert into ${run} as r (prefix, key, id, checks
 const STARTED = (run: string) => `update ${run} set started = $4 where prefix = $1 and key = $2 and id = $3`
 const DONE = (run: string) =>
   `update ${run} set started = $4, done = $4 where prefix = $1 and key = $2 and id = $3`
-const CLOCK = (run: string) => `select set_config('pg_tenant.clock',
-  (extract(epoch from started_at) * 1000)::int8::text, true) from ${run} where prefix = $1 and key = $2 and id = $3`
-const END = (run: string) => `delete from ${run} where prefix = $1 and key = $2 and id = $3`
+// Milliseconds it has been under way, as much as its column holds: a run that was cut off may be resumed days later.
+const SINCE =
+  'least(2147483647, greatest(0, extract(epoch from clock_timestamp() - started_at) * 1000))::int8'
+const END = (run: string) =>
+  `delete from ${run} where prefix = $1 and key = $2 and id = $3 returning ${SINCE} as ms`
+// $1 prefix, $2 key, $3 id, $4 checksum, $5 milliseconds.
+const RECORD = (migration: string) =>
+  `insert into ${migration} (prefix, key, id, checksum, duration_ms) values ($1, $2, $3, $4, $5)`
+const END_AND_RECORD = (run: string, migration: string) => `with ended as (${END(run)})
+  insert into ${migration} (prefix, key, id, checksum, duration_ms) select $1, $2, $3, $4, ms from ended`
+// It committed where the data is, and not here: look again. $1 id.
+const NEW = (ledger: string) => `select case when exists (select from ${ledger} where id = $1)
+  then pg_catalog.concat('${STALE}')::int8 else 0 end`
 
-const ROLE = `select set_config('search_path', $1, false), set_config('role', $2, false)`
-const LOCAL_ROLE = `select set_config('search_path', $1, true), set_config('role', $2, true)`
+const ROLE = `select pg_catalog.set_config('search_path', $1, false), pg_catalog.set_config('role', $2, false)`
 // $1 schema, $2 index.
 const VALID = `select i.indisvalid from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`
 const UNDEFINED_OBJECT = '42704'
 
+/** Milliseconds to wait for the second connection. */
+const CONNECT_MS = 10_000
+
 /**
  * Runs one migration without a transaction: its statements one by one, each noted when it begins and when it is done, so
  * that it goes on where it was cut off. What a killed CREATE INDEX CONCURRENTLY left (an invalid index) is dropped first.
  *
- * On trouble the caller destroys the session: lock, role and settings go with it.
+ * The tenant's lock is held meanwhile by a transaction of another session, which has no snapshot: nobody waits for it.
+ * On trouble the caller destroys the session: role and settings go with it.
  */
 export async function runOutsideTransaction(
   place: Place,
   behind: Behind,
   script: Script,
 ): Promise<Trouble | undefined> {
-  return await new Run(place, behind, script).run()
+  if (place.books !== place.home) return await new Run(place, behind, script).run()
+  return await withAdminPool(place.lifecycle.adminPool, undefined, async (pool) => {
+    const books = await checkout(pool, CONNECT_MS, undefined)
+    try {
+      return await new Run({ ...place, books }, behind, script).run()
+    } finally {
+      books.destroy()
+    }
+  })
 }
 
 class Run {
@@ -72,23 +95,47 @@ class Run {
   readonly #script: Script
   readonly #schema: string
   readonly #role: string
-  readonly #table: string
+  readonly #notes: string
+  readonly #ledger: string
   readonly #id: readonly unknown[]
 
   constructor(place: Place, behind: Behind, script: Script) {
-    const { naming, registry } = place.lifecycle
+    const { naming, ofLevel, registry } = place.lifecycle
     this.#place = place
     this.#behind = behind
     this.#script = script
     this.#schema = schemaOf(naming, behind.tenant)
+    this.#ledger = qualify(this.#schema, LEDGER_TABLE)
     this.#role = ownerOf(place.lifecycle, behind.tenant) ?? 'none'
-    this.#table = qualify(registry.controlSchema, RUN_TABLE)
+    // Beside the data, so that a statement and the note that it is done are one transaction.
+    this.#notes = ofLevel.databaseOf
+      ? qualify(this.#schema, `_${RUN_TABLE}`)
+      : qualify(registry.controlSchema, RUN_TABLE)
     this.#id = [registry.prefix, behind.tenant, script.id]
   }
 
   async run(): Promise<Trouble | undefined> {
+    const locked = await this.#books('T', ...this.#lock())
+    if (locked) return locked
+    const trouble = await this.#work()
+    if (trouble) await undo(this.#place.books)
+    return trouble
+  }
+
+  #lock(): Part[] {
+    const { books } = this.#place
+    const { tenant } = this.#behind
+    return [
+      ...open(books, this.#place),
+      lock(this.#place, tenant),
+      check(this.#place, this.#behind),
+      { step: once('statement', WITHOUT_SNAPSHOT) },
+    ]
+  }
+
+  async #work(): Promise<Trouble | undefined> {
     const { statementTimeout } = this.#place.settings
-    let trouble = await this.#send({ step: once('gate', LOCK, [this.#schema, String(statementTimeout)]) })
+    let trouble = await this.#home({ step: once('statement', SESSION, [String(statementTimeout)]) })
     if (trouble) return trouble
     const at = { started: 0, done: 0 }
     trouble = await this.#start(at)
@@ -100,32 +147,35 @@ class Run {
         : await this.#inTransaction(statement, next + 1)
     }
     trouble ??= await this.#finish()
-    return (
-      trouble ?? (await this.#send({ step: once('clean', UNLOCK) }, { step: once('clean', 'reset all') }))
-    )
+    return trouble ?? (await this.#home({ step: once('clean', 'reset all') }))
   }
 
   async #start(at: { started: number; done: number }): Promise<Trouble | undefined> {
-    const { controlSchema, prefix } = this.#place.lifecycle.registry
-    const { tenant, status, has } = this.#behind
-    const check = CHECK(qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration'))
+    const { lifecycle } = this.#place
     const sink = {
       row: ([started, done]: (string | null)[]) =>
         void Object.assign(at, { started: Number(started), done: Number(done) }),
     }
-    return await this.#send(
-      { step: once('begin', 'begin isolation level read committed read write') },
-      { step: once('pin', pinOf(this.#place.lifecycle, tenant)) },
-      { step: once('statement', check, [prefix, tenant, status, has.length]) },
-      { step: once('statement', START(this.#table), [...this.#id, this.#script.checksum], sink) },
+    const own = lifecycle.ofLevel.databaseOf !== undefined
+    return await this.#home(
+      ...this.#begin(),
+      { step: once('pin', pinOf(lifecycle, this.#behind.tenant)) },
+      { step: once('statement', NEW(this.#ledger), [this.#script.id]) },
+      ...(own
+        ? [{ step: once('statement', `create table if not exists ${this.#notes} (${RUN_COLUMNS})`) }]
+        : []),
+      { step: once('statement', START(this.#notes), [...this.#id, this.#script.checksum], sink) },
       ...this.#usage(true),
       { step: once('commit', 'commit') },
     )
   }
 
-  /** A statement PostgreSQL refuses in a transaction block: alone between two notes. */
+  /**
+   * A statement PostgreSQL refuses in a transaction block, alone between two notes. Under the tenant's role, which is no
+   * boundary: {@link requireHarmless} has seen to it that nothing in it can change a role.
+   */
   async #alone(statement: Statement, number: number, resumed: boolean): Promise<Trouble | undefined> {
-    let trouble = await this.#send({ step: once('statement', STARTED(this.#table), [...this.#id, number]) })
+    let trouble = await this.#home({ step: once('statement', STARTED(this.#notes), [...this.#id, number]) })
     if (trouble) return trouble
     const left = resumed ? await this.#leftOver(statement) : undefined
     if (left?.trouble) return left.trouble
@@ -134,7 +184,7 @@ class Run {
       const gone = trouble?.kind === 'failed' && trouble.error.details.sqlState === UNDEFINED_OBJECT
       if (trouble && !(resumed && gone && statement.head[0] === 'drop')) return trouble
     }
-    return await this.#send({ step: once('statement', DONE(this.#table), [...this.#id, number]) })
+    return await this.#home({ step: once('statement', DONE(this.#notes), [...this.#id, number]) })
   }
 
   /** What a try before this one left of an index; an invalid one is dropped. */
@@ -143,7 +193,7 @@ class Run {
     if (name === undefined) return { state: 'none' }
     const found: (string | null)[] = []
     const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
-    let trouble = await this.#send({ step: once('statement', VALID, [this.#schema, name], sink) })
+    let trouble = await this.#home({ step: once('statement', VALID, [this.#schema, name], sink) })
     if (found[0] === 'f')
       trouble ??= await this.#asTenant(
         `drop index concurrently ${qualify(this.#schema, name)}`,
@@ -155,44 +205,65 @@ class Run {
   async #asTenant(text: string, line: number): Promise<Trouble | undefined> {
     const path = searchPathOf(this.#place.lifecycle.naming, this.#behind.tenant)
     const trouble =
-      (await this.#send({ step: once('statement', ROLE, [path, this.#role]) })) ??
-      (await this.#send({ step: once('statement', text), script: this.#script, line }))
+      (await this.#home({ step: once('statement', ROLE, [path, this.#role]) })) ??
+      (await this.#home({ step: once('statement', text), script: this.#script, line }))
     // A group of its own: after an error the server has skipped what was behind the statement.
-    const back = await this.#send({ step: once('statement', ROLE, ['pg_catalog, pg_temp', 'none']) })
+    const back = await this.#home({ step: once('statement', ROLE, [OWN_PATH, 'none']) })
     return trouble ?? back
   }
 
-  async #inTransaction({ text, line }: Statement, number: number): Promise<Trouble | undefined> {
-    const path = searchPathOf(this.#place.lifecycle.naming, this.#behind.tenant)
-    return await this.#send(
-      { step: once('begin', 'begin isolation level read committed read write') },
-      { step: once('statement', LOCAL_ROLE, [path, this.#role]) },
-      { step: once('statement', text), script: this.#script, line },
-      { step: once('constraints', 'set constraints all immediate') },
-      { step: once('statement', 'set local role none') },
-      { step: once('clean', OWN_PATH) },
-      { step: once('statement', DONE(this.#table), [...this.#id, number]) },
+  /** In the tenant's room, with the note that it is done. */
+  async #inTransaction(statement: Statement, number: number): Promise<Trouble | undefined> {
+    const one = { ...this.#script, statements: [statement] }
+    const room = roomFor(this.#place, this.#behind.tenant, [one])
+    const call = once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], {})
+    return await this.#home(
+      ...this.#begin(),
+      ...inside(room.call, { step: call, room }),
+      { step: once('statement', DONE(this.#notes), [...this.#id, number]) },
       { step: once('commit', 'commit') },
     )
   }
 
-  /** Both ledgers, and the note is taken away. */
+  /** Both ledgers, and the note is taken away: in the transaction that holds the lock, or there and then here. */
   async #finish(): Promise<Trouble | undefined> {
     const { lifecycle, scripts } = this.#place
-    const { controlSchema, prefix } = lifecycle.registry
     const { tenant, has } = this.#behind
     const { id, checksum, ordinal } = this.#script
-    const record = RECORD(qualify(controlSchema, 'tenant_migration'))
-    const version = newest(scripts, [...has, ordinal])
-    return await this.#send(
-      { step: once('begin', 'begin isolation level read committed read write') },
-      { step: once('statement', CLOCK(this.#table), this.#id) },
-      { step: once('statement', LEDGER(qualify(this.#schema, LEDGER_TABLE)), [id, checksum, has.length]) },
-      { step: once('statement', record, [prefix, tenant, id, checksum]) },
-      { step: once('statement', VERSION(qualify(controlSchema, 'tenant')), [prefix, tenant, version]) },
-      { step: once('statement', END(this.#table), this.#id) },
+    const { migration, version } = textsOf(lifecycle.registry)
+    const facts = [lifecycle.registry.prefix, tenant, id, checksum]
+    const noted: Part = { step: once('statement', LEDGER(this.#ledger), [[id], [checksum], has.length]) }
+    const end: Part[] = [
+      {
+        step: once('statement', version, [
+          lifecycle.registry.prefix,
+          tenant,
+          newest(scripts, [...has, ordinal]),
+        ]),
+      },
+      { step: once('commit', 'commit') },
+    ]
+    if (!lifecycle.ofLevel.databaseOf) {
+      const ended: Part = { step: once('statement', END_AND_RECORD(this.#notes, migration), facts) }
+      return await this.#books('I', noted, ended, ...this.#usage(false), ...end)
+    }
+    let ms = 0
+    const sink = {
+      row: ([spent]: (string | null)[]) => {
+        ms = Number(spent)
+      },
+    }
+    const trouble = await this.#home(
+      ...this.#begin(),
+      noted,
+      { step: once('statement', END(this.#notes), this.#id, sink) },
+      { step: once('statement', `drop table ${this.#notes}`) },
       ...this.#usage(false),
       { step: once('commit', 'commit') },
+    )
+    return (
+      trouble ??
+      (await this.#books('I', { step: once('statement', RECORD(migration), [...facts, ms]) }, ...end))
     )
   }
 
@@ -210,7 +281,18 @@ class Run {
     return texts.map((text) => ({ step: once('statement', text) }))
   }
 
-  #send(...parts: Part[]): Promise<Trouble | undefined> {
-    return attempt(this.#place.session, this.#behind.tenant, parts, this.#place.settings)
+  #begin(): Part[] {
+    return [
+      { step: once('begin', 'begin isolation level read committed read write') },
+      { step: once('clean', `set local search_path to ${OWN_PATH}`) },
+    ]
+  }
+
+  #home(...parts: Part[]): Promise<Trouble | undefined> {
+    return attempt(this.#place.home, this.#behind.tenant, parts, this.#place.settings)
+  }
+
+  #books(ends: 'I' | 'T', ...parts: Part[]): Promise<Trouble | undefined> {
+    return attempt(this.#place.books, this.#behind.tenant, parts, this.#place.settings, ends)
   }
 }

@@ -3,19 +3,19 @@ import { schemaOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { checksumsOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
-import { attempt, type Trouble } from './attempt.ts'
-import { open, type Place } from './message.ts'
+import { attempt, type Trouble, undo } from './attempt.ts'
+import { lock, open, type Part, type Place } from './message.ts'
 import { type Behind, requireKnown } from './plan.ts'
 import { once } from './sql.ts'
 
-// The ledger in the schema travels with it (backup, restore), so it is the one that is right. $1 prefix, $2 key.
-const REMOVE = (history: string, ledger: string) => `delete from ${history} h
-  where h.prefix = $1 and h.key = $2 and not exists (select from ${ledger} l where l.id = h.id and l.checksum = h.checksum)`
-const ADD = (
-  history: string,
-  ledger: string,
-) => `insert into ${history} (prefix, key, id, checksum, applied_at, duration_ms)
-  select $1, $2, id, checksum, applied_at, 0 from ${ledger} on conflict (prefix, key, id) do nothing`
+// The ledger in the schema travels with it (backup, restore), so it is the one that is right; it may be in another database.
+// $1 prefix, $2 key, $3 to $5 the ledger: ids, checksums, when they were applied.
+const REMOVE = (history: string) => `delete from ${history} h where h.prefix = $1 and h.key = $2
+  and not exists (select from unnest($3::text[], $4::text[]) l (id, checksum) where l.id = h.id and l.checksum = h.checksum)`
+const ADD = (history: string) => `insert into ${history} (prefix, key, id, checksum, applied_at, duration_ms)
+  select $1, $2, id, checksum, applied_at, 0
+  from unnest($3::text[], $4::text[], $5::timestamptz[]) l (id, checksum, applied_at) on conflict (prefix, key, id) do nothing`
+const LEDGER = (ledger: string) => `select id, checksum, applied_at::text from ${ledger}`
 
 // $3 ids and $4 their checksums, in order, several apart by a space.
 const LOOK = (tenants: string, history: string) => `select t.status,
@@ -35,20 +35,33 @@ export type Found = { readonly behind: Behind | undefined } | { readonly trouble
  * @throws TenancyError CONFLICT when it has a migration that was edited or is unknown
  */
 export async function lookAgain(place: Place, tenant: TenantKey): Promise<Found> {
-  const { lifecycle, scripts, session, settings } = place
+  const { books, home, lifecycle, scripts, settings } = place
   const { controlSchema, prefix } = lifecycle.registry
   const [tenants, history] = [qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration')]
-  const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
+  const ledger: (string | null)[][] = []
+  const read: Part = {
+    step: once('statement', LEDGER(qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)), [], {
+      row: (fields: (string | null)[]) => void ledger.push(fields),
+    }),
+  }
+  const opening = [...open(books, place), lock(place, tenant)]
+  const same = books === home
+  let trouble = await attempt(books, tenant, same ? [...opening, read] : opening, settings, 'T')
+  if (!trouble && !same) {
+    trouble = await attempt(home, tenant, [read], settings)
+    if (trouble) await undo(books)
+  }
+  if (trouble) return { trouble }
   const found: (string | null)[] = []
   const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
   const wanted = [scripts.map(({ id }) => id), scripts.map(checksumsOf)]
-  const trouble = await attempt(
-    session,
+  const [ids, checksums, times] = [0, 1, 2].map((at) => ledger.map((row) => row[at]))
+  trouble = await attempt(
+    books,
     tenant,
     [
-      ...open(place, tenant),
-      { step: once('statement', REMOVE(history, ledger), [prefix, tenant]) },
-      { step: once('statement', ADD(history, ledger), [prefix, tenant]) },
+      { step: once('statement', REMOVE(history), [prefix, tenant, ids, checksums]) },
+      { step: once('statement', ADD(history), [prefix, tenant, ids, checksums, times]) },
       { step: once('statement', LOOK(tenants, history), [prefix, tenant, ...wanted], sink) },
       { step: once('commit', 'commit') },
     ],

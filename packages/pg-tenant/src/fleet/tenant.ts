@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Script } from '../migrations/script.ts'
-import { attempt, type Trouble } from './attempt.ts'
-import { migrationMessage, type Place } from './message.ts'
+import { attempt, type Trouble, undo } from './attempt.ts'
+import { migrationMessages, type Place } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
@@ -49,7 +49,7 @@ export async function migrateTenant(
 
 /** Whether a failure comes from a plan that is not right: the schema has more or less than the registry says. */
 async function isOutdated(place: Place, journey: Journey, looks: number): Promise<boolean> {
-  if (looks > 0 || !place.session.alive) return false
+  if (looks > 0 || !place.books.alive || !place.home.alive) return false
   const found = await lookAgain(place, journey.behind.tenant)
   if ('trouble' in found || !found.behind) return false
   const { has, status } = journey.behind
@@ -67,14 +67,9 @@ async function advance(
     const [first] = group
     if (!first) return undefined
     const trouble = first.transaction
-      ? await attempt(
-          place.session,
-          journey.behind.tenant,
-          migrationMessage(place, journey.behind, group),
-          place.settings,
-        )
+      ? await runTransaction(place, journey.behind, group)
       : await runOutsideTransaction(place, journey.behind, first)
-    if (trouble && !first.transaction) place.session.destroy()
+    if (trouble && !first.transaction) place.home.destroy()
     if (trouble) return trouble
     journey.behind = {
       ...journey.behind,
@@ -82,6 +77,28 @@ async function advance(
     }
     journey.applied.push(...group.map(({ id }) => id))
   }
+}
+
+/**
+ * One message; or, where the tenant has a database of its own, one there between two to the registry, which holds the lock
+ * meanwhile. Its own ledger is the truth: what the registry lacks afterwards is found by looking again.
+ */
+async function runTransaction(
+  place: Place,
+  behind: Behind,
+  group: readonly Script[],
+): Promise<Trouble | undefined> {
+  const { books, home, settings } = place
+  const { tenant } = behind
+  const spent: number[] = []
+  const { before, home: work, after } = migrationMessages(place, behind, group, spent)
+  if (books === home) return await attempt(home, tenant, work, settings)
+  const locked = await attempt(books, tenant, before, settings, 'T')
+  if (locked) return locked
+  const trouble = await attempt(home, tenant, work, settings)
+  if (!trouble) return await attempt(books, tenant, after(spent), settings)
+  await undo(books)
+  return trouble
 }
 
 /** What goes into the next message. */

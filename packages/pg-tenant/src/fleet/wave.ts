@@ -1,8 +1,9 @@
-import { isTenancyError } from '@org/core'
+import { isTenancyError, type TenantKey } from '@org/core'
+import { withAdminPool } from '../admin/session.ts'
 import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
 import type { Script } from '../migrations/script.ts'
-import type { Fleet } from './fleet.ts'
+import { databaseOf, type Fleet } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { TenantMigration } from './report.ts'
@@ -132,13 +133,34 @@ async function runLane(wave: Wave, line: Line): Promise<void> {
 
 async function tryOnce(wave: Wave, journey: Journey, connect: () => Promise<Session>): Promise<Step> {
   try {
-    const session = await connect()
-    return await migrateTenant({ ...wave, session }, journey, wave.asked)
+    const books = await connect()
+    return await atHome(wave.lifecycle, journey.behind.tenant, books, (home) =>
+      migrateTenant({ ...wave, books, home }, journey, wave.asked),
+    )
   } catch (error) {
     if (!isTenancyError(error)) throw error
     const passing = error.code === 'CONNECTION_LOST' || error.code === 'POOL_EXHAUSTED'
     return { kind: passing ? 'passing' : 'failed', error }
   }
+}
+
+/** With a session where the tenant's data is: one of its own where the tenant has a database of its own. */
+async function atHome<T>(
+  lifecycle: Fleet,
+  tenant: TenantKey,
+  books: Session,
+  fn: (home: Session) => Promise<T>,
+): Promise<T> {
+  const database = databaseOf(lifecycle, tenant)
+  if (database === undefined) return await fn(books)
+  return await withAdminPool(lifecycle.adminPool, database, async (pool) => {
+    const home = await checkout(pool, CONNECT_MS, undefined)
+    try {
+      return await fn(home)
+    } finally {
+      home.destroy()
+    }
+  })
 }
 
 function conclude(wave: Wave, line: Line, journey: Journey, step: Step): void {

@@ -5,11 +5,6 @@ import { qualify } from '../sql/identifier.ts'
 
 export type { Lifecycle } from './levels/level.ts'
 
-/** One at a time for each schema, across processes; released with the transaction. */
-export async function lockTenant(admin: Admin, schema: string): Promise<void> {
-  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant:' || $1, 0))`, [schema])
-}
-
 /** What there is of a tenant. */
 export type Standing = 'nothing' | 'provisioned'
 

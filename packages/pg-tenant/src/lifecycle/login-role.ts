@@ -6,6 +6,8 @@ import { generatePassword, scramVerifier } from '../credentials/password.ts'
 import { forgetCredential, isOurs, keepCredential } from '../credentials/table.ts'
 import { configOf } from '../driver/connection-config.ts'
 import { roleOf, searchPathOf } from '../isolation/names.ts'
+import { lockByName } from '../registry/locks.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { TenantWork } from './levels/level.ts'
 import { dropRole, ensureRole, roleExists } from './tenant-role.ts'
@@ -84,11 +86,9 @@ async function currentDatabase(admin: Admin): Promise<string> {
  * One at a time until the transaction ends: two that change a database's privileges at once fail with "tuple concurrently
  * updated".
  */
-async function lockDatabase(admin: Admin): Promise<string> {
-  const [row] = await admin.run(
-    `select current_database() as name, pg_advisory_xact_lock(hashtextextended('pg_tenant.connect:' || current_database(), 0))`,
-  )
-  return String(row?.name)
+async function lockDatabase(admin: Admin, registry: RegistryPlace): Promise<string> {
+  await lockByName(admin, registry, 'connect')
+  return await currentDatabase(admin)
 }
 
 /** insufficient_privilege */
@@ -100,8 +100,8 @@ const MAY_NOT_GRANT = ['42501']
  *
  * @throws TenancyError INVALID_OPTION when it cannot
  */
-export async function grantConnect(admin: Admin, role: string): Promise<void> {
-  const database = await lockDatabase(admin)
+export async function grantConnect(admin: Admin, registry: RegistryPlace, role: string): Promise<void> {
+  const database = await lockDatabase(admin, registry)
   await admin.attempt(
     MAY_NOT_GRANT,
     `grant connect on database ${quoteIdentifier(database)} to ${quoteIdentifier(role)}`,
@@ -120,8 +120,8 @@ export async function grantConnect(admin: Admin, role: string): Promise<void> {
 }
 
 /** Takes back what {@link grantConnect} gave: DROP OWNED, run as the role, cannot, and the role would stay for it. */
-export async function revokeConnect(admin: Admin, role: string): Promise<void> {
-  const database = await lockDatabase(admin)
+export async function revokeConnect(admin: Admin, registry: RegistryPlace, role: string): Promise<void> {
+  const database = await lockDatabase(admin, registry)
   await admin.attempt(
     MAY_NOT_GRANT,
     `revoke connect on database ${quoteIdentifier(database)} from ${quoteIdentifier(role)}`,
@@ -159,7 +159,7 @@ export async function removeLoginRole({
     if (await roleExists(admin, role)) {
       await setLogin(admin, role, false)
       await endSessions(admin.run, role)
-      await revokeConnect(admin, role)
+      await revokeConnect(admin, lifecycle.registry, role)
     }
     await dropRole(admin, role)
   }

@@ -1,3 +1,4 @@
+import { isTenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
@@ -27,12 +28,21 @@ export function prepare(lifecycle: Place): Promise<string> {
 async function prepareOnce(place: Place): Promise<string> {
   const { adminPool, distributedSchemas, level, pool, registry } = place
   const application = await applicationRole(pool)
-  await inAdminTransaction(adminPool, async (admin) => {
-    if (distributedSchemas) await requireCitus(admin, level)
-    await ensureControlSchema(admin, registry.controlSchema, application)
+  const ensure = () =>
+    inAdminTransaction(adminPool, async (admin) => {
+      if (distributedSchemas) await requireCitus(admin, level)
+      await ensureControlSchema(admin, registry.controlSchema, application)
+    })
+  await ensure().catch(async (error: unknown) => {
+    // Two came at once where there was none.
+    if (!isTenancyError(error) || !ALREADY_THERE.includes(error.details.sqlState)) throw error
+    await ensure()
   })
   return application
 }
+
+/** unique_violation, duplicate_schema, duplicate_table */
+const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07']
 
 async function applicationRole(pool: PoolLike): Promise<string> {
   const client = await pool.connect().catch((error: unknown) => {

@@ -40,7 +40,7 @@ export async function provision(
   try {
     return await provisionOnce(lifecycle, tenant, options)
   } catch (error) {
-    if (!isRoleMadeMeanwhile(error)) throw error
+    if (!isMadeMeanwhile(error)) throw error
     return await provisionOnce(lifecycle, tenant, options)
   }
 }
@@ -70,10 +70,13 @@ function provisionOnce(
   })
 }
 
-/** duplicate_object, or the unique index behind it when two create at once */
-const ALREADY_THERE: readonly unknown[] = ['42710', '23505']
+/** duplicate_object, duplicate_schema, or the unique index behind them when two create at once */
+const ALREADY_THERE: readonly unknown[] = ['42710', '42P06', '23505']
 
-/** Roles belong to the server: a tenancy of another database, whose lock is another, may make the same one. */
-function isRoleMadeMeanwhile(error: unknown): boolean {
+/**
+ * Roles belong to the server, and two prefixes may name one schema: a tenancy with another registry, whose lock is another,
+ * may make the same one. The second time it is found.
+ */
+function isMadeMeanwhile(error: unknown): boolean {
   return isTenancyError(error) && ALREADY_THERE.includes(error.details?.sqlState)
 }

@@ -2,7 +2,6 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { isOurs } from '../credentials/table.ts'
-import { roleOf } from '../isolation/names.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { setPassword } from './login-role.ts'
 import { onTenant } from './work.ts'
@@ -20,7 +19,7 @@ export function rotateCredentials(
       { details: { option: 'isolation' } },
     )
   }
-  const database = lifecycle.level === 'database' ? roleOf(lifecycle.naming, tenant) : undefined
+  const database = lifecycle.ofLevel.databaseOf?.(lifecycle, tenant)
   return onTenant(lifecycle, tenant, (stage) =>
     stage(async (work) => {
       const known = work.status === 'active' || work.status === 'suspended'

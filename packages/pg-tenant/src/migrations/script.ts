@@ -31,12 +31,22 @@ export function addsEnumValue({ head, tokens }: Statement): boolean {
 }
 
 /** Commands PostgreSQL refuses inside a transaction block, as far as a tenant may use them. */
-export function needsNoTransaction({ head, tokens }: Statement): boolean {
-  const [first, second] = head
-  if (first === 'vacuum' || first === 'call') return true
-  const commands = ['create', 'drop', 'reindex', 'alter', 'refresh']
-  if (!commands.includes(first ?? '') || (first === 'refresh' && second === 'materialized')) return false
-  return tokens.some(({ kind, text }) => kind === 'word' && text === 'concurrently')
+export function needsNoTransaction(statement: Statement): boolean {
+  return standsAlone(statement) !== undefined
+}
+
+/**
+ * Whether a statement cannot run in a transaction: `restricted` for those in which PostgreSQL runs a tenant's code as the
+ * table's owner and lets it change nothing of the session, `refused` for all others.
+ */
+export function standsAlone({ head, tokens }: Statement): 'restricted' | 'refused' | undefined {
+  const words = head.join(' ')
+  if (head[0] === 'vacuum' || /^(create (unique )?index|drop index) concurrently\b/.test(words))
+    return 'restricted'
+  const concurrently = tokens.some(({ kind, text }) => kind === 'word' && text === 'concurrently')
+  if (!concurrently) return undefined
+  if (head[0] === 'reindex') return 'restricted'
+  return head[0] === 'alter' ? 'refused' : undefined
 }
 
 /**

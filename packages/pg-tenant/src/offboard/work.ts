@@ -3,8 +3,9 @@ import { type AdminSession, withAdminSession } from '../admin/session.ts'
 import { type AdminClient, begin, withAdminClient } from '../archive/client.ts'
 import { placeOf } from '../archive/place.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
-import { type Lifecycle, lockTenant } from '../lifecycle/lifecycle.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { whileNameIsLocked } from '../registry/locks.ts'
 import { recordOf } from '../registry/registry.ts'
 
 /**
@@ -22,15 +23,15 @@ export async function tenantTransaction<T>(
   const { lockName } = placeOf(lifecycle, tenant)
   const transaction = (session: AdminSession | undefined) => async (admin: AdminClient) => {
     await begin(admin, 'read committed read write')
-    await lockTenant(admin, lockName)
     const status = (await recordOf(admin, registry, tenant))?.status ?? 'deleted'
     const result = await fn({ lifecycle, tenant, admin, session, application, status })
     await admin.run('commit')
     return result
   }
   if (!ofLevel.staged) return await withAdminClient(adminPool, transaction(undefined), signal)
-  return await withAdminSession(adminPool, undefined, async (session) => {
-    await session.run(`select pg_advisory_lock(hashtextextended('pg_tenant.staged:' || $1, 0))`, [lockName])
-    return await withAdminClient(adminPool, transaction(session), signal)
-  })
+  return await whileNameIsLocked(adminPool, registry, `staged:${lockName}`, () =>
+    withAdminSession(adminPool, undefined, (session) =>
+      withAdminClient(adminPool, transaction(session), signal),
+    ),
+  )
 }

@@ -5,6 +5,9 @@ import { OWN_PATH } from '../sql/own-path.ts'
 
 export const DEFAULT_CONTROL_SCHEMA = 'tenancy'
 
+/** A row for each name that is locked at times; see locks.ts. */
+export const WORK_LOCK = 'work_lock'
+
 /**
  * The control schema, step by step; each runs once, with the control schema as its search path. Only ever append:
  * programs of the release before go on reading it (expand, then contract).
@@ -76,6 +79,7 @@ const STEPS = [
   // update stays on its page (HOT, manual 66.7), which has room for it.
   `drop index if exists idx_tenant_updated_at;
   alter table tenant set (fillfactor = 80)`,
+  `create table if not exists ${WORK_LOCK} (name text primary key)`,
 ] as const
 
 /** @throws TenancyError INVALID_OPTION */
@@ -89,45 +93,54 @@ export function parseControlSchema(name: string = DEFAULT_CONTROL_SCHEMA): strin
 }
 
 /**
- * Creates the control schema or brings it up to date, and lets the application read who is suspended. One at a time,
- * in the transaction of `admin`.
+ * Creates the control schema or brings it up to date, and lets the application read who is suspended: in the transaction
+ * of `admin`. Where all is there nothing is locked, so nobody can be in the way of a process that starts.
  *
- * @throws TenancyError CONFLICT when a newer release has been here
+ * @throws TenancyError CONFLICT when a newer release has been here; DATABASE_ERROR (23505, 42P06, 42P07) when somebody else
+ *   creates it right now: run it again
  */
 export async function ensureControlSchema(admin: Admin, name: string, application: string): Promise<void> {
-  const schema = quoteIdentifier(name)
-  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.control:' || $1, 0))`, [name])
   const version = await versionOf(admin, name)
-  if (version > STEPS.length) {
+  if (version === STEPS.length && (await mayRead(admin, name, application))) return
+  const [schema, versions] = [quoteIdentifier(name), qualify(name, 'control_version')]
+  if (version === undefined) {
+    await admin.run(`create schema if not exists ${schema}; revoke all on schema ${schema} from public;
+      create table ${versions} (version integer primary key, applied_at timestamptz not null default now())`)
+  } else await admin.run(`lock table ${versions} in share row exclusive mode`)
+  const found = (await versionOf(admin, name)) ?? 0
+  if (found > STEPS.length) {
     throw new TenancyError(
       'CONFLICT',
       'The control schema was made by a newer release of @org/pg-tenant. Deploy that release here too.',
-      { details: { schema: name, version } },
+      { details: { schema: name, version: found } },
     )
   }
-  if (version === 0) {
-    await admin.run(`create schema if not exists ${schema}; revoke all on schema ${schema} from public;
-      create table ${qualify(name, 'control_version')} (version integer primary key, applied_at timestamptz not null default now())`)
-  }
   for (const [index, step] of STEPS.entries()) {
-    if (index < version) continue
+    if (index < found) continue
     await admin.run(
       `set local search_path to ${schema}, pg_temp; ${step}; set local search_path to ${OWN_PATH}`,
     )
-    await admin.run(`insert into ${qualify(name, 'control_version')} (version) values ($1)`, [index + 1])
+    await admin.run(`insert into ${versions} (version) values ($1)`, [index + 1])
   }
   const reader = quoteIdentifier(application)
   await admin.run(`grant usage on schema ${schema} to ${reader};
     grant select on ${qualify(name, 'tenant')}, ${qualify(name, 'tenant_credential')} to ${reader}`)
 }
 
-async function versionOf(admin: Admin, name: string): Promise<number> {
-  const [found] = await admin.run(`select to_regclass($1) is not null as there`, [
-    qualify(name, 'control_version'),
-  ])
-  if (!found?.there) return 0
-  const [row] = await admin.run(
-    `select coalesce(max(version), 0) as version from ${qualify(name, 'control_version')}`,
-  )
+/** `undefined` where there is no control schema. */
+async function versionOf(admin: Admin, name: string): Promise<number | undefined> {
+  const versions = qualify(name, 'control_version')
+  const [found] = await admin.run('select to_regclass($1) is not null as there', [versions])
+  if (!found?.there) return undefined
+  const [row] = await admin.run(`select coalesce(max(version), 0) as version from ${versions}`)
   return Number(row?.version)
+}
+
+const MAY_READ = `select has_schema_privilege($1, $2, 'usage')
+  and has_table_privilege($1, $3, 'select') and has_table_privilege($1, $4, 'select') as may`
+
+async function mayRead(admin: Admin, name: string, application: string): Promise<boolean> {
+  const tables = ['tenant', 'tenant_credential'].map((table) => qualify(name, table))
+  const [row] = await admin.run(MAY_READ, [application, name, ...tables])
+  return row?.may === true
 }

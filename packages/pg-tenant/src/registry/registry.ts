@@ -19,22 +19,21 @@ export interface TenantFacts {
 const tenantTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant')
 const migrationTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_migration')
 
-/** A tenant's row, locked until the transaction ends. */
+/** A tenant's row, which is its lock (see locks.ts) until the transaction ends. */
 export async function recordOf(
   admin: Admin,
   place: RegistryPlace,
   tenant: TenantKey,
 ): Promise<TenantRecord | undefined> {
   const [row] = await admin.run(
-    `select ${RECORD_COLUMNS} from ${tenantTable(place)} where prefix = $1 and key = $2 for update`,
+    `select ${RECORD_COLUMNS} from ${tenantTable(place)} where prefix = $1 and key = $2 for no key update`,
     [place.prefix, tenant],
   )
   return row as TenantRecord | undefined
 }
 
 /**
- * Takes the tenant's lock (as `lockTenant` does, in the same trip), then writes down that it is being provisioned, or
- * finds what it is.
+ * Writes down that a tenant is being provisioned, or finds what it is; in either case its row is locked from here on.
  *
  * @param reuse whether a deleted tenant's key may be used again
  * @returns its status before: `provisioning` for a new one
@@ -49,8 +48,7 @@ export async function register(
 ): Promise<TenantStatus> {
   const [row] = await admin.run(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement)
-     select $1, $2, $3, $4, coalesce($5, 'default')
-     from (select pg_advisory_xact_lock(hashtextextended('pg_tenant:' || $1::text || $2::text, 0))) locked
+     values ($1, $2, $3, $4, coalesce($5, 'default'))
      on conflict (prefix, key) do update set
        plan = coalesce($4, t.plan), placement = coalesce($5, t.placement), updated_at = now(),
        status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,

@@ -240,8 +240,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     ready: readyTenants(lifecycle),
     list: async (page?: ListOptions) => list(pool, registry, page),
     // Loaded when asked for: a server that only scopes queries never reads this code.
-    migrate: async (how?: MigrateOptions) =>
-      (await import('../fleet/other-levels.ts')).migrate(lifecycle, how),
+    migrate: async (how?: MigrateOptions) => (await import('../fleet/migrate.ts')).migrate(lifecycle, how),
     migrationStatus: async (which?: MigrationStatusOptions) =>
       (await import('../fleet/status.ts')).migrationStatus(lifecycle, which),
     doctor: async (how?: DiagnoseOptions) => (await import('../doctor/diagnose.ts')).diagnose(lifecycle, how),

@@ -2,8 +2,9 @@ import pg from 'pg'
 import { watchPool } from '../../src/driver/memory.ts'
 import type { Fleet } from '../../src/fleet/fleet.ts'
 import type { Migration } from '../../src/index.ts'
-import type { IsolationLevel } from '../../src/isolation/isolation.ts'
 import { parseNaming } from '../../src/isolation/names.ts'
+import { roleLevel } from '../../src/lifecycle/levels/role.ts'
+import { schemaLevel } from '../../src/lifecycle/levels/schema.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { NOTES, type World } from '../support/world.ts'
 
@@ -17,12 +18,13 @@ export const EXTRA: Migration = {
 export function lifecycleOf(
   world: World,
   migrations: readonly Migration[],
-  options: { level?: IsolationLevel; schemaPrefix?: string; adminPool?: pg.Pool; pool?: pg.Pool } = {},
+  options: { level?: 'schema' | 'role'; schemaPrefix?: string; adminPool?: pg.Pool; pool?: pg.Pool } = {},
 ): Fleet {
   const { level = 'role', schemaPrefix = 'c_', adminPool = world.admin, pool = world.pool() } = options
   watchPool(adminPool)
   return {
     level,
+    ofLevel: level === 'schema' ? schemaLevel : roleLevel,
     naming: parseNaming({ schemaPrefix, rolePrefix: world.rolePrefix }),
     pool,
     adminPool,

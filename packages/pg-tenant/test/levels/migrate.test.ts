@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { codeOf } from '../support/world.ts'
 import { notesAt, useSetting } from './setting.ts'
 
@@ -30,10 +30,13 @@ describe('migrating databases of tenants', () => {
     expect((await at(GOOD).migrationStatus())[1]).toMatchObject({ have: 0, lack: 3 })
   })
 
-  it('does not say that something was run which was not', async () => {
-    const vacuum = { id: '0002', sql: '-- pg-tenant: no-transaction\nvacuum notes' }
-    expect(await codeOf(at(vacuum).migrate())).toBe('STATEMENT_REFUSED')
-    expect((await at(vacuum).migrationStatus())[1]).toMatchObject({ have: 0, lack: 3 })
+  it('does not run what would run their code with the rights of whoever migrates', async () => {
+    const detach = {
+      id: '0002',
+      sql: '-- pg-tenant: no-transaction\nalter table notes detach partition notes_old concurrently',
+    }
+    expect(await codeOf(at(detach).migrate())).toBe('STATEMENT_REFUSED')
+    expect((await at(detach).migrationStatus())[1]).toMatchObject({ have: 0, lack: 3 })
   })
 
   it('starts nobody when it was stopped before, and goes on after the canaries', async () => {
@@ -43,6 +46,95 @@ describe('migrating databases of tenants', () => {
     const onTenant = ({ tenant }: { tenant: string }) => order.push(tenant)
     expect(await at(GOOD).migrate({ canary: ['charlie'], onTenant })).toMatchObject({ ok: true, migrated: 3 })
     expect(order[0]).toBe('charlie')
+  })
+})
+
+describe.each(['schema', 'role', 'login', 'database'] as const)('one engine, level %s', (level) => {
+  const history = [notesAt(level)]
+  const schemaPrefix = `one_${level}_`
+  const at = () =>
+    setting.tenancy(level, {
+      migrations: [...history],
+      schemaPrefix,
+      rolePrefix: `${setting.world.rolePrefix}${schemaPrefix}`,
+    })
+  const add = (sql: string) => history.push({ id: `000${history.length + 1}`, sql })
+  beforeAll(async () => {
+    for (const key of ['acme', 'bravo']) await at().provision(key)
+    await at().query('acme', `insert into notes (body) values ('one')`)
+  })
+
+  it('checks the keys it is given before anything runs', async () => {
+    add('create table early (a int)')
+    for (const list of [{ only: ['No Key'] }, { except: [''] }, { canary: ['a b'] }])
+      expect(await codeOf(at().migrate(list))).toBe('INVALID_TENANT_KEY')
+    expect((await at().migrationStatus()).at(-1)).toMatchObject({ have: 0 })
+  })
+
+  it('starts nobody once it was stopped, and rejects with what a callback threw', async () => {
+    expect(await at().migrate({ signal: AbortSignal.abort() })).toMatchObject({
+      stopped: 'aborted',
+      untouched: 2,
+    })
+    const onTenant = () => {
+      throw new RangeError('mine')
+    }
+    await expect(at().migrate({ connections: 1, onTenant })).rejects.toThrowError(RangeError)
+    expect((await at().migrationStatus()).at(-1)).toMatchObject({ have: 1, lack: 1 })
+    expect(await at().migrate()).toMatchObject({ ok: true, migrated: 1 })
+  })
+
+  it('expands now and contracts later', async () => {
+    add('alter table notes add column more int')
+    add('-- pg-tenant: phase=contract\nalter table notes drop column more')
+    expect(await codeOf(at().migrate({ phase: 'contract' }))).toBe('CONFLICT')
+    expect(await at().migrate({ phase: 'expand' })).toMatchObject({ ok: true, migrated: 2 })
+    expect(await at().migrate({ phase: 'contract' })).toMatchObject({ ok: true, migrated: 2 })
+  })
+
+  it('runs a file without a transaction, and goes on where it was cut off', async () => {
+    add(`-- pg-tenant: no-transaction
+      create index concurrently idx_more on notes (body);
+      update notes set body = body || '!';
+      vacuum notes;
+      select 1 / (select count(*) from notes)`)
+    expect(await at().migrate({ maxFailures: 9 })).toMatchObject({
+      migrated: 1,
+      tenants: expect.arrayContaining([
+        expect.objectContaining({
+          tenant: 'bravo',
+          error: expect.objectContaining({ code: 'DATABASE_ERROR' }),
+        }),
+      ]),
+    })
+    await at().query('bravo', `insert into notes (body) values ('late')`)
+    expect(await at().migrate()).toMatchObject({ ok: true, migrated: 1 })
+    expect((await at().query('acme', 'select body from notes')).rows).toEqual([{ body: 'one!' }])
+    expect((await at().query('bravo', 'select body from notes')).rows).toEqual([{ body: 'late' }])
+    expect(await at().migrate()).toMatchObject({ behind: 0 })
+    expect((await at().query('acme', `select to_regclass('_tenant_migration_run') as left`)).rows).toEqual([
+      { left: null },
+    ])
+  })
+
+  it('migrates who is suspended, and lets nobody in', async () => {
+    await at().suspend('bravo')
+    add('create table later (a int)')
+    add(
+      '-- pg-tenant: no-transaction\ncreate index concurrently idx_later on later (a); insert into later values (1)',
+    )
+    expect(await at().migrate()).toMatchObject({ ok: true, migrated: 2 })
+    expect(await codeOf(at().query('bravo', 'select * from later'))).toBe('TENANT_SUSPENDED')
+    await at().resume('bravo')
+    expect((await at().query('bravo', 'select a from later')).rows).toEqual([{ a: 1 }])
+  })
+
+  it('believes the schema where the registry is told to look again', async () => {
+    await setting.world.root.query(
+      `delete from tenancy.tenant_migration where prefix = $1 and key = 'acme' and id = $2`,
+      [schemaPrefix, history.at(-1)?.id],
+    )
+    expect(await at().migrate()).toMatchObject({ ok: true, tenants: [{ tenant: 'acme', state: 'current' }] })
   })
 })
 
@@ -56,7 +148,6 @@ describe('migrating shared tables', () => {
     [{ phase: 'expand' as const }],
     [{ lockTimeout: 50 }],
     [{ statementTimeout: 50 }],
-    [{ allowSchemas: ['shared'] }],
   ])('has no part of it, and says so: %j', async (options) => {
     expect(await codeOf(setting.tenancy('row').migrate(options))).toBe('INVALID_OPTION')
   })

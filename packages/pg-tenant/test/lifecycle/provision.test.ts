@@ -79,7 +79,7 @@ describe('provision', () => {
     await tenancy.provision('locked')
     const holder = new pg.Client(world.url)
     await holder.connect()
-    await holder.query(`select pg_advisory_lock(hashtextextended('pg_tenant:c_locked', 0))`)
+    await holder.query(`begin; select from tenancy.tenant where key = 'locked' for no key update`)
     let done = false
     const provisioned = tenancy.provision('locked').then(() => {
       done = true
@@ -90,7 +90,7 @@ describe('provision', () => {
         (
           await one(
             `select count(*)::int as n from pg_stat_activity
-           where datname = current_database() and usename = $1 and wait_event = 'advisory'`,
+           where datname = current_database() and usename = $1 and wait_event_type = 'Lock'`,
             [world.adminRole],
           )
         ).n === 1,

@@ -164,10 +164,11 @@ describe('afterwards', () => {
     expect(await citus.distributed()).not.toContain('c_fails')
   })
 
-  it('a schema that a migration or somebody else makes is not distributed', async () => {
+  it('a schema that somebody else makes is not distributed, and a migration makes none', async () => {
     await citus.seen()
     const beside = tenancyOf({ migrations: [{ id: '0001_beside', sql: 'create schema beside' }] })
-    await beside.provision('with-beside')
+    expect(await messageOf(beside.provision('beside'))).toMatch(/never schemas themselves/)
+    await tenancyOf().provision('with-beside')
     await admin.query('create schema later')
     expect(withOn(await citus.seen())).toEqual(['"c_with-beside"'])
   })

@@ -1,5 +1,5 @@
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
-import { lockTenant } from '../../lifecycle/lifecycle.ts'
+import { lockTenant } from '../../registry/locks.ts'
 import { register, registered } from '../../registry/registry.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
 import { dropAside, moveAside } from './aside.ts'
@@ -22,7 +22,7 @@ export async function restoreAtOnce(restoring: ArchiveRestoring): Promise<Restor
     async (admin) => {
       await begin(admin, 'read committed read write')
       await pinSettings(admin)
-      await lockTenant(admin, place.lockName)
+      await lockTenant(admin, lifecycle.registry, restoring.tenant)
       await refuseDeleting(admin, lifecycle, restoring.tenant)
       const restored = await restore(admin, restoring)
       await registered(admin, lifecycle.registry, restoring.tenant, lifecycle.migrations.at(-1)?.id)

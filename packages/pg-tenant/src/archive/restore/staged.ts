@@ -1,10 +1,11 @@
 import { withAdminPool } from '../../admin/session.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
-import { lockTenant, standingOf } from '../../lifecycle/lifecycle.ts'
+import { standingOf } from '../../lifecycle/lifecycle.ts'
 import { databaseExists } from '../../lifecycle/tenant-database.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
 import { onTenant, type Stage } from '../../lifecycle/work.ts'
+import { lockTenant } from '../../registry/locks.ts'
 import { recordOf, register, registered, setStatus } from '../../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { throwIfAborted } from '../abort.ts'
@@ -49,7 +50,7 @@ export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<
         return work.status
       },
       async (admin) => {
-        await lockTenant(admin, restoring.place.lockName)
+        await lockTenant(admin, registry, tenant)
         await refuseDeleting(admin, lifecycle, tenant)
         before = (await recordOf(admin, registry, tenant))?.status
         return await register(admin, registry, tenant, level, { reuse })

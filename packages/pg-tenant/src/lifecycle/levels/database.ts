@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../../admin/session.ts'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
 import type { CredentialKeeper } from '../../credentials/keeper.ts'
@@ -10,11 +10,16 @@ import { ensureLoginRole, fixSearchPath, removeLoginRole, setLogin } from '../lo
 import { allowConnect, createDatabase, databaseExists, dropDatabase, sessionOf } from '../tenant-database.ts'
 import { drainSchema, setUsage } from '../tenant-schema.ts'
 import { furnishSchema } from './in-schema.ts'
-import type { LevelLifecycle, TenantWork } from './level.ts'
+import type { LevelLifecycle, Lifecycle, TenantWork } from './level.ts'
 
 /** The tenant's database has the name of its role: both belong to the server, so both carry the role prefix. */
-const nameOf = ({ lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>) =>
-  roleOf(lifecycle.naming, tenant)
+const nameOf = ({
+  lifecycle,
+  tenant,
+}: {
+  readonly lifecycle: Pick<Lifecycle, 'naming'>
+  readonly tenant: TenantKey
+}) => roleOf(lifecycle.naming, tenant)
 
 const atHome: LevelLifecycle['atHome'] = (work, fn) =>
   withAdminPool(work.lifecycle.adminPool, nameOf(work), (pool) => inAdminTransaction(pool, fn))
@@ -34,6 +39,7 @@ export function databaseLevel(keeper: CredentialKeeper, template: string): Level
       return await ensureLoginRole(work, keeper, nameOf(work))
     },
     ownerOf: (lifecycle, tenant) => nameOf({ lifecycle, tenant }),
+    databaseOf: (lifecycle, tenant) => nameOf({ lifecycle, tenant }),
     atHome,
     furnish: async (work) => {
       await createDatabase(sessionOf(work), nameOf(work), template)

@@ -57,7 +57,9 @@ export interface LevelLifecycle {
   /** Where tenants share their tables: brings those up to date, once for all tenants. */
   migrateShared?(lifecycle: Lifecycle): Promise<readonly string[]>
   /** The role migrations run as, so that it owns its tables; `undefined`: the administrator. */
-  ownerOf(lifecycle: Lifecycle, tenant: TenantKey): string | undefined
+  ownerOf(lifecycle: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string | undefined
+  /** The tenant's own database; left out where tenants are in that of the registry. */
+  databaseOf?(lifecycle: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string
   /**
    * Runs `fn` where the tenant's data lives: in the transaction of `work`, or in one of its own in another database,
    * which commits before that of `work`.

@@ -25,11 +25,11 @@ export function loginLevel(keeper: CredentialKeeper): LevelLifecycle {
     level: 'login',
     ensureRoles: async (work) => {
       const connection = await ensureLoginRole(work, keeper)
-      await grantConnect(work.admin, ownRole(work))
+      await grantConnect(work.admin, work.lifecycle.registry, ownRole(work))
       await fixSearchPath(work.admin, work)
       return connection
     },
-    ownerOf: (lifecycle, tenant) => ownRole({ lifecycle, tenant }),
+    ownerOf: ({ naming }, tenant) => roleOf(naming, tenant),
     furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),
     takeOutOfService: async (work) => {
       await steps.takeOutOfService(work)
@@ -42,7 +42,7 @@ export function loginLevel(keeper: CredentialKeeper): LevelLifecycle {
     ready: {
       ensureRoles: async (work) => {
         await ensureRole(work.admin, ownRole(work), { login: false, application: undefined })
-        await grantConnect(work.admin, ownRole(work))
+        await grantConnect(work.admin, work.lifecycle.registry, ownRole(work))
         // Whose role this is, so that it may be dropped. It has no password: that is made for its owner.
         await keepCredential(work.admin, work.lifecycle.registry, work.tenant, ownRole(work), null)
       },

@@ -24,7 +24,7 @@ export const roleLevel: LevelLifecycle = {
       return undefined
     },
   },
-  ownerOf: (lifecycle, tenant) => ownRole({ lifecycle, tenant }),
+  ownerOf: ({ naming }, tenant) => roleOf(naming, tenant),
   furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),
   takeDown: async (work) => {
     await steps.takeDown(work)

@@ -2,6 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
 import { invalid } from '../../errors/invalid.ts'
 import { schemaOf } from '../../isolation/names.ts'
+import { lockByName } from '../../registry/locks.ts'
 import { announce } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
@@ -91,9 +92,7 @@ export async function clear(lifecycle: Lifecycle): Promise<number> {
 /** One transaction; whoever else fills waits, so that together they do not make more than was asked for. */
 function oneByOne<T>(lifecycle: Lifecycle, fn: (admin: Admin) => Promise<T>): Promise<T> {
   return inAdminTransaction(lifecycle.adminPool, async (admin) => {
-    await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.ready:' || $1, 0))`, [
-      lifecycle.registry.prefix,
-    ])
+    await lockByName(admin, lifecycle.registry, `ready:${lifecycle.registry.prefix}`)
     return await fn(admin)
   })
 }

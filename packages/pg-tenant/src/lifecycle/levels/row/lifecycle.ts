@@ -1,6 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
 import { type RowPlace, TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { lockByName } from '../../../registry/locks.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import type { Lifecycle } from '../../lifecycle.ts'
 
@@ -10,8 +11,8 @@ export interface RowLifecycle extends Lifecycle {
 }
 
 /** One at a time for each shared schema, across processes; released with the transaction. */
-export async function lockSharedSchema(admin: Admin, { schema }: RowPlace): Promise<void> {
-  await admin.run(`select pg_advisory_xact_lock(hashtextextended('pg_tenant.row:' || $1, 0))`, [schema])
+export async function lockSharedSchema(admin: Admin, { registry, row }: RowLifecycle): Promise<void> {
+  await lockByName(admin, registry, `row:${row.schema}`)
 }
 
 // The same lock as in the entrance (row-entrance.ts): from here on no scope of the tenant is open, and none opens.

@@ -26,7 +26,7 @@ export async function ensureShared(
   const { naming, row } = lifecycle
   const release = fingerprint(lifecycle, application)
   if (!repair && (await isUpToDate(admin, lifecycle, release))) return []
-  await lockSharedSchema(admin, row)
+  await lockSharedSchema(admin, lifecycle)
   await requireBoundApplication(admin, lifecycle, application)
   await ensureEntrance(admin, lifecycle, application, release)
   const views = await viewPlaceOf(admin, naming, row)
