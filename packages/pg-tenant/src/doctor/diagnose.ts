@@ -12,6 +12,7 @@ import { checkLedgers } from './ledgers.ts'
 import { readOnly } from './read-only.ts'
 import { examineRows } from './rows.ts'
 import { type Examination, type Home, runChecks } from './run-checks.ts'
+import { checkSharedRights } from './shared-rights.ts'
 
 /** Options of {@link diagnose}. */
 export interface DiagnoseOptions {
@@ -51,6 +52,7 @@ export async function diagnose(
       [qualify(registry.controlSchema, 'tenant'), qualify(registry.controlSchema, RUN_TABLE)],
     )
     if (!there?.tenant) return 0
+    if (level !== 'database') await checkSharedRights(look, examination)
     if (level === 'row') return await examineRows(look, examination, ofLevel?.row)
     if (level === 'database') {
       homes = await examineServer(look, examination)

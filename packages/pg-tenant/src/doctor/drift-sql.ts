@@ -48,8 +48,7 @@ const LOCKING = `
     p.prokind, p.provolatile, case when p.prosecdef then 'security definer' end,
     'owner', case when p.proowner = f.role then 'tenant' else p.proowner::regrole::text end,
     (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
-    replace(replace(replace(array_to_string(p.proconfig, ','), f.home, ''), quote_ident(f.nspname), 'tenant'), f.nspname,
-      'tenant'),
+    (select string_agg(replace(replace(c, '"', ''), f.nspname, 'tenant'), ',' order by c) from unnest(p.proconfig) c),
     md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
   from fleet f join pg_proc p on p.pronamespace = f.schema`
 const LINES_OF = {

@@ -14,6 +14,7 @@ export type FindingCode =
   | 'INVALID_INDEX'
   | 'FALLS_THROUGH'
   | 'SHARED_CREATE'
+  | 'SHARED_RIGHTS'
   | 'PUBLIC_PRIVILEGE'
   | 'CROSS_SCHEMA'
   | 'APPLICATION_ROLE'

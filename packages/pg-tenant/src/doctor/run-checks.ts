@@ -74,6 +74,6 @@ interface Found {
 }
 
 function valuesOf({ naming, level }: Fleet, application: string): unknown[] {
-  const shared = [...naming.sharedPath.matchAll(/"([^"]+)"/g)].map(([, name]) => name)
-  return [naming.schemaPrefix, naming.rolePrefix, naming.marker, application, shared, level]
+  const { schemaPrefix, rolePrefix, marker, sharedSchemas } = naming
+  return [schemaPrefix, rolePrefix, marker, application, sharedSchemas, level]
 }

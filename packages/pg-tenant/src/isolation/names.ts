@@ -1,5 +1,6 @@
 import { parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
+import { type DeclaredTable, parseSharedTables, type SharedTable } from './shared-tables.ts'
 
 /** How keys become names in PostgreSQL. */
 export interface NamingOptions {
@@ -9,6 +10,11 @@ export interface NamingOptions {
   readonly rolePrefix?: string
   /** Schemas every tenant can read, searched after its own (default `public`). */
   readonly sharedSchemas?: readonly string[]
+  /**
+   * Tables, views, sequences and functions with their owner's rights in shared schemas that are reference data: every scope may
+   * read them, and write them only where that is said (default none). Any other that a scope could use is refused.
+   */
+  readonly sharedTables?: readonly (string | SharedTable)[]
 }
 
 /** The same, checked. */
@@ -23,6 +29,8 @@ export interface Naming {
   readonly rolePrefix: string
   /** What follows the tenant's own schema in its search path, e.g. `, "public", pg_temp`. */
   readonly sharedPath: string
+  readonly sharedSchemas: readonly string[]
+  readonly sharedTables: readonly DeclaredTable[]
 }
 
 /**
@@ -63,5 +71,7 @@ export function parseNaming(options: NamingOptions): Naming {
     schemaPrefix,
     rolePrefix: parsePrefix(options.rolePrefix ?? 'c_'),
     sharedPath: [...shared.map((name) => `, ${quoteIdentifier(name)}`), ', pg_temp'].join(''),
+    sharedSchemas: shared,
+    sharedTables: parseSharedTables(options.sharedTables),
   }
 }

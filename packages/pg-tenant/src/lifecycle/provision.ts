@@ -1,6 +1,7 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import { register, registered } from '../registry/registry.ts'
+import { refuseFallingThrough } from './falls-through.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { claim } from './ready/claim.ts'
@@ -61,6 +62,7 @@ function provisionOnce(
       return { ...(await ofLevel.furnish(work)), ...(connection && { connection }) }
     }
     return await stage(async (work) => {
+      await refuseFallingThrough(work)
       const claimed = fromReady && work.status === 'provisioning' ? await claim(work) : undefined
       const result = claimed ? { ...claimed, claimed: true as const } : await make(work)
       if (work.status === 'suspended') await ofLevel.takeOutOfService(work)

@@ -70,6 +70,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'schemaPrefix',
   'rolePrefix',
   'sharedSchemas',
+  'sharedTables',
   'statementTimeout',
   'lockTimeout',
   'idleTimeout',

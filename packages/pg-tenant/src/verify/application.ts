@@ -1,7 +1,9 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
+import { readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import { qualify } from '../sql/identifier.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { GRANTS_ON_DATABASES, GRANTS_ON_SCHEMAS, RIGHTS, TABLES_OF } from './application-sql.ts'
 import { codeOfError, type Verdict, verdictOf } from './probe.ts'
 import { rowTables, visibleRows } from './row.ts'
@@ -14,7 +16,7 @@ export async function checkApplication(scene: Scene, tenants: readonly TenantKey
     throw fromConnectError(error)
   })
   try {
-    await client.query('begin read only')
+    await client.query(`begin read only; set local search_path to ${OWN_PATH}`)
     await check(scene, 'application_rights', null, null, () => rights(client))
     const whole = level === 'database' ? GRANTS_ON_DATABASES : GRANTS_ON_SCHEMAS
     const values =
@@ -22,6 +24,7 @@ export async function checkApplication(scene: Scene, tenants: readonly TenantKey
         ? [naming.rolePrefix, tenants]
         : [naming.schemaPrefix, naming.rolePrefix, naming.marker, level === 'role']
     await check(scene, 'grants', null, null, () => grants(client, whole, values))
+    await check(scene, 'shared_rights', null, null, () => sharedRights(client, scene))
     await checkBareReads(scene, client, tenants)
     await client.query('rollback')
     client.release()
@@ -43,6 +46,21 @@ async function grants(client: PoolClientLike, sql: string, values: unknown[]): P
   const [first] = found
   if (!first) return { outcome: 'passed', evidence: 'none in the whole catalogue' }
   const shown = found.slice(0, 5).map(({ grantee, what, object }) => `${grantee} has ${what} on ${object}`)
+  return {
+    outcome: 'failed',
+    evidence: shown.join('; ') + (found.length > 5 ? `; and ${found.length - 5} more` : ''),
+  }
+}
+
+async function sharedRights(client: PoolClientLike, { lifecycle }: Scene): Promise<Verdict> {
+  const { naming, level, registry } = lifecycle
+  const run = async (sql: string, values: readonly unknown[] = []) =>
+    (await client.query(sql, [...values])).rows as Record<string, unknown>[]
+  const [me] = await run('select session_user as role')
+  const found = await readSharedRights({ run }, naming, level, String(me?.role), registry.controlSchema)
+  const [first] = found
+  if (!first) return { outcome: 'passed', evidence: 'none in the shared schemas' }
+  const shown = found.slice(0, 5).map((right) => `${right.object} ${wordsOf(right)}`)
   return {
     outcome: 'failed',
     evidence: shown.join('; ') + (found.length > 5 ? `; and ${found.length - 5} more` : ''),

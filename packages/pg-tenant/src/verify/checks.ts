@@ -1,4 +1,5 @@
 import type { IsolationLevel } from '../isolation/isolation.ts'
+import { REMEDY } from '../lifecycle/falls-through.ts'
 
 interface CheckKind {
   /** What a tick behind it means. */
@@ -32,6 +33,11 @@ export const CHECKS = {
     title: 'nobody but the tenant has rights to its schema and tables',
     remedy: 'REVOKE that right, or that membership.',
     levels: OWN_ROLES,
+  },
+  shared_rights: {
+    title: "nothing of everybody's can be read or written in shared schemas",
+    remedy: REMEDY,
+    levels: ['schema', 'role', 'login', 'row'],
   },
   leftovers: {
     title: 'nothing that a scope leaves on a connection is there in the next',

@@ -25,6 +25,11 @@ export const SEPARATED_BY: Readonly<Record<IsolationLevel, string>> = {
 
 const DENIED = stopped('permission denied', 'refused with 42501')
 
+const UNDECLARED = stopped(
+  '`provision`, `verify` and `doctor` refuse what `sharedTables` does not declare',
+  'rows of the shared table; no tenant is made (INVALID_OPTION), doctor says so',
+)
+
 /** What may go wrong → what becomes of it at each level. */
 export const CLAIMS = {
   mistakes: {
@@ -61,10 +66,10 @@ export const CLAIMS = {
   },
   fallthrough: {
     title: 'a table that the tenant lacks and `public` has',
-    schema: open('', 'got rows of the shared table'),
-    role: open('', 'got rows of the shared table'),
-    login: open('', 'got rows of the shared table'),
-    row: open('', 'got rows of the shared table'),
+    schema: UNDECLARED,
+    role: UNDECLARED,
+    login: UNDECLARED,
+    row: UNDECLARED,
     database: stopped('a `public` of its own', 'refused with 42P01'),
   },
   sizes: {

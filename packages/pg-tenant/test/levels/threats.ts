@@ -102,16 +102,28 @@ async function switching(scene: Scene): Promise<string> {
   return `${read}${found.rowCount === 1 ? ', and forged one' : ''}`
 }
 
-async function fallthrough({ setting, tenancy }: Scene): Promise<string> {
-  await setting.world.root.query(
+async function fallthrough({ setting, level, tenancy }: Scene): Promise<string> {
+  const { root } = setting.world
+  await root.query(
     `create table if not exists public.prices as select 'shared' as item; grant select on public.prices to public`,
   )
-  try {
-    const { rows } = await tenancy.query('acme', 'select item from prices')
-    return rows.length > 0 ? 'got rows of the shared table' : 'no rows'
-  } catch (error) {
-    return refusal(error)
-  }
+  const read = await tenancy
+    .query('acme', 'select item from prices')
+    .then(({ rows }) => (rows.length > 0 ? 'rows of the shared table' : 'no rows'), refusal)
+  // Another program of the same tenancy, started after the table was made.
+  const made = await setting
+    .tenancy(level, { pool: setting.world.pool({ connectionString: setting.directUrl, max: 2 }) })
+    .provision('fresh')
+    .then(
+      () => 'a tenant is made',
+      (error: { code: string }) => `no tenant is made (${error.code})`,
+    )
+  const { findings } = await tenancy.doctor()
+  const said = findings.some(({ code, subject }) => code === 'SHARED_RIGHTS' && subject === 'public.prices')
+  await root.query('drop table public.prices')
+  return read.startsWith('refused')
+    ? read
+    : `${said ? '' : 'got '}${read}; ${made}${said ? ', doctor says so' : ''}`
 }
 
 async function sizes({ setting, level, tenancy }: Scene): Promise<string> {

@@ -26,7 +26,7 @@ export interface Place {
   /** How a tenancy finds it. */
   readonly options: Pick<
     TenancyOptions,
-    'schemaPrefix' | 'rolePrefix' | 'controlSchema' | 'sharedSchemas' | 'migrations' | 'row'
+    'schemaPrefix' | 'rolePrefix' | 'controlSchema' | 'sharedSchemas' | 'sharedTables' | 'migrations' | 'row'
   >
   readonly sharedSchema: string
   /** The schema with the tables of all tenants, where they share them. */
@@ -57,6 +57,8 @@ export function placeOf(isolation: IsolationLevel, prefix: string, pair: number)
       rolePrefix: prefix,
       controlSchema: `${prefix}control`,
       sharedSchemas: [sharedSchema],
+      // The bait of the attacks on names that fall through.
+      sharedTables: [{ name: 'notes', write: true }],
       migrations: [isRow ? SHARED_NOTES : NOTES],
       ...(isRow && { row: { schema: rowSchema } }),
     },

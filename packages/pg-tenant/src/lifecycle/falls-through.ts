@@ -1,0 +1,143 @@
+import { TenancyError } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import type { Naming } from '../isolation/names.ts'
+import type { TenantWork } from './levels/level.ts'
+
+/** Something in a shared schema that a scope can use although it is nobody's alone. */
+export interface SharedRight {
+  /** `schema.name` */
+  readonly object: string
+  /** `table`, `view`, `sequence`, `function`, … */
+  readonly kind: string
+  /** Who may: `PUBLIC`, or a role; with how many more. */
+  readonly who: string
+  /** The rights, in capitals. */
+  readonly what: string
+  /** Declared in `sharedTables`, but may be written. */
+  readonly declared: boolean
+}
+
+// Whose rights a scope has: PUBLIC's; at levels `schema` and `row` the application's, and those of roles it inherits from;
+// else those of the tenants' own roles, which are known by the markers of their schemas. What extensions bring along may be
+// read. A table whose policies bind whoever holds the right is kept apart by them. $1 shared schemas, $2 the application's
+// role or null, $3 schema prefix, $4 role prefix, $5 marker, $6 declared tables, $7 schema of the registry, $8 whether
+// functions count (at level `row` they are looked at by themselves).
+export const SHARED_RIGHTS = `with declared as (
+  select d.schema, d.name, d.write from pg_catalog.jsonb_to_recordset($6::pg_catalog.jsonb) d (schema text, name text, write boolean)
+), relation as (
+  select c.oid, n.nspname, c.relname as name, c.relowner as owner, c.relkind as kind, c.relacl as acl,
+    c.relrowsecurity as bound, c.relforcerowsecurity as forced,
+    case c.relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
+      when 'f' then 'foreign table' else 'table' end as word,
+    exists (select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      and e.objid = c.oid and e.deptype = 'e') as extension
+  from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid
+  where n.nspname = any ($1::pg_catalog.text[]) and n.nspname <> $7 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+), granted as (
+  select r.nspname, r.name, r.word, r.owner, r.bound, r.forced, r.extension, a.grantee, a.privilege_type as what
+  from relation r cross join lateral pg_catalog.aclexplode(coalesce(r.acl,
+    pg_catalog.acldefault(case r.kind when 'S' then 's' else 'r' end::"char", r.owner))) a
+  union all
+  select r.nspname, r.name, r.word, r.owner, r.bound, r.forced, r.extension, a.grantee, a.privilege_type
+  from relation r join pg_catalog.pg_attribute t on t.attrelid = r.oid and t.attacl is not null
+    cross join lateral pg_catalog.aclexplode(t.attacl) a
+  union all
+  select n.nspname, p.proname, 'function', p.proowner, false, false,
+    exists (select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      and e.objid = p.oid and e.deptype = 'e'), a.grantee, a.privilege_type
+  from pg_catalog.pg_namespace n join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.prosecdef
+    cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+  where $8 and n.nspname = any ($1::pg_catalog.text[]) and n.nspname <> $7
+), scope as (
+  select g.nspname, g.name, g.word, g.what, g.extension, coalesce(r.rolname, 'PUBLIC') as who,
+    g.what in ('SELECT', 'EXECUTE') as harmless
+  from granted g left join pg_catalog.pg_roles r on r.oid = g.grantee
+  where (g.grantee = 0 and (g.word <> 'function' or $2::pg_catalog.text is null or g.owner <> (
+        select oid from pg_catalog.pg_roles where rolname = $2))
+      or $2 is not null and exists (select from pg_catalog.pg_roles me where me.rolname = $2 and not me.rolsuper
+        and pg_catalog.pg_has_role(me.oid, g.grantee, 'usage')
+        and (g.word <> 'function' or g.owner <> me.oid))
+      or $2 is null and pg_catalog.starts_with(r.rolname, $4) and exists (
+        select from pg_catalog.pg_namespace h join pg_catalog.pg_class m on m.relnamespace = h.oid and m.relname = $5
+        where h.nspname = $3 || pg_catalog.substr(r.rolname, pg_catalog.length($4) + 1)))
+    and not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false))
+)
+select s.nspname || '.' || s.name as object, s.word as kind,
+  min(s.who) || case when count(distinct s.who) > 1 then ' and ' || (count(distinct s.who) - 1) || ' more' else '' end as who,
+  string_agg(distinct s.what, ', ' order by s.what) as what, bool_or(d.write is not null) as declared
+from scope s cross join lateral (
+  select bool_or(d.write) as write from declared d
+  where coalesce(d.schema, s.nspname) = s.nspname and coalesce(d.name, s.name) = s.name) d
+where not (s.harmless and (s.extension or d.write is not null)) and not coalesce(d.write, false)
+group by s.nspname, s.name, s.word
+order by 1
+limit 1000`
+
+/** Values of {@link SHARED_RIGHTS}. */
+export function sharedRightsOf(
+  naming: Naming,
+  level: IsolationLevel,
+  application: string,
+  controlSchema: string,
+): unknown[] {
+  const { schemaPrefix, rolePrefix, marker, sharedSchemas, sharedTables } = naming
+  const acting = level === 'schema' || level === 'row' ? application : null
+  const declared = JSON.stringify(sharedTables)
+  return [sharedSchemas, acting, schemaPrefix, rolePrefix, marker, declared, controlSchema, level !== 'row']
+}
+
+export async function readSharedRights(
+  admin: Pick<Admin, 'run'>,
+  naming: Naming,
+  level: IsolationLevel,
+  application: string,
+  controlSchema: string,
+): Promise<readonly SharedRight[]> {
+  const values = sharedRightsOf(naming, level, application, controlSchema)
+  return (await admin.run(SHARED_RIGHTS, values)) as unknown[] as SharedRight[]
+}
+
+/** What it is, in words that follow the object's name. */
+export const wordsOf = ({ kind, who, what, declared }: SharedRight): string =>
+  declared
+    ? `is declared as shared, to be read, but ${who} may ${what} (${kind})`
+    : `is a ${kind} of everybody's: by ${who} every scope may ${what}`
+
+export const REMEDY =
+  'REVOKE that right, move it out of sharedSchemas, or name it in sharedTables if every tenant may have it.'
+
+/** Milliseconds for which a tenancy believes what it saw: rights in shared schemas change with deployments, tenants come in hundreds. */
+const BELIEVED_MS = 60_000
+const seen = new WeakMap<object, number>()
+
+/**
+ * Refuses to make a tenant whose scopes would read or write rows of everybody. At level `database` every tenant has a
+ * `public` of its own.
+ *
+ * @throws TenancyError INVALID_OPTION with `details.finding` `shared_rights` and the objects
+ */
+export async function refuseFallingThrough({ admin, application, lifecycle }: TenantWork): Promise<void> {
+  const { level, naming, registry } = lifecycle
+  if (level === 'database' || performance.now() - (seen.get(lifecycle) ?? -BELIEVED_MS) < BELIEVED_MS) return
+  const found = await readSharedRights(admin, naming, level, application, registry.controlSchema)
+  const [first] = found
+  if (first) {
+    const more = found.length > 1 ? ` (and ${found.length - 1} more)` : ''
+    throw new TenancyError(
+      'INVALID_OPTION',
+      `${first.object} ${wordsOf(first)}${more}. ${REMEDY} Nothing was changed.`,
+      {
+        details: {
+          option: 'sharedTables',
+          finding: 'shared_rights',
+          objects: found
+            .slice(0, 20)
+            .map(({ object }) => object)
+            .join(', '),
+        },
+      },
+    )
+  }
+  seen.set(lifecycle, performance.now())
+}
