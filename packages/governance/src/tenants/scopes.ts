@@ -6,8 +6,12 @@ import type { TenantQueryable } from '@org/core'
  * @typeParam Db the handle that scopes give
  */
 export interface TenantScopes<Db extends TenantQueryable = TenantQueryable> {
-  /** Runs `fn` in one transaction of one tenant. */
-  withTenant<T>(key: string, fn: (db: Db) => Promise<T>): Promise<T>
+  /** Runs `fn` in one transaction of one tenant; where it reads a lot, from one moment. */
+  withTenant<T>(
+    key: string,
+    fn: (db: Db) => Promise<T>,
+    options?: { readonly isolationLevel?: 'repeatable read'; readonly readOnly?: boolean },
+  ): Promise<T>
   /** What is known of a tenant, if anything is. Left out, its status shows when a scope is opened. */
   lookup?(key: string): Promise<{ readonly status: string } | undefined>
 }

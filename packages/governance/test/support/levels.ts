@@ -44,7 +44,7 @@ export function useLevel(
     if (user !== undefined) [url.username, url.password] = [user, 'reader']
     const known = pools.get(url.href)
     if (known) return known
-    const pool = new pg.Pool({ connectionString: url.href, max: 3 })
+    const pool = new pg.Pool({ connectionString: url.href, max: 3, idleTimeoutMillis: 50 })
     pool.on('error', () => {})
     pools.set(url.href, pool)
     return pool

@@ -1,0 +1,19 @@
+export { type CsvOptions, toCsv } from './csv.ts'
+export {
+  type ColumnRule,
+  IDEMPOTENCY_RULES,
+  type PersonalData,
+  personalData,
+  type TableRules,
+} from './personal-data.ts'
+export {
+  type Erasure,
+  type ErasureReport,
+  type Privacy,
+  type PrivacyFinding,
+  type PrivacyOptions,
+  privacy,
+  type SubjectData,
+} from './privacy.ts'
+export { type SubjectKeys, type SubjectKeysOptions, subjectKeys } from './subject-keys.ts'
+export { type InstallPrivacyOptions, installPrivacy } from './tables.ts'
