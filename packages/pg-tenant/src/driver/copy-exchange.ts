@@ -1,6 +1,6 @@
 import { serialize } from 'pg-protocol'
 import { isServerError } from '../errors/server-error.ts'
-import { bind, execute, parse, SYNC } from './messages.ts'
+import { type Slot, SYNC, statement } from './messages.ts'
 import type { Submittable, WireConnection } from './types.ts'
 
 /** Flush (manual 54.7): answer what there is, without ending the group. */
@@ -30,6 +30,8 @@ export class CopyExchange implements Submittable {
   #connection: WireConnection | undefined
   #over = false
   #closed = false
+  /** Where to parse it; known when the connection is. */
+  slot: Slot = ''
 
   /**
    * @param patienceMs milliseconds without progress after which the connection is destroyed: the server does not look
@@ -43,7 +45,7 @@ export class CopyExchange implements Submittable {
 
   submit(connection: WireConnection): null {
     this.#connection = connection
-    connection.stream.write(Buffer.concat([parse('', this.#sql), bind('', '', []), execute('', 0), FLUSH]))
+    connection.stream.write(Buffer.concat([statement(this.#sql, this.slot), FLUSH]))
     return null
   }
 

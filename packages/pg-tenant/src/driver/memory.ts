@@ -12,7 +12,11 @@ export interface ConnectionMemory {
    * not: there prepared statements clash and nobody knows who used the backend last (hazard p).
    */
   direct: boolean | undefined
-  /** Statements prepared on this connection, name to text: our own, and the callers' (bounded). */
+  /** Whether who logged in is a superuser, who can also change `session_authorization`. */
+  superuser: boolean
+  /** What the unnamed statement holds; SQL cannot replace it. Believed only while nobody else had the connection. */
+  unnamed: string | undefined
+  /** Statements callers have named, name to text (bounded); only the tenant `served` may use them. */
   readonly prepared: Map<string, string>
   /** The error that ended the connection while nobody was asking it anything (hazard r). */
   death: Error | undefined
@@ -45,6 +49,8 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     servedAt: -1,
     served: undefined,
     direct: undefined,
+    superuser: false,
+    unnamed: undefined,
     prepared: new Map(),
     death: undefined,
     onDeath: undefined,
@@ -56,4 +62,9 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     memory.onDeath?.(memory.death)
   })
   return memory
+}
+
+/** Whether nobody but scopes of ours has had this very backend since the last of them left it clean. */
+export function isUntouched(memory: ConnectionMemory): boolean {
+  return memory.direct === true && memory.servedAt + 1 === memory.acquired
 }

@@ -8,9 +8,24 @@ const FORMAT_TEXT = false
 
 export const SYNC: Buffer = serialize.sync()
 
+/**
+ * Where a statement that is used once is parsed. The unnamed statement is the only one that SQL cannot reach: DEALLOCATE
+ * and PREPARE, which a DO block may run, need a name (manual 54.2.3, hazard z). On direct connections the gate is kept
+ * there, so everything else goes through `SCRATCH`, parsed anew each time; elsewhere everything is unnamed.
+ */
+export type Slot = '' | typeof SCRATCH
+
+/** The name under which statements that are used once are parsed on direct connections. */
+export const SCRATCH = 'pg_tenant_scratch'
+
 /** Parse, Bind and Execute of a statement without parameters whose rows, if any, nobody reads. */
-export function statement(text: string): Buffer {
-  return Buffer.concat([parse('', text), bind('', '', []), execute('', 0)])
+export function statement(text: string, slot: Slot = ''): Buffer {
+  return Buffer.concat([anew(slot, text), bind('', slot, []), execute('', 0)])
+}
+
+/** Parses a text in a slot, whatever was there. Forgetting a name first is free, and right even if there is none. */
+export function anew(slot: Slot, text: string): Buffer {
+  return slot === '' ? parse('', text) : Buffer.concat([close('S', slot), parse(slot, text)])
 }
 
 export function parse(name: string, text: string): Buffer {

@@ -1,7 +1,9 @@
 import type { Outcome } from '../errors/outcome.ts'
 import { cancelBackend } from './cancel.ts'
 import { Exchange, type Step } from './exchange.ts'
-import type { ConnectionMemory } from './memory.ts'
+import { type ConnectionMemory, isUntouched } from './memory.ts'
+import { SCRATCH, type Slot } from './messages.ts'
+import type { TypeParsers } from './type-parsers.ts'
 import type { Submittable, WireClient } from './types.ts'
 
 /**
@@ -13,17 +15,48 @@ export class Session {
   readonly #client: WireClient
   readonly #pipelined: boolean
   #running: Exchange | undefined
+  #named = false
   #cancelling: Promise<boolean> | undefined
   #used = false
   #idle = true
   #released = false
 
+  #untouched: boolean
+  /** Where statements that are used once are parsed. */
+  readonly slot: Slot
+
   constructor(client: WireClient, memory: ConnectionMemory) {
     this.#client = client
     this.memory = memory
+    // Somebody's query may be waiting on a connection that was just handed out (a listener of the pool's, say).
+    this.#untouched = isUntouched(memory) && client.readyForQuery !== false
+    if (!this.#untouched) this.distrust()
+    this.slot = memory.direct === true ? SCRATCH : ''
     // pg refuses foreign queries on a pipelining client; nothing is in flight on one just handed out.
     this.#pipelined = client.pipeline === true
     if (this.#pipelined) client.pipeline = false
+  }
+
+  /** Whether the session is as a scope of ours left it: clean, and the unnamed statement what we remember. */
+  get untouched(): boolean {
+    return this.#untouched
+  }
+
+  /** Whether there are statements that callers have named. */
+  get keepsNames(): boolean {
+    return this.#named || this.memory.prepared.size > 0
+  }
+
+  /** Says that one is being named. */
+  names(): void {
+    this.#named = true
+  }
+
+  /** Believes nothing of what is remembered of the session any more. */
+  distrust(): void {
+    this.#untouched = false
+    this.memory.unnamed = undefined
+    this.memory.prepared.clear()
   }
 
   /** Whether any message has been written on this connection since it was checked out. */
@@ -41,8 +74,10 @@ export class Session {
     return this.#client.processID
   }
 
-  get types(): Pick<WireClient, 'getTypeParser'> {
-    return this.#client
+  /** Decodes values as the connection does, without being a way to it. */
+  get types(): TypeParsers {
+    const client = this.#client
+    return { getTypeParser: (oid, format) => client.getTypeParser(oid, format) }
   }
 
   /**
@@ -78,6 +113,7 @@ export class Session {
   submit(query: Submittable): void {
     this.#used = true
     this.#idle = false
+    if (this.slot === '') this.memory.unnamed = undefined
     this.#client.query(query)
   }
 
@@ -96,7 +132,7 @@ export class Session {
   /**
    * Gives the connection back: to the pool if it is provably idle, else to nobody.
    *
-   * @param served the tenant whose scope cleaned the session and *committed* that; a rollback undoes the cleaning too
+   * @param served the tenant whose scope left the session clean, and was told so by the server
    */
   release(served: string | undefined): void {
     if (this.#released) return
@@ -109,6 +145,8 @@ export class Session {
     if (this.#pipelined) this.#client.pipeline = true
     if (this.#used) {
       this.memory.served = served
+      this.memory.servedAt = served === undefined ? -1 : this.memory.acquired
+    } else if (this.#untouched) {
       this.memory.servedAt = this.memory.acquired
     }
     this.#client.release()
@@ -131,11 +169,15 @@ export class Session {
   #remember(steps: readonly Step[], outcome: Outcome): void {
     if (outcome.kind === 'lost') return
     const answered = outcome.kind === 'done' ? steps.length : outcome.step
-    const { prepared } = this.memory
-    for (const { prepares } of steps.slice(0, answered))
-      if (prepares) prepared.set(prepares.name, prepares.text)
+    const { memory } = this
+    for (const { prepares } of steps.slice(0, answered)) {
+      if (prepares?.name === '') memory.unnamed = prepares.text
+      else if (prepares) memory.prepared.set(prepares.name, prepares.text)
+    }
     const refused = outcome.kind === 'failed' ? steps[outcome.step] : undefined
     // guard: k: a statement that failed is prepared anew
-    if (refused?.runs !== undefined) prepared.delete(refused.runs)
+    if (refused?.runs !== undefined) memory.prepared.delete(refused.runs)
+    // A Parse that is refused empties the unnamed statement.
+    if (refused?.prepares?.name === '' || refused?.runs === '') memory.unnamed = undefined
   }
 }

@@ -19,6 +19,8 @@ export interface PoolClientLike {
 export interface WireClient extends Omit<PoolClientLike, 'query'> {
   query(submittable: Submittable): unknown
   getTransactionStatus(): string | null
+  /** False while a query is running. */
+  readonly readyForQuery?: boolean
   getTypeParser: TypeParsers['getTypeParser']
   readonly connection: WireConnection
   readonly processID: number | null

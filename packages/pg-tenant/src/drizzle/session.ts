@@ -14,7 +14,7 @@ import type {
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { cacheRefused, refuseMode } from './options.ts'
 import type { RelationalConfig } from './relational-config.ts'
-import { withoutParameters } from './without-parameters.ts'
+import { answered, withoutParameters } from './without-parameters.ts'
 
 // What this stands on in drizzle-orm, all of it exported and the same from 0.44.0 to 0.45.4:
 // - NodePgSession builds its queries in prepareQuery, and they call `client.query(config, params)` and nothing else;
@@ -64,15 +64,17 @@ export class TenantSession<TSchema extends Record<string, unknown>> extends Node
   }
 
   /** @throws TenancyError INVALID_OPTION when a mode is asked for */
-  override async transaction<T>(
+  override transaction<T>(
     fn: (tx: NodePgTransaction<TSchema, ExtractTablesWithRelations<TSchema>>) => Promise<T>,
     config?: PgTransactionConfig,
     depth = 0,
   ): Promise<T> {
-    refuseMode(config)
-    return await this.#db.savepoint((inner) =>
-      fn(new TenantTransaction(new TenantSession(inner, this.#parts), this.#parts, depth)),
-    )
+    return answered(async () => {
+      refuseMode(config)
+      return await this.#db.savepoint((inner) =>
+        fn(new TenantTransaction(new TenantSession(inner, this.#parts), this.#parts, depth)),
+      )
+    })
   }
 }
 

@@ -6,12 +6,21 @@ import { isTenancyError, TenancyError } from '@org/core'
  *
  * The wrapping is known by its shape: drizzle-orm exports its class under another path in 0.44.0.
  */
-export async function withoutParameters<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw unwrap(error)
-  }
+export function withoutParameters<T>(run: () => Promise<T>): Promise<T> {
+  return answered(async () => {
+    try {
+      return await run()
+    } catch (error) {
+      throw unwrap(error)
+    }
+  })
+}
+
+/** Runs what a scope answers for: as with the handle's own promises, one that nobody awaits does not end the process. */
+export function answered<T>(run: () => Promise<T>): Promise<T> {
+  const promise = run()
+  promise.catch(() => {})
+  return promise
 }
 
 function unwrap(error: unknown): unknown {

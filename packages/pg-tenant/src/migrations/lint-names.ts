@@ -1,4 +1,4 @@
-import type { Token } from './scan.ts'
+import type { Token } from '../sql/scan.ts'
 import type { Statement } from './statements.ts'
 
 /** A name right behind one of these is that of an object, so that what stands before its dot is a schema. */

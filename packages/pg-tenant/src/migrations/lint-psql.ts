@@ -1,5 +1,5 @@
+import type { Token } from '../sql/scan.ts'
 import type { LintFinding } from './lint-finding.ts'
-import type { Token } from './scan.ts'
 import type { Script } from './script.ts'
 import type { Statement } from './statements.ts'
 

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { scan, type Token, UnterminatedSql } from './scan.ts'
+import { scan, type Token, UnterminatedSql } from '../sql/scan.ts'
 
 /** One statement of a migration. */
 export interface Statement {

@@ -1,5 +1,5 @@
-import { scan, type Token } from '../migrations/scan.ts'
 import { firstWords } from '../sql/first-words.ts'
+import { scan, type Token } from '../sql/scan.ts'
 
 /** What a statement asks of the transaction it runs in, rather than of the data. */
 export type Command =

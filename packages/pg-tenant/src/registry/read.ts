@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import type { PoolClientLike, PoolLike } from '../driver/types.ts'
+import { ask } from '../driver/ask.ts'
+import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
@@ -53,22 +54,16 @@ export async function list(
   ])) as unknown[] as TenantRecord[]
 }
 
-/** One statement on a bare connection: the registry belongs to no tenant. */
+/** One statement on a bare connection, as nobody but who logs in: the registry belongs to no tenant. */
 export async function readRegistry(
   pool: PoolLike,
   text: string,
   values: unknown[],
 ): Promise<Record<string, unknown>[]> {
-  const client: PoolClientLike = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
   try {
-    const { rows } = await client.query(text, values)
-    client.release()
-    return rows as Record<string, unknown>[]
+    return await ask(pool, text, values)
   } catch (error) {
-    client.release(true)
-    if (!isServerError(error)) throw fromConnectError(error)
+    if (!(error instanceof Error && isServerError(error))) throw fromConnectError(error)
     if (error.code === SQLSTATE.UNDEFINED_TABLE || error.code === SQLSTATE.INVALID_SCHEMA_NAME) return []
     throw fromDatabase(error)
   }

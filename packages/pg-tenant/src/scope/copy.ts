@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
@@ -9,11 +10,12 @@ import { requireCopy } from './refuse.ts'
 /** `COPY … FROM STDIN`: resolves to the stream to write to once the server has accepted the statement. */
 export async function copyFrom(level: Level, sql: string): Promise<Writable> {
   requireCopy(sql)
+  const told = unlessReturned(level)
   return lend(level, sql, (copy, over) => {
     const stream = new Writable({
       write: (chunk: Buffer, _, done) => copy.send(chunk, done),
       final: (done) => {
-        over.then(() => done(), done)
+        over.then(() => done(), told(done))
         copy.finish()
       },
       destroy: (error, done) => {
@@ -22,7 +24,7 @@ export async function copyFrom(level: Level, sql: string): Promise<Writable> {
       },
     })
     // The server may refuse the data before the last of it is written.
-    over.catch((error: Error) => stream.destroy(error))
+    over.catch(told((error) => stream.destroy(error)))
     return { stream, data: () => {} }
   })
 }
@@ -30,6 +32,7 @@ export async function copyFrom(level: Level, sql: string): Promise<Writable> {
 /** `COPY … TO STDOUT`: resolves to the stream to read from when the first data is there. */
 export async function copyTo(level: Level, sql: string): Promise<Readable> {
   requireCopy(sql)
+  const told = unlessReturned(level)
   return lend(level, sql, (copy, over) => {
     const stream = new Readable({
       read: () => copy.resume(),
@@ -40,7 +43,7 @@ export async function copyTo(level: Level, sql: string): Promise<Readable> {
     })
     over.then(
       () => stream.push(null),
-      (error: Error) => stream.destroy(error),
+      told((error) => stream.destroy(error)),
     )
     const data = (chunk: Buffer) => {
       if (!stream.destroyed && !stream.push(chunk)) copy.pause()
@@ -49,13 +52,20 @@ export async function copyTo(level: Level, sql: string): Promise<Readable> {
   })
 }
 
-interface Ends<S> {
+/** A failure of a COPY that the callback forgot is told by the scope; a pipeline nobody awaits would end the process with it. */
+function unlessReturned(level: Level): (tell: (error: Error) => void) => (error: Error) => void {
+  return (tell) => (error) => {
+    if (!level.returned) tell(error)
+  }
+}
+
+interface Ends<S extends EventEmitter> {
   readonly stream: S
   data(chunk: Buffer): void
 }
 
 /** Runs a COPY as the level's next job, which lasts until the COPY is over. A failed one fails the level. */
-function lend<S>(
+function lend<S extends EventEmitter>(
   level: Level,
   sql: string,
   make: (copy: CopyExchange, over: Promise<void>) => Ends<S>,
@@ -68,7 +78,10 @@ function lend<S>(
       })
       let ends: Ends<S> | undefined
       const start = (): Ends<S> => {
-        ends ??= make(copy, over)
+        if (ends) return ends
+        ends = make(copy, over)
+        // The scope fails with it, so that nobody else need listen: without a listener an error ends the process.
+        ends.stream.on('error', () => {})
         resolve(ends.stream)
         return ends
       }

@@ -3,9 +3,10 @@ import { invalid } from '../errors/invalid.ts'
 import { copyFrom, copyTo } from './copy.ts'
 import type { Level } from './level.ts'
 import { requireCallback } from './misuse.ts'
+import type { QueryResult } from './result.ts'
 import { queueStatement, runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
-import type { QueryConfig } from './statement.ts'
+import { type QueryConfig, type Statement, toStatement } from './statement.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import type { TenantDb } from './tenant-db.ts'
 
@@ -14,16 +15,16 @@ export function createHandle(level: Level): TenantDb {
   const handle = Object.freeze({
     tenant: level.tenant,
     query: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      reported(runStatement(level, query, values)),
+      level.hand(start(() => runStatement(level, toStatement(query, values)))),
     queue: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      reported(queueStatement(level, query, values)),
-    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => reported(nest(level, fn)),
+      level.hand(start(() => queueStatement(level, toStatement(query, values)))),
+    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(level, fn),
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
-      reported(key === level.tenant ? nest(level, fn) : Promise.reject(crossTenant())),
+      key === level.tenant ? nest(level, fn) : level.hand(Promise.reject<T>(crossTenant())),
     stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
       stream(level, query, values, options),
-    copyFrom: (sql: string) => reported(copyFrom(level, sql)),
-    copyTo: (sql: string) => reported(copyTo(level, sql)),
+    copyFrom: (sql: string) => level.hand(copyFrom(level, sql)),
+    copyTo: (sql: string) => level.hand(copyTo(level, sql)),
   }) as TenantDb
   levels.set(handle, level)
   return handle
@@ -38,14 +39,9 @@ export function levelOf(db: TenantDb): Level {
   throw invalid('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
 
-/**
- * A promise nobody awaits must not end the process when it fails: the scope it belongs to fails with it and says so
- * (QUERY_NOT_AWAITED, SILENT_ROLLBACK), to the one who does await.
- */
-function reported<T>(promise: Promise<T>): Promise<T> {
-  // guard: d: a forgotten promise does not end the process
-  promise.catch(() => {})
-  return promise
+/** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */
+async function start<T>(job: () => Promise<T>): Promise<T> {
+  return job()
 }
 
 /**
@@ -53,7 +49,16 @@ function reported<T>(promise: Promise<T>): Promise<T> {
  *
  * @throws TenancyError VALIDATION_ERROR when `fn` is not a function
  */
-export async function nest<T>(level: Level, fn: (db: TenantDb) => Promise<T>): Promise<T> {
-  requireCallback(fn)
-  return await runSavepoint(level, async (inner) => fn(createHandle(inner)))
+export function nest<T>(level: Level, fn: (db: TenantDb) => Promise<T>): Promise<T> {
+  return level.hand(
+    start(() => {
+      requireCallback(fn)
+      return runSavepoint(level, async (inner) => fn(createHandle(inner)))
+    }),
+  )
+}
+
+/** One statement in the scope around it. */
+export function join<R>(level: Level, statement: Statement): Promise<QueryResult<R>> {
+  return level.hand(runStatement<R>(level, statement))
 }

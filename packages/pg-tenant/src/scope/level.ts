@@ -3,6 +3,12 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { CopyExchange } from '../driver/copy-exchange.ts'
 import type { Steps, Transaction } from './transaction.ts'
 
+/** How long what a callback forgot may go on before its scope ends without it, in milliseconds. */
+const PATIENCE_MS = 5_000
+
+/** Turns of the event loop in which a job that was forgotten may go on to its next statement. */
+const TURNS = 10
+
 /** The level the running callback was given, to notice nesting; SQL never takes its tenant from here (hazard s). */
 export const currentLevel = new AsyncLocalStorage<Level>()
 
@@ -19,6 +25,12 @@ export class Level {
   readonly #children = new Set<Level>()
   #last: Promise<unknown> = Promise.resolve()
   #unfinished = 0
+  /** Promises given to the callback that have not been settled. */
+  #handed = 0
+  #returned = false
+  /** Whether the level's own error speaks of what was not awaited. */
+  #told = false
+  #onIdle: (() => void) | undefined
   /** Why it is over; the error is made when somebody asks, because making one costs more than a statement's share. */
   #over: (() => TenancyError) | undefined
   /** The first statement of this level that failed and was not undone: the level can only be rolled back. */
@@ -36,9 +48,93 @@ export class Level {
     return this.#over !== undefined
   }
 
+  /** Whether the callback is over: what fails from now on is told by the level's own error. */
+  get returned(): boolean {
+    return this.#returned
+  }
+
   /** Whether something started on this level has not finished: at the end of its callback that is an error. */
   get busy(): boolean {
-    return this.#unfinished > 0
+    return this.#unfinished > 0 || this.#handed > 0
+  }
+
+  /**
+   * The promise of a job, as the callback gets it. One that nobody awaits must not end the process: unfinished when the
+   * callback returns, it settles if it succeeds, and if it fails the level's own error (QUERY_NOT_AWAITED) is the only one
+   * to say so. A rejection would reach the promise of whichever helper awaits it, and that one nobody handles.
+   */
+  hand<T>(job: Promise<T>): Promise<T> {
+    const late = this.ended
+    const mute = late ? this.#wasToldOf() : undefined
+    if (!late) this.#handed++
+    const promise = new Promise<T>((resolve, reject) => {
+      const settle = () => {
+        if (!late) this.#handed--
+        this.#noticeIdle()
+      }
+      job.then(
+        (value) => {
+          settle()
+          resolve(value)
+        },
+        (error: unknown) => {
+          settle()
+          if (!(mute ?? this.#returned)) reject(error)
+        },
+      )
+    })
+    promise.catch(ignore)
+    return promise
+  }
+
+  /**
+   * Ends the level, to be called when the callback is over. What it forgot goes on until it is done, a helper's next statement included,
+   * because all of it will be undone: results inside a transaction are as good as its end.
+   *
+   * @returns whether anything was unfinished
+   */
+  async finish(): Promise<boolean> {
+    this.#returned = true
+    const busy = this.busy
+    if (busy) await this.#drain()
+    // At once: between an answer and the end something could slip in that nobody would tell of.
+    this.end()
+    return busy
+  }
+
+  async #drain(): Promise<void> {
+    this.#told = true
+    let waiting = true
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        waiting = false
+        resolve()
+      }, PATIENCE_MS)
+    })
+    while (waiting && this.busy) {
+      const idle = new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+      await Promise.race([idle, patience])
+      // What goes on behind an answer may start something else.
+      for (let turn = 0; turn < TURNS && !this.busy; turn++) {
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    clearTimeout(timer)
+  }
+
+  #noticeIdle(): void {
+    if (!this.busy) this.#onIdle?.()
+  }
+
+  /** Whether a call that comes too late is made by something this level (or one around it) was said to have forgotten. */
+  #wasToldOf(): boolean {
+    const running = currentLevel.getStore()
+    if (!running || (running !== this && !running.isBelow(this))) return false
+    for (let at: Level | undefined = this; at; at = at.parent) if (at.#told) return true
+    return false
   }
 
   /** Runs `job` after those before it; its failure, unlike that of a statement in it, is the caller's to handle. */
@@ -56,6 +152,7 @@ export class Level {
       return await run
     } finally {
       this.#unfinished--
+      this.#noticeIdle()
     }
   }
 

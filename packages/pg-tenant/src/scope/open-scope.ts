@@ -1,6 +1,6 @@
 import { crossTenant, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
-import { statement } from '../driver/messages.ts'
 import type { Isolation } from '../isolation/isolation.ts'
+import { once } from './control.ts'
 import { createHandle, levelOf } from './handle.ts'
 import { Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
@@ -88,10 +88,7 @@ abstract class Scope implements OpenScope {
     transaction.unqueueBehind(found.entry)
     // Not sent yet: nothing ran behind it.
     if (transaction.unqueue(found.entry)) found.entry = transaction.queueCommand(`savepoint ${found.sql}`)
-    else
-      await parent.send(() => [
-        { phase: 'savepoint', bytes: statement(`rollback to savepoint ${found.sql}`) },
-      ])
+    else await parent.send(({ slot }) => [once('savepoint', slot, `rollback to savepoint ${found.sql}`)])
     found.level = below(parent)
     this.#stack.push(found)
   }
@@ -214,9 +211,9 @@ class InnerScope extends Scope {
     const { transaction } = this.#parent
     transaction.unqueueBehind(this.#entry)
     if (transaction.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
-    await this.#parent.send(() => [
-      { phase: 'savepoint', bytes: statement(`rollback to savepoint ${this.#sql}`) },
-      { phase: 'savepoint', bytes: statement(`release savepoint ${this.#sql}`) },
+    await this.#parent.send(({ slot }) => [
+      once('savepoint', slot, `rollback to savepoint ${this.#sql}`),
+      once('savepoint', slot, `release savepoint ${this.#sql}`),
     ])
   }
 }

@@ -1,12 +1,17 @@
 import type { Sink, Step } from '../driver/exchange.ts'
-import type { ConnectionMemory } from '../driver/memory.ts'
-import { bind, close, execute, parse, statement } from '../driver/messages.ts'
+import { bind, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
-import type { Entrance, Gate } from '../isolation/isolation.ts'
-import { BEGIN, BEGIN_READ_ONLY, CLEAN, RESET } from './control.ts'
+import { entering } from '../isolation/gate.ts'
+import type { Entrance } from '../isolation/isolation.ts'
+import { AUTHORIZATION, BEGIN, BEGIN_READ_ONLY, CLEAN, DEALLOCATE, once, RESET } from './control.ts'
 import type { Limits, TransactionMode } from './options.ts'
+import { nextSeed } from './seed.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
+
+/** Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one. */
+const HELLO = `select pg_catalog.pg_backend_pid(), r.rolsuper from pg_catalog.pg_roles r
+  where r.rolname operator(pg_catalog.=) session_user`
 
 /** Everything that goes ahead of a scope's first statement, in the same message. */
 export function opening(
@@ -16,56 +21,58 @@ export function opening(
   mode: TransactionMode,
   limits: Limits,
 ): Step[] {
-  const { memory } = session
-  const clean = isClean(memory, entrance.place)
-  const steps = [begin(memory, mode), RESET.on(memory)]
-  if (!clean) for (const one of CLEAN) steps.push(one.on(memory))
-  steps.push(gate(session, entrance.gate, portal, limits, clean))
+  const { slot, untouched } = session
+  const steps = [begin(session, mode)]
+  if (!untouched) steps.push(...cleaning(session))
+  else if (forgetsNames(session, entrance.place)) steps.push(DEALLOCATE.on(slot))
+  if (session.memory.direct === undefined) steps.push(hello(session))
+  steps.push(gate(session, entrance, portal, limits))
   // guard: b: the pin holds the schema
-  steps.push({ phase: 'pin', bytes: statement(entrance.pin) })
+  steps.push(once('pin', slot, entrance.pin))
   return steps
 }
 
 /** Fetches the gate's second row: raises unless the scope still is what its opening made it. */
-export function tail(portal: string, sink?: Sink): Step {
-  return { phase: 'tail', bytes: execute(portal, 1), ...(sink && { sink }) }
+export function tail(portal: string): Step {
+  return { phase: 'tail', bytes: execute(portal, 1) }
 }
 
-function begin(memory: ConnectionMemory, mode: TransactionMode): Step {
-  if (mode === '') return BEGIN.on(memory)
-  if (mode === READ_ONLY) return BEGIN_READ_ONLY.on(memory)
-  return { phase: 'begin', bytes: statement(`begin ${mode}`) }
+function begin({ slot }: Session, mode: TransactionMode): Step {
+  if (mode === '') return BEGIN.on(slot)
+  if (mode === READ_ONLY) return BEGIN_READ_ONLY.on(slot)
+  return once('begin', slot, `begin ${mode}`)
 }
 
-/** Only if nobody but this very tenant has had this very backend since a scope left it clean. */
-function isClean(memory: ConnectionMemory, place: string): boolean {
-  return memory.direct === true && memory.served === place && memory.servedAt + 1 === memory.acquired
+/** Somebody else may have had the session: nothing is believed of it. */
+function cleaning(session: Session): Step[] {
+  const { memory, slot } = session
+  // Behind a pooler names are others', and none of them is ever run here.
+  const names = memory.direct === true ? [DEALLOCATE] : []
+  const user = memory.superuser ? [AUTHORIZATION] : []
+  return [RESET, ...user, ...CLEAN, ...names].map((one) => one.on(slot))
 }
 
-function gate(session: Session, gate: Gate, portal: string, limits: Limits, clean: boolean): Step {
-  const { name, text, values } = gate
-  const { memory } = session
-  const all = [
-    ...values,
-    String(limits.statementTimeout),
-    String(limits.lockTimeout),
-    String(limits.idleTimeout),
-  ]
-  const fetch = execute(portal, 1)
-  if (memory.direct !== true) {
-    // The backend's own process id tells whether a pooler stands between: it shows clients another one.
-    const sink: Sink = {
-      row: ([pid]) => {
-        memory.direct ??= pid === String(session.processId)
-      },
-    }
-    return { phase: 'gate', bytes: Buffer.concat([parse('', text), bind(portal, '', all), fetch]), sink }
+/** Names are one tenant's: another may have put statements of its own under them, and must not read their texts. */
+function forgetsNames({ memory }: Session, place: string): boolean {
+  if (memory.served === place || memory.prepared.size === 0) return false
+  memory.prepared.clear()
+  return true
+}
+
+function hello(session: Session): Step {
+  const sink: Sink = {
+    row: ([pid, superuser]) => {
+      session.memory.direct ??= pid === String(session.processId)
+      session.memory.superuser = superuser === 't'
+    },
   }
-  const run = Buffer.concat([bind(portal, name, all), fetch])
-  if (memory.prepared.has(name) && (clean || gate.failsSafe)) return { phase: 'gate', bytes: run }
-  return {
-    phase: 'gate',
-    bytes: Buffer.concat([close('S', name), parse(name, text), run]),
-    prepares: { name, text },
-  }
+  return once('gate', session.slot, HELLO, sink)
+}
+
+function gate(session: Session, { gate }: Entrance, portal: string, limits: Limits): Step {
+  const { memory, untouched } = session
+  const { text } = gate
+  const run = [bind(portal, '', entering(gate, limits, untouched ? null : nextSeed())), execute(portal, 1)]
+  if (memory.unnamed === text && untouched) return { phase: 'gate', bytes: Buffer.concat(run), runs: '' }
+  return { phase: 'gate', bytes: Buffer.concat([parse('', text), ...run]), prepares: { name: '', text } }
 }

@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
 import { firstWords } from '../sql/first-words.ts'
+import { scan, type Token, UnterminatedSql } from '../sql/scan.ts'
 import { PORTAL_PREFIX } from './portal.ts'
 
 const TRANSACTION =
@@ -41,7 +42,7 @@ const REFUSED: Readonly<Record<string, string>> = {
  * @throws TenancyError STATEMENT_REFUSED; nothing was sent, the scope stays usable
  */
 export function refuseUnsafe(text: string): void {
-  const { words, next } = firstWords(text)
+  const { words } = firstWords(text)
   const [first, second] = words
   if (first === undefined) return
   let why = Object.hasOwn(REFUSED, first) ? REFUSED[first] : undefined
@@ -49,7 +50,7 @@ export function refuseUnsafe(text: string): void {
   if (first === 'close' && second === 'all') why = OWN_PORTAL
   if (CURSOR_COMMANDS.has(first) && text.toLowerCase().includes(PORTAL_PREFIX)) why = OWN_PORTAL
   if (first === 'declare' && isHoldable(text)) why = `${SESSION} Declare the cursor without HOLD.`
-  if (first === 'notify' && (next === ',' || (next === '"' && text.includes(',')))) {
+  if (first === 'notify' && hasPayload(text)) {
     why = 'Its payload would reach listeners of every tenant. Notify without payload, and let them look.'
   }
   if (why !== undefined) throw refused(first.toUpperCase(), why)
@@ -70,10 +71,36 @@ export function isForbiddenTag(tag: string): boolean {
   return FORBIDDEN_TAGS.test(tag)
 }
 
-/** Rather once too often: a HOLD anywhere before the query, unless WITHOUT stands there as well. */
+/** `WITH HOLD` behind the name, the options and the word CURSOR; the name may be anything in quotes, escapes included. */
 function isHoldable(text: string): boolean {
-  const head = /^.*?\bfor\b/is.exec(text)?.[0] ?? text
-  return /\bhold\b/i.test(head) && !/\bwithout\b/i.test(head)
+  const rest = behindName(text)
+  const [first, second] = rest.slice(rest.findIndex((token) => isWord(token, 'cursor')) + 1)
+  return first === undefined || (isWord(first, 'with') && isWord(second, 'hold'))
+}
+
+/** Anything behind the channel. */
+function hasPayload(text: string): boolean {
+  return behindName(text).length > 0
+}
+
+/** The tokens behind a command and the name it takes, which is one token, or three with `UESCAPE '…'`. */
+function behindName(text: string): readonly Token[] {
+  const tokens = tokensOf(text).filter(({ kind, text }) => kind !== 'symbol' || text !== ';')
+  return tokens.slice(isWord(tokens[2], 'uescape') ? 4 : 2)
+}
+
+/** What cannot be read is refused by the server as well. */
+function tokensOf(text: string): readonly Token[] {
+  try {
+    return scan(text)
+  } catch (error) {
+    if (error instanceof UnterminatedSql) return []
+    throw error
+  }
+}
+
+function isWord(token: Token | undefined, word: string): boolean {
+  return token?.kind === 'word' && token.text === word
 }
 
 function refused(command: string, why: string): TenancyError {

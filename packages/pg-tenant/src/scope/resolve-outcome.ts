@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
-import { bind, execute, parse } from '../driver/messages.ts'
+import { anew, bind, execute } from '../driver/messages.ts'
 import type { PoolLike } from '../driver/types.ts'
 import type { ScopeSettings } from './options.ts'
 
@@ -15,7 +15,10 @@ const MIN_PATIENCE_MS = 10_000
  * crash, transaction ids whose WAL had not been flushed are handed out again, so `pg_xact_status` may speak of somebody
  * else's transaction; it is believed only when this has not changed.
  */
-export const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
+const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
+
+/** Asked before COMMIT: the {@link Ticket}. */
+export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION})`
 
 /** What must be known before COMMIT to ask about it afterwards. */
 export interface Ticket {
@@ -63,7 +66,8 @@ async function statusOf(
   const session = await checkout(pool, settings.connectionTimeout, undefined)
   let status: string | null = null
   const text = `select case (${INCARNATION})::text when $2 then pg_catalog.pg_xact_status($1::pg_catalog.xid8) else 'crashed' end`
-  const bytes = Buffer.concat([parse('', text), bind('', '', [xid, incarnation]), execute('', 0)])
+  const { slot } = session
+  const bytes = Buffer.concat([anew(slot, text), bind('', slot, [xid, incarnation]), execute('', 0)])
   const sink = {
     row: ([value]: (string | null)[]) => {
       status = value ?? null

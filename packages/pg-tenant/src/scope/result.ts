@@ -1,5 +1,6 @@
 import type { Row } from '@org/core'
 import { TenancyError } from '@org/core'
+import type { FieldDef } from 'pg'
 import Result from 'pg/lib/result.js'
 import type { Sink } from '../driver/exchange.ts'
 import type { TypeParsers } from '../driver/type-parsers.ts'
@@ -8,19 +9,25 @@ import type { Statement } from './statement.ts'
 /** A column of a result. */
 export interface Field {
   readonly name: string
+  /** OID of the table it comes from, or 0. */
+  readonly tableID: number
+  /** Its number in that table, or 0. */
+  readonly columnID: number
   /** OID of the data type. */
   readonly dataTypeID: number
-  readonly tableID: number
-  readonly columnID: number
+  /** Bytes a value takes; negative if that varies. */
+  readonly dataTypeSize: number
   readonly dataTypeModifier: number
+  /** How values came: always `text`. */
+  readonly format: string
 }
 
-/** What a query resolves to, in `pg`'s shape. */
+/** What a query resolves to: plain data in `pg`'s shape, and no way to the connection (hazard aa). */
 export interface QueryResult<R = Row> {
-  readonly rows: R[]
-  readonly rowCount: number | null
   /** First word of the command tag, e.g. `INSERT`. */
   readonly command: string
+  readonly rowCount: number | null
+  readonly rows: R[]
   readonly fields: readonly Field[]
 }
 
@@ -28,7 +35,7 @@ export interface QueryResult<R = Row> {
 export class ResultSink implements Sink {
   /** The whole command tag, e.g. `INSERT 0 1`. */
   tag = ''
-  #result: Result
+  readonly #result: Result
   #broken = false
 
   constructor(statement: Pick<Statement, 'rowMode' | 'types'>, defaults: TypeParsers) {
@@ -56,9 +63,15 @@ export class ResultSink implements Sink {
   }
 
   /** @throws TenancyError RESULT_UNREADABLE when a type parser threw */
-  result<R>(committed: boolean): QueryResult<R> {
+  assertReadable(committed: boolean): void {
     if (this.#broken) throw unreadable(committed)
-    return this.#result as unknown as QueryResult<R>
+  }
+
+  /** @throws TenancyError RESULT_UNREADABLE when a type parser threw */
+  result<R>(committed: boolean): QueryResult<R> {
+    this.assertReadable(committed)
+    const { command, rowCount, rows, fields } = this.#result
+    return { command: command ?? '', rowCount, rows: rows as R[], fields: fields.map(plain) }
   }
 
   /** A type parser is the caller's code: whatever it throws must not reach the socket's handler. */
@@ -69,6 +82,12 @@ export class ResultSink implements Sink {
       this.#broken = true
     }
   }
+}
+
+/** Without what the driver's own class of fields may hold besides. */
+function plain(field: FieldDef): Field {
+  const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = field
+  return { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format }
 }
 
 function unreadable(committed: boolean): TenancyError {

@@ -19,21 +19,31 @@ export async function runScope<T>(
   fn: (db: TenantDb) => Promise<T>,
   settings: ScopeSettings,
 ): Promise<T> {
+  return runLevel(owner, isolation, tenant, (level) => fn(createHandle(level)), settings)
+}
+
+/** The same for what needs no handle. */
+export async function runLevel<T>(
+  owner: object,
+  isolation: Isolation,
+  tenant: TenantKey,
+  body: (level: Level) => Promise<T>,
+  settings: ScopeSettings,
+): Promise<T> {
   const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
   const level = new Level(owner, tenant, transaction)
   const { signal } = settings
   if (signal?.aborted) throw aborted(signal)
   try {
-    const work = currentLevel.run(level, async () => fn(createHandle(level)))
+    const work = currentLevel.run(level, async () => body(level))
     const value = signal ? await abortable(work, level, signal) : await work
-    if (level.busy) throw notAwaited()
+    if (await level.finish()) throw notAwaited()
     const failure = transaction.doom ?? level.failure
     if (failure) throw transaction.doom ?? swallowed(failure)
-    level.end()
     await transaction.commit()
     return value
   } catch (error) {
-    level.end()
+    if (!level.ended) await level.finish()
     await transaction.rollback(signal?.aborted === true)
     throw error
   }

@@ -1,25 +1,21 @@
-import { TenancyError } from '@org/core'
+import { MAX_IDENTIFIER_BYTES, TenancyError } from '@org/core'
 import type { Sink, Step } from '../driver/exchange.ts'
-import { bind, close, describe, execute, parse } from '../driver/messages.ts'
+import { anew, bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { firstWords } from '../sql/first-words.ts'
 import type { Level } from './level.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, ResultSink } from './result.ts'
-import { type Statement, toStatement } from './statement.ts'
+import type { Statement } from './statement.ts'
 import type { Steps } from './transaction.ts'
 
 /** Callers' prepared statements kept on one connection; beyond that, statements run unnamed. */
 const MAX_PREPARED = 200
 
 /** One statement on a level, checked before and after. */
-export async function runStatement<R>(
-  level: Level,
-  query: unknown,
-  values: unknown,
-): Promise<QueryResult<R>> {
+export async function runStatement<R>(level: Level, statement: Statement): Promise<QueryResult<R>> {
   const { transaction } = level
-  const run = new StatementRun(toStatement(query, values), transaction.entrance.place)
+  const run = new StatementRun(statement, transaction.entrance.place)
   return level.enqueue(async () => {
     await level.send(run.steps)
     if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
@@ -36,8 +32,7 @@ const QUEUED: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merg
  *
  * @throws TenancyError STATEMENT_REFUSED for anything but INSERT, UPDATE, DELETE, MERGE, SELECT and WITH
  */
-export async function queueStatement(level: Level, query: unknown, values: unknown): Promise<void> {
-  const statement = toStatement(query, values)
+export async function queueStatement(level: Level, statement: Statement): Promise<void> {
   const [first = ''] = firstWords(statement.text).words
   if (!QUEUED.has(first)) {
     throw new TenancyError(
@@ -75,15 +70,18 @@ export class StatementRun {
 function stepOf(statement: Statement, sink: Sink, session: Session, place: string): Step {
   const { text, values } = statement
   const run = (name: string) => [bind('', name, values), describe(''), execute('', 0)]
-  const { prepared, direct } = session.memory
+  const { memory, slot } = session
   const name = statement.name === undefined ? '' : `${statement.name}@${place}`
-  if (name !== '' && direct === true && Buffer.byteLength(name) <= 63) {
+  if (name !== '' && memory.direct === true && Buffer.byteLength(name) <= MAX_IDENTIFIER_BYTES) {
+    const { prepared } = memory
     if (prepared.get(name) === text)
       return { phase: 'statement', bytes: Buffer.concat(run(name)), sink, runs: name }
     if (prepared.size < MAX_PREPARED || prepared.has(name)) {
+      session.names()
       const bytes = Buffer.concat([close('S', name), parse(name, text), ...run(name)])
       return { phase: 'statement', bytes, sink, runs: name, prepares: { name, text } }
     }
   }
-  return { phase: 'statement', bytes: Buffer.concat([parse('', text), ...run('')]), sink }
+  const bytes = Buffer.concat([anew(slot, text), ...run(slot)])
+  return { phase: 'statement', bytes, sink, ...(slot === '' && { prepares: { name: '', text } }) }
 }

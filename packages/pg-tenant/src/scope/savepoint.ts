@@ -1,5 +1,4 @@
-import type { TenancyError } from '@org/core'
-import { statement } from '../driver/messages.ts'
+import { once } from './control.ts'
 import { currentLevel, Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 
@@ -17,28 +16,24 @@ export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>
     const inner = new Level(owner, tenant, transaction, level)
     const entry = transaction.queueCommand(`savepoint ${name}`)
     const undo = async () => {
-      inner.end()
       transaction.unqueueBehind(entry)
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
       if (transaction.unqueue(entry) || transaction.doom) return
-      await level.send(() => [
-        { phase: 'savepoint', bytes: statement(`rollback to savepoint ${name}`) },
-        { phase: 'savepoint', bytes: statement(`release savepoint ${name}`) },
+      await level.send(({ slot }) => [
+        once('savepoint', slot, `rollback to savepoint ${name}`),
+        once('savepoint', slot, `release savepoint ${name}`),
       ])
     }
     let value: T
     try {
       value = await currentLevel.run(inner, () => body(inner))
+      if (await inner.finish()) throw notAwaited()
+      if (inner.failure) throw swallowed(inner.failure)
     } catch (error) {
+      if (!inner.ended) await inner.finish()
       await undo()
       throw error
     }
-    if (inner.busy || inner.failure) {
-      const error = inner.busy ? notAwaited() : swallowed(inner.failure as TenancyError)
-      await undo()
-      throw error
-    }
-    inner.end()
     if (!transaction.unqueue(entry)) transaction.queueCommand(`release savepoint ${name}`)
     return value
   })

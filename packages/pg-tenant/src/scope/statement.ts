@@ -37,8 +37,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 ] satisfies (keyof QueryConfig)[])
 
 /**
- * Checks what a caller wants to run, before any of it is sent. Values are converted now: later changes to an array
- * or object the caller still holds do not matter.
+ * Checks what a caller wants to run, before any of it is sent. Values are converted and copied now: later changes to an
+ * array, object or buffer the caller still holds do not matter.
  *
  * @throws TenancyError VALIDATION_ERROR for anything malformed
  * @throws TenancyError STATEMENT_REFUSED for transaction and session commands
@@ -80,7 +80,9 @@ function toValues(values: unknown): (string | Buffer | null)[] {
   if (values.length > MAX_VALUES) throw malformed(`A statement takes at most ${MAX_VALUES} values.`)
   return values.map((value: unknown, index) => {
     try {
-      return prepareValue(value)
+      const prepared = prepareValue(value)
+      // Bytes are the caller's own buffer, who may write the next value into it before this one is sent (hazard ab).
+      return typeof prepared === 'object' && prepared !== null ? Buffer.from(prepared) : prepared
     } catch {
       throw malformed(`Value $${index + 1} cannot be converted (a circular object, perhaps).`)
     }

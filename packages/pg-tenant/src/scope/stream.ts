@@ -1,64 +1,117 @@
 import { type Row, TenancyError } from '@org/core'
 import type { Step } from '../driver/exchange.ts'
-import { bind, close, describe, execute, parse } from '../driver/messages.ts'
+import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Level } from './level.ts'
 import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
-import { type QueryConfig, toStatement } from './statement.ts'
+import { type QueryConfig, type Statement, toStatement } from './statement.ts'
 
 export interface StreamOptions {
   /** Rows fetched in one round trip and held in memory, 1 to 10,000 (default 500). */
   readonly batchSize?: number
 }
 
-/**
- * Streams a result through a portal (manual 54.2.3). Each batch is a job of its own on the level, so that other
- * statements can run in between.
- */
-export async function* stream<R = Row>(
+/** @throws TenancyError INVALID_OPTION */
+function batchSizeOf({ batchSize = 500 }: StreamOptions = {}): number {
+  if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 10_000) return batchSize
+  throw invalid('batchSize', 'a whole number from 1 to 10000')
+}
+
+/** What a handle gives for a stream: an iterator whose every promise is the level's to answer for. */
+export function stream<R>(
   level: Level,
   query: string | QueryConfig,
   values: readonly unknown[] | undefined,
-  { batchSize = 500 }: StreamOptions = {},
-): AsyncGenerator<R, void, undefined> {
-  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 10_000) {
-    throw invalid('batchSize', 'a whole number from 1 to 10000')
+  options: StreamOptions | undefined,
+): AsyncIterableIterator<R, void, undefined> {
+  const rows = rowsOf<R>(
+    level,
+    now(() => ({ ...toStatement(query, values), batchSize: batchSizeOf(options) })),
+  )
+  const iterator = {
+    next: () => level.hand(rows.next()),
+    return: () => level.hand(rows.return()),
+    throw: (error: unknown) => level.hand(rows.throw(error)),
+    [Symbol.asyncIterator]: () => iterator,
+    [Symbol.asyncDispose]: async () => void (await iterator.return()),
   }
-  const statement = toStatement(query, values)
+  return Object.freeze(iterator)
+}
+
+/** Works something out at once, so that values are those of the call, and tells what it threw when it is asked for. */
+function now<T>(work: () => T): () => T {
+  try {
+    const value = work()
+    return () => value
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
+}
+
+interface StreamStatement extends Statement {
+  readonly batchSize: number
+}
+
+/**
+ * Rows through a portal (manual 54.2.3). Each batch is a job of its own on the level, so that other statements can run
+ * in between.
+ */
+async function* rowsOf<R = Row>(
+  level: Level,
+  asked: () => StreamStatement,
+): AsyncGenerator<R, void, undefined> {
+  const query = asked()
   const portal = nextPortal('stream')
-  let sink: ResultSink | undefined
+  let reader: ResultSink | undefined
   let more = true
-  let first = true
   try {
     while (more) {
       const rows = await level.enqueue(async () => {
         const session = await level.transaction.connect()
-        sink ??= new ResultSink(statement, session.types)
-        const reader = sink
+        const first = reader === undefined
+        reader ??= new ResultSink(query, session.types)
         more = false
-        const open = [parse('', statement.text), bind(portal, '', statement.values), describe(portal)]
-        const step: Step = {
-          phase: 'statement',
-          bytes: Buffer.concat([...(first ? open : []), execute(portal, batchSize)]),
-          sink: {
-            describe: (fields) => reader.describe(fields),
-            row: (fields) => reader.row(fields),
-            complete: (tag) => reader.complete(tag),
-            suspended: () => {
-              more = true
-            },
-          },
+        const suspended = () => {
+          more = true
         }
-        first = false
+        const step = batch(query, reader, { portal, first, slot: session.slot, suspended })
         await level.send(() => [step])
-        reader.result(false)
+        // At its end a portal still holds its tables, so that an ALTER behind it would fail (55006).
+        if (!more) level.transaction.queue(({ slot }) => closing(slot, portal))
+        reader.assertReadable(false)
         return reader.takeRows() as R[]
       })
       yield* rows
     }
   } finally {
-    if (more && !first) await closePortal(level, portal)
+    if (more && reader) await closePortal(level, portal)
+  }
+}
+
+interface Batch {
+  readonly portal: string
+  readonly first: boolean
+  readonly slot: Slot
+  /** There are more rows. */
+  suspended(): void
+}
+
+function batch({ text, values, batchSize }: StreamStatement, reader: ResultSink, how: Batch): Step {
+  const { portal, first, slot, suspended } = how
+  const open = first ? [anew(slot, text), bind(portal, slot, values), describe(portal)] : []
+  return {
+    phase: 'statement',
+    bytes: Buffer.concat([...open, execute(portal, batchSize)]),
+    sink: {
+      describe: (fields) => reader.describe(fields),
+      row: (fields) => reader.row(fields),
+      complete: (tag) => reader.complete(tag),
+      suspended,
+    },
+    ...(first && slot === '' && { prepares: { name: '', text } }),
   }
 }
 
@@ -66,13 +119,14 @@ export async function* stream<R = Row>(
 async function closePortal(level: Level, portal: string): Promise<void> {
   if (level.ended || level.failure || level.transaction.doom) return
   try {
-    await level.enqueue(() =>
-      level.send(() => [{ phase: 'statement', bytes: Buffer.concat([close('P', portal), NOTHING]) }]),
-    )
+    await level.enqueue(() => level.send(({ slot }) => [closing(slot, portal)]))
   } catch (error) {
     if (!(error instanceof TenancyError)) throw error
   }
 }
 
-/** An empty statement: Close has no answer of its own that counts as a step. */
-const NOTHING = Buffer.concat([parse('', ''), bind('', '', []), execute('', 0)])
+/** With an empty statement: Close has no answer of its own that counts as a step. */
+function closing(slot: Slot, portal: string): Step {
+  const bytes = Buffer.concat([close('P', portal), statement('', slot)])
+  return { phase: 'statement', bytes, ...(slot === '' && { prepares: { name: '', text: '' } }) }
+}

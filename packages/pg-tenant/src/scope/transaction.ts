@@ -1,19 +1,19 @@
 import { TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
 import type { CopyExchange } from '../driver/copy-exchange.ts'
-import type { Step } from '../driver/exchange.ts'
-import { statement } from '../driver/messages.ts'
+import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
-import { CLEAN, COMMIT, CONSTRAINTS, RESET, ROLLBACK } from './control.ts'
+import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
+import { leaving, leavingFirst } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
 import { nextPortal } from './portal.ts'
-import { INCARNATION, resolveOutcome } from './resolve-outcome.ts'
+import { resolveOutcome, TICKET } from './resolve-outcome.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
@@ -121,8 +121,7 @@ export class Transaction {
 
   /** Puts a savepoint command in front of the next statement: it costs no trip of its own. */
   queueCommand(sql: string): Pending {
-    const step: Step = { phase: 'savepoint', bytes: statement(sql) }
-    return this.queue(() => step)
+    return this.queue(({ slot }) => once('savepoint', slot, sql))
   }
 
   /** Puts a step in front of the next statement, or of COMMIT. It is made when it is sent, as {@link run} has it. */
@@ -153,23 +152,20 @@ export class Transaction {
   async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
     let [xid, incarnation] = ['', '']
-    const check = tail(this.#portal, {
-      row: ([value]) => {
-        xid = value ?? ''
-      },
-    })
+    const check = tail(this.#portal)
     const apart = this.settings.resolveUnknownOutcome
     if (apart) {
-      const asked: Step = {
-        phase: 'tail',
-        bytes: statement(INCARNATION),
-        sink: {
-          row: ([value]) => {
-            incarnation = value ?? ''
-          },
+      const sink: Sink = {
+        row: (values) => {
+          ;[xid, incarnation] = [values[0] ?? '', values[1] ?? '']
         },
       }
-      await this.run((one) => [...last(one), CONSTRAINTS.on(one.memory), asked, check])
+      await this.run((one) => [
+        ...last(one),
+        CONSTRAINTS.on(one.slot),
+        check,
+        once('tail', one.slot, TICKET, sink),
+      ])
     }
     const started = performance.now()
     let tag = ''
@@ -178,9 +174,11 @@ export class Transaction {
         tag = text
       },
     }
-    const commit = () => ({ ...COMMIT.on(session.memory), sink })
-    const end: Steps = (one) =>
-      apart ? [commit()] : [...last(one), CONSTRAINTS.on(one.memory), check, commit()]
+    const { gate } = this.entrance
+    const end: Steps = (one) => {
+      const own = apart ? [] : [...last(one), CONSTRAINTS.on(one.slot), check]
+      return [...own, { ...COMMIT.on(one.slot), sink }, ...leaving(one, gate, true)]
+    }
     const exchange = this.#send(session, end)
     this.#closed = true
     const { outcome, sent } = await exchange
@@ -191,7 +189,8 @@ export class Transaction {
     }
     if (outcome.kind === 'lost') {
       session.destroy()
-      const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, sent.length - 1)
+      const commitStep = sent.findIndex(({ phase }) => phase === 'commit')
+      const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, commitStep)
       if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
       return await resolveOutcome(this.#pool, { xid, incarnation }, this.settings, error)
     }
@@ -209,7 +208,7 @@ export class Transaction {
         'The server answered COMMIT with a rollback; nothing was committed.',
       )
     }
-    session.release(this.entrance.place)
+    await this.#giveBack(session)
   }
 
   /** Rolls back and gives the connection back; never throws. What is running is waited for, or cancelled first. */
@@ -228,6 +227,7 @@ export class Transaction {
   async lend(copy: CopyExchange, over: Promise<void>): Promise<void> {
     await this.run(noSteps)
     const session = await this.connect()
+    copy.slot = session.slot
     this.#lent = true
     session.submit(copy)
     try {
@@ -238,18 +238,19 @@ export class Transaction {
     }
   }
 
-  /** Rolls back, and cleans the session behind that: the cleaning of the opening was rolled back as well. */
+  /** Rolls back and leaves, in one message; a session that cannot be left clean is given up. */
   async #undo(session: Session): Promise<void> {
-    const { memory } = session
-    const steps = () => [ROLLBACK, RESET, ...CLEAN].map((one) => one.on(memory))
-    if (session.alive) {
-      const outcome = await session.send(steps(), GRACE_MS)
-      if (outcome.kind === 'failed' && outcome.error.code === SQLSTATE.INVALID_STATEMENT_NAME) {
-        memory.prepared.clear()
-        await session.send(steps(), GRACE_MS)
-      }
-    }
-    session.release(undefined)
+    const { gate } = this.entrance
+    const leave = leaving(session, gate, session.memory.unnamed === gate.text)
+    const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave], GRACE_MS)
+    if (kind === 'done') await this.#giveBack(session)
+    else session.destroy()
+  }
+
+  async #giveBack(session: Session): Promise<void> {
+    const rest = leavingFirst(session)
+    if (rest.length > 0 && (await session.send(rest, GRACE_MS)).kind !== 'done') session.destroy()
+    else session.release(this.entrance.place)
   }
 
   #die(error: TenancyError): void {
@@ -259,40 +260,39 @@ export class Transaction {
 
   async #send(session: Session, steps: Steps): Promise<Sent> {
     const patience = this.settings.statementTimeout + GRACE_MS
-    const own = steps(session)
     const queued = this.#pending.splice(0)
-    const pending = () => queued.map((one) => one(session))
+    const make = () => [...queued.map((one) => one(session)), ...steps(session)]
     if (this.#open) {
-      const sent = [...pending(), ...own]
+      const sent = make()
       if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
       return { outcome: await session.send(sent, patience), sent }
     }
     this.#open = true
-    const open = async (last: readonly Step[]): Promise<Sent> => {
+    const open = async (): Promise<Sent> => {
       const { mode } = this.settings
-      const first = opening(session, this.entrance, this.#portal, mode, this.settings)
-      const sent = [...first, ...pending(), ...last]
+      const sent = [...opening(session, this.entrance, this.#portal, mode, this.settings), ...make()]
       return { outcome: await session.send(sent, patience), sent }
     }
-    const first = await open(own)
-    if (!forgotControls(first)) return first
-    // Somebody emptied the session behind our back (DISCARD ALL on the bare pool). The refused step belongs to the
-    // opening and everything behind it was skipped, so nothing has run: open again, taking nothing for known.
-    session.memory.prepared.clear()
-    if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.memory)], patience)
-    return open(steps(session))
+    const first = await open()
+    if (!forgotStatement(first)) return first
+    // Somebody emptied the session behind our back (a listener of the pool's, say). The refused step had not begun, and
+    // everything behind it was skipped, so nothing has run: open again, taking nothing for known.
+    session.distrust()
+    if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
+    return open()
   }
 }
 
 type Sent = { outcome: Outcome; sent: readonly Step[] }
 
-function forgotControls(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {
+/** Whether a statement that should have been on the server was not, or was another (which takes other parameters). */
+function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {
   const { outcome, sent } = attempt
-  return (
-    outcome.kind === 'failed' &&
-    outcome.error.code === SQLSTATE.INVALID_STATEMENT_NAME &&
-    sent[outcome.step]?.phase !== 'statement'
-  )
+  if (outcome.kind !== 'failed') return false
+  const { runs } = sent[outcome.step] ?? {}
+  if (runs === undefined) return false
+  const { code } = outcome.error
+  return code === SQLSTATE.INVALID_STATEMENT_NAME || (runs === '' && code === SQLSTATE.PROTOCOL_VIOLATION)
 }
 
 function ignore(): void {}

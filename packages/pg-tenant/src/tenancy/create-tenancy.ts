@@ -1,11 +1,4 @@
-import {
-  crossTenant,
-  type Row,
-  runWithTenant,
-  TenancyError,
-  type TenantKey,
-  tryCurrentTenant,
-} from '@org/core'
+import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant } from '@org/core'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -29,26 +22,23 @@ import type { OffboardOptions } from '../offboard/options.ts'
 import type { Reach } from '../pool/connection.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
 import { parseControlSchema } from '../registry/control-schema.ts'
-import { explained } from '../registry/explain.ts'
 import { openLookups } from '../registry/lookups.ts'
 import { find, type ListOptions, list } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { createHandle, nest } from '../scope/handle.ts'
-import { currentLevel, type Level } from '../scope/level.ts'
+import { createHandle, join, nest } from '../scope/handle.ts'
 import { requireCallback } from '../scope/misuse.ts'
 import { runOneShot } from '../scope/one-shot.ts'
 import { type OpenScope, openScope, openWithin } from '../scope/open-scope.ts'
-import { DEFAULTS, parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
+import { DEFAULTS, parseScopeOptions, type ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
-import { withRetry } from '../scope/retry.ts'
-import { runScope } from '../scope/run-scope.ts'
-import { runStatement } from '../scope/run-statement.ts'
-import { type QueryConfig, toStatement } from '../scope/statement.ts'
+import { runLevel, runScope } from '../scope/run-scope.ts'
+import { type QueryConfig, type Statement, toStatement } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
 import { type EachOptions, each } from './each.ts'
+import { enclosing, enter, requireSameMode } from './enter.ts'
 import type { Tenancy, TenancyOptions } from './interface.ts'
 import { openLevel } from './levels.ts'
 
@@ -103,14 +93,6 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
   const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
 
-  /** The scope this call runs in, if it is one of ours and still alive. */
-  const enclosing = (key: string): Level | undefined => {
-    const running = currentLevel.getStore()
-    if (!running || running.ended || running.owner !== identity) return undefined
-    if (running.tenant !== key) throw crossTenant()
-    return running
-  }
-
   const { onForget } = options
   if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
   const distributedSchemas = parseDistributedSchemas(
@@ -145,70 +127,40 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     lookups.start()
     return gate.assertVersion(tenant)
   }
+  const entry = { identity, naming, defaults, pool, registry, askVersion }
   const tenancy = {
     isolation: level,
-    withTenant: async <T>(
-      key: string,
-      fn: (db: TenantDb) => Promise<T>,
-      scope?: ScopeOptions,
-    ): Promise<T> => {
-      const tenant = keyFor(naming, key)
-      requireCallback(fn)
-      const settings = parseScopeOptions(scope, defaults)
-      const outer = enclosing(tenant)
-      if (outer) {
-        requireSameMode(settings, outer)
-        return await nest(outer, fn)
-      }
-      try {
-        const old = askVersion(tenant)
-        if (old) await old
-        return await runWithTenant(tenant, () =>
-          withRetry(settings, () => runScope(identity, isolation, tenant, fn, settings)),
-        )
-      } catch (error) {
-        throw await explained(error, pool, registry, tenant)
-      }
-    },
-    query: async (
+    withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>, scope?: ScopeOptions): Promise<T> =>
+      enter(entry, key, scope, {
+        join: (outer) => nest(outer, fn),
+        check: () => requireCallback(fn),
+        open: (tenant, settings) =>
+          runWithTenant(tenant, () => runScope(identity, isolation, tenant, fn, settings)),
+      }),
+    query: (
       key: string,
       query: string | QueryConfig,
       values?: readonly unknown[],
       scope?: ScopeOptions,
     ): Promise<QueryResult<Row>> => {
-      const tenant = keyFor(naming, key)
-      const statement = toStatement(query, values)
-      const settings = parseScopeOptions(scope, defaults)
-      const outer = enclosing(tenant)
-      if (outer) {
-        requireSameMode(settings, outer)
-        return await runStatement(outer, query, values)
-      }
-      const current = tryCurrentTenant()
-      if (current !== undefined && current !== tenant) throw crossTenant()
-      const run = () => {
-        if (settings.signal)
-          return runScope(
-            identity,
-            isolation,
-            tenant,
-            (db) => db.query(query as QueryConfig, values),
-            settings,
-          )
-        return runOneShot<Row>(isolation, tenant, statement, settings)
-      }
-      try {
-        const old = askVersion(tenant)
-        if (old) await old
-        return await withRetry(settings, run)
-      } catch (error) {
-        throw await explained(error, pool, registry, tenant)
-      }
+      let statement: Statement
+      return enter<QueryResult<Row>>(entry, key, scope, {
+        check: () => {
+          statement = toStatement(query, values)
+        },
+        join: (outer) => join<Row>(outer, statement),
+        open: (tenant, settings) => {
+          const current = tryCurrentTenant()
+          if (current !== undefined && current !== tenant) throw crossTenant()
+          if (!settings.signal) return runOneShot<Row>(isolation, tenant, statement, settings)
+          return runLevel(identity, isolation, tenant, (level) => join<Row>(level, statement), settings)
+        },
+      })
     },
     open: (key: string, scope?: ScopeOptions): OpenScope => {
       const tenant = keyFor(naming, key)
       const settings = parseScopeOptions(scope, defaults)
-      const outer = enclosing(tenant)
+      const outer = enclosing(identity, tenant)
       if (!outer) return openScope(identity, isolation, tenant, settings)
       requireSameMode(settings, outer)
       return openWithin(createHandle(outer))
@@ -297,17 +249,6 @@ function openGate(
     throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
   if (level === 'row') throw invalid('minimumVersion', 'left out at level row: its tenants share one schema')
   return versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
-}
-
-/** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */
-function requireSameMode(settings: ScopeSettings, outer: Level): void {
-  const { mode } = outer.transaction.settings
-  if (settings.mode === '' || settings.mode === mode) return
-  throw new TenancyError(
-    'INVALID_OPTION',
-    'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
-    { details: { option: 'isolationLevel' } },
-  )
 }
 
 /** @throws TenancyError INVALID_OPTION */

@@ -159,10 +159,11 @@ describe('lookup', () => {
         const query = client.query.bind(client)
         return Object.assign(Object.create(client) as pg.PoolClient, {
           release: (destroy?: boolean) => client.release(destroy),
-          query: async (text: string, values?: unknown[]) => {
-            const result = await query(text, values)
-            if (text.includes('where prefix = $1 and key = $2')) await gate.promise
-            return result
+          query: (one: string | { handleReadyForQuery(connection: unknown): void }, values?: unknown[]) => {
+            if (typeof one === 'string') return query(one, values)
+            const ready = one.handleReadyForQuery.bind(one)
+            one.handleReadyForQuery = (connection) => void gate.promise.then(() => ready(connection))
+            return query(one as never)
           },
         })
       },

@@ -246,27 +246,6 @@ describe('SQL that changes the tenant', () => {
     expect(await codeOf(scope)).toBe('SCOPE_ESCAPED')
     expect(stolen).toEqual(['g'])
   })
-
-  // Behind a pooler the gate has no name, so that there is nothing to replace.
-  it.skipIf(POOLED).each([
-    ['tenant', `set_config('app.tenant_id', 'acme', true), set_config('search_path', $1, true)`],
-    ['path', `set_config('app.tenant_id', $2, true), set_config('search_path', 'evil', true)`],
-    [
-      'durability',
-      `set_config('app.tenant_id', $2, true), set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)`,
-    ],
-  ])('cannot give the next tenant another %s by a gate of its own', async (_, settings) => {
-    const mine = rowTenancy(world, { pool: world.pool({ max: 1 }) })
-    const { name } = mine.isolation.entranceOf('acme' as never).gate
-    for (let scope = 0; scope < 3; scope++) await mine.query('acme', 'select 1')
-    const fake = `select pg_backend_pid(), ${settings} from (values (1), (2)) v where $1 || $2 || $3 || $4 || $5 is not null`
-    const replace = `do $$ begin execute 'deallocate ${name}';
-      execute 'prepare ${name}(text,text,text,text,text) as ${fake.replaceAll("'", "''")}'; end $$`
-    await mine.query('acme', replace).catch(() => undefined)
-    const code = await codeOf(mine.query('globex', `insert into app.notes (body) values ('private')`))
-    expect(code).toBe('DATABASE_ERROR')
-    expect(await rows()).toEqual(UNTOUCHED)
-  })
 })
 
 describe('ways around the policy', () => {

@@ -1,4 +1,4 @@
-import { scan } from '../../migrations/scan.ts'
+import { scan } from '../../sql/scan.ts'
 import { unreadable } from '../format/format.ts'
 
 /** A piece of the rows of one table, as COPY text. */

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../../admin/transaction.ts'
-import { scan } from '../../migrations/scan.ts'
 import { qualify } from '../../sql/identifier.ts'
+import { scan } from '../../sql/scan.ts'
 import { readNames, readTables } from '../catalog.ts'
 import type { ArchivedTable, ArchiveManifest } from '../format/manifest.ts'
 import type { Place } from '../place.ts'

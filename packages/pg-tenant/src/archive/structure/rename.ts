@@ -1,5 +1,5 @@
-import { scan } from '../../migrations/scan.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
+import { scan } from '../../sql/scan.ts'
 import type { StructureStatement } from './statement.ts'
 
 /** The schema's name in stored statements: no schema can have it (it is reserved, manual CREATE SCHEMA). */

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
 import { invalid } from '../../errors/invalid.ts'
-import { scan } from '../scan.ts'
+import { scan } from '../../sql/scan.ts'
 import { textOf } from './text-of.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { scan, UnterminatedSql } from '../scan.ts'
+import { scan, UnterminatedSql } from '../../sql/scan.ts'
 
 /** A line that tells tools which way the SQL behind it leads; the tools are named in the table below. */
 interface Marker {

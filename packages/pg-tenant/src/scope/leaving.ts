@@ -1,0 +1,59 @@
+import type { Step } from '../driver/exchange.ts'
+import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
+import type { Session } from '../driver/session.ts'
+import { type Gate, leaving as values } from '../isolation/gate.ts'
+import { AUTHORIZATION, CLEAN, DEALLOCATE, RESET } from './control.ts'
+import { nextSeed } from './seed.ts'
+
+/** What the gate does when it is left, for where it is not there any more. */
+const REST = `select pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed($1::pg_catalog.float8),
+  pg_catalog.set_config('role', null, false)`
+
+/** So that nobody reads the text that was there last. */
+const FORGET = close('S', SCRATCH)
+
+/**
+ * What goes out behind COMMIT or ROLLBACK, in the same message: the session becomes what it was when it was made, so that
+ * whoever has it next, the bare pool too, is nobody and finds nothing. It is behind because COMMIT itself can run a tenant's
+ * code (held cursors, deferred triggers that made others deferred again), which would have the last word otherwise (hazard y).
+ * Only what this tenant's callers have named stays, for this tenant.
+ *
+ * @param opened whether the gate is parsed by the time this runs: in front of COMMIT it always is
+ */
+export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
+  const { memory, slot } = session
+  // Settings come first: the gate is not to be planned under a path that somebody left.
+  const steps = [RESET.on(slot)]
+  if (memory.superuser || memory.direct === undefined) steps.push(AUTHORIZATION.on(slot))
+  steps.push(rest(session, gate, opened), ...CLEAN.map((one) => one.on(slot)))
+  if (slot === '') return steps
+  if (!session.keepsNames) steps.push(DEALLOCATE.on(slot))
+  // Close has no answer that counts as a step, so it goes with the last one.
+  const last = steps.pop() as Step
+  return [...steps, { ...last, bytes: Buffer.concat([last.bytes, FORGET]) }]
+}
+
+/**
+ * What could not be sent with the very first scope of a connection, because it was not known yet whether statements under
+ * names are ours to remove: behind a pooler they are not.
+ */
+export function leavingFirst({ memory, slot, keepsNames }: Session): Step[] {
+  return slot === '' && memory.direct === true && !keepsNames ? [DEALLOCATE.on(slot)] : []
+}
+
+/** Locks, seed and role. */
+function rest({ slot }: Session, gate: Gate, opened: boolean): Step {
+  const seed = nextSeed()
+  if (slot === SCRATCH && opened) {
+    return {
+      phase: 'clean',
+      bytes: Buffer.concat([bind('', '', values(gate, seed)), execute('', 1)]),
+      runs: '',
+    }
+  }
+  return {
+    phase: 'clean',
+    bytes: Buffer.concat([anew(slot, REST), bind('', slot, [seed]), execute('', 0)]),
+    ...(slot === '' && { prepares: { name: '', text: REST } }),
+  }
+}

@@ -1,0 +1,84 @@
+import { crossTenant, TenancyError, type TenantKey } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import { keyFor, type Naming } from '../isolation/names.ts'
+import { explained } from '../registry/explain.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
+import { currentLevel, type Level } from '../scope/level.ts'
+import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
+import { withRetry } from '../scope/retry.ts'
+
+/** What a tenancy knows about entering a tenant. */
+export interface Entry {
+  /** Scopes of other tenancies are not ours to join. */
+  readonly identity: object
+  readonly naming: Naming
+  readonly defaults: ScopeSettings
+  readonly pool: PoolLike
+  readonly registry: RegistryPlace
+  /** Nothing to wait for when the tenant is known to be recent enough. */
+  askVersion(tenant: TenantKey): Promise<void> | undefined
+}
+
+/** What is to be done in a tenant. */
+export interface Job<T> {
+  /** Refuses what was passed, and takes what it needs of it, at once. */
+  check(): void
+  /** Does it in a scope of the same tenant that is there already. */
+  join(outer: Level): Promise<T>
+  /** Does it in a scope of its own; called again for a retry. */
+  open(tenant: TenantKey, settings: ScopeSettings): Promise<T>
+}
+
+/**
+ * Checks a call, before anything is sent, and finds out whether it runs in a scope around it.
+ *
+ * @throws TenancyError INVALID_TENANT_KEY, VALIDATION_ERROR, STATEMENT_REFUSED, INVALID_OPTION, CROSS_TENANT
+ */
+export function enter<T>(
+  entry: Entry,
+  key: string,
+  options: ScopeOptions | undefined,
+  job: Job<T>,
+): Promise<T> {
+  try {
+    const tenant = keyFor(entry.naming, key)
+    job.check()
+    const settings = parseScopeOptions(options, entry.defaults)
+    const outer = enclosing(entry.identity, tenant)
+    if (!outer) return open(entry, tenant, settings, job)
+    requireSameMode(settings, outer)
+    // Not a promise of our own around it: what the outer scope answers for must not reject a second time.
+    return job.join(outer)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+async function open<T>(entry: Entry, tenant: TenantKey, settings: ScopeSettings, job: Job<T>): Promise<T> {
+  try {
+    const old = entry.askVersion(tenant)
+    if (old) await old
+    return await withRetry(settings, async () => job.open(tenant, settings))
+  } catch (error) {
+    throw await explained(error, entry.pool, entry.registry, tenant)
+  }
+}
+
+/** The scope this call runs in, if it is one of ours and still alive. */
+export function enclosing(identity: object, tenant: TenantKey): Level | undefined {
+  const running = currentLevel.getStore()
+  if (!running || running.ended || running.owner !== identity) return undefined
+  if (running.tenant !== tenant) throw crossTenant()
+  return running
+}
+
+/** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */
+export function requireSameMode(settings: ScopeSettings, outer: Level): void {
+  const { mode } = outer.transaction.settings
+  if (settings.mode === '' || settings.mode === mode) return
+  throw new TenancyError(
+    'INVALID_OPTION',
+    'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
+    { details: { option: 'isolationLevel' } },
+  )
+}
