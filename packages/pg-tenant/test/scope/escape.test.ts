@@ -51,7 +51,14 @@ describe.skipIf(POOLED)('for an application that is a superuser, against advice,
     'the check at level %s finds another role',
     async (isolation) => {
       const pool = world.pool({ connectionString: world.url, max: 1 })
-      const tenancy = world.tenancy({ pool, adminPool: pool, isolation, schemaPrefix: `s${isolation[0]}_` })
+      const tenancy = world.tenancy({
+        pool,
+        adminPool: pool,
+        isolation,
+        schemaPrefix: `s${isolation[0]}_`,
+        // Roles of its own: what is dropped is looked at for what else belongs to them.
+        rolePrefix: `${world.rolePrefix}s${isolation[0]}_`,
+      })
       await tenancy.provision('acme')
       const other = isolation === 'role' ? 'none' : world.adminRole
       const sql = `select set_config('role', '${other}', true)`
