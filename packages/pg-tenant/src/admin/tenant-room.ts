@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ServerError } from '../errors/server-error.ts'
-import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 
 /**
@@ -17,7 +17,10 @@ import { OWN_PATH } from '../sql/own-path.ts'
 export interface Room {
   /** Where the function is made: the tenant's schema, in which its role may create. */
   readonly schema: string
-  /** Whose rights are to be had inside; `undefined` where there is nobody but the administrator. */
+  /**
+   * Whose rights are to be had inside; `undefined` where there is nobody but the administrator: then there must be no code of
+   * anybody else in the schema.
+   */
   readonly owner: string | undefined
   /** The search path inside; it ends with the call. */
   readonly searchPath: string
@@ -47,6 +50,23 @@ export interface Limits {
 
 /** In the message of the error that {@link RoomCall.leave} raises. */
 export const ESCAPED = 'pg_tenant:escaped'
+
+/** Likewise, where the schema holds code of somebody else that would run as the administrator. */
+export const FOREIGN_CODE = 'pg_tenant:foreign_code'
+
+// Where the administrator owns the tables, names in a migration would find what the application made beside them. Owners of
+// extensions and shared code are superusers, the administrator, or roles whose rights it has.
+const noForeignCode = (schema: string) => `select case when not exists (
+  select from (
+    select proowner as owner from pg_catalog.pg_proc where pronamespace = n.oid
+    union all select oprowner from pg_catalog.pg_operator where oprnamespace = n.oid
+    union all select typowner from pg_catalog.pg_type where typnamespace = n.oid and typtype in ('d', 'r', 'm')
+    union all select relowner from pg_catalog.pg_class where relnamespace = n.oid
+      and (relhasrules or exists (select from pg_catalog.pg_trigger t where t.tgrelid = pg_class.oid and not t.tgisinternal))
+  ) made join pg_catalog.pg_roles r on r.oid = made.owner
+  where not r.rolsuper and not pg_catalog.pg_has_role(session_user, r.oid, 'usage')
+) then 0 else pg_catalog.concat('${FOREIGN_CODE}')::pg_catalog.int8 end
+from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 
 // Before PostgreSQL 18 deferred triggers run as whoever commits: the administrator. `set constraints all immediate` has run
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
@@ -125,13 +145,14 @@ function callOf(
     `as $room$${body}$room$`,
   ].join(' ')
   // Made by the administrator, whose default privileges are in force, and then given away: no role is taken at all.
+  const alone = room.owner === undefined ? [noForeignCode(room.schema)] : []
   const given =
     room.owner === undefined ? [] : [`alter function ${name} owner to ${quoteIdentifier(room.owner)}`]
   return {
-    make: [made, ...given],
+    make: [...alone, made, ...given],
     name,
     texts,
-    leave: leaving(name, limits),
+    leave: [...leaving(name, limits), ...alone],
     failedAt: ({ where }) => statementAt.get(outermostLine(where, name) ?? 0),
   }
 }

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -6,6 +7,7 @@ import { connectionLost } from '../errors/from-scope.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import type { ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
+import { foreignCode } from '../lifecycle/apply-migrations.ts'
 import { ESCAPED, type Part, STALE } from './message.ts'
 import { once } from './sql.ts'
 
@@ -86,6 +88,7 @@ function troubleOf(
   const at = part?.room?.call.failedAt(error)
   const where = at === undefined ? part : part?.room?.where[at]
   if (known && !where?.script) return { kind: 'stale' }
+  if (error.message.includes(FOREIGN_CODE)) return { kind: 'failed', error: foreignCode(error) }
   if (error.message.includes(ESCAPED)) {
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }
   }

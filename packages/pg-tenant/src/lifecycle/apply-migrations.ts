@@ -1,9 +1,9 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { runInRoom } from '../admin/in-room.ts'
-import { ESCAPED, type Room } from '../admin/tenant-room.ts'
+import { ESCAPED, FOREIGN_CODE, type Room } from '../admin/tenant-room.ts'
 import { type Admin, fromStatement } from '../admin/transaction.ts'
 import { withDriverError } from '../errors/driver-error.ts'
-import { isServerError } from '../errors/server-error.ts'
+import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
@@ -58,13 +58,22 @@ export async function applyMigrations(
 }
 
 /** @returns milliseconds, for each script */
-export async function runScripts(admin: Admin, room: Room, scripts: readonly Script[]): Promise<number[]> {
+export async function runScripts(
+  admin: Admin,
+  room: Room,
+  scripts: readonly Script[],
+  explain: (error: unknown, at: { readonly id: string }) => TenancyError | undefined = () => undefined,
+): Promise<number[]> {
   const files = scripts.map((script) => inTransaction(script))
   const where = scripts.flatMap(({ id }, at) => (files[at] ?? []).map(({ line }) => ({ id, line })))
   const texts = files.map((file) => file.map(textInRoom))
-  return await runInRoom(admin, room, texts, (error, statement) => {
+  const failed = (error: unknown, statement: number) => {
     const { id, line } = where[statement] ?? {}
-    return id === undefined ? error : inMigration(error, id, line)
+    if (id === undefined) return error
+    return explain(error, { id }) ?? inMigration(error, id, line)
+  }
+  return await runInRoom(admin, room, texts, failed).catch((error: unknown) => {
+    throw isServerError(error) && error.message.includes(FOREIGN_CODE) ? foreignCode(error) : error
   })
 }
 
@@ -103,6 +112,14 @@ export function inMigration(error: unknown, id: string, line?: number): unknown 
     details: { ...details, migration: id, ...(line !== undefined && { line }) },
   })
   return withDriverError(located, error)
+}
+
+/** What a migration would meet in the schema, and run with the administrator's rights. */
+export function foreignCode(error: ServerError): TenancyError {
+  const message =
+    'In the schema there are functions, operators, domains, views or tables with triggers that are not the administrator’s. ' +
+    'A migration would run them with its rights. Nothing was kept; give them to the administrator (ALTER … OWNER TO) or drop them.'
+  return withDriverError(new TenancyError('STATEMENT_REFUSED', message), error)
 }
 
 function changedPath(id: string): TenancyError {

@@ -7,6 +7,12 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** A text constant; a name with a backslash would be read in two ways (`standard_conforming_strings`). */
+export function quoteLiteral(text: string): string {
+  if (/[\\\0]/.test(text)) throw new RangeError('not a plain text')
+  return `'${text.replaceAll("'", "''")}'`
+}
+
 /** `"schema"."name"` */
 export function qualify(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`

@@ -4,7 +4,7 @@ import { readInRoom, runInRoom } from '../../src/admin/in-room.ts'
 import type { Room } from '../../src/admin/tenant-room.ts'
 import { type Admin, inAdminTransaction } from '../../src/admin/transaction.ts'
 import { watchPool } from '../../src/driver/memory.ts'
-import { useWorld } from '../support/world.ts'
+import { NOTES, useWorld } from '../support/world.ts'
 
 const world = useWorld(['evil'])
 const room = (): Room => ({
@@ -136,6 +136,25 @@ describe('inside the room', () => {
       await expect(run).rejects.toMatchObject({ details: { sqlState: 'P0001' } })
       expect(told).toEqual([at])
     }
+  })
+})
+
+describe('where nobody but the administrator owns the tables (level schema)', () => {
+  const at = (...more: { id: string; sql: string }[]) =>
+    world.tenancy({ isolation: 'schema', schemaPrefix: 's_', migrations: [NOTES, ...more] })
+
+  it('a function the application left beside them is refused, not run', async () => {
+    await at().provision('acme')
+    await at().query('acme', `insert into notes (body) values ('x')`)
+    await at().query(
+      'acme',
+      `create function length(varchar) returns int language plpgsql as $$ begin raise 'ran as %', session_user; end $$`,
+    )
+    const more = { id: '0002', sql: 'update notes set body = body || length(body::varchar)' }
+    await expect(at(more).provision('acme')).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
+    expect((await at(more).migrate()).tenants).toMatchObject([{ error: { code: 'STATEMENT_REFUSED' } }])
+    await at().query('acme', 'drop function length(varchar)')
+    expect(await at(more).migrate()).toMatchObject({ ok: true, migrated: 1 })
   })
 })
 
