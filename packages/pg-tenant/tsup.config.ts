@@ -3,6 +3,7 @@ import { defineConfig } from 'tsup'
 export default defineConfig({
   entry: {
     index: 'src/index.ts',
+    admin: 'src/admin.ts',
     'drizzle/index': 'src/drizzle/index.ts',
     'testing/index': 'src/testing/index.ts',
     'express/index': 'src/express/index.ts',

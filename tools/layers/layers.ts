@@ -1,6 +1,6 @@
 /**
  * What may know what. Packages: each with those of ours that its sources may import. Folders (and files beside them) of
- * `src`: each may import those before it in its list, never one behind it, types included. `index` and `main` may import
+ * `src`: each may import those before it in its list, never one behind it, types included. `index`, `admin` (the file) and `main` may import
  * everything and are imported by nothing; `*` is every folder that is not named. `ARCHITECTURE.md` prints this list; `tools/test/layers.test.ts` enforces it.
  */
 export interface PackageLayers {

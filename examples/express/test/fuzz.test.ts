@@ -1,5 +1,5 @@
 import { Agent } from 'node:http'
-import { dropDatabase } from '@org/pg-tenant'
+import { dropDatabase } from '@org/pg-tenant/admin'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { SENT } from './support/arbitrary.ts'

@@ -1,4 +1,4 @@
-import { dropDatabase } from '@org/pg-tenant'
+import { dropDatabase } from '@org/pg-tenant/admin'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import pg from 'pg'
 import { expect, it } from 'vitest'

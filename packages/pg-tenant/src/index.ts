@@ -6,18 +6,13 @@ export {
   TenancyError,
   type TenantKey,
 } from '@org/core'
-export { dropDatabase } from './apps/drop-database.ts'
-export {
-  type ProvisionDatabaseOptions,
-  type ProvisionedDatabase,
-  provisionDatabase,
-} from './apps/provision-database.ts'
+export type { ProvisionDatabaseOptions, ProvisionedDatabase } from './apps/provision-database.ts'
 export type { BackedUpTable, BackupOptions, BackupResult } from './archive/backup-options.ts'
 export type { ExportedTable, ExportOptions, ExportResult } from './archive/export/export.ts'
 export type { ArchiveManifest, ArchiveSummary } from './archive/format/manifest.ts'
 export type { BackupSource } from './archive/format/source.ts'
-export { type ArchiveContents, inspectArchive } from './archive/inspect.ts'
-export { type DumpManifest, readDumpManifest as inspectDump } from './archive/pg-dump/manifest.ts'
+export type { ArchiveContents } from './archive/inspect.ts'
+export type { DumpManifest } from './archive/pg-dump/manifest.ts'
 export type { ProgramOptions } from './archive/pg-dump/program.ts'
 export type { RestoreOptions, RestoreResult } from './archive/restore/options.ts'
 export type { TenantConnection } from './credentials/connection.ts'
@@ -45,11 +40,11 @@ export type { OnForget } from './lifecycle/levels/level.ts'
 export type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
 export type { FillResult } from './lifecycle/ready/fill.ts'
 export type { ReadyTenants } from './lifecycle/ready/ready.ts'
-export { loadMigrations } from './migrations/folder/load.ts'
-export { type LintOptions, lintMigrations } from './migrations/lint.ts'
+export type { LintOptions } from './migrations/lint.ts'
 export type { LintFinding } from './migrations/lint-finding.ts'
+export { loadMigrations } from './migrations/load-migrations.ts'
 export type { OffboardOptions } from './offboard/options.ts'
-export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
+export type { DroppedTable, Receipt } from './offboard/receipt.ts'
 export { createFleet, type Fleet, type FleetOptions } from './placement/fleet.ts'
 export type { PlacedTenancy } from './placement/placed-tenancy.ts'
 export {
@@ -71,7 +66,7 @@ export type { Field, QueryResult } from './scope/result.ts'
 export type { QueryConfig } from './scope/statement.ts'
 export type { StreamOptions } from './scope/stream.ts'
 export type { TenantDb } from './scope/tenant-db.ts'
-export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export type { Advice, AdviceId, AdviceThresholds } from './stats/advise.ts'
 export type { ClusterStats } from './stats/cluster.ts'
 export type { FleetStats, RoleConnections, SlowMigration, StatsOptions, TenantStats } from './stats/stats.ts'
 export { createTenancy } from './tenancy/create-tenancy.ts'
@@ -79,10 +74,5 @@ export type { EachOptions, EachReport, EachTenant } from './tenancy/each.ts'
 export type { Tenancy, TenancyOptions } from './tenancy/interface.ts'
 export type { TenantPoolsOptions } from './tenancy/levels.ts'
 export type { VerifyCheckId } from './verify/checks.ts'
-export {
-  formatVerifyReport,
-  type VerifyCheck,
-  type VerifyOutcome,
-  type VerifyReport,
-} from './verify/report.ts'
+export type { VerifyCheck, VerifyOutcome, VerifyReport } from './verify/report.ts'
 export type { VerifyOptions } from './verify/verify.ts'

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { provisionDatabase } from '@org/pg-tenant'
+import { provisionDatabase } from '@org/pg-tenant/admin'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { isSecret } from '../http/secret.ts'

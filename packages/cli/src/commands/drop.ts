@@ -55,7 +55,7 @@ export const drop: CommandModule<Options> = {
     const to = typeof options.backup === 'string' ? resolve(invocation.io.cwd, options.backup) : undefined
     const file = skip ? undefined : (to ?? (await defaultFile(invocation, settings, key)))
     const receipt = await tenancy.offboard(key, offboarding(invocation, key, file, options))
-    const { digestOfReceipt } = await import('@org/pg-tenant')
+    const { digestOfReceipt } = await import('@org/pg-tenant/admin')
     output.document({ ...receipt, digest: digestOfReceipt(receipt) })
     output.say(told(key, receipt, digestOfReceipt(receipt)))
     return EXIT.ok

@@ -80,7 +80,7 @@ function stdinOf({ io }: Invocation): AsyncIterable<Uint8Array> {
 
 async function inspect(invocation: Invocation, from: string | AsyncIterable<Uint8Array>): Promise<ExitCode> {
   const { output } = invocation
-  const { inspectArchive } = await import('@org/pg-tenant')
+  const { inspectArchive } = await import('@org/pg-tenant/admin')
   const found = await inspectArchive(from).catch((error: unknown) => {
     if (typeof from === 'string' && isOther(error)) return undefined
     throw error
@@ -113,7 +113,7 @@ const isOther = (error: unknown): boolean =>
   isTenancyError(error, 'VALIDATION_ERROR') && error.details.reason === 'not_an_archive'
 
 async function inspectDumped({ output }: Invocation, from: string): Promise<ExitCode> {
-  const { inspectDump } = await import('@org/pg-tenant')
+  const { inspectDump } = await import('@org/pg-tenant/admin')
   const {
     tenant,
     createdAt,

@@ -37,7 +37,7 @@ export const verify: CommandModule<Options> = {
     const { tenancy } = await connect({ connections: concurrency + 1 })
     const tenants = keys ?? (sample === undefined ? 'all' : { sample })
     const report = await tenancy.verify({ tenants, against, concurrency })
-    const { formatVerifyReport } = await import('@org/pg-tenant')
+    const { formatVerifyReport } = await import('@org/pg-tenant/admin')
     output.document(report)
     output.data(safeLines(commandsForCalls(formatVerifyReport(report))))
     if (report.summary.passed === 0) output.note('Nothing was proven: there is no tenant to enter.')

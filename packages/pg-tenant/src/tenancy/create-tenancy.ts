@@ -12,11 +12,8 @@ import { type VersionGate, versionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, parseNaming, schemaOf } from '../isolation/names.ts'
 import { parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
-import { drop } from '../lifecycle/drop.ts'
-import { type ProvisionOptions, provision } from '../lifecycle/provision.ts'
-import { readyTenants } from '../lifecycle/ready/ready.ts'
-import { rotateCredentials } from '../lifecycle/rotate-credentials.ts'
-import { resume, suspend } from '../lifecycle/suspend.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { ProvisionOptions } from '../lifecycle/provision.ts'
 import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
 import type { OffboardOptions } from '../offboard/options.ts'
 import type { Reach } from '../pool/connection.ts'
@@ -86,7 +83,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
   const { connectionTimeout } = defaults
   const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
-  const { isolation, ofLevel, keeper } = open
+  const { isolation, keeper } = open
   watchPool(pool)
   watchPool(adminPool)
   const identity = {}
@@ -100,18 +97,26 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     level,
     defaults.resolveUnknownOutcome,
   )
-  const lifecycle = {
-    level,
-    ofLevel,
-    naming,
-    pool,
-    adminPool,
-    migrations,
-    allowSchemas: parseAllowSchemas(options.allowSchemas),
-    registry,
-    onForget,
-    distributedSchemas,
+  const allowSchemas = parseAllowSchemas(options.allowSchemas)
+  let loaded: Promise<Lifecycle> | undefined
+  /** What administration works on; it and its code are loaded at the first call. */
+  const lifecycle = (): Promise<Lifecycle> => {
+    loaded ??= open.loadLifecycle().then((ofLevel) => ({
+      level,
+      ofLevel,
+      naming,
+      pool,
+      adminPool,
+      migrations,
+      allowSchemas,
+      registry,
+      onForget,
+      distributedSchemas,
+    }))
+    return loaded
   }
+  const readyTenants = async () =>
+    (await import('../lifecycle/ready/ready.ts')).readyTenants(await lifecycle())
   /** What changed here is known here at once. */
   const changing = async <T>(tenant: TenantKey, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
     try {
@@ -177,47 +182,73 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       each(tenancy, fn, how),
     schemaOf: (key: string) => {
       const tenant = keyFor(naming, key)
-      return ofLevel.row?.schema ?? schemaOf(naming, tenant)
+      return open.row?.schema ?? schemaOf(naming, tenant)
     },
+    // What follows is loaded when asked for: a server that only scopes queries never reads this code.
     provision: async (key: string, facts?: ProvisionOptions) =>
-      changing(keyFor(naming, key), (tenant) => provision(lifecycle, tenant, facts)),
+      changing(keyFor(naming, key), async (tenant) =>
+        (await import('../lifecycle/provision.ts')).provision(await lifecycle(), tenant, facts),
+      ),
     suspend: async (key: string, reason?: string) =>
-      changing(keyFor(naming, key), (tenant) => suspend(lifecycle, tenant, reason ?? null)),
-    resume: async (key: string) => changing(keyFor(naming, key), (tenant) => resume(lifecycle, tenant)),
+      changing(keyFor(naming, key), async (tenant) =>
+        (await import('../lifecycle/suspend.ts')).suspend(await lifecycle(), tenant, reason ?? null),
+      ),
+    resume: async (key: string) =>
+      changing(keyFor(naming, key), async (tenant) =>
+        (await import('../lifecycle/suspend.ts')).resume(await lifecycle(), tenant),
+      ),
     find: async (key: string) => find(pool, registry, keyFor(naming, key)),
     lookup: async (key: string) => {
       const tenant = keyFor(naming, key)
       lookups.start()
       return lookups.lookup(tenant)
     },
-    ready: readyTenants(lifecycle),
+    ready: Object.freeze({
+      fill: async (count: number) => (await readyTenants()).fill(count),
+      count: async () => (await readyTenants()).count(),
+      clear: async () => (await readyTenants()).clear(),
+    }),
     list: async (page?: ListOptions) => list(pool, registry, page),
-    // Loaded when asked for: a server that only scopes queries never reads this code.
-    migrate: async (how?: MigrateOptions) => (await import('../fleet/migrate.ts')).migrate(lifecycle, how),
+    migrate: async (how?: MigrateOptions) =>
+      (await import('../fleet/migrate.ts')).migrate(await lifecycle(), how),
     migrationStatus: async (which?: MigrationStatusOptions) =>
-      (await import('../fleet/status.ts')).migrationStatus(lifecycle, which),
-    doctor: async (how?: DiagnoseOptions) => (await import('../doctor/diagnose.ts')).diagnose(lifecycle, how),
+      (await import('../fleet/status.ts')).migrationStatus(await lifecycle(), which),
+    doctor: async (how?: DiagnoseOptions) =>
+      (await import('../doctor/diagnose.ts')).diagnose(await lifecycle(), how),
     verify: async (how?: VerifyOptions) => {
       const { verifyIsolation } = await import('../verify/verify.ts')
-      return verifyIsolation(lifecycle, (tenant, fn) => runScope({}, isolation, tenant, fn, defaults), how)
+      return verifyIsolation(
+        await lifecycle(),
+        (tenant, fn) => runScope({}, isolation, tenant, fn, defaults),
+        how,
+      )
     },
-    stats: async (which?: StatsOptions) => (await import('../stats/stats.ts')).tenantStats(lifecycle, which),
+    stats: async (which?: StatsOptions) =>
+      (await import('../stats/stats.ts')).tenantStats(await lifecycle(), which),
     backup: async (key: string, how: BackupOptions) =>
-      (await import('../archive/backup.ts')).backupTenant(lifecycle, keyFor(naming, key), how),
+      (await import('../archive/backup.ts')).backupTenant(await lifecycle(), keyFor(naming, key), how),
     restore: async (key: string, how: RestoreOptions) => {
       const { restoreTenant } = await import('../archive/restore/restore.ts')
-      return changing(keyFor(naming, key), (tenant) => restoreTenant(lifecycle, tenant, how))
+      return changing(keyFor(naming, key), async (tenant) => restoreTenant(await lifecycle(), tenant, how))
     },
     export: async (key: string, how: ExportOptions) =>
-      (await import('../archive/export/export.ts')).exportTenant(lifecycle, keyFor(naming, key), how),
+      (await import('../archive/export/export.ts')).exportTenant(await lifecycle(), keyFor(naming, key), how),
     offboard: async (key: string, how: OffboardOptions) => {
       const { offboard } = await import('../offboard/offboard.ts')
-      return changing(keyFor(naming, key), (tenant) => offboard(lifecycle, tenant, how))
+      return changing(keyFor(naming, key), async (tenant) => offboard(await lifecycle(), tenant, how))
     },
-    drop: async (key: string) => changing(keyFor(naming, key), (tenant) => drop(lifecycle, tenant)),
-    rotateCredentials: async (key: string) => rotateCredentials(lifecycle, keeper, keyFor(naming, key)),
+    drop: async (key: string) =>
+      changing(keyFor(naming, key), async (tenant) =>
+        (await import('../lifecycle/drop.ts')).drop(await lifecycle(), tenant),
+      ),
+    rotateCredentials: async (key: string) =>
+      (await import('../lifecycle/rotate-credentials.ts')).rotateCredentials(
+        await lifecycle(),
+        keeper,
+        keyFor(naming, key),
+      ),
     resealCredentials: async () =>
-      (await import('../lifecycle/reseal.ts')).resealCredentials(lifecycle, keeper),
+      (await import('../lifecycle/reseal.ts')).resealCredentials(await lifecycle(), keeper),
     close: async () => {
       await lookups.close()
       await open.close()

@@ -8,17 +8,12 @@ import { loginIsolation } from '../isolation/login.ts'
 import { type Naming, roleOf } from '../isolation/names.ts'
 import { roleIsolation } from '../isolation/role.ts'
 import { rowIsolation } from '../isolation/row.ts'
-import { parseRowPlace, type RowOptions } from '../isolation/row-place.ts'
+import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-place.ts'
 import { schemaIsolation } from '../isolation/schema.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
 import { tenantPoolSource } from '../isolation/tenant-pool-source.ts'
 import { TenantPools } from '../isolation/tenant-pools.ts'
-import { databaseLevel } from '../lifecycle/levels/database.ts'
 import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
-import { loginLevel } from '../lifecycle/levels/login.ts'
-import { roleLevel } from '../lifecycle/levels/role.ts'
-import { rowLevel } from '../lifecycle/levels/row/level.ts'
-import { schemaLevel } from '../lifecycle/levels/schema.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 
 /** Bounds of the connections that levels `login` and `database` open for tenants. */
@@ -56,7 +51,10 @@ export interface LevelContext {
 /** A level at work: how scopes are opened, how tenants are made, what must be closed. */
 export interface OpenLevel {
   readonly isolation: Isolation
-  readonly ofLevel: LevelLifecycle
+  /** Where the shared tables are, at level `row`. */
+  readonly row?: RowPlace | undefined
+  /** Loads what makes and removes tenants: a server that only scopes queries never does. */
+  readonly loadLifecycle: () => Promise<LevelLifecycle>
   /** Only where tenants log in by themselves. */
   readonly keeper: CredentialKeeper | undefined
   close(): Promise<void>
@@ -67,23 +65,30 @@ export function openLevel(level: IsolationLevel, context: LevelContext, options:
   const { pool, naming } = context
   switch (level) {
     case 'schema':
-      return onePool(schemaIsolation(pool, naming), schemaLevel)
+      return onePool(
+        schemaIsolation(pool, naming),
+        async () => (await import('../lifecycle/levels/schema.ts')).schemaLevel,
+      )
     case 'role':
-      return onePool(roleIsolation(pool, naming), roleLevel)
+      return onePool(
+        roleIsolation(pool, naming),
+        async () => (await import('../lifecycle/levels/role.ts')).roleLevel,
+      )
     case 'login':
     case 'database':
       return ownPools(level, context, options)
     case 'row': {
       const row = parseRowPlace(options.row)
-      return onePool(rowIsolation(pool, naming, row), rowLevel(row))
+      const load = async () => (await import('../lifecycle/levels/row/level.ts')).rowLevel(row)
+      return { ...onePool(rowIsolation(pool, naming, row), load), row }
     }
     default:
       throw invalid('isolation', '"schema", "role", "login", "row" or "database"')
   }
 }
 
-function onePool(isolation: Isolation, ofLevel: LevelLifecycle): OpenLevel {
-  return { isolation, ofLevel, keeper: undefined, close: async () => {} }
+function onePool(isolation: Isolation, loadLifecycle: OpenLevel['loadLifecycle']): OpenLevel {
+  return { isolation, loadLifecycle, keeper: undefined, close: async () => {} }
 }
 
 function ownPools(level: 'login' | 'database', context: LevelContext, options: LevelOptions): OpenLevel {
@@ -105,7 +110,10 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
   const pools = new TenantPools(source, { maxConnections, maxPerTenant, waitMs: connectionTimeout })
   return {
     isolation: loginIsolation(level, pool, pools, naming),
-    ofLevel: level === 'login' ? loginLevel(keeper) : databaseLevel(keeper, template),
+    loadLifecycle: async () =>
+      level === 'login'
+        ? (await import('../lifecycle/levels/login.ts')).loginLevel(keeper)
+        : (await import('../lifecycle/levels/database.ts')).databaseLevel(keeper, template),
     keeper,
     close: () => pools.close(),
   }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { inspectArchive } from '../../src/index.ts'
+import { inspectArchive } from '../../src/admin.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
 import { LEVELS, openLibrary, read, write } from './library.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { inspectArchive, type Tenancy } from '../../src/index.ts'
+import { inspectArchive } from '../../src/admin.ts'
+import type { Tenancy } from '../../src/index.ts'
 import {
   countMessages,
   crashIn,

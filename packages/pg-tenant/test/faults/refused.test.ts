@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { dropDatabase, type IsolationLevel, provisionDatabase } from '../../src/index.ts'
+import { dropDatabase, provisionDatabase } from '../../src/admin.ts'
+import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
 import { codeOf } from '../support/world.ts'
 

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { dropDatabase, type IsolationLevel, provisionDatabase, type Tenancy } from '../../src/index.ts'
+import { dropDatabase, provisionDatabase } from '../../src/admin.ts'
+import type { IsolationLevel, Tenancy } from '../../src/index.ts'
 import { codeOf } from '../support/world.ts'
 import {
   countMessages,

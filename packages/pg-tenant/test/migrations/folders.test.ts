@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { lintMigrations, loadMigrations } from '../../src/index.ts'
+import { lintMigrations } from '../../src/admin.ts'
+import { loadMigrations } from '../../src/index.ts'
 import { byNumber } from '../../src/migrations/folder/order.ts'
 
 const folders: string[] = []

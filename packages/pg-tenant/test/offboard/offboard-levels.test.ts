@@ -1,6 +1,6 @@
 import type { Queryable } from '@org/core'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { digestOfReceipt, inspectArchive } from '../../src/index.ts'
+import { digestOfReceipt, inspectArchive } from '../../src/admin.ts'
 import { LEVELS, openLibrary, read, write } from '../archive/library.ts'
 import { useFolder } from '../archive/support.ts'
 import { useSetting } from '../levels/setting.ts'

@@ -3,12 +3,17 @@ import { afterAll } from 'vitest'
 import { watchPool } from '../../src/driver/memory.ts'
 import type { IsolationLevel } from '../../src/index.ts'
 import { parseNaming } from '../../src/isolation/names.ts'
+import { databaseLevel } from '../../src/lifecycle/levels/database.ts'
+import type { LevelLifecycle } from '../../src/lifecycle/levels/level.ts'
+import { loginLevel } from '../../src/lifecycle/levels/login.ts'
+import { roleLevel } from '../../src/lifecycle/levels/role.ts'
+import { schemaLevel } from '../../src/lifecycle/levels/schema.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { parseControlSchema } from '../../src/registry/control-schema.ts'
 import { DEFAULTS } from '../../src/scope/options.ts'
 import { runScope } from '../../src/scope/run-scope.ts'
-import { openLevel } from '../../src/tenancy/levels.ts'
+import { type OpenLevel, openLevel } from '../../src/tenancy/levels.ts'
 import type { EnterScope } from '../../src/verify/probe.ts'
 import type { VerifyCheck, VerifyReport } from '../../src/verify/report.ts'
 import { type VerifyOptions, verifyIsolation } from '../../src/verify/verify.ts'
@@ -24,6 +29,12 @@ export interface Verifiable {
 export interface VerifySetting extends Setting {
   /** What createTenancy puts together for `verify`. */
   verifiable(level: IsolationLevel, options?: { pool?: pg.Pool; sharedSchemas?: string[] }): Verifiable
+}
+
+function lifecycleOfLevel(level: IsolationLevel, { keeper }: OpenLevel): LevelLifecycle {
+  if (level === 'schema') return schemaLevel
+  if (keeper === undefined) return roleLevel
+  return level === 'login' ? loginLevel(keeper) : databaseLevel(keeper, 'template0')
 }
 
 export function useVerifySetting(): VerifySetting {
@@ -51,7 +62,7 @@ export function useVerifySetting(): VerifySetting {
       closers.push(() => open.close())
       const lifecycle: Lifecycle = {
         level,
-        ofLevel: open.ofLevel,
+        ofLevel: lifecycleOfLevel(level, open),
         naming,
         pool,
         adminPool: world.admin,

@@ -20,7 +20,7 @@ export async function createApp(invocation: Invocation, app: string, options: Ap
   const file = options.writeEnv === undefined ? undefined : await reserveEnvFile(io.cwd, options.writeEnv)
   const { connectionLimit, template, host, port } = options
   try {
-    const { provisionDatabase } = await import('@org/pg-tenant')
+    const { provisionDatabase } = await import('@org/pg-tenant/admin')
     const made = await withAdmin(settings, (pool) =>
       provisionDatabase(pool, { app, connectionLimit, template, host, port }),
     )

@@ -24,7 +24,7 @@ export async function dropApp(invocation: Invocation, app: string, options: AppO
       output.say(role || database ? `${app} would be dropped.` : `There is nothing of ${app} to drop.`)
       return EXIT.ok
     }
-    const { dropDatabase } = await import('@org/pg-tenant')
+    const { dropDatabase } = await import('@org/pg-tenant/admin')
     const dropped = await dropDatabase(pool, { app, confirm: app })
     output.document({ app, dropped })
     output.say(dropped ? `${app} is gone.` : `There was nothing of ${app} to drop.`)

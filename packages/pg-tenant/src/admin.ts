@@ -1,0 +1,19 @@
+// `@org/pg-tenant/admin`: what an administrator runs, not a server. `import '@org/pg-tenant'` loads none of it.
+export { dropDatabase } from './apps/drop-database.ts'
+export {
+  type ProvisionDatabaseOptions,
+  type ProvisionedDatabase,
+  provisionDatabase,
+} from './apps/provision-database.ts'
+export { type ArchiveContents, inspectArchive } from './archive/inspect.ts'
+export { type DumpManifest, readDumpManifest as inspectDump } from './archive/pg-dump/manifest.ts'
+export { type LintOptions, lintMigrations } from './migrations/lint.ts'
+export type { LintFinding } from './migrations/lint-finding.ts'
+export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
+export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export {
+  formatVerifyReport,
+  type VerifyCheck,
+  type VerifyOutcome,
+  type VerifyReport,
+} from './verify/report.ts'

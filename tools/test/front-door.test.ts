@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest'
+import { loadedBy } from '../layers/loaded.ts'
+
+const own = (entry: string) => loadedBy(entry).filter((file) => file.startsWith('packages/pg-tenant/'))
+const folderOf = (file: string) => file.split('/')[3] ?? ''
+
+describe("import '@org/pg-tenant'", () => {
+  const loaded = own('packages/pg-tenant/src/index.ts')
+
+  it('loads what a request needs, no administration', () => {
+    // A tenant's pool extends the classes of pg, and is not loaded later for that.
+    expect(loaded.filter((file) => folderOf(file) !== 'pool').length).toBeLessThanOrEqual(75)
+    expect(loaded.length).toBeLessThanOrEqual(88)
+    const never = ['admin', 'apps', 'archive', 'doctor', 'offboard', 'stats', 'verify']
+    expect(loaded.filter((file) => never.includes(folderOf(file)))).toEqual([])
+  })
+
+  it('control: administration has modules of its own to load', () => {
+    expect(own('packages/pg-tenant/src/admin.ts').length).toBeGreaterThan(40)
+    expect(own('packages/pg-tenant/src/archive/restore/restore.ts').length).toBeGreaterThan(60)
+  })
+})
