@@ -83,6 +83,7 @@ export class Level {
         },
       )
     })
+    // guard: d: a forgotten promise does not end the process
     promise.catch(ignore)
     return promise
   }

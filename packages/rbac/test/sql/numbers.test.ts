@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { useWorld } from '../../../pg-tenant/test/support/world.ts'
 import { type Column, conditionToSql, createEvaluator, numeric, type Permission } from '../../src/index.ts'
 import { roundingInterval } from '../../src/sql/rounding.ts'
 import { catalog, group, now, snapshot } from '../support/product.ts'
+import { useWorld } from '../support/world.ts'
 
 /** `where` and `can` decide about the same number, for every number PostgreSQL can hold. */
 
