@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createTenancy } from '@org/pg-tenant'
+import { useTestTenancy } from '@org/pg-testing/vitest'
 import fc from 'fast-check'
 import { RateLimiterMemory, RateLimiterPostgres } from 'rate-limiter-flexible'
 import { describe, expect, it } from 'vitest'
-import { useWorld } from '../../../pg-tenant/test/support/world.ts'
 import { addressKey, NOWHERE } from '../../src/rate-limit/address.ts'
 import {
   type Caller,
@@ -12,7 +13,7 @@ import {
   type SharedStore,
 } from '../../src/rate-limit/index.ts'
 
-const world = useWorld([])
+const world = useTestTenancy(createTenancy)
 const codeOf = (make: () => unknown) => {
   try {
     make()

@@ -1,9 +1,15 @@
 import { parseTenantKey, type TenantKey } from '@org/core'
+import {
+  createTenancy,
+  type IsolationLevel,
+  type Migration,
+  type Tenancy,
+  type TenancyOptions,
+} from '@org/pg-tenant'
+import { codeOf, eventually } from '@org/pg-testing'
+import { notesAt, type TestLevels, useTestLevels } from '@org/pg-testing/vitest'
 import pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
-import type { IsolationLevel, Migration, Tenancy } from '../../../pg-tenant/src/index.ts'
-import { notesAt, type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
-import { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { LevelOptions } from '../../src/levels/identity.ts'
 
 export { codeOf, eventually }
@@ -18,7 +24,7 @@ export type Installed = LevelOptions & { readonly readers: readonly string[] }
 /** Two tenants at one level, with what governance keeps of them. */
 export interface LevelWorld {
   readonly level: IsolationLevel
-  readonly setting: Setting
+  readonly setting: TestLevels<Tenancy, TenancyOptions>
   readonly tenancy: Tenancy
   readonly options: Installed
   /** The administrator, in the database that holds the tenant. */
@@ -35,7 +41,7 @@ export function useLevel(
   install: (admin: pg.Pool, options: Installed) => Promise<void>,
   migrations: readonly Migration[] = [],
 ): LevelWorld {
-  const setting = useSetting()
+  const setting = useTestLevels(createTenancy)
   const pools = new Map<string, pg.Pool>()
   let tenancy: Tenancy | undefined
   const at = (tenant: TenantKey, base: string, user?: string): pg.Pool => {
