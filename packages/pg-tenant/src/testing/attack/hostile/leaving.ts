@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { settle } from '../finding.ts'
-import { type HostileCall, TOUCHING } from './calls.ts'
+import { type HostileCall, OUTSIDE, TOUCHING } from './calls.ts'
+import { stolen } from './heard.ts'
 import { withNames } from './kinds.ts'
 import { leaveSql, type Stage } from './stage.ts'
 
@@ -65,12 +66,36 @@ async function leftIn(pool: Pool): Promise<readonly string[]> {
 }
 
 /** Behind hostile code that leaves things about: nothing in the administrator's sessions, and the other tenant is served. */
-async function mustBeClean(stage: Stage): Promise<void> {
+async function mustBeClean(stage: Stage, behind: string): Promise<void> {
   const left = await leftIn(stage.admin)
-  if (left.length > 0) throw new Escape(`left in an administrator's session: ${left.join(', ')}`)
-  const { rows } = await stage.tenancy.query(stage.good, 'select body from notes')
-  if (rows.length !== 1 || rows[0]?.body !== `row of ${stage.good}`)
-    throw new Escape('the other tenant did not see its own row')
+  const said = stage.heard().filter((report) => stolen(stage.lab.isolation, report).length > 0)
+  const [worst] = said
+  if (worst)
+    throw new Escape(`${behind}: ${worst.had.join(', ')} in ${said.map(({ kind }) => kind).join(' ')}`)
+  if (left.length > 0) throw new Escape(`${behind}: left in an administrator's session: ${left.join(', ')}`)
+  const { rows } = await stage.tenancy.query(
+    stage.good,
+    'select body from notes where body = $1 and pg_catalog.current_schema() = $2',
+    [`row of ${stage.good}`, stage.targets.victimSchema],
+  )
+  if (rows.length !== 1) throw new Escape(`${behind}: the other tenant did not see its own row`)
+}
+
+const AGAIN = { id: '0003_again', sql: 'update notes set body = body' }
+
+/** Each time with what is left behind, whether or not the call is refused for it. */
+const BEHIND: Readonly<Record<string, (stage: Stage) => Promise<unknown>>> = {
+  scopes: async ({ tenancy, evil }) => {
+    for (const sql of ['insert into h_triggers values (1)', 'update notes set body = body'])
+      await settle(tenancy.query(evil, sql))
+  },
+  backup: ({ tenancy, evil, folder }) =>
+    tenancy.backup(evil, { to: `${folder}/left-${process.hrtime.bigint()}` }),
+  export: ({ tenancy, evil, folder }) =>
+    tenancy.export(evil, { to: `${folder}/left-${process.hrtime.bigint()}` }),
+  'migrate without a transaction': ({ next, evil }) => next(OUTSIDE).migrate({ only: [evil] }),
+  provision: ({ next, evil }) => next([...OUTSIDE, ...TOUCHING]).provision(evil),
+  migrate: ({ next, evil }) => next([...OUTSIDE, ...TOUCHING, AGAIN]).migrate({ only: [evil] }),
 }
 
 /** Each kind of leftover, behind a scope and behind migrations. */
@@ -79,19 +104,15 @@ export const LEAVING: readonly HostileCall[] = Object.entries(LEFTOVERS).map(([w
   title: `scopes and migrations, leaving behind: ${what}`,
   spoils: true,
   run: async (stage) => {
-    const { evil, next, targets, tenancy } = stage
+    const { evil, lab, targets, tenancy } = stage
     await tenancy.query(evil, withNames(leaveSql(bodyOf(statements)), targets.schema))
-    for (const sql of ['insert into h_triggers values (1)', 'update notes set body = body'])
-      await settle(tenancy.query(evil, sql))
-    await mustBeClean(stage)
-    for (const call of ['backup', 'provision', 'migrate'] as const) {
-      if (call === 'backup')
-        await settle(tenancy.backup(evil, { to: `${stage.folder}/left-${process.hrtime.bigint()}` }))
-      else if (call === 'provision') await settle(next(TOUCHING).provision(evil))
-      else await settle(next([...TOUCHING, AGAIN]).migrate({ only: [evil] }))
-      await mustBeClean(stage)
+    const found: string[] = []
+    for (const [behind, run] of Object.entries(BEHIND)) {
+      if (behind.includes('without') && lab.isolation === 'database') continue
+      await settle(run(stage))
+      const clean = await settle(mustBeClean(stage, behind))
+      if (!clean.ok) found.push(clean.error instanceof Escape ? clean.error.message : String(clean.error))
     }
+    if (found.length > 0) throw new Escape(found.join('; '))
   },
 }))
-
-const AGAIN = { id: '0003_again', sql: 'update notes set body = body' }
