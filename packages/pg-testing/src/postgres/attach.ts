@@ -66,6 +66,14 @@ async function readVersion(url: string): Promise<number> {
  * connection; `stop()` does nothing and `restart()` is refused, as the server belongs to someone else.
  * Databases this process leaves behind go with the server, or are swept by the next `startPostgres` on its URL.
  * @throws TestPostgresError `POSTGRES_UNREACHABLE`, `POSTGRES_VERSION`
+ * @example
+ * import { connectPostgres, startPostgres } from '@org/pg-testing'
+ *
+ * const { url, stop } = await startPostgres()
+ * const server = await connectPostgres(url) // in another process, as a rule
+ * const database = await server.createDatabase()
+ * await database.drop()
+ * await stop()
  */
 export async function connectPostgres(url: string): Promise<PostgresServer> {
   return await attach(url, { source: 'url', stop: async () => undefined })

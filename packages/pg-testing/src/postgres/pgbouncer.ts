@@ -30,6 +30,17 @@ export interface PgBouncer {
  * exists on the server may connect, without a password, and is itself on the server's side too. Ends with this
  * process, even on SIGKILL.
  * @throws TestPostgresError `PGBOUNCER_MISSING`, `PGBOUNCER_START_FAILED`, `INVALID_OPTION`
+ * @example
+ * import { hasPgBouncer, startPgBouncer, startPostgres } from '@org/pg-testing'
+ *
+ * const server = await startPostgres()
+ * const database = await server.createDatabase()
+ * if (hasPgBouncer()) {
+ *   const pooler = await startPgBouncer({ url: database.url, poolSize: 2 })
+ *   console.log(pooler.url) // connect here: two server connections for all clients
+ *   await pooler.stop()
+ * }
+ * await server.stop()
  */
 export async function startPgBouncer(options: StartPgBouncerOptions): Promise<PgBouncer> {
   const program = findProgram('pgbouncer')

@@ -22,6 +22,17 @@ import { wantedMajor } from './version.ts'
  * server, which test files share: give them unique names (`uniqueName`).
  * @throws TestPostgresError `POSTGRES_UNAVAILABLE`, `POSTGRES_START_FAILED`, `POSTGRES_UNREACHABLE`,
  * `POSTGRES_VERSION`, `INVALID_OPTION`
+ * @example
+ * import { startPostgres } from '@org/pg-testing'
+ * import pg from 'pg'
+ *
+ * const server = await startPostgres()
+ * const database = await server.createDatabase()
+ * const client = new pg.Client(database.url)
+ * await client.connect()
+ * console.log((await client.query('select version()')).rows)
+ * await client.end()
+ * await server.stop()
  */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<PostgresServer> {
   const url = options.url ?? process.env.TEST_DATABASE_URL

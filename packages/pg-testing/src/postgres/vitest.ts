@@ -29,6 +29,11 @@ const KEY = Symbol.for('@org/pg-tenant/testing/postgres')
  * of the first count), and provides its URL to the test files as `pgTenantServerUrl`. There, `connectPostgres`
  * attaches to it, and each file makes itself a database from a template.
  * @throws TestPostgresError as `startPostgres`
+ * @example
+ * // vitest: a file of `test.globalSetup`
+ * import { vitestPostgres } from '@org/pg-testing'
+ *
+ * export const { setup, teardown } = vitestPostgres({ version: 16, settings: { max_connections: '50' } })
  */
 export function vitestPostgres(options: StartPostgresOptions = {}): VitestGlobalSetup {
   return {

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** Whether a process runs; a zombie that nobody reaps does not. */
+/**
+ * Whether a process runs; a zombie that nobody reaps does not.
+ * @example
+ * import { isRunning } from '@org/pg-testing'
+ *
+ * console.log(isRunning(process.pid)) // true
+ */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)

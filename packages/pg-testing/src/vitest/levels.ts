@@ -16,7 +16,17 @@ const SHARED_NOTES = {
     primary key (tenant_id, id), unique (tenant_id, body))`,
 } as const
 
-/** The table `notes`, as it is at that level. */
+/**
+ * The table `notes`, as it is at that level.
+ * @example
+ * // vitest
+ * import { notesAt } from '@org/pg-testing/vitest'
+ * import { expect, it } from 'vitest'
+ *
+ * it('has a column for the tenant where tenants share tables', () => {
+ *   expect(notesAt('row').sql).toContain('tenant_id')
+ * })
+ */
 export const notesAt = (level: TestLevel): { readonly id: string; readonly sql: string } =>
   level === 'row' ? SHARED_NOTES : NOTES
 

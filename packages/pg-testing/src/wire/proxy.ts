@@ -107,7 +107,27 @@ class LocalProxy implements WireProxy {
   }
 }
 
-/** Starts a proxy in this process, in front of a PostgreSQL server, on a free loopback port. */
+/**
+ * Starts a proxy in this process, in front of a PostgreSQL server, on a free loopback port.
+ * @example
+ * import { startPostgres, startWireProxy } from '@org/pg-testing'
+ * import pg from 'pg'
+ *
+ * const server = await startPostgres()
+ * const proxy = await startWireProxy({
+ *   target: server.url,
+ *   // It never arrives: the transaction is rolled back.
+ *   onMessage: ({ from, text }) => (from === 'frontend' && text === 'commit' ? 'cut-before' : 'deliver'),
+ * })
+ * const client = new pg.Client(proxy.url)
+ * client.on('error', () => {})
+ * await client.connect()
+ * await client.query('begin')
+ * const outcome = await client.query('commit').then(() => 'answered', () => 'cut')
+ * console.log(outcome) // cut
+ * await proxy.close()
+ * await server.stop()
+ */
 export async function startWireProxy(options: WireProxyOptions): Promise<WireProxy> {
   const server = createServer(SOCKET_OPTIONS)
   const proxy = new LocalProxy(options, server)

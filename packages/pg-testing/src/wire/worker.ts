@@ -80,6 +80,20 @@ class Caller {
 /**
  * The proxy in a worker thread: its CPU time, the spinning of its delay included, is not that of the
  * measured thread. It delays, counts and cuts; `onMessage` is for the in-process one.
+ * @example
+ * import { startPostgres, startWireProxyInWorker } from '@org/pg-testing'
+ * import pg from 'pg'
+ *
+ * const server = await startPostgres()
+ * const proxy = await startWireProxyInWorker({ target: server.url, roundTripMs: 1 })
+ * const client = new pg.Client(proxy.url)
+ * await client.connect()
+ * await proxy.reset()
+ * await client.query('select 1')
+ * console.log(await proxy.roundTrips()) // 1
+ * await client.end()
+ * await proxy.close()
+ * await server.stop()
  */
 export async function startWireProxyInWorker(options: WorkerOptions): Promise<WireProxyInWorker> {
   const { target, roundTripMs = 0 } = options
