@@ -53,9 +53,13 @@ export function placeOf(
   }
 }
 
-/** Where what may run this tenant's code runs. */
-export function roomOf({ schema, owner, searchPath }: Place): Room {
-  return { schema, owner, searchPath, settings: { check_function_bodies: 'off', row_security: 'off' } }
+/**
+ * Where what may run this tenant's code runs.
+ *
+ * @param rowSecurity whether policies that bind the owner hide rows, or are an error
+ */
+export function roomOf({ schema, owner, searchPath }: Place, rowSecurity: 'on' | 'off' = 'off'): Room {
+  return { schema, owner, searchPath, settings: { check_function_bodies: 'off', row_security: rowSecurity } }
 }
 
 /**

@@ -48,7 +48,7 @@ export interface ArchiveManifest {
   /** What the archive leaves out, with what it is: foreign tables, large objects, publications. */
   readonly skipped: readonly Skipped[]
   /**
-   * What the schema is made of, in an order in which it can be made, with `pg_here` for its name. It is not there at level
+   * What the schema is made of, in an order in which it can be made, with `pg_tenant:here` for its name. It is not there at level
    * `row`, nor in archives of releases that took it from the migrations.
    */
   readonly structure?: readonly StructureStatement[] | undefined

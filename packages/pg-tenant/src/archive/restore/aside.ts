@@ -3,7 +3,7 @@ import type { Admin } from '../../admin/transaction.ts'
 import { requireNoDependents } from '../../lifecycle/dependents.ts'
 import { standingOf } from '../../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import type { Place } from '../place.ts'
+import { openForOwner, type Place } from '../place.ts'
 import type { Restoring } from './restoring.ts'
 import { closeMarker, conflict, isEmpty, NOT_EMPTY } from './vacancy.ts'
 
@@ -22,6 +22,8 @@ export async function moveAside(
   if ((await standingOf(home, lifecycle.naming, tenant)) === 'nothing') return undefined
   if (!replace && !(await isEmpty(home, place))) throw conflict(tenant, NOT_EMPTY)
   await requireNoDependents(home, place.schema, undefined)
+  // A room looks at every table of its role, also where a suspended tenant is shut out.
+  await openForOwner(home, place)
   const name = `_replaced_${randomBytes(12).toString('hex')}`
   await home.run(`alter schema ${quoteIdentifier(place.schema)} rename to ${quoteIdentifier(name)}`)
   return placeAt(place, name, lifecycle.naming.marker)

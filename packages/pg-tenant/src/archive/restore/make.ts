@@ -77,7 +77,7 @@ async function attemptAll(
   await home.run('savepoint attempt')
   try {
     const texts = statements.map(({ sql }) => sql)
-    await runInRoom(home, roomOf(place), [texts], (error, at) => {
+    await runInRoom(home, roomOf(place, 'on'), [texts], (error, at) => {
       failedAt = at
       return error
     })

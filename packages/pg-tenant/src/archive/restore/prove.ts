@@ -6,7 +6,7 @@ import { quoteIdentifier } from '../../sql/identifier.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
 import { openArchive } from '../format/reader.ts'
 import type { BackupSource } from '../format/source.ts'
-import { actAsOwner } from '../place.ts'
+import { actAsOwner, openForOwner } from '../place.ts'
 import type { Visit } from '../visit.ts'
 import { placeAt } from './aside.ts'
 import { build } from './build.ts'
@@ -31,7 +31,6 @@ export async function proveRestorable(visit: Visit, from: BackupSource): Promise
   const tryIt = (pool: Parameters<typeof withAdminClient>[0]) =>
     withAdminClient(pool, (home) => rehearse(home, restoring), signal)
   try {
-    // A pool of its own: the backup of a stream is still being written.
     await withAdminPool(lifecycle.adminPool, place.database, tryIt)
   } finally {
     await archive.close()
@@ -50,6 +49,8 @@ async function rehearse(home: AdminClient, restoring: ArchiveRestoring): Promise
   }
   const name = `_rehearsal_${randomBytes(12).toString('hex')}`
   if (isStructured(restoring)) {
+    // The tenant is closed, and its room looks at every table of its role.
+    await openForOwner(home, place)
     const beside = placeAt(place, name, lifecycle.naming.marker)
     await makeSchema(home, restoring, beside)
     await build(home, beside, archive, { verify: 'full', privileges: privilegesOf(archive.manifest) })

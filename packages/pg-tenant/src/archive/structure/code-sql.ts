@@ -2,8 +2,9 @@ import { PATH } from './types-sql.ts'
 
 // Functions, operators, casts, aggregates and text search of a schema; parameters as in types-sql.ts.
 
+// Nor what comes with a range type: its constructors.
 const EXTENSION = (table: string, catalog: string) =>
-  `not exists (select from pg_depend e where e.classid = '${catalog}'::regclass and e.objid = ${table}.oid and e.deptype = 'e')`
+  `not exists (select from pg_depend e where e.classid = '${catalog}'::regclass and e.objid = ${table}.oid and e.deptype in ('e', 'i'))`
 
 const KIND_OF_FUNCTION = `case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end`
 const NAMED = `${KIND_OF_FUNCTION} || format(' %I.%I(%s)', h.nspname, p.proname, pg_get_function_identity_arguments(p.oid))`

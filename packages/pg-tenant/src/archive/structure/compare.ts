@@ -37,7 +37,7 @@ export function requireSame(
 const NAMED = 20
 
 function drifted(differences: readonly string[]): TenancyError {
-  const drift = differences.slice(0, NAMED).join(', ').replaceAll('"pg_here".', '').replaceAll('pg_here.', '')
+  const drift = differences.slice(0, NAMED).join(', ').replaceAll('"pg_tenant:here".', '')
   const more = differences.length > NAMED ? ` and ${differences.length - NAMED} more` : ''
   return new TenancyError(
     'CONFLICT',

@@ -2,8 +2,8 @@ import { quoteIdentifier } from '../../sql/identifier.ts'
 import { scan } from '../../sql/scan.ts'
 import type { StructureStatement } from './statement.ts'
 
-/** The schema's name in stored statements: no schema can have it (it is reserved, manual CREATE SCHEMA). */
-const HERE = 'pg_here'
+/** The schema's name in stored statements: no schema can have it (`pg_` is reserved, manual CREATE SCHEMA). */
+const HERE = 'pg_tenant:here'
 
 /**
  * The same statement for a schema of another name. Names inside function bodies are texts and stay; so do values. A
@@ -20,7 +20,9 @@ export function renameSchemaIn(sql: string, from: string, to: string): string {
     if (kind === 'word' && text === 'as') path = false
     if (kind === 'word' && text === 'search_path') path = true
     const identifier = (kind === 'word' || kind === 'quoted') && text.replaceAll('""', '"') === from
-    const named = identifier && (next?.text === '.' || isSchemaOf(tokens[index - 1]?.text))
+    const named =
+      identifier &&
+      ((next?.text === '.' && tokens[index - 1]?.text !== '.') || isSchemaOf(tokens[index - 1]?.text))
     const inPath = path && kind === 'string' && text === from
     if (!named && !inPath) continue
     out += sql.slice(at, start) + (inPath ? `'${to.replaceAll("'", "''")}'` : quoteIdentifier(to))
