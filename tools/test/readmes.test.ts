@@ -1,0 +1,26 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '../..')
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
+const MANIFESTS = globSync('packages/*/package.json', { cwd: ROOT })
+
+it.each(globSync('packages/*/README.md', { cwd: ROOT }))('%s stands alone on a registry', (file) => {
+  expect([...read(file).matchAll(/\]\((\.\.?\/[^)]*)\)/g)].map(([, link]) => link)).toEqual([])
+})
+
+it.each(MANIFESTS)('%s says where it comes from and which Node.js it needs', (file) => {
+  const { repository, engines, files } = JSON.parse(read(file))
+  expect(repository).toMatchObject({ type: 'git', directory: file.replace('/package.json', '') })
+  expect(engines).toEqual({ node: '>=22' })
+  expect(files).toContain('README.md')
+})
+
+it.each(MANIFESTS)('%s: its README names every subpath', (file) => {
+  const { name, exports } = JSON.parse(read(file))
+  const text = read(file.replace('package.json', 'README.md'))
+  const paths = Object.keys(exports).filter((path) => path !== './package.json')
+  const named = (path: string) => text.includes(path === '.' ? name : `/${path.split('/').at(-1)}`)
+  expect(paths.filter((path) => !named(path))).toEqual([])
+})
