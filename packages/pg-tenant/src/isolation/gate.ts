@@ -32,57 +32,53 @@ export const FIRST_OWN = 6
  * (hazard l), neither when it is parsed nor when it is planned again.
  *
  * - `num_nulls` only gathers the calls, left to right: one function is cheaper than a chain of comparisons. The limits come
- *   first, so that they hold for the rest.
- * - `set_config(…, null, …)` resets, and functions that are given null do nothing: that is how one text opens and leaves.
+ *   first, so that they hold for the rest; who the scope runs as comes last.
+ * - Functions that are given null do nothing, and `set_config('role', null, false)` resets: that is how one text opens and leaves.
+ *   Settings are RESET ALL's when a scope is left.
  * - The cast at the end is what raises: `concat` is not folded when the query is planned, as a constant would be.
  * - VALUES, because it prepares each row when it is fetched; UNION would prepare both.
  *
- * @param enters calls that make the scope the tenant's; the last one decides who it runs as
+ * @param enters settings that make the scope the tenant's ({@link sets})
+ * @param role the parameter that says who it runs as; null is who the session is when it is left
  * @param holds what must still be true before COMMIT
  */
-export function gateText(enters: readonly string[], holds: readonly string[]): string {
-  const calls = [
-    'pg_catalog.pg_advisory_unlock_all()',
-    'pg_catalog.setseed($2::pg_catalog.float8)',
+export function gateText(enters: readonly string[], role: string, holds: readonly string[]): string {
+  const settings = [
     sets('statement_timeout', '$3'),
     sets('lock_timeout', '$4'),
     sets('idle_in_transaction_session_timeout', '$5'),
-    sets('synchronous_commit', DURABLY),
+    DURABLY,
     ...enters,
   ]
   return `values (pg_catalog.num_nulls(
-  ${calls.join(',\n  ')})),
+  pg_catalog.pg_advisory_unlock_all(),
+  pg_catalog.setseed($2::pg_catalog.float8),
+  case when $1::pg_catalog.bool then pg_catalog.num_nulls(
+    ${settings.join(',\n    ')}) end,
+  pg_catalog.set_config('role', ${role}, $1::pg_catalog.bool))),
 (case when ${holds.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
 
-/**
- * A setting of the scope, until COMMIT. When a scope is left the value is null, and the session's own setting is reset: a local
- * one would only cover it, and RESET ALL passes over what is covered with its default.
- */
-export const sets = (name: string, value: string) =>
-  `pg_catalog.set_config('${name}', ${value}, $1::pg_catalog.bool)`
-
-/** Acknowledged means durable (hazard v). */
-const DURABLY = `case when $1::pg_catalog.bool then case when pg_catalog.current_setting('synchronous_commit')
-    operator(pg_catalog.=) 'remote_apply' then 'remote_apply' else 'on' end end`
-
-/** Who the scope runs as. */
-export const runsAs = (role: string) => sets('role', role)
-
-/** The application's own role, whatever somebody left on the session. */
-export const runsAsItself = runsAs(`case when $1::pg_catalog.bool then 'none' end`)
+/** A setting of the scope, until COMMIT. */
+export const sets = (name: string, value: string) => `pg_catalog.set_config('${name}', ${value}, true)`
 
 /** A path for the scope. */
 export const searches = (path: string) => sets('search_path', path)
+
+/** For levels whose scopes run as the application itself, whatever role somebody left on the session. */
+export const ITSELF = `case when $1::pg_catalog.bool then 'none' end`
+
+/** Acknowledged means durable (hazard v). */
+export const STILL_DURABLE = `pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=)
+    any (array['on', 'remote_apply']::pg_catalog.text[])`
+
+const DURABLY = `case when not (${STILL_DURABLE}) then ${sets('synchronous_commit', `'on'`)} end`
 
 /** What was set is still so. */
 export const still = (value: string, expected: string) => `${value} operator(pg_catalog.=) ${expected}`
 
 export const stillSearches = (path: string) => still(`pg_catalog.current_setting('search_path')`, path)
-
-export const STILL_DURABLE = `pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=)
-    any (array['on', 'remote_apply']::pg_catalog.text[])`
 
 /** The parameters that open a scope. `seed` is null where nobody can have chosen the session's. */
 export function entering(gate: Gate, limits: GateLimits, seed: string | null): GateValues {

@@ -1,19 +1,16 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateText, runsAs, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { gateText, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
 import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 
 // $6 search path, $7 schema, $8 role.
-const TEXT = gateText(
-  [searches('$6'), runsAs('$8')],
-  [
-    still('current_user', '$8'),
-    still('pg_catalog.current_schema()', '$7'),
-    stillSearches('$6'),
-    STILL_DURABLE,
-  ],
-)
+const TEXT = gateText([searches('$6')], '$8', [
+  still('current_user', '$8'),
+  still('pg_catalog.current_schema()', '$7'),
+  stillSearches('$6'),
+  STILL_DURABLE,
+])
 
 /**
  * Level `role` (the default): a schema and a NOLOGIN role for each tenant. The scope runs as that role, so that

@@ -1,6 +1,6 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { gateText, runsAsItself, searches, sets, still } from './gate.ts'
+import { gateText, ITSELF, searches, sets, still } from './gate.ts'
 import type { Isolation, IsolationLevel } from './isolation.ts'
 import { type Naming, schemaOf } from './names.ts'
 import { type RowPlace, TENANT_SETTING } from './row-place.ts'
@@ -14,14 +14,11 @@ export const ROW: IsolationLevel = 'row'
 // the portal's is as old as the scope. It runs as its owner, so whether the application still finds the schema under its
 // name is asked outside of it (hazard b).
 const text = (schema: string, entered: string) =>
-  gateText(
-    [runsAsItself, searches('$6'), sets(TENANT_SETTING, '$7')],
-    [
-      still('current_user', 'session_user'),
-      `${entered}($7, $6)`,
-      still('pg_catalog.current_schema()', `'${schema}'`),
-    ],
-  )
+  gateText([searches('$6'), sets(TENANT_SETTING, '$7')], ITSELF, [
+    still('current_user', 'session_user'),
+    `${entered}($7, $6)`,
+    still('pg_catalog.current_schema()', `'${schema}'`),
+  ])
 
 /**
  * Level `row`: the tables of all tenants in one schema, kept apart by forced row-level security. It stops mistakes and

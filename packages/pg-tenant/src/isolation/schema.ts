@@ -1,20 +1,17 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateText, runsAsItself, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { gateText, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
 import { type Naming, schemaOf, searchPathOf } from './names.ts'
 
 // $6 search path, $7 schema. The scope stays with the application's role: one that somebody left behind on the session
 // is put off, and taking one during the scope is noticed.
-const TEXT = gateText(
-  [runsAsItself, searches('$6')],
-  [
-    still('current_user', 'session_user'),
-    still('pg_catalog.current_schema()', '$7'),
-    stillSearches('$6'),
-    STILL_DURABLE,
-  ],
-)
+const TEXT = gateText([searches('$6')], ITSELF, [
+  still('current_user', 'session_user'),
+  still('pg_catalog.current_schema()', '$7'),
+  stillSearches('$6'),
+  STILL_DURABLE,
+])
 
 /**
  * Level `schema`: a schema for each tenant and one role for all. It stops mistakes; a qualified name still reaches
