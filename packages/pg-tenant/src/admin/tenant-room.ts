@@ -68,19 +68,19 @@ const noForeignCode = (schema: string) => `select case when not exists (
 ) then 0 else pg_catalog.concat('${FOREIGN_CODE}')::pg_catalog.int8 end
 from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 
-// Before PostgreSQL 18 deferred triggers run as whoever commits: the administrator. `set constraints all immediate` has run
+// Before PostgreSQL 18 deferred triggers run as whoever commits, the administrator; on 18 as the tenant still, but inside
+// COMMIT, behind all that clears the session. `set constraints all immediate` has run
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
 // shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
 // foreign keys run as the table's owner anyway.
-const NOTHING_PENDING = `if pg_catalog.current_setting('server_version_num')::pg_catalog.int4 operator(pg_catalog.<) 180000 then
-for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
+const NOTHING_PENDING = `for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
   where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o'
     and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = current_user)
     and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
     and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
     and c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
       and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
-loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop; end if;`
+loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop;`
 
 const DECLARE = `declare pending pg_catalog.regclass; began pg_catalog.timestamptz;
   path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`.replace(/\s+/g, ' ')
