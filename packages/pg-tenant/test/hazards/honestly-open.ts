@@ -20,7 +20,7 @@ export const HONESTLY_OPEN: Readonly<Record<IsolationLevel, readonly string[]>> 
   database: ['m.pg_notify', "k'.temp", 'o.public'],
 }
 
-const NO_SHARED_TABLES = ['y.write', 'y.unset', 'y.policy', 'y.definer', 'y.leak']
+const NO_SHARED_TABLES = ['row.write', 'row.unset', 'row.policy', 'row.definer', 'row.leak']
 
 /** Attacks that make no sense at a level. */
 export const NOT_APPLICABLE: Readonly<Record<IsolationLevel, readonly string[]>> = {

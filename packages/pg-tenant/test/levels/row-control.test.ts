@@ -53,13 +53,13 @@ const BROKEN = [
 const BROKEN_WITHOUT = [
   'o.names',
   'p.outside',
-  'x',
-  'x.copy',
-  'y.write',
-  'y.unset',
-  'y.policy',
-  'y.definer',
-  'y.leak',
+  'row.where',
+  'row.copy',
+  'row.write',
+  'row.unset',
+  'row.policy',
+  'row.definer',
+  'row.leak',
 ]
 
 describe('the obvious row helper', () => {
@@ -79,7 +79,7 @@ describe('the obvious row helper', () => {
 describe('tables without their policies', () => {
   let report: AttackReport
   beforeAll(async () => {
-    report = await attack(withoutPolicies(setting.world.root), ['o', 'p.outside', 'x', 'y'])
+    report = await attack(withoutPolicies(setting.world.root), ['o', 'p.outside', 'row'])
   })
   it.each(BROKEN_WITHOUT)('are broken into by %s', (id) => {
     const { verdict, evidence } = findingOf(report, id)
@@ -92,11 +92,11 @@ it('an administrator whom no policy binds sees the same, but for what stands on 
     url: setting.directUrl,
     adminUrl: setting.world.url,
     isolation: 'row',
-    only: ['a', 'b', 'x', 'y'],
+    only: ['a', 'b', 'row'],
   })
   expect(report.ok).toBe(true)
   expect(report.findings.filter(({ verdict }) => verdict !== 'stopped').map(({ id }) => id)).toEqual([
-    'y.definer',
+    'row.definer',
   ])
-  expect(findingOf(report, 'y.definer')).toMatchObject({ verdict: 'not applicable' })
+  expect(findingOf(report, 'row.definer')).toMatchObject({ verdict: 'not applicable' })
 })

@@ -57,8 +57,8 @@ export function placeOf(isolation: IsolationLevel, prefix: string, pair: number)
       rolePrefix: prefix,
       controlSchema: `${prefix}control`,
       sharedSchemas: [sharedSchema],
-      // The bait of the attacks on names that fall through.
-      sharedTables: [{ name: 'notes', write: true }],
+      // The bait of the attacks on names that fall through, and what falls there.
+      sharedTables: [{ name: `${sharedSchema}.*`, write: true }],
       migrations: [isRow ? SHARED_NOTES : NOTES],
       ...(isRow && { row: { schema: rowSchema } }),
     },

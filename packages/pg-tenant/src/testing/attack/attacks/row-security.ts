@@ -38,7 +38,7 @@ async function tryAll(scene: Scene, statements: readonly string[]): Promise<Find
   return stopped(`${statements.length} statements, no foreign row was read or changed`)
 }
 
-const given = onRows({ id: 'y.write', title: 'rows written for another tenant, or given to it' }, (scene) =>
+const given = onRows({ id: 'row.write', title: 'rows written for another tenant, or given to it' }, (scene) =>
   tryAll(scene, [
     `insert into notes (tenant_id, body) values ('${scene.b}', 'forged')`,
     `insert into notes (tenant_id, body) values ('${scene.b}', 'forged') on conflict do nothing`,
@@ -52,7 +52,7 @@ const given = onRows({ id: 'y.write', title: 'rows written for another tenant, o
 )
 
 const nobody = onRows(
-  { id: 'y.unset', title: 'no tenant set, or an empty one' },
+  { id: 'row.unset', title: 'no tenant set, or an empty one' },
   async (scene): Promise<Finding> => {
     const { pool, subject, a, b, lab } = scene
     const notes = notesOf(scene)
@@ -75,7 +75,7 @@ const nobody = onRows(
   },
 )
 
-const switchedOff = onRows({ id: 'y.policy', title: 'row security switched off from inside' }, (scene) =>
+const switchedOff = onRows({ id: 'row.policy', title: 'row security switched off from inside' }, (scene) =>
   tryAll(scene, [
     `select set_config('row_security', 'off', true)`,
     `do $$ begin set local row_security to off; end $$`,
@@ -94,7 +94,7 @@ const switchedOff = onRows({ id: 'y.policy', title: 'row security switched off f
 )
 
 const definer = onRows(
-  { id: 'y.definer', title: "a view and a function with their owner's rights" },
+  { id: 'row.definer', title: "a view and a function with their owner's rights" },
   async (scene) => {
     const { subject, a, b, lab } = scene
     const [owner] = await lab.admin(
@@ -122,7 +122,7 @@ const definer = onRows(
 )
 
 const leaking = onRows(
-  { id: 'y.leak', title: 'a function in the WHERE that is shown rows before the policy' },
+  { id: 'row.leak', title: 'a function in the WHERE that is shown rows before the policy' },
   async (scene) => {
     const { subject, a, b } = scene
     const outcome = await settle(

@@ -28,7 +28,7 @@ async function broughtBack({ subject, a }: Scene): Promise<string[]> {
 }
 
 const forgotten = attack(
-  { id: 'x', title: 'a statement without a tenant in its WHERE', promise: EVERY },
+  { id: 'row.where', title: 'a statement without a tenant in its WHERE', promise: EVERY },
   async (scene) => {
     const { subject, a, b, lab } = scene
     if ((await broughtBack(scene)).includes(`row of ${b}`))
@@ -42,7 +42,7 @@ const forgotten = attack(
 )
 
 const copied = attack(
-  { id: 'x.copy', title: 'COPY of a whole table', promise: EVERY },
+  { id: 'row.copy', title: 'COPY of a whole table', promise: EVERY },
   async ({ subject, a, b }) => {
     const outcome = await settle(
       subject.withTenant(a, async (db) => {
