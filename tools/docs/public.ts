@@ -12,6 +12,10 @@ export interface PublicFunction {
   /** Where it is declared, from the root. */
   readonly file: string
   readonly example?: string | undefined
+  /** What its docstring says, and what it throws. */
+  readonly text: string
+  readonly throws: readonly string[]
+  readonly signature: string
 }
 
 /** The exported functions of every package, from the sources behind `exports` of its manifest. */
@@ -64,7 +68,19 @@ function functionOf(checker: ts.TypeChecker, door: string, exported: ts.Symbol):
       .displayPartsToString(tag.text)
       .replace(/^```\w*\n|```$/gm, '')
       .trim()
-  return [{ name: `${door}: ${exported.name}`, package: owner, file, example: text }]
+  const type = checker.getTypeOfSymbolAtLocation(symbol, declaration)
+  const throws = symbol.getJsDocTags(checker).filter(({ name }) => name === 'throws')
+  return [
+    {
+      name: `${door}: ${exported.name}`,
+      package: owner,
+      file,
+      example: text,
+      text: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
+      throws: throws.map((one) => ts.displayPartsToString(one.text)),
+      signature: checker.typeToString(type, undefined, ts.TypeFormatFlags.NoTruncation),
+    },
+  ]
 }
 
 function isCallable(checker: ts.TypeChecker, symbol: ts.Symbol, declaration: ts.Declaration): boolean {
