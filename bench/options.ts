@@ -1,6 +1,17 @@
 import { parseArgs } from 'node:util'
 
-const SUITES = ['trips', 'scope', 'roles', 'provision', 'memory', 'fleet', 'crypto', 'rbac', 'hub'] as const
+const SUITES = [
+  'trips',
+  'scope',
+  'roles',
+  'provision',
+  'memory',
+  'fleet',
+  'crypto',
+  'rbac',
+  'outbox',
+  'hub',
+] as const
 type SuiteName = (typeof SUITES)[number]
 
 export const USAGE = `pnpm bench [options]

@@ -9,6 +9,7 @@ import { fleetSuite } from './suites/fleet.ts'
 import { hubSuite } from './suites/hub.ts'
 import { createManyTenants, type ManyTenants } from './suites/many-tenants.ts'
 import { memorySuite } from './suites/memory.ts'
+import { outboxSuite } from './suites/outbox.ts'
 import { provisionSuite } from './suites/provision.ts'
 import { rbacSuite } from './suites/rbac.ts'
 import { rolesSuite } from './suites/roles.ts'
@@ -53,6 +54,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     fleet: () => fleetSuite(bench, effort),
     crypto: () => cryptoSuite(bench, effort),
     rbac: () => rbacSuite(bench, effort),
+    outbox: () => outboxSuite(bench, effort),
     hub: () => hubSuite(bench, effort),
   }
   const results: SuiteResult[] = []

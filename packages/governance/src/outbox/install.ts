@@ -4,7 +4,7 @@ import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
-import { OUTBOX_FUNCTIONS, SIGNATURES } from './functions/index.ts'
+import { BY_REFERENCE, OUTBOX_FUNCTIONS, SIGNATURES } from './functions/index.ts'
 import { LANES, MAX_DELAY_DAYS, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
 
 /**
@@ -25,7 +25,20 @@ const STEPS = [
     ...SIGNATURES.flatMap((signature) => [
       `revoke all on function ${signature} from public;`,
       `alter function ${signature} set search_path from current;`,
+      // The tables are big, empty and big again faster than statistics follow, and each has one way to be read: by index.
+      `alter function ${signature} set plan_cache_mode to force_generic_plan;`,
+      `alter function ${signature} set enable_seqscan to off;`,
+      `alter function ${signature} set jit to off;`,
     ]),
+    ...BY_REFERENCE.flatMap((signature) => [
+      `alter function ${signature} set enable_hashjoin to off;`,
+      `alter function ${signature} set enable_mergejoin to off;`,
+    ]),
+    // It joins what it has just found, of which nothing is known beforehand. Settings of the function that calls it would hold
+    // in it too, so it says all of its own.
+    'alter function outbox_dispatch() set enable_nestloop to off;',
+    'alter function outbox_dispatch() set enable_hashjoin to on;',
+    'alter function outbox_dispatch() set enable_mergejoin to on;',
     'alter table outbox enable row level security;',
   ].join('\n'),
 ]

@@ -40,6 +40,7 @@ export interface NewEvent<Events extends EventMap, Type extends keyof Events & s
 /** What {@link outbox} makes. */
 export interface Outbox<Events extends EventMap = EventMap> {
   readonly isolation: IsolationLevel
+  readonly controlSchema: string
   /** Whether there is such a type. */
   has(type: string): boolean
   /**
@@ -106,6 +107,7 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
   }
   return {
     isolation,
+    controlSchema: schema,
     has,
     publishAll,
     hint: async (control, tenant) => {

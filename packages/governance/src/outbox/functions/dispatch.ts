@@ -5,7 +5,7 @@ import { LANE_SECONDS, LANES } from '../tables-sql.ts'
  * dispatched if its transaction was visible in the last tick's snapshot and it was due at the tick's moment, so the three
  * sets below are disjoint and no transaction that commits late, and no clock that is set back, hides an event.
  *
- * The caller holds the lock of `outbox_head`. The tick is written only when something was found: the sets grow by nothing.
+ * The caller holds the lock of `outbox_head`.
  */
 export const DISPATCH = `create or replace function outbox_dispatch() returns integer language plpgsql as $fn$
 declare
@@ -39,7 +39,7 @@ begin
   ), first_of_key as (
     select distinct on (f.tenant, f.key) f.seq from fresh f
     where f.key is not null and not f.queued
-      and not exists (select from outbox_ordered b where b.tenant = f.tenant and b.key = f.key)
+      and (select 1 from outbox_ordered b where b.tenant = f.tenant and b.key = f.key limit 1) is null
     order by f.tenant, f.key, f.seq
   ), alone as (
     insert into outbox_loose (seq, xid, slot, tenant, solo)
@@ -61,8 +61,7 @@ begin
     from clock, batch b join stands s on s.tenant = b.tenant
     returning 1
   ), tick as (
-    insert into outbox_tick (snapshot, at)
-    select snapshot, at from clock where exists (select from fresh)
+    insert into outbox_tick (snapshot, at) select snapshot, at from clock
   )
   select (select count(*) from queue) + (select count(*) from fresh where solo) into found_events;
   return found_events;

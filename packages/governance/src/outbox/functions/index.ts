@@ -38,3 +38,10 @@ export const SIGNATURES = [
   'outbox_accept(text, jsonb)',
   'outbox_hints()',
 ] as const
+
+/** Of these, those that look up the rows of a lease one by one. */
+export const BY_REFERENCE: readonly (typeof SIGNATURES)[number][] = [
+  'outbox_take_back(integer)',
+  'outbox_take(integer, double precision, integer, boolean)',
+  'outbox_settle(bigint, uuid, bigint[], jsonb)',
+]

@@ -41,5 +41,5 @@ export type Handler<
 
 /** A handler for each type; `'*'` for all that have none. */
 export type Handlers<Events extends EventMap, Db extends TenantQueryable> = {
-  readonly [Type in keyof Events & string]?: Handler<Type, Events[Type], Db>
+  readonly [Type in keyof Events & string]?: Handler<string, Events[Type], Db>
 } & { readonly '*'?: Handler<string, unknown, Db> }

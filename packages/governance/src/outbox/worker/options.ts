@@ -2,7 +2,7 @@ import { parsePrefix, type Queryable, type TenantQueryable } from '@org/core'
 import { parseControlSchema } from '../../control/control-schema.ts'
 import { invalidOption, wholeNumber } from '../../input/input.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
-import { type EventMap, isEventType } from '../publish.ts'
+import { type EventMap, isEventType, type Outbox } from '../publish.ts'
 import type { Handlers } from './handler.ts'
 import { parsePolicy, type RetryPolicy, type RetryProfile } from './profile.ts'
 
@@ -28,7 +28,9 @@ export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryab
   /** Where handlers get their scopes from: the tenancy. */
   readonly tenants: TenantScopes<Db>
   /** A handler for each type, `'*'` for the rest. What nobody handles is retried, and a dead letter in the end (`NO_HANDLER`). */
-  readonly handlers: Handlers<Events, Db>
+  readonly handlers: Handlers<NoInfer<Events>, NoInfer<Db>>
+  /** The outbox whose events these are: says what handlers' events carry, and where the tables are. */
+  readonly outbox?: Outbox<Events> | undefined
   /** Events handled at once (default 10, up to 1,000). */
   readonly concurrency?: number | undefined
   /** Of these, for one tenant whose events take long (default: half); what is more waits, and no attempt is counted. */
@@ -47,7 +49,7 @@ export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryab
    */
   readonly relayFrom?: string | undefined
   readonly onProblem?: ((problem: WorkerProblem) => void) | undefined
-  /** As given to `installOutbox` (default `governance`). */
+  /** As given to `installOutbox` (default: that of `outbox`, else `governance`). */
   readonly controlSchema?: string | undefined
 }
 
@@ -94,7 +96,7 @@ export function parseWorkerOptions<Events extends EventMap, Db extends TenantQue
       otherwise: 1_000,
     }),
     policy: parsePolicy(options.retry),
-    controlSchema: parseControlSchema(options.controlSchema),
+    controlSchema: parseControlSchema(options.controlSchema ?? options.outbox?.controlSchema),
     relayFrom: options.relayFrom === undefined ? undefined : parsePrefix(options.relayFrom),
   }
 }

@@ -61,6 +61,7 @@ const RECOVERY = 1_000
  * const worker = createWorker({
  *   control: pool,
  *   tenants: tenancy,
+ *   outbox: events,
  *   handlers: {
  *     'user.created': async ({ payload }, { withTenant, idempotencyKey }) => {
  *       await mail.send({ to: payload.email, idempotencyKey })
