@@ -30,6 +30,7 @@ export class Session {
     this.memory = memory
     // Somebody's query may be waiting on a connection that was just handed out (a listener of the pool's, say).
     this.#untouched = isUntouched(memory) && client.readyForQuery !== false
+    // guard: z: nothing is known of a session that others had
     if (!this.#untouched) this.distrust()
     this.slot = memory.direct === true ? SCRATCH : ''
     // pg refuses foreign queries on a pipelining client; nothing is in flight on one just handed out.

@@ -25,8 +25,12 @@ export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
   // Settings come first: the gate is not to be planned under a path that somebody left.
   const steps = [RESET.on(slot)]
   if (memory.superuser || memory.direct === undefined) steps.push(AUTHORIZATION.on(slot))
-  steps.push(rest(session, gate, opened), ...CLEAN.map((one) => one.on(slot)))
+  // guard: y: who the session is, its locks and its seed, behind COMMIT
+  steps.push(rest(session, gate, opened))
+  // guard: k': cursors, channels, temporary tables and sequences, behind COMMIT
+  steps.push(...CLEAN.map((one) => one.on(slot)))
   if (slot === '') return steps
+  // guard: z: statements that SQL prepared
   if (!session.keepsNames) steps.push(DEALLOCATE.on(slot))
   // Close has no answer that counts as a step, so it goes with the last one.
   const last = steps.pop() as Step

@@ -23,8 +23,10 @@ export function opening(
 ): Step[] {
   const { slot, untouched } = session
   const steps = [begin(session, mode)]
+  // guard: k': what others left
   if (!untouched) steps.push(...cleaning(session))
-  else if (forgetsNames(session, entrance.place)) steps.push(DEALLOCATE.on(slot))
+  // guard: z: names of another tenant
+  if (untouched && forgetsNames(session, entrance.place)) steps.push(DEALLOCATE.on(slot))
   if (session.memory.direct === undefined) steps.push(hello(session))
   steps.push(gate(session, entrance, portal, limits))
   // guard: b: the pin holds the schema

@@ -92,6 +92,17 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
     if (!logsIn) expect(await kept('good')).toBe(0)
   })
 
+  it.skipIf(logsIn)('names are not believed when somebody else had the connection', async () => {
+    const { tenancy, pool } = await stage()
+    for (let time = 0; time < 2; time++) await tenancy.query('good', NAMED)
+    await pool?.query(`do $$ begin execute 'deallocate all'; end $$`)
+    const read = tenancy.withTenant('good', async (db) => {
+      await db.query('select 1')
+      return (await db.query(NAMED)).rows
+    })
+    expect(await read).toEqual([{ body: 'of good' }])
+  })
+
   it.skipIf(logsIn)('a listener of the pool that runs something first does no harm', async () => {
     const { tenancy, pool } = await stage()
     pool?.on('acquire', (client) => {
