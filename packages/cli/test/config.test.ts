@@ -76,7 +76,7 @@ describe('a configuration that cannot be used', () => {
     ['option', `export default { databaseUrl: '${FILE}', isolaton: 'role' }`, 'isolaton'],
     ['level', `export default { databaseUrl: '${FILE}', isolation: 'none' }`, 'isolation'],
     ['url', "export default { databaseUrl: 'host=x password=hunter2' }", 'databaseUrl is not a URL'],
-    ['folder', `export default { databaseUrl: '${FILE}', migrations: './none' }`, '.sql files'],
+    ['folder', `export default { databaseUrl: '${FILE}', migrations: './none' }`, '.sql file'],
   ])('%s', async (name, config, text) => {
     const { exit, stderr } = await pgTenant(['list'], { cwd: await project(name, config) })
     expect(stderr).toContain(text)

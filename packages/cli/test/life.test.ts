@@ -65,7 +65,7 @@ describe('suspend, resume, env', () => {
     expect(await statusOf('acme')).toBe('active')
   })
 
-  it.each(['suspend', 'resume', 'env', 'seed', 'backup', 'export'])(
+  it.each(['suspend', 'resume', 'env', 'seed', 'backup', 'export', 'status', 'migrate'])(
     '%s refuses a tenant there is not',
     async (name) => {
       const { exit, stderr } = await run(`${name} nobody`, { env: { LANG: 'pt_BR.UTF-8' } })

@@ -71,6 +71,7 @@ export const ERROR_CODES = {
   // Set-up: the program using the library is mistaken
   INVALID_OPTION: internal(500),
   NO_TENANT_CONTEXT: internal(500),
+  MIGRATION_FAILED: internal(500),
 
   // Secrets and keys
   KEY_INVALID: internal(500),

@@ -2,6 +2,7 @@ export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrent
 export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
 export { type HeldResponse, holdResponse } from './http/held-response.ts'
+export { type OptionNames, requireKnownOptions, unknownOption } from './known-options.ts'
 export type { Migration } from './migration.ts'
 export type { Queryable, QueryRows, Row, TenantQueryable } from './queryable.ts'
 export { type CachedLookup, cachedLookup, requireActive, type TenantLookup } from './resolve/directory.ts'

@@ -54,6 +54,7 @@ export const migrate: CommandModule<Options> = {
       ...(only && { only }),
       ...(allowSchema && { allowSchemas: allowSchema }),
       signal,
+      throwOnFailure: false,
       onTenant: (tenant, now) => {
         output.event(eventOf(tenant))
         if (tenant.error) progress.line(failure(tenant))

@@ -36,10 +36,26 @@ export interface AppStanding {
 /** Looks, and changes nothing. @throws TenancyError CONNECTION_LOST */
 export async function standingOfApp(pool: Pool, app: string): Promise<AppStanding> {
   const name = `app_${app}`
-  const { rows } = await pool.query<{ role: boolean; database: boolean }>(STANDING, [name]).catch(() => {
-    throw new TenancyError('CONNECTION_LOST', 'No connection to PostgreSQL could be made. Nothing was done.')
-  })
+  const { rows } = await pool
+    .query<{ role: boolean; database: boolean }>(STANDING, [name])
+    .catch(notConnected)
   return { name, role: rows[0]?.role === true, database: rows[0]?.database === true }
+}
+
+/** Invalid authorization, no such database (SQLSTATE classes 28 and 3D): it will be the same the next time. */
+function notConnected({ code }: { readonly code?: unknown }): never {
+  const reason = typeof code === 'string' && /^[A-Z0-9_]{3,40}$/.test(code) ? code : null
+  const details = { reason }
+  if (reason !== null && /^(?:28|3D)/.test(reason)) {
+    const todo =
+      'Check the user, the password and the database of ADMIN_DATABASE_URL (or adminUrl in the configuration).'
+    throw new TenancyError('INVALID_OPTION', `PostgreSQL refuses this connection (${reason}). ${todo}`, {
+      details,
+    })
+  }
+  throw new TenancyError('CONNECTION_LOST', 'No connection to PostgreSQL could be made. Nothing was done.', {
+    details,
+  })
 }
 
 const STANDING = `select exists (select from pg_roles where rolname = $1) as role,

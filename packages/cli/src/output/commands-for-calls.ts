@@ -6,6 +6,18 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   [/\b(drop|suspend|resume)\(key\)/g, 'pg-tenant $1 <key>'],
   [/\bRun dropDatabase again\b/g, 'Run pg-tenant app drop <name> again'],
   [/\bmade by provisionDatabase\b/g, 'made by pg-tenant app create'],
+  [
+    /\bcreateTenancy was given no adminPool, so the application's pool\b/g,
+    'There is no ADMIN_DATABASE_URL, so DATABASE_URL',
+  ],
+  [
+    /\badminPool is the application's own pool\b/g,
+    'ADMIN_DATABASE_URL is left out or the same as DATABASE_URL',
+  ],
+  [
+    /\bcreateTenancy\(\{ pool, adminPool \}\)/g,
+    'its URL in ADMIN_DATABASE_URL (or adminUrl in the configuration)',
+  ],
   [/\blist\(\)/g, 'pg-tenant list'],
   [/\b(R|r)un (?:the )?(migrate|backup)\b/g, '$1un pg-tenant $2'],
   [/say force: 'replace'/g, 'say --replace'],

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { TenancyError, unknownOption } from '@org/core'
 import { createPasswords, type Passwords } from '../passwords/passwords.ts'
 import type { ApiKeyHash, Hashing } from './hashing.ts'
 import { type ApiKeyEnv, badPrefix, PREFIX } from './key-text.ts'
@@ -45,7 +45,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 /** @throws TenancyError INVALID_OPTION, KEY_MISSING or KEY_INVALID */
 export function parseApiKeyOptions(options: ApiKeyOptions, tag: Tag): ApiKeySettings {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN])
   const { prefix = 'pgt', env = 'live', hash: kind = 'hmac-sha-256', now } = options
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) throw badPrefix()
   if (env !== 'live' && env !== 'test') throw invalid('env', '"live" or "test"')

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { TenancyError } from '@org/core'
+import { TenancyError, unknownOption } from '@org/core'
 
 /** What one hash costs (RFC 9106, 3.1). */
 export interface Argon2Cost {
@@ -69,7 +69,7 @@ const RANGES = {
 export function parsePasswordOptions(options: PasswordOptions): PasswordSettings {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(RANGES, name)) throw invalid(name, 'an option there is')
+    if (!Object.hasOwn(RANGES, name)) throw unknownOption(name, Object.keys(RANGES))
   }
   const pool = poolSize()
   const settings = {

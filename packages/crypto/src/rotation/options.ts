@@ -1,3 +1,4 @@
+import { unknownOption } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
 import { invalidOption } from '../settings/errors.ts'
@@ -47,7 +48,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 export function parseRotation(options: RotationOptions, alsoKnown: readonly string[] = []): RotationSettings {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name) && !alsoKnown.includes(name)) throw invalidOption(name, 'an option there is')
+    if (!KNOWN.has(name) && !alsoKnown.includes(name)) throw unknownOption(name, [...KNOWN, ...alsoKnown])
   }
   const { secrets, tables = [SEALED_SETTINGS], plaintext = 'report', dryRun = false, signal } = options
   if (!isEnvelopes(secrets))

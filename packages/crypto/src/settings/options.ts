@@ -1,4 +1,4 @@
-import { TenancyError, type TenantQueryable } from '@org/core'
+import { TenancyError, type TenantQueryable, unknownOption } from '@org/core'
 import type { Envelopes } from '../envelope/envelopes.ts'
 import { invalidOption } from './errors.ts'
 import type { PlaintextUse } from './keeper.ts'
@@ -12,8 +12,7 @@ export function parseOptions(options: SettingsOptions): {
   readonly onPlaintext: ((use: PlaintextUse) => void) | undefined
 } {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
-  for (const name of Object.keys(options))
-    if (!KNOWN.has(name)) throw invalidOption(name, 'an option there is')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN])
   const { secrets, allowPlaintext = false } = options
   if (secrets !== undefined && !isEnvelopes(secrets)) {
     throw invalidOption('secrets', 'a key ring (seal, open, …) or a function that finds one for a tenant')

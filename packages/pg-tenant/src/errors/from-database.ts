@@ -11,6 +11,8 @@ export interface StatementFacts {
   readonly lockTimeout: number
   /** Milliseconds the statement took until the error. */
   readonly elapsed: number
+  /** The statement, where it is a file's and no value is in it. */
+  readonly text?: string | undefined
 }
 
 /**
@@ -44,14 +46,15 @@ const SERVER_GOES: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03'])
 
 function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode; message: string } {
   const { code: state } = error
-  if (state === SQLSTATE.UNIQUE_VIOLATION) return { code: 'DUPLICATE_RESOURCE', message: describe(error) }
+  if (state === SQLSTATE.UNIQUE_VIOLATION)
+    return { code: 'DUPLICATE_RESOURCE', message: describe(error, facts) }
   if (state === SQLSTATE.SERIALIZATION_FAILURE || state === SQLSTATE.DEADLOCK_DETECTED) {
     return {
       code: 'CONFLICT',
-      message: `${describe(error)} Run the scope again, or let it: retry: { attempts: 3 }.`,
+      message: `${describe(error, facts)} Run the scope again, or let it: retry: { attempts: 3 }.`,
     }
   }
-  if (state.startsWith('23')) return { code: 'CONFLICT', message: describe(error) }
+  if (state.startsWith('23')) return { code: 'CONFLICT', message: describe(error, facts) }
   if (SERVER_GOES.has(state)) {
     return {
       code: 'CONNECTION_LOST',
@@ -63,10 +66,18 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
   }
   if (state === SQLSTATE.LOCK_NOT_AVAILABLE) {
     // NOWAIT raises the same state from other routines; the timeout always comes from this one.
-    if (error.routine !== 'ProcessInterrupts') return { code: 'CONFLICT', message: describe(error) }
+    if (error.routine !== 'ProcessInterrupts') return { code: 'CONFLICT', message: describe(error, facts) }
     return timeout(
       `The statement waited for a lock longer than lockTimeout (${facts?.lockTimeout ?? '?'} ms).`,
     )
+  }
+  const counts = PARAMETERS.exec(error.message.slice(0, 200))
+  if (state === SQLSTATE.PROTOCOL_VIOLATION && counts) {
+    const [, sent, wanted] = counts
+    return {
+      code: 'DATABASE_ERROR',
+      message: `The statement has ${wanted} parameters ($1 and so on), and ${sent} values came with it. Give query(text, values) one value for each.`,
+    }
   }
   if (state === SQLSTATE.SYNTAX_ERROR && error.message.includes('multiple commands')) {
     return {
@@ -74,14 +85,17 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
       message: 'A query holds one statement. Send several as several queries, or as one WITH query.',
     }
   }
-  return { code: 'DATABASE_ERROR', message: describe(error) }
+  return { code: 'DATABASE_ERROR', message: describe(error, facts) }
 }
+
+/** Of `exec_bind_message`, in English. */
+const PARAMETERS = /^bind message supplies (\d+) parameters, but prepared statement ".*" requires (\d+)$/
 
 function timeout(message: string): { code: ErrorCode; message: string } {
   return { code: 'TIMEOUT', message }
 }
 
-function describe(error: ServerError): string {
-  const reason = reasonOf(error) ?? CONDITION_NAMES[error.code]
+function describe(error: ServerError, facts?: StatementFacts): string {
+  const reason = reasonOf(error, facts?.text) ?? CONDITION_NAMES[error.code]
   return `PostgreSQL refused the statement${reason === undefined ? '' : `: ${reason}`} (SQLSTATE ${error.code}).`
 }

@@ -5,8 +5,10 @@ import { MESSAGES } from './server-messages.ts'
  * What the server says of an error, without the values in it: its message when it has one of the known shapes, or an error
  * found in the text of the statement, before any value was looked at. Else nothing, and the SQLSTATE has to do: for
  * messages in another language, for whatever a function raised itself, and for names in SQL that a function put together.
+ *
+ * @param text the statement, where no value is in it
  */
-export function reasonOf(error: ServerError): string | undefined {
+export function reasonOf(error: ServerError, text?: string): string | undefined {
   const { code, message, position, internalPosition, where = '' } = error
   if (isRaised(error) || message.length > MAX_LENGTH) return undefined
   const callers = where.split('\n').filter((line) => CALLER.test(line))
@@ -14,8 +16,7 @@ export function reasonOf(error: ServerError): string | undefined {
   if (callers.length > 0 && !inRoom && NAMES.test(code)) return undefined
   const inText = position !== undefined || (inRoom && internalPosition !== undefined)
   // `$1::regclass` says the same of a value: the name must stand in the statement, which the room's context quotes.
-  const isNamed =
-    !MISSING.test(message) || inText || (inRoom && namesOf(message).every((name) => where.includes(name)))
+  const isNamed = !MISSING.test(message) || inText || standsIn(text ?? (inRoom ? where : ''), message)
   for (const shape of isNamed ? (MESSAGES[code] ?? []) : []) {
     const said = saidBy(shape, message)
     if (said !== undefined) return said
@@ -25,8 +26,10 @@ export function reasonOf(error: ServerError): string | undefined {
 
 const MISSING = / does not exist$/
 
-function namesOf(message: string): string[] {
-  return [...message.matchAll(/"([^"]*)"/g)].map(([, name = '']) => name)
+/** Whether all the names in a message are in the text of the statement. */
+function standsIn(text: string, message: string): boolean {
+  const names = [...message.matchAll(/"([^"]*)"/g)].map(([, name = '']) => name)
+  return names.length > 0 && names.every((name) => text.includes(name))
 }
 
 /** A function that called; the room (admin/tenant-room.ts) executes statements as they were written. */

@@ -93,7 +93,7 @@ function troubleOf(
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }
   }
   const coded = located(
-    fromDatabase(error, { ...limits, elapsed: Number.POSITIVE_INFINITY }),
+    fromDatabase(error, { ...limits, elapsed: Number.POSITIVE_INFINITY, text: part?.script?.sql }),
     tenant,
     where,
     error,

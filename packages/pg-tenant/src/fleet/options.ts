@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { TenancyError, unknownOption } from '@org/core'
 import type { Phase } from '../migrations/annotations.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
 
@@ -45,6 +45,11 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal
   /** Told after each tenant. */
   readonly onTenant?: (tenant: TenantMigration, progress: MigrateProgress) => void
+  /**
+   * Whether a tenant that failed or was left makes the call reject with `MigrationFailed` (default true). `false`: the
+   * report says so, and must be looked at.
+   */
+  readonly throwOnFailure?: boolean
 }
 
 /** The same with defaults, checked. */
@@ -66,14 +71,16 @@ const NUMBERS = {
   maxFailures: { fallback: 1, least: 1 },
 } as const
 
-const OTHERS = 'canary only except limit phase dryRun recheck allowSchemas signal onTenant'.split(' ')
+const OTHERS =
+  'canary only except limit phase dryRun recheck allowSchemas signal onTenant throwOnFailure'.split(' ')
 /** The largest integer of PostgreSQL's settings, and of Node's timers. */
 const MOST = 2_147_483_647
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettings {
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(NUMBERS, name) && !OTHERS.includes(name)) throw invalid(name, 'an option there is')
+    if (!Object.hasOwn(NUMBERS, name) && !OTHERS.includes(name))
+      throw unknownOption(name, [...Object.keys(NUMBERS), ...OTHERS])
   }
   const { phase, canary, limit } = options
   const number = (name: keyof typeof NUMBERS): number => {

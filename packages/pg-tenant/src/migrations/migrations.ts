@@ -66,7 +66,7 @@ export function pending(
     throw new TenancyError(
       'CONFLICT',
       mine === undefined
-        ? 'The tenant has a migration this program does not know: it was made by a newer release. Deploy that release.'
+        ? 'The tenant has a migration this program does not know: it was made by a newer release, or its file was removed. Deploy that release, or put the file back.'
         : 'A migration was edited after it had been applied. Put it back as it was and add a new one.',
       { details: { migration: id } },
     )

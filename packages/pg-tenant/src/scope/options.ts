@@ -1,3 +1,4 @@
+import { unknownOption } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 
 /** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
@@ -89,7 +90,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 export function parseScopeOptions(options: ScopeOptions | undefined, base: ScopeSettings): ScopeSettings {
   if (options === undefined) return base
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN])
   const { readOnly = false, isolationLevel, deferrable = false, signal, retry } = options
   if (typeof readOnly !== 'boolean') throw invalid('readOnly', 'true or false')
   if (isolationLevel !== undefined && !LEVELS.includes(isolationLevel)) {

@@ -1,4 +1,12 @@
-import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant } from '@org/core'
+import {
+  crossTenant,
+  type Row,
+  requireKnownOptions,
+  runWithTenant,
+  type TenantKey,
+  tryCurrentTenant,
+} from '@org/core'
+import type { PoolConfig } from 'pg'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -23,6 +31,7 @@ import { openLookups } from '../registry/lookups.ts'
 import { find, type ListOptions, list } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
+import { requireTenants } from '../registry/require-tenants.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
 import { requireCallback } from '../scope/misuse.ts'
 import { runOneShot } from '../scope/one-shot.ts'
@@ -34,37 +43,13 @@ import { type QueryConfig, type Statement, toStatement } from '../scope/statemen
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
+import { type Administrator, atTheEdge } from './administrator.ts'
 import { type EachOptions, each } from './each.ts'
 import { enclosing, enter, requireSameMode } from './enter.ts'
 import type { Tenancy, TenancyOptions } from './interface.ts'
 import { openLevel } from './levels.ts'
-
-const KNOWN: ReadonlySet<string> = new Set([
-  'pool',
-  'adminPool',
-  'isolation',
-  'migrations',
-  'allowSchemas',
-  'controlSchema',
-  'onForget',
-  'minimumVersion',
-  'lookups',
-  'credentials',
-  'tenantPools',
-  'databaseTemplate',
-  'distributedSchemas',
-  'row',
-  'schemaPrefix',
-  'rolePrefix',
-  'sharedSchemas',
-  'sharedTables',
-  'statementTimeout',
-  'lockTimeout',
-  'idleTimeout',
-  'connectionTimeout',
-  'retry',
-  'resolveUnknownOutcome',
-] satisfies (keyof TenancyOptions)[])
+import { requireMigrated } from './migration-failed.ts'
+import { TENANCY, WITHIN } from './option-names.ts'
 
 /**
  * Makes a tenancy over a `pg` pool.
@@ -73,7 +58,10 @@ const KNOWN: ReadonlySet<string> = new Set([
  */
 export function createTenancy(options: TenancyOptions): Tenancy {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, 'an option there is')
+  requireKnownOptions(options, TENANCY)
+  for (const [name, names] of Object.entries(WITHIN)) {
+    requireKnownOptions(options[name as keyof typeof WITHIN], names, name)
+  }
   const { isolation: level = 'role', pool, adminPool = pool } = options
   requirePool(pool, 'pool')
   requirePool(adminPool, 'adminPool')
@@ -125,6 +113,15 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       lookups.lookup.forget(tenant)
       gate?.forget(tenant)
     }
+  }
+  /** Lists of keys among options; anything else is refused where it is read. */
+  const requireNamed = async (...lists: readonly unknown[]): Promise<void> => {
+    const keys = lists.flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
+    await requireTenants(
+      adminPool,
+      registry,
+      keys.map((key) => keyFor(naming, key as string)),
+    )
   }
   /** Nothing to wait for when the tenant is known to be recent enough. */
   const askVersion = (tenant: TenantKey): Promise<void> | undefined => {
@@ -209,10 +206,15 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       clear: async () => (await readyTenants()).clear(),
     }),
     list: async (page?: ListOptions) => list(pool, registry, page),
-    migrate: async (how?: MigrateOptions) =>
-      (await import('../fleet/migrate.ts')).migrate(await lifecycle(), how),
-    migrationStatus: async (which?: MigrationStatusOptions) =>
-      (await import('../fleet/status.ts')).migrationStatus(await lifecycle(), which),
+    migrate: async (how?: MigrateOptions) => {
+      if (level !== 'row') await requireNamed(how?.only, how?.canary)
+      const { migrate } = await import('../fleet/migrate.ts')
+      return requireMigrated(await migrate(await lifecycle(), how), how)
+    },
+    migrationStatus: async (which?: MigrationStatusOptions) => {
+      await requireNamed(which?.only)
+      return (await import('../fleet/status.ts')).migrationStatus(await lifecycle(), which)
+    },
     doctor: async (how?: DiagnoseOptions) =>
       (await import('../doctor/diagnose.ts')).diagnose(await lifecycle(), how),
     verify: async (how?: VerifyOptions) => {
@@ -262,7 +264,16 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       open: (mode) => tenancy.open(key, { ...scope, ...mode }),
     }
   }
-  return Object.freeze(tenancy) as Tenancy
+  return Object.freeze(atTheEdge(tenancy, administratorOf(options))) as Tenancy
+}
+
+function administratorOf({ pool, adminPool }: TenancyOptions): Administrator {
+  if (adminPool === undefined) return 'none given'
+  // `pg.Pool` keeps its configuration; another kind of pool is told from the first by itself.
+  const urlOf = (one: PoolLike) =>
+    ('options' in one ? (one.options as PoolConfig | undefined) : undefined)?.connectionString
+  const same = adminPool === pool || (urlOf(pool) !== undefined && urlOf(adminPool) === urlOf(pool))
+  return same ? 'the same pool' : 'given'
 }
 
 /** @throws TenancyError INVALID_OPTION */

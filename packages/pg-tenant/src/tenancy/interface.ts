@@ -232,14 +232,17 @@ export interface Tenancy {
 
   /**
    * Brings every tenant that is behind up to date: several at once, each in one transaction, both ledgers written in it.
-   * What fails for one tenant is in the report and does not reject; run it again after anything. When nobody is behind it
-   * costs one query.
+   * When a tenant failed or was left, it rejects with `MigrationFailed`, which has the report, once those under way are done;
+   * with `throwOnFailure: false` it resolves with the report. Run it again after anything. When nobody is behind it costs one
+   * query.
    *
    * At level `database` each tenant is completed as `provision` does it: files marked no-transaction run in the transaction,
    * without CONCURRENTLY, and those with VACUUM or REINDEX are refused. At level `row` one run migrates all tenants. Options that a level cannot honour are refused.
    *
    * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (a migration that would break the second
    *   tenant; see `lintMigrations`); CONFLICT when a migration was edited or is unknown; in each case nothing was run
+   * @throws TenancyError TENANT_NOT_FOUND for a key among the options that is no tenant's
+   * @throws TenancyError MIGRATION_FAILED (`MigrationFailed`): `report` says what became of each tenant
    * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin
    */
   migrate(options?: MigrateOptions): Promise<MigrateReport>
@@ -248,7 +251,7 @@ export interface Tenancy {
    * Who is behind: for each migration how many tenants have it, and who does not. At level `row` all tenants share one
    * history: all have a migration or all lack it.
    *
-   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONNECTION_LOST, DATABASE_ERROR
    */
   migrationStatus(options?: MigrationStatusOptions): Promise<MigrationStatus[]>
 

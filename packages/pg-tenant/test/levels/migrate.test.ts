@@ -15,7 +15,7 @@ describe('migrating databases of tenants', () => {
   })
 
   it.each([[1], [['acme']]])('touches nobody else when a canary fails: %j', async (canary) => {
-    const report = await at(BAD).migrate({ canary, connections: 2, maxFailures: 9 })
+    const report = await at(BAD).migrate({ canary, connections: 2, maxFailures: 9, throwOnFailure: false })
     expect(report).toMatchObject({ ok: false, failed: 1, migrated: 0, untouched: 2, stopped: 'canary' })
     expect(report.tenants).toMatchObject([{ tenant: 'acme', state: 'failed' }])
   })
@@ -40,7 +40,7 @@ describe('migrating databases of tenants', () => {
   })
 
   it('starts nobody when it was stopped before, and goes on after the canaries', async () => {
-    const stopped = await at(GOOD).migrate({ signal: AbortSignal.abort() })
+    const stopped = await at(GOOD).migrate({ signal: AbortSignal.abort(), throwOnFailure: false })
     expect(stopped).toMatchObject({ migrated: 0, untouched: 3, stopped: 'aborted' })
     const order: string[] = []
     const onTenant = ({ tenant }: { tenant: string }) => order.push(tenant)
