@@ -120,7 +120,13 @@ export const CALLS = {
   ],
   export: [
     1,
-    { to: true, format: true, includeSecrets: true, signal: true } satisfies OptionNames<ExportOptions>,
+    {
+      to: true,
+      format: true,
+      includeSecrets: true,
+      keepFormulas: true,
+      signal: true,
+    } satisfies OptionNames<ExportOptions>,
   ],
   offboard: [
     1,
@@ -130,6 +136,7 @@ export const CALLS = {
       drain: true,
       onBusy: true,
       requestedBy: true,
+      lose: true,
       signal: true,
     } satisfies OptionNames<OffboardOptions>,
   ],

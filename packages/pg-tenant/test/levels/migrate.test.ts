@@ -72,7 +72,7 @@ describe.each(['schema', 'role', 'login', 'database'] as const)('one engine, lev
   })
 
   it('starts nobody once it was stopped, and rejects with what a callback threw', async () => {
-    expect(await at().migrate({ signal: AbortSignal.abort() })).toMatchObject({
+    expect(await at().migrate({ signal: AbortSignal.abort(), throwOnFailure: false })).toMatchObject({
       stopped: 'aborted',
       untouched: 2,
     })
@@ -98,7 +98,7 @@ describe.each(['schema', 'role', 'login', 'database'] as const)('one engine, lev
       update notes set body = body || '!';
       vacuum notes;
       select 1 / (select count(*) from notes)`)
-    expect(await at().migrate({ maxFailures: 9 })).toMatchObject({
+    expect(await at().migrate({ maxFailures: 9, throwOnFailure: false })).toMatchObject({
       migrated: 1,
       tenants: expect.arrayContaining([
         expect.objectContaining({
