@@ -11,6 +11,7 @@ export { type LintOptions, lintMigrations } from './migrations/lint.ts'
 export type { LintFinding } from './migrations/lint-finding.ts'
 export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
 export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export { MigrationFailed } from './tenancy/migration-failed.ts'
 export {
   formatVerifyReport,
   type VerifyCheck,

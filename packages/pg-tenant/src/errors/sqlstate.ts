@@ -1,6 +1,5 @@
 /** The SQLSTATEs this library acts on (manual, appendix A). */
 export const SQLSTATE = {
-  PROTOCOL_VIOLATION: '08P01',
   UNIQUE_VIOLATION: '23505',
   SERIALIZATION_FAILURE: '40001',
   DEADLOCK_DETECTED: '40P01',

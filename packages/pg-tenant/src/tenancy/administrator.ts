@@ -1,6 +1,5 @@
-import { isTenancyError, requireKnownOptions, TenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
 import { driverError, withDriverError } from '../errors/driver-error.ts'
-import { CALLS } from './option-names.ts'
 
 /** Whose pool administers. */
 export type Administrator = 'given' | 'none given' | 'the same pool'
@@ -31,41 +30,3 @@ export function withAdministrator(error: unknown, administrator: Administrator):
   )
   return withDriverError(said, driverError(error))
 }
-
-type Call = (...args: never[]) => Promise<unknown>
-
-/**
- * The administrative calls of a tenancy: options that there are not are refused before anything is sent, and what a role
- * lacks is said in terms of the pools that createTenancy was given.
- */
-export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Call }>(
-  tenancy: T,
-  administrator: Administrator,
-): T {
-  const edged = Object.keys(tenancy).flatMap((name): [string, unknown][] => {
-    const call = tenancy[name as keyof typeof CALLS]
-    if (typeof call !== 'function' || SYNCHRONOUS.has(name)) return []
-    const [at, names] = CALLS[name as keyof typeof CALLS] ?? []
-    const edge = async (...args: never[]): Promise<unknown> => {
-      if (at !== undefined) requireKnownOptions(args[at], names)
-      try {
-        return await call(...args)
-      } catch (error) {
-        throw withAdministrator(error, administrator)
-      }
-    }
-    return [[name, edge]]
-  })
-  return { ...tenancy, ...Object.fromEntries(edged) }
-}
-
-/** Calls that return at once, and those of every request. */
-const SYNCHRONOUS: ReadonlySet<string> = new Set([
-  'withTenant',
-  'query',
-  'open',
-  'pool',
-  'pg',
-  'schemaOf',
-  'lookup',
-])

@@ -31,7 +31,6 @@ import { openLookups } from '../registry/lookups.ts'
 import { find, type ListOptions, list } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { requireTenants } from '../registry/require-tenants.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
 import { requireCallback } from '../scope/misuse.ts'
 import { runOneShot } from '../scope/one-shot.ts'
@@ -43,13 +42,12 @@ import { type QueryConfig, type Statement, toStatement } from '../scope/statemen
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
-import { type Administrator, atTheEdge } from './administrator.ts'
+import type { Administrator } from './administrator.ts'
 import { type EachOptions, each } from './each.ts'
 import { enclosing, enter, requireSameMode } from './enter.ts'
 import type { Tenancy, TenancyOptions } from './interface.ts'
 import { openLevel } from './levels.ts'
-import { requireMigrated } from './migration-failed.ts'
-import { TENANCY, WITHIN } from './option-names.ts'
+import { atTheEdge, TENANCY, WITHIN } from './option-names.ts'
 
 /**
  * Makes a tenancy over a `pg` pool.
@@ -117,6 +115,8 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   /** Lists of keys among options; anything else is refused where it is read. */
   const requireNamed = async (...lists: readonly unknown[]): Promise<void> => {
     const keys = lists.flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
+    if (keys.length === 0) return
+    const { requireTenants } = await import('../registry/require-tenants.ts')
     await requireTenants(
       adminPool,
       registry,
@@ -209,6 +209,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     migrate: async (how?: MigrateOptions) => {
       if (level !== 'row') await requireNamed(how?.only, how?.canary)
       const { migrate } = await import('../fleet/migrate.ts')
+      const { requireMigrated } = await import('./migration-failed.ts')
       return requireMigrated(await migrate(await lifecycle(), how), how)
     },
     migrationStatus: async (which?: MigrationStatusOptions) => {

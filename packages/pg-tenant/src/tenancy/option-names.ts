@@ -1,4 +1,4 @@
-import type { OptionNames } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -11,6 +11,7 @@ import type { LookupOptions } from '../registry/lookups.ts'
 import type { ListOptions } from '../registry/read.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
+import type { Administrator } from './administrator.ts'
 import type { EachOptions } from './each.ts'
 import type { TenancyOptions } from './interface.ts'
 import type { TenantPoolsOptions } from './levels.ts'
@@ -141,3 +142,42 @@ export const CALLS = {
     } satisfies OptionNames<OffboardOptions>,
   ],
 } as const
+
+type Call = (...args: never[]) => Promise<unknown>
+
+/**
+ * The administrative calls of a tenancy: options that there are not are refused before anything is sent, and what a role
+ * lacks is said in terms of the pools that createTenancy was given.
+ */
+export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Call }>(
+  tenancy: T,
+  administrator: Administrator,
+): T {
+  const edged = Object.keys(tenancy).flatMap((name): [string, unknown][] => {
+    const call = tenancy[name as keyof typeof CALLS]
+    if (typeof call !== 'function' || SYNCHRONOUS.has(name)) return []
+    const [at, names] = CALLS[name as keyof typeof CALLS] ?? []
+    const edge = async (...args: never[]): Promise<unknown> => {
+      if (at !== undefined) requireKnownOptions(args[at], names)
+      try {
+        return await call(...args)
+      } catch (error) {
+        const { withAdministrator } = await import('./administrator.ts')
+        throw withAdministrator(error, administrator)
+      }
+    }
+    return [[name, edge]]
+  })
+  return { ...tenancy, ...Object.fromEntries(edged) }
+}
+
+/** Calls that return at once, and those of every request. */
+const SYNCHRONOUS: ReadonlySet<string> = new Set([
+  'withTenant',
+  'query',
+  'open',
+  'pool',
+  'pg',
+  'schemaOf',
+  'lookup',
+])

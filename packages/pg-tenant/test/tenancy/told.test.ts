@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createTenancy, MigrationFailed, type Tenancy } from '../../src/index.ts'
+import { MigrationFailed } from '../../src/admin.ts'
+import { createTenancy, type Tenancy } from '../../src/index.ts'
 import { NOTES, useWorld } from '../support/world.ts'
 
 /** What a developer is told in the first hour: what is wrong, and what to do. */
