@@ -93,9 +93,11 @@ const BEHIND: Readonly<Record<string, (stage: Stage) => Promise<unknown>>> = {
     tenancy.backup(evil, { to: `${folder}/left-${process.hrtime.bigint()}` }),
   export: ({ tenancy, evil, folder }) =>
     tenancy.export(evil, { to: `${folder}/left-${process.hrtime.bigint()}` }),
-  'migrate without a transaction': ({ next, evil }) => next(OUTSIDE).migrate({ only: [evil], throwOnFailure: false }),
+  'migrate without a transaction': ({ next, evil }) =>
+    next(OUTSIDE).migrate({ only: [evil], throwOnFailure: false }),
   provision: ({ next, evil }) => next([...OUTSIDE, ...TOUCHING]).provision(evil),
-  migrate: ({ next, evil }) => next([...OUTSIDE, ...TOUCHING, AGAIN]).migrate({ only: [evil], throwOnFailure: false }),
+  migrate: ({ next, evil }) =>
+    next([...OUTSIDE, ...TOUCHING, AGAIN]).migrate({ only: [evil], throwOnFailure: false }),
 }
 
 /** Each kind of leftover, behind a scope and behind migrations. */
