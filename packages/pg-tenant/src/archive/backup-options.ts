@@ -13,8 +13,8 @@ export interface BackupOptions extends ProgramOptions {
   readonly to: BackupTarget
   /**
    * `archive` (default): this library's own (BACKUP.md), which needs no program and restores under any key. `pg_dump`: the
-   * custom format of that program, with structure made by hand in it, for the same key only; `to` is then a path, and
-   * `<to>.manifest.json` is written beside it. Not at level `row`.
+   * custom format of that program; `to` is then a path, and `<to>.manifest.json`, without which no restore takes it, is written
+   * beside it. Not at level `row`.
    */
   readonly format?: 'archive' | 'pg_dump' | undefined
   /** `zstd` (default where Node.js has it: 22.15), `gzip` or `none`; of an archive. */
@@ -34,7 +34,7 @@ export interface BackupResult {
   readonly sha256: string
   readonly rows: number
   readonly tables: readonly BackedUpTable[]
-  /** What is not in it, with the reason: foreign tables. */
+  /** What is not in it, and what PostgreSQL calls that: foreign tables, large objects, publications (BACKUP.md). */
   readonly skipped: readonly { readonly name: string; readonly kind: string }[]
 }
 

@@ -7,7 +7,7 @@ import type { Restored } from './restoring.ts'
 export interface RestoreOptions extends ProgramOptions {
   /**
    * The path of an archive, or a Readable of its bytes; or the path of a file of `format: 'pg_dump'`, with its
-   * `.manifest.json` beside it, which becomes a tenant of the same key that is not there.
+   * `.manifest.json` beside it.
    */
   readonly from: BackupSource
   /** `'replace'`: drop what the tenant has now, in the same transaction (default: refuse unless it has no row). */
