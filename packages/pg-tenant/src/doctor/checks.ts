@@ -134,6 +134,32 @@ const CHECKS: readonly CheckText[] = [
     fix: 'Rename or drop the table in the shared schema, or take that schema out of sharedSchemas.',
   },
   {
+    code: 'SHARED_USAGE',
+    severity: 'warning',
+    also: ['rows'],
+    // Whose scopes they are: tenants' own roles, of which new ones have what PUBLIC has; else the application.
+    sql: `select s.nspname as subject, 'is shared and has something in it, but ' || coalesce(
+          (select min(f.rolname) from fleet f where f.role is not null and not has_schema_privilege(f.role, s.oid, 'usage')),
+          case when p.level in ('role', 'login') then 'a new tenant' else p.application end) ||
+          ' has no USAGE on it: scopes do not find its types, functions and tables' as what
+      from pg_namespace s cross join parameters p
+      where s.nspname = any (p.shared) and p.level in ('schema', 'row', 'role', 'login')
+        and (exists (select from pg_class c where c.relnamespace = s.oid) or exists (select from pg_proc c where c.pronamespace = s.oid)
+          or exists (select from pg_type c where c.typnamespace = s.oid))
+        and case when p.level in ('role', 'login') then not has_schema_privilege('public', s.oid, 'usage') and (
+            not exists (select from fleet f where f.role is not null) or exists (
+              select from fleet f where f.role is not null and not has_schema_privilege(f.role, s.oid, 'usage')))
+          else not has_schema_privilege(p.application, s.oid, 'usage') end`,
+    fix: 'GRANT USAGE ON SCHEMA … TO PUBLIC (or to the roles that need it), or take it out of sharedSchemas.',
+  },
+  {
+    code: 'TENANT_EXTENSION',
+    severity: 'error',
+    sql: `select f.nspname as subject, 'holds the extension ' || e.extname || ', of which a database has one: it goes with this tenant' as what
+      from pg_extension e join fleet f on f.schema = e.extnamespace`,
+    fix: 'ALTER EXTENSION … SET SCHEMA to a shared schema (with USAGE for the tenants), and create it there before migrations run.',
+  },
+  {
     code: 'SHARED_CREATE',
     severity: 'error',
     also: ['rows', 'home'],
