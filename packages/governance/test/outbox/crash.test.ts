@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, it, onTestFinished } from 'vitest'
-import { eventually } from '../../../pg-tenant/test/support/world.ts'
 import { acme, useOutbox } from '../support/outbox-world.ts'
+import { eventually } from '../support/world.ts'
 
 const there = useOutbox('role')
 

@@ -1,11 +1,11 @@
+import type { TenantDb } from '@org/pg-tenant'
 import { type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import pg from 'pg'
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest'
-import type { TenantDb } from '../../../pg-tenant/src/index.ts'
-import { eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { EventMap } from '../../src/outbox/index.ts'
 import { createWorker, type WorkerOptions } from '../../src/outbox/worker/index.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'
+import { eventually } from '../support/world.ts'
 
 const there = useOutbox('role')
 const root = () => there.setting.world.root

@@ -1,5 +1,5 @@
+import type { TenantDb } from '@org/pg-tenant'
 import { afterEach, expect, it } from 'vitest'
-import type { TenantDb } from '../../../pg-tenant/src/index.ts'
 import { type EventMap, forgetEvents, outboxControl } from '../../src/outbox/index.ts'
 import { createWorker, GiveUp } from '../../src/outbox/worker/index.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { codeOf } from '../../../pg-tenant/test/support/world.ts'
 import { acme, globex, SHARED_LEVELS, useOutbox } from '../support/outbox-world.ts'
+import { codeOf } from '../support/world.ts'
 
 interface Taken {
   readonly lease: string

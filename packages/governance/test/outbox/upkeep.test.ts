@@ -1,5 +1,5 @@
+import type { TenantDb } from '@org/pg-tenant'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { TenantDb } from '../../../pg-tenant/src/index.ts'
 import type { EventMap } from '../../src/outbox/index.ts'
 import { createWorker } from '../../src/outbox/worker/index.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'

@@ -1,7 +1,6 @@
 import type { TenantKey } from '@org/core'
+import type { TenantDb } from '@org/pg-tenant'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { TenantDb } from '../../../pg-tenant/src/index.ts'
-import { codeOf, eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { EventMap } from '../../src/outbox/index.ts'
 import {
   createWorker,
@@ -14,6 +13,7 @@ import {
   type WorkerProblem,
 } from '../../src/outbox/worker/index.ts'
 import { acme, globex, LEVELS, useOutbox } from '../support/outbox-world.ts'
+import { codeOf, eventually } from '../support/world.ts'
 
 const NOW = { retries: 5, delays: [0] }
 

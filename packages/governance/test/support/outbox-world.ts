@@ -1,10 +1,10 @@
 import { type Migration, parseTenantKey, type TenantKey } from '@org/core'
+import type { IsolationLevel, Tenancy, TenancyOptions } from '@org/pg-tenant'
 import { uniqueName } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
-import type { IsolationLevel, Tenancy, TenancyOptions } from '../../../pg-tenant/src/index.ts'
-import { notesAt, type Setting, useSetting } from '../../../pg-tenant/test/levels/setting.ts'
 import { installOutbox, OUTBOX_DATABASE_MIGRATION, type Outbox, outbox } from '../../src/outbox/index.ts'
+import { notesAt, type Setting, useSetting } from './world.ts'
 
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')

@@ -1,8 +1,6 @@
+import type { TenantDb } from '@org/pg-tenant'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
-import type { TenantDb } from '../../../pg-tenant/src/index.ts'
-import { testSealing } from '../../../pg-tenant/test/levels/setting.ts'
-import { eventually } from '../../../pg-tenant/test/support/world.ts'
 import type { EventMap } from '../../src/outbox/index.ts'
 import { createWorker, type WorkerOptions } from '../../src/outbox/worker/index.ts'
 import {
@@ -12,6 +10,7 @@ import {
   webhooks,
 } from '../../src/webhooks/index.ts'
 import { acme, globex, LEVELS, useOutbox } from '../support/outbox-world.ts'
+import { eventually, testSealing } from '../support/world.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 
 /** As Standard Webhooks' own library sees it; throws when it is not genuine. */
