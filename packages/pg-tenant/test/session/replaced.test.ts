@@ -138,3 +138,45 @@ it('the gate is sent once for many tenants, and again when others had the sessio
   await pool.end()
   await proxy.close()
 })
+
+describe('commands by any spelling', () => {
+  it.each([
+    'declare "without" cursor with hold for select 1',
+    'declare U&"\\0063" cursor with hold for select 1',
+    `declare U&"!0063" uescape '!' no scroll cursor with hold for select 1`,
+    'declare "for" binary insensitive cursor /* without */ with /* x */ hold for select 1',
+    `notify U&"any", 'payload'`,
+    `notify "a,b" , 'payload'`,
+    `notify /* , */ any_channel -- x
+      , 'payload'`,
+    `notify U&"!0061" uescape '!', 'payload'`,
+  ])('%s is refused', async (sql) => {
+    const tenancy = setting.tenancy('role')
+    await tenancy.provision('evil')
+    await expect(tenancy.query('evil', sql)).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
+  })
+
+  it.each([
+    'declare "with hold" cursor without hold for select 1',
+    'declare hold cursor for select 1 as hold',
+    'notify "a,b"',
+    `notify U&"!0061" uescape '!' ;`,
+  ])('%s is not', async (sql) => {
+    const tenancy = setting.tenancy('role')
+    await tenancy.provision('evil')
+    expect((await tenancy.query('evil', sql)).command).toMatch(/DECLARE|NOTIFY/)
+  })
+})
+
+it.each([0, 3, 500])('a stream of %i rows holds its table no longer than it is read', async (count) => {
+  const tenancy = setting.tenancy('role')
+  await tenancy.provision('evil')
+  await tenancy
+    .withTenant('evil', async (db) => {
+      await db.query('create table streamed as select generate_series(1, $1::int) as n', [count])
+      for await (const _ of db.stream('select n from streamed'));
+      await db.query('alter table streamed add column x int')
+      throw new Error('undo')
+    })
+    .catch((error: Error) => expect(error.message).toBe('undo'))
+})
