@@ -7,11 +7,12 @@ const entry = (
   load: () => Promise<CommandModule>,
 ): CatalogueEntry => ({ group, name, summary, load })
 
-const [START, LIFE, FLEET, DATA, OTHER] = [
+const [START, LIFE, FLEET, DATA, EVENTS, OTHER] = [
   'Getting started:',
   'The life of a tenant:',
   'All tenants:',
   'Data:',
+  'Events:',
   'Other:',
 ] as const
 
@@ -90,6 +91,18 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'rotate-keys',
     'seal all secrets under the current key',
     async () => (await import('./rotate-keys.ts')).rotateKeys,
+  ),
+  entry(
+    EVENTS,
+    'worker',
+    'hand events of the outbox to their handlers, until stopped',
+    async () => (await import('./worker.ts')).worker,
+  ),
+  entry(
+    EVENTS,
+    'outbox',
+    'install it, look at it, drive dead letters again or discard them',
+    async () => (await import('./outbox.ts')).outbox,
   ),
   entry(
     OTHER,

@@ -1,5 +1,6 @@
 import type { Migration, Queryable } from '@org/core'
 import type { Envelopes, EnvelopesOf, SealedTable } from '@org/crypto'
+import type { Handlers, WorkerOptions } from '@org/governance/outbox/worker'
 import type { AdviceThresholds, Tenancy, TenancyOptions, TenantDb } from '@org/pg-tenant'
 
 /** One of several clusters. */
@@ -16,6 +17,24 @@ export interface SeedContext {
   /** Connected as the application. What is done here is no part of the tenant's transaction. */
   readonly pool: Queryable
 }
+
+/** The outbox's worker, for `pg-tenant worker` and `pg-tenant outbox`. */
+export interface WorkerConfig
+  extends Pick<
+    WorkerOptions<Record<string, unknown>, TenantDb>,
+    'concurrency' | 'perTenant' | 'lease' | 'handlerTimeout' | 'pollInterval' | 'retry' | 'controlSchema'
+  > {
+  /** As a role of `installOutbox({ workers })` connects; the variable `WORKER_DATABASE_URL` goes before it. */
+  readonly databaseUrl?: string | undefined
+  /** A handler for each event type, or what makes them. */
+  readonly handlers?:
+    | EventHandlers
+    | ((context: SeedContext) => EventHandlers | Promise<EventHandlers>)
+    | undefined
+}
+
+/** Handlers of events whose payloads are not known here. */
+export type EventHandlers = Handlers<Record<string, unknown>, TenantDb>
 
 /** What `pg-tenant.config.ts` exports: the options of `createTenancy`, and what only the command needs. */
 export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'migrations'> {
@@ -38,6 +57,8 @@ export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'mig
   readonly secrets?: Envelopes | EnvelopesOf | undefined
   /** The tables whose secrets `rotate-keys` seals anew (default: whatever is sealed in `app_settings`). */
   readonly sealedTables?: readonly SealedTable[] | undefined
+  /** The worker over the outbox of `@org/governance`. */
+  readonly worker?: WorkerConfig | undefined
   /** When `advise` speaks up. */
   readonly thresholds?: AdviceThresholds | undefined
   /** Where backups go unless told otherwise (default `./backups`), relative to this file. */

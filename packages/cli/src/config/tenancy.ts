@@ -79,6 +79,7 @@ async function optionsOf(
     sealedTables: _tables,
     thresholds: _thresholds,
     backups: _backups,
+    worker: _worker,
     ...options
   } = config
   const { isolation = 'role', credentials } = options

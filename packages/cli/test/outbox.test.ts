@@ -1,0 +1,77 @@
+import { outbox } from '@org/governance/outbox'
+import { createTenancy } from '@org/pg-tenant'
+import { uniqueName } from '@org/pg-testing'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { EXIT } from '../src/index.ts'
+import { useProject } from './project.ts'
+
+const project = useProject(
+  `worker: { retry: { retries: 0, delays: [0] }, handlers: {
+    'note.wanted': async ({ payload }, { withTenant }) => {
+      if (payload.bad) throw new TypeError('holds data')
+      await withTenant((db) => db.query('insert into notes (body) values ($1)', [payload.body]))
+    } } }`,
+)
+const { run, world } = project
+const role = uniqueName('wrk')
+const events = outbox<{ 'note.wanted': { body?: string; bad?: boolean } }>()
+let tenancy: ReturnType<typeof createTenancy>
+
+beforeAll(async () => {
+  await world.root.query(`create role ${role} login noinherit password 'worker'`)
+  await run('create acme')
+  const url = new URL(world.url)
+  url.username = role
+  url.password = 'worker'
+  Object.assign(project.env, { WORKER_DATABASE_URL: url.href })
+  tenancy = createTenancy({ pool: world.pool(), rolePrefix: world.rolePrefix })
+})
+afterAll(async () => {
+  await world.root.query(`drop owned by ${role}; drop role ${role}`)
+})
+const publish = (payload: { body?: string; bad?: boolean }) =>
+  tenancy.withTenant('acme', (db) => events.publish(db, 'note.wanted', payload))
+
+it('is installed, worked on, looked at, driven again and discarded', async () => {
+  expect((await run('outbox install --worker x --dry-run')).stdout).toBe('The outbox would be installed.\n')
+  expect((await run(`outbox install --worker ${role}`)).stdout).toBe('The outbox is installed.\n')
+  await publish({ body: 'hello' })
+  await publish({ bad: true })
+  expect((await run('outbox status --json')).json()).toMatchObject({ ready: 2, dead: 0 })
+  const once = await run('worker --once')
+  expect([once.exit, once.stdout]).toEqual([EXIT.ok, '1 done, 0 to be tried again, 1 dead, 0 waiting.\n'])
+  expect(once.stderr).toContain('dead: acme note.wanted')
+  expect(once.stderr).not.toContain('holds data')
+  expect((await tenancy.query('acme', 'select body from notes')).rows).toEqual([{ body: 'hello' }])
+  const { deadLetters } = (await run('outbox list --tenant acme --json')).json<{ deadLetters: object[] }>()
+  expect(deadLetters).toMatchObject([
+    { tenant: 'acme', type: 'note.wanted', reason: 'TypeError', attempts: 1 },
+  ])
+  expect((await run('outbox list')).stdout).toContain('note.wanted')
+  expect((await run('outbox redrive --tenant acme --dry-run --json')).json()).toMatchObject({ changed: 1 })
+  expect((await run('outbox redrive --tenant acme')).stdout).toBe('1 dead letter driven again.\n')
+  await run('worker --once')
+  expect((await run('outbox discard --reason TypeError')).stdout).toBe('1 dead letter discarded.\n')
+  expect((await run('outbox list --json')).json()).toEqual({ deadLetters: [] })
+})
+
+it('the worker stops at a signal, with what is in hand finished', async () => {
+  const stop = new AbortController()
+  const running = run('worker --json', { signal: stop.signal })
+  await publish({ body: 'while it runs' })
+  const there = async () =>
+    (await tenancy.query('acme', `select from notes where body = 'while it runs'`)).rowCount
+  while ((await there()) !== 1) await new Promise((resolve) => setImmediate(resolve))
+  stop.abort()
+  const { exit, stdout } = await running
+  expect([exit, JSON.parse(stdout)]).toEqual([EXIT.ok, expect.objectContaining({ done: 1, handling: 0 })])
+})
+
+it('says what is missing', async () => {
+  expect((await run('outbox nonsense')).exit).toBe(EXIT.usage)
+  expect((await run('outbox discard')).stderr).toContain('--tenant')
+  expect((await run('outbox discard')).exit).toBe(EXIT.usage)
+  const nobody = await run('outbox status', { env: { WORKER_DATABASE_URL: '' } })
+  expect(nobody.stderr).toContain('WORKER_DATABASE_URL')
+  expect((await run('outbox list --number x')).exit).not.toBe(EXIT.ok)
+})
