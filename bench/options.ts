@@ -10,6 +10,7 @@ const SUITES = [
   'crypto',
   'rbac',
   'outbox',
+  'governance',
   'hub',
 ] as const
 type SuiteName = (typeof SUITES)[number]

@@ -6,6 +6,7 @@ import { type Report, write } from './report/write.ts'
 import { type Bench, startBench } from './server.ts'
 import { cryptoSuite } from './suites/crypto.ts'
 import { fleetSuite } from './suites/fleet.ts'
+import { governanceSuite } from './suites/governance.ts'
 import { hubSuite } from './suites/hub.ts'
 import { createManyTenants, type ManyTenants } from './suites/many-tenants.ts'
 import { memorySuite } from './suites/memory.ts'
@@ -55,6 +56,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     crypto: () => cryptoSuite(bench, effort),
     rbac: () => rbacSuite(bench, effort),
     outbox: () => outboxSuite(bench, effort),
+    governance: () => governanceSuite(bench, effort),
     hub: () => hubSuite(bench, effort),
   }
   const results: SuiteResult[] = []

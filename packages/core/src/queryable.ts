@@ -15,6 +15,14 @@ export interface Queryable {
   query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryRows<R>>
 }
 
+/** A statement with a name, under which a connection may keep it prepared. */
+export interface NamedQuery {
+  /** 1 to 40 bytes; one name, one text. */
+  readonly name: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
 /** A {@link Queryable} that runs every statement as one tenant, and says which: a `withTenant` handle is one. */
 export interface TenantQueryable extends Queryable {
   readonly tenant: TenantKey
@@ -23,5 +31,5 @@ export interface TenantQueryable extends Queryable {
    * round trip of its own. Await it as `query`; that it resolved says only that it stands in line. When the server refuses
    * it, the call it went out with rejects and the whole transaction is rolled back. A handle that cannot do this lacks it.
    */
-  queue?(text: string, values?: readonly unknown[]): Promise<void>
+  queue?(query: string | NamedQuery, values?: readonly unknown[]): Promise<void>
 }

@@ -1,6 +1,7 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
 import { uuidV7 } from '../json/uuid-v7.ts'
 import type { Macs } from '../keys/macs.ts'
+import { send } from '../tenants/send.ts'
 import type { CheckedEntry } from './entry.ts'
 import { type PersonalSealing, sealPersonal } from './personal.ts'
 import { signedText } from './row.ts'
@@ -57,12 +58,10 @@ export async function write(
 ): Promise<void> {
   const [first] = rows
   if (first === undefined) return
-  const [text, values] =
-    rows.length === 1
-      ? [sql.one, WRITTEN.map((name) => (TYPES[name] === 'jsonb' ? jsonb(first[name]) : first[name]))]
-      : [sql.many, [JSON.stringify(rows)]]
-  if (db.queue) await db.queue(text, values)
-  else await db.query(text, values)
+  if (rows.length > 1)
+    return send(db, { name: 'governance_audit_many', text: sql.many, values: [JSON.stringify(rows)] })
+  const values = WRITTEN.map((name) => (TYPES[name] === 'jsonb' ? jsonb(first[name]) : first[name]))
+  await send(db, { name: 'governance_audit', text: sql.one, values })
 }
 
 function jsonb(value: unknown): string | null {

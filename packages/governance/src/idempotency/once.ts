@@ -1,5 +1,6 @@
 import type { Sealing, TenantQueryable } from '@org/core'
 import type { TenantScopes } from '../tenants/scopes.ts'
+import { send } from '../tenants/send.ts'
 import { inFlight, isLockTimeout, isPlain, isTaken, reused } from './errors.ts'
 import type { CheckedRequest } from './request.ts'
 import { CLAIM, KEEP, LOOK } from './sql.ts'
@@ -62,9 +63,11 @@ export async function runOnce(
   const { scopes, sealing } = settings
   try {
     const answer = await scopes.withTenant(request.tenant, async (db) => {
-      await send(db, CLAIM, claimValues(request, settings), awaited)
+      if (awaited) await db.query(CLAIM, claimValues(request, settings))
+      else await send(db, { name: 'governance_claim', text: CLAIM, values: claimValues(request, settings) })
       const made = await work(db)
-      await send(db, KEEP, [...request.id, await sealing.seal(made, request.place)], false)
+      const values = [...request.id, await sealing.seal(made, request.place)]
+      await send(db, { name: 'governance_keep', text: KEEP, values })
       return made
     })
     return { answer, replayed: false }
@@ -72,16 +75,6 @@ export async function runOnce(
     if (isPlain(error)) throw error
     return { answer: await explain(settings, request, error), replayed: true }
   }
-}
-
-async function send(
-  db: TenantQueryable,
-  text: string,
-  values: readonly unknown[],
-  awaited: boolean,
-): Promise<void> {
-  if (db.queue && !awaited) await db.queue(text, values)
-  else await db.query(text, values)
 }
 
 /** Thrown to roll a claim back that was only made to see whether it can be. */

@@ -1,5 +1,6 @@
 import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
 import { invalidField, storable } from '../input/input.ts'
+import { send } from '../tenants/send.ts'
 
 /** That something was used. */
 export interface Usage {
@@ -27,8 +28,7 @@ export async function meter(db: TenantQueryable, sql: string, usage: Usage): Pro
     whole(part, 'part', 0, 2 ** 31 - 1),
     whole(amount, 'amount', 1, 1e12),
   ]
-  if (db.queue) await db.queue(sql, values)
-  else await db.query(sql, values)
+  await send(db, { name: 'governance_meter', text: sql, values })
 }
 
 /** @internal 1 to 200 bytes. */

@@ -1,6 +1,7 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import { isTenancyError, type Queryable, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
 import { invalidField } from '../input/input.ts'
+import { send } from '../tenants/send.ts'
 import { short, type UsageTables } from './meter.ts'
 
 /** How much of something a tenant has, and may have. */
@@ -12,7 +13,7 @@ export interface TenantResource {
 }
 
 /** @internal Places are taken by name, the name made unguessable: only who has the key can give one back. */
-export function tokenOf(key: Buffer, tenant: string, resource: string, entity: string): Buffer {
+export function tokenOf(key: KeyObject, tenant: string, resource: string, entity: string): Buffer {
   return createHmac('sha256', key)
     .update(JSON.stringify([tenant, resource, entity]))
     .digest()
@@ -22,7 +23,7 @@ export function tokenOf(key: Buffer, tenant: string, resource: string, entity: s
 export async function take(
   db: TenantQueryable,
   { hold }: UsageTables,
-  key: Buffer,
+  key: KeyObject,
   resource: string,
   entity: string,
   amount: number,
@@ -44,15 +45,14 @@ export async function take(
 export async function giveBack(
   db: TenantQueryable,
   { give }: UsageTables,
-  key: Buffer,
+  key: KeyObject,
   resource: string,
   entity: string,
 ): Promise<void> {
   const type = short(resource, 'resource')
   const values = [db.tenant, type, tokenOf(key, db.tenant, type, short(entity, 'entity'))]
   const sql = `insert into ${give} (tenant, resource_type, token) values ($1::text, $2::text, $3::bytea)`
-  if (db.queue) await db.queue(sql, values)
-  else await db.query(sql, values)
+  await send(db, { name: 'governance_give_back', text: sql, values })
 }
 
 /** As a driver's error, or as one that was wrapped. */
