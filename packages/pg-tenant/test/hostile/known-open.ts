@@ -1,16 +1,7 @@
 import type { IsolationLevel } from '../../src/index.ts'
 
-/** Where the administrator owns the tables of migrations, they still run as the administrator. */
-const AS_ADMINISTRATOR = [
-  'x.migrate',
-  'x.migrate.provision',
-  'x.restore',
-  'x.restore.clone',
-  'x.restore.migrating',
-  'x.restore.pg_dump',
-  'x.left.settings',
-  'x.left.prepared-statements',
-]
+/** Where the administrator owns what is restored, it is made again as the administrator. */
+const AS_ADMINISTRATOR = ['x.restore', 'x.restore.clone', 'x.restore.migrating', 'x.restore.pg_dump']
 
 /** Calls in which a tenant's code still has somebody else's rights. It only ever gets shorter. */
 export const KNOWN_OPEN: Readonly<Record<IsolationLevel, readonly string[]>> = {
