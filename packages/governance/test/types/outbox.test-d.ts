@@ -1,6 +1,6 @@
 import type { Queryable } from '@org/core'
+import type { Tenancy, TenantDb } from '@org/pg-tenant'
 import { type Equal, expectType } from '@org/pg-testing/expect-type'
-import type { Tenancy, TenantDb } from '../../../pg-tenant/src/index.ts'
 import { outbox } from '../../src/outbox/index.ts'
 import { createWorker } from '../../src/outbox/worker/index.ts'
 
