@@ -69,22 +69,20 @@ export function useLevel(
         schemaPrefix: `${level}_`,
         rolePrefix: `${setting.world.rolePrefix}${level}_`,
         application: setting.world.appRole,
-        readers: [readerRole()],
+        // Nobody but the tenant and the administrator may come into a tenant's database.
+        readers: level === 'database' ? [] : [readerRole()],
       }
     },
     admin: (tenant) => at(tenant, setting.world.adminUrl),
     root: (tenant) => at(tenant, setting.world.url),
-    reader: (tenant) => at(tenant, setting.world.url, readerRole()),
+    reader: (tenant) =>
+      level === 'database' ? at(tenant, setting.world.adminUrl) : at(tenant, setting.world.url, readerRole()),
   }
   beforeAll(async () => {
     await setting.world.root.query(`create role ${readerRole()} login password 'reader'`)
     tenancy = setting.tenancy(level, { migrations: [notesAt(level), ...migrations] })
     for (const tenant of [acme, globex]) {
       await tenancy.provision(tenant)
-      if (level === 'database') {
-        const name = setting.roleOf(level, tenant)
-        await setting.world.root.query(`grant connect on database "${name}" to ${readerRole()}`)
-      }
       await install(world.admin(tenant), world.options)
     }
   })
