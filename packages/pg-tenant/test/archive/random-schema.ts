@@ -153,7 +153,7 @@ export function randomSchema(random: Random): string[] {
       )
       statements.push(`create text search configuration ${quote(name())} (copy = simple)`)
       statements.push(
-        `create operator ${pick(['===', '<~>', '@@@'])} (leftarg = int, rightarg = int, function = int4eq, commutator = ===)`,
+        `create operator === (leftarg = int, rightarg = int, function = int4eq, commutator = ===, negator = <~>)`,
       )
     },
   ]

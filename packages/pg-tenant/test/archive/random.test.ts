@@ -30,7 +30,7 @@ const PROGRAMS = '/usr/lib/postgresql/15/bin'
 // Materialized views are made from the rest, under the policies of today.
 const ROWS = `select c.relname as name, (xpath('/table/row/x/text()', query_to_xml(case c.relkind
       when 'S' then format('select last_value || is_called::text as x from %I.%I', n.nspname, c.relname)
-      else format('select md5(whole_row::text) as x from only %I.%I whole_row order by 1', n.nspname, c.relname) end, true, false, '')))::text as rows
+      else format('select md5(to_jsonb(whole_row)::text) as x from only %I.%I whole_row order by 1', n.nspname, c.relname) end, true, false, '')))::text as rows
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and (c.relkind in ('r', 'S'))
     and c.relname !~ '^_tenant_' where n.nspname = $1 order by 1`
 
