@@ -47,6 +47,9 @@ export interface ClaimsPolicy {
   readonly issuerOf: (tenant: TenantKey) => string
   readonly audience: string
   readonly audienceList: boolean
+  /** the claim that is compared where a token has no `aud`; `undefined`: such a token is refused */
+  readonly audienceClaimOf: (claims: CustomClaims) => string | undefined
+  readonly tokenIdOf: (claims: CustomClaims, digest: () => string) => unknown
   /** seconds */
   readonly clockTolerance: number
   /** seconds */
@@ -61,7 +64,7 @@ export function tenantOf(value: unknown, prefix: string | undefined): TenantKey 
   try {
     return parseTenantKey(value, prefix === undefined ? {} : { prefix })
   } catch {
-    throw invalidToken()
+    throw invalidToken('tenant')
   }
 }
 
@@ -70,6 +73,7 @@ export function tenantOf(value: unknown, prefix: string | undefined): TenantKey 
  * ever said of a token that was good.
  *
  * @param now milliseconds since 1970
+ * @param digest of the whole token, for issuers that give it no id
  * @throws TenancyError INVALID_TOKEN or TOKEN_EXPIRED
  */
 export function checkClaims(
@@ -77,19 +81,25 @@ export function checkClaims(
   who: { readonly tenantId: TenantKey; readonly type: unknown },
   policy: ClaimsPolicy,
   now: number,
+  digest: () => string,
 ): AccessToken {
-  const { sub, jti, iat, exp, nbf, role, groups } = raw
+  const { sub, iat, exp, nbf, role, groups } = raw
   const { tenantId, type } = who
   const iss = policy.issuerOf(tenantId)
-  if (raw.iss !== iss || !isAudience(raw.aud, policy)) throw invalidToken()
-  if (!isIdentifier(sub) || !isIdentifier(jti)) throw invalidToken()
-  if (type !== 'user' && type !== 'service') throw invalidToken()
-  if (role !== undefined && !isIdentifier(role)) throw invalidToken()
-  if (groups !== undefined && !isGroups(groups)) throw invalidToken()
-  if (!isTime(iat) || !isTime(exp) || exp <= iat) throw invalidToken()
+  if (raw.iss !== iss) throw invalidToken('issuer')
+  if (isForSignIn(raw)) throw invalidToken('not_an_access_token')
+  if (!isAudience(raw, policy)) throw invalidToken('audience')
+  if (!isIdentifier(sub)) throw invalidToken('subject')
+  const jti = policy.tokenIdOf(raw, digest)
+  if (!isIdentifier(jti)) throw invalidToken('token_id')
+  if (type !== 'user' && type !== 'service') throw invalidToken('actor_type')
+  if (role !== undefined && !isIdentifier(role)) throw invalidToken('role')
+  if (groups !== undefined && !isGroups(groups)) throw invalidToken('groups')
+  if (!isTime(iat) || !isTime(exp) || exp <= iat) throw invalidToken('times')
   const seconds = now / 1000
-  if (iat > seconds + policy.clockTolerance) throw invalidToken()
-  if (nbf !== undefined && !(isTime(nbf) && nbf <= seconds + policy.clockTolerance)) throw invalidToken()
+  if (iat > seconds + policy.clockTolerance) throw invalidToken('issued_in_the_future')
+  if (nbf !== undefined && !(isTime(nbf) && nbf <= seconds + policy.clockTolerance))
+    throw invalidToken('not_yet_valid')
   if (now >= validUntil({ iat, exp }, policy)) throw tokenExpired()
   const custom = Object.fromEntries(Object.entries(raw).filter(([name]) => !RESERVED_CLAIMS.has(name)))
   return {
@@ -112,10 +122,21 @@ export function validUntil(token: { iat: number; exp: number }, policy: ClaimsPo
 }
 
 /**
- * Exactly our audience. A list is refused unless asked for: any member of it could take the token to all the others.
+ * Exactly our audience. A list is refused unless asked for: any member of it could take the token to all the others. A token
+ * without `aud` is held against another claim where one is named.
  */
-function isAudience(aud: unknown, { audience, audienceList }: ClaimsPolicy): boolean {
+function isAudience(raw: CustomClaims, { audience, audienceList, audienceClaimOf }: ClaimsPolicy): boolean {
+  const { aud } = raw
+  if (aud === undefined) {
+    const claim = audienceClaimOf(raw)
+    return claim !== undefined && Object.hasOwn(raw, claim) && raw[claim] === audience
+  }
   return aud === audience || (audienceList && Array.isArray(aud) && aud.includes(audience))
+}
+
+/** An ID or refresh token that says so itself: `token_use` of Cognito, `typ` of Keycloak. Their `aud` may be ours. */
+function isForSignIn({ token_use, typ }: CustomClaims): boolean {
+  return (token_use !== undefined && token_use !== 'access') || typ === 'ID' || typ === 'Refresh'
 }
 
 export function isGroups(value: unknown): value is readonly string[] {

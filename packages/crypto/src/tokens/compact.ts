@@ -26,13 +26,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export function readCompact(token: string, types: readonly string[]): UnverifiedToken {
   const parts = token.split('.', 4)
   const [head, body, signature] = parts
-  if (parts.length !== 3 || !head || !body || !signature) throw invalidToken()
+  if (parts.length !== 3 || !head || !body || !signature) throw invalidToken('not_a_jws')
   canonicalBytes(signature)
   const header = jsonObject(canonicalBytes(head))
-  if (header.alg !== 'RS256') throw invalidToken()
-  if (typeof header.typ !== 'string' || !types.includes(header.typ.toLowerCase())) throw invalidToken()
-  if (typeof header.kid !== 'string' || header.kid.length < 1 || header.kid.length > 256) throw invalidToken()
-  if (REFUSED.some((name) => Object.hasOwn(header, name))) throw invalidToken()
+  if (header.alg !== 'RS256') throw invalidToken('algorithm')
+  // Without `typ` it is a JWT (RFC 7519, 5.1), where those are accepted.
+  const typ = header.typ === undefined ? 'jwt' : header.typ
+  if (typeof typ !== 'string' || !types.includes(typ.toLowerCase())) throw invalidToken('type')
+  if (typeof header.kid !== 'string' || header.kid.length < 1 || header.kid.length > 256)
+    throw invalidToken('key_id')
+  if (REFUSED.some((name) => Object.hasOwn(header, name))) throw invalidToken('header')
   return { kid: header.kid, claims: jsonObject(canonicalBytes(body)) }
 }
 
@@ -42,7 +45,7 @@ export function readCompact(token: string, types: readonly string[]): Unverified
  */
 export function canonicalBytes(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url')
-  if (bytes.toString('base64url') !== text) throw invalidToken()
+  if (bytes.toString('base64url') !== text) throw invalidToken('not_canonical')
   return bytes
 }
 
@@ -51,16 +54,16 @@ function jsonObject(bytes: Buffer): Readonly<Record<string, unknown>> {
   try {
     value = JSON.parse(utf8.decode(bytes))
   } catch {
-    throw invalidToken()
+    throw invalidToken('not_json')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidToken()
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidToken('not_json')
   freezeJson(value, MAX_DEPTH)
   return value as Readonly<Record<string, unknown>>
 }
 
 /** Frozen all through: callers share the claims of a token seen again, and one must not change them for the next. */
 function freezeJson(value: object, depth: number): void {
-  if (depth === 0) throw invalidToken()
+  if (depth === 0) throw invalidToken('not_json')
   for (const inner of Object.values(value)) {
     if (typeof inner === 'object' && inner !== null) freezeJson(inner, depth - 1)
   }

@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import { type OptionNames, requireKnownOptions, type TenantKey } from '@org/core'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { compactVerify } from 'jose'
 import {
@@ -11,7 +11,7 @@ import {
   validUntil,
 } from './claims.ts'
 import { readCompact } from './compact.ts'
-import { invalidOption, invalidToken } from './errors.ts'
+import { invalidOption, invalidToken, type TokenRefusal, tokenRefusal } from './errors.ts'
 import { ACCESS_TOKEN_TYPE, constant, MAX_TOKEN_LENGTH } from './issuer.ts'
 import type { KeySource } from './jwks.ts'
 import { functionOption, numberOption, textOption } from './options.ts'
@@ -50,6 +50,19 @@ export interface TokenVerifierOptions {
    * Called before the signature is checked: read the claims, believe nothing, and change nothing.
    */
   readonly identify?: Identify
+  /**
+   * Where the token's own id stands, which the denylist goes by (default `jti`; with `identify` also `uti`, as Entra ID writes
+   * it, and without either the digest of the token): the name of a claim, or `digest` for issuers that give none.
+   */
+  readonly tokenId?: string
+  /**
+   * The claim that is held against `audience` where a token has no `aud`, e.g. `azp` of Keycloak (default: none, so that a token
+   * without `aud` is refused; with `identify` it is `client_id` of an access token of Amazon Cognito, which says
+   * `token_use: "access"`).
+   */
+  readonly audienceClaim?: string
+  /** told why a token was refused, for the developer's log; never tell the client. See {@link tokenRefusal}. */
+  readonly onRefused?: (reason: TokenRefusal) => void
   /** what stands before tenants' schema names, if you changed it (default `c_`) */
   readonly tenantPrefix?: string
   /** milliseconds since 1970 (default `Date.now`) */
@@ -99,11 +112,11 @@ export function createTokenVerifier(
     const who = { tenantId: tenantOf(named.tenantId, options.tenantPrefix), type: named.type }
     const keys = keysOf(who.tenantId)
     const key = await keys?.find(kid)
-    if (keys === undefined || key === undefined) throw invalidToken()
+    if (keys === undefined || key === undefined) throw invalidToken('unknown_key')
     await compactVerify(text, key, { algorithms: ['RS256'] }).catch(() => {
-      throw invalidToken()
+      throw invalidToken('signature')
     })
-    const token = checkClaims(claims, who, policy, clock())
+    const token = checkClaims(claims, who, policy, clock(), () => digestOf(text))
     const custom = await parseClaims(options.claims, token.claims)
     return {
       token: Object.freeze({ ...token, claims: custom }),
@@ -113,25 +126,63 @@ export function createTokenVerifier(
       until: validUntil(token, policy),
     }
   }
+  const accept = async (text: string): Promise<AccessToken<unknown>> => {
+    if (typeof text !== 'string' || text.length > MAX_TOKEN_LENGTH) throw invalidToken('too_long')
+    const digest = cache === undefined ? '' : digestOf(text)
+    let token = remembered(digest)
+    if (token === undefined) {
+      const verified = await check(text)
+      cache?.set(digest, verified)
+      token = verified.token
+    }
+    const denied = denylist?.isDenied(token.tenantId, token.jti)
+    if (denied !== undefined && denied !== false && (await denied)) throw invalidToken('denied')
+    return token
+  }
   return {
     verify: async (text) => {
-      if (typeof text !== 'string' || text.length > MAX_TOKEN_LENGTH) throw invalidToken()
-      const digest = cache === undefined ? '' : digestOf(text)
-      let token = remembered(digest)
-      if (token === undefined) {
-        const verified = await check(text)
-        cache?.set(digest, verified)
-        token = verified.token
+      try {
+        return await accept(text)
+      } catch (error) {
+        const reason = tokenRefusal(error)
+        if (reason !== undefined) tell(settings.onRefused, reason)
+        throw error
       }
-      const denied = denylist?.isDenied(token.tenantId, token.jti)
-      if (denied !== undefined && denied !== false && (await denied)) throw invalidToken()
-      return token
     },
   }
 }
 
+/** A log that throws refuses no more than the token. */
+function tell(onRefused: ((reason: TokenRefusal) => void) | undefined, reason: TokenRefusal): void {
+  try {
+    onRefused?.(reason)
+  } catch {
+    // Nothing to tell it to.
+  }
+}
+
+const NAMES: OptionNames<TokenVerifierOptions & { readonly claims?: StandardSchemaV1 }> = {
+  issuer: true,
+  audience: true,
+  keys: true,
+  clockTolerance: true,
+  maxAge: true,
+  denylist: true,
+  cache: true,
+  types: true,
+  audienceList: true,
+  audienceClaim: true,
+  tokenId: true,
+  identify: true,
+  onRefused: true,
+  tenantPrefix: true,
+  clock: true,
+  claims: true,
+}
+
 function parseVerifierOptions(options: TokenVerifierOptions) {
   const { issuer, keys, cache = { max: 10_000 }, denylist } = options
+  requireKnownOptions(options, NAMES)
   if (typeof keys !== 'function' && typeof keys?.find !== 'function') {
     throw invalidOption('keys', 'a key source, or a function from tenant to key source')
   }
@@ -144,6 +195,8 @@ function parseVerifierOptions(options: TokenVerifierOptions) {
     issuerOf: typeof issuer === 'function' ? issuer : constant(textOption('issuer', issuer)),
     audience: textOption('audience', options.audience),
     audienceList: options.audienceList === true,
+    audienceClaimOf: audienceClaimOf(options),
+    tokenIdOf: tokenIdOf(options),
     clockTolerance: seconds('clockTolerance', options.clockTolerance, 5, 0, 60),
     maxAge: seconds('maxAge', options.maxAge, 3_600, 1, 86_400),
   }
@@ -161,7 +214,31 @@ function parseVerifierOptions(options: TokenVerifierOptions) {
         ? 0
         : numberOption('cache', cache.max, { fallback: 10_000, min: 1, max: 1_000_000, unit: 'tokens' }),
     clock: functionOption('clock', options.clock, Date.now),
+    onRefused:
+      options.onRefused === undefined ? undefined : functionOption('onRefused', options.onRefused, () => {}),
   }
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function audienceClaimOf({ audienceClaim, identify }: TokenVerifierOptions): ClaimsPolicy['audienceClaimOf'] {
+  if (audienceClaim !== undefined) {
+    const name = textOption('audienceClaim', audienceClaim)
+    return () => name
+  }
+  if (identify === undefined) return () => undefined
+  return ({ token_use }) => (token_use === 'access' ? 'client_id' : undefined)
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function tokenIdOf({ tokenId, identify }: TokenVerifierOptions): ClaimsPolicy['tokenIdOf'] {
+  if (tokenId === 'digest') return (_, digest) => digest()
+  if (tokenId !== undefined) {
+    const name = textOption('tokenId', tokenId)
+    return (claims) => claims[name]
+  }
+  // Ours always has one; for others any id will do that is the same whenever the token is.
+  if (identify === undefined) return ({ jti }) => jti
+  return ({ jti, uti }, digest) => jti ?? uti ?? digest()
 }
 
 /** Claims of any shape reach it, so it may fail on them. @throws TenancyError INVALID_TOKEN */
@@ -170,7 +247,7 @@ function identified(identify: Identify, claims: CustomClaims): ReturnType<Identi
     const { tenantId, type } = identify(claims)
     return { tenantId, type }
   } catch {
-    throw invalidToken()
+    throw invalidToken('identify_threw')
   }
 }
 
@@ -181,9 +258,9 @@ async function parseClaims(schema: StandardSchemaV1 | undefined, claims: CustomC
   try {
     result = await schema['~standard'].validate(claims)
   } catch {
-    throw invalidToken()
+    throw invalidToken('claims_schema')
   }
-  if (result.issues !== undefined) throw invalidToken()
+  if (result.issues !== undefined) throw invalidToken('claims_schema')
   const { value } = result
   return typeof value === 'object' && value !== null ? Object.freeze(value) : value
 }
