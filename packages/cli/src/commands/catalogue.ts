@@ -105,6 +105,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     async () => (await import('./outbox.ts')).outbox,
   ),
   entry(
+    EVENTS,
+    'audit',
+    'who did what: install, list, seal and verify the audit log',
+    async () => (await import('./audit.ts')).audit,
+  ),
+  entry(
     OTHER,
     'app',
     'a database and role of its own for an app',
