@@ -256,6 +256,17 @@ const CHECKS: readonly CheckText[] = [
     fix: 'Run provision(key).',
   },
   {
+    code: 'SHARED_FUNCTION',
+    severity: 'warning',
+    sql: `select n.nspname || '.' || f.proname as subject, 'is PL/pgSQL in a shared schema: on each connection it keeps the types ' ||
+        'that its names meant for the tenant who called it first' as what
+      from parameters p join pg_namespace n on n.nspname = any (p.shared)
+      join pg_proc f on f.pronamespace = n.oid join pg_language l on l.oid = f.prolang
+      where l.lanname = 'plpgsql' and coalesce(array_to_string(f.proconfig, ' '), '') not like '%search_path=%'
+        and not exists (select from pg_depend e where e.classid = 'pg_proc'::regclass and e.objid = f.oid and e.deptype = 'e')`,
+    fix: 'Let a migration make it in each tenant’s schema; or, where it uses nothing of tenants, give it SET search_path.',
+  },
+  {
     code: 'TENANT_ROLE',
     severity: 'error',
     roles: true,

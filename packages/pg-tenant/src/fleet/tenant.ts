@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { Script } from '../migrations/script.ts'
+import { type Script, untilCommit } from '../migrations/script.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
 import { migrationMessages, type Place } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
@@ -108,7 +108,7 @@ export function nextGroup(scripts: readonly Script[], { has }: Behind, asked: Re
   if (!first) return []
   if (!first.transaction) return [first]
   const end = missing.findIndex(({ transaction }) => !transaction)
-  return end < 0 ? missing : missing.slice(0, end)
+  return [...untilCommit(end < 0 ? missing : missing.slice(0, end))]
 }
 
 function notStale(trouble: Trouble): Exclude<Trouble, { kind: 'stale' }> {

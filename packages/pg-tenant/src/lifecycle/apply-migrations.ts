@@ -7,7 +7,7 @@ import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
-import { inTransaction, readScripts, type Script, textInRoom } from '../migrations/script.ts'
+import { inTransaction, readScripts, type Script, textInRoom, untilCommit } from '../migrations/script.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
@@ -16,13 +16,20 @@ import type { Lifecycle } from './lifecycle.ts'
 /** Which migrations a tenant has: kept in its own schema, so that it travels with it; and in the registry. */
 export const LEDGER_TABLE = '_tenant_migration'
 
+/** What was applied, and whether another transaction has to go on. */
+export interface Applied {
+  readonly migrations: readonly string[]
+  readonly more?: true
+}
+
 /**
  * Applies what is missing, in the tenant's room and so with its rights, so that it owns its tables.
  *
  * @param admin a transaction in the database that holds the tenant's schema
  * @param fresh whether its ledger was made in this transaction and so is empty
  * @param books the one in the database that holds the registry, where that is another
- * @returns the ids applied now
+ * @returns the ids applied now, and whether there are more, for another transaction: a new value of an enum cannot be used
+ *   before it is committed, unless the type is as new
  * @throws TenancyError STATEMENT_REFUSED before any of them is run, for what `migrate` refuses (see `lintMigrations`), or
  *   when one changed its search path; CONFLICT when an applied migration was edited or is unknown
  */
@@ -33,15 +40,16 @@ export async function applyMigrations(
   role: string | undefined,
   fresh: boolean,
   books: Admin = admin,
-): Promise<string[]> {
+): Promise<Applied> {
   const { allowSchemas = [], distributedSchemas, migrations, naming, registry } = lifecycle
   const ledger = qualify(schemaOf(naming, tenant), LEDGER_TABLE)
   const rows = fresh ? [] : await admin.run(`select id, checksum from ${ledger}`)
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
   const missing = new Set(pending(migrations, applied).map(({ id }) => id))
-  if (missing.size === 0) return []
-  const scripts = readScripts(migrations).filter(({ id }) => missing.has(id))
-  requireClean(scripts, allowSchemas)
+  if (missing.size === 0) return { migrations: [] }
+  const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
+  requireClean(wanted, allowSchemas)
+  const scripts = fresh ? wanted : untilCommit(wanted)
   const room = { schema: schemaOf(naming, tenant), owner: role, searchPath: searchPathOf(naming, tenant) }
   const spent = distributedSchemas
     ? await runOneByOne(admin, room.searchPath, scripts)
@@ -54,7 +62,10 @@ export async function applyMigrations(
     done.map(({ checksum }) => checksum),
   ])
   await recordMigrations(books, registry, tenant, done)
-  return done.map(({ id }) => id)
+  return {
+    migrations: done.map(({ id }) => id),
+    ...(scripts.length < wanted.length && { more: true as const }),
+  }
 }
 
 /** @returns milliseconds, for each script */

@@ -20,7 +20,8 @@ export interface SharedRight {
 
 // Whose rights a scope has: PUBLIC's; at levels `schema` and `row` the application's, and those of roles it inherits from;
 // else those of the tenants' own roles, which are known by the markers of their schemas. What extensions bring along may be
-// read. A table whose policies bind whoever holds the right is kept apart by them. $1 shared schemas, $2 the application's
+// read, and so may a table that foreign keys may point to: REFERENCES is granted to nobody by accident, and says that it is
+// reference data. A table whose policies bind whoever holds the right is kept apart by them. $1 shared schemas, $2 the application's
 // role or null, $3 schema prefix, $4 role prefix, $5 marker, $6 declared tables, $7 schema of the registry, $8 whether
 // functions count (at level `row` they are looked at by themselves).
 export const SHARED_RIGHTS = `with declared as (
@@ -51,7 +52,8 @@ export const SHARED_RIGHTS = `with declared as (
   where $8 and n.nspname = any ($1::pg_catalog.text[]) and n.nspname <> $7
 ), scope as (
   select g.nspname, g.name, g.word, g.what, g.extension, coalesce(r.rolname, 'PUBLIC') as who,
-    g.what in ('SELECT', 'EXECUTE') as harmless
+    g.what in ('SELECT', 'EXECUTE', 'REFERENCES') as harmless,
+    bool_or(g.what = 'REFERENCES') over (partition by g.nspname, g.name, g.word, g.grantee) as referenced
   from granted g left join pg_catalog.pg_roles r on r.oid = g.grantee
   where (g.grantee = 0 and (g.word <> 'function' or $2::pg_catalog.text is null or g.owner <> (
         select oid from pg_catalog.pg_roles where rolname = $2))
@@ -69,7 +71,7 @@ select s.nspname || '.' || s.name as object, s.word as kind,
 from scope s cross join lateral (
   select bool_or(d.write) as write from declared d
   where coalesce(d.schema, s.nspname) = s.nspname and coalesce(d.name, s.name) = s.name) d
-where not (s.harmless and (s.extension or d.write is not null)) and not coalesce(d.write, false)
+where not (s.harmless and (s.extension or d.write is not null or s.referenced)) and not coalesce(d.write, false)
 group by s.nspname, s.name, s.word
 order by 1
 limit 1000`

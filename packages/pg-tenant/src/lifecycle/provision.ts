@@ -38,6 +38,24 @@ export async function provision(
   tenant: TenantKey,
   options: ProvisionOptions = {},
 ): Promise<ProvisionResult> {
+  let result = await provisionTwice(lifecycle, tenant, options)
+  while (result.more) {
+    const { more: _, ...before } = result
+    const next = await provisionOnce(lifecycle, tenant, {})
+    result = {
+      ...before,
+      migrations: [...before.migrations, ...next.migrations],
+      ...(next.more && { more: true }),
+    }
+  }
+  return result
+}
+
+async function provisionTwice(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  options: ProvisionOptions,
+): Promise<ProvisionResult> {
   try {
     return await provisionOnce(lifecycle, tenant, options)
   } catch (error) {

@@ -3,6 +3,7 @@ import { TenancyError } from '@org/core'
 import type { LintFinding } from './lint-finding.ts'
 import { lockWarnings } from './lint-locks.ts'
 import { foreignNames } from './lint-names.ts'
+import { boundNobody } from './lint-policies.ts'
 import { psqlLines } from './lint-psql.ts'
 import { parseMigrations } from './migrations.ts'
 import { addsEnumValue, needsNoTransaction, readScripts, type Script } from './script.ts'
@@ -28,7 +29,8 @@ export function lintMigrations(
   migrations: readonly Migration[],
   { allowSchemas = [] }: LintOptions = {},
 ): LintFinding[] {
-  return readScripts(parseMigrations(migrations)).flatMap((script) => lintScript(script, allowSchemas))
+  const scripts = readScripts(parseMigrations(migrations))
+  return [...scripts.flatMap((script) => lintScript(script, allowSchemas)), ...boundNobody(scripts)]
 }
 
 export function lintScript(script: Script, allowSchemas: readonly string[]): LintFinding[] {

@@ -30,6 +30,12 @@ export function addsEnumValue({ head, tokens }: Statement): boolean {
   )
 }
 
+/** The first of these migrations that one transaction can take: up to one behind which there must be a COMMIT. */
+export function untilCommit<S extends Pick<Script, 'statements'>>(scripts: readonly S[]): readonly S[] {
+  const at = scripts.findIndex(({ statements }) => statements.some(addsEnumValue))
+  return at < 0 ? scripts : scripts.slice(0, at + 1)
+}
+
 /** Commands PostgreSQL refuses inside a transaction block, as far as a tenant may use them. */
 export function needsNoTransaction(statement: Statement): boolean {
   return standsAlone(statement) !== undefined

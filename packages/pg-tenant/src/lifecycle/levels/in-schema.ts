@@ -4,6 +4,7 @@ import { roleOf, schemaOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import { standingOf } from '../lifecycle.ts'
+import { shareSchemas, withHint } from '../shared-schemas.ts'
 import { createSchema, drainSchema, dropSchema, grantSchema, setUsage } from '../tenant-schema.ts'
 import type { Furnished, LevelLifecycle, TenantWork } from './level.ts'
 
@@ -25,8 +26,9 @@ export async function furnishSchema(
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
   if (created) await createSchema(home, schema, naming.marker, tenant, member, distributedSchemas)
   else await grantSchema(home, schema, naming.marker, member, distributedSchemas)
-  const migrations = await applyMigrations(home, lifecycle, tenant, owner, created, admin)
-  return { created, migrations }
+  const lacking = await shareSchemas(home, naming, member)
+  const applied = applyMigrations(home, lifecycle, tenant, owner, created, admin)
+  return { created, ...(await applied.catch((error: unknown) => Promise.reject(withHint(error, lacking)))) }
 }
 
 /** What levels have in common that keep a tenant in a schema of the control schema's database: one transaction. */

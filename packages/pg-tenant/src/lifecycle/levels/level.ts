@@ -31,6 +31,8 @@ export interface Furnished {
   readonly created: boolean
   /** Ids of the migrations applied now. */
   readonly migrations: readonly string[]
+  /** There are more, for another transaction. */
+  readonly more?: true
 }
 
 /**

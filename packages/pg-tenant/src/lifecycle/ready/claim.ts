@@ -22,8 +22,13 @@ export async function claim(
   if (!taken) return undefined
   const connection = await ofLevel.ready.adopt(work, taken.key)
   await moveReady(admin, lifecycle, taken.key, tenant)
-  if (!taken.current) {
-    await applyMigrations(admin, lifecycle, tenant, ofLevel.ownerOf(lifecycle, tenant), false)
+  const { more } = taken.current
+    ? {}
+    : await applyMigrations(admin, lifecycle, tenant, ofLevel.ownerOf(lifecycle, tenant), false)
+  return {
+    created: true,
+    migrations: migrations.map(({ id }) => id),
+    ...(more && { more }),
+    ...(connection && { connection }),
   }
-  return { created: true, migrations: migrations.map(({ id }) => id), ...(connection && { connection }) }
 }

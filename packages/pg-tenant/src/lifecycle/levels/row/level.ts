@@ -24,9 +24,9 @@ export function rowLevel(row: RowPlace): LevelLifecycle {
     atHome: (work, fn) => fn(work.admin),
     furnish: async (work) => {
       const created = work.status === 'provisioning'
-      const migrations = await ensureShared(work.admin, lifecycleOf(work), work.application, !created)
+      const applied = await ensureShared(work.admin, lifecycleOf(work), work.application, !created)
       await ensureReader(work, row)
-      return { created, migrations }
+      return { created, ...applied }
     },
     migrateShared: (lifecycle) => migrateRow({ ...lifecycle, row }),
     takeOutOfService: (work) => allowReading(work, row, false),

@@ -3,9 +3,9 @@ import type { Admin } from '../../../admin/transaction.ts'
 import { isServerError } from '../../../errors/server-error.ts'
 import { requireClean } from '../../../migrations/lint.ts'
 import { type CheckedMigration, pending } from '../../../migrations/migrations.ts'
-import { readScripts } from '../../../migrations/script.ts'
+import { addsEnumValue, readScripts, untilCommit } from '../../../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
-import { runScripts } from '../../apply-migrations.ts'
+import { type Applied, runScripts } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
 /** In the control schema: migrations of shared schemas, which belong to all tenants and so to none. */
@@ -29,7 +29,7 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
  * `row_security` off it fails instead, and says what to do.
  *
  * @param before run first, when there is anything to apply
- * @returns the ids applied now
+ * @returns the ids applied now, and whether there are more, for another transaction
  * @throws TenancyError CONFLICT when an applied migration was edited or is unknown; STATEMENT_REFUSED when one ended
  *   the transaction or touched rows of tenants
  */
@@ -37,16 +37,18 @@ export async function applyRowMigrations(
   admin: Admin,
   { allowSchemas = [], migrations, naming, registry, row }: RowLifecycle,
   before: () => Promise<void> = async () => {},
-): Promise<string[]> {
+): Promise<Applied> {
   const ledger = qualify(registry.controlSchema, LEDGER)
   await admin.run(CREATE_LEDGER(ledger))
   const rows = await admin.run(`select id, checksum from ${ledger} where prefix = $1`, [registry.prefix])
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
   const missing = new Set(pending(migrations, applied).map(({ id }) => id))
-  if (missing.size === 0) return []
-  const scripts = readScripts(migrations).filter(({ id }) => missing.has(id))
-  requireClean(scripts, [row.schema, ...allowSchemas])
-  for (const script of scripts) if (!script.transaction) throw refused(script, NO_TRANSACTION)
+  if (missing.size === 0) return { migrations: [] }
+  const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
+  requireClean(wanted, [row.schema, ...allowSchemas])
+  for (const script of wanted)
+    if (!script.transaction && !script.statements.every(addsEnumValue)) throw refused(script, NO_TRANSACTION)
+  const scripts = applied.size === 0 ? wanted : untilCommit(wanted)
   await before()
   const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
   const room = { schema: row.schema, owner: undefined, searchPath, settings: { row_security: 'off' } }
@@ -59,7 +61,8 @@ export async function applyRowMigrations(
      select $1, * from unnest($2::text[], $3::text[], $4::int8[])`,
     [registry.prefix, scripts.map(({ id }) => id), scripts.map(({ checksum }) => checksum), spent],
   )
-  return [...missing]
+  const ids = scripts.map(({ id }) => id)
+  return { migrations: ids, ...(scripts.length < wanted.length && { more: true as const }) }
 }
 
 const NO_TRANSACTION =

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Admin, inAdminTransaction } from '../../../admin/transaction.ts'
+import type { Applied } from '../../apply-migrations.ts'
 import { prepare } from '../../prepare.ts'
 import { ensureEntrance, isUpToDate } from './entrance.ts'
 import { lockSharedSchema, type RowLifecycle, requireBoundApplication } from './lifecycle.ts'
@@ -22,27 +23,29 @@ export async function ensureShared(
   lifecycle: RowLifecycle,
   application: string,
   repair: boolean,
-): Promise<string[]> {
+): Promise<Applied> {
   const { naming, row } = lifecycle
   const release = fingerprint(lifecycle, application)
-  if (!repair && (await isUpToDate(admin, lifecycle, release))) return []
+  if (!repair && (await isUpToDate(admin, lifecycle, release))) return { migrations: [] }
   await lockSharedSchema(admin, lifecycle)
   await requireBoundApplication(admin, lifecycle, application)
   await ensureEntrance(admin, lifecycle, application, release)
   const views = await viewPlaceOf(admin, naming, row)
   if (views) await ensureViewRoles(admin, row, views)
   else await removeViews(admin, naming, row)
-  const migrations = await applyRowMigrations(admin, lifecycle, async () => {
+  const applied = await applyRowMigrations(admin, lifecycle, async () => {
     if (views) await dropViews(admin, row, views)
   })
   await ensureRowPolicies(admin, row, application, views)
   // Once more: a migration may have given something away.
   await requireBoundApplication(admin, lifecycle, application)
-  return migrations
+  // Who looks before the rest is there must not take it for whole.
+  if (applied.more) await ensureEntrance(admin, lifecycle, application, `${release} in part`)
+  return applied
 }
 
 /**
- * Brings the shared schema up to date, in one transaction: what migrating a fleet is at level `row`, whose tenants have
+ * Brings the shared schema up to date, in one transaction (or several, where a migration must be committed before the next): what migrating a fleet is at level `row`, whose tenants have
  * one schema together.
  *
  * @returns the ids of the migrations applied now
@@ -50,7 +53,14 @@ export async function ensureShared(
  */
 export async function migrateRow(lifecycle: RowLifecycle): Promise<string[]> {
   const application = await prepare(lifecycle)
-  return inAdminTransaction(lifecycle.adminPool, (admin) => ensureShared(admin, lifecycle, application, true))
+  const ids: string[] = []
+  for (;;) {
+    const { migrations, more } = await inAdminTransaction(lifecycle.adminPool, (admin) =>
+      ensureShared(admin, lifecycle, application, true),
+    )
+    ids.push(...migrations)
+    if (!more) return ids
+  }
 }
 
 function fingerprint({ migrations, naming, row }: RowLifecycle, application: string): string {

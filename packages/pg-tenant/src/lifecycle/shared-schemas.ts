@@ -1,0 +1,56 @@
+import { isTenancyError, TenancyError } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+import type { Naming } from '../isolation/names.ts'
+import { quoteIdentifier } from '../sql/identifier.ts'
+
+// $1 shared schemas, $2 the role scopes run as.
+const WITHOUT_USAGE = `select n.nspname as name from pg_catalog.pg_namespace n
+  where n.nspname = any ($1::pg_catalog.text[]) and not pg_catalog.has_schema_privilege($2, n.oid, 'usage')
+  order by 1`
+
+/** insufficient_privilege */
+const MAY_NOT_GRANT = ['42501']
+
+/**
+ * Every tenant can use what is in `sharedSchemas`: types of extensions, for instance. Where its role lacks USAGE it is given
+ * it. `public`, which is shared unless somebody says otherwise, may be closed to everybody.
+ *
+ * @param role the role scopes run as
+ * @returns the schemas whose objects it will not find
+ * @throws TenancyError INVALID_OPTION when the administrator may not give USAGE
+ */
+export async function shareSchemas(admin: Admin, naming: Naming, role: string): Promise<readonly string[]> {
+  const without = await schemasWithoutUsage(admin, naming, role)
+  const asked = without.filter((name) => name !== 'public')
+  for (const name of asked) {
+    await admin.attempt(
+      MAY_NOT_GRANT,
+      `grant usage on schema ${quoteIdentifier(name)} to ${quoteIdentifier(role)}`,
+    )
+  }
+  const still = asked.length === 0 ? without : await schemasWithoutUsage(admin, naming, role)
+  const [first] = still.filter((name) => name !== 'public')
+  if (first === undefined) return still
+  throw new TenancyError(
+    'INVALID_OPTION',
+    `Tenants lack USAGE on the shared schema ${quoteIdentifier(first)}, so they would find nothing in it. Let its owner run ` +
+      `GRANT USAGE ON SCHEMA ${quoteIdentifier(first)} TO PUBLIC, or take it out of sharedSchemas. Nothing was changed.`,
+    { details: { option: 'sharedSchemas', schema: first } },
+  )
+}
+
+async function schemasWithoutUsage(admin: Admin, { sharedSchemas }: Naming, role: string): Promise<string[]> {
+  return (await admin.run(WITHOUT_USAGE, [sharedSchemas, role])).map(({ name }) => String(name))
+}
+
+/** undefined_object, undefined_function, undefined_table */
+const NOT_FOUND: readonly unknown[] = ['42704', '42883', '42P01']
+
+/** Says so when what a migration did not find may be in a schema that the tenant may not use. */
+export function withHint(error: unknown, lacking: readonly string[]): unknown {
+  if (lacking.length === 0 || !isTenancyError(error) || !NOT_FOUND.includes(error.details.sqlState))
+    return error
+  const names = lacking.map(quoteIdentifier).join(', ')
+  const hint = `Is it in ${names}? The tenant lacks USAGE there: GRANT USAGE ON SCHEMA ${names} TO PUBLIC.`
+  return new TenancyError(error.code, `${error.message} ${hint}`, { details: error.details, cause: error })
+}
