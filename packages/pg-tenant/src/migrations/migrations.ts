@@ -27,13 +27,19 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
 }
 
 const MARK = '\ufeff'
+/** How a migration is run, which may be said later than it was first run. */
+const ANNOTATIONS = /^(?:[ \t]{0,20}--[ \t]{0,20}pg-tenant:[^\n]{0,200}\n){1,20}/
 
 /** A checkout may change line ends, and an editor may add a byte order mark: it is the same migration. */
 function fingerprintOf(raw: string): Omit<CheckedMigration, 'id'> {
   const sql = raw.replace(MARK, '').replaceAll('\r\n', '\n')
-  const windows = sql.replaceAll('\n', '\r\n')
-  const others = [raw, windows, MARK + sql, MARK + windows].filter((one) => one !== sql)
-  return { sql, checksum: sha256(sql), otherChecksums: [...new Set(others)].map(sha256) }
+  const bare = sql.replace(ANNOTATIONS, '')
+  const others = [sql, bare].flatMap((text) => {
+    const windows = text.replaceAll('\n', '\r\n')
+    return [text, windows, MARK + text, MARK + windows]
+  })
+  const known = new Set([raw, ...others].filter((one) => one !== sql))
+  return { sql, checksum: sha256(sql), otherChecksums: [...known].map(sha256) }
 }
 
 function sha256(text: string): string {

@@ -29,6 +29,11 @@ describe('line ends and a byte order mark', () => {
     expect(checksumsOf(migration!).split(' ')).toContain(sha256(mixed))
   })
 
+  test('an annotation that was added later is how it is run, not what it is', () => {
+    const now = parseMigrations([{ id: '1', sql: `-- pg-tenant: no-transaction\n${SQL}` }])
+    expect(pending(now, new Map([['1', sha256(SQL)]]))).toEqual([])
+  })
+
   test('another text is not', async () => {
     const now = parseMigrations([{ id: '1', sql: SQL }])
     expect(() => pending(now, new Map([['1', sha256(`${SQL}-- more`)]]))).toThrowError(/edited/)
