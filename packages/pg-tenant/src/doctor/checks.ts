@@ -256,17 +256,6 @@ const CHECKS: readonly CheckText[] = [
     fix: 'Run provision(key).',
   },
   {
-    code: 'SHARED_USAGE',
-    severity: 'warning',
-    sql: `select quote_ident(n.nspname) as subject, 'is in sharedSchemas, but tenants lack USAGE on it and find nothing there' as what
-      from parameters p join pg_namespace n on n.nspname = any (p.shared)
-      where n.nspname <> 'public' and not exists (select from aclexplode(n.nspacl) a where a.grantee = 0 and a.privilege_type = 'USAGE')
-        and (not exists (select from fleet f where f.role is not null) or exists (select from fleet f
-          where f.role is not null and f.status = 'active' and not has_schema_privilege(f.role, n.oid, 'usage')))
-        and not (p.level = 'schema' and has_schema_privilege(p.application, n.oid, 'usage'))`,
-    fix: 'GRANT USAGE ON SCHEMA … TO PUBLIC, or take it out of sharedSchemas.',
-  },
-  {
     code: 'SHARED_FUNCTION',
     severity: 'warning',
     sql: `select n.nspname || '.' || f.proname as subject, 'is PL/pgSQL in a shared schema: on each connection it keeps the types ' ||
