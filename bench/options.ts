@@ -10,6 +10,7 @@ const SUITES = [
   'crypto',
   'rbac',
   'outbox',
+  'webhooks',
   'governance',
   'hub',
 ] as const

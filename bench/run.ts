@@ -16,6 +16,7 @@ import { rbacSuite } from './suites/rbac.ts'
 import { rolesSuite } from './suites/roles.ts'
 import { scopeSuite } from './suites/scope.ts'
 import { tripsSuite } from './suites/trips.ts'
+import { webhookSuite } from './suites/webhooks.ts'
 
 async function main(options: Options): Promise<void> {
   const started = performance.now()
@@ -56,6 +57,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     crypto: () => cryptoSuite(bench, effort),
     rbac: () => rbacSuite(bench, effort),
     outbox: () => outboxSuite(bench, effort),
+    webhooks: () => webhookSuite(bench, effort),
     governance: () => governanceSuite(bench, effort),
     hub: () => hubSuite(bench, effort),
   }

@@ -2,6 +2,7 @@ import type { Sealing, TenantQueryable } from '@org/core'
 import type { Handler, HandlerContext } from '../outbox/worker/handler.ts'
 import { GiveUp, Postpone, RetryLater } from '../outbox/worker/outcome.ts'
 import { paceOf } from '../outbox/worker/pace.ts'
+import { aside } from './aside.ts'
 import { ENDPOINT_TABLE } from './endpoints.ts'
 import type { WebhookOptions, WebhookSettings } from './options.ts'
 import { type Answer, send } from './send.ts'
@@ -65,22 +66,26 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
       'user-agent': settings.userAgent,
       ...sign(secrets, due.message, due.now, body),
     }
-    const answer = await target(due, settings).then(
-      (url) =>
-        send(url, headers, body, {
+    // What counts for the pace is the endpoint's time, not the database's.
+    const sent = async (url: URL): Promise<Answer> => {
+      let answer: Answer = REFUSED
+      await pace.during(due.endpoint, async () => {
+        answer = await send(url, headers, body, {
           timeout: settings.timeout,
           allowed: settings.allowed,
           lookup: options.lookup,
           signal: context.signal,
-        }),
-      (): Answer => ({ status: undefined, error: 'ADDRESS_REFUSED', retryAfter: undefined, durationMs: 0 }),
-    )
+        })
+      })
+      return answer
+    }
+    const answer = await target(due, settings).then(sent, () => REFUSED)
     if (context.signal.aborted && answer.error === 'ABORTED') throw new Postpone(0)
     const delivered = isSuccess(answer)
     const ended = delivered ? 'delivered' : context.last || answer.status === 410 ? 'failed' : 'pending'
     await context.withTenant(async (db) => {
-      await db.query(RECORD, [id, ended, answer.status ?? null, answer.error ?? null, answer.durationMs])
-      if (delivered) await db.query(WELL, [due.endpoint])
+      await aside(db, RECORD, [id, ended, answer.status ?? null, answer.error ?? null, answer.durationMs])
+      if (delivered) await aside(db, WELL, [due.endpoint])
       else await failed(db, due, answer)
     })
     return answer
@@ -102,13 +107,11 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     }
     const wait = pace.wait(due.endpoint)
     if (wait !== undefined) throw new Postpone(wait)
-    let answer: Answer | undefined
-    await pace.during(due.endpoint, async () => {
-      answer = await attempt(id, due, context, event.tenant)
-    })
-    if (answer) conclude(answer)
+    conclude(await attempt(id, due, context, event.tenant))
   }
 }
+
+const REFUSED: Answer = { status: undefined, error: 'ADDRESS_REFUSED', retryAfter: undefined, durationMs: 0 }
 
 /** What the outbox does next. */
 function conclude(answer: Answer): void {

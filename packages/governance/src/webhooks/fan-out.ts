@@ -1,6 +1,7 @@
 import type { TenantQueryable } from '@org/core'
 import type { Outbox } from '../outbox/publish.ts'
 import type { Handler } from '../outbox/worker/handler.ts'
+import { aside } from './aside.ts'
 import { DELIVERY } from './deliver.ts'
 
 // Repeated, each does nothing: a delivery is one row for each message and endpoint.
@@ -32,7 +33,7 @@ export async function deliverTo(
   message: { readonly id: string; readonly type: string; readonly payload: unknown },
   endpoints: readonly string[],
 ): Promise<string[]> {
-  await db.query(MESSAGE, [message.id, message.type, JSON.stringify(message.payload)])
+  await aside(db, MESSAGE, [message.id, message.type, JSON.stringify(message.payload)])
   const { rows } = await db.query<{ id: string }>(DELIVERIES, [message.id, endpoints])
   const ids = rows.map(({ id }) => id)
   await outbox.publishAll(
