@@ -185,6 +185,6 @@ function outermostLine(where: string | undefined, name: string): number | undefi
   const [, bare = ''] = /"(_room_[0-9a-f]+)"$/.exec(name) ?? []
   const from = where?.lastIndexOf(`${bare}(`) ?? -1
   if (from < 0) return undefined
-  const line = /\)\D*(\d+)/.exec((where as string).slice(from))?.[1]
+  const line = /^[^)]*\)\D*(\d+)/.exec((where as string).slice(from))?.[1]
   return line === undefined ? undefined : Number(line)
 }
