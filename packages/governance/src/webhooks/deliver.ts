@@ -53,7 +53,7 @@ const LONGEST_RETRY_AFTER = 86_400_000
 /** Sends one message to one endpoint. What is written of it is written before the attempt is over for the outbox. */
 export function deliverer(options: WebhookOptions, settings: WebhookSettings): Handler<string, unknown> {
   const { sealing, outbox } = options
-  const pace = paceOf(settings.perEndpoint)
+  const pace = paceOf(settings.perEndpoint, { cautious: true })
   const record = (context: HandlerContext, id: string, status: string, answer: Partial<Answer>) =>
     context.withTenant((db) =>
       db.query(RECORD, [id, status, answer.status ?? null, answer.error ?? null, answer.durationMs ?? null]),

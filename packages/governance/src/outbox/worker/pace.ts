@@ -12,10 +12,23 @@ const LONGEST = 60_000
 /** What the newest duration counts for in the average. */
 const NEWEST = 0.2
 
+/** How many are remembered that are not busy. */
+const REMEMBERED = 10_000
+
+/** @internal */
+export interface PaceOptions {
+  /** Whoever is not known yet is taken for slow. */
+  readonly cautious?: boolean
+  /** Milliseconds. */
+  readonly now?: () => number
+}
+
 interface Lane {
   busy: number
   /** Moving average of how long one takes, in ms. */
   average: number
+  /** Whether one was ever done. */
+  known: boolean
   /** When all that was told to wait will have had its turn. */
   booked: number
   /** Begin of those under way. */
@@ -26,10 +39,14 @@ interface Lane {
  * At most `places` at once of the same `whose`, once that one is known to be slow. What is more is told when its turn
  * will come, as far as can be said: so a long queue of somebody slow is not looked at again and again.
  */
-export function paceOf(places: number, now: () => number = () => performance.now()): Pace {
+export function paceOf(
+  places: number,
+  { cautious = false, now = () => performance.now() }: PaceOptions = {},
+): Pace {
   const lanes = new Map<string, Lane>()
-  const slowness = ({ average, begun }: Lane): number => {
+  const slowness = ({ average, begun, known }: Lane): number => {
     const [oldest] = begun
+    if (cautious && !known) return SLOW
     return Math.max(average, oldest === undefined ? 0 : now() - oldest.at)
   }
   return {
@@ -42,7 +59,7 @@ export function paceOf(places: number, now: () => number = () => performance.now
       return Math.min(Math.max(lane.booked - now(), SLOW), LONGEST)
     },
     during: async (whose, run) => {
-      const lane = lanes.get(whose) ?? { busy: 0, average: 0, booked: 0, begun: new Set() }
+      const lane = lanes.get(whose) ?? { busy: 0, average: 0, known: false, booked: 0, begun: new Set() }
       lanes.set(whose, lane)
       const entry = { at: now() }
       lane.busy += 1
@@ -52,8 +69,10 @@ export function paceOf(places: number, now: () => number = () => performance.now
       } finally {
         lane.begun.delete(entry)
         lane.busy -= 1
+        lane.known = true
         lane.average += NEWEST * (now() - entry.at - lane.average)
-        if (lane.busy === 0 && lane.booked <= now()) lanes.delete(whose)
+        if (lane.busy === 0 && (lanes.size > REMEMBERED || (!cautious && lane.booked <= now())))
+          lanes.delete(whose)
       }
     },
   }
