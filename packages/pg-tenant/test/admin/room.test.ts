@@ -147,7 +147,9 @@ describe('where nobody but the administrator owns the tables (level schema)', ()
     )
     const more = { id: '0002', sql: 'update notes set body = body || length(body::varchar)' }
     await expect(at(more).provision('acme')).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
-    expect((await at(more).migrate()).tenants).toMatchObject([{ error: { code: 'STATEMENT_REFUSED' } }])
+    expect((await at(more).migrate({ throwOnFailure: false })).tenants).toMatchObject([
+      { error: { code: 'STATEMENT_REFUSED' } },
+    ])
     await at().query('acme', 'drop function length(varchar)')
     expect(await at(more).migrate()).toMatchObject({ ok: true, migrated: 1 })
   })

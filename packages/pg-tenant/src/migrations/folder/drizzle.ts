@@ -77,7 +77,7 @@ async function readFolders(folder: string): Promise<Migration[] | undefined> {
 /** Prisma has a folder for each migration too, and says beside them for which database. */
 async function refuseOtherProvider(folder: string): Promise<void> {
   const lock = await readFile(join(folder, 'migration_lock.toml'), 'utf8').catch(() => '')
-  const [, provider] = /^\s{0,20}provider\s{0,20}=\s{0,20}"([^"\n]{0,40})"/m.exec(lock) ?? []
+  const [, provider] = /^[ \t]*provider[ \t]*=[ \t]*"([^"\n]*)"/m.exec(lock) ?? []
   if (provider !== undefined && provider !== 'postgresql')
     throw invalid('folder', 'a folder of Prisma for PostgreSQL')
 }
