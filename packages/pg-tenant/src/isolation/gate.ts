@@ -24,9 +24,6 @@ export interface GateLimits {
   readonly idleTimeout: number
 }
 
-/** `$n` of the first parameter that is a level's own. */
-export const FIRST_OWN = 6
-
 /**
  * The text of a gate. Every name and operator in it is qualified, so that nothing in a path can stand in for it
  * (hazard l), neither when it is parsed nor when it is planned again.
