@@ -54,9 +54,13 @@ const KNOWN_TO: Readonly<Record<string, string>> = {
 
 /** What every scope goes through is also for the attacks to notice. */
 const ATTACKED = ['scope', 'driver', 'isolation']
-const ATTACKS = ['stopped', 'own-tricks', 'process'].map(
-  (name) => `packages/pg-tenant/test/hazards/${name}.test.ts`,
-)
+const ATTACKS = [
+  'hazards/stopped',
+  'hazards/own-tricks',
+  'hazards/process',
+  'session/replaced',
+  'session/nothing-stays',
+].map((name) => `packages/pg-tenant/test/${name}.test.ts`)
 
 /** Tests of the folder that the file is in, then every test that its sources are loaded by. */
 function stagesOf(file: string): string[][] {

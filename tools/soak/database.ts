@@ -35,7 +35,12 @@ export async function startDatabase(
   url.username = APPLICATION
   const pool = quietPool(url.href, 1)
   const migrations = [{ id: '0001_soak', sql: TABLES }]
-  const tenancy = createTenancy({ pool, adminPool: admin, isolation: level, migrations })
+  // What names that fall through would reach: declared, for it is there on purpose.
+  const sharedTables = ['soak_row', 'soak_row_id_seq', 'soak_counter'].map((name) => ({
+    name: `public.${name}`,
+    write: true,
+  }))
+  const tenancy = createTenancy({ pool, adminPool: admin, isolation: level, migrations, sharedTables })
   for (const { key, schema, index } of tenants) {
     await tenancy.provision(key)
     await admin.query(`alter sequence "${schema}".soak_row_id_seq restart with ${(index + 1) * RANGE + 1}`)
