@@ -29,6 +29,7 @@ export interface PoolSource {
 /** SQLSTATEs of a refused start-up (manual, appendix A). */
 const INVALID_PASSWORD = '28P01'
 const INVALID_AUTHORIZATION = '28000'
+const PROTOCOL_VIOLATION = '08P01'
 const INVALID_CATALOG_NAME = '3D000'
 const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -163,8 +164,14 @@ export class TenantPool {
   }
 }
 
+/** PgBouncer asks the server for who may log in; of a role that may not, it says so with a state that says nothing. */
+const NO_SUCH_USER = /^no such user\b/
+
 function stateOf(error: unknown): string | undefined {
-  return error instanceof Error && isServerError(error) ? error.code : undefined
+  if (!(error instanceof Error && isServerError(error))) return undefined
+  return error.code === PROTOCOL_VIOLATION && NO_SUCH_USER.test(error.message)
+    ? INVALID_AUTHORIZATION
+    : error.code
 }
 
 /** What the server said when the tenant wanted to log in, as an error of a scope that could not open. */
