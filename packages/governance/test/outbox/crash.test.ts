@@ -78,7 +78,8 @@ it.each(['claimed', 'effect'])(
     await eventually(async () => (await effects()).length === 1 && (await nothingLeft()))
     expect(await effects()).toEqual([{ body: `acme:${id}` }])
     const { rows } = await there.control.query('select attempts, solo from governance.outbox order by seq')
-    expect(rows).toEqual([
+    // A machine that is busy may let the second lease run out as well: it is then tried alone once more.
+    expect(rows.slice(0, 2)).toEqual([
       { attempts: 0, solo: false },
       { attempts: 1, solo: true },
     ])
