@@ -11,7 +11,7 @@ const WHO: Readonly<Record<Exclude<Administrator, 'given'>, string>> = {
     "adminPool is the application's own pool, so one role is both, and what one of them needs the other must not have.",
 }
 
-const TODO =
+const REMEDY =
   'Give the administrator a role and a pool of its own: CREATE ROLE tenant_admin LOGIN CREATEROLE (level database: also ' +
   'CREATEDB); GRANT CREATE ON DATABASE … TO tenant_admin; createTenancy({ pool, adminPool }). The application keeps a role with ' +
   'NOINHERIT and none of these.'
@@ -23,7 +23,7 @@ export function withAdministrator(error: unknown, administrator: Administrator):
   if (details.option !== 'adminPool' && details.role === undefined) return error
   const said = new TenancyError(
     'INVALID_OPTION',
-    `${WHO[administrator]} ${TODO} What was found: ${message}`,
+    `${WHO[administrator]} ${REMEDY} What was found: ${message}`,
     {
       details: { ...details, option: 'adminPool' },
     },
