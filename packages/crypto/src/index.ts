@@ -15,7 +15,12 @@ export {
 } from './keys/key-ring.ts'
 export { type KeyWrapper, localWrapper } from './keys/key-wrapper.ts'
 export { type DataKeyTable, dataKeyMigration } from './keys/sql.ts'
-export { type FleetOptions, type RotationProgress, type RotationReport, rotate } from './rotation/fleet.ts'
+export {
+  type FleetRotationOptions,
+  type RotationProgress,
+  type RotationReport,
+  rotate,
+} from './rotation/fleet.ts'
 export { assertKeyUnused, type KeyUseOptions, keysInUse } from './rotation/keys-in-use.ts'
 export type { RotationOptions } from './rotation/options.ts'
 export { SEALED_SETTINGS } from './rotation/sealed-table.ts'
@@ -32,7 +37,6 @@ export type { PlaintextUse } from './settings/keeper.ts'
 export { SETTINGS_TABLE, settingsMigration } from './settings/migration.ts'
 export { defineSettings, MASKED } from './settings/settings.ts'
 export type {
-  ListOptions,
   Masked,
   SecretKey,
   SetOptions,
@@ -40,6 +44,7 @@ export type {
   SettingInput,
   SettingKey,
   SettingList,
+  SettingListOptions,
   SettingOutput,
   Settings,
   SettingsOptions,

@@ -65,7 +65,6 @@ export type {
   Profile,
   Snapshot,
   Status,
-  TenantStatus,
 } from './snapshot/model.ts'
 export { parseSnapshot } from './snapshot/parse.ts'
 export {

@@ -6,7 +6,7 @@ import { type RotationCounts, Tally } from './tally.ts'
 import { envelopesFor, rotateTables } from './tenant.ts'
 
 /** Options of {@link rotate}. */
-export interface FleetOptions extends RotationOptions {
+export interface FleetRotationOptions extends RotationOptions {
   /** The tenants' keys, in an order that stays the same if you mean to use `startAfter`. */
   readonly tenants: AsyncIterable<string> | Iterable<string>
   /** Runs a function in a transaction of one tenant, e.g. `tenancy.withTenant`. Called once for each batch. */
@@ -50,7 +50,7 @@ const KNOWN = [
   'concurrency',
   'startAfter',
   'onProgress',
-] satisfies (keyof FleetOptions)[]
+] satisfies (keyof FleetRotationOptions)[]
 
 /**
  * Seals the secrets of many tenants anew, while everything goes on: under the current key, in the current format,
@@ -59,7 +59,7 @@ const KNOWN = [
  *
  * @throws TenancyError INVALID_OPTION; a tenant's failure is not thrown, it is in the report
  */
-export async function rotate(options: FleetOptions): Promise<RotationReport> {
+export async function rotate(options: FleetRotationOptions): Promise<RotationReport> {
   const settings = parseRotation(options, KNOWN)
   const { tenants, withTenant, concurrency, startAfter, onProgress } = parseFleet(options)
   const tally = new Tally(settings.maxReports)
@@ -151,7 +151,7 @@ async function* after(
   )
 }
 
-function parseFleet(options: FleetOptions): FleetOptions & { readonly concurrency: number } {
+function parseFleet(options: FleetRotationOptions): FleetRotationOptions & { readonly concurrency: number } {
   const { tenants, withTenant, concurrency = 4, startAfter, onProgress } = options
   const iterable = typeof tenants === 'object' && tenants !== null
   if (!iterable || !(Symbol.iterator in tenants || Symbol.asyncIterator in tenants))

@@ -1,9 +1,9 @@
 import { TenancyError } from '@org/core'
 import { invalidOption } from '../settings/errors.ts'
-import { type FleetOptions, type RotationReport, rotate } from './fleet.ts'
+import { type FleetRotationOptions, type RotationReport, rotate } from './fleet.ts'
 
 /** Options of {@link keysInUse} and {@link assertKeyUnused}. */
-export type KeyUseOptions = Omit<FleetOptions, 'dryRun' | 'plaintext' | 'startAfter'>
+export type KeyUseOptions = Omit<FleetRotationOptions, 'dryRun' | 'plaintext' | 'startAfter'>
 
 /**
  * Which keys still seal values, over a fleet: `foundUnder` has the number of values by key id. Changes nothing.

@@ -2,7 +2,7 @@ import { TenancyError, type TenantQueryable, unknownOption } from '@org/core'
 import type { Envelopes } from '../envelope/envelopes.ts'
 import { invalidOption } from './errors.ts'
 import type { PlaintextUse } from './keeper.ts'
-import type { ListOptions, SetOptions, SettingsOptions } from './types.ts'
+import type { SetOptions, SettingListOptions, SettingsOptions } from './types.ts'
 
 const KNOWN: ReadonlySet<string> = new Set(['secrets', 'allowPlaintext'] satisfies (keyof SettingsOptions)[])
 
@@ -80,7 +80,7 @@ export function requireValues(values: unknown): void {
 }
 
 /** @throws TenancyError VALIDATION_ERROR */
-export function parseListOptions(options: ListOptions): ListOptions {
+export function parseListOptions(options: SettingListOptions): SettingListOptions {
   const { keys, reveal } = options ?? {}
   for (const one of [keys, reveal]) {
     if (one === undefined || Array.isArray(one)) continue

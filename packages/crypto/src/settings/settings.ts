@@ -5,7 +5,14 @@ import { keeperOf } from './keeper.ts'
 import { SETTINGS_TABLE } from './migration.ts'
 import { parseListOptions, parseOptions, requireDb, requireValues, requireVersion } from './options.ts'
 import { DELETE, DELETE_IF_UNCHANGED, WRITE, WRITE_IF_ABSENT, WRITE_IF_UNCHANGED } from './sql.ts'
-import type { ListOptions, Masked, SetOptions, SettingEntry, Settings, SettingsOptions } from './types.ts'
+import type {
+  Masked,
+  SetOptions,
+  SettingEntry,
+  SettingListOptions,
+  Settings,
+  SettingsOptions,
+} from './types.ts'
 import { defaultOf } from './validation.ts'
 import { type Values, valuesOf } from './values.ts'
 
@@ -45,7 +52,7 @@ export function defineSettings<const D extends SettingDefinitions>(
       const entry = await getEntry(values, db, key)
       return entry ? entry.value : defaultOf(values.definitionOf(key).schema)
     },
-    list: (db: TenantQueryable, options?: ListOptions) => list(values, keys, db, options),
+    list: (db: TenantQueryable, options?: SettingListOptions) => list(values, keys, db, options),
     set: (db: TenantQueryable, key: string, value: unknown, options?: SetOptions) =>
       set(values, db, key, value, options),
     setMany: (db: TenantQueryable, given: Readonly<Record<string, unknown>>) => setMany(values, db, given),
@@ -70,7 +77,7 @@ async function list(
   values: Values,
   all: readonly string[],
   db: TenantQueryable,
-  options: ListOptions = {},
+  options: SettingListOptions = {},
 ): Promise<Record<string, SettingEntry<unknown>>> {
   requireDb(db)
   const { keys = all, reveal = [] } = parseListOptions(options)

@@ -56,7 +56,7 @@ export type SettingList<D extends SettingDefinitions, K extends SettingKey<D>, R
 }
 
 /** Options of {@link Settings.list}. */
-export interface ListOptions<K extends string = string, Revealed extends string = string> {
+export interface SettingListOptions<K extends string = string, Revealed extends string = string> {
   /** which settings (default: all) */
   readonly keys?: readonly K[]
   /** secrets to open; the others are masked, and not even opened */
@@ -118,7 +118,7 @@ export interface Settings<D extends SettingDefinitions> {
    */
   list<const K extends SettingKey<D> = SettingKey<D>, const Revealed extends SecretKey<D> = never>(
     db: TenantQueryable,
-    options?: ListOptions<K, Revealed>,
+    options?: SettingListOptions<K, Revealed>,
   ): Promise<SettingList<D, K, Revealed>>
 
   /**

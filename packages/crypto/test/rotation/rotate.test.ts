@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
   defineSettings,
-  type FleetOptions,
+  type FleetRotationOptions,
   rotate,
   rotateTenant,
   SEALED_SETTINGS,
@@ -19,7 +19,7 @@ const TENANTS = ['a', 'b', 'c', 'd']
 const world = useTenants(TENANTS, [MORE])
 const [old, both, fresh] = [ring(KEY_1), ring(KEY_2, [KEY_1]), ring(KEY_2)]
 
-const fleet = (options: Partial<FleetOptions> = {}): FleetOptions => ({
+const fleet = (options: Partial<FleetRotationOptions> = {}): FleetRotationOptions => ({
   tenants: TENANTS,
   withTenant: (tenant, fn) => world.app.withTenant(tenant, fn),
   secrets: both,
@@ -88,7 +88,7 @@ describe('a rotation of the fleet', () => {
 
   it('takes two statements for a batch with something to do, and one without', async () => {
     const statements: number[] = []
-    const withTenant: FleetOptions['withTenant'] = (tenant, fn) =>
+    const withTenant: FleetRotationOptions['withTenant'] = (tenant, fn) =>
       world.app.withTenant(tenant, async (db) => {
         const counted = counting(db)
         const result = await fn(counted)
@@ -272,7 +272,7 @@ describe('a rotation of the fleet', () => {
 
   it('runs as many tenants at once as told, over any iterable', async () => {
     let [now, most] = [0, 0]
-    const withTenant: FleetOptions['withTenant'] = async (tenant, fn) => {
+    const withTenant: FleetRotationOptions['withTenant'] = async (tenant, fn) => {
       most = Math.max(most, ++now)
       return world.app.withTenant(tenant, fn).finally(() => now--)
     }
@@ -295,7 +295,7 @@ describe('a rotation of the fleet', () => {
     }
     await expect(rotate(fleet({ tenants: tenants() }))).rejects.toThrow('no list')
     let now = 0
-    const withTenant: FleetOptions['withTenant'] = async (tenant, fn) => {
+    const withTenant: FleetRotationOptions['withTenant'] = async (tenant, fn) => {
       now++
       return world.app.withTenant(tenant, fn).finally(() => now--)
     }
@@ -369,7 +369,7 @@ describe('a mistake in the options', () => {
     fleet({ startAfter: 5 as never }),
     { ...fleet(), bathcSize: 5 },
   ])('is refused before any SQL: case %#', async (options) => {
-    expect(await codeOf(rotate(options as FleetOptions))).toBe('INVALID_OPTION')
+    expect(await codeOf(rotate(options as FleetRotationOptions))).toBe('INVALID_OPTION')
   })
 
   it('such as a nameOf that gives no name fails the tenant', async () => {

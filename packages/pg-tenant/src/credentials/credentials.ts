@@ -2,13 +2,13 @@ import type { Sealing } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import type { CredentialKeeper, CredentialSource } from './keeper.ts'
+import type { CredentialKeeper, SuppliedCredentials } from './keeper.ts'
 import { storedCredentials } from './stored.ts'
 import { suppliedCredentials } from './supplied.ts'
 
 /** @throws TenancyError INVALID_OPTION */
 export function keeperOf(
-  option: CredentialSource | Sealing | undefined,
+  option: SuppliedCredentials | Sealing | undefined,
   pool: PoolLike,
   registry: RegistryPlace,
 ): CredentialKeeper {

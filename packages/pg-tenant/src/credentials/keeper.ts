@@ -3,7 +3,7 @@ import type { Admin } from '../admin/transaction.ts'
 import type { CredentialFinder, Credentials } from '../isolation/credentials.ts'
 
 /** Fetches a tenant's credentials from where the caller keeps them; `undefined` when there are none. */
-export type CredentialSource = (
+export type SuppliedCredentials = (
   tenant: TenantKey,
 ) => Credentials | undefined | Promise<Credentials | undefined>
 

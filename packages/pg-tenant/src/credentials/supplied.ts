@@ -1,9 +1,9 @@
 import { TenancyError } from '@org/core'
-import type { CredentialKeeper, CredentialSource } from './keeper.ts'
+import type { CredentialKeeper, SuppliedCredentials } from './keeper.ts'
 import { checkPassword } from './password.ts'
 
 /** Credentials the caller keeps: nothing of them is stored here. */
-export function suppliedCredentials(source: CredentialSource): CredentialKeeper {
+export function suppliedCredentials(source: SuppliedCredentials): CredentialKeeper {
   const find: CredentialKeeper['find'] = async (tenant) => {
     const found = await source(tenant)
     if (found === undefined || found === null) return undefined

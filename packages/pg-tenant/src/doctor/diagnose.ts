@@ -1,5 +1,4 @@
 import { invalid } from '../errors/invalid.ts'
-import type { Fleet } from '../fleet/fleet.ts'
 import { RUN_TABLE } from '../fleet/run-table.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -35,10 +34,7 @@ export interface DiagnoseOptions {
  * @throws TenancyError INVALID_OPTION; TENANT_NOT_FOUND when there is no tenant `reference`
  * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
  */
-export async function diagnose(
-  fleet: Fleet & Partial<Pick<Lifecycle, 'ofLevel'>>,
-  options: DiagnoseOptions = {},
-): Promise<Diagnosis> {
+export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}): Promise<Diagnosis> {
   const began = performance.now()
   const { limit, reference, connections } = parse(options)
   const { level, registry, ofLevel } = fleet

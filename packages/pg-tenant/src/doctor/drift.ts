@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { Fleet } from '../fleet/fleet.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Collected } from './collected.ts'
 import { FINGERPRINTS, LINES, type Lines, PARTS } from './drift-sql.ts'
@@ -54,7 +54,7 @@ export interface Line {
  */
 export async function driftOf(
   look: Look,
-  { naming, registry, level }: Fleet,
+  { naming, registry, level }: Lifecycle,
   options: DriftOptions = {},
 ): Promise<DriftReport> {
   const [tenant = '', migration = ''] = ['tenant', 'tenant_migration'].map((name) =>

@@ -1,5 +1,5 @@
-import type { Fleet } from '../fleet/fleet.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Collected } from './collected.ts'
 import type { Finding } from './finding.ts'
@@ -28,7 +28,7 @@ interface Central {
   readonly ledger: string
 }
 
-export function centralLedgers(look: Look, { naming, registry, level }: Fleet): Promise<Central[]> {
+export function centralLedgers(look: Look, { naming, registry, level }: Lifecycle): Promise<Central[]> {
   const [tenant = '', migration = ''] = ['tenant', 'tenant_migration'].map((name) =>
     qualify(registry.controlSchema, name),
   )
@@ -36,7 +36,7 @@ export function centralLedgers(look: Look, { naming, registry, level }: Fleet): 
 }
 
 /** Compares the ledger in each schema with that of the registry. */
-export async function checkLedgers(look: Look, fleet: Fleet, collected: Collected): Promise<void> {
+export async function checkLedgers(look: Look, fleet: Lifecycle, collected: Collected): Promise<void> {
   const rows = (await centralLedgers(look, fleet)).filter(({ schema }) => schema !== null)
   for (let from = 0; from < rows.length; from += LEDGERS_AT_ONCE) {
     const some = rows.slice(from, from + LEDGERS_AT_ONCE)

@@ -1,5 +1,5 @@
-import type { Fleet } from '../fleet/fleet.ts'
 import { RUN_TABLE } from '../fleet/run-table.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { type CheckScope, type CheckText, checksOf } from './checks.ts'
 import type { Collected } from './collected.ts'
@@ -7,7 +7,7 @@ import type { Look } from './read-only.ts'
 
 /** What an examination has at hand. */
 export interface Examination {
-  readonly fleet: Fleet
+  readonly fleet: Lifecycle
   /** The role the application logs in with. */
   readonly application: string
   readonly collected: Collected
@@ -20,7 +20,7 @@ export interface Home {
   readonly database: string
 }
 
-interface Place {
+interface CheckSet {
   readonly scope: Exclude<CheckScope, 'home'>
   /** Whether something that cannot run in a transaction may have been cut off. */
   readonly run?: boolean
@@ -31,7 +31,7 @@ interface Place {
 export async function runChecks(
   look: Look,
   { fleet, application, collected }: Examination,
-  { scope, run = false, roles = true }: Place,
+  { scope, run = false, roles = true }: CheckSet,
   own: readonly CheckText[] = [],
   more: readonly unknown[] = [],
 ): Promise<void> {
@@ -73,7 +73,7 @@ interface Found {
   readonly what: string
 }
 
-function valuesOf({ naming, level }: Fleet, application: string): unknown[] {
+function valuesOf({ naming, level }: Lifecycle, application: string): unknown[] {
   const { schemaPrefix, rolePrefix, marker, sharedSchemas } = naming
   return [schemaPrefix, rolePrefix, marker, application, sharedSchemas, level]
 }

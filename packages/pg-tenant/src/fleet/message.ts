@@ -4,12 +4,12 @@ import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
 import { type Script, textInRoom } from '../migrations/script.ts'
 import { tryTenantText } from '../registry/locks.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
-import { type Fleet, ownerOf } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import { kept, once } from './sql.ts'
@@ -90,8 +90,8 @@ export function textsOf(registry: RegistryPlace): RegistryTexts {
 }
 
 /** What a message to one tenant is made from. */
-export interface Place {
-  readonly lifecycle: Fleet
+export interface Material {
+  readonly lifecycle: Lifecycle
   readonly settings: MigrateSettings
   readonly scripts: readonly Script[]
   /** In the database of the registry. */
@@ -101,7 +101,7 @@ export interface Place {
 }
 
 /** The first steps of every transaction. */
-export function open(session: Session, { settings }: Pick<Place, 'settings'>, statements = 1): Part[] {
+export function open(session: Session, { settings }: Pick<Material, 'settings'>, statements = 1): Part[] {
   const { memory } = session
   const { lockTimeout, statementTimeout } = limitsOf(settings, statements)
   const sink: Sink = {
@@ -117,12 +117,12 @@ export function open(session: Session, { settings }: Pick<Place, 'settings'>, st
 }
 
 /** Takes the tenant's lock, or raises when somebody else is at it. */
-export function lock({ books, lifecycle: { registry } }: Place, tenant: TenantKey): Part {
+export function lock({ books, lifecycle: { registry } }: Material, tenant: TenantKey): Part {
   return { step: kept(books.memory, 'gate', textsOf(registry).lock, [registry.prefix, tenant]) }
 }
 
 /** Raises unless the tenant is as the plan says. */
-export function check({ books, lifecycle: { registry } }: Place, { tenant, status, has }: Behind): Part {
+export function check({ books, lifecycle: { registry } }: Material, { tenant, status, has }: Behind): Part {
   const values = [registry.prefix, tenant, status, has.length]
   return { step: kept(books.memory, 'statement', textsOf(registry).check, values) }
 }
@@ -136,16 +136,16 @@ function limitsOf({ lockTimeout, statementTimeout }: MigrateSettings, statements
 const MOST = 2_147_483_647
 
 /** The tenant's room, for these scripts. */
-export function roomFor(place: Place, tenant: TenantKey, files: readonly Script[]) {
-  const { naming } = place.lifecycle
+export function roomFor(material: Material, tenant: TenantKey, files: readonly Script[]) {
+  const { naming } = material.lifecycle
   const room: Room = {
     schema: schemaOf(naming, tenant),
-    owner: ownerOf(place.lifecycle, tenant),
+    owner: ownerOf(material.lifecycle, tenant),
     searchPath: searchPathOf(naming, tenant),
   }
   const where = files.flatMap((script) => script.statements.map(({ line }) => ({ script, line })))
   const all = files.map(({ statements }) => statements.map(textInRoom))
-  return { call: roomCall(room, all, limitsOf(place.settings, where.length)), where }
+  return { call: roomCall(room, all, limitsOf(material.settings, where.length)), where }
 }
 
 /** Everything one tenant needs: in one message, or around one to its own database. */
@@ -163,20 +163,20 @@ export interface Messages {
  * database it is one message: behind the first error the server skips the rest, so it takes effect as a whole or not at all.
  */
 export function migrationMessages(
-  place: Place,
+  material: Material,
   behind: Behind,
   todo: readonly Script[],
   spent: number[],
 ): Messages {
-  const { books, home, lifecycle } = place
+  const { books, home, lifecycle } = material
   const { prefix } = lifecycle.registry
   const { tenant } = behind
   const { migration, version: setVersion } = textsOf(lifecycle.registry)
   const facts = [todo.map(({ id }) => id), todo.map(({ checksum }) => checksum)]
-  const version = newest(place.scripts, [...behind.has, ...todo.map(({ ordinal }) => ordinal)])
+  const version = newest(material.scripts, [...behind.has, ...todo.map(({ ordinal }) => ordinal)])
   const statements = todo.reduce((sum, script) => sum + script.statements.length, 0)
-  const room = roomFor(place, tenant, todo)
-  const [grant, revoke] = usageOf(place, behind)
+  const room = roomFor(material, tenant, todo)
+  const [grant, revoke] = usageOf(material, behind)
   const same = books === home
   const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
   const sink: Sink = { row: ([ms]: (string | null)[]) => void spent.push(Number(ms)) }
@@ -192,7 +192,7 @@ export function migrationMessages(
     { step: kept(books.memory, 'statement', setVersion, [prefix, tenant, version]) },
     { step: kept(books.memory, 'commit', 'commit', []) },
   ]
-  const opening = [...open(books, place, statements), lock(place, tenant), check(place, behind)]
+  const opening = [...open(books, material, statements), lock(material, tenant), check(material, behind)]
   const work: Part[] = [
     ...grant,
     { step: once('statement', LEDGER(ledger), [...facts, behind.has.length]) },
@@ -202,7 +202,7 @@ export function migrationMessages(
   if (same) return { before: [], home: [...opening, ...work, ...end], after: () => [] }
   return {
     before: opening,
-    home: [...open(home, place, statements), ...work, { step: kept(home.memory, 'commit', 'commit', []) }],
+    home: [...open(home, material, statements), ...work, { step: kept(home.memory, 'commit', 'commit', []) }],
     after: (ms) => [
       {
         step: once('statement', RECORD(migration, 'unnest($5::int8[])'), [prefix, tenant, ...facts, [...ms]]),
@@ -223,7 +223,7 @@ export function inside(call: RoomCall, part: Part): Part[] {
 }
 
 /** A suspended tenant's role needs USAGE while its statements run, and nobody else sees it. */
-function usageOf({ lifecycle }: Place, { tenant, status }: Behind): [Part[], Part[]] {
+function usageOf({ lifecycle }: Material, { tenant, status }: Behind): [Part[], Part[]] {
   const owner = ownerOf(lifecycle, tenant)
   if (owner === undefined || status !== 'suspended') return [[], []]
   const [home, role] = [quoteIdentifier(schemaOf(lifecycle.naming, tenant)), quoteIdentifier(owner)]
@@ -232,7 +232,7 @@ function usageOf({ lifecycle }: Place, { tenant, status }: Behind): [Part[], Par
 }
 
 /** A statement that raises unless the tenant's schema is there with its marker. */
-export function pinOf({ naming }: Pick<Fleet, 'naming'>, tenant: TenantKey): string {
+export function pinOf({ naming }: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string {
   return `lock table ${qualify(schemaOf(naming, tenant), naming.marker)} in access share mode`
 }
 
@@ -242,7 +242,7 @@ export function newest(scripts: readonly Script[], has: readonly number[]): stri
 }
 
 /** The same as text, for a dry run. */
-export function dryRunText(fleet: Fleet, { tenant }: Behind, todo: readonly Script[]): string {
+export function dryRunText(fleet: Lifecycle, { tenant }: Behind, todo: readonly Script[]): string {
   const owner = ownerOf(fleet, tenant)
   const role = owner === undefined ? 'none' : quoteIdentifier(owner)
   const opening = `set local search_path to ${searchPathOf(fleet.naming, tenant)};\nset local role ${role};`

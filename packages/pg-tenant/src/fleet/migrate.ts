@@ -3,7 +3,6 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { readScripts, type Script } from '../migrations/script.ts'
-import type { Fleet } from './fleet.ts'
 import { dryRunText } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
@@ -21,7 +20,7 @@ import { runWave } from './wave.ts'
  *   migration was edited or is unknown, or `phase: 'contract'` would go before an `expand` one; in each case nothing was run
  * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR when it could not begin
  */
-export async function migrateFleet(lifecycle: Fleet, options?: MigrateOptions): Promise<MigrateReport> {
+export async function migrateFleet(lifecycle: Lifecycle, options?: MigrateOptions): Promise<MigrateReport> {
   const began = performance.now()
   const settings = parseMigrateOptions(options)
   requireSupported(lifecycle.level, options)
@@ -84,7 +83,7 @@ function missingScripts(
 }
 
 class FleetRun {
-  readonly #lifecycle: Fleet
+  readonly #lifecycle: Lifecycle
   readonly #settings: MigrateSettings
   readonly #scripts: readonly Script[]
   readonly #asked: ReadonlySet<number>
@@ -96,7 +95,7 @@ class FleetRun {
   #thrown: { readonly reason: unknown } | undefined
 
   constructor(
-    lifecycle: Fleet,
+    lifecycle: Lifecycle,
     settings: MigrateSettings,
     scripts: readonly Script[],
     asked: ReadonlySet<number>,

@@ -2,6 +2,7 @@ import { withAdminPool } from '../admin/session.ts'
 import { checkout } from '../driver/checkout.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { ownerOf } from '../lifecycle/lifecycle.ts'
 import { indexName } from '../migrations/lint.ts'
 import { needsNoTransaction, type Script } from '../migrations/script.ts'
 import type { Statement } from '../migrations/statements.ts'
@@ -9,16 +10,15 @@ import { WITHOUT_SNAPSHOT } from '../registry/locks.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
-import { ownerOf } from './fleet.ts'
 import {
   check,
   inside,
   LEDGER,
   lock,
+  type Material,
   newest,
   open,
   type Part,
-  type Place,
   pinOf,
   roomFor,
   STALE,
@@ -74,15 +74,15 @@ const CONNECT_MS = 10_000
  * On trouble the caller destroys the session: role and settings go with it.
  */
 export async function runOutsideTransaction(
-  place: Place,
+  material: Material,
   behind: Behind,
   script: Script,
 ): Promise<Trouble | undefined> {
-  if (place.books !== place.home) return await new Run(place, behind, script).run()
-  return await withAdminPool(place.lifecycle.adminPool, undefined, async (pool) => {
+  if (material.books !== material.home) return await new Run(material, behind, script).run()
+  return await withAdminPool(material.lifecycle.adminPool, undefined, async (pool) => {
     const books = await checkout(pool, CONNECT_MS, undefined)
     try {
-      return await new Run({ ...place, books }, behind, script).run()
+      return await new Run({ ...material, books }, behind, script).run()
     } finally {
       books.destroy()
     }
@@ -90,7 +90,7 @@ export async function runOutsideTransaction(
 }
 
 class Run {
-  readonly #place: Place
+  readonly #material: Material
   readonly #behind: Behind
   readonly #script: Script
   readonly #schema: string
@@ -99,14 +99,14 @@ class Run {
   readonly #ledger: string
   readonly #id: readonly unknown[]
 
-  constructor(place: Place, behind: Behind, script: Script) {
-    const { naming, ofLevel, registry } = place.lifecycle
-    this.#place = place
+  constructor(material: Material, behind: Behind, script: Script) {
+    const { naming, ofLevel, registry } = material.lifecycle
+    this.#material = material
     this.#behind = behind
     this.#script = script
     this.#schema = schemaOf(naming, behind.tenant)
     this.#ledger = qualify(this.#schema, LEDGER_TABLE)
-    this.#role = ownerOf(place.lifecycle, behind.tenant) ?? 'none'
+    this.#role = ownerOf(material.lifecycle, behind.tenant) ?? 'none'
     // Beside the data, so that a statement and the note that it is done are one transaction.
     this.#notes = ofLevel.databaseOf
       ? qualify(this.#schema, `_${RUN_TABLE}`)
@@ -118,23 +118,23 @@ class Run {
     const locked = await this.#books('T', ...this.#lock())
     if (locked) return locked
     const trouble = await this.#work()
-    if (trouble) await undo(this.#place.books)
+    if (trouble) await undo(this.#material.books)
     return trouble
   }
 
   #lock(): Part[] {
-    const { books } = this.#place
+    const { books } = this.#material
     const { tenant } = this.#behind
     return [
-      ...open(books, this.#place),
-      lock(this.#place, tenant),
-      check(this.#place, this.#behind),
+      ...open(books, this.#material),
+      lock(this.#material, tenant),
+      check(this.#material, this.#behind),
       { step: once('statement', WITHOUT_SNAPSHOT) },
     ]
   }
 
   async #work(): Promise<Trouble | undefined> {
-    const { statementTimeout } = this.#place.settings
+    const { statementTimeout } = this.#material.settings
     let trouble = await this.#home({ step: once('statement', SESSION, [String(statementTimeout)]) })
     if (trouble) return trouble
     const at = { started: 0, done: 0 }
@@ -151,7 +151,7 @@ class Run {
   }
 
   async #start(at: { started: number; done: number }): Promise<Trouble | undefined> {
-    const { lifecycle } = this.#place
+    const { lifecycle } = this.#material
     const sink = {
       row: ([started, done]: (string | null)[]) =>
         void Object.assign(at, { started: Number(started), done: Number(done) }),
@@ -203,7 +203,7 @@ class Run {
   }
 
   async #asTenant(text: string, line: number): Promise<Trouble | undefined> {
-    const path = searchPathOf(this.#place.lifecycle.naming, this.#behind.tenant)
+    const path = searchPathOf(this.#material.lifecycle.naming, this.#behind.tenant)
     const trouble =
       (await this.#home({ step: once('statement', ROLE, [path, this.#role]) })) ??
       (await this.#home({ step: once('statement', text), script: this.#script, line }))
@@ -215,7 +215,7 @@ class Run {
   /** In the tenant's room, with the note that it is done. */
   async #inTransaction(statement: Statement, number: number): Promise<Trouble | undefined> {
     const one = { ...this.#script, statements: [statement] }
-    const room = roomFor(this.#place, this.#behind.tenant, [one])
+    const room = roomFor(this.#material, this.#behind.tenant, [one])
     const call = once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], {})
     return await this.#home(
       ...this.#begin(),
@@ -227,7 +227,7 @@ class Run {
 
   /** Both ledgers, and the note is taken away: in the transaction that holds the lock, or there and then here. */
   async #finish(): Promise<Trouble | undefined> {
-    const { lifecycle, scripts } = this.#place
+    const { lifecycle, scripts } = this.#material
     const { tenant, has } = this.#behind
     const { id, checksum, ordinal } = this.#script
     const { migration, version } = textsOf(lifecycle.registry)
@@ -274,7 +274,7 @@ class Run {
   #usage(during: boolean): Part[] {
     if (this.#behind.status !== 'suspended' || this.#role === 'none') return []
     const [home, role] = [quoteIdentifier(this.#schema), quoteIdentifier(this.#role)]
-    const marker = qualify(this.#schema, this.#place.lifecycle.naming.marker)
+    const marker = qualify(this.#schema, this.#material.lifecycle.naming.marker)
     const texts = during
       ? [`revoke select on ${marker} from ${role}`, `grant usage on schema ${home} to ${role}`]
       : [`revoke usage on schema ${home} from ${role}`, `grant select on ${marker} to ${role}`]
@@ -289,10 +289,10 @@ class Run {
   }
 
   #home(...parts: Part[]): Promise<Trouble | undefined> {
-    return attempt(this.#place.home, this.#behind.tenant, parts, this.#place.settings)
+    return attempt(this.#material.home, this.#behind.tenant, parts, this.#material.settings)
   }
 
   #books(ends: 'I' | 'T', ...parts: Part[]): Promise<Trouble | undefined> {
-    return attempt(this.#place.books, this.#behind.tenant, parts, this.#place.settings, ends)
+    return attempt(this.#material.books, this.#behind.tenant, parts, this.#material.settings, ends)
   }
 }

@@ -1,9 +1,9 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { checksumsOf } from '../migrations/migrations.ts'
 import type { Script } from '../migrations/script.ts'
 import { qualify } from '../sql/identifier.ts'
 import { ask } from './ask.ts'
-import type { Fleet } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 
 /** A tenant that lacks something, as the registry knows it. */
@@ -58,7 +58,7 @@ order by t.key collate "C"`
  * @throws TenancyError CONFLICT when a tenant has a migration that was edited or that this program does not know
  */
 export async function whoIsBehind(
-  { adminPool, registry, level }: Fleet,
+  { adminPool, registry, level }: Lifecycle,
   scripts: readonly Script[],
   asked: readonly number[],
   { only, except, limit, recheck }: Pick<MigrateSettings, 'only' | 'except' | 'limit' | 'recheck'>,

@@ -4,7 +4,7 @@ import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { checksumsOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
-import { lock, open, type Part, type Place } from './message.ts'
+import { lock, type Material, open, type Part } from './message.ts'
 import { type Behind, requireKnown } from './plan.ts'
 import { once } from './sql.ts'
 
@@ -34,8 +34,8 @@ export type Found = { readonly behind: Behind | undefined } | { readonly trouble
  *
  * @throws TenancyError CONFLICT when it has a migration that was edited or is unknown
  */
-export async function lookAgain(place: Place, tenant: TenantKey): Promise<Found> {
-  const { books, home, lifecycle, scripts, settings } = place
+export async function lookAgain(material: Material, tenant: TenantKey): Promise<Found> {
+  const { books, home, lifecycle, scripts, settings } = material
   const { controlSchema, prefix } = lifecycle.registry
   const [tenants, history] = [qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration')]
   const ledger: (string | null)[][] = []
@@ -44,7 +44,7 @@ export async function lookAgain(place: Place, tenant: TenantKey): Promise<Found>
       row: (fields: (string | null)[]) => void ledger.push(fields),
     }),
   }
-  const opening = [...open(books, place), lock(place, tenant)]
+  const opening = [...open(books, material), lock(material, tenant)]
   const same = books === home
   let trouble = await attempt(books, tenant, same ? [...opening, read] : opening, settings, 'T')
   if (!trouble && !same) {

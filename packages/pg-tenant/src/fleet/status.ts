@@ -1,10 +1,10 @@
 import { keyFor } from '../isolation/names.ts'
 import { LEDGER as SHARED_LEDGER } from '../lifecycle/levels/row/migrations.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Phase } from '../migrations/annotations.ts'
 import { readScripts } from '../migrations/script.ts'
 import { qualify } from '../sql/identifier.ts'
 import { ask } from './ask.ts'
-import type { Fleet } from './fleet.ts'
 
 /** Options of {@link migrationStatus}. */
 export interface MigrationStatusOptions {
@@ -55,7 +55,7 @@ group by w.id, w.ordinal order by w.ordinal`
  * @throws TenancyError INVALID_TENANT_KEY, CONNECTION_LOST, DATABASE_ERROR
  */
 export async function migrationStatus(
-  { adminPool, registry, level, migrations, naming }: Fleet,
+  { adminPool, registry, level, migrations, naming }: Lifecycle,
   { limit = 20, only }: MigrationStatusOptions = {},
 ): Promise<MigrationStatus[]> {
   for (const key of only ?? []) keyFor(naming, key)

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import { type Script, untilCommit } from '../migrations/script.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
-import { migrationMessages, type Place } from './message.ts'
+import { type Material, migrationMessages } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
@@ -25,32 +25,32 @@ export type Step =
 
 /** One try at everything a tenant lacks; what it has achieved stays achieved. */
 export async function migrateTenant(
-  place: Place,
+  material: Material,
   journey: Journey,
   asked: ReadonlySet<number>,
 ): Promise<Step> {
   for (let looks = 0; looks < 3; looks++) {
     if (journey.doubtful) {
-      const found = await lookAgain(place, journey.behind.tenant)
+      const found = await lookAgain(material, journey.behind.tenant)
       if ('trouble' in found) return notStale(found.trouble)
       if (!found.behind) return { kind: 'gone' }
       journey.behind = found.behind
       journey.doubtful = false
-      requireExpanded(place.scripts, asked, journey.behind)
+      requireExpanded(material.scripts, asked, journey.behind)
     }
-    const trouble = await advance(place, journey, asked)
+    const trouble = await advance(material, journey, asked)
     if (!trouble) return { kind: 'arrived' }
     journey.doubtful = trouble.kind !== 'busy'
-    if (trouble.kind === 'failed' && (await isOutdated(place, journey, looks))) continue
+    if (trouble.kind === 'failed' && (await isOutdated(material, journey, looks))) continue
     if (trouble.kind !== 'stale') return trouble
   }
   return notStale({ kind: 'stale' })
 }
 
 /** Whether a failure comes from a plan that is not right: the schema has more or less than the registry says. */
-async function isOutdated(place: Place, journey: Journey, looks: number): Promise<boolean> {
-  if (looks > 0 || !place.books.alive || !place.home.alive) return false
-  const found = await lookAgain(place, journey.behind.tenant)
+async function isOutdated(material: Material, journey: Journey, looks: number): Promise<boolean> {
+  if (looks > 0 || !material.books.alive || !material.home.alive) return false
+  const found = await lookAgain(material, journey.behind.tenant)
   if ('trouble' in found || !found.behind) return false
   const { has, status } = journey.behind
   return found.behind.status !== status || found.behind.has.length !== has.length
@@ -58,18 +58,18 @@ async function isOutdated(place: Place, journey: Journey, looks: number): Promis
 
 /** Runs the missing migrations in order: those in a transaction together, the others one by one. */
 async function advance(
-  place: Place,
+  material: Material,
   journey: Journey,
   asked: ReadonlySet<number>,
 ): Promise<Trouble | undefined> {
   for (;;) {
-    const group = nextGroup(place.scripts, journey.behind, asked)
+    const group = nextGroup(material.scripts, journey.behind, asked)
     const [first] = group
     if (!first) return undefined
     const trouble = first.transaction
-      ? await runTransaction(place, journey.behind, group)
-      : await runOutsideTransaction(place, journey.behind, first)
-    if (trouble && !first.transaction) place.home.destroy()
+      ? await runTransaction(material, journey.behind, group)
+      : await runOutsideTransaction(material, journey.behind, first)
+    if (trouble && !first.transaction) material.home.destroy()
     if (trouble) return trouble
     journey.behind = {
       ...journey.behind,
@@ -84,14 +84,14 @@ async function advance(
  * meanwhile. Its own ledger is the truth: what the registry lacks afterwards is found by looking again.
  */
 async function runTransaction(
-  place: Place,
+  material: Material,
   behind: Behind,
   group: readonly Script[],
 ): Promise<Trouble | undefined> {
-  const { books, home, settings } = place
+  const { books, home, settings } = material
   const { tenant } = behind
   const spent: number[] = []
-  const { before, home: work, after } = migrationMessages(place, behind, group, spent)
+  const { before, home: work, after } = migrationMessages(material, behind, group, spent)
   if (books === home) return await attempt(home, tenant, work, settings)
   const locked = await attempt(books, tenant, before, settings, 'T')
   if (locked) return locked

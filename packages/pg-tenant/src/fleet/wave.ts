@@ -2,8 +2,8 @@ import { isTenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
+import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Script } from '../migrations/script.ts'
-import { databaseOf, type Fleet } from './fleet.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { TenantMigration } from './report.ts'
@@ -14,7 +14,7 @@ const LONGEST_PAUSE_MS = 10_000
 
 /** What a wave works with. */
 export interface Wave {
-  readonly lifecycle: Fleet
+  readonly lifecycle: Lifecycle
   readonly settings: MigrateSettings
   readonly scripts: readonly Script[]
   readonly asked: ReadonlySet<number>
@@ -146,7 +146,7 @@ async function tryOnce(wave: Wave, journey: Journey, connect: () => Promise<Sess
 
 /** With a session where the tenant's data is: one of its own where the tenant has a database of its own. */
 async function atHome<T>(
-  lifecycle: Fleet,
+  lifecycle: Lifecycle,
   tenant: TenantKey,
   books: Session,
   fn: (home: Session) => Promise<T>,

@@ -2,8 +2,21 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { type Naming, schemaOf } from '../isolation/names.ts'
 import { qualify } from '../sql/identifier.ts'
+import type { Lifecycle } from './levels/level.ts'
 
 export type { Lifecycle } from './levels/level.ts'
+
+type OfLevel = Pick<Lifecycle, 'naming' | 'ofLevel'>
+
+/** The role that owns a tenant's tables, or `undefined` where the administrator does. */
+export function ownerOf(lifecycle: OfLevel, tenant: TenantKey): string | undefined {
+  return lifecycle.ofLevel.ownerOf(lifecycle, tenant)
+}
+
+/** The tenant's own database, or `undefined` where it is in that of the registry. */
+export function databaseOf(lifecycle: OfLevel, tenant: TenantKey): string | undefined {
+  return lifecycle.ofLevel.databaseOf?.(lifecycle, tenant)
+}
 
 /** What there is of a tenant. */
 export type Standing = 'nothing' | 'provisioned'

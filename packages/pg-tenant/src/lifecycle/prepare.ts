@@ -6,9 +6,9 @@ import { ensureControlSchema } from '../registry/control-schema.ts'
 import { requireCitus } from './distributed-schemas.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
-type Place = Pick<Lifecycle, 'level' | 'pool' | 'adminPool' | 'registry' | 'distributedSchemas'>
+type Preparing = Pick<Lifecycle, 'level' | 'pool' | 'adminPool' | 'registry' | 'distributedSchemas'>
 
-const prepared = new WeakMap<Place, Promise<string>>()
+const prepared = new WeakMap<Preparing, Promise<string>>()
 
 /**
  * What administrative work needs once for each tenancy: the control schema, and the role the application logs in with,
@@ -16,7 +16,7 @@ const prepared = new WeakMap<Place, Promise<string>>()
  *
  * @returns the application's role
  */
-export function prepare(lifecycle: Place): Promise<string> {
+export function prepare(lifecycle: Preparing): Promise<string> {
   const known = prepared.get(lifecycle)
   if (known) return known
   const work = prepareOnce(lifecycle)
@@ -25,8 +25,8 @@ export function prepare(lifecycle: Place): Promise<string> {
   return work
 }
 
-async function prepareOnce(place: Place): Promise<string> {
-  const { adminPool, distributedSchemas, level, pool, registry } = place
+async function prepareOnce(lifecycle: Preparing): Promise<string> {
+  const { adminPool, distributedSchemas, level, pool, registry } = lifecycle
   const application = await applicationRole(pool)
   const ensure = () =>
     inAdminTransaction(adminPool, async (admin) => {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { levelOf } from '../scope/handle.ts'
+import { blockOf } from '../scope/handle.ts'
 import { openWithin } from '../scope/open-scope.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { ErrorStyle } from './errors.ts'
@@ -20,7 +20,7 @@ import { parsePoolOptions, tenantPool } from './tenant-pool.ts'
  */
 export function scopePool(db: TenantDb, { errors }: { readonly errors?: ErrorStyle } = {}): pg.Pool {
   const options = parsePoolOptions({ max: 1, ...(errors && { errors }) })
-  levelOf(db)
+  blockOf(db)
   const reach = {
     once: (query: Parameters<TenantDb['query']>[0]) => db.query(query as never),
     open: () => openWithin(db),

@@ -4,14 +4,14 @@ import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
 import { fromCall } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
-import type { Level } from './level.ts'
+import type { Block } from './block.ts'
 import { requireCopy } from './refuse.ts'
 
 /** `COPY … FROM STDIN`: resolves to the stream to write to once the server has accepted the statement. */
-export async function copyFrom(level: Level, sql: string): Promise<Writable> {
+export async function copyFrom(block: Block, sql: string): Promise<Writable> {
   requireCopy(sql)
-  const told = unlessReturned(level)
-  return lend(level, sql, (copy, over) => {
+  const told = unlessReturned(block)
+  return lend(block, sql, (copy, over) => {
     const stream = new Writable({
       write: (chunk: Buffer, _, done) => copy.send(chunk, done),
       final: (done) => {
@@ -30,10 +30,10 @@ export async function copyFrom(level: Level, sql: string): Promise<Writable> {
 }
 
 /** `COPY … TO STDOUT`: resolves to the stream to read from when the first data is there. */
-export async function copyTo(level: Level, sql: string): Promise<Readable> {
+export async function copyTo(block: Block, sql: string): Promise<Readable> {
   requireCopy(sql)
-  const told = unlessReturned(level)
-  return lend(level, sql, (copy, over) => {
+  const told = unlessReturned(block)
+  return lend(block, sql, (copy, over) => {
     const stream = new Readable({
       read: () => copy.resume(),
       destroy: (error, done) => {
@@ -53,9 +53,9 @@ export async function copyTo(level: Level, sql: string): Promise<Readable> {
 }
 
 /** A failure of a COPY that the callback forgot is told by the scope; a pipeline nobody awaits would end the process with it. */
-function unlessReturned(level: Level): (tell: (error: Error) => void) => (error: Error) => void {
+function unlessReturned(block: Block): (tell: (error: Error) => void) => (error: Error) => void {
   return (tell) => (error) => {
-    if (!level.returned) tell(error)
+    if (!block.returned) tell(error)
   }
 }
 
@@ -64,9 +64,9 @@ interface Ends<S extends EventEmitter> {
   data(chunk: Buffer): void
 }
 
-/** Runs a COPY as the level's next job, which lasts until the COPY is over. A failed one fails the level. */
+/** Runs a COPY as the block's next job, which lasts until the COPY is over. A failed one fails the block. */
 function lend<S extends EventEmitter>(
-  level: Level,
+  block: Block,
   sql: string,
   make: (copy: CopyExchange, over: Promise<void>) => Ends<S>,
 ): Promise<S> {
@@ -99,11 +99,11 @@ function lend<S extends EventEmitter>(
             }
           },
         },
-        level.transaction.settings.idleTimeout,
+        block.transaction.settings.idleTimeout,
       )
-      await level.lend(copy, over)
+      await block.lend(copy, over)
     }
-    level.enqueue(job).catch(reject)
+    block.enqueue(job).catch(reject)
   })
 }
 

@@ -1,7 +1,7 @@
 import { crossTenant } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
+import type { Block } from './block.ts'
 import { copyFrom, copyTo } from './copy.ts'
-import type { Level } from './level.ts'
 import { requireCallback } from './misuse.ts'
 import type { QueryResult } from './result.ts'
 import { queueStatement, runStatement } from './run-statement.ts'
@@ -10,32 +10,32 @@ import { type QueryConfig, type Statement, toStatement } from './statement.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import type { TenantDb } from './tenant-db.ts'
 
-/** Makes the handle of a level: a frozen object without a way to the connection. */
-export function createHandle(level: Level): TenantDb {
+/** Makes the handle of a block: a frozen object without a way to the connection. */
+export function createHandle(block: Block): TenantDb {
   const handle = Object.freeze({
-    tenant: level.tenant,
+    tenant: block.tenant,
     query: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      level.hand(start(() => runStatement(level, toStatement(query, values)))),
+      block.hand(start(() => runStatement(block, toStatement(query, values)))),
     queue: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      level.hand(start(() => queueStatement(level, toStatement(query, values)))),
-    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(level, fn),
+      block.hand(start(() => queueStatement(block, toStatement(query, values)))),
+    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(block, fn),
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
-      key === level.tenant ? nest(level, fn) : level.hand(Promise.reject<T>(crossTenant())),
+      key === block.tenant ? nest(block, fn) : block.hand(Promise.reject<T>(crossTenant())),
     stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
-      stream(level, query, values, options),
-    copyFrom: (sql: string) => level.hand(copyFrom(level, sql)),
-    copyTo: (sql: string) => level.hand(copyTo(level, sql)),
+      stream(block, query, values, options),
+    copyFrom: (sql: string) => block.hand(copyFrom(block, sql)),
+    copyTo: (sql: string) => block.hand(copyTo(block, sql)),
   }) as TenantDb
-  levels.set(handle, level)
+  blocks.set(handle, block)
   return handle
 }
 
-const levels = new WeakMap<TenantDb, Level>()
+const blocks = new WeakMap<TenantDb, Block>()
 
 /** @throws TenancyError INVALID_OPTION when it is not a handle of ours */
-export function levelOf(db: TenantDb): Level {
-  const level = levels.get(db)
-  if (level) return level
+export function blockOf(db: TenantDb): Block {
+  const block = blocks.get(db)
+  if (block) return block
   throw invalid('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
 
@@ -45,20 +45,20 @@ async function start<T>(job: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Runs `fn` with a handle of its own, in a savepoint of `level`.
+ * Runs `fn` with a handle of its own, in a savepoint of `block`.
  *
  * @throws TenancyError VALIDATION_ERROR when `fn` is not a function
  */
-export function nest<T>(level: Level, fn: (db: TenantDb) => Promise<T>): Promise<T> {
-  return level.hand(
+export function nest<T>(block: Block, fn: (db: TenantDb) => Promise<T>): Promise<T> {
+  return block.hand(
     start(() => {
       requireCallback(fn)
-      return runSavepoint(level, async (inner) => fn(createHandle(inner)))
+      return runSavepoint(block, async (inner) => fn(createHandle(inner)))
     }),
   )
 }
 
 /** One statement in the scope around it. */
-export function join<R>(level: Level, statement: Statement): Promise<QueryResult<R>> {
-  return level.hand(runStatement<R>(level, statement))
+export function join<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
+  return block.hand(runStatement<R>(block, statement))
 }

@@ -1,8 +1,8 @@
 import { crossTenant, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
+import { Block } from './block.ts'
 import { once } from './control.ts'
-import { createHandle, levelOf } from './handle.ts'
-import { Level } from './level.ts'
+import { blockOf, createHandle } from './handle.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
 import type { TenantDb } from './tenant-db.ts'
@@ -35,7 +35,7 @@ export interface OpenScope extends AsyncDisposable {
 interface Savepoint {
   readonly name: string
   readonly sql: string
-  level: Level
+  block: Block
   entry: Pending
 }
 
@@ -43,17 +43,17 @@ let savepoints = 0
 
 /** What is the same of a scope of one's own and of a part of another. */
 abstract class Scope implements OpenScope {
-  readonly #base: Level
+  readonly #base: Block
   readonly #stack: Savepoint[] = []
-  readonly #handles = new WeakMap<Level, TenantDb>()
+  readonly #handles = new WeakMap<Block, TenantDb>()
   #over = false
 
-  constructor(base: Level) {
+  constructor(base: Block) {
     this.#base = base
   }
 
-  get level(): Level {
-    return this.#stack.at(-1)?.level ?? this.#base
+  get block(): Block {
+    return this.#stack.at(-1)?.block ?? this.#base
   }
 
   get over(): boolean {
@@ -61,48 +61,48 @@ abstract class Scope implements OpenScope {
   }
 
   get db(): TenantDb {
-    const { level } = this
-    const known = this.#handles.get(level)
+    const { block } = this
+    const known = this.#handles.get(block)
     if (known) return known
-    const made = createHandle(level)
-    this.#handles.set(level, made)
+    const made = createHandle(block)
+    this.#handles.set(block, made)
     return made
   }
 
   savepoint(name: string): void {
     this.#assertOpen()
-    const { level } = this
-    if (level.failure) throw level.failure
+    const { block } = this
+    if (block.failure) throw block.failure
     const sql = `pgt_o${(++savepoints).toString(36)}`
-    const entry = level.transaction.queueCommand(`savepoint ${sql}`)
-    this.#stack.push({ name, sql, level: below(level), entry })
+    const entry = block.transaction.queueCommand(`savepoint ${sql}`)
+    this.#stack.push({ name, sql, block: below(block), entry })
   }
 
   async rollbackTo(name: string): Promise<void> {
     this.#assertOpen()
     const at = this.#indexOf(name)
     const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
-    const parent = this.level
+    const parent = this.block
     const { transaction } = parent
-    for (const { level } of [found, ...inner]) level.end()
+    for (const { block } of [found, ...inner]) block.end()
     transaction.unqueueBehind(found.entry)
     // Not sent yet: nothing ran behind it.
     if (transaction.unqueue(found.entry)) found.entry = transaction.queueCommand(`savepoint ${found.sql}`)
     else await parent.send(({ slot }) => [once('savepoint', slot, `rollback to savepoint ${found.sql}`)])
-    found.level = below(parent)
+    found.block = below(parent)
     this.#stack.push(found)
   }
 
   async release(name: string): Promise<void> {
     this.#assertOpen()
     const at = this.#indexOf(name)
-    const { level } = this
-    if (level.busy) throw notAwaited()
-    if (level.failure) throw level.failure
+    const { block } = this
+    if (block.busy) throw notAwaited()
+    if (block.failure) throw block.failure
     const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
-    const { transaction } = found.level
+    const { transaction } = found.block
     for (const one of [found, ...inner]) {
-      one.level.end()
+      one.block.end()
       if (one !== found) transaction.unqueue(one.entry)
     }
     if (!transaction.unqueue(found.entry)) transaction.queueCommand(`release savepoint ${found.sql}`)
@@ -110,10 +110,10 @@ abstract class Scope implements OpenScope {
 
   async commit(): Promise<void> {
     this.#assertOpen()
-    const { level } = this
-    const { transaction } = level
-    const failure = [this.#base, ...this.#stack.map((one) => one.level)].find((one) => one.failure)?.failure
-    const wrong = level.busy ? notAwaited() : (transaction.doom ?? (failure && swallowed(failure)))
+    const { block } = this
+    const { transaction } = block
+    const failure = [this.#base, ...this.#stack.map((one) => one.block)].find((one) => one.failure)?.failure
+    const wrong = block.busy ? notAwaited() : (transaction.doom ?? (failure && swallowed(failure)))
     if (wrong) {
       await this.rollback()
       throw wrong
@@ -152,15 +152,15 @@ abstract class Scope implements OpenScope {
   }
 }
 
-function below(level: Level): Level {
-  return new Level(level.owner, level.tenant, level.transaction, level)
+function below(block: Block): Block {
+  return new Block(block.owner, block.tenant, block.transaction, block)
 }
 
 class OwnScope extends Scope {
   readonly #transaction: Transaction
 
   constructor(owner: object, tenant: TenantKey, transaction: Transaction) {
-    super(new Level(owner, tenant, transaction))
+    super(new Block(owner, tenant, transaction))
     this.#transaction = transaction
   }
 
@@ -192,11 +192,11 @@ export function openScope(
 }
 
 class InnerScope extends Scope {
-  readonly #parent: Level
+  readonly #parent: Block
   readonly #sql = `pgt_i${(++savepoints).toString(36)}`
   readonly #entry: Pending
 
-  constructor(parent: Level) {
+  constructor(parent: Block) {
     super(below(parent))
     this.#parent = parent
     this.#entry = parent.transaction.queueCommand(`savepoint ${this.#sql}`)
@@ -220,5 +220,5 @@ class InnerScope extends Scope {
 
 /** A part of the scope that `db` belongs to, in a savepoint of it. */
 export function openWithin(db: TenantDb): OpenScope {
-  return new InnerScope(levelOf(db))
+  return new InnerScope(blockOf(db))
 }

@@ -1,8 +1,8 @@
 import type { TenantKey } from '@org/core'
 import { aborted } from '../errors/aborted.ts'
 import type { Isolation } from '../isolation/isolation.ts'
+import { Block, currentBlock } from './block.ts'
 import { createHandle } from './handle.ts'
-import { currentLevel, Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
 import type { TenantDb } from './tenant-db.ts'
@@ -19,41 +19,41 @@ export async function runScope<T>(
   fn: (db: TenantDb) => Promise<T>,
   settings: ScopeSettings,
 ): Promise<T> {
-  return runLevel(owner, isolation, tenant, (level) => fn(createHandle(level)), settings)
+  return runBlock(owner, isolation, tenant, (block) => fn(createHandle(block)), settings)
 }
 
 /** The same for what needs no handle. */
-export async function runLevel<T>(
+export async function runBlock<T>(
   owner: object,
   isolation: Isolation,
   tenant: TenantKey,
-  body: (level: Level) => Promise<T>,
+  body: (block: Block) => Promise<T>,
   settings: ScopeSettings,
 ): Promise<T> {
   const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
-  const level = new Level(owner, tenant, transaction)
+  const block = new Block(owner, tenant, transaction)
   const { signal } = settings
   if (signal?.aborted) throw aborted(signal)
   try {
-    const work = currentLevel.run(level, async () => body(level))
-    const value = signal ? await abortable(work, level, signal) : await work
-    if (await level.finish()) throw notAwaited()
-    const failure = transaction.doom ?? level.failure
+    const work = currentBlock.run(block, async () => body(block))
+    const value = signal ? await abortable(work, block, signal) : await work
+    if (await block.finish()) throw notAwaited()
+    const failure = transaction.doom ?? block.failure
     if (failure) throw transaction.doom ?? swallowed(failure)
     await transaction.commit()
     return value
   } catch (error) {
-    if (!level.ended) await level.finish()
+    if (!block.ended) await block.finish()
     await transaction.rollback(signal?.aborted === true)
     throw error
   }
 }
 
 /** Settles as `work` does, or rejects as soon as the signal fires; the handle is dead from then on. */
-function abortable<T>(work: Promise<T>, level: Level, signal: AbortSignal): Promise<T> {
+function abortable<T>(work: Promise<T>, block: Block, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      level.end(() => aborted(signal))
+      block.end(() => aborted(signal))
       reject(aborted(signal))
     }
     signal.addEventListener('abort', onAbort, { once: true })

@@ -3,7 +3,7 @@ import type { Sink, Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { firstWords } from '../sql/first-words.ts'
-import type { Level } from './level.ts'
+import type { Block } from './block.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
@@ -12,12 +12,12 @@ import type { Steps } from './transaction.ts'
 /** Callers' prepared statements kept on one connection; beyond that, statements run unnamed. */
 const MAX_PREPARED = 200
 
-/** One statement on a level, checked before and after. */
-export async function runStatement<R>(level: Level, statement: Statement): Promise<QueryResult<R>> {
-  const { transaction } = level
+/** One statement on a block, checked before and after. */
+export async function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
+  const { transaction } = block
   const run = new StatementRun(statement, transaction.entrance.place)
-  return level.enqueue(async () => {
-    await level.send(run.steps)
+  return block.enqueue(async () => {
+    await block.send(run.steps)
     if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
     return run.sink.result<R>(false)
   })
@@ -32,7 +32,7 @@ const QUEUED: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merg
  *
  * @throws TenancyError STATEMENT_REFUSED for anything but INSERT, UPDATE, DELETE, MERGE, SELECT and WITH
  */
-export async function queueStatement(level: Level, statement: Statement): Promise<void> {
+export async function queueStatement(block: Block, statement: Statement): Promise<void> {
   const [first = ''] = firstWords(statement.text).words
   if (!QUEUED.has(first)) {
     throw new TenancyError(
@@ -40,9 +40,9 @@ export async function queueStatement(level: Level, statement: Statement): Promis
       'db.queue takes INSERT, UPDATE, DELETE, MERGE, SELECT or WITH.',
     )
   }
-  const { transaction } = level
+  const { transaction } = block
   const { place } = transaction.entrance
-  await level.enqueue(async () => {
+  await block.enqueue(async () => {
     transaction.queue((session) => ({ ...stepOf(statement, {}, session, place), phase: 'queued' }))
   })
 }

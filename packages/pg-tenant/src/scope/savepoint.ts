@@ -1,32 +1,32 @@
+import { Block, currentBlock } from './block.ts'
 import { once } from './control.ts'
-import { currentLevel, Level } from './level.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 
 let savepoints = 0
 
 /**
- * Runs `body` in a savepoint of `level`: its statements take effect together or not at all, and what fails inside does
+ * Runs `body` in a savepoint of `block`: its statements take effect together or not at all, and what fails inside does
  * not fail what is around. SAVEPOINT goes out with the first statement, RELEASE with whatever comes next: neither
  * costs a round trip.
  */
-export function runSavepoint<T>(level: Level, body: (inner: Level) => Promise<T>): Promise<T> {
-  return level.enqueue(async () => {
-    const { transaction, owner, tenant } = level
+export function runSavepoint<T>(block: Block, body: (inner: Block) => Promise<T>): Promise<T> {
+  return block.enqueue(async () => {
+    const { transaction, owner, tenant } = block
     const name = `pgt_${(++savepoints).toString(36)}`
-    const inner = new Level(owner, tenant, transaction, level)
+    const inner = new Block(owner, tenant, transaction, block)
     const entry = transaction.queueCommand(`savepoint ${name}`)
     const undo = async () => {
       transaction.unqueueBehind(entry)
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
       if (transaction.unqueue(entry) || transaction.doom) return
-      await level.send(({ slot }) => [
+      await block.send(({ slot }) => [
         once('savepoint', slot, `rollback to savepoint ${name}`),
         once('savepoint', slot, `release savepoint ${name}`),
       ])
     }
     let value: T
     try {
-      value = await currentLevel.run(inner, () => body(inner))
+      value = await currentBlock.run(inner, () => body(inner))
       if (await inner.finish()) throw notAwaited()
       if (inner.failure) throw swallowed(inner.failure)
     } catch (error) {

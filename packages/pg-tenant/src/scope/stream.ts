@@ -2,7 +2,7 @@ import { type Row, TenancyError } from '@org/core'
 import type { Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
 import { invalid } from '../errors/invalid.ts'
-import type { Level } from './level.ts'
+import type { Block } from './block.ts'
 import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
 import { type QueryConfig, type Statement, toStatement } from './statement.ts'
@@ -18,21 +18,21 @@ function batchSizeOf({ batchSize = 500 }: StreamOptions = {}): number {
   throw invalid('batchSize', 'a whole number from 1 to 10000')
 }
 
-/** What a handle gives for a stream: an iterator whose every promise is the level's to answer for. */
+/** What a handle gives for a stream: an iterator whose every promise is the block's to answer for. */
 export function stream<R>(
-  level: Level,
+  block: Block,
   query: string | QueryConfig,
   values: readonly unknown[] | undefined,
   options: StreamOptions | undefined,
 ): AsyncIterableIterator<R, void, undefined> {
   const rows = rowsOf<R>(
-    level,
+    block,
     now(() => ({ ...toStatement(query, values), batchSize: batchSizeOf(options) })),
   )
   const iterator = {
-    next: () => level.hand(rows.next()),
-    return: () => level.hand(rows.return()),
-    throw: (error: unknown) => level.hand(rows.throw(error)),
+    next: () => block.hand(rows.next()),
+    return: () => block.hand(rows.return()),
+    throw: (error: unknown) => block.hand(rows.throw(error)),
     [Symbol.asyncIterator]: () => iterator,
     [Symbol.asyncDispose]: async () => void (await iterator.return()),
   }
@@ -56,11 +56,11 @@ interface StreamStatement extends Statement {
 }
 
 /**
- * Rows through a portal (manual 54.2.3). Each batch is a job of its own on the level, so that other statements can run
+ * Rows through a portal (manual 54.2.3). Each batch is a job of its own on the block, so that other statements can run
  * in between.
  */
 async function* rowsOf<R = Row>(
-  level: Level,
+  block: Block,
   asked: () => StreamStatement,
 ): AsyncGenerator<R, void, undefined> {
   const query = asked()
@@ -69,8 +69,8 @@ async function* rowsOf<R = Row>(
   let more = true
   try {
     while (more) {
-      const rows = await level.enqueue(async () => {
-        const session = await level.transaction.connect()
+      const rows = await block.enqueue(async () => {
+        const session = await block.transaction.connect()
         const first = reader === undefined
         reader ??= new ResultSink(query, session.types)
         more = false
@@ -78,16 +78,16 @@ async function* rowsOf<R = Row>(
           more = true
         }
         const step = batch(query, reader, { portal, first, slot: session.slot, suspended })
-        await level.send(() => [step])
+        await block.send(() => [step])
         // At its end a portal still holds its tables, so that an ALTER behind it would fail (55006).
-        if (!more) level.transaction.queue(({ slot }) => closing(slot, portal))
+        if (!more) block.transaction.queue(({ slot }) => closing(slot, portal))
         reader.assertReadable(false)
         return reader.takeRows() as R[]
       })
       yield* rows
     }
   } finally {
-    if (more && reader) await closePortal(level, portal)
+    if (more && reader) await closePortal(block, portal)
   }
 }
 
@@ -116,10 +116,10 @@ function batch({ text, values, batchSize }: StreamStatement, reader: ResultSink,
 }
 
 /** Closing frees the portal's locks and memory before the scope ends; if the scope is over, it is gone anyway. */
-async function closePortal(level: Level, portal: string): Promise<void> {
-  if (level.ended || level.failure || level.transaction.doom) return
+async function closePortal(block: Block, portal: string): Promise<void> {
+  if (block.ended || block.failure || block.transaction.doom) return
   try {
-    await level.enqueue(() => level.send(({ slot }) => [closing(slot, portal)]))
+    await block.enqueue(() => block.send(({ slot }) => [closing(slot, portal)]))
   } catch (error) {
     if (!(error instanceof TenancyError)) throw error
   }

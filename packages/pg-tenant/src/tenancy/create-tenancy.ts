@@ -37,7 +37,7 @@ import { runOneShot } from '../scope/one-shot.ts'
 import { type OpenScope, openScope, openWithin } from '../scope/open-scope.ts'
 import { DEFAULTS, parseScopeOptions, type ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
-import { runLevel, runScope } from '../scope/run-scope.ts'
+import { runBlock, runScope } from '../scope/run-scope.ts'
 import { type QueryConfig, type Statement, toStatement } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { StatsOptions } from '../stats/stats.ts'
@@ -155,7 +155,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
           const current = tryCurrentTenant()
           if (current !== undefined && current !== tenant) throw crossTenant()
           if (!settings.signal) return runOneShot<Row>(isolation, tenant, statement, settings)
-          return runLevel(identity, isolation, tenant, (level) => join<Row>(level, statement), settings)
+          return runBlock(identity, isolation, tenant, (block) => join<Row>(block, statement), settings)
         },
       })
     },

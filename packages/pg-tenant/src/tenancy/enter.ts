@@ -3,7 +3,7 @@ import type { PoolLike } from '../driver/types.ts'
 import { keyFor, type Naming } from '../isolation/names.ts'
 import { explained } from '../registry/explain.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { currentLevel, type Level } from '../scope/level.ts'
+import { type Block, currentBlock } from '../scope/block.ts'
 import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
 import { withRetry } from '../scope/retry.ts'
 
@@ -24,7 +24,7 @@ export interface Job<T> {
   /** Refuses what was passed, and takes what it needs of it, at once. */
   check(): void
   /** Does it in a scope of the same tenant that is there already. */
-  join(outer: Level): Promise<T>
+  join(outer: Block): Promise<T>
   /** Does it in a scope of its own; called again for a retry. */
   open(tenant: TenantKey, settings: ScopeSettings): Promise<T>
 }
@@ -65,15 +65,15 @@ async function open<T>(entry: Entry, tenant: TenantKey, settings: ScopeSettings,
 }
 
 /** The scope this call runs in, if it is one of ours and still alive. */
-export function enclosing(identity: object, tenant: TenantKey): Level | undefined {
-  const running = currentLevel.getStore()
+export function enclosing(identity: object, tenant: TenantKey): Block | undefined {
+  const running = currentBlock.getStore()
   if (!running || running.ended || running.owner !== identity) return undefined
   if (running.tenant !== tenant) throw crossTenant()
   return running
 }
 
 /** A nested scope shares its transaction, so it cannot ask for another mode than the outer one has. */
-export function requireSameMode(settings: ScopeSettings, outer: Level): void {
+export function requireSameMode(settings: ScopeSettings, outer: Block): void {
   const { mode } = outer.transaction.settings
   if (settings.mode === '' || settings.mode === mode) return
   throw new TenancyError(

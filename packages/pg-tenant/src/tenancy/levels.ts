@@ -1,6 +1,6 @@
 import type { Sealing } from '@org/core'
 import { keeperOf } from '../credentials/credentials.ts'
-import type { CredentialKeeper, CredentialSource } from '../credentials/keeper.ts'
+import type { CredentialKeeper, SuppliedCredentials } from '../credentials/keeper.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
@@ -32,7 +32,7 @@ export interface LevelOptions {
    * Where the passwords of tenants are, at levels `login` and `database`, which require it: a function that fetches
    * them from where you keep them, or something that seals them (`Envelopes` of `@org/crypto`) for the control schema.
    */
-  readonly credentials?: CredentialSource | Sealing
+  readonly credentials?: SuppliedCredentials | Sealing
   readonly tenantPools?: TenantPoolsOptions
   /** What databases are copied from at level `database` (default `template0`). */
   readonly databaseTemplate?: string

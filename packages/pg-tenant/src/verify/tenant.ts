@@ -12,7 +12,7 @@ export async function checkTenant(
 ): Promise<void> {
   try {
     await undone(scene.enter, tenant, async (db) => {
-      await check(scene, 'own_place', tenant, null, () => ownPlace(scene, db, tenant))
+      await check(scene, 'own_place', tenant, null, () => ownIdentity(scene, db, tenant))
       await check(scene, 'write_read', tenant, null, () => writeAndRead(scene, db, tenant))
       await check(scene, 'foreign_visible', tenant, null, () => foreignVisible(scene, db, tenant))
       await check(scene, 'public_create', tenant, null, () => publicCreate(scene, db, tenant))
@@ -39,12 +39,12 @@ export async function checkSuspended(scene: Scene, tenant: TenantKey): Promise<v
   })
 }
 
-const PLACE = `select current_schema() as schema, current_user as role, session_user as login, current_database() as database,
+const IDENTITY = `select current_schema() as schema, current_user as role, session_user as login, current_database() as database,
     r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication as mighty,
     current_setting('app.tenant_id', true) as setting
   from pg_catalog.pg_roles r where r.rolname = current_user`
 
-interface Place {
+interface Identity {
   readonly schema: string | null
   readonly role: string
   readonly login: string
@@ -53,9 +53,9 @@ interface Place {
   readonly setting: string | null
 }
 
-async function ownPlace(scene: Scene, db: ProbeDb, tenant: TenantKey): Promise<Verdict> {
+async function ownIdentity(scene: Scene, db: ProbeDb, tenant: TenantKey): Promise<Verdict> {
   const { level } = scene.lifecycle
-  const [place] = (await db.query(PLACE)).rows as Place[]
+  const [place] = (await db.query(IDENTITY)).rows as Identity[]
   if (!place) return { outcome: 'failed', evidence: 'its role is not in the catalogue' }
   const role = ownRoleOf(scene, tenant)
   const wrong = [

@@ -1,10 +1,10 @@
 import pg from 'pg'
 import { watchPool } from '../../src/driver/memory.ts'
-import type { Fleet } from '../../src/fleet/fleet.ts'
 import type { Migration } from '../../src/index.ts'
 import { parseNaming } from '../../src/isolation/names.ts'
 import { roleLevel } from '../../src/lifecycle/levels/role.ts'
 import { schemaLevel } from '../../src/lifecycle/levels/schema.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { NOTES, type World } from '../support/world.ts'
 
@@ -19,7 +19,7 @@ export function lifecycleOf(
   world: World,
   migrations: readonly Migration[],
   options: { level?: 'schema' | 'role'; schemaPrefix?: string; adminPool?: pg.Pool; pool?: pg.Pool } = {},
-): Fleet {
+): Lifecycle {
   const { level = 'role', schemaPrefix = 'c_', adminPool = world.admin, pool = world.pool() } = options
   watchPool(adminPool)
   return {

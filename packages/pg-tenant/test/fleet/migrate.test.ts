@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Fleet } from '../../src/fleet/fleet.ts'
 import { migrateFleet } from '../../src/fleet/migrate.ts'
 import { BEHIND } from '../../src/fleet/plan.ts'
 import { migrationStatus } from '../../src/fleet/status.ts'
+import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 import { countingPool, EXTRA, keysOf, ledgersOf, lifecycleOf, provisionMany } from './fleet-world.ts'
 
@@ -10,7 +10,7 @@ const world = useWorld([])
 const one = async (sql: string, values: unknown[] = []) => (await world.root.query(sql, values)).rows[0]
 const SIZE = Number(process.env.TEST_FLEET_TENANTS ?? 200)
 const keys = keysOf(SIZE)
-let second: Fleet
+let second: Lifecycle
 
 beforeAll(async () => {
   await provisionMany(world, keys)

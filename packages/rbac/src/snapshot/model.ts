@@ -1,6 +1,3 @@
-/** Only `active` permits anything. */
-export type TenantStatus = 'active' | 'suspended' | 'provisioning' | 'deleting' | 'deleted'
-
 /** Of a package a tenant has, of an actor, a group or a key. Only `active` counts. */
 export type Status = 'active' | 'suspended'
 
@@ -75,7 +72,8 @@ export interface KeyGrant {
 /** Everything that decides what one actor of one tenant may do, as plain JSON. */
 export interface Snapshot {
   readonly tenant: {
-    readonly status: TenantStatus
+    /** Only `active` permits anything. */
+    readonly status: 'active' | 'suspended' | 'provisioning' | 'deleting' | 'deleted'
     readonly limits?: Limits | null | undefined
     readonly flags?: Flags | null | undefined
   }

@@ -6,7 +6,7 @@ import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { createTenancy } from '../../tenancy/create-tenancy.ts'
 import type { Tenancy, TenancyOptions } from '../../tenancy/interface.ts'
-import { type Place, placeOf } from './place.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { openRig, type PoolSource } from './rig.ts'
 import { sweep } from './sweep.ts'
 import { tenancySubject } from './tenancy-subject.ts'
@@ -75,28 +75,28 @@ class AttackLab implements Lab {
   }
 
   /** Of the victims made last. */
-  get #place(): Place {
-    return placeOf(this.isolation, this.#prefix, this.#made)
+  get #layout(): Layout {
+    return layoutOf(this.isolation, this.#prefix, this.#made)
   }
 
   get sharedSchema(): string {
-    return this.#place.sharedSchema
+    return this.#layout.sharedSchema
   }
 
   get migrations(): readonly Migration[] {
-    return this.#place.options.migrations ?? []
+    return this.#layout.options.migrations ?? []
   }
 
   get controlSchema(): string {
-    return this.#place.options.controlSchema ?? ''
+    return this.#layout.options.controlSchema ?? ''
   }
 
   schemaOf(tenant: string): string {
-    return this.#place.schemaOf(tenant)
+    return this.#layout.schemaOf(tenant)
   }
 
   roleOf(tenant: string): string {
-    return this.#place.roleOf(tenant)
+    return this.#layout.roleOf(tenant)
   }
 
   memberOf(tenant: string): string {
@@ -165,7 +165,7 @@ class AttackLab implements Lab {
         return await run(sql, values)
       })
     }
-    const owner = this.#place.becomeOwner(tenant)
+    const owner = this.#layout.becomeOwner(tenant)
     const client = await this.#options.adminPool.connect()
     try {
       await client.query('begin')
@@ -182,7 +182,7 @@ class AttackLab implements Lab {
   }
 
   async bodies(tenant: string): Promise<string[]> {
-    const { sql, values } = this.#place.bodiesOf(tenant)
+    const { sql, values } = this.#layout.bodiesOf(tenant)
     const rows = await this.adminAs(tenant, sql, values)
     return rows.map((row) => String(row.body))
   }
@@ -196,7 +196,7 @@ class AttackLab implements Lab {
 
   #subjectOn(pool: Pool): Subject {
     const { subject } = this.#options
-    const { sharedSchema, rowSchema } = this.#place
+    const { sharedSchema, rowSchema } = this.#layout
     if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema, rowSchema })
     const tenancy = this.#createTenancy(pool)
     return {
@@ -262,7 +262,7 @@ class AttackLab implements Lab {
       pool,
       adminPool: this.#options.adminPool,
       isolation: this.isolation,
-      ...this.#place.options,
+      ...this.#layout.options,
       ...options,
     })
   }

@@ -9,34 +9,34 @@ const PATIENCE_MS = 5_000
 /** Turns of the event loop in which a job that was forgotten may go on to its next statement. */
 const TURNS = 10
 
-/** The level the running callback was given, to notice nesting; SQL never takes its tenant from here (hazard s). */
-export const currentLevel = new AsyncLocalStorage<Level>()
+/** The block the running callback was given, to notice nesting; SQL never takes its tenant from here (hazard s). */
+export const currentBlock = new AsyncLocalStorage<Block>()
 
 /**
- * One level of a scope: the scope itself or a savepoint in it. It runs its jobs (statements, streams, nested levels)
+ * One block of a scope: the scope itself or a savepoint in it. It runs its jobs (statements, streams, nested blocks)
  * one after the other, knows which are unfinished, and dies with its callback.
  */
-export class Level {
+export class Block {
   readonly tenant: TenantKey
   readonly transaction: Transaction
-  readonly parent: Level | undefined
+  readonly parent: Block | undefined
   /** What belongs to which `createTenancy`, so that two tenancies can be used inside each other. */
   readonly owner: object
-  readonly #children = new Set<Level>()
+  readonly #children = new Set<Block>()
   #last: Promise<unknown> = Promise.resolve()
   #unfinished = 0
   /** Promises given to the callback that have not been settled. */
   #handed = 0
   #returned = false
-  /** Whether the level's own error speaks of what was not awaited. */
+  /** Whether the block's own error speaks of what was not awaited. */
   #told = false
   #onIdle: (() => void) | undefined
   /** Why it is over; the error is made when somebody asks, because making one costs more than a statement's share. */
   #over: (() => TenancyError) | undefined
-  /** The first statement of this level that failed and was not undone: the level can only be rolled back. */
+  /** The first statement of this block that failed and was not undone: the block can only be rolled back. */
   failure: TenancyError | undefined
 
-  constructor(owner: object, tenant: TenantKey, transaction: Transaction, parent?: Level) {
+  constructor(owner: object, tenant: TenantKey, transaction: Transaction, parent?: Block) {
     this.owner = owner
     this.tenant = tenant
     this.transaction = transaction
@@ -48,19 +48,19 @@ export class Level {
     return this.#over !== undefined
   }
 
-  /** Whether the callback is over: what fails from now on is told by the level's own error. */
+  /** Whether the callback is over: what fails from now on is told by the block's own error. */
   get returned(): boolean {
     return this.#returned
   }
 
-  /** Whether something started on this level has not finished: at the end of its callback that is an error. */
+  /** Whether something started on this block has not finished: at the end of its callback that is an error. */
   get busy(): boolean {
     return this.#unfinished > 0 || this.#handed > 0
   }
 
   /**
    * The promise of a job, as the callback gets it. One that nobody awaits must not end the process: unfinished when the
-   * callback returns, it settles if it succeeds, and if it fails the level's own error (QUERY_NOT_AWAITED) is the only one
+   * callback returns, it settles if it succeeds, and if it fails the block's own error (QUERY_NOT_AWAITED) is the only one
    * to say so. A rejection would reach the promise of whichever helper awaits it, and that one nobody handles.
    */
   hand<T>(job: Promise<T>): Promise<T> {
@@ -89,7 +89,7 @@ export class Level {
   }
 
   /**
-   * Ends the level, to be called when the callback is over. What it forgot goes on until it is done, a helper's next statement included,
+   * Ends the block, to be called when the callback is over. What it forgot goes on until it is done, a helper's next statement included,
    * because all of it will be undone: results inside a transaction are as good as its end.
    *
    * @returns whether anything was unfinished
@@ -130,11 +130,11 @@ export class Level {
     if (!this.busy) this.#onIdle?.()
   }
 
-  /** Whether a call that comes too late is made by something this level (or one around it) was said to have forgotten. */
+  /** Whether a call that comes too late is made by something this block (or one around it) was said to have forgotten. */
   #wasToldOf(): boolean {
-    const running = currentLevel.getStore()
+    const running = currentBlock.getStore()
     if (!running || (running !== this && !running.isBelow(this))) return false
-    for (let at: Level | undefined = this; at; at = at.parent) if (at.#told) return true
+    for (let at: Block | undefined = this; at; at = at.parent) if (at.#told) return true
     return false
   }
 
@@ -157,11 +157,11 @@ export class Level {
     }
   }
 
-  /** Sends steps of this level; a refused one fails the level. */
+  /** Sends steps of this block; a refused one fails the block. */
   async send(steps: Steps): Promise<void> {
     try {
       await this.transaction.run((session) => {
-        // Asked again at the last moment: the level may have ended while this waited for a connection.
+        // Asked again at the last moment: the block may have ended while this waited for a connection.
         this.#assertAlive()
         return steps(session)
       })
@@ -171,7 +171,7 @@ export class Level {
     }
   }
 
-  /** Lends the wire to a COPY until it is `over`; a failed one fails the level. */
+  /** Lends the wire to a COPY until it is `over`; a failed one fails the block. */
   async lend(copy: CopyExchange, over: Promise<void>): Promise<void> {
     try {
       await this.transaction.lend(copy, over)
@@ -181,7 +181,7 @@ export class Level {
     }
   }
 
-  /** Revokes this level and everything below it. */
+  /** Revokes this block and everything below it. */
   end(reason: () => TenancyError = scopeEnded): void {
     this.#over ??= reason
     // guard: e: the handles of savepoints end with theirs
@@ -198,12 +198,12 @@ export class Level {
     const { doom } = this.transaction
     if (doom) throw doom
     if (this.failure) throw failed(this.failure)
-    const running = currentLevel.getStore()
+    const running = currentBlock.getStore()
     if (running && running !== this && running.isBelow(this)) throw busy()
   }
 
-  isBelow(level: Level): boolean {
-    for (let at = this.parent; at; at = at.parent) if (at === level) return true
+  isBelow(block: Block): boolean {
+    for (let at = this.parent; at; at = at.parent) if (at === block) return true
     return false
   }
 }

@@ -22,7 +22,7 @@ export interface OwnerQuery {
 }
 
 /** Where a pair of victims lives, and by what names. */
-export interface Place {
+export interface Layout {
   /** How a tenancy finds it. */
   readonly options: Pick<
     TenancyOptions,
@@ -44,7 +44,7 @@ export interface Place {
  *
  * @param pair at level `row` each pair of victims has shared tables of its own: attacks take them down
  */
-export function placeOf(isolation: IsolationLevel, prefix: string, pair: number): Place {
+export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number): Layout {
   const sharedSchema = `${prefix}shared`
   const [rowPrefix, rowSchema] = [`${prefix}${pair}_`, `${prefix}rows${pair}`]
   const isRow = isolation === 'row'
