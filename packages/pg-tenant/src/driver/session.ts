@@ -1,6 +1,7 @@
 import type { Outcome } from '../errors/outcome.ts'
 import { cancelBackend } from './cancel.ts'
 import { Exchange, type Step } from './exchange.ts'
+import { type Hearing, hearNotices } from './hear.ts'
 import { type ConnectionMemory, isUntouched } from './memory.ts'
 import { SCRATCH, type Slot } from './messages.ts'
 import type { TypeParsers } from './type-parsers.ts'
@@ -116,6 +117,11 @@ export class Session {
     this.#idle = false
     if (this.slot === '') this.memory.unnamed = undefined
     this.#client.query(query)
+  }
+
+  /** Keeps the last notices that come from now on, until it is stopped. */
+  hear(): Hearing {
+    return hearNotices(this.#client.connection)
   }
 
   /** Status after a foreign query has answered. */

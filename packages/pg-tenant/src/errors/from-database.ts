@@ -61,6 +61,12 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
       message: `The server ended the connection (SQLSTATE ${state}). Run it again.`,
     }
   }
+  if (state.startsWith('08') && state !== SQLSTATE.PROTOCOL_VIOLATION) {
+    return {
+      code: 'CONNECTION_LOST',
+      message: `The server cannot reach another one that the statement needs (SQLSTATE ${state}). Nothing was committed; run it again.`,
+    }
+  }
   if (state === SQLSTATE.QUERY_CANCELED && facts && facts.elapsed >= facts.statementTimeout * 0.9) {
     return timeout(`The statement ran longer than statementTimeout (${facts.statementTimeout} ms).`)
   }

@@ -72,15 +72,19 @@ export function connectionLost(error: Error): TenancyError {
   )
 }
 
-/** The connection went away with COMMIT on its way. */
-export function unknownOutcome(error: Error): TenancyError {
+const LOST =
+  'The connection was lost while COMMIT was under way: it may or may not have taken effect. Check before you try again, ' +
+  'make the work idempotent, or use resolveUnknownOutcome.'
+const LOST_ELSEWHERE =
+  'Another node failed while COMMIT was under way: it may or may not have taken effect there. Check before you try again, ' +
+  'or make the work idempotent.'
+
+/** COMMIT was on its way when the connection, or one from the server to another node that commits, went away. */
+export function unknownOutcome(error: Error, where: 'here' | 'elsewhere' = 'here'): TenancyError {
   return withDriverError(
-    new TenancyError(
-      'UNKNOWN_OUTCOME',
-      'The connection was lost while COMMIT was under way: it may or may not have taken effect. Check before you try ' +
-        'again, make the work idempotent, or use resolveUnknownOutcome.',
-      { details: { sqlState: isServerError(error) ? error.code : null } },
-    ),
+    new TenancyError('UNKNOWN_OUTCOME', where === 'here' ? LOST : LOST_ELSEWHERE, {
+      details: { sqlState: isServerError(error) ? error.code : null },
+    }),
     error,
   )
 }

@@ -2,6 +2,7 @@ import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
+import { NODES_COMMIT } from '../scope/options.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /** What spreads the schemas of tenants over the nodes of a cluster. */
@@ -28,9 +29,7 @@ export function parseDistributedSchemas(
       'distributedSchemas',
       'left out at level database: Citus spreads the schemas of one database',
     )
-  // The coordinator's transaction says nothing of one that a worker committed before it.
-  if (asksOutcome)
-    throw invalid('resolveUnknownOutcome', 'left out with distributedSchemas: another node commits')
+  if (asksOutcome) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
   return value
 }
 

@@ -37,7 +37,8 @@ export interface ScopeOptions extends Partial<Limits> {
   readonly retry?: RetryOptions
   /**
    * When the connection is lost at COMMIT, ask the server by transaction id (`pg_xact_status`) whether it took
-   * effect. Costs one more round trip at the end of each writing scope (default false).
+   * effect. Costs one more round trip at the end of each writing scope (default false). Refused with
+   * `distributedSchemas`: another node commits, and the one that is asked knows nothing of it.
    */
   readonly resolveUnknownOutcome?: boolean
 }
@@ -53,6 +54,8 @@ export interface ScopeSettings extends Limits {
   readonly signal: AbortSignal | undefined
   readonly retry: Required<RetryOptions>
   readonly resolveUnknownOutcome: boolean
+  /** Other nodes commit the tenant's work, ahead of the server that scopes talk to (`distributedSchemas`). */
+  readonly distributed: boolean
 }
 
 export const DEFAULTS: ScopeSettings = {
@@ -65,6 +68,7 @@ export const DEFAULTS: ScopeSettings = {
   signal: undefined,
   retry: { attempts: 1, backoff: 10 },
   resolveUnknownOutcome: false,
+  distributed: false,
 }
 
 const A_DAY = 86_400_000
@@ -114,14 +118,19 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
     connectionTimeout: milliseconds(options, 'connectionTimeout', base),
     signal,
     retry: retry === undefined ? base.retry : parseRetry(retry),
-    resolveUnknownOutcome:
-      options.resolveUnknownOutcome === undefined ? base.resolveUnknownOutcome : bool(options),
+    resolveUnknownOutcome: parseResolve(options, base),
+    distributed: base.distributed,
   }
 }
 
-function bool({ resolveUnknownOutcome }: ScopeOptions): boolean {
-  if (typeof resolveUnknownOutcome === 'boolean') return resolveUnknownOutcome
-  throw invalid('resolveUnknownOutcome', 'true or false')
+/** The transaction of the server that is asked says nothing of one that another node committed before it. */
+export const NODES_COMMIT = 'left out with distributedSchemas: another node commits'
+
+function parseResolve({ resolveUnknownOutcome: resolves }: ScopeOptions, base: ScopeSettings): boolean {
+  if (resolves === undefined) return base.resolveUnknownOutcome
+  if (typeof resolves !== 'boolean') throw invalid('resolveUnknownOutcome', 'true or false')
+  if (resolves && base.distributed) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
+  return resolves
 }
 
 function milliseconds(

@@ -17,14 +17,19 @@ const MIN_PATIENCE_MS = 10_000
  */
 const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
 
+// Whether the server hands work to other nodes (Citus is loaded), whatever the tenancy was told: they commit ahead of it.
+const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null`
+
 /** Asked before COMMIT: the {@link Ticket}. */
-export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION})`
+export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION}), ${ALONE}`
 
 /** What must be known before COMMIT to ask about it afterwards. */
 export interface Ticket {
   /** The transaction id; `0` if nothing was written. */
   readonly xid: string
   readonly incarnation: string
+  /** Whether nothing but this server's own transaction can have taken effect. */
+  readonly alone: boolean
 }
 
 /**
@@ -37,16 +42,17 @@ export interface Ticket {
  */
 export async function resolveOutcome(
   pool: PoolLike,
-  { xid, incarnation }: Ticket,
+  { xid, incarnation, alone }: Ticket,
   settings: ScopeSettings,
   unknown: TenancyError,
 ): Promise<void> {
-  if (xid === '0') return
+  if (xid === '0' && alone) return
+  if (xid === '0') throw unknown
   const until = performance.now() + Math.max(settings.statementTimeout, MIN_PATIENCE_MS)
   while (performance.now() < until) {
     const status = await statusOf(pool, { xid, incarnation }, settings).catch(() => 'unreachable')
     if (status === 'committed') return
-    if (status === 'aborted') {
+    if (status === 'aborted' && alone) {
       throw new TenancyError(
         'CONNECTION_LOST',
         'The connection was lost at COMMIT; the server rolled back, nothing was committed.',
@@ -60,7 +66,7 @@ export async function resolveOutcome(
 
 async function statusOf(
   pool: PoolLike,
-  { xid, incarnation }: Ticket,
+  { xid, incarnation }: Pick<Ticket, 'xid' | 'incarnation'>,
   settings: ScopeSettings,
 ): Promise<string | null> {
   const session = await checkout(pool, settings.connectionTimeout, undefined)

@@ -4,6 +4,7 @@ import type { CopyExchange } from '../driver/copy-exchange.ts'
 import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import type { PoolLike } from '../driver/types.ts'
+import { fromFailedCommit } from '../errors/from-commit.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
@@ -13,7 +14,7 @@ import { leaving, leavingFirst } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
 import { nextPortal } from './portal.ts'
-import { resolveOutcome, TICKET } from './resolve-outcome.ts'
+import { resolveOutcome, TICKET, type Ticket } from './resolve-outcome.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
@@ -151,13 +152,14 @@ export class Transaction {
    */
   async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
-    let [xid, incarnation] = ['', '']
+    let ticket: Ticket = { xid: '', incarnation: '', alone: false }
     const check = tail(this.#portal)
     const apart = this.settings.resolveUnknownOutcome
     if (apart) {
       const sink: Sink = {
         row: (values) => {
-          ;[xid, incarnation] = [values[0] ?? '', values[1] ?? '']
+          const [xid, incarnation, alone] = values
+          ticket = { xid: xid ?? '', incarnation: incarnation ?? '', alone: alone === 't' }
         },
       }
       await this.run((one) => [
@@ -179,9 +181,10 @@ export class Transaction {
       const own = apart ? [] : [...last(one), CONSTRAINTS.on(one.slot), check]
       return [...own, { ...COMMIT.on(one.slot), sink }, ...leaving(one, gate, true)]
     }
+    const heard = this.settings.distributed ? session.hear() : undefined
     const exchange = this.#send(session, end)
     this.#closed = true
-    const { outcome, sent } = await exchange
+    const { outcome, sent } = await exchange.finally(() => heard?.stop())
     if (tag === 'COMMIT' && outcome.kind !== 'done') {
       // It is committed, whatever went wrong behind it.
       session.destroy()
@@ -192,14 +195,16 @@ export class Transaction {
       const commitStep = sent.findIndex(({ phase }) => phase === 'commit')
       const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, commitStep)
       if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
-      return await resolveOutcome(this.#pool, { xid, incarnation }, this.settings, error)
+      return await resolveOutcome(this.#pool, ticket, this.settings, error)
     }
     if (outcome.kind === 'failed') {
       const phase = sent[outcome.step]?.phase ?? 'commit'
       if (outcome.status === 'I' && phase === 'commit') session.release(undefined)
       else if (phase === 'tail') session.destroy()
       else await this.#undo(session)
-      throw fromFailedStep(phase, outcome.error, { ...this.settings, elapsed: performance.now() - started })
+      const facts = { ...this.settings, elapsed: performance.now() - started }
+      if (phase === 'commit') throw fromFailedCommit(outcome.error, heard?.notices, facts)
+      throw fromFailedStep(phase, outcome.error, facts)
     }
     if (tag !== 'COMMIT' || outcome.status !== 'I') {
       session.destroy()

@@ -65,7 +65,13 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   requirePool(adminPool, 'adminPool')
   const naming = parseNaming(options)
   const migrations = parseMigrations(options.migrations ?? [])
-  const defaults = parseScopeOptions(limitsOf(options), DEFAULTS)
+  const own = parseScopeOptions(limitsOf(options), DEFAULTS)
+  const distributedSchemas = parseDistributedSchemas(
+    options.distributedSchemas,
+    level,
+    own.resolveUnknownOutcome,
+  )
+  const defaults = { ...own, distributed: distributedSchemas !== undefined }
   const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
   const { connectionTimeout } = defaults
   const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
@@ -78,11 +84,6 @@ export function createTenancy(options: TenancyOptions): Tenancy {
 
   const { onForget } = options
   if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
-  const distributedSchemas = parseDistributedSchemas(
-    options.distributedSchemas,
-    level,
-    defaults.resolveUnknownOutcome,
-  )
   const allowSchemas = parseAllowSchemas(options.allowSchemas)
   let loaded: Promise<Lifecycle> | undefined
   /** What administration works on; it and its code are loaded at the first call. */

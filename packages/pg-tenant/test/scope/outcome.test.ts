@@ -172,6 +172,41 @@ describe('resolveUnknownOutcome', () => {
     })
     expect(value).toEqual([{ one: 1 }])
   })
+
+  it('is not believed where other nodes commit ahead of the server (Citus is loaded), whatever the tenancy was told', async () => {
+    const setting = 'citus.enable_schema_based_sharding'
+    await world.root.query(`alter role ${world.appRole} set ${setting} = off`)
+    try {
+      for (const work of ['select 1', `insert into notes (body) values ('on another node')`]) {
+        const { tenancy, arm } = await through((message) => (isCommit(message) ? 'cut-before' : undefined), {
+          resolveUnknownOutcome: true,
+          statementTimeout: 500,
+        })
+        const scope = tenancy.withTenant('acme', async (db) => {
+          await db.query(work)
+          arm()
+        })
+        await expect(scope).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+        await proxy?.close()
+      }
+    } finally {
+      await world.root.query(`alter role ${world.appRole} reset ${setting}`)
+    }
+  })
+})
+
+describe('another server that is gone', () => {
+  it('ends a statement that needs it with CONNECTION_LOST; a protocol violation stays what it is', async () => {
+    const tenancy = world.tenancy()
+    const raise = (state: string) =>
+      tenancy.query('acme', `do $$ begin raise exception using errcode = '${state}'; end $$`)
+    for (const state of ['08000', '08001', '08003', '08006'])
+      await expect(raise(state)).rejects.toMatchObject({
+        code: 'CONNECTION_LOST',
+        details: { sqlState: state },
+      })
+    await expect(raise('08P01')).rejects.toMatchObject({ code: 'DATABASE_ERROR' })
+  })
 })
 
 describe('a network that swallows everything', () => {
