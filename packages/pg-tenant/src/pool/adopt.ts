@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import { type Readable, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { QueryConfig } from '../scope/statement.ts'
+import { EXTENT, type QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
+import type { Extent } from '../scope/types/decoding.ts'
 import type { TenantConnection } from './connection.ts'
 
 /** What `client.query` takes besides texts: objects that would write on the connection by themselves. */
@@ -22,6 +23,12 @@ interface Cursor extends Submittable, EventEmitter {
 /** A `pg-copy-streams` object: `from` is written to, `to` is read from. */
 type CopyStream = (Writable | Readable) & Submittable & { readonly text: string }
 
+/** What an object runs on, and how much of its rows is read for it. */
+interface Over {
+  readonly connection: TenantConnection
+  readonly extent: Extent
+}
+
 /** Runs one job of the connection after those before it. */
 type Enqueue = <T>(job: () => Promise<T>) => Promise<T>
 
@@ -31,13 +38,13 @@ type Enqueue = <T>(job: () => Promise<T>) => Promise<T>
  */
 export function adopt(
   query: Submittable,
-  connection: TenantConnection,
+  over: Over,
   enqueue: Enqueue,
   shown: (error: unknown) => unknown,
 ): boolean {
   const cursor = isCursor(query) ? query : cursorIn(query)
-  if (cursor) adoptCursor(cursor, connection, enqueue, shown)
-  else if (isCopy(query)) adoptCopy(query, connection, enqueue, shown)
+  if (cursor) adoptCursor(cursor, over, enqueue, shown)
+  else if (isCopy(query)) adoptCopy(query, over.connection, enqueue, shown)
   else return false
   return true
 }
@@ -45,12 +52,12 @@ export function adopt(
 /** Reads through a scope's stream; the scope is that of the transaction, or one of its own until the cursor is closed. */
 function adoptCursor(
   cursor: Cursor,
-  connection: TenantConnection,
+  { connection, extent }: Over,
   enqueue: Enqueue,
   shown: (error: unknown) => unknown,
 ): void {
   const { rowMode, types } = cursor._conf ?? {}
-  const query = { text: cursor.text, ...(rowMode && { rowMode }), ...(types && { types }) }
+  const query = { text: cursor.text, ...(rowMode && { rowMode }), ...(types && { types }), [EXTENT]: extent }
   let rows: AsyncIterator<unknown> | undefined
   let done = false
   const finished = Promise.withResolvers<void>()

@@ -3,7 +3,8 @@ import pg, { type QueryConfig as PgQueryConfig } from 'pg'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import { statementsOf } from '../migrations/statements.ts'
 import type { QueryResult } from '../scope/result.ts'
-import type { QueryConfig } from '../scope/statement.ts'
+import { EXTENT, type QueryConfig } from '../scope/statement.ts'
+import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
 import { type Reach, TenantConnection } from './connection.ts'
 import { asDatabaseError, type ErrorStyle } from './errors.ts'
@@ -12,6 +13,7 @@ import { asDatabaseError, type ErrorStyle } from './errors.ts'
 export interface ClientBinding {
   readonly reach: Reach
   readonly errors: ErrorStyle
+  readonly ownTypes: Extent
   /** Named in what libraries show of a connection. */
   readonly tenant: string
 }
@@ -88,7 +90,7 @@ export class TenantClient extends EventEmitter {
       if (
         adopt(
           query,
-          this.#connection,
+          { connection: this.#connection, extent: this.#binding.ownTypes },
           (job) => this.#enqueue(job),
           (error) => this.#shown(error),
         )
@@ -163,7 +165,11 @@ export class TenantClient extends EventEmitter {
     }
     const values = given ?? config.values
     const parsers = types ?? (this.#overridden ? this.#parsers : undefined)
-    const rest = { ...(rowMode === 'array' && { rowMode }), ...(parsers && { types: parsers }) }
+    const rest = {
+      ...(rowMode === 'array' && { rowMode }),
+      ...(parsers && { types: parsers }),
+      [EXTENT]: this.#binding.ownTypes,
+    }
     if (values === undefined || values.length === 0) {
       const parts = severalIn(text)
       if (parts) return await this.#connection.runAll(parts.map((part) => ({ text: part, ...rest })))

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { invalid } from '../errors/invalid.ts'
 import type { ScopeOptions } from '../scope/options.ts'
+import type { Extent } from '../scope/types/decoding.ts'
 import type { Reach } from './connection.ts'
 import type { ErrorStyle } from './errors.ts'
 import { TenantClient } from './tenant-client.ts'
@@ -14,6 +15,11 @@ export interface TenantPoolOptions extends ScopeOptions {
    * `pg.DatabaseError` with SQLSTATE, constraint, table and column, the `TenancyError` as `cause`.
    */
   readonly errors?: ErrorStyle
+  /**
+   * Which of the tenant's own types are read: `named` (default) those of the tenancy's `types`, with the rest as `pg` gives it,
+   * because TypeORM and Prisma read arrays of enums themselves; `all` as `tenancy.query` does.
+   */
+  readonly ownTypes?: Extent
 }
 
 /** `pg`, bound to one tenant: for libraries that want the module rather than a pool. */
@@ -26,30 +32,38 @@ export type TenantPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & {
 export function parsePoolOptions(options: TenantPoolOptions): {
   readonly max: number
   readonly errors: ErrorStyle
+  readonly ownTypes: Extent
   readonly scope: ScopeOptions
 } {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
-  const { max = 10, errors = 'safe', ...scope } = options
+  const { max = 10, errors = 'safe', ownTypes = 'named', ...scope } = options
   if (!Number.isInteger(max) || max < 1 || max > 1_000) throw invalid('max', 'a whole number from 1 to 1000')
   if (errors !== 'safe' && errors !== 'pg') throw invalid('errors', '"safe" or "pg"')
-  return { max, errors, scope }
+  if (ownTypes !== 'named' && ownTypes !== 'all') throw invalid('ownTypes', '"named" or "all"')
+  return { max, errors, ownTypes, scope }
+}
+
+/** How what the server answers is shown. */
+interface Shown {
+  readonly errors: ErrorStyle
+  readonly ownTypes: Extent
 }
 
 /** A `pg.Pool` whose clients are one tenant's, for good. */
 export function tenantPool(
   tenant: string,
   reach: Reach,
-  { max, errors }: { max: number; errors: ErrorStyle },
+  { max, ...shown }: { max: number } & Shown,
 ): pg.Pool {
-  const { Pool } = tenantPg(tenant, reach, errors)
+  const { Pool } = tenantPg(tenant, reach, shown)
   return new Pool({ max })
 }
 
 /** The module `pg` with `Pool` and `Client` bound to the tenant. */
-export function tenantPg(tenant: string, reach: Reach, errors: ErrorStyle): TenantPg {
+export function tenantPg(tenant: string, reach: Reach, { errors, ownTypes }: Shown): TenantPg {
   class Client extends TenantClient {
     constructor(config?: unknown) {
-      super({ reach, errors, tenant }, typeof config === 'object' && config !== null ? config : {})
+      super({ reach, errors, ownTypes, tenant }, typeof config === 'object' && config !== null ? config : {})
     }
   }
   class Pool extends pg.Pool {

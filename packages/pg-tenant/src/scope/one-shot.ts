@@ -2,7 +2,7 @@ import type { TenantKey } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
 import type { ScopeSettings } from './options.ts'
 import type { QueryResult } from './result.ts'
-import { StatementRun } from './run-statement.ts'
+import { resultOf, StatementRun } from './run-statement.ts'
 import type { Statement } from './statement.ts'
 import { Transaction } from './transaction.ts'
 
@@ -17,9 +17,13 @@ export async function runOneShot<R>(
   settings: ScopeSettings,
 ): Promise<QueryResult<R>> {
   const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
-  const run = new StatementRun(statement, transaction.entrance.place)
+  const run = new StatementRun(statement, resultOf(transaction))
   try {
     await transaction.commit(run.steps)
+    await run.sink.settle(async (question) => {
+      const { lookUpApart } = await import('./types/look-up.ts')
+      await lookUpApart(isolation.poolOf(tenant), settings, question)
+    })
     return run.sink.result<R>(true)
   } catch (error) {
     await transaction.rollback(false)

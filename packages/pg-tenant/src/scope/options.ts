@@ -1,5 +1,6 @@
 import { unknownOption } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
+import type { TenantTypes } from './types/tenant-types.ts'
 
 /** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
 export interface Limits {
@@ -56,6 +57,8 @@ export interface ScopeSettings extends Limits {
   readonly resolveUnknownOutcome: boolean
   /** Other nodes commit the tenant's work, ahead of the server that scopes talk to (`distributedSchemas`). */
   readonly distributed: boolean
+  /** What is known of tenants' own types; without it their values are read as `pg` does. */
+  readonly types: TenantTypes | undefined
 }
 
 export const DEFAULTS: ScopeSettings = {
@@ -69,6 +72,7 @@ export const DEFAULTS: ScopeSettings = {
   retry: { attempts: 1, backoff: 10 },
   resolveUnknownOutcome: false,
   distributed: false,
+  types: undefined,
 }
 
 const A_DAY = 86_400_000
@@ -120,6 +124,7 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
     retry: retry === undefined ? base.retry : parseRetry(retry),
     resolveUnknownOutcome: parseResolve(options, base),
     distributed: base.distributed,
+    types: base.types,
   }
 }
 

@@ -5,6 +5,10 @@ import Result from 'pg/lib/result.js'
 import type { Sink } from '../driver/exchange.ts'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import type { Statement } from './statement.ts'
+import { Decoding } from './types/decoding.ts'
+import type { Question } from './types/look-up.ts'
+import type { LearnedType } from './types/shape.ts'
+import type { TenantTypes } from './types/tenant-types.ts'
 
 /** A column of a result. */
 export interface Field {
@@ -13,8 +17,13 @@ export interface Field {
   readonly tableID: number
   /** Its number in that table, or 0. */
   readonly columnID: number
-  /** OID of the data type. */
+  /**
+   * OID of the data type. For a type that was looked up and that tenants have each for themselves: of the built-in type its
+   * values are read as (`text[]` for an array of an enum), so that it is the same for every tenant.
+   */
   readonly dataTypeID: number
+  /** Name of a data type that was looked up: `mood[]`. */
+  readonly dataTypeName?: string
   /** Bytes a value takes; negative if that varies. */
   readonly dataTypeSize: number
   readonly dataTypeModifier: number
@@ -31,23 +40,72 @@ export interface QueryResult<R = Row> {
   readonly fields: readonly Field[]
 }
 
+/** Whose types a result may have. */
+export interface ResultOf {
+  readonly place: string
+  readonly known: TenantTypes | undefined
+}
+
+/** Rows whose types have to be looked up. */
+interface Held {
+  readonly oids: readonly number[]
+  readonly fields: FieldDef[]
+  readonly rows: (string | null)[][]
+}
+
 /** Collects what a statement answers, decoded as `pg` would decode it. */
 export class ResultSink implements Sink {
   /** The whole command tag, e.g. `INSERT 0 1`. */
   tag = ''
   readonly #result: Result
+  readonly #tenant: ResultOf
+  readonly #decoding: Decoding | undefined
+  /** The rows as they came, while a type among the columns is not known yet. */
+  #held: Held | undefined
+  #learned: readonly (LearnedType | undefined)[] = []
   #broken = false
 
-  constructor(statement: Pick<Statement, 'rowMode' | 'types'>, defaults: TypeParsers) {
-    this.#result = new Result(statement.rowMode, statement.types ?? defaults)
+  constructor(
+    statement: Pick<Statement, 'rowMode' | 'types' | 'extent'>,
+    defaults: TypeParsers,
+    tenant: ResultOf,
+  ) {
+    const types = statement.types ?? defaults
+    const { known, place } = tenant
+    this.#tenant = tenant
+    if (known) this.#decoding = new Decoding(types, { known, place, extent: statement.extent })
+    this.#result = new Result(statement.rowMode, this.#decoding ?? types)
   }
 
-  describe(fields: never[]): void {
-    this.#guard(() => this.#result.addFields(fields))
+  describe(fields: FieldDef[]): void {
+    this.#guard(() => {
+      const oids = this.#decoding?.missing(fields) ?? []
+      if (oids.length > 0) this.#held = { oids, fields, rows: [] }
+      else this.#begin(fields)
+    })
   }
 
   row(fields: (string | null)[]): void {
-    if (!this.#broken) this.#guard(() => this.#result.addRow(this.#result.parseRow(fields)))
+    if (this.#broken) return
+    if (this.#held) this.#held.rows.push(fields)
+    else this.#guard(() => this.#result.addRow(this.#result.parseRow(fields)))
+  }
+
+  /**
+   * Reads the rows, once what was not known of their types has been looked up. To be called before they are taken.
+   *
+   * @param lookUp asks the catalogue, where the statement's own types are seen
+   */
+  async settle(lookUp: (question: Question) => Promise<void>): Promise<void> {
+    const held = this.#held
+    const { known, place } = this.#tenant
+    if (!held || !known) return
+    await lookUp({ known, place, oids: held.oids })
+    this.#held = undefined
+    this.#guard(() => {
+      this.#begin(held.fields)
+      for (const row of held.rows) this.#result.addRow(this.#result.parseRow(row))
+    })
   }
 
   complete(tag: string): void {
@@ -71,7 +129,17 @@ export class ResultSink implements Sink {
   result<R>(committed: boolean): QueryResult<R> {
     this.assertReadable(committed)
     const { command, rowCount, rows, fields } = this.#result
-    return { command: command ?? '', rowCount, rows: rows as R[], fields: fields.map(plain) }
+    return {
+      command: command ?? '',
+      rowCount,
+      rows: rows as R[],
+      fields: fields.map((field, at) => plain(field, this.#learned[at])),
+    }
+  }
+
+  #begin(fields: FieldDef[]): void {
+    this.#result.addFields(fields)
+    this.#learned = fields.map(({ dataTypeID }) => this.#decoding?.find(dataTypeID))
   }
 
   /** A type parser is the caller's code: whatever it throws must not reach the socket's handler. */
@@ -85,9 +153,12 @@ export class ResultSink implements Sink {
 }
 
 /** Without what the driver's own class of fields may hold besides. */
-function plain(field: FieldDef): Field {
+function plain(field: FieldDef, learned: LearnedType | undefined): Field {
   const { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format } = field
-  return { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format }
+  const plain = { name, tableID, columnID, dataTypeID, dataTypeSize, dataTypeModifier, format }
+  if (!learned) return plain
+  const { name: dataTypeName, readAs, shared } = learned
+  return { ...plain, dataTypeID: shared ? dataTypeID : readAs, dataTypeName }
 }
 
 function unreadable(committed: boolean): TenancyError {

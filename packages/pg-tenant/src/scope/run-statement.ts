@@ -5,9 +5,10 @@ import type { Session } from '../driver/session.ts'
 import { firstWords } from '../sql/first-words.ts'
 import type { Block } from './block.ts'
 import { isForbiddenTag } from './refuse.ts'
-import { type QueryResult, ResultSink } from './result.ts'
+import { type QueryResult, type ResultOf, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
-import type { Steps } from './transaction.ts'
+import type { Steps, Transaction } from './transaction.ts'
+import type { Question } from './types/look-up.ts'
 
 /** Callers' prepared statements kept on one connection; beyond that, statements run unnamed. */
 const MAX_PREPARED = 200
@@ -15,10 +16,11 @@ const MAX_PREPARED = 200
 /** One statement on a block, checked before and after. */
 export async function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
   const { transaction } = block
-  const run = new StatementRun(statement, transaction.entrance.place)
+  const run = new StatementRun(statement, resultOf(transaction))
   return block.enqueue(async () => {
     await block.send(run.steps)
     if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
+    await run.sink.settle((question) => lookUp(block, question))
     return run.sink.result<R>(false)
   })
 }
@@ -52,10 +54,10 @@ export class StatementRun {
   readonly steps: Steps
   #sink: ResultSink | undefined
 
-  constructor(statement: Statement, place: string) {
+  constructor(statement: Statement, tenant: ResultOf) {
     this.steps = (session) => {
-      this.#sink = new ResultSink(statement, session.types)
-      return [stepOf(statement, this.#sink, session, place)]
+      this.#sink = new ResultSink(statement, session.types, tenant)
+      return [stepOf(statement, this.#sink, session, tenant.place)]
     }
   }
 
@@ -64,6 +66,17 @@ export class StatementRun {
     if (!this.#sink) throw new RangeError('nothing was sent')
     return this.#sink
   }
+}
+
+/** Looks types up that a result has and nobody knew. */
+export async function lookUp(block: Block, question: Question): Promise<void> {
+  const { lookUpWithin } = await import('./types/look-up.ts')
+  await lookUpWithin(block, question)
+}
+
+/** Whose types the results of a transaction may have. */
+export function resultOf({ entrance, settings }: Transaction): ResultOf {
+  return { place: entrance.place, known: settings.types }
 }
 
 /** The messages of a caller's statement. Under a name it is kept apart by schema: plans are never shared by tenants. */

@@ -2,6 +2,7 @@ import { TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import { refuseUnsafe } from './refuse.ts'
+import type { Extent } from './types/decoding.ts'
 
 /** A query as an object, in the shape `pg` takes. */
 export interface QueryConfig {
@@ -14,8 +15,12 @@ export interface QueryConfig {
   readonly name?: string | undefined
   /** `array`: rows as arrays of columns. */
   readonly rowMode?: 'array' | undefined
+  /** Parsers of this query, as `pg` takes them; a tenant's own types that they do not know are read as without them. */
   readonly types?: TypeParsers | undefined
 }
+
+/** In a query of a library over a tenant's pool: how much of its result is read for it. */
+export const EXTENT: unique symbol = Symbol('extent')
 
 /** A checked statement, its values already in the form that goes over the wire. */
 export interface Statement {
@@ -24,6 +29,7 @@ export interface Statement {
   readonly name: string | undefined
   readonly rowMode: 'array' | undefined
   readonly types: TypeParsers | undefined
+  readonly extent: Extent
 }
 
 /** Bind counts its values in 16 bits (manual 54.7); one more would corrupt the message. */
@@ -56,7 +62,8 @@ export function toStatement(query: unknown, values?: unknown): Statement {
     throw malformed('types needs a getTypeParser function, as pg.types has.')
   }
   refuseUnsafe(text)
-  return { text, values: toValues(values ?? config.values), name, rowMode, types }
+  const { [EXTENT]: extent = 'all' } = config as { readonly [EXTENT]?: Extent }
+  return { text, values: toValues(values ?? config.values), name, rowMode, types, extent }
 }
 
 function toConfig(query: unknown): QueryConfig {

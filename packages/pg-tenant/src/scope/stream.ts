@@ -5,6 +5,7 @@ import { invalid } from '../errors/invalid.ts'
 import type { Block } from './block.ts'
 import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
+import { lookUp, resultOf } from './run-statement.ts'
 import { type QueryConfig, type Statement, toStatement } from './statement.ts'
 
 export interface StreamOptions {
@@ -72,7 +73,7 @@ async function* rowsOf<R = Row>(
       const rows = await block.enqueue(async () => {
         const session = await block.transaction.connect()
         const first = reader === undefined
-        reader ??= new ResultSink(query, session.types)
+        reader ??= new ResultSink(query, session.types, resultOf(block.transaction))
         more = false
         const suspended = () => {
           more = true
@@ -81,6 +82,7 @@ async function* rowsOf<R = Row>(
         await block.send(() => [step])
         // At its end a portal still holds its tables, so that an ALTER behind it would fail (55006).
         if (!more) block.transaction.queue(({ slot }) => closing(slot, portal))
+        await reader.settle((question) => lookUp(block, question))
         reader.assertReadable(false)
         return reader.takeRows() as R[]
       })

@@ -18,7 +18,8 @@ import type { MigrateOptions } from '../fleet/options.ts'
 import type { MigrationStatusOptions } from '../fleet/status.ts'
 import { type VersionGate, versionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { keyFor, parseNaming, schemaOf } from '../isolation/names.ts'
+import { keyFor, type Naming, parseNaming, schemaOf } from '../isolation/names.ts'
+import type { RowPlace } from '../isolation/row-place.ts'
 import { parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { ProvisionOptions } from '../lifecycle/provision.ts'
@@ -40,6 +41,7 @@ import type { QueryResult } from '../scope/result.ts'
 import { runBlock, runScope } from '../scope/run-scope.ts'
 import { type QueryConfig, type Statement, toStatement } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
+import { parseNamedTypes, TenantTypes } from '../scope/types/tenant-types.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
 import type { Administrator } from './administrator.ts'
@@ -65,17 +67,18 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   requirePool(adminPool, 'adminPool')
   const naming = parseNaming(options)
   const migrations = parseMigrations(options.migrations ?? [])
-  const own = parseScopeOptions(limitsOf(options), DEFAULTS)
+  const limits = parseScopeOptions(limitsOf(options), DEFAULTS)
   const distributedSchemas = parseDistributedSchemas(
     options.distributedSchemas,
     level,
-    own.resolveUnknownOutcome,
+    limits.resolveUnknownOutcome,
   )
-  const defaults = { ...own, distributed: distributedSchemas !== undefined }
   const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
-  const { connectionTimeout } = defaults
+  const { connectionTimeout } = limits
   const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
   const { isolation, keeper } = open
+  const types = new TenantTypes(parseNamedTypes(options.types), schemasOfAll(level, naming, open.row))
+  const defaults = { ...limits, distributed: distributedSchemas !== undefined, types }
   watchPool(pool)
   watchPool(adminPool)
   const identity = {}
@@ -109,6 +112,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     try {
       return await work(tenant)
     } finally {
+      types.forget()
       lookups.lookup.forget(tenant)
       gate?.forget(tenant)
     }
@@ -173,8 +177,8 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       return tenantPool(keyFor(naming, key), reachOf(key, parsed.scope), parsed)
     },
     pg: (key: string, options: TenantPoolOptions = {}) => {
-      const { errors, scope } = parsePoolOptions(options)
-      return tenantPg(keyFor(naming, key), reachOf(key, scope), errors)
+      const { scope, ...shown } = parsePoolOptions(options)
+      return tenantPg(keyFor(naming, key), reachOf(key, scope), shown)
     },
     each: async (fn: (db: TenantDb, tenant: TenantRecord) => Promise<unknown>, how?: EachOptions) =>
       each(tenancy, fn, how),
@@ -211,7 +215,11 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       if (level !== 'row') await requireNamed(how?.only, how?.canary)
       const { migrate } = await import('../fleet/migrate.ts')
       const { requireMigrated } = await import('./migration-failed.ts')
-      return requireMigrated(await migrate(await lifecycle(), how), how)
+      try {
+        return requireMigrated(await migrate(await lifecycle(), how), how)
+      } finally {
+        types.forget()
+      }
     },
     migrationStatus: async (which?: MigrationStatusOptions) => {
       await requireNamed(which?.only)
@@ -301,6 +309,12 @@ function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly stri
   if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== ''))
     return [...names]
   throw invalid('allowSchemas', 'a list of names of schemas')
+}
+
+/** Schemas whose types have one OID for all tenants. */
+function schemasOfAll(level: IsolationLevel, { sharedSchemas }: Naming, row?: RowPlace): readonly string[] {
+  if (level === 'database') return []
+  return row ? [...sharedSchemas, row.schema] : sharedSchemas
 }
 
 function requirePool(pool: unknown, option: string): void {

@@ -27,6 +27,7 @@ import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
+import type { NamedTypes } from '../scope/types/tenant-types.ts'
 import type { FleetStats, StatsOptions } from '../stats/stats.ts'
 import type { VerifyReport } from '../verify/report.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
@@ -88,6 +89,17 @@ export interface TenancyOptions
    * work. Scopes do not differ. See docs/scale-out.md for what a distributed schema cannot hold.
    */
   readonly distributedSchemas?: DistributedSchemas | undefined
+  /**
+   * Parsers for types that migrations or extensions make, by name: their OIDs differ from tenant to tenant, so that those of
+   * `pg.types` cannot know them. Arrays of enums, domains and other such types are arrays without being named. A type is looked
+   * up once in five minutes for a tenant, in one more round trip; enums that are not named are never looked up.
+   *
+   * @example
+   * ```ts
+   * createTenancy({ pool, types: { price: (text) => Number(text), 'extensions.vector': (text) => JSON.parse(text) } })
+   * ```
+   */
+  readonly types?: NamedTypes | undefined
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }

@@ -37,6 +37,7 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   rolePrefix: true,
   sharedSchemas: true,
   sharedTables: true,
+  types: true,
   statementTimeout: true,
   lockTimeout: true,
   idleTimeout: true,
