@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
     packages: ['core', 'pg-testing'], // pg-testing: for `testing` alone
     folders: words(`
       sql errors driver admin isolation registry credentials scope migrations lifecycle fleet archive offboard verify
-      stats doctor apps placement pool tenancy http express hono fastify nest web drizzle testing`),
+      stats doctor apps pool tenancy placement http express hono fastify nest web drizzle testing`),
   },
   rbac: {
     packages: ['core'],

@@ -34,7 +34,8 @@ export function mutantsIn(file: string, source: string): Mutant[] {
     const name = marked === undefined ? `${file}:${line} ${what}${text === '' ? '' : ` → ${text}`}` : marked
     found.push({ name, file, start, end, text, ...(marked !== undefined && { marked }) })
   }
-  const without = (node: ts.Node) => add(node.getStart(), node.end, '')
+  // The only statement of an `if` leaves an empty one behind.
+  const without = (node: ts.Node) => add(node.getStart(), node.end, ts.isIfStatement(node.parent) ? ';' : '')
   const visit = (node: ts.Node): void => {
     if (ts.isIfStatement(node) && throws(node.thenStatement)) {
       add(node.expression.getStart(), node.expression.end, 'false')

@@ -1,3 +1,4 @@
+import { createFleet } from '@org/pg-tenant'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
 import { acme, useLevel } from '../support/levels.ts'
@@ -7,8 +8,16 @@ const world = useLevel('role', async () => {}, [IDEMPOTENCY_MIGRATION])
 let counter = 0
 const fresh = () => `key-${++counter}`
 
+/** A tenancy, or what createFleet makes of it: handlers and library are given the same. */
+const overAFleet =
+  (serve: typeof serveExpress): typeof serveExpress =>
+  (options) =>
+    serve({ ...options, scopes: createFleet({ placements: { here: world.tenancy } }) })
+
 describe.each([
   ['express', serveExpress],
+  ['express over a fleet', overAFleet(serveExpress)],
+  ['hono over a fleet', overAFleet(serveHono)],
   ['fastify', serveFastify],
   ['hono', serveHono],
   ['nest on express', serveNest('express')],

@@ -8,7 +8,7 @@ import { ExpressAdapter } from '@nestjs/platform-express'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import type { Actor } from '@org/core'
 import { toErrorBody } from '@org/core'
-import type { Tenancy } from '@org/pg-tenant'
+import type { TenantAccess } from '@org/pg-tenant'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
@@ -28,7 +28,7 @@ export interface Served {
   close(): Promise<unknown>
 }
 
-type Options = IdempotencyOptions & { readonly scopes: Tenancy }
+type Options = IdempotencyOptions & { readonly scopes: TenantAccess }
 
 /** What all of them do: through the tenancy, as a handler that knows nothing of it would. */
 async function create({ scopes }: Options, body: { readonly body: string }): Promise<string> {

@@ -13,7 +13,7 @@ import { logAccess } from '../http/access-line.ts'
 import { fromHttpStatus } from '../http/answer.ts'
 import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 import { type RequestState, sendError, states } from './send-error.ts'
 
 declare global {
@@ -40,7 +40,7 @@ const HELD_LIMIT = 8 * 1024 * 1024
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function tenant(tenancy: Tenancy, options: TenantOptions): RequestHandler {
+export function tenant(tenancy: TenantAccess, options: TenantOptions): RequestHandler {
   const settings = parseTenantOptions(tenancy, options)
   return (req, res, next) => {
     const request = toRequest(req)
@@ -94,7 +94,7 @@ const REFUSED = new Error('The request was answered with an error; its transacti
 
 /** One transaction around everything behind; the answer leaves after COMMIT was answered, or says that it was not. */
 function inRequestScope(
-  tenancy: Tenancy,
+  tenancy: TenantAccess,
   { scopeOptions }: TenantSettings,
   req: Request,
   res: Response,

@@ -12,7 +12,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { logAccess } from '../http/access-line.ts'
 import { parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 import { prepareAnswer } from './answer-errors.ts'
 import { type RequestState, states } from './state.ts'
 
@@ -45,7 +45,7 @@ declare module 'fastify' {
  * })
  * ```
  */
-export function tenant(tenancy: Tenancy, options: TenantOptions): FastifyPluginAsync {
+export function tenant(tenancy: TenantAccess, options: TenantOptions): FastifyPluginAsync {
   const settings = parseTenantOptions(tenancy, options)
   const plugin: FastifyPluginAsync = async (app) => {
     for (const name of ['tenant', 'actor', 'tenancy', 'resolved'] as const)
@@ -106,7 +106,7 @@ const REFUSED = new Error('The request was answered with an error; its transacti
 
 /** One transaction around everything behind; the answer leaves after COMMIT was answered, or says that it was not. */
 function openScope(
-  tenancy: Tenancy,
+  tenancy: TenantAccess,
   { scopeOptions }: TenantSettings,
   request: FastifyRequest,
   reply: FastifyReply,

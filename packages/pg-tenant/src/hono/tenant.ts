@@ -14,7 +14,7 @@ import { logAccess } from '../http/access-line.ts'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
 import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 
 /** What handlers behind {@link tenant} find in `c.var`. */
 export interface TenantEnv {
@@ -43,7 +43,7 @@ export interface HonoTenantOptions extends TenantOptions {
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function tenant(tenancy: Tenancy, options: HonoTenantOptions): MiddlewareHandler<TenantEnv> {
+export function tenant(tenancy: TenantAccess, options: HonoTenantOptions): MiddlewareHandler<TenantEnv> {
   const settings = parseTenantOptions(tenancy, options)
   const { peer = nodePeer } = options
   return async (c, next) => {
@@ -101,7 +101,7 @@ const onErrorOf = new WeakMap<Context, OnError | undefined>()
 const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
 
 async function serve(
-  tenancy: Tenancy,
+  tenancy: TenantAccess,
   { scope, scopeOptions, abortOnDisconnect }: TenantSettings,
   c: Context<TenantEnv>,
   next: Next,

@@ -9,7 +9,7 @@ import {
 } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import type { ScopeOptions } from '../scope/options.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 import type { AccessLine } from './access-line.ts'
 
 /** Options of the middleware. */
@@ -59,7 +59,7 @@ export interface TenantSettings extends Pick<TenantOptions, 'onAccess' | 'onErro
 }
 
 /** @throws TenancyError INVALID_OPTION */
-export function parseTenantOptions(tenancy: Tenancy, options: TenantOptions): TenantSettings {
+export function parseTenantOptions(tenancy: TenantAccess, options: TenantOptions): TenantSettings {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with resolve')
   const { resolve, scope = 'call', scopeOptions = {}, abortOnDisconnect = false, onAccess, onError } = options
   if (scope !== 'call' && scope !== 'request') throw invalid('scope', '"call" or "request"')

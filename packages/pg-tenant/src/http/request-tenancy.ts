@@ -3,7 +3,7 @@ import { invalid } from '../errors/invalid.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 
 /**
  * The tenancy of one request: no key to pass, and none to get wrong. It is bound to the tenant itself, not to a context
@@ -22,7 +22,7 @@ export interface RequestTenancy {
 
 /** Every call a scope of its own. */
 export function perCall(
-  tenancy: Tenancy,
+  tenancy: TenantAccess,
   { tenant }: ResolvedTenant,
   defaults: ScopeOptions,
 ): RequestTenancy {

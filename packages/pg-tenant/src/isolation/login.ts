@@ -1,8 +1,8 @@
-import type { PoolLike } from '../driver/types.ts'
+import type { TenantKey } from '@org/core'
+import type { PoolClientLike, PoolLike } from '../driver/types.ts'
 import type { Isolation } from './isolation.ts'
 import type { Naming } from './names.ts'
 import { roleIsolation } from './role.ts'
-import type { TenantPools } from './tenant-pools.ts'
 
 /**
  * Levels `login` and `database`: scopes run on connections of the tenant's own login role, so that no SQL whatever
@@ -14,9 +14,11 @@ import type { TenantPools } from './tenant-pools.ts'
 export function loginIsolation(
   level: 'login' | 'database',
   application: PoolLike,
-  pools: TenantPools,
+  connect: (tenant: TenantKey) => Promise<PoolClientLike>,
   naming: Naming,
 ): Isolation {
   const { entranceOf } = roleIsolation(application, naming)
-  return { level, poolOf: (tenant) => pools.poolOf(tenant), entranceOf }
+  // Listeners are set on the pools behind it.
+  const poolOf = (tenant: TenantKey): PoolLike => ({ connect: () => connect(tenant), on: () => {} })
+  return { level, poolOf, entranceOf }
 }

@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import type { PoolClientLike, PoolLike } from '../driver/types.ts'
+import type { PoolClientLike } from '../driver/types.ts'
 import { type PoolSource, TenantPool } from './tenant-pool.ts'
 
 /** Bounds of {@link TenantPools}. */
@@ -36,18 +36,14 @@ export class TenantPools {
     this.#limits = limits
   }
 
-  /** A tenant's connections, as a scope takes them. Nothing happens before `connect`. */
-  poolOf(tenant: TenantKey): PoolLike {
-    // Listeners are set on the pools behind it.
-    return { connect: () => this.connect(tenant), on: () => {} }
-  }
-
   /** Connections open or being opened, and tenants that have any. */
   get usage(): { readonly connections: number; readonly tenants: number; readonly waiting: number } {
     return { connections: this.#size, tenants: this.#pools.size, waiting: this.#waiting.size }
   }
 
   /**
+   * A connection of the tenant, as a scope takes it.
+   *
    * @throws TenancyError POOL_EXHAUSTED after `waitMs`
    * @throws TenancyError SCHEMA_MISSING, SCHEMA_UNUSABLE or CONNECTION_LOST when the tenant cannot log in
    */

@@ -1,6 +1,5 @@
 import type { TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
-import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { credentialTable, sealedOf } from '../credentials/table.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { prepare } from './prepare.ts'
@@ -11,10 +10,8 @@ import { prepare } from './prepare.ts'
  *
  * @returns how many were sealed anew
  */
-export async function resealCredentials(
-  lifecycle: Lifecycle,
-  keeper: CredentialKeeper | undefined,
-): Promise<number> {
+export async function resealCredentials(lifecycle: Lifecycle): Promise<number> {
+  const { keeper } = lifecycle.ofLevel
   if (!keeper) return 0
   const { adminPool, registry } = lifecycle
   const table = credentialTable(registry)

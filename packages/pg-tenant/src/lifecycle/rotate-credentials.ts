@@ -1,17 +1,13 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
-import type { CredentialKeeper } from '../credentials/keeper.ts'
 import { isOurs } from '../credentials/table.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { setPassword } from './login-role.ts'
 import { onTenant } from './work.ts'
 
 /** See {@link Tenancy.rotateCredentials}. */
-export function rotateCredentials(
-  lifecycle: Lifecycle,
-  keeper: CredentialKeeper | undefined,
-  tenant: TenantKey,
-): Promise<TenantConnection> {
+export function rotateCredentials(lifecycle: Lifecycle, tenant: TenantKey): Promise<TenantConnection> {
+  const { keeper } = lifecycle.ofLevel
   if (!keeper) {
     throw new TenancyError(
       'INVALID_OPTION',

@@ -11,17 +11,17 @@ import { defer, lastValueFrom, Observable } from 'rxjs'
 import type { TenantSettings } from '../http/options.ts'
 import { inScope, perCall } from '../http/request-tenancy.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 import { type NestRequest, type NestResponse, nodeResponseOf, requestOf } from './request.ts'
 import { states } from './state.ts'
 import { SETTINGS, TENANCY } from './tokens.ts'
 
 /** Opens the tenant's context around pipes and handler: `currentTenant()`, `currentActor()`, the request's data. */
 export class TenantInterceptor implements NestInterceptor {
-  readonly #tenancy: Tenancy
+  readonly #tenancy: TenantAccess
   readonly #settings: TenantSettings
 
-  constructor(tenancy: Tenancy, settings: TenantSettings) {
+  constructor(tenancy: TenantAccess, settings: TenantSettings) {
     this.#tenancy = tenancy
     this.#settings = settings
   }

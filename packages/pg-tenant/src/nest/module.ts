@@ -9,7 +9,7 @@ import {
 } from '@nestjs/common'
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
 import { parseTenantOptions, type TenantOptions } from '../http/options.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { Tenancy, TenantAccess } from '../tenancy/interface.ts'
 import { TenancyExceptionFilter } from './exception-filter.ts'
 import { TenantGuard } from './guard.ts'
 import { TenantInterceptor } from './interceptor.ts'
@@ -17,8 +17,11 @@ import { SETTINGS, TENANCY } from './tokens.ts'
 
 /** {@link TenantOptions}, and the tenancy. */
 export interface TenancyModuleOptions extends TenantOptions {
-  /** What `createTenancy` made. The module closes it when the application shuts down; its pools stay yours to end. */
-  readonly tenancy: Tenancy
+  /**
+   * What `createTenancy` or `createFleet` made. The module closes it when the application shuts down; its pools stay yours
+   * to end.
+   */
+  readonly tenancy: TenantAccess & Partial<Pick<Tenancy, 'close'>>
 }
 
 /** Makes the options from other providers. */
@@ -50,9 +53,9 @@ const OPTIONS = Symbol('@org/pg-tenant: options')
  * ```
  */
 export class TenancyModule implements OnApplicationShutdown {
-  readonly #tenancy: Tenancy
+  readonly #tenancy: TenancyModuleOptions['tenancy']
 
-  constructor(tenancy: Tenancy) {
+  constructor(tenancy: TenancyModuleOptions['tenancy']) {
     this.#tenancy = tenancy
   }
 
@@ -79,7 +82,7 @@ export class TenancyModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.#tenancy.close()
+    await this.#tenancy.close?.()
   }
 }
 

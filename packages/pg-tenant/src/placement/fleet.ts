@@ -1,9 +1,10 @@
-import { isTenancyError, type Row, TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
 import type { ScopeOptions } from '../scope/options.ts'
-import type { QueryResult } from '../scope/result.ts'
+import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 import type { PlacedTenancy } from './placed-tenancy.ts'
 import { Places } from './places.ts'
 
@@ -19,8 +20,8 @@ export interface FleetOptions<T extends PlacedTenancy = PlacedTenancy> {
   readonly remember?: number | undefined
 }
 
-/** Tenants over several clusters. Made by {@link createFleet}. */
-export interface Fleet<T extends PlacedTenancy = PlacedTenancy> {
+/** Tenants over several clusters: the adapters take it in place of a tenancy. Made by {@link createFleet}. */
+export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAccess {
   /**
    * The tenancy of the cluster that holds a tenant.
    *
@@ -28,21 +29,14 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> {
    *   (a cluster did not answer, so that nobody knows)
    */
   of(key: string): Promise<T>
-  /** As `Tenancy.withTenant`, in the cluster that holds the tenant. */
-  withTenant<R>(key: string, fn: (db: TenantDb) => Promise<R>, options?: ScopeOptions): Promise<R>
-  /** As `Tenancy.query`, in the cluster that holds the tenant. */
-  query(
-    key: string,
-    text: string,
-    values?: readonly unknown[],
-    options?: ScopeOptions,
-  ): Promise<QueryResult<Row>>
   /**
    * As `Tenancy.provision`, in the cluster that holds the tenant, or for a new one in `placement`.
    *
    * @throws TenancyError INVALID_OPTION (no such placement, or none at all), CONFLICT (it lives elsewhere, or did)
    */
   provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+  /** Closes the tenancies of all clusters. */
+  close(): Promise<void>
 }
 
 /**
@@ -84,8 +78,15 @@ export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): 
     of,
     withTenant: <R>(key: string, fn: (db: TenantDb) => Promise<R>, scope?: ScopeOptions) =>
       there(key, (tenancy) => tenancy.withTenant(key, fn, scope)),
-    query: (key: string, text: string, values?: readonly unknown[], scope?: ScopeOptions) =>
-      there(key, (tenancy) => tenancy.query(key, text, values, scope)),
+    query: ((key: string, query: QueryConfig, values?: readonly unknown[], scope?: ScopeOptions) =>
+      there(key, (tenancy) => tenancy.query(key, query, values, scope))) as Fleet['query'],
+    lookup: async (key: string) => {
+      const place = await places.of(key)
+      const found = place === undefined ? undefined : await placements[place]?.lookup(key)
+      if (place === undefined || (found !== undefined && found.status !== 'deleted')) return found
+      const moved = await places.ask(key)
+      return moved === undefined || moved === place ? found : await placements[moved]?.lookup(key)
+    },
     provision: async (key: string, facts: ProvisionOptions = {}) => {
       const held = await places.ask(key, { deleted: true })
       const place = facts.placement ?? held ?? defaultPlacement
@@ -95,6 +96,9 @@ export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): 
       const result = await (placements[place] as T).provision(key, { ...facts, placement: place })
       places.learn(key, place)
       return result
+    },
+    close: async () => {
+      await Promise.all(Object.values(placements).map((tenancy) => tenancy.close?.()))
     },
   })
 }

@@ -1,20 +1,15 @@
 import type { Sealing } from '@org/core'
-import { keeperOf } from '../credentials/credentials.ts'
-import type { CredentialKeeper, SuppliedCredentials } from '../credentials/keeper.ts'
-import type { PoolLike } from '../driver/types.ts'
+import type { SuppliedCredentials } from '../credentials/keeper.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
 import { loginIsolation } from '../isolation/login.ts'
-import { type Naming, roleOf } from '../isolation/names.ts'
 import { roleIsolation } from '../isolation/role.ts'
 import { rowIsolation } from '../isolation/row.ts'
 import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-place.ts'
 import { schemaIsolation } from '../isolation/schema.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
-import { tenantPoolSource } from '../isolation/tenant-pool-source.ts'
-import { TenantPools } from '../isolation/tenant-pools.ts'
 import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
-import type { RegistryPlace } from '../registry/registry.ts'
+import type { LevelContext, Logins } from './logins.ts'
 
 /** Bounds of the connections that levels `login` and `database` open for tenants. */
 export interface TenantPoolsOptions {
@@ -40,14 +35,6 @@ export interface LevelOptions {
   readonly row?: RowOptions
 }
 
-export interface LevelContext {
-  readonly pool: PoolLike
-  readonly naming: Naming
-  readonly registry: RegistryPlace
-  /** Milliseconds a scope waits for a connection. */
-  readonly connectionTimeout: number
-}
-
 /** A level at work: how scopes are opened, how tenants are made, what must be closed. */
 export interface OpenLevel {
   readonly isolation: Isolation
@@ -55,8 +42,6 @@ export interface OpenLevel {
   readonly row?: RowPlace | undefined
   /** Loads what makes and removes tenants: a server that only scopes queries never does. */
   readonly loadLifecycle: () => Promise<LevelLifecycle>
-  /** Only where tenants log in by themselves. */
-  readonly keeper: CredentialKeeper | undefined
   close(): Promise<void>
 }
 
@@ -88,34 +73,33 @@ export function openLevel(level: IsolationLevel, context: LevelContext, options:
 }
 
 function onePool(isolation: Isolation, loadLifecycle: OpenLevel['loadLifecycle']): OpenLevel {
-  return { isolation, loadLifecycle, keeper: undefined, close: async () => {} }
+  return { isolation, loadLifecycle, close: async () => {} }
 }
 
+/** What opens connections of the tenants' own is loaded with the first of them. */
 function ownPools(level: 'login' | 'database', context: LevelContext, options: LevelOptions): OpenLevel {
-  const { pool, naming, registry, connectionTimeout } = context
-  const keeper = keeperOf(options.credentials, pool, registry)
-  const { maxConnections, maxPerTenant, create } = parsePools(options.tenantPools ?? {})
+  const { pool, naming } = context
+  const credentials = parseCredentials(options.credentials)
+  const limits = parsePools(options.tenantPools ?? {})
   const template = options.databaseTemplate ?? 'template0'
   if (typeof template !== 'string' || !/^[a-z_][a-z0-9_-]{0,62}$/.test(template))
     throw invalid('databaseTemplate', 'the name of a database')
-  const source = tenantPoolSource({
-    application: pool,
-    keeper,
-    create,
-    maxPerTenant,
-    connectMs: connectionTimeout,
-    roleOf: (tenant) => roleOf(naming, tenant),
-    databaseOf: (tenant) => (level === 'database' ? roleOf(naming, tenant) : undefined),
-  })
-  const pools = new TenantPools(source, { maxConnections, maxPerTenant, waitMs: connectionTimeout })
+  let opened: Promise<Logins> | undefined
+  const logins = () => {
+    opened ??= import('./logins.ts').then(({ openLogins }) =>
+      openLogins(level, context, { credentials, ...limits }),
+    )
+    return opened
+  }
   return {
-    isolation: loginIsolation(level, pool, pools, naming),
-    loadLifecycle: async () =>
-      level === 'login'
+    isolation: loginIsolation(level, pool, async (tenant) => (await logins()).pools.connect(tenant), naming),
+    loadLifecycle: async () => {
+      const { keeper } = await logins()
+      return level === 'login'
         ? (await import('../lifecycle/levels/login.ts')).loginLevel(keeper)
-        : (await import('../lifecycle/levels/database.ts')).databaseLevel(keeper, template),
-    keeper,
-    close: () => pools.close(),
+        : (await import('../lifecycle/levels/database.ts')).databaseLevel(keeper, template)
+    },
+    close: async () => (await logins()).pools.close(),
   }
 }
 
@@ -129,4 +113,14 @@ function parsePools(options: TenantPoolsOptions) {
   if (create !== undefined && typeof create !== 'function')
     throw invalid('tenantPools.create', 'a function that makes a pg.Pool')
   return { maxConnections, maxPerTenant, create }
+}
+
+function parseCredentials(option: LevelOptions['credentials']): SuppliedCredentials | Sealing {
+  if (typeof option === 'function') return option
+  if (typeof option?.seal === 'function' && typeof option.open === 'function') return option
+  throw invalid(
+    'credentials',
+    'a function that fetches the credentials of a tenant, or something that seals them ({ seal, open }, such as the ' +
+      'Envelopes of @org/crypto): at this isolation level every tenant logs in by itself',
+  )
 }

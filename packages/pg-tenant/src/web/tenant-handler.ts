@@ -11,7 +11,7 @@ import { logAccess } from '../http/access-line.ts'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
 import { parseTenantOptions, type TenantOptions } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
-import type { Tenancy } from '../tenancy/interface.ts'
+import type { TenantAccess } from '../tenancy/interface.ts'
 
 /** {@link TenantOptions}, and what only the runtime knows. */
 export interface WebTenantOptions<Rest extends readonly unknown[] = readonly unknown[]>
@@ -55,7 +55,7 @@ type Handler<Rest extends readonly unknown[]> = (
  * ```
  */
 export function tenantHandler<Rest extends readonly unknown[] = readonly unknown[]>(
-  tenancy: Tenancy,
+  tenancy: TenantAccess,
   options: WebTenantOptions<Rest>,
 ): (handler: Handler<Rest>) => (request: Request, ...rest: Rest) => Promise<Response> {
   const settings = parseTenantOptions(tenancy, options)

@@ -19,7 +19,7 @@ import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import * as forFastify from '../../src/fastify/index.ts'
 import type { RequestTenancy } from '../../src/http/request-tenancy.ts'
 import * as forNest from '../../src/nest/index.ts'
-import type { Tenancy } from '../../src/tenancy/interface.ts'
+import type { TenantAccess } from '../../src/tenancy/interface.ts'
 import { tenantHandler } from '../../src/web/index.ts'
 import { routes } from './routes.ts'
 import { type Served, serveFetch } from './servers.ts'
@@ -55,7 +55,7 @@ function textUnlessUpload(
   else text(payload).then((body) => done(null, body))
 }
 
-export async function serveFastify(tenancy: Tenancy, options: Options): Promise<Served> {
+export async function serveFastify(tenancy: TenantAccess, options: Options): Promise<Served> {
   const app = fastify({ forceCloseConnections: true })
   app.setErrorHandler(forFastify.answerErrors({ ...(options.onError && { onError: options.onError }) }))
   app.addHook('onRequest', async (_request, reply) => {
@@ -87,7 +87,7 @@ export async function serveFastify(tenancy: Tenancy, options: Options): Promise<
   return { url: await app.listen({ port: 0, host: '127.0.0.1' }), close: () => app.close() }
 }
 
-export function serveWeb(tenancy: Tenancy, options: Options): Promise<Served> {
+export function serveWeb(tenancy: TenantAccess, options: Options): Promise<Served> {
   const handle = tenantHandler<[name: string, peer: string | undefined]>(tenancy, {
     ...options,
     peer: (_request, _name, peer) => peer,
@@ -115,7 +115,7 @@ export function serveWeb(tenancy: Tenancy, options: Options): Promise<Served> {
   })
 }
 
-function nestModule(tenancy: Tenancy, options: Options) {
+function nestModule(tenancy: forNest.TenancyModuleOptions['tenancy'], options: Options) {
   class Open {
     open() {
       throw new Error('secret 1234')
@@ -171,7 +171,7 @@ function describe(type: { readonly prototype: object }, name: string): PropertyD
 
 const serveNest =
   (make: (module: Type) => Promise<INestApplication>) =>
-  async (tenancy: Tenancy, options: Options): Promise<Served> => {
+  async (tenancy: TenantAccess, options: Options): Promise<Served> => {
     // The module closes the tenancy when the application stops; here other tests go on with it.
     const app = await make(nestModule({ ...tenancy, close: async () => {} }, options))
     app.enableCors()

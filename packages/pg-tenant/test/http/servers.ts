@@ -8,7 +8,7 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import * as forExpress from '../../src/express/index.ts'
 import * as forHono from '../../src/hono/index.ts'
-import type { Tenancy } from '../../src/tenancy/interface.ts'
+import type { TenantAccess } from '../../src/tenancy/interface.ts'
 import { routes } from './routes.ts'
 
 export interface Served {
@@ -29,7 +29,7 @@ async function serve(listener: RequestListener): Promise<Served> {
 }
 
 /** `POST /t/<route>`, and a few that only a framework of its own kind can have. */
-export function serveExpress(tenancy: Tenancy, options: forExpress.TenantOptions): Promise<Served> {
+export function serveExpress(tenancy: TenantAccess, options: forExpress.TenantOptions): Promise<Served> {
   const app = express()
   app.disable('x-powered-by')
   app.use((_req, res, next) => {
@@ -80,7 +80,7 @@ export function serveExpress(tenancy: Tenancy, options: forExpress.TenantOptions
   return serve(app)
 }
 
-export function serveHono(tenancy: Tenancy, options: forHono.HonoTenantOptions): Promise<Served> {
+export function serveHono(tenancy: TenantAccess, options: forHono.HonoTenantOptions): Promise<Served> {
   const app = new Hono<forHono.TenantEnv>()
   app.onError(forHono.answerErrors({ ...(options.onError && { onError: options.onError }) }))
   app.use(cors())

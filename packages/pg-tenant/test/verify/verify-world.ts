@@ -1,5 +1,7 @@
 import type pg from 'pg'
 import { afterAll } from 'vitest'
+import { keeperOf } from '../../src/credentials/credentials.ts'
+import type { CredentialKeeper } from '../../src/credentials/keeper.ts'
 import { watchPool } from '../../src/driver/memory.ts'
 import type { IsolationLevel } from '../../src/index.ts'
 import { parseNaming } from '../../src/isolation/names.ts'
@@ -13,7 +15,7 @@ import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { parseControlSchema } from '../../src/registry/control-schema.ts'
 import { DEFAULTS } from '../../src/scope/options.ts'
 import { runScope } from '../../src/scope/run-scope.ts'
-import { type OpenLevel, openLevel } from '../../src/tenancy/levels.ts'
+import { openLevel } from '../../src/tenancy/levels.ts'
 import type { EnterScope } from '../../src/verify/probe.ts'
 import type { VerifyCheck, VerifyReport } from '../../src/verify/report.ts'
 import { type VerifyOptions, verifyIsolation } from '../../src/verify/verify.ts'
@@ -31,9 +33,9 @@ export interface VerifySetting extends Setting {
   verifiable(level: IsolationLevel, options?: { pool?: pg.Pool; sharedSchemas?: string[] }): Verifiable
 }
 
-function lifecycleOfLevel(level: IsolationLevel, { keeper }: OpenLevel): LevelLifecycle {
+function lifecycleOfLevel(level: IsolationLevel, keeper: CredentialKeeper): LevelLifecycle {
   if (level === 'schema') return schemaLevel
-  if (keeper === undefined) return roleLevel
+  if (level === 'role') return roleLevel
   return level === 'login' ? loginLevel(keeper) : databaseLevel(keeper, 'template0')
 }
 
@@ -62,7 +64,7 @@ export function useVerifySetting(): VerifySetting {
       closers.push(() => open.close())
       const lifecycle: Lifecycle = {
         level,
-        ofLevel: lifecycleOfLevel(level, open),
+        ofLevel: lifecycleOfLevel(level, keeperOf(setting.sealing, pool, registry)),
         naming,
         pool,
         adminPool: world.admin,

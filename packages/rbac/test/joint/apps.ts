@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { TenantAccess } from '@org/pg-tenant'
 import * as tenantForExpress from '@org/pg-tenant/express'
 import * as tenantForHono from '@org/pg-tenant/hono'
 import express, { type Request } from 'express'
@@ -18,7 +19,10 @@ export interface App {
   close(): void
 }
 
-export async function expressApp({ tenancy, resolve, store }: Product): Promise<App> {
+/** Any tenancy will do, that of a fleet too. */
+type Parts = Pick<Product, 'resolve' | 'store'> & { readonly tenancy: TenantAccess }
+
+export async function expressApp({ tenancy, resolve, store }: Parts): Promise<App> {
   const { requireAction, publicRoute, checkRoutes } = guardForExpress.createGuard({
     catalog,
     evaluator: (req: Request) => store.evaluatorFor({ tenant: req.tenant, actor: req.actor }),
@@ -52,7 +56,7 @@ export async function expressApp({ tenancy, resolve, store }: Product): Promise<
   }
 }
 
-export async function honoApp({ tenancy, resolve, store }: Product): Promise<App> {
+export async function honoApp({ tenancy, resolve, store }: Parts): Promise<App> {
   const { requireAction, publicRoute, checkRoutes } = guardForHono.createGuard<
     tenantForHono.TenantEnv,
     keyof typeof catalog.actions

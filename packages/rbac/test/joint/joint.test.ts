@@ -1,4 +1,5 @@
 import { parseTenantKey, type TenantKey } from '@org/core'
+import { createFleet } from '@org/pg-tenant'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { acme, globex } from '../store/rbac-world.ts'
 import { type App, expressApp, honoApp } from './apps.ts'
@@ -9,12 +10,19 @@ import { useProduct } from './product.ts'
 const joint = useProduct()
 
 describe.each([
-  ['Express', expressApp],
-  ['Hono', honoApp],
-])('%s', (_, open) => {
+  ['Express', expressApp, false],
+  ['Hono', honoApp, false],
+  ['Express over a fleet', expressApp, true],
+  ['Hono over a fleet', honoApp, true],
+])('%s', (_, open, overAFleet) => {
   let app: App
   beforeAll(async () => {
-    app = await open(joint.product)
+    const { tenancy, resolve, store } = joint.product
+    app = await open({
+      resolve,
+      store,
+      tenancy: overAFleet ? createFleet({ placements: { here: tenancy } }) : tenancy,
+    })
   })
   afterAll(() => app.close())
 

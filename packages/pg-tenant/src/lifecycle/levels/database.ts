@@ -33,6 +33,7 @@ const atHome: LevelLifecycle['atHome'] = (work, fn) =>
 export function databaseLevel(keeper: CredentialKeeper, template: string): LevelLifecycle {
   return {
     level: 'database',
+    keeper,
     staged: true,
     ensureRoles: async (work) => {
       await refuseForeign(work)

@@ -2,6 +2,7 @@ import type { Queryable, TenantKey } from '@org/core'
 import type { AdminSession } from '../../admin/session.ts'
 import type { Admin } from '../../admin/transaction.ts'
 import type { TenantConnection } from '../../credentials/connection.ts'
+import type { CredentialKeeper } from '../../credentials/keeper.ts'
 import type { PoolLike } from '../../driver/types.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import type { Naming } from '../../isolation/names.ts'
@@ -43,6 +44,8 @@ export interface LevelLifecycle {
   readonly level: IsolationLevel
   /** Where the shared tables are; only at level `row`. */
   readonly row?: RowPlace
+  /** Where tenants' passwords are; only where tenants log in by themselves. */
+  readonly keeper?: CredentialKeeper
   /**
    * Whether a tenant is more than one transaction can make or remove. The registry's `provisioning` and `deleting` are
    * then committed ahead of the work, and whoever runs it next finishes what was cut off.

@@ -23,6 +23,7 @@ export function loginLevel(keeper: CredentialKeeper): LevelLifecycle {
   return {
     ...steps,
     level: 'login',
+    keeper,
     ensureRoles: async (work) => {
       const connection = await ensureLoginRole(work, keeper)
       await grantConnect(work.admin, work.lifecycle.registry, ownRole(work))

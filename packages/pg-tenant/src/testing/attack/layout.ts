@@ -2,7 +2,7 @@ import type { Migration } from '@org/core'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { TENANT_SETTING } from '../../isolation/row-place.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import type { TenancyOptions } from '../../tenancy/interface.ts'
+import type { TenancyOptions } from '../../tenancy/options.ts'
 
 const NOTES: Migration = {
   id: '0001_notes',

@@ -1,7 +1,7 @@
 import pg, { type Pool, type PoolConfig } from 'pg'
 import { invalid } from '../../errors/invalid.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
-import type { TenancyOptions } from '../../tenancy/interface.ts'
+import type { TenancyOptions } from '../../tenancy/options.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { nameOf, notApplicable, open } from './finding.ts'
 import type { HostileCall } from './hostile/calls.ts'

@@ -2,7 +2,8 @@ import type { Migration } from '@org/core'
 import type { WireProxyOptions } from '@org/pg-testing'
 import type { Pool, PoolConfig } from 'pg'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
-import type { Tenancy, TenancyOptions } from '../../tenancy/interface.ts'
+import type { Tenancy } from '../../tenancy/interface.ts'
+import type { TenancyOptions } from '../../tenancy/options.ts'
 
 export type Row = Record<string, unknown>
 

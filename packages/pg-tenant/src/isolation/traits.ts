@@ -1,0 +1,27 @@
+import type { IsolationLevel } from './isolation.ts'
+
+/** What an isolation level is, asked instead of its name: `tenancy/levels.ts` alone knows the levels themselves. */
+export interface LevelTraits {
+  /** All tenants are rows of the same tables. */
+  readonly shared: boolean
+  /** A tenant has a role of its own, which its scopes run as. */
+  readonly ownRole: boolean
+  /** That role logs in by itself, on connections of its own. */
+  readonly logsIn: boolean
+  /** A tenant has a database of its own. */
+  readonly ownDatabase: boolean
+}
+
+const NONE: LevelTraits = { shared: false, ownRole: false, logsIn: false, ownDatabase: false }
+
+const TRAITS: Readonly<Record<IsolationLevel, LevelTraits>> = {
+  schema: NONE,
+  role: { ...NONE, ownRole: true },
+  login: { ...NONE, ownRole: true, logsIn: true },
+  row: { ...NONE, shared: true },
+  database: { ...NONE, ownRole: true, logsIn: true, ownDatabase: true },
+}
+
+export function traitsOf(level: IsolationLevel): LevelTraits {
+  return TRAITS[level]
+}

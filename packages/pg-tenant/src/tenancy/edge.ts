@@ -1,0 +1,115 @@
+import { type OptionNames, requireKnownOptions } from '@org/core'
+import type { BackupOptions } from '../archive/backup-options.ts'
+import type { ExportOptions } from '../archive/export/export.ts'
+import type { RestoreOptions } from '../archive/restore/options.ts'
+import type { DiagnoseOptions } from '../doctor/diagnose.ts'
+import type { MigrationStatusOptions } from '../fleet/status.ts'
+import type { ProvisionOptions } from '../lifecycle/provision.ts'
+import type { OffboardOptions } from '../offboard/options.ts'
+import type { ListOptions } from '../registry/read.ts'
+import type { StatsOptions } from '../stats/stats.ts'
+import type { VerifyOptions } from '../verify/verify.ts'
+import { type Administrator, withAdministrator } from './administrator.ts'
+import type { EachOptions } from './each.ts'
+
+/** Options of calls, by the call; where they stand among its arguments. */
+const CALLS = {
+  each: [
+    1,
+    {
+      concurrency: true,
+      after: true,
+      maxFailures: true,
+      signal: true,
+      scopeOptions: true,
+      onTenant: true,
+    } satisfies OptionNames<EachOptions>,
+  ],
+  provision: [
+    1,
+    {
+      plan: true,
+      placement: true,
+      reuseDeletedKey: true,
+      fromReady: true,
+    } satisfies OptionNames<ProvisionOptions>,
+  ],
+  list: [0, { status: true, after: true, limit: true } satisfies OptionNames<ListOptions>],
+  migrationStatus: [0, { limit: true, only: true } satisfies OptionNames<MigrationStatusOptions>],
+  doctor: [0, { limit: true, reference: true, connections: true } satisfies OptionNames<DiagnoseOptions>],
+  verify: [0, { tenants: true, against: true, concurrency: true } satisfies OptionNames<VerifyOptions>],
+  stats: [0, { tenants: true, exact: true, activity: true } satisfies OptionNames<StatsOptions>],
+  backup: [
+    1,
+    {
+      to: true,
+      format: true,
+      compression: true,
+      signal: true,
+      programs: true,
+      programEnvironment: true,
+    } satisfies OptionNames<BackupOptions>,
+  ],
+  restore: [
+    1,
+    {
+      from: true,
+      force: true,
+      reuseDeletedKey: true,
+      verify: true,
+      skipMigrations: true,
+      signal: true,
+      programs: true,
+      programEnvironment: true,
+    } satisfies OptionNames<RestoreOptions>,
+  ],
+  export: [
+    1,
+    {
+      to: true,
+      format: true,
+      includeSecrets: true,
+      keepFormulas: true,
+      signal: true,
+    } satisfies OptionNames<ExportOptions>,
+  ],
+  offboard: [
+    1,
+    {
+      confirm: true,
+      backup: true,
+      drain: true,
+      onBusy: true,
+      requestedBy: true,
+      lose: true,
+      signal: true,
+    } satisfies OptionNames<OffboardOptions>,
+  ],
+} as const
+
+type Call = (...args: never[]) => Promise<unknown>
+
+/**
+ * The administrative calls of a tenancy: options that there are not are refused before anything is sent, and what a role
+ * lacks is said in terms of the pools that createTenancy was given.
+ */
+export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Call }>(
+  tenancy: T,
+  administrator: Administrator,
+): T {
+  const edged = Object.keys(tenancy).flatMap((name): [string, unknown][] => {
+    const call = tenancy[name as keyof typeof CALLS]
+    if (typeof call !== 'function') return []
+    const [at, names] = CALLS[name as keyof typeof CALLS] ?? []
+    const edge = async (...args: never[]): Promise<unknown> => {
+      if (at !== undefined) requireKnownOptions(args[at], names)
+      try {
+        return await call(...args)
+      } catch (error) {
+        throw withAdministrator(error, administrator)
+      }
+    }
+    return [[name, edge]]
+  })
+  return { ...tenancy, ...Object.fromEntries(edged) }
+}

@@ -1,0 +1,161 @@
+import { requireKnownOptions, type TenantKey } from '@org/core'
+import type { PoolConfig } from 'pg'
+import { watchPool } from '../driver/memory.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { invalid } from '../errors/invalid.ts'
+import { type VersionGate, versionGate } from '../fleet/version.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import { type Naming, parseNaming } from '../isolation/names.ts'
+import type { RowPlace } from '../isolation/row-place.ts'
+import { traitsOf } from '../isolation/traits.ts'
+import { type DistributedSchemas, parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
+import { parseControlSchema } from '../registry/control-schema.ts'
+import { type Lookups, openLookups } from '../registry/lookups.ts'
+import type { RegistryPlace } from '../registry/registry.ts'
+import { DEFAULTS, parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
+import { parseNamedTypes, TenantTypes } from '../scope/types/tenant-types.ts'
+import type { Administrator } from './administrator.ts'
+import { type OpenLevel, openLevel } from './levels.ts'
+import { TENANCY, WITHIN } from './option-names.ts'
+import type { TenancyOptions } from './options.ts'
+
+/** What the parts of a tenancy stand on: its options, checked, and what is open as long as it lives. */
+export interface Ground extends Pick<Lifecycle, 'allowSchemas' | 'onForget'> {
+  /** Scopes of other tenancies are not ours to join. */
+  readonly identity: object
+  readonly level: IsolationLevel
+  readonly naming: Naming
+  readonly pool: PoolLike
+  readonly adminPool: PoolLike
+  readonly administrator: Administrator
+  readonly registry: RegistryPlace
+  readonly migrations: readonly CheckedMigration[]
+  readonly distributedSchemas: DistributedSchemas | undefined
+  /** Of every scope. */
+  readonly defaults: ScopeSettings
+  /** What is known of the types that tenants have for themselves. */
+  readonly types: TenantTypes
+  readonly open: OpenLevel
+  readonly lookups: Lookups
+  readonly gate: VersionGate | undefined
+  /** What changed here is known here at once. */
+  forget(tenant: TenantKey): void
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function groundOf(options: TenancyOptions): Ground {
+  requireKnown(options)
+  const { isolation: level = 'role', pool, adminPool = pool, onForget } = options
+  requirePool(pool, 'pool')
+  requirePool(adminPool, 'adminPool')
+  const naming = parseNaming(options)
+  const migrations = parseMigrations(options.migrations ?? [])
+  const limits = parseScopeOptions(limitsOf(options), DEFAULTS)
+  const distributedSchemas = parseDistributedSchemas(
+    options.distributedSchemas,
+    level,
+    limits.resolveUnknownOutcome,
+  )
+  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const { connectionTimeout } = limits
+  const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
+  const types = new TenantTypes(parseNamedTypes(options.types), schemasOfAll(level, naming, open.row))
+  watchPool(pool)
+  watchPool(adminPool)
+  const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
+  const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
+  if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
+  return {
+    identity: {},
+    level,
+    naming,
+    pool,
+    adminPool,
+    administrator: administratorOf(options),
+    registry,
+    migrations,
+    distributedSchemas,
+    allowSchemas: parseAllowSchemas(options.allowSchemas),
+    onForget,
+    defaults: { ...limits, distributed: distributedSchemas !== undefined, types },
+    types,
+    open,
+    lookups,
+    gate,
+    forget: (tenant) => {
+      types.forget()
+      lookups.lookup.forget(tenant)
+      gate?.forget(tenant)
+    },
+  }
+}
+
+function requireKnown(options: TenancyOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
+  requireKnownOptions(options, TENANCY)
+  for (const [name, names] of Object.entries(WITHIN)) {
+    requireKnownOptions(options[name as keyof typeof WITHIN], names, name)
+  }
+}
+
+function requirePool(pool: unknown, option: string): void {
+  const candidate = pool as Partial<PoolLike> | undefined
+  if (typeof candidate?.connect === 'function' && typeof candidate.on === 'function') return
+  throw invalid(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
+}
+
+function limitsOf(options: TenancyOptions): ScopeOptions {
+  const { statementTimeout, lockTimeout, idleTimeout, connectionTimeout, retry, resolveUnknownOutcome } =
+    options
+  return Object.fromEntries(
+    Object.entries({
+      statementTimeout,
+      lockTimeout,
+      idleTimeout,
+      connectionTimeout,
+      retry,
+      resolveUnknownOutcome,
+    }).filter(([, value]) => value !== undefined),
+  )
+}
+
+function administratorOf({ pool, adminPool }: TenancyOptions): Administrator {
+  if (adminPool === undefined) return 'none given'
+  // `pg.Pool` keeps its configuration; another kind of pool is told from the first by itself.
+  const urlOf = (one: PoolLike) =>
+    ('options' in one ? (one.options as PoolConfig | undefined) : undefined)?.connectionString
+  const same = adminPool === pool || (urlOf(pool) !== undefined && urlOf(adminPool) === urlOf(pool))
+  return same ? 'the same pool' : 'given'
+}
+
+function openGate(
+  level: IsolationLevel,
+  pool: PoolLike,
+  registry: RegistryPlace,
+  migrations: readonly CheckedMigration[],
+  minimum: TenancyOptions['minimumVersion'],
+): VersionGate | undefined {
+  if (minimum === undefined) return undefined
+  const { id, waitMs = 0 } = typeof minimum === 'string' ? { id: minimum } : (minimum ?? {})
+  if (typeof id !== 'string') throw invalid('minimumVersion', 'the id of a migration, or { id, waitMs }')
+  if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 3_600_000)
+    throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
+  if (traitsOf(level).shared)
+    throw invalid('minimumVersion', `left out at level ${level}: its tenants share one schema`)
+  return versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
+}
+
+function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly string[] | undefined {
+  if (names === undefined) return undefined
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== ''))
+    return [...names]
+  throw invalid('allowSchemas', 'a list of names of schemas')
+}
+
+/** Schemas whose types have one OID for all tenants. */
+function schemasOfAll(level: IsolationLevel, { sharedSchemas }: Naming, row?: RowPlace): readonly string[] {
+  if (traitsOf(level).ownDatabase) return []
+  return row ? [...sharedSchemas, row.schema] : sharedSchemas
+}

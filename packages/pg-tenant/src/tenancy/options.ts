@@ -1,0 +1,80 @@
+import type { Migration } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
+import type { NamingOptions } from '../isolation/names.ts'
+import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
+import type { OnForget } from '../lifecycle/levels/level.ts'
+import type { LookupOptions } from '../registry/lookups.ts'
+import type { ScopeOptions } from '../scope/options.ts'
+import type { NamedTypes } from '../scope/types/tenant-types.ts'
+import type { LevelOptions } from './levels.ts'
+
+/** Options of `createTenancy`; limits given here are the defaults of every scope. */
+export interface TenancyOptions
+  extends NamingOptions,
+    LevelOptions,
+    Pick<
+      ScopeOptions,
+      | 'statementTimeout'
+      | 'lockTimeout'
+      | 'idleTimeout'
+      | 'connectionTimeout'
+      | 'retry'
+      | 'resolveUnknownOutcome'
+    > {
+  /**
+   * The application's pool, made and ended by the caller. May go through a transaction-mode pooler. At levels `login`
+   * and `database` it only reads the registry, and its settings are those of the tenants' connections.
+   *
+   * Give it `maxUses` (some thousands): a backend keeps what it knows of every table it has touched, tenant by tenant.
+   */
+  readonly pool: PoolLike
+  /**
+   * A pool of the role that may create schemas and roles, connected directly, not through a pooler (default:
+   * `pool`). For provisioning, migrations, backups and everything else that is not a scope.
+   */
+  readonly adminPool?: PoolLike
+  /** How tenants are kept apart (default `role`). */
+  readonly isolation?: IsolationLevel
+  /** What every tenant's schema holds, in this order; `provision` applies what a tenant does not have yet. */
+  readonly migrations?: readonly Migration[]
+  /**
+   * The migration a tenant must have, at least, for a scope of it to open: the id, or with `waitMs` how long to wait for a
+   * migration that is under way (default 0). A tenant is asked about once in each process. Not at level `row`, whose
+   * tenants are brought up to date together.
+   */
+  readonly minimumVersion?: string | { readonly id: string; readonly waitMs?: number }
+  /** How {@link Tenancy.lookup} remembers. */
+  readonly lookups?: LookupOptions
+  /**
+   * Schemas a migration may name besides `pg_catalog` and `information_schema`, those with shared tables for instance
+   * (default: none). What `migrate` refuses, `provision` refuses.
+   */
+  readonly allowSchemas?: readonly string[] | undefined
+  /**
+   * Removes what the application keeps of a tenant outside the tenant's own data, when it is off-boarded or dropped: in the
+   * transaction that writes the tombstone, as the administrator. When it throws, the tenant is not gone yet and the call is
+   * repeated.
+   */
+  readonly onForget?: OnForget
+  /**
+   * `'citus'`: new tenants' schemas are distributed over the nodes of a Citus cluster (12 or later), by schema-based
+   * sharding; `adminPool` must lead to the coordinator (default: not). Level `schema`; with a single node also `role` and
+   * `login`. Not with tenants made ahead, nor `resolveUnknownOutcome`. Asked once for a tenancy, before anything is made: INVALID_OPTION where it cannot
+   * work. Scopes do not differ. See docs/scale-out.md for what a distributed schema cannot hold.
+   */
+  readonly distributedSchemas?: DistributedSchemas | undefined
+  /**
+   * Parsers for types that migrations or extensions make, by name: their OIDs differ from tenant to tenant, so that those of
+   * `pg.types` cannot know them. Arrays of enums, domains and other such types are arrays without being named. A type is looked
+   * up once in five minutes for a tenant, in one more round trip; enums that are not named are never looked up.
+   *
+   * @example
+   * ```ts
+   * createTenancy({ pool, types: { price: (text) => Number(text), 'extensions.vector': (text) => JSON.parse(text) } })
+   * ```
+   */
+  readonly types?: NamedTypes | undefined
+  /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
+  readonly controlSchema?: string
+}

@@ -1,0 +1,100 @@
+import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant } from '@org/core'
+import { keyFor, schemaOf } from '../isolation/names.ts'
+import type { Reach } from '../pool/connection.ts'
+import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
+import { find } from '../registry/read.ts'
+import { createHandle, join, nest } from '../scope/handle.ts'
+import { requireCallback } from '../scope/misuse.ts'
+import { runOneShot } from '../scope/one-shot.ts'
+import { type OpenScope, openScope, openWithin } from '../scope/open-scope.ts'
+import { parseScopeOptions, type ScopeOptions } from '../scope/options.ts'
+import type { QueryResult } from '../scope/result.ts'
+import { runBlock, runScope } from '../scope/run-scope.ts'
+import { type QueryConfig, type Statement, toStatement } from '../scope/statement.ts'
+import type { TenantDb } from '../scope/tenant-db.ts'
+import { enclosing, enter, requireSameMode } from './enter.ts'
+import type { Ground } from './ground.ts'
+import type { Tenancy } from './interface.ts'
+
+/** What requests call: all that a server loads before an administrator comes. */
+export type Requests = Pick<
+  Tenancy,
+  'withTenant' | 'query' | 'open' | 'pool' | 'pg' | 'schemaOf' | 'find' | 'lookup'
+>
+
+export function requestsOf(ground: Ground): Requests {
+  const { identity, naming, defaults, lookups, open, gate } = ground
+  const { isolation } = open
+  /** Nothing to wait for when the tenant is known to be recent enough. */
+  const askVersion = (tenant: TenantKey): Promise<void> | undefined => {
+    if (!gate) return undefined
+    lookups.start()
+    return gate.assertVersion(tenant)
+  }
+  const entry = { ...ground, askVersion }
+  const query = (
+    key: string,
+    query: string | QueryConfig,
+    values?: readonly unknown[],
+    scope?: ScopeOptions,
+  ): Promise<QueryResult<Row>> => {
+    let statement: Statement
+    return enter<QueryResult<Row>>(entry, key, scope, {
+      check: () => {
+        statement = toStatement(query, values)
+      },
+      join: (outer) => join<Row>(outer, statement),
+      open: (tenant, settings) => {
+        const current = tryCurrentTenant()
+        if (current !== undefined && current !== tenant) throw crossTenant()
+        if (!settings.signal) return runOneShot<Row>(isolation, tenant, statement, settings)
+        return runBlock(identity, isolation, tenant, (block) => join<Row>(block, statement), settings)
+      },
+    })
+  }
+  const openByHand = (key: string, scope?: ScopeOptions): OpenScope => {
+    const tenant = keyFor(naming, key)
+    const settings = parseScopeOptions(scope, defaults)
+    const outer = enclosing(identity, tenant)
+    if (!outer) return openScope(identity, isolation, tenant, settings)
+    requireSameMode(settings, outer)
+    return openWithin(createHandle(outer))
+  }
+  /** What a tenant's pool runs, it runs through these. */
+  const reachOf = (key: string, scope: ScopeOptions): Reach => {
+    parseScopeOptions(scope, defaults)
+    return {
+      once: (one) => query(key, one, undefined, scope),
+      open: (mode) => openByHand(key, { ...scope, ...mode }),
+    }
+  }
+  return {
+    withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>, scope?: ScopeOptions): Promise<T> =>
+      enter(entry, key, scope, {
+        join: (outer) => nest(outer, fn),
+        check: () => requireCallback(fn),
+        open: (tenant, settings) =>
+          runWithTenant(tenant, () => runScope(identity, isolation, tenant, fn, settings)),
+      }),
+    query: query as Requests['query'],
+    open: openByHand,
+    pool: (key: string, options: TenantPoolOptions = {}) => {
+      const parsed = parsePoolOptions(options)
+      return tenantPool(keyFor(naming, key), reachOf(key, parsed.scope), parsed)
+    },
+    pg: (key: string, options: TenantPoolOptions = {}) => {
+      const { scope, ...shown } = parsePoolOptions(options)
+      return tenantPg(keyFor(naming, key), reachOf(key, scope), shown)
+    },
+    schemaOf: (key: string) => {
+      const tenant = keyFor(naming, key)
+      return open.row?.schema ?? schemaOf(naming, tenant)
+    },
+    find: async (key: string) => find(ground.pool, ground.registry, keyFor(naming, key)),
+    lookup: async (key: string) => {
+      const tenant = keyFor(naming, key)
+      lookups.start()
+      return lookups.lookup(tenant)
+    },
+  }
+}
