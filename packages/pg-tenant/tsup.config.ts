@@ -11,6 +11,8 @@ export default defineConfig({
     'fastify/index': 'src/fastify/index.ts',
     'nest/index': 'src/nest/index.ts',
     'web/index': 'src/web/index.ts',
+    'observe/index': 'src/observe/index.ts',
+    'opentelemetry/index': 'src/opentelemetry/index.ts',
   },
   format: 'esm',
   target: 'node22',

@@ -40,4 +40,16 @@ export {
   parseTenantKey,
   type TenantKey,
 } from './tenant-key.ts'
+export {
+  type DeliveryTrace,
+  type EventTrace,
+  type JobTrace,
+  type OperationTrace,
+  type ScopeTrace,
+  type StatementTrace,
+  TRACES,
+  type TraceListeners,
+  type TraceMessage,
+  Traces,
+} from './tracing.ts'
 export { type Violation, violatedField } from './violated-field.ts'

@@ -4,6 +4,7 @@ import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
 import { fromCall } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
+import { tracedStatement } from '../observe/statement.ts'
 import type { Block } from './block.ts'
 import { requireCopy } from './refuse.ts'
 
@@ -101,7 +102,10 @@ function lend<S extends EventEmitter>(
         },
         block.transaction.settings.idleTimeout,
       )
-      await block.lend(copy, over)
+      await tracedStatement(block.transaction.trace, sql, async () => {
+        await block.lend(copy, over)
+        return {}
+      })
     }
     block.enqueue(job).catch(reject)
   })

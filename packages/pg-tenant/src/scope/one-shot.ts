@@ -1,5 +1,6 @@
-import type { TenantKey } from '@org/core'
+import type { ScopeTrace, TenantKey } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
+import { tracedStatement } from '../observe/statement.ts'
 import type { ScopeSettings } from './options.ts'
 import type { QueryResult } from './result.ts'
 import { resultOf, StatementRun } from './run-statement.ts'
@@ -15,16 +16,19 @@ export async function runOneShot<R>(
   tenant: TenantKey,
   statement: Statement,
   settings: ScopeSettings,
+  trace?: ScopeTrace | undefined,
 ): Promise<QueryResult<R>> {
-  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
+  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings, trace)
   const run = new StatementRun(statement, resultOf(transaction))
   try {
-    await transaction.commit(run.steps)
-    await run.sink.settle(async (question) => {
-      const { lookUpApart } = await import('./types/look-up.ts')
-      await lookUpApart(isolation.poolOf(tenant), settings, question)
+    return await tracedStatement(trace, statement.text, async () => {
+      await transaction.commit(run.steps)
+      await run.sink.settle(async (question) => {
+        const { lookUpApart } = await import('./types/look-up.ts')
+        await lookUpApart(isolation.poolOf(tenant), settings, question)
+      })
+      return run.sink.result<R>(true)
     })
-    return run.sink.result<R>(true)
   } catch (error) {
     await transaction.rollback(false)
     throw error

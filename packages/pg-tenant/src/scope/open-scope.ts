@@ -1,5 +1,6 @@
-import { crossTenant, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
+import { crossTenant, type ScopeTrace, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
+import { tracedScope } from '../observe/scope.ts'
 import { Block } from './block.ts'
 import { once } from './control.ts'
 import { blockOf, createHandle } from './handle.ts'
@@ -158,24 +159,43 @@ function below(block: Block): Block {
 
 class OwnScope extends Scope {
   readonly #transaction: Transaction
+  readonly #end: End
 
-  constructor(owner: object, tenant: TenantKey, transaction: Transaction) {
+  constructor(owner: object, tenant: TenantKey, transaction: Transaction, end: End) {
     super(new Block(owner, tenant, transaction))
     this.#transaction = transaction
+    this.#end = end
   }
 
   protected async committing(): Promise<void> {
     try {
       await this.#transaction.commit()
+      this.#end()
     } catch (error) {
       await this.#transaction.rollback(false)
+      this.#end(error)
       throw error
     }
   }
 
   protected async undoing(): Promise<void> {
     await this.#transaction.rollback(false)
+    this.#end(this.#transaction.doom)
   }
+}
+
+/** Tells of its end, and of what made it fail, if anything. */
+type End = (failure?: unknown) => void
+
+/** What is opened and closed by hand has no promise of its own; those who listen are given one. */
+function begun(facts: Parameters<typeof tracedScope>[0]): [ScopeTrace | undefined, End] {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let trace: ScopeTrace | undefined
+  tracedScope(facts, (made) => {
+    trace = made
+    return promise
+  }).catch(() => {})
+  return [trace, (failure) => (failure === undefined ? resolve() : reject(failure))]
 }
 
 /** Opens a scope of its own. @throws TenancyError CROSS_TENANT inside a request of another tenant */
@@ -187,8 +207,10 @@ export function openScope(
 ): OpenScope {
   const current = tryCurrentTenant()
   if (current !== undefined && current !== tenant) throw crossTenant()
-  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
-  return new OwnScope(owner, tenant, transaction)
+  const pool = isolation.poolOf(tenant)
+  const [trace, end] = begun({ kind: 'open', tenant, level: isolation.level, readOnly: settings.readOnly })
+  const transaction = new Transaction(pool, isolation.entranceOf(tenant), settings, trace)
+  return new OwnScope(owner, tenant, transaction, end)
 }
 
 class InnerScope extends Scope {

@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import type { ScopeTrace, TenantKey } from '@org/core'
 import { aborted } from '../errors/aborted.ts'
 import type { Isolation } from '../isolation/isolation.ts'
 import { Block, currentBlock } from './block.ts'
@@ -18,8 +18,9 @@ export async function runScope<T>(
   tenant: TenantKey,
   fn: (db: TenantDb) => Promise<T>,
   settings: ScopeSettings,
+  trace?: ScopeTrace | undefined,
 ): Promise<T> {
-  return runBlock(owner, isolation, tenant, (block) => fn(createHandle(block)), settings)
+  return runBlock(owner, isolation, tenant, (block) => fn(createHandle(block)), settings, trace)
 }
 
 /** The same for what needs no handle. */
@@ -29,8 +30,9 @@ export async function runBlock<T>(
   tenant: TenantKey,
   body: (block: Block) => Promise<T>,
   settings: ScopeSettings,
+  trace?: ScopeTrace | undefined,
 ): Promise<T> {
-  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings)
+  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings, trace)
   const block = new Block(owner, tenant, transaction)
   const { signal } = settings
   if (signal?.aborted) throw aborted(signal)

@@ -2,6 +2,7 @@ import { MAX_IDENTIFIER_BYTES, TenancyError } from '@org/core'
 import type { Sink, Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
+import { tracedStatement } from '../observe/statement.ts'
 import { firstWords } from '../sql/first-words.ts'
 import type { Block } from './block.ts'
 import { isForbiddenTag } from './refuse.ts'
@@ -17,12 +18,14 @@ const MAX_PREPARED = 200
 export async function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
   const { transaction } = block
   const run = new StatementRun(statement, resultOf(transaction))
-  return block.enqueue(async () => {
-    await block.send(run.steps)
-    if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
-    await run.sink.settle((question) => lookUp(block, question))
-    return run.sink.result<R>(false)
-  })
+  return block.enqueue(() =>
+    tracedStatement(transaction.trace, statement.text, async () => {
+      await block.send(run.steps)
+      if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
+      await run.sink.settle((question) => lookUp(block, question))
+      return run.sink.result<R>(false)
+    }),
+  )
 }
 
 /** First words of statements that may be queued: what they answer can be no transaction command. */
@@ -45,6 +48,7 @@ export async function queueStatement(block: Block, statement: Statement): Promis
   const { transaction } = block
   const { place } = transaction.entrance
   await block.enqueue(async () => {
+    if (transaction.trace) transaction.trace.statements++
     transaction.queue((session) => ({ ...stepOf(statement, {}, session, place), phase: 'queued' }))
   })
 }

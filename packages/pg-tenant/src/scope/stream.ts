@@ -2,6 +2,7 @@ import { type Row, TenancyError } from '@org/core'
 import type { Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
 import { invalid } from '../errors/invalid.ts'
+import { tracedStatement } from '../observe/statement.ts'
 import type { Block } from './block.ts'
 import { nextPortal } from './portal.ts'
 import { ResultSink } from './result.ts'
@@ -79,7 +80,10 @@ async function* rowsOf<R = Row>(
           more = true
         }
         const step = batch(query, reader, { portal, first, slot: session.slot, suspended })
-        await block.send(() => [step])
+        await tracedStatement(block.transaction.trace, query.text, async () => {
+          await block.send(() => [step])
+          return {}
+        })
         // At its end a portal still holds its tables, so that an ALTER behind it would fail (55006).
         if (!more) block.transaction.queue(({ slot }) => closing(slot, portal))
         await reader.settle((question) => lookUp(block, question))

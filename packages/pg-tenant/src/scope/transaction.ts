@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type ScopeTrace, TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
 import type { CopyExchange } from '../driver/copy-exchange.ts'
 import type { Sink, Step } from '../driver/exchange.ts'
@@ -32,6 +32,8 @@ export type Steps = (session: Session) => readonly Step[]
 export class Transaction {
   readonly entrance: Entrance
   readonly settings: ScopeSettings
+  /** What those who listen are told of it; `undefined` when nobody does. */
+  readonly trace: ScopeTrace | undefined
   readonly #pool: PoolLike
   readonly #portal = nextPortal('gate')
   /** What goes out with the next statement: savepoint commands, and statements whose answer nobody reads. */
@@ -48,10 +50,12 @@ export class Transaction {
   /** Set once the scope can only end in failure, whatever its callback does. */
   doom: TenancyError | undefined
 
-  constructor(pool: PoolLike, entrance: Entrance, settings: ScopeSettings) {
+  constructor(pool: PoolLike, entrance: Entrance, settings: ScopeSettings, trace?: ScopeTrace | undefined) {
     this.#pool = pool
     this.entrance = entrance
     this.settings = settings
+    this.trace = trace
+    if (trace) trace.attempts++
   }
 
   /** Rejects when the connection dies; whoever waits for something else must not wait for ever. */
@@ -66,7 +70,7 @@ export class Transaction {
   /** The connection; one for the whole scope, however many ask for it at once. */
   async connect(): Promise<Session> {
     if (this.#closed) throw scopeOver()
-    this.#checkout ??= checkout(this.#pool, this.settings.connectionTimeout, this.settings.signal)
+    this.#checkout ??= this.#checkOut()
     const session = await this.#checkout
     if (this.#closed) {
       session.release(undefined)
@@ -77,6 +81,12 @@ export class Transaction {
       session.memory.onDeath = (error) => this.#die(connectionLost(error))
     }
     return session
+  }
+
+  #checkOut(): Promise<Session> {
+    const { connectionTimeout, signal } = this.settings
+    const session = checkout(this.#pool, connectionTimeout, signal)
+    return this.trace ? waited(session, this.trace) : session
   }
 
   /**
@@ -298,6 +308,16 @@ function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { kind: 'f
   if (runs === undefined) return false
   const { code } = outcome.error
   return code === SQLSTATE.INVALID_STATEMENT_NAME || (runs === '' && code === SQLSTATE.PROTOCOL_VIOLATION)
+}
+
+/** Notes how long there was no connection. */
+async function waited(checkout: Promise<Session>, trace: ScopeTrace): Promise<Session> {
+  const began = performance.now()
+  try {
+    return await checkout
+  } finally {
+    trace.waitMs = (trace.waitMs ?? 0) + performance.now() - began
+  }
 }
 
 function ignore(): void {}

@@ -1,4 +1,4 @@
-import { type OptionNames, requireKnownOptions } from '@org/core'
+import { type OptionNames, requireKnownOptions, TRACES } from '@org/core'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -104,7 +104,10 @@ export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Cal
     const edge = async (...args: never[]): Promise<unknown> => {
       if (at !== undefined) requireKnownOptions(args[at], names)
       try {
-        return await call(...args)
+        return await TRACES.operation.trace(
+          () => ({ operation: name, tenant: tenantAmong(args) }),
+          async () => call(...args),
+        )
       } catch (error) {
         throw withAdministrator(error, administrator)
       }
@@ -112,4 +115,9 @@ export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Cal
     return [[name, edge]]
   })
   return { ...tenancy, ...Object.fromEntries(edged) }
+}
+
+/** Only a key of a tenant: what else somebody passed there is not for those who listen. */
+function tenantAmong([first]: readonly unknown[]): string | undefined {
+  return typeof first === 'string' && /^[a-z0-9][a-z0-9_-]{0,62}$/.test(first) ? first : undefined
 }

@@ -1,6 +1,8 @@
-import { crossTenant, TenancyError, type TenantKey } from '@org/core'
+import { crossTenant, type ScopeTrace, TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, type Naming } from '../isolation/names.ts'
+import { tracedScope } from '../observe/scope.ts'
 import { explained } from '../registry/explain.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { type Block, currentBlock } from '../scope/block.ts'
@@ -11,6 +13,7 @@ import { withRetry } from '../scope/retry.ts'
 export interface Entry {
   /** Scopes of other tenancies are not ours to join. */
   readonly identity: object
+  readonly level: IsolationLevel
   readonly naming: Naming
   readonly defaults: ScopeSettings
   readonly pool: PoolLike
@@ -21,12 +24,13 @@ export interface Entry {
 
 /** What is to be done in a tenant. */
 export interface Job<T> {
+  readonly kind: ScopeTrace['kind']
   /** Refuses what was passed, and takes what it needs of it, at once. */
   check(): void
   /** Does it in a scope of the same tenant that is there already. */
   join(outer: Block): Promise<T>
   /** Does it in a scope of its own; called again for a retry. */
-  open(tenant: TenantKey, settings: ScopeSettings): Promise<T>
+  open(tenant: TenantKey, settings: ScopeSettings, trace: ScopeTrace | undefined): Promise<T>
 }
 
 /**
@@ -45,7 +49,10 @@ export function enter<T>(
     job.check()
     const settings = parseScopeOptions(options, entry.defaults)
     const outer = enclosing(entry.identity, tenant)
-    if (!outer) return open(entry, tenant, settings, job)
+    if (!outer) {
+      const facts = { kind: job.kind, tenant, level: entry.level, readOnly: settings.readOnly }
+      return tracedScope(facts, (trace) => open(entry, tenant, settings, job, trace))
+    }
     requireSameMode(settings, outer)
     // Not a promise of our own around it: what the outer scope answers for must not reject a second time.
     return job.join(outer)
@@ -54,11 +61,17 @@ export function enter<T>(
   }
 }
 
-async function open<T>(entry: Entry, tenant: TenantKey, settings: ScopeSettings, job: Job<T>): Promise<T> {
+async function open<T>(
+  entry: Entry,
+  tenant: TenantKey,
+  settings: ScopeSettings,
+  job: Job<T>,
+  trace: ScopeTrace | undefined,
+): Promise<T> {
   try {
     const old = entry.askVersion(tenant)
     if (old) await old
-    return await withRetry(settings, async () => job.open(tenant, settings))
+    return await withRetry(settings, async () => job.open(tenant, settings, trace))
   } catch (error) {
     throw await explained(error, entry.pool, entry.registry, tenant)
   }

@@ -3,6 +3,7 @@ import { keyFor, schemaOf } from '../isolation/names.ts'
 import type { Reach } from '../pool/connection.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
 import { find } from '../registry/read.ts'
+import type { Block } from '../scope/block.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
 import { requireCallback } from '../scope/misuse.ts'
 import { runOneShot } from '../scope/one-shot.ts'
@@ -40,15 +41,17 @@ export function requestsOf(ground: Ground): Requests {
   ): Promise<QueryResult<Row>> => {
     let statement: Statement
     return enter<QueryResult<Row>>(entry, key, scope, {
+      kind: 'query',
       check: () => {
         statement = toStatement(query, values)
       },
       join: (outer) => join<Row>(outer, statement),
-      open: (tenant, settings) => {
+      open: (tenant, settings, trace) => {
         const current = tryCurrentTenant()
         if (current !== undefined && current !== tenant) throw crossTenant()
-        if (!settings.signal) return runOneShot<Row>(isolation, tenant, statement, settings)
-        return runBlock(identity, isolation, tenant, (block) => join<Row>(block, statement), settings)
+        if (!settings.signal) return runOneShot<Row>(isolation, tenant, statement, settings, trace)
+        const body = (block: Block) => join<Row>(block, statement)
+        return runBlock(identity, isolation, tenant, body, settings, trace)
       },
     })
   }
@@ -71,10 +74,11 @@ export function requestsOf(ground: Ground): Requests {
   return {
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>, scope?: ScopeOptions): Promise<T> =>
       enter(entry, key, scope, {
+        kind: 'callback',
         join: (outer) => nest(outer, fn),
         check: () => requireCallback(fn),
-        open: (tenant, settings) =>
-          runWithTenant(tenant, () => runScope(identity, isolation, tenant, fn, settings)),
+        open: (tenant, settings, trace) =>
+          runWithTenant(tenant, () => runScope(identity, isolation, tenant, fn, settings, trace)),
       }),
     query: query as Requests['query'],
     open: openByHand,

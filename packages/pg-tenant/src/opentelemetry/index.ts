@@ -1,0 +1,3 @@
+export { traceparent } from './context.ts'
+export { type OpenTelemetryOptions, openTelemetry } from './instrument.ts'
+export { openTelemetryMeter } from './meter.ts'
