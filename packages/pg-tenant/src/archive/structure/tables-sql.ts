@@ -62,6 +62,9 @@ export const TABLES = `with ${PATH} select '1259:' || c.oid as key,
       ' with (' || ${OPTIONS('c.reloptions')} || ')') as sql
   from ${RELATION} where c.relkind in ('r', 'p')`
 
+// The server keeps a version of its own among a column's options from the minor releases of November 2026 on; pg_dump leaves it out.
+const COLUMN_OPTIONS = OPTIONS(`array(select o from unnest(a.attoptions) as o where o !~ '^pg_attver=')`)
+
 // What a column has beside its type.
 export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
     format('column %s.%I state', ${NAME}, a.attname) as what,
@@ -71,13 +74,13 @@ export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.
       case when a.attcompression <> '' then format('alter table only %s alter column %I set compression %s', ${NAME}, a.attname,
         case a.attcompression when 'p' then 'pglz' else 'lz4' end) end,
       case when coalesce(a.attstattarget, -1) >= 0 then format('alter table only %s alter column %I set statistics %s', ${NAME}, a.attname, a.attstattarget) end,
-      case when a.attoptions is not null then format('alter table only %s alter column %I set (%s)', ${NAME}, a.attname, ${OPTIONS('a.attoptions')}) end,
+      format('alter table only %s alter column %I set (', ${NAME}, a.attname) || ${COLUMN_OPTIONS} || ')',
       case when not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000
         then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end) as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
   where c.relkind in ('r', 'p') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
-    or a.attoptions is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
+    or ${COLUMN_OPTIONS} is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
 
 export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,
     array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
