@@ -1,7 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Room } from '../admin/tenant-room.ts'
 import type { Admin } from '../admin/transaction.ts'
-import { schemaOf, searchPathOf } from '../isolation/names.ts'
+import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { TENANT_SETTING } from '../isolation/row-place.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -22,6 +22,8 @@ export interface Place {
   readonly ours: readonly string[]
   /** The table that says whose schema it is; none at level `row`. */
   readonly marker: string | undefined
+  /** Its name alone. */
+  readonly markerName: string
   /** The tenant's own database (level `database`). */
   readonly database: string | undefined
   /** At level `row`: the column that says whose a row is. It is not archived, so that a copy may have another key. */
@@ -38,7 +40,8 @@ export function placeOf(
     const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
     const [marker, database, owner] = [undefined, undefined, undefined]
     const { schema, tenantColumn, referenceTables: ours } = row
-    return { tenant, lockName, schema, owner, searchPath, ours, marker, database, tenantColumn }
+    const markerName = naming.marker
+    return { tenant, markerName, lockName, schema, owner, searchPath, ours, marker, database, tenantColumn }
   }
   return {
     tenant,
@@ -46,8 +49,9 @@ export function placeOf(
     schema: lockName,
     owner: ofLevel.ownerOf({ naming }, tenant),
     searchPath: searchPathOf(naming, tenant),
-    ours: [naming.marker, LEDGER_TABLE],
-    marker: qualify(lockName, naming.marker),
+    ours: [markerOf(naming, tenant), LEDGER_TABLE],
+    marker: qualify(lockName, markerOf(naming, tenant)),
+    markerName: markerOf(naming, tenant),
     database: ofLevel.databaseOf?.({ naming }, tenant),
     tenantColumn: undefined,
   }

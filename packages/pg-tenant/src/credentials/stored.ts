@@ -17,12 +17,13 @@ export function storedCredentials(
     table: 'tenant_credential',
     name: registry.prefix + tenant,
   })
-  const text = `select sealed from ${credentialTable(registry)} where prefix = $1 and key = $2 and sealed is not null`
+  const text = `select sealed, role from ${credentialTable(registry)} where prefix = $1 and key = $2 and sealed is not null`
   return {
     find: async (tenant) => {
       const [row] = await readRegistry(pool, text, [registry.prefix, tenant])
       if (!row) return undefined
-      return { password: await sealing.open(String(row.sealed), placeOf(tenant)) }
+      const password = await sealing.open(String(row.sealed), placeOf(tenant))
+      return { user: String(row.role), password }
     },
     chosen: async (admin, tenant) => {
       const sealed = await sealedOf(admin, registry, tenant)

@@ -40,11 +40,11 @@ with parameters as (
   select $1::text as schema_prefix, $2::text as role_prefix, $3::text as marker, $4::text as application,
     $5::text[] as shared, $6::text as level
 ), fleet as (
-  select t.key, t.status, n.oid as schema, n.nspname, n.nspacl, r.oid as role, r.rolname, r.rolcanlogin, r.rolsuper,
+  select t.key, t.status, coalesce(t.database_name, $2 || t.key) as home, n.oid as schema, n.nspname, n.nspacl, r.oid as role, r.rolname, r.rolcanlogin, r.rolsuper,
     r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication
   from ${tenant} t
-  left join pg_namespace n on n.nspname = $1 || t.key
-  left join pg_roles r on r.rolname = $2 || t.key
+  left join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
+  left join pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $6
 )`
 
@@ -81,11 +81,11 @@ const CHECKS: readonly CheckText[] = [
         when c.oid is null then 'is named like a tenant but has no marker'
         else 'has a marker but no tenant in the registry' end as what
       from pg_namespace n cross join parameters p
-      left join pg_class c on c.relnamespace = n.oid and c.relname = p.marker
-      where starts_with(n.nspname, p.schema_prefix) and n.nspname <> all (p.shared) and not exists (
+      left join pg_class c on c.relnamespace = n.oid and (c.relname = p.marker or starts_with(c.relname, p.marker || ':'))
+      where (starts_with(n.nspname, p.schema_prefix) or starts_with(c.relname, p.marker || ':')) and n.nspname <> all (p.shared) and not exists (
         select from fleet f where f.nspname = n.nspname and f.status <> 'deleted')
         and (p.schema_prefix <> '' or c.oid is not null)`,
-    fix: 'Look at what is in it. A tenant: provision(its key). None: move it out of the prefix or drop it.',
+    fix: 'Look at what is in it. A tenant: adopt(its key, { schema }). None: move it out of the prefix or drop it.',
   },
   {
     code: 'ORPHAN_ROLE',
@@ -129,7 +129,7 @@ const CHECKS: readonly CheckText[] = [
       from pg_class c join pg_namespace s on s.oid = c.relnamespace
       join pg_class mine on mine.relname = c.relname and mine.relkind in ('r', 'p', 'v', 'm', 'f')
       join fleet f on f.schema = mine.relnamespace
-      where s.nspname = any ((select shared from parameters)::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      where s.nspname = any ((select shared from parameters)::text[]) and s.oid <> f.schema and c.relkind in ('r', 'p', 'v', 'm', 'f')
       group by 1`,
     fix: 'Rename or drop the table in the shared schema, or take that schema out of sharedSchemas.',
   },
@@ -167,7 +167,7 @@ const CHECKS: readonly CheckText[] = [
       from pg_namespace s cross join parameters p
       cross join lateral aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) a
       left join pg_roles r on r.oid = a.grantee
-      where s.nspname = any (p.shared) and a.privilege_type = 'CREATE'
+      where s.nspname = any (p.shared) and a.privilege_type = 'CREATE' and not exists (select from fleet f where f.schema = s.oid)
         and (a.grantee = 0 or r.rolname = p.application or exists (select from fleet f where f.role = a.grantee))`,
     fix: 'REVOKE CREATE ON SCHEMA … FROM that role.',
   },

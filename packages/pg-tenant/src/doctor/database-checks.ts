@@ -3,7 +3,7 @@ import type { CheckText } from './checks.ts'
 // After what all checks share (checks.ts): the tenants with their databases, which have the names of their roles.
 const HOMES = `, home as (
   select f.*, d.oid as database, d.datname, d.datacl, d.datdba
-  from fleet f left join pg_database d on d.datname = (select role_prefix from parameters) || f.key
+  from fleet f left join pg_database d on d.datname = f.home
 )`
 
 /** What is checked in the registry's database at level `database`, beside what other levels check there. */
@@ -21,7 +21,7 @@ export const DATABASE_CHECKS: readonly CheckText[] = [
     sql: `select d.datname as subject, 'is named like a tenant’s database but there is no tenant' as what
       from pg_database d cross join parameters p
       where p.role_prefix <> '' and starts_with(d.datname, p.role_prefix) and d.datname <> current_database()
-        and not exists (select from fleet f where p.role_prefix || f.key = d.datname and f.status <> 'deleted')`,
+        and not exists (select from fleet f where f.home = d.datname and f.status <> 'deleted')`,
     fix: 'Look at what is in it. A tenant: provision(its key). None: rename it or drop it.',
   },
   {

@@ -20,7 +20,7 @@ interface HomeOptions {
 
 // $1 schema prefix, $2 role prefix, $3 level.
 const HOMES = (tenant: string) => `select t.key, t.status, d.datname as database
-  from ${tenant} t join pg_database d on d.datname = $2 || t.key
+  from ${tenant} t join pg_database d on d.datname = coalesce(t.database_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $3 and t.status in ('active', 'suspended')
   order by t.key collate "C"`
 
@@ -83,10 +83,20 @@ export async function examineHomes(
 }
 
 /** One tenant in the place of the registry's table, which is in another database. */
-const TENANT = `(select $1::text as prefix, $5::text as key, 'active'::text as status, $4::text as isolation)`
+const TENANT = `(select $1::text as prefix, $5::text as key, 'active'::text as status, $4::text as isolation, $6::text as schema_name,
+  $7::text as role_name)`
 
 function valuesOf({ fleet: { naming, level } }: Examination, { key }: Home): unknown[] {
-  return [naming.schemaPrefix, naming.rolePrefix, null, level, key]
+  const names = naming.names.of(key as TenantKey)
+  return [
+    naming.schemaPrefix,
+    naming.rolePrefix,
+    null,
+    level,
+    key,
+    names?.schema ?? null,
+    names?.role ?? null,
+  ]
 }
 
 /** A database that cannot be looked at is a finding; the others are looked at all the same. */

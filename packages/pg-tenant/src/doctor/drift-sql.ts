@@ -61,16 +61,19 @@ const LINES_OF = {
 /** Which lines: all of them, those that take no locks, or the others. */
 export type Lines = keyof typeof LINES_OF
 
+// A marker may hold its tenant's key.
+const RELNAME = `case when c.relname like '\\_tenant\\_%:%' then split_part(c.relname, ':', 1) else c.relname::text end`
+
 // Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
 // tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
 const SHAPE = (tenant: string, lines: Lines) => `
 with fleet as materialized (
   select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
-    coalesce(r.oid, 0) as role, quote_ident($2 || t.key) as owner
-  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key left join pg_roles r on r.rolname = $2 || t.key
+    coalesce(r.oid, 0) as role, quote_ident(coalesce(t.role_name, $2 || t.key)) as owner
+  from ${tenant} t join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key) left join pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
 ), relation as materialized (
-  select f.key, f.home, f.owner, f.role, c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
+  select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
     c.relforcerowsecurity, c.relpersistence, c.reloptions
   from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
 ), shape (key, line) as (${LINES_OF[lines]}
@@ -103,7 +106,7 @@ select array_agg(key order by key collate "C") as keys, ceil(${LOCKS_OF_A_VIEW} 
     / greatest(1.0, current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 4.0))::int as parts
 from (
   select t.key, count(c.namespace) as views
-  from ${tenant} t join pg_namespace n on n.nspname = $1 || t.key
+  from ${tenant} t join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
   left join (select relnamespace as namespace from pg_class where relkind in ('v', 'm')
     union all select pronamespace from pg_proc where prosqlbody is not null) c on c.namespace = n.oid
   where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended')

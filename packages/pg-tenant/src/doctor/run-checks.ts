@@ -1,3 +1,4 @@
+import type { TenantKey } from '@org/core'
 import { RUN_TABLE } from '../fleet/run-table.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -54,10 +55,11 @@ export async function runHomeChecks(
   { fleet, application, collected }: Examination,
   { key, status, database }: Home,
 ): Promise<void> {
-  const values = [...valuesOf(fleet, application), key, status]
+  const names = fleet.naming.names.of(key as TenantKey)
+  const values = [...valuesOf(fleet, application), key, status, names?.schema ?? null, names?.role ?? null]
   for (const { code, severity, sql, fix } of checksOf({
     scope: 'home',
-    tenant: '(select $1::text as prefix, $7::text as key, $8::text as status, $6::text as isolation)',
+    tenant: HOME,
     run: undefined,
     roles: true,
   })) {
@@ -67,6 +69,10 @@ export async function runHomeChecks(
     }
   }
 }
+
+/** One tenant in the place of the registry's table, which is in another database. */
+const HOME = `(select $1::text as prefix, $7::text as key, $8::text as status, $6::text as isolation, $9::text as schema_name,
+  $10::text as role_name, null::text as database_name)`
 
 interface Found {
   readonly subject: string

@@ -2,7 +2,7 @@ import type { TenantKey } from '@org/core'
 import { ESCAPED, type Limits, type Room, type RoomCall, roomCall } from '../admin/tenant-room.ts'
 import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
-import { schemaOf, searchPathOf } from '../isolation/names.ts'
+import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
 import { type Script, textInRoom } from '../migrations/script.ts'
@@ -233,7 +233,7 @@ function usageOf({ lifecycle }: Material, { tenant, status }: Behind): [Part[], 
 
 /** A statement that raises unless the tenant's schema is there with its marker. */
 export function pinOf({ naming }: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string {
-  return `lock table ${qualify(schemaOf(naming, tenant), naming.marker)} in access share mode`
+  return `lock table ${qualify(schemaOf(naming, tenant), markerOf(naming, tenant))} in access share mode`
 }
 
 /** The version of a tenant with these migrations: the last of them in the order of files. */

@@ -1,6 +1,6 @@
 import { withAdminPool } from '../admin/session.ts'
 import { checkout } from '../driver/checkout.ts'
-import { schemaOf, searchPathOf } from '../isolation/names.ts'
+import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { ownerOf } from '../lifecycle/lifecycle.ts'
 import { indexName } from '../migrations/lint.ts'
@@ -274,7 +274,7 @@ class Run {
   #usage(during: boolean): Part[] {
     if (this.#behind.status !== 'suspended' || this.#role === 'none') return []
     const [home, role] = [quoteIdentifier(this.#schema), quoteIdentifier(this.#role)]
-    const marker = qualify(this.#schema, this.#material.lifecycle.naming.marker)
+    const marker = qualify(this.#schema, markerOf(this.#material.lifecycle.naming, this.#behind.tenant))
     const texts = during
       ? [`revoke select on ${marker} from ${role}`, `grant usage on schema ${home} to ${role}`]
       : [`revoke usage on schema ${home} from ${role}`, `grant select on ${marker} to ${role}`]

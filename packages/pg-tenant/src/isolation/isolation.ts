@@ -20,9 +20,17 @@ export interface Isolation {
   entranceOf(tenant: TenantKey): Entrance
 }
 
+/** How a scope learns that its tenant has other names than this process knew. */
+export interface Renewal {
+  /** What to ask on the session that failed, outside any transaction; `undefined` where its role may not ask. */
+  readonly question: string | undefined
+  /** @returns what opens the tenant now, if that is something else than what was tried */
+  answered(row: readonly (string | null)[] | undefined): Promise<Entrance | undefined>
+}
+
 /** The SQL around a scope. */
 export interface Entrance {
-  /** Names whose leftovers may be on a connection after this scope: tenants with different names share nothing. */
+  /** Whose leftovers may be on a connection after this scope: no two tenants have the same. */
   readonly place: string
   readonly gate: Gate
   /**
@@ -30,4 +38,6 @@ export interface Entrance {
    * under the scope until the transaction ends.
    */
   readonly pin: string
+  /** For a scope that found nothing of its tenant: its names may have changed. Left out where there are none. */
+  readonly renewal?: () => Renewal
 }

@@ -16,9 +16,9 @@ export function loginIsolation(
   application: PoolLike,
   connect: (tenant: TenantKey) => Promise<PoolClientLike>,
   naming: Naming,
+  learn?: (tenant: TenantKey) => Promise<void>,
 ): Isolation {
-  const { entranceOf } = roleIsolation(application, naming)
   // Listeners are set on the pools behind it.
   const poolOf = (tenant: TenantKey): PoolLike => ({ connect: () => connect(tenant), on: () => {} })
-  return { level, poolOf, entranceOf }
+  return { ...roleIsolation(application, naming, { ...(learn && { learn }) }), level, poolOf }
 }

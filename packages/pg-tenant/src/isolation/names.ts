@@ -1,6 +1,9 @@
-import { parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
+import { MAX_IDENTIFIER_BYTES, parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
+import { invalid } from '../errors/invalid.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
+import { digestOf, type NameFunction, requireOwnName } from './own-names.ts'
 import { type DeclaredTable, parseSharedTables, type SharedTable } from './shared-tables.ts'
+import { type RegistryNames, TenantNames } from './tenant-names.ts'
 
 /** How keys become names in PostgreSQL. */
 export interface NamingOptions {
@@ -15,6 +18,16 @@ export interface NamingOptions {
    * read them, and write them only where that is said (default none). Any other that a scope could use is refused.
    */
   readonly sharedTables?: readonly (string | SharedTable)[]
+  /**
+   * The schema of a tenant that is not named `schemaPrefix` + key; `undefined` for one that is. Any name of 1 to 63 bytes that
+   * the prefix does not give to another key. Called for every scope: pure, and quick. Tenants that were adopted need none: the
+   * registry knows their names.
+   */
+  readonly schemaOf?: NameFunction
+  /** The same for the tenant's role (levels `role`, `login`, `database`). */
+  readonly roleOf?: NameFunction
+  /** The same for the tenant's database (level `database`), which else is named as its role. */
+  readonly databaseOf?: NameFunction
 }
 
 /** The same, checked. */
@@ -22,9 +35,12 @@ export interface Naming {
   /**
    * The table in each tenant schema that says whose schema it is; owned by the administrator, read-only for the tenant.
    * Its name holds the prefix: prefix `a_` with key `b_c` and prefix `a_b_` with key `c` name one schema, but only one
-   * of the two finds its marker there.
+   * of the two finds its marker there. See {@link markerOf} for schemas whose name does not hold the key.
    */
   readonly marker: string
+  /** Names that the registry knows of tenants whose keys do not say them. */
+  readonly names: TenantNames
+  readonly functions: Readonly<Record<Named, NameFunction | undefined>>
   readonly schemaPrefix: string
   readonly rolePrefix: string
   /** What follows the tenant's own schema in its search path, e.g. `, "public", pg_temp`. */
@@ -45,11 +61,62 @@ export function keyFor(naming: Naming, key: unknown): TenantKey {
 }
 
 export function schemaOf(naming: Naming, tenant: TenantKey): string {
-  return naming.schemaPrefix + tenant
+  return nameOf(naming, tenant, 'schema') ?? naming.schemaPrefix + tenant
 }
 
 export function roleOf(naming: Naming, tenant: TenantKey): string {
-  return naming.rolePrefix + tenant
+  return nameOf(naming, tenant, 'role') ?? naming.rolePrefix + tenant
+}
+
+/** The tenant's own database, at level `database`. */
+export function databaseOf(naming: Naming, tenant: TenantKey): string {
+  return nameOf(naming, tenant, 'database') ?? naming.rolePrefix + tenant
+}
+
+/**
+ * The table that says whose schema it is. A scope locks it, so that it opens in this tenant's schema or not at all: either the
+ * schema's name holds the key, or the marker's does. Should a map ever give one schema to two keys, only one finds its marker.
+ */
+export function markerOf(naming: Naming, tenant: TenantKey): string {
+  const { marker, schemaPrefix } = naming
+  if (schemaOf(naming, tenant) === schemaPrefix + tenant) return marker
+  return keyedMarker(naming, tenant)
+}
+
+/** The marker of a tenant in a schema whose name does not say its key. */
+export function keyedMarker(
+  { marker, schemaPrefix }: Pick<Naming, 'marker' | 'schemaPrefix'>,
+  tenant: TenantKey,
+): string {
+  const named = `${marker}:${tenant}`
+  return Buffer.byteLength(named) <= MAX_IDENTIFIER_BYTES
+    ? named
+    : `${marker}:#${digestOf(schemaPrefix + tenant)}`
+}
+
+/** What the registry is to write down of a new tenant: names that its key does not say. */
+export function ownNamesOf(naming: Naming, tenant: TenantKey): RegistryNames {
+  const own = (what: Named) => {
+    const name = givenName(naming, tenant, what)
+    return name === undefined || name === prefixOf(naming, what) + tenant ? null : name
+  }
+  return { schema: own('schema'), role: own('role'), database: own('database') }
+}
+
+type Named = keyof RegistryNames
+
+function nameOf(naming: Naming, tenant: TenantKey, what: Named): string | undefined {
+  return naming.names.of(tenant)?.[what] ?? givenName(naming, tenant, what)
+}
+
+const prefixOf = ({ schemaPrefix, rolePrefix }: Naming, what: Named) =>
+  what === 'schema' ? schemaPrefix : rolePrefix
+
+function givenName(naming: Naming, tenant: TenantKey, what: Named): string | undefined {
+  // Keys that no caller can name, of tenants made ahead, are ours.
+  const given = tenant.startsWith('_') ? undefined : naming.functions[what]?.(tenant)
+  if (given === undefined || given === null) return undefined
+  return requireOwnName(given, { tenant, prefix: prefixOf(naming, what), option: `${what}Of` })
 }
 
 /**
@@ -66,7 +133,14 @@ export function parseNaming(options: NamingOptions): Naming {
     name === 'public' ? name : parsePrefix(name),
   )
   const schemaPrefix = parsePrefix(options.schemaPrefix ?? 'c_')
+  const { schemaOf: schema, roleOf: role, databaseOf: database } = options
+  for (const [name, given] of Object.entries({ schemaOf: schema, roleOf: role, databaseOf: database })) {
+    if (given !== undefined && typeof given !== 'function')
+      throw invalid(name, 'a function from a key to a name, or to undefined where the prefix says it')
+  }
   return {
+    names: new TenantNames(),
+    functions: { schema, role, database },
     marker: `_tenant_${schemaPrefix}`,
     schemaPrefix,
     rolePrefix: parsePrefix(options.rolePrefix ?? 'c_'),

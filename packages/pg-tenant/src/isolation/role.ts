@@ -2,7 +2,8 @@ import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { gateText, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { markerOf, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { type NamesSource, renewable } from './renewal.ts'
 
 // $6 search path, $7 schema, $8 role.
 const TEXT = gateText([searches('$6')], '$8', [
@@ -16,17 +17,17 @@ const TEXT = gateText([searches('$6')], '$8', [
  * Level `role` (the default): a schema and a NOLOGIN role for each tenant. The scope runs as that role, so that
  * even a qualified name reaches nothing of another tenant.
  */
-export function roleIsolation(pool: PoolLike, naming: Naming): Isolation {
+export function roleIsolation(pool: PoolLike, naming: Naming, source: NamesSource = {}): Isolation {
   return {
     level: 'role',
     poolOf: () => pool,
-    entranceOf: (tenant) => {
+    entranceOf: renewable(naming, source, (tenant) => {
       const schema = schemaOf(naming, tenant)
       return {
-        place: schema,
+        place: naming.schemaPrefix + tenant,
         gate: { text: TEXT, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
-        pin: `lock table ${qualify(schema, naming.marker)} in access share mode`,
+        pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
-    },
+    }),
   }
 }

@@ -2,7 +2,8 @@ import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { gateText, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { type Naming, schemaOf, searchPathOf } from './names.ts'
+import { markerOf, type Naming, schemaOf, searchPathOf } from './names.ts'
+import { type NamesSource, renewable } from './renewal.ts'
 
 // $6 search path, $7 schema. The scope stays with the application's role: one that somebody left behind on the session
 // is put off, and taking one during the scope is noticed.
@@ -17,17 +18,17 @@ const TEXT = gateText([searches('$6')], ITSELF, [
  * Level `schema`: a schema for each tenant and one role for all. It stops mistakes; a qualified name still reaches
  * another tenant's tables.
  */
-export function schemaIsolation(pool: PoolLike, naming: Naming): Isolation {
+export function schemaIsolation(pool: PoolLike, naming: Naming, source: NamesSource = {}): Isolation {
   return {
     level: 'schema',
     poolOf: () => pool,
-    entranceOf: (tenant) => {
+    entranceOf: renewable(naming, source, (tenant) => {
       const schema = schemaOf(naming, tenant)
       return {
-        place: schema,
+        place: naming.schemaPrefix + tenant,
         gate: { text: TEXT, values: [searchPathOf(naming, tenant), schema] },
-        pin: `lock table ${qualify(schema, naming.marker)} in access share mode`,
+        pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
-    },
+    }),
   }
 }

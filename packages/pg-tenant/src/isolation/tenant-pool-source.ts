@@ -13,6 +13,8 @@ export interface PoolSourceOptions {
   readonly maxPerTenant: number
   /** Milliseconds making a connection may take: it holds its place in the budget meanwhile. */
   readonly connectMs: number
+  /** Asks what names the tenant has, so that what follows knows them. */
+  learnNames(tenant: TenantKey): Promise<void>
   roleOf(tenant: TenantKey): string
   /** The tenant's own database, if it has one. */
   databaseOf(tenant: TenantKey): string | undefined
@@ -23,7 +25,9 @@ export function tenantPoolSource(options: PoolSourceOptions): PoolSource {
   const { application, keeper, create = newPgPool, maxPerTenant, connectMs } = options
   return {
     fetch: async (tenant) => {
-      const found = await keeper.find(tenant)
+      const named = options.databaseOf(tenant) === undefined ? undefined : options.learnNames(tenant)
+      const [found] = await Promise.all([keeper.find(tenant), named])
+      if (found && found.user === undefined && !named) await options.learnNames(tenant)
       if (found) return found
       throw new TenancyError(
         'SCHEMA_MISSING',

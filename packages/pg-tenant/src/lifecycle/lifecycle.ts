@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { type Naming, schemaOf } from '../isolation/names.ts'
+import { markerOf, type Naming, schemaOf } from '../isolation/names.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Lifecycle } from './levels/level.ts'
 
@@ -32,11 +32,14 @@ export async function standingOf(admin: Admin, naming: Naming, tenant: TenantKey
     `select coalesce(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), false) as marked
      from pg_namespace n left join pg_class c on c.relnamespace = n.oid and c.relname = $2
      where n.nspname = $1`,
-    [schema, naming.marker],
+    [schema, markerOf(naming, tenant)],
   )
   if (!found) return 'nothing'
   if (found.marked) {
-    const marker = await admin.run(`select from ${qualify(schema, naming.marker)} where key = $1`, [tenant])
+    const marker = await admin.run(
+      `select from ${qualify(schema, markerOf(naming, tenant))} where key = $1`,
+      [tenant],
+    )
     if (marker.length === 1) return 'provisioned'
   }
   throw new TenancyError(

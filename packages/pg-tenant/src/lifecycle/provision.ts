@@ -1,5 +1,6 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
+import { ownNamesOf } from '../isolation/names.ts'
 import { register, registered } from '../registry/registry.ts'
 import { refuseFallingThrough } from './falls-through.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
@@ -69,11 +70,11 @@ function provisionOnce(
   tenant: TenantKey,
   options: ProvisionOptions,
 ): Promise<ProvisionResult> {
-  const { level, ofLevel, registry, migrations } = lifecycle
+  const { level, naming, ofLevel, registry, migrations } = lifecycle
   const { plan, placement, reuseDeletedKey: reuse = false, fromReady = false } = options
   return onTenant(lifecycle, tenant, async (stage) => {
     const look = (admin: Parameters<typeof register>[0]) =>
-      register(admin, registry, tenant, level, { plan, placement, reuse })
+      register(admin, registry, tenant, level, { plan, placement, reuse, names: ownNamesOf(naming, tenant) })
     const ahead = ofLevel.staged ? await stage((work) => ofLevel.ensureRoles(work), look) : undefined
     const make = async (work: TenantWork): Promise<ProvisionResult> => {
       const connection = ofLevel.staged ? ahead : await ofLevel.ensureRoles(work)

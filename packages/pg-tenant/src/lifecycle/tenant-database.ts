@@ -39,10 +39,10 @@ export async function allowConnect(
   )
 }
 
-/** Drops it with the connections that idle in it. Its role, of the same name, cannot log in any more. */
-export async function dropDatabase(session: AdminSession, name: string): Promise<void> {
+/** Drops it with the connections that idle in it. Its role cannot log in any more. */
+export async function dropDatabase(session: AdminSession, name: string, role: string): Promise<void> {
   if (!(await databaseExists(session, name))) return
-  await endSessions(session.run, name)
+  await endSessions(session.run, role)
   await dropWithConnections(session, name)
 }
 

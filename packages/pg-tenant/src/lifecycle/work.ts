@@ -1,7 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { type AdminSession, withAdminSession } from '../admin/session.ts'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
-import { schemaOf } from '../isolation/names.ts'
 import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantStatus } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
@@ -35,7 +34,7 @@ export async function onTenant<T>(
       }),
     )
   if (!ofLevel.staged) return await withSession(undefined)
-  const staged = `staged:${schemaOf(naming, tenant)}`
+  const staged = `staged:${naming.schemaPrefix}${tenant}`
   return await whileNameIsLocked(adminPool, registry, staged, () =>
     withAdminSession(adminPool, undefined, withSession),
   )

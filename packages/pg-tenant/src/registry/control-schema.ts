@@ -80,6 +80,12 @@ const STEPS = [
   `drop index if exists idx_tenant_updated_at;
   alter table tenant set (fillfactor = 80)`,
   `create table if not exists ${WORK_LOCK} (name text primary key)`,
+  // Names that are not made of prefix and key; null is made of them. No two tenants have one schema, role or database.
+  `alter table tenant add column schema_name text, add column role_name text, add column database_name text;
+  create unique index idx_tenant_schema_name on tenant (schema_name, (coalesce(database_name, case isolation when 'database' then key end, '')))
+    where schema_name is not null;
+  create unique index idx_tenant_role_name on tenant (role_name) where role_name is not null;
+  create unique index idx_tenant_database_name on tenant (database_name) where database_name is not null`,
 ] as const
 
 /** @throws TenancyError INVALID_OPTION */

@@ -6,7 +6,13 @@ import { fromDatabase } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { qualify } from '../sql/identifier.ts'
-import { RECORD_COLUMNS, type TenantRecord, type TenantStatus } from './record.ts'
+import {
+  type NamedRecord,
+  recordColumns,
+  splitNames,
+  type TenantRecord,
+  type TenantStatus,
+} from './record.ts'
 import type { RegistryPlace } from './registry.ts'
 
 /** Which tenants {@link Tenancy.list} returns. */
@@ -27,9 +33,9 @@ export async function find(
   place: RegistryPlace,
   tenant: TenantKey,
 ): Promise<TenantRecord | undefined> {
-  const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')} where prefix = $1 and key = $2`
+  const text = `select ${recordColumns('t')} from ${qualify(place.controlSchema, 'tenant')} t where prefix = $1 and key = $2`
   const [row] = await readRegistry(pool, text, [place.prefix, tenant])
-  return row as TenantRecord | undefined
+  return row && learned(place, row)
 }
 
 /** A page of tenants in the byte order of their keys. */
@@ -43,15 +49,18 @@ export async function list(
       details: { option: 'limit' },
     })
   }
-  const text = `select ${RECORD_COLUMNS} from ${qualify(place.controlSchema, 'tenant')}
+  const text = `select ${recordColumns('t')} from ${qualify(place.controlSchema, 'tenant')} t
     where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status not in ('deleted', 'ready') else status = $3 end)
     order by key collate "C" limit $4`
-  return (await readRegistry(pool, text, [
-    place.prefix,
-    after,
-    status ?? null,
-    limit,
-  ])) as unknown[] as TenantRecord[]
+  const rows = await readRegistry(pool, text, [place.prefix, after, status ?? null, limit])
+  return rows.map((row) => learned(place, row))
+}
+
+/** What is read of a tenant's names is known to its scopes. */
+function learned(place: RegistryPlace, row: Record<string, unknown>): TenantRecord {
+  const [record, names] = splitNames(row as unknown as NamedRecord)
+  place.names?.learn(record.key, names)
+  return record
 }
 
 /** One statement on a bare connection, as nobody but who logs in: the registry belongs to no tenant. */

@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
+import type { RegistryNames } from '../isolation/tenant-names.ts'
 
 /**
  * Where a tenant is in its life. `ready` is nobody's yet: made ahead, under a key that no caller can name. `provisioning` and `deleting` are seen only while something is under way or was cut
@@ -25,6 +26,24 @@ export interface TenantRecord {
   readonly deletedAt: Date | null
 }
 
-/** The columns of {@link TenantRecord}, for every statement that reads one. */
-export const RECORD_COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement,
+/** A record as it is read, with names that are not made of prefix and key. */
+export interface NamedRecord extends TenantRecord {
+  readonly names: RegistryNames
+}
+
+/** The record for callers, and the names for who looks for the tenant's schema. */
+export function splitNames({ names, ...record }: NamedRecord): [TenantRecord, RegistryNames] {
+  return [record, names]
+}
+
+// As JSON: a control schema of the release before has no such columns, and applications read it too.
+const NAMES = (
+  row: string,
+) => `json_build_object('schema', to_jsonb(${row}) -> 'schema_name', 'role', to_jsonb(${row}) -> 'role_name',
+  'database', to_jsonb(${row}) -> 'database_name') as names`
+
+/** The columns of {@link NamedRecord}, for every statement that reads one, `row` being the alias of the table. */
+export const recordColumns = (row: string) => `${COLUMNS}, ${NAMES(row)}`
+
+const COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement,
   schema_version as "schemaVersion", created_at as "createdAt", updated_at as "updatedAt", deleted_at as "deletedAt"`

@@ -1,13 +1,22 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
+import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
-import { RECORD_COLUMNS, type TenantRecord, type TenantStatus } from './record.ts'
+import {
+  type NamedRecord,
+  recordColumns,
+  splitNames,
+  type TenantRecord,
+  type TenantStatus,
+} from './record.ts'
 
 /** Which rows of the control schema are this tenancy's: those with its schema prefix. */
 export interface RegistryPlace {
   readonly controlSchema: string
   readonly prefix: string
+  /** Who is told what names tenants have. */
+  readonly names?: TenantNames
 }
 
 /** What may be said of a tenant when it is provisioned. */
@@ -26,10 +35,13 @@ export async function recordOf(
   tenant: TenantKey,
 ): Promise<TenantRecord | undefined> {
   const [row] = await admin.run(
-    `select ${RECORD_COLUMNS} from ${tenantTable(place)} where prefix = $1 and key = $2 for no key update`,
+    `select ${recordColumns('t')} from ${tenantTable(place)} t where prefix = $1 and key = $2 for no key update of t`,
     [place.prefix, tenant],
   )
-  return row as TenantRecord | undefined
+  if (!row) return undefined
+  const [record, names] = splitNames(row as unknown as NamedRecord)
+  place.names?.learn(tenant, names)
+  return record
 }
 
 /**
@@ -37,28 +49,47 @@ export async function recordOf(
  *
  * @param reuse whether a deleted tenant's key may be used again
  * @returns its status before: `provisioning` for a new one
- * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level
+ * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level; 23505 when another
+ *   tenant has one of the names
  */
 export async function register(
   admin: Admin,
   place: RegistryPlace,
   tenant: TenantKey,
   isolation: IsolationLevel,
-  { plan, placement, reuse }: TenantFacts & { readonly reuse: boolean },
+  { plan, placement, reuse, names }: TenantFacts & { readonly reuse: boolean; readonly names: RegistryNames },
 ): Promise<TenantStatus> {
   const [row] = await admin.run(
-    `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement)
-     values ($1, $2, $3, $4, coalesce($5, 'default'))
+    `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
+     values ($1, $2, $3, $4, coalesce($5, 'default'), $7, $8, $9)
      on conflict (prefix, key) do update set
        plan = coalesce($4, t.plan), placement = coalesce($5, t.placement), updated_at = now(),
        status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,
        isolation = case when t.status = 'deleted' and $6 then $3 else t.isolation end,
+       schema_name = case when t.status = 'deleted' and $6 then $7 else t.schema_name end,
+       role_name = case when t.status = 'deleted' and $6 then $8 else t.role_name end,
+       database_name = case when t.status = 'deleted' and $6 then $9 else t.database_name end,
        created_at = case when t.status = 'deleted' and $6 then now() else t.created_at end,
        deleted_at = case when $6 then null else t.deleted_at end
-     returning status, isolation`,
-    [place.prefix, tenant, isolation, plan ?? null, placement ?? null, reuse],
+     returning status, isolation, schema_name as schema, role_name as role, database_name as database`,
+    [
+      place.prefix,
+      tenant,
+      isolation,
+      plan ?? null,
+      placement ?? null,
+      reuse,
+      names.schema,
+      names.role,
+      names.database,
+    ],
   )
-  const { status, isolation: level } = row as { status: TenantStatus; isolation: string }
+  const {
+    status,
+    isolation: level,
+    ...known
+  } = row as unknown as { status: TenantStatus; isolation: string } & RegistryNames
+  place.names?.learn(tenant, known)
   if (status === 'deleted') throw conflict(tenant, DELETED)
   if (status === 'deleting') throw conflict(tenant, DELETING)
   if (level !== isolation) throw conflict(tenant, OTHER_LEVEL)
@@ -120,7 +151,10 @@ export async function setStatus(
 ): Promise<void> {
   await admin.run(
     `update ${tenantTable(place)} set status = $3, suspended_reason = $4, updated_at = now(),
-       deleted_at = case $3 when 'deleted' then now() end
+       deleted_at = case $3 when 'deleted' then now() end,
+       schema_name = case $3 when 'deleted' then null else schema_name end,
+       role_name = case $3 when 'deleted' then null else role_name end,
+       database_name = case $3 when 'deleted' then null else database_name end
      where prefix = $1 and key = $2`,
     [place.prefix, tenant, status, reason],
   )

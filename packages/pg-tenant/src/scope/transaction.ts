@@ -30,7 +30,8 @@ export type Steps = (session: Session) => readonly Step[]
  * that is sent on the connection between BEGIN and COMMIT goes through here.
  */
 export class Transaction {
-  readonly entrance: Entrance
+  /** What opens it; another one when the tenant turns out to have other names. */
+  entrance: Entrance
   readonly settings: ScopeSettings
   /** What those who listen are told of it; `undefined` when nobody does. */
   readonly trace: ScopeTrace | undefined
@@ -289,6 +290,7 @@ export class Transaction {
       return { outcome: await session.send(sent, patience), sent }
     }
     const first = await open()
+    if (foundNothing(first)) return (await this.#renew(session)) ? open() : first
     if (!forgotStatement(first)) return first
     // Somebody emptied the session behind our back (a listener of the pool's, say). The refused step had not begun, and
     // everything behind it was skipped, so nothing has run: open again, taking nothing for known.
@@ -296,9 +298,45 @@ export class Transaction {
     if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
     return open()
   }
+
+  /**
+   * A tenant that is not where it was looked for may have been adopted, or have moved: asks, once the session is nobody's
+   * again, and opens again if so. Nothing has run, because everything behind a failed opening was skipped.
+   */
+  async #renew(session: Session): Promise<boolean> {
+    const { gate, renewal } = this.entrance
+    if (!renewal) return false
+    const { question, answered } = renewal()
+    let row: readonly (string | null)[] | undefined
+    const sink: Sink = {
+      row: (values) => {
+        row = values
+      },
+    }
+    const leave = leaving(session, gate, session.memory.unnamed === gate.text)
+    const ask = question === undefined ? [] : [once('statement', session.slot, question, sink)]
+    const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave, ...ask], GRACE_MS)
+    const found = kind === 'done' ? await answered(row) : undefined
+    if (found) this.entrance = found
+    return found !== undefined
+  }
 }
 
 type Sent = { outcome: Outcome; sent: readonly Step[] }
+
+/** Whether what opens the tenant names something that is not there. */
+function foundNothing({ outcome, sent }: Sent): boolean {
+  if (outcome.kind !== 'failed') return false
+  const phase = sent[outcome.step]?.phase
+  return (phase === 'gate' || phase === 'pin') && NOT_THERE.includes(outcome.error.code)
+}
+
+/** No such table, schema, or (for `set_config('role', …)`) role. */
+const NOT_THERE: readonly string[] = [
+  SQLSTATE.UNDEFINED_TABLE,
+  SQLSTATE.INVALID_SCHEMA_NAME,
+  SQLSTATE.INVALID_PARAMETER_VALUE,
+]
 
 /** Whether a statement that should have been on the server was not, or was another (which takes other parameters). */
 function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {

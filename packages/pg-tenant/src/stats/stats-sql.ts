@@ -1,3 +1,5 @@
+import type { TenantKey } from '@org/core'
+import { markerOf, type Naming, schemaOf } from '../isolation/names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 
@@ -8,52 +10,56 @@ export const tenantsSql = ({ controlSchema }: RegistryPlace): string =>
    where prefix = $1 and status not in ('deleted', 'ready') and ($2::text[] is null or key = any ($2))
    order by key collate "C"`
 
+/** Keys, their schemas and their markers: values of {@link ESTIMATED} and {@link EXACT}. */
+export function homesOf(
+  naming: Naming,
+  keys: readonly TenantKey[],
+): [readonly TenantKey[], string[], string[]] {
+  return [keys, keys.map((key) => schemaOf(naming, key)), keys.map((key) => markerOf(naming, key))]
+}
+
+const HOMES = `unnest($1::text[], $2::text[], $3::text[]) home (key, schema, marker) join pg_namespace n on n.nspname = home.schema`
+
 /**
- * $1 schema prefix, $2 keys or null, $3 the marker. One pass over pg_class: pages and rows as the last VACUUM or ANALYZE
+ * Parameters as of {@link homesOf}. One pass over pg_class: pages and rows as the last VACUUM or ANALYZE
  * left them, because asking for the size of each of 100,000s of relations opens every one of them. Toast tables and
  * their indexes live in another schema and come with their table.
  */
-export const ESTIMATED = `select substr(n.nspname, length($1) + 1) as key,
+export const ESTIMATED = `select home.key,
     count(*) filter (where c.relkind in ('r', 'p'))::int as tables,
     count(*) filter (where c.relkind in ('r', 'm', 'i', 'S', 't'))::int + count(t.oid)::int * 2 as relations,
     coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relkind in ('r', 'm')), 0)::float8 as rows,
     (sum(c.relpages::int8 + coalesce(t.relpages, 0) + coalesce(ti.relpages, 0))
        * current_setting('block_size')::int8)::float8 as bytes
-  from pg_namespace n
+  from ${HOMES}
     join pg_class c on c.relnamespace = n.oid
     left join pg_class t on t.oid = c.reltoastrelid and c.reltoastrelid <> 0
     left join pg_index i on i.indrelid = t.oid
     left join pg_class ti on ti.oid = i.indexrelid
-  where starts_with(n.nspname, $1)
-    and exists (select from pg_class m where m.relnamespace = n.oid and m.relname = $3)
-    and ($2::text[] is null or substr(n.nspname, length($1) + 1) = any ($2))
-  group by n.nspname`
+  where exists (select from pg_class m where m.relnamespace = n.oid and m.relname = home.marker)
+  group by home.key`
 
 /** The same with sizes as they are on disk now; opens every table. */
-export const EXACT = `select substr(n.nspname, length($1) + 1) as key,
+export const EXACT = `select home.key,
     count(*) filter (where c.relkind in ('r', 'p'))::int as tables,
     count(*) filter (where c.relkind in ('r', 'm', 'i', 'S', 't'))::int + count(nullif(c.reltoastrelid, 0))::int * 2 as relations,
     coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relkind in ('r', 'm')), 0)::float8 as rows,
     coalesce(sum(pg_total_relation_size(c.oid)) filter (where c.relkind in ('r', 'm', 'S')), 0)::float8 as bytes
-  from pg_namespace n join pg_class c on c.relnamespace = n.oid
-  where starts_with(n.nspname, $1)
-    and exists (select from pg_class m where m.relnamespace = n.oid and m.relname = $3)
-    and ($2::text[] is null or substr(n.nspname, length($1) + 1) = any ($2))
-  group by n.nspname`
+  from ${HOMES} join pg_class c on c.relnamespace = n.oid
+  where exists (select from pg_class m where m.relnamespace = n.oid and m.relname = home.marker)
+  group by home.key`
 
-/** Level `database`. $1 role prefix, $2 keys or null; sizes of those the administrator may connect to. */
-export const DATABASES = `select substr(d.datname, length($1) + 1) as key,
+/** Level `database`. $1 keys, $2 their databases; sizes of those the administrator may connect to. */
+export const DATABASES = `select home.key,
     case when has_database_privilege(d.oid, 'connect') then pg_database_size(d.oid) end::float8 as bytes
-  from pg_database d
-  where starts_with(d.datname, $1) and ($2::text[] is null or substr(d.datname, length($1) + 1) = any ($2))`
+  from unnest($1::text[], $2::text[]) home (key, database) join pg_database d on d.datname = home.database`
 
-/** $1 schema prefix. When a tenant's tables were last read; from PostgreSQL 16 on. */
-export const ACTIVITY = `select substr(n.nspname, length($1) + 1) as key, max(seen) as "lastActivity"
-  from pg_namespace n
+/** $1 keys, $2 their schemas. When a tenant's tables were last read; from PostgreSQL 16 on. */
+export const ACTIVITY = `select home.key, max(seen) as "lastActivity"
+  from unnest($1::text[], $2::text[]) home (key, schema) join pg_namespace n on n.nspname = home.schema
     join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'm', 'i') and not starts_with(c.relname, '_tenant')
     cross join lateral pg_stat_get_lastscan(c.oid) seen
-  where starts_with(n.nspname, $1) and ($2::text[] is null or substr(n.nspname, length($1) + 1) = any ($2))
-  group by n.nspname having max(seen) is not null`
+  group by home.key having max(seen) is not null`
 
 /**
  * Who is connected to this server, by role. An administrator without `pg_monitor` sees nothing of others but their

@@ -2,7 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { keyFor, roleOf } from '../isolation/names.ts'
+import { databaseOf, keyFor, roleOf } from '../isolation/names.ts'
 import type { RowPlace } from '../isolation/row-place.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -11,7 +11,16 @@ import { qualify } from '../sql/identifier.ts'
 import { type ClusterStats, readCluster } from './cluster.ts'
 import { insideHomes } from './homes.ts'
 import { rowsOfTenants, type Space, sharedMigrations, wholeSpace } from './shared-tables.ts'
-import { ACTIVITY, CONNECTIONS, DATABASES, ESTIMATED, EXACT, slowestSql, tenantsSql } from './stats-sql.ts'
+import {
+  ACTIVITY,
+  CONNECTIONS,
+  DATABASES,
+  ESTIMATED,
+  EXACT,
+  homesOf,
+  slowestSql,
+  tenantsSql,
+} from './stats-sql.ts'
 
 /** Options of `stats`. */
 export interface StatsOptions {
@@ -104,30 +113,31 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
   if (tenants !== undefined && !Array.isArray(tenants)) throw invalid('tenants', 'an array of keys')
   const keys = tenants?.map((key) => keyFor(naming, key)) ?? null
   const exact = options.exact ?? (keys !== null && keys.length <= EXACT_UP_TO)
-  const homes = level === 'database' && exact ? await insideHomes(lifecycle, keys) : undefined
+  const inside = level === 'database' && exact
   return await inAdminTransaction(adminPool, async (admin) => {
     await admin.run('set transaction isolation level repeatable read read only')
     const facts = await registered(admin, lifecycle, keys)
-    const space = homes ?? (await spaceOf(admin, lifecycle, facts, keys, exact))
+    const all = facts.map(({ key }) => key as TenantKey)
+    const space = inside ? await insideHomes(lifecycle, all) : await spaceOf(admin, lifecycle, all, exact)
     const row = lifecycle.ofLevel.row
     const shared = row && (await sharedOf(admin, lifecycle, row))
-    const seen = activity ? await activityOf(admin, lifecycle, keys) : new Map<string, Date>()
+    const seen = activity ? await activityOf(admin, lifecycle, all) : new Map<string, Date>()
     const connections = (await admin.run(CONNECTIONS)) as unknown[] as RoleConnections[]
     const ofRole = new Map(connections.map((row) => [row.role, row.connections]))
     const own = level === 'login' || level === 'database'
-    const all = facts.map((tenant) => ({
+    const described = facts.map((tenant) => ({
       ...tenant,
       ...(shared && { schemaVersion: shared.version }),
       ...(space.get(tenant.key) ?? NO_SPACE),
       connections: own ? (ofRole.get(roleOf(naming, tenant.key)) ?? 0) : null,
       lastActivity: seen.get(tenant.key) ?? null,
     }))
-    const versions = versionsOf(all, lifecycle)
+    const versions = versionsOf(described, lifecycle)
     return {
       level,
       sizes: level === 'database' || exact ? 'exact' : 'estimated',
-      tenants: all,
-      totals: { ...totalsOf(all), ...shared?.space },
+      tenants: described,
+      totals: { ...totalsOf(described), ...shared?.space },
       versions,
       oldestVersion: versions[0]?.version ?? null,
       slowestMigrations: shared?.slowest ?? (await slowestOf(admin, lifecycle, keys)),
@@ -158,27 +168,20 @@ async function registered(
 
 async function spaceOf(
   admin: Admin,
-  { level, naming, registry, ofLevel }: Lifecycle,
-  facts: readonly Facts[],
-  keys: readonly string[] | null,
+  { level, naming, ofLevel }: Lifecycle,
+  keys: readonly TenantKey[],
   exact: boolean,
 ): Promise<Map<string, Space>> {
   if (ofLevel.row) {
-    return exact
-      ? rowsOfTenants(
-          admin,
-          ofLevel.row,
-          facts.map(({ key }) => key),
-        )
-      : new Map()
+    return exact ? rowsOfTenants(admin, ofLevel.row, keys) : new Map()
   }
   if (level === 'database') {
-    const rows = await admin.run(DATABASES, [naming.rolePrefix, keys])
+    const rows = await admin.run(DATABASES, [keys, keys.map((key) => databaseOf(naming, key))])
     return new Map(
       rows.map(({ key, bytes }) => [String(key), { ...NO_SPACE, bytes: bytes as number | null }]),
     )
   }
-  const rows = await admin.run(exact ? EXACT : ESTIMATED, [registry.prefix, keys, naming.marker])
+  const rows = await admin.run(exact ? EXACT : ESTIMATED, homesOf(naming, keys))
   return new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
 }
 
@@ -209,12 +212,12 @@ async function sharedOf(admin: Admin, { registry, migrations }: Lifecycle, row: 
 
 async function activityOf(
   admin: Admin,
-  { level, registry }: Lifecycle,
-  keys: readonly string[] | null,
+  { level, naming }: Lifecycle,
+  keys: readonly TenantKey[],
 ): Promise<Map<string, Date>> {
   const [known] = await admin.run(`select to_regproc('pg_stat_get_lastscan') is not null as known`)
   if (!known?.known || level === 'row' || level === 'database') return new Map()
-  const rows = await admin.run(ACTIVITY, [registry.prefix, keys])
+  const rows = await admin.run(ACTIVITY, homesOf(naming, keys).slice(0, 2))
   return new Map(rows.map(({ key, lastActivity }) => [String(key), lastActivity as Date]))
 }
 

@@ -2,6 +2,7 @@ import type { TenantKey } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { learnNames } from '../registry/learn-names.ts'
 import { list } from '../registry/read.ts'
 import { requireTenants } from '../registry/require-tenants.ts'
 import { runScope } from '../scope/run-scope.ts'
@@ -19,6 +20,11 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
   const { level, naming, pool, adminPool, registry, open, defaults } = ground
   const lifecycle: Lifecycle = { ...ground, ofLevel: await open.loadLifecycle() }
   const keyOf = (key: string) => keyFor(naming, key)
+  /** The same, knowing the names of the tenants that it is to work on: of one, or of all. */
+  const knowing = async (key?: string): Promise<Lifecycle> => {
+    await learnNames(adminPool, registry, key === undefined ? undefined : keyOf(key))
+    return lifecycle
+  }
   const changing = async <T>(key: string, work: (tenant: TenantKey) => Promise<T>): Promise<T> => {
     const tenant = keyOf(key)
     try {
@@ -62,23 +68,23 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
       return changing(key, (tenant) => resume(lifecycle, tenant))
     },
     backup: async (key, how) =>
-      (await import('../archive/backup.ts')).backupTenant(lifecycle, keyOf(key), how),
+      (await import('../archive/backup.ts')).backupTenant(await knowing(key), keyOf(key), how),
     restore: async (key, how) => {
       const { restoreTenant } = await import('../archive/restore/restore.ts')
-      return changing(key, (tenant) => restoreTenant(lifecycle, tenant, how))
+      return changing(key, async (tenant) => restoreTenant(await knowing(tenant), tenant, how))
     },
     export: async (key, how) =>
-      (await import('../archive/export/export.ts')).exportTenant(lifecycle, keyOf(key), how),
+      (await import('../archive/export/export.ts')).exportTenant(await knowing(key), keyOf(key), how),
     offboard: async (key, how) => {
       const { offboard } = await import('../offboard/offboard.ts')
-      return changing(key, (tenant) => offboard(lifecycle, tenant, how))
+      return changing(key, async (tenant) => offboard(await knowing(tenant), tenant, how))
     },
     drop: async (key) => {
       const { drop } = await import('../lifecycle/drop.ts')
       return changing(key, (tenant) => drop(lifecycle, tenant))
     },
     rotateCredentials: async (key) =>
-      (await import('../lifecycle/rotate-credentials.ts')).rotateCredentials(lifecycle, keyOf(key)),
+      (await import('../lifecycle/rotate-credentials.ts')).rotateCredentials(await knowing(key), keyOf(key)),
   } satisfies Partial<Administration>
   const operations = {
     migrate: async (how) => {
@@ -87,25 +93,25 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
       const { migrate } = await import('../fleet/migrate.ts')
       const { requireMigrated } = await import('./migration-failed.ts')
       try {
-        return requireMigrated(await migrate(lifecycle, how), how)
+        return requireMigrated(await migrate(await knowing(), how), how)
       } finally {
         ground.types.forget()
       }
     },
     migrationStatus: async (which) => {
       await requireNamed(which?.only)
-      return (await import('../fleet/status.ts')).migrationStatus(lifecycle, which)
+      return (await import('../fleet/status.ts')).migrationStatus(await knowing(), which)
     },
-    doctor: async (how) => (await import('../doctor/diagnose.ts')).diagnose(lifecycle, how),
+    doctor: async (how) => (await import('../doctor/diagnose.ts')).diagnose(await knowing(), how),
     verify: async (how) => {
       const { verifyIsolation } = await import('../verify/verify.ts')
       return verifyIsolation(
-        lifecycle,
+        await knowing(),
         (tenant, fn) => runScope({}, open.isolation, tenant, fn, defaults),
         how,
       )
     },
-    stats: async (which) => (await import('../stats/stats.ts')).tenantStats(lifecycle, which),
+    stats: async (which) => (await import('../stats/stats.ts')).tenantStats(await knowing(), which),
     resealCredentials: async () => (await import('../lifecycle/reseal.ts')).resealCredentials(lifecycle),
   } satisfies Partial<Administration>
   return atTheEdge({ ...directory, ...life, ...operations }, ground.administrator)

@@ -58,7 +58,11 @@ export function groundOf(options: TenancyOptions): Ground {
     level,
     limits.resolveUnknownOutcome,
   )
-  const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }
+  const registry = {
+    controlSchema: parseControlSchema(options.controlSchema),
+    prefix: naming.schemaPrefix,
+    names: naming.names,
+  }
   const { connectionTimeout } = limits
   const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
   const types = new TenantTypes(parseNamedTypes(options.types), schemasOfAll(level, naming, open.row))

@@ -9,6 +9,7 @@ import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-
 import { schemaIsolation } from '../isolation/schema.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
 import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
+import { learnNames, namesQuestion } from '../registry/learn-names.ts'
 import type { LevelContext, Logins } from './logins.ts'
 
 /** Bounds of the connections that levels `login` and `database` open for tenants. */
@@ -47,16 +48,16 @@ export interface OpenLevel {
 
 /** The one place that knows all levels. @throws TenancyError INVALID_OPTION */
 export function openLevel(level: IsolationLevel, context: LevelContext, options: LevelOptions): OpenLevel {
-  const { pool, naming } = context
+  const { pool, naming, registry } = context
   switch (level) {
     case 'schema':
       return onePool(
-        schemaIsolation(pool, naming),
+        schemaIsolation(pool, naming, { question: namesQuestion(registry) }),
         async () => (await import('../lifecycle/levels/schema.ts')).schemaLevel,
       )
     case 'role':
       return onePool(
-        roleIsolation(pool, naming),
+        roleIsolation(pool, naming, { question: namesQuestion(registry) }),
         async () => (await import('../lifecycle/levels/role.ts')).roleLevel,
       )
     case 'login':
@@ -78,7 +79,7 @@ function onePool(isolation: Isolation, loadLifecycle: OpenLevel['loadLifecycle']
 
 /** What opens connections of the tenants' own is loaded with the first of them. */
 function ownPools(level: 'login' | 'database', context: LevelContext, options: LevelOptions): OpenLevel {
-  const { pool, naming } = context
+  const { pool, naming, registry } = context
   const credentials = parseCredentials(options.credentials)
   const limits = parsePools(options.tenantPools ?? {})
   const template = options.databaseTemplate ?? 'template0'
@@ -92,7 +93,13 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
     return opened
   }
   return {
-    isolation: loginIsolation(level, pool, async (tenant) => (await logins()).pools.connect(tenant), naming),
+    isolation: loginIsolation(
+      level,
+      pool,
+      async (tenant) => (await logins()).pools.connect(tenant),
+      naming,
+      (tenant) => learnNames(pool, registry, tenant),
+    ),
     loadLifecycle: async () => {
       const { keeper } = await logins()
       return level === 'login'

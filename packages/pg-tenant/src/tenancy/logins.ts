@@ -2,11 +2,12 @@ import type { Sealing } from '@org/core'
 import { keeperOf } from '../credentials/credentials.ts'
 import type { CredentialKeeper, SuppliedCredentials } from '../credentials/keeper.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { type Naming, roleOf } from '../isolation/names.ts'
+import { databaseOf, type Naming, roleOf } from '../isolation/names.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
 import { tenantPoolSource } from '../isolation/tenant-pool-source.ts'
 import { TenantPools } from '../isolation/tenant-pools.ts'
 import { traitsOf } from '../isolation/traits.ts'
+import { learnNames } from '../registry/learn-names.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 
 /** What a level is opened over. */
@@ -46,7 +47,8 @@ export function openLogins(
     maxPerTenant,
     connectMs: connectionTimeout,
     roleOf: (tenant) => roleOf(naming, tenant),
-    databaseOf: (tenant) => (ownDatabase ? roleOf(naming, tenant) : undefined),
+    databaseOf: (tenant) => (ownDatabase ? databaseOf(naming, tenant) : undefined),
+    learnNames: (tenant) => learnNames(pool, registry, tenant),
   })
   return {
     keeper,

@@ -1,28 +1,29 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
+import { databaseOf, markerOf, roleOf } from '../isolation/names.ts'
 import { readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
-import { GRANTS_ON_DATABASES, GRANTS_ON_SCHEMAS, RIGHTS, TABLES_OF } from './application-sql.ts'
+import { GRANTS_ON_DATABASES, grantsOnSchemas, RIGHTS, TABLES_OF } from './application-sql.ts'
 import { codeOfError, type Verdict, verdictOf } from './probe.ts'
 import { rowTables, visibleRows } from './row.ts'
 import { check, homeOf, type Scene } from './scene.ts'
 
 /** What is checked on the application's bare connection: no scope, no tenant. */
 export async function checkApplication(scene: Scene, tenants: readonly TenantKey[]): Promise<void> {
-  const { pool, level, naming } = scene.lifecycle
+  const { pool, level, naming, registry } = scene.lifecycle
   const client = await pool.connect().catch((error: unknown) => {
     throw fromConnectError(error)
   })
   try {
     await client.query(`begin read only; set local search_path to ${OWN_PATH}`)
     await check(scene, 'application_rights', null, null, () => rights(client))
-    const whole = level === 'database' ? GRANTS_ON_DATABASES : GRANTS_ON_SCHEMAS
+    const whole = level === 'database' ? GRANTS_ON_DATABASES : grantsOnSchemas(registry)
     const values =
       level === 'database'
-        ? [naming.rolePrefix, tenants]
-        : [naming.schemaPrefix, naming.rolePrefix, naming.marker, level === 'role']
+        ? [tenants.map((key) => databaseOf(naming, key)), tenants.map((key) => roleOf(naming, key))]
+        : [naming.schemaPrefix, naming.rolePrefix, level === 'role']
     await check(scene, 'grants', null, null, () => grants(client, whole, values))
     await check(scene, 'shared_rights', null, null, () => sharedRights(client, scene))
     await checkBareReads(scene, client, tenants)
@@ -86,7 +87,7 @@ async function checkBareReads(
   const tableOf = new Map((rows as { schema: string; name: string }[]).map((row) => [row.schema, row.name]))
   const elsewhere = scene.lifecycle.level === 'database'
   for (const [schema, tenant] of homes) {
-    const table = tableOf.get(schema) ?? scene.lifecycle.naming.marker
+    const table = tableOf.get(schema) ?? markerOf(scene.lifecycle.naming, tenant)
     await check(scene, 'bare_connection', tenant, `${schema}.${table}`, () =>
       attempt(
         client,

@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import { roleOf, schemaOf } from '../isolation/names.ts'
+import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { TABLES_OF } from './application-sql.ts'
 import { codeOfError, mustBeRefused, type ProbeDb, type Verdict, worst } from './probe.ts'
@@ -38,7 +38,7 @@ async function checkNames(
 ): Promise<void> {
   const { level, naming } = scene.lifecycle
   const schema = schemaOf(naming, other)
-  const table = qualify(schema, known ?? naming.marker)
+  const table = qualify(schema, known ?? markerOf(naming, other))
   const refusals = level === 'database' ? [...REFUSED, ...NOT_HERE] : REFUSED
   const refused = (sql: string) => mustBeRefused(db, sql, [], refusals)
   await check(scene, 'foreign_read', tenant, other, () => refused(`select from ${table} limit 1`))

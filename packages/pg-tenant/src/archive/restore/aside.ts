@@ -26,7 +26,7 @@ export async function moveAside(
   await openForOwner(home, place)
   const name = `_replaced_${randomBytes(12).toString('hex')}`
   await home.run(`alter schema ${quoteIdentifier(place.schema)} rename to ${quoteIdentifier(name)}`)
-  return placeAt(place, name, lifecycle.naming.marker)
+  return placeAt(place, name)
 }
 
 /** Drops what was moved aside, when the restored tenant is there and compared: waits for running scopes, and looks once more. */
@@ -47,13 +47,13 @@ const OTHERS = `select format('grant %s on schema %I to %I', lower(a.privilege_t
   where n.nspname = $1 and r.rolname <> $2 and a.grantee <> n.nspowner`
 
 /** The same place in a schema of another name. */
-export function placeAt(place: Place, schema: string, marker: string): Place {
+export function placeAt(place: Place, schema: string): Place {
   const { searchPath } = place
   const shared = searchPath.slice(quoteIdentifier(place.schema).length)
   return {
     ...place,
     schema,
     searchPath: quoteIdentifier(schema) + shared,
-    marker: qualify(schema, marker),
+    marker: qualify(schema, place.markerName),
   }
 }

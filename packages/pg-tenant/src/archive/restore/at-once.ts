@@ -1,3 +1,4 @@
+import { ownNamesOf } from '../../isolation/names.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { register, registered } from '../../registry/registry.ts'
@@ -56,6 +57,9 @@ async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promis
 
 async function begun(admin: AdminClient, restoring: ArchiveRestoring): Promise<TenantWork> {
   const { application, lifecycle, reuse, tenant } = restoring
-  const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, { reuse })
+  const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, {
+    reuse,
+    names: ownNamesOf(lifecycle.naming, tenant),
+  })
   return { lifecycle, tenant, admin, session: undefined, application, status }
 }

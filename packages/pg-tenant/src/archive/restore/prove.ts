@@ -51,7 +51,7 @@ async function rehearse(home: AdminClient, restoring: ArchiveRestoring): Promise
   if (isStructured(restoring)) {
     // The tenant is closed, and its room looks at every table of its role.
     await openForOwner(home, place)
-    const beside = placeAt(place, name, lifecycle.naming.marker)
+    const beside = placeAt(place, name)
     await makeSchema(home, restoring, beside)
     await build(home, beside, archive, { verify: 'full', privileges: privilegesOf(archive.manifest) })
     return

@@ -62,10 +62,10 @@ export const privilegesOf = ({ isolation }: ArchiveManifest): boolean => isolati
 /** The schema with marker and ledger, and nothing else. */
 export async function makeSchema(
   home: AdminClient,
-  { archive, lifecycle, tenant }: ArchiveRestoring,
-  { schema, owner }: Place,
+  { archive, tenant }: ArchiveRestoring,
+  { schema, markerName, owner }: Place,
 ): Promise<void> {
-  await createSchema(home, schema, lifecycle.naming.marker, tenant, String(owner))
+  await createSchema(home, schema, markerName, tenant, String(owner))
   const { migrations } = archive.manifest
   await home.run(
     `insert into ${qualify(schema, LEDGER_TABLE)} (id, checksum, applied_at)

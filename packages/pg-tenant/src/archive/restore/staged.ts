@@ -1,4 +1,5 @@
 import { withAdminPool } from '../../admin/session.ts'
+import { ownNamesOf } from '../../isolation/names.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { standingOf } from '../../lifecycle/lifecycle.ts'
@@ -53,7 +54,10 @@ export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<
         await lockTenant(admin, registry, tenant)
         await refuseDeleting(admin, lifecycle, tenant)
         before = (await recordOf(admin, registry, tenant))?.status
-        return await register(admin, registry, tenant, level, { reuse })
+        return await register(admin, registry, tenant, level, {
+          reuse,
+          names: ownNamesOf(lifecycle.naming, tenant),
+        })
       },
     )
     const progress = { committed: false }

@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
 import type { Admin } from '../../admin/transaction.ts'
-import { roleOf, schemaOf } from '../../isolation/names.ts'
+import { markerOf, roleOf, schemaOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import { standingOf } from '../lifecycle.ts'
@@ -24,8 +24,8 @@ export async function furnishSchema(
   const { naming, distributedSchemas } = lifecycle
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
-  if (created) await createSchema(home, schema, naming.marker, tenant, member, distributedSchemas)
-  else await grantSchema(home, schema, naming.marker, member, distributedSchemas)
+  if (created) await createSchema(home, schema, markerOf(naming, tenant), tenant, member, distributedSchemas)
+  else await grantSchema(home, schema, markerOf(naming, tenant), member, distributedSchemas)
   const lacking = await shareSchemas(home, naming, member)
   const applied = applyMigrations(home, lifecycle, tenant, owner, created, admin)
   return { created, ...(await applied.catch((error: unknown) => Promise.reject(withHint(error, lacking)))) }
@@ -45,7 +45,7 @@ export function schemaSteps(
     exists: async ({ admin, lifecycle, tenant }) =>
       (await standingOf(admin, lifecycle.naming, tenant)) === 'provisioned',
     drain: async ({ admin, lifecycle: { naming }, tenant }) =>
-      drainSchema(admin, schemaOf(naming, tenant), naming.marker),
+      drainSchema(admin, schemaOf(naming, tenant), markerOf(naming, tenant)),
     takeDown: async ({ admin, lifecycle, tenant }) => dropSchema(admin, schemaOf(lifecycle.naming, tenant)),
   }
 }

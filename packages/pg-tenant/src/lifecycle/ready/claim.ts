@@ -1,5 +1,5 @@
 import type { TenantConnection } from '../../credentials/connection.ts'
-import { roleOf, schemaOf } from '../../isolation/names.ts'
+import { ownNamesOf, roleOf, schemaOf } from '../../isolation/names.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import type { Furnished, TenantWork } from '../levels/level.ts'
 import { moveReady, takeReady } from './table.ts'
@@ -17,6 +17,8 @@ export async function claim(
   const { distributedSchemas, level, migrations, naming, ofLevel } = lifecycle
   // One made ahead before schemas were distributed would stay where it is.
   if (!ofLevel.ready || distributedSchemas) return undefined
+  // Those made ahead have a marker for names that hold the key.
+  if (Object.values(ownNamesOf(naming, tenant)).some((name) => name !== null)) return undefined
   const role = level === 'schema' ? undefined : roleOf(naming, tenant)
   const taken = await takeReady(admin, lifecycle, { schema: schemaOf(naming, tenant), role })
   if (!taken) return undefined
