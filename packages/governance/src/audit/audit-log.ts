@@ -1,6 +1,7 @@
 import { parseTenantKey, type Queryable, type TenantKey, type TenantQueryable } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
+import { pinnedControl, withOwnPath } from '../control/pinned.ts'
 import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
 import { type MacKeys, macsOf } from '../keys/macs.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -113,7 +114,9 @@ export function auditLog(options: AuditLogOptions): AuditLog {
     horizon: table('audit_horizon'),
   }
   const insert = insertSql(tables.log)
-  const coded = (control: Queryable) => codedControl(control, 'installAudit(admin)')
+  const INSTALL = 'installAudit(admin)'
+  const coded = (control: Queryable) => codedControl(control, INSTALL)
+  const pinned = (admin: Queryable) => pinnedControl(admin, INSTALL)
   const written = (tenant: TenantKey, entries: readonly AuditEntry[]) => {
     const checked = entries.map((entry) => checkEntry(entry, fields))
     return Promise.all(checked.map((entry) => writtenOf(tenant, entry, macs, personal)))
@@ -133,7 +136,7 @@ export function auditLog(options: AuditLogOptions): AuditLog {
       const limit = wholeNumber(batch, 'batch', { min: 1, max: 10_000, otherwise: 2_000 })
       const total = { entries: 0, seals: 0 }
       for (;;) {
-        const done = await sealBatch(coded(admin), tables, macs, limit)
+        const done = await withOwnPath(admin, INSTALL, (own) => sealBatch(own, tables, macs, limit))
         if (done === undefined) return total
         total.entries += done.entries
         total.seals += done.seals
@@ -144,17 +147,17 @@ export function auditLog(options: AuditLogOptions): AuditLog {
     removed: async (admin, moment, { except = [] } = {}) => {
       const before = `${momentOf(moment, 'before')?.slice(0, -1)}000Z`
       const held = except.map(keyOf).sort()
-      await coded(admin).query(
+      await pinned(admin).query(
         `insert into ${tables.horizon} (before, except_tenants, mac) values ($1::timestamptz, $2::text[], $3::text)
           on conflict do nothing`,
         [before, held, macs.sign('horizon', horizonText(before, held))],
       )
     },
     thin: async (admin) => {
-      await coded(admin).query(thinSql(tables))
+      await pinned(admin).query(thinSql(tables))
     },
     forget: async (admin, tenant) => {
-      await coded(admin).query(
+      await pinned(admin).query(
         `with log as (delete from ${tables.log} where tenant = $1::text)
         delete from ${tables.seal} where tenant = $1::text`,
         [keyOf(tenant)],

@@ -18,6 +18,11 @@ export interface OutboxOptions {
   readonly isolation?: IsolationLevel | undefined
   /** As given to `installOutbox` (default `governance`). */
   readonly controlSchema?: string | undefined
+  /**
+   * Asked for the `traceparent` of each event that says none: that of `@org/pg-tenant/opentelemetry`, so that what a handler
+   * does belongs to the trace of the request that published it.
+   */
+  readonly traceparent?: (() => string | undefined) | undefined
 }
 
 /** Options of one event. */
@@ -99,7 +104,8 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
     if (!Array.isArray(events) || events.length > MAX_EVENTS) {
       throw invalidField('events', `a list of at most ${MAX_EVENTS} events`)
     }
-    const rows = events.map((event) => rowOf(event, has))
+    const around = options.traceparent?.()
+    const rows = events.map((event) => rowOf({ traceparent: around, ...event }, has))
     if (rows.length === 0) return []
     const values = [db.tenant, `[${rows.map(({ json }) => json).join()}]`]
     await (db.queue ? db.queue(text, values) : db.query(text, values))

@@ -2,6 +2,7 @@ import { parseTenantKey, type Queryable } from '@org/core'
 import { AUDIT_LOG } from '../audit/tables.ts'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
+import { pinnedControl } from '../control/pinned.ts'
 import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
 import { partitionsOf } from '../partitions/expire.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -95,14 +96,26 @@ export function retention(options: RetentionOptions = {}): Retention {
   const schema = parseControlSchema(options.controlSchema)
   const tables = checkTenantTables(options.tenantTables ?? [])
   const batch = wholeNumber(options.batch, 'batch', { min: 1, max: 100_000, otherwise: 5_000 })
-  const coded = (control: Queryable) => codedControl(control, 'installRetention(admin)')
+  const INSTALL = 'installRetention(admin)'
+  const coded = (control: Queryable) => codedControl(control, INSTALL)
+  const pinned = (admin: Queryable) => pinnedControl(admin, INSTALL)
   const heldOf = async (control: Queryable) =>
     (await listHolds(coded(control), schema)).map(({ tenant }) => tenant)
   const schedule = qualify(schema, 'retention_schedule')
   return {
     runShared: async (admin, { control = admin, dryRun = false } = {}) => {
       const held = await heldOf(control)
-      const work = { admin: coded(admin), schema, profile, held, batch, dryRun, audit, archive }
+      const work = {
+        admin: pinned(admin),
+        outside: coded(admin),
+        schema,
+        profile,
+        held,
+        batch,
+        dryRun,
+        audit,
+        archive,
+      }
       const removed: Removed[] = []
       if (await isInstalled(work.admin, schema, AUDIT_LOG.table)) removed.push(await keepAudit(work))
       if (await isInstalled(work.admin, schema, 'usage_delta')) removed.push(...(await keepUsage(work)))
@@ -110,7 +123,7 @@ export function retention(options: RetentionOptions = {}): Retention {
     },
     runTenants: async (control, scopes, { dryRun = false } = {}) => {
       const held = await heldOf(control)
-      return keepTenants({ control: coded(control), scopes, schema, tables, held, batch, dryRun })
+      return keepTenants({ control: pinned(control), scopes, schema, tables, held, batch, dryRun })
     },
     enrol: async (control, tenants) => {
       if (!Array.isArray(tenants)) throw invalidField('tenants', 'an array of keys')
@@ -128,7 +141,7 @@ export function retention(options: RetentionOptions = {}): Retention {
     hold: async (control, tenant, reason) => placeHold(coded(control), schema, tenant, reason),
     release: async (control, tenant) => releaseHold(coded(control), schema, tenant),
     holds: async (control) => listHolds(coded(control), schema),
-    check: async (admin) => checkUpkeep(coded(admin), schema),
+    check: async (admin) => checkUpkeep(pinned(admin), schema),
   }
 }
 

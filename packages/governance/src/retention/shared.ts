@@ -26,6 +26,8 @@ export interface Removed {
 /** @internal */
 export interface SharedWork {
   readonly admin: Queryable
+  /** The same outside a transaction, for DETACH … CONCURRENTLY. */
+  readonly outside: Queryable
   readonly schema: string
   readonly profile: RetentionProfile
   readonly held: readonly string[]
@@ -81,7 +83,7 @@ export async function keepAudit(work: SharedWork): Promise<Removed> {
     await work.audit?.removed(admin, new Date(partition.until), { except: work.held })
     if (reason === 'hold') result.rows += await deleteOthers(work, partition)
     else {
-      await dropPartition(admin, schema, AUDIT_LOG.table, partition)
+      await dropPartition(work.outside, schema, AUDIT_LOG.table, partition)
       result.partitions.push(partition.name)
     }
   }

@@ -1,6 +1,7 @@
 import { parseTenantKey, type Queryable, type TenantQueryable } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
+import { pinnedControl, withOwnPath } from '../control/pinned.ts'
 import { invalidOption } from '../input/input.ts'
 import { macKey } from '../keys/macs.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -99,11 +100,12 @@ export function usage(options: UsageLogOptions): UsageLog {
   const key = macKey('usage', options.key, 'usage')
   const tables = tablesIn(parseControlSchema(options.controlSchema))
   const delta = deltaSql(tables.delta)
-  const coded = (control: Queryable) => codedControl(control, 'installUsage(admin)')
+  const INSTALL = 'installUsage(admin)'
+  const coded = (control: Queryable) => codedControl(control, INSTALL)
   const keyOf = (tenant: unknown) => parseTenantKey(tenant, { prefix: '' })
   return {
     meter: async (db, use) => meter(db, delta, use),
-    rollUp: async (admin) => rollUp(coded(admin), tables),
+    rollUp: async (admin) => withOwnPath(admin, INSTALL, (own) => rollUp(own, tables)),
     list: async (control, tenant, page = {}) => listUsage(coded(control), tables, keyOf(tenant), page),
     take: async (db, resource, entity, amount = 1) => take(db, tables, key, resource, entity, amount),
     giveBack: async (db, resource, entity) => giveBack(db, tables, key, resource, entity),
@@ -111,7 +113,7 @@ export function usage(options: UsageLogOptions): UsageLog {
     resources: async (control, tenant) => listResources(coded(control), tables, keyOf(tenant)),
     calls: (quota) => callQuota(quota, tables),
     forget: async (admin, tenant) => {
-      await coded(admin).query(
+      await pinnedControl(admin, INSTALL).query(
         `with a as (delete from ${tables.delta} where tenant = $1::text),
           b as (delete from ${tables.hold} where tenant = $1::text),
           c as (delete from ${tables.resource} where tenant = $1::text)

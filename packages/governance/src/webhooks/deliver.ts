@@ -1,5 +1,5 @@
-import type { Sealing, TenantQueryable } from '@org/core'
-import type { Handler, HandlerContext } from '../outbox/worker/handler.ts'
+import { type DeliveryTrace, type Sealing, type TenantQueryable, TRACES } from '@org/core'
+import type { Handler, HandlerContext, OutboxEvent } from '../outbox/worker/handler.ts'
 import { GiveUp, Postpone, RetryLater } from '../outbox/worker/outcome.ts'
 import { paceOf } from '../outbox/worker/pace.ts'
 import { aside } from './aside.ts'
@@ -58,19 +58,25 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     context.withTenant((db) =>
       db.query(RECORD, [id, status, answer.status ?? null, answer.error ?? null, answer.durationMs ?? null]),
     )
-  const attempt = async (id: string, due: Due, context: HandlerContext, tenant: string): Promise<Answer> => {
+  const attempt = async (
+    id: string,
+    due: Due,
+    context: HandlerContext,
+    event: OutboxEvent,
+  ): Promise<Answer> => {
     const body = bodyOf(due)
-    const secrets = await secretsOf(sealing, due, tenant)
-    const headers = {
+    const secrets = await secretsOf(sealing, due, event.tenant)
+    const headers = () => ({
       'content-type': 'application/json',
       'user-agent': settings.userAgent,
+      ...traced(options.traceparent?.() ?? event.traceparent),
       ...sign(secrets, due.message, due.now, body),
-    }
+    })
     // What counts for the pace is the endpoint's time, not the database's.
     const sent = async (url: URL): Promise<Answer> => {
       let answer: Answer = REFUSED
       await pace.during(due.endpoint, async () => {
-        answer = await send(url, headers, body, {
+        answer = await send(url, headers(), body, {
           timeout: settings.timeout,
           allowed: settings.allowed,
           lookup: options.lookup,
@@ -79,7 +85,14 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
       })
       return answer
     }
-    const answer = await target(due, settings).then(sent, () => REFUSED)
+    const told = (message: DeliveryTrace | undefined) =>
+      target(due, settings)
+        .then(sent, () => REFUSED)
+        .then((answer) => {
+          if (message) tell(message, answer)
+          return answer
+        })
+    const answer = await TRACES.delivery.trace(() => traceOf(event, due), told)
     if (context.signal.aborted && answer.error === 'ABORTED') throw new Postpone(0)
     const delivered = isSuccess(answer)
     const ended = delivered ? 'delivered' : context.last || answer.status === 410 ? 'failed' : 'pending'
@@ -107,9 +120,25 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     }
     const wait = pace.wait(due.endpoint)
     if (wait !== undefined) throw new Postpone(wait)
-    conclude(await attempt(id, due, context, event.tenant))
+    conclude(await attempt(id, due, context, event))
   }
 }
+
+const traceOf = ({ tenant, attempt }: OutboxEvent, { endpoint, type }: Due): DeliveryTrace => ({
+  tenant,
+  endpoint,
+  type,
+  attempt,
+})
+
+/** An attempt that failed is an answer here, and a failure to those who listen. */
+function tell(message: DeliveryTrace, { status, error }: Answer): void {
+  if (status !== undefined) message.status = status
+  if (error !== undefined || !(status !== undefined && status >= 200 && status < 300))
+    message.code = error ?? `HTTP_${status}`
+}
+
+const traced = (traceparent: string | undefined) => (traceparent === undefined ? {} : { traceparent })
 
 const REFUSED: Answer = { status: undefined, error: 'ADDRESS_REFUSED', retryAfter: undefined, durationMs: 0 }
 

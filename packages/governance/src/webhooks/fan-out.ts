@@ -12,25 +12,32 @@ const DELIVERIES = `insert into webhook_delivery (message_id, endpoint_id) selec
 
 /** Turns an event into a delivery for each endpoint that wants it, in one transaction of the tenant. */
 export function fanOut(outbox: Outbox): Handler<string, unknown> {
-  return async ({ id, type, payload }, { withTenant }) => {
+  return async ({ id, type, payload, traceparent }, { withTenant }) => {
     await withTenant(async (db) => {
       const { rows } = await db.query<{ id: string }>(WANTED, [type])
       if (rows.length === 0) return
       await deliverTo(
         db,
         outbox,
-        { id, type, payload },
+        { id, type, payload, traceparent },
         rows.map((endpoint) => endpoint.id),
       )
     })
   }
 }
 
+interface Message {
+  readonly id: string
+  readonly type: string
+  readonly payload: unknown
+  readonly traceparent?: string | undefined
+}
+
 /** @internal A message and its deliveries, published with them. */
 export async function deliverTo(
   db: TenantQueryable,
   outbox: Outbox,
-  message: { readonly id: string; readonly type: string; readonly payload: unknown },
+  message: Message,
   endpoints: readonly string[],
 ): Promise<string[]> {
   await aside(db, MESSAGE, [message.id, message.type, JSON.stringify(message.payload)])
@@ -38,7 +45,11 @@ export async function deliverTo(
   const ids = rows.map(({ id }) => id)
   await outbox.publishAll(
     db,
-    ids.map((delivery) => ({ type: DELIVERY, payload: { delivery } })),
+    ids.map((delivery) => ({
+      type: DELIVERY,
+      payload: { delivery },
+      ...(message.traceparent !== undefined && { traceparent: message.traceparent }),
+    })),
   )
   return ids
 }

@@ -21,6 +21,8 @@ export interface WebhookOptions {
   readonly maxEndpoints?: number | undefined
   /** Beside public addresses over HTTPS at port 443. */
   readonly allow?: AllowedTargets | undefined
+  /** Asked for the `traceparent` that goes with a message: that of `@org/pg-tenant/opentelemetry` (default: the event's). */
+  readonly traceparent?: (() => string | undefined) | undefined
   /** Sent as `user-agent` (default `webhooks/1`). */
   readonly userAgent?: string | undefined
   /** Instead of DNS, as for `net.connect`; the addresses it finds are checked all the same. */

@@ -1,4 +1,11 @@
-import { parseTenantKey, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
+import {
+  type EventTrace,
+  parseTenantKey,
+  TenancyError,
+  type TenantKey,
+  type TenantQueryable,
+  TRACES,
+} from '@org/core'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import type { EventMap } from '../publish.ts'
 import type { Handler, HandlerContext, Handlers, OutboxEvent } from './handler.ts'
@@ -74,10 +81,14 @@ export async function call<Events extends EventMap, Db extends TenantQueryable>(
     }, timeout)
   })
   try {
-    await Promise.race([
-      handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, { last, wrote }, controller)),
-      late,
-    ])
+    await TRACES.event.trace(
+      () => traceOf(taken, tenant),
+      () =>
+        Promise.race([
+          handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, { last, wrote }, controller)),
+          late,
+        ]),
+    )
   } finally {
     clearTimeout(timer)
   }
@@ -98,6 +109,12 @@ function handlerOf<Events extends EventMap, Db extends TenantQueryable>(
 ): Handler<string, unknown, Db> | undefined {
   const own = Object.hasOwn(handlers, type) ? handlers[type] : handlers['*']
   return own as Handler<string, unknown, Db> | undefined
+}
+
+/** For those who listen. Its age is by this machine's clock, which nothing else goes by. */
+function traceOf({ type, id, attempt, trace, published_at }: Taken, tenant: TenantKey): EventTrace {
+  const lagMs = Math.max(0, Date.now() - published_at.getTime())
+  return { tenant, type, id, attempt, traceparent: trace ?? undefined, lagMs }
 }
 
 function eventOf(taken: Taken, tenant: TenantKey): OutboxEvent {
