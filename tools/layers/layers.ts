@@ -32,7 +32,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
   },
   crypto: {
     packages: ['core'],
-    folders: words('envelope keys settings rotation passwords api-keys tokens vault'),
+    folders: words('envelope keys settings integrations rotation passwords api-keys tokens vault'),
   },
   governance: { packages: ['core'], folders: words('sql input control *') },
   cli: {

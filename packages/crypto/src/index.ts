@@ -1,6 +1,16 @@
 export type { EnvelopeFacts, Envelopes, EnvelopesOf, SecretPlace } from './envelope/envelopes.ts'
 export type { KeyColumn, SealedTable } from './envelope/sealed-table.ts'
 export {
+  type CredentialFacts,
+  type CredentialFilter,
+  type CredentialWrite,
+  type IntegrationCredential,
+  type IntegrationCredentials,
+  integrationCredentials,
+  type NewCredential,
+} from './integrations/credentials.ts'
+export { integrationsMigration, integrationsRowMigration } from './integrations/migration.ts'
+export {
   createDataKeys,
   type DataKeyOptions,
   type DataKeys,
