@@ -2,6 +2,7 @@ import type { Admin } from '../../admin/transaction.ts'
 import type { Place } from '../place.ts'
 import { underPath } from '../under-path.ts'
 import * as code from './code-sql.ts'
+import { type FamilyTable, familyNodes } from './families.ts'
 import { inOrder } from './order.ts'
 import * as rules from './rules-sql.ts'
 import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
@@ -80,7 +81,18 @@ export async function readStructure(admin: Admin, place: Place): Promise<Structu
     ...left.map(({ name, kind }) => ({ name, kind })),
     ...[...lost].map(({ what }) => ({ name: what, kind: 'depends on one of them' })),
   ]
-  const kept = nodes.filter((node) => !lost.has(node) && node.sql !== '')
+  const families = familyNodes((await underPath(admin, tables.FAMILIES, values)) as unknown as FamilyTable[])
+  const together = new Set<StructureNode>()
+  for (const { node, members } of families) {
+    const made = members.flatMap((key) => keys.get(key) ?? [])
+    if (made.length < members.length || made.some((one) => lost.has(one))) continue
+    for (const one of made) {
+      together.add(one)
+      for (const key of [one.key, ...one.also]) keys.set(key, node)
+    }
+    nodes.push(node)
+  }
+  const kept = nodes.filter((node) => !lost.has(node) && !together.has(node) && node.sql !== '')
   return { statements: inOrder(kept, edges, keys), skipped }
 }
 

@@ -62,6 +62,19 @@ export const TABLES = `with ${PATH} select '1259:' || c.oid as key,
       ' with (' || ${OPTIONS('c.reloptions')} || ')') as sql
   from ${RELATION} where c.relkind in ('r', 'p')`
 
+// Tables that inherit, or are inherited from, with their columns as they lie: what a parent was given later lies behind a child's own.
+export const FAMILIES = `with ${PATH} select '1259:' || c.oid as key, ${NAME} as name,
+    format('create %stable %s ()', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}) as made,
+    coalesce(' inherits (' || ${PARENTS} || ')', '') || coalesce(' with (' || ${OPTIONS('c.reloptions')} || ')', '') as behind,
+    array(select '1259:' || i.inhparent from pg_inherits i where i.inhrelid = c.oid order by i.inhseqno) as parents,
+    (select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'local', a.attislocal,
+        'definition', format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, coalesce(${NOT_NULL},
+          case when a.attidentity <> '' then ' not null' end)),
+        'identity', format('alter table only %s alter column %I add', ${NAME}, a.attname) || ${IDENTITY}) order by a.attnum), '[]')
+      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+  from ${RELATION} where c.relkind = 'r' and not c.relispartition
+    and exists (select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent))`
+
 // The server keeps a version of its own among a column's options from the minor releases of November 2026 on; pg_dump leaves it out.
 const COLUMN_OPTIONS = OPTIONS(`array(select o from unnest(a.attoptions) as o where o !~ '^pg_attver=')`)
 

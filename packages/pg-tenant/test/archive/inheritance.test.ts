@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { driverError, type TenancyError } from '../../src/index.ts'
+import { useWorld } from '../support/world.ts'
+import { useFolder } from './support.ts'
+
+// What CREATE TABLE … INHERITS would lay in another order than history did.
+const HISTORIES: Record<string, readonly string[]> = {
+  'a column that a parent was given later': [
+    `create table p (id bigint generated always as identity primary key, a text not null default 'x')`,
+    `create table c (own int default 7) inherits (p)`,
+    `alter table p add column late numeric(9,2) not null default 1.5, add column twice int generated always as (length(a) * 2) stored`,
+    `alter table c add column last text collate "C"`,
+    `insert into p (a) values ('p')`,
+    `insert into c (id, a, own, late, last) overriding system value values (5, 'c', 1, 2.25, 'z')`,
+  ],
+  'three generations, each given something late': [
+    `create table g (a int)`,
+    `create table p (b int, c int) inherits (g)`,
+    `create table "C" (d int) inherits (p)`,
+    `alter table g add column e int`,
+    `alter table p add column f int`,
+    `alter table "C" add column a2 int`,
+    `alter table g add column h int check (h > 0)`,
+    `alter table p drop column c`,
+    `insert into "C" (a, b, d, e, f, a2, h) values (1, 2, 3, 4, 5, 6, 7)`,
+  ],
+  'two parents, and columns that both have': [
+    `create table one (id int, x text)`,
+    `create table two (id int, y text)`,
+    `create table both_of (z int) inherits (one, two)`,
+    `alter table one add column w int`,
+    `alter table two add column w int`,
+    `alter table both_of add column v int`,
+    `alter table two add column u int`,
+    `insert into both_of (id, x, y, z, w, v, u) values (1, 'x', 'y', 2, 3, 4, 5)`,
+  ],
+  'a table that became an heir, in its own order': [
+    `create table p (a int, b text, c int)`,
+    `create table c (own int, c int, b text, a int)`,
+    `alter table c inherit p`,
+    `alter table p add column late int`,
+    `create index on c (late)`,
+    `comment on column c.late is 'late'`,
+    `insert into c (own, a, b, c, late) values (1, 2, 'b', 3, 4)`,
+  ],
+  'one that was disowned, and one that has its own of what is inherited': [
+    `create table p (a int)`,
+    `create table c (own int, a int) inherits (p)`,
+    `create table d () inherits (p)`,
+    `alter table p add column b int`,
+    `alter table d no inherit p`,
+    `alter table p add column d int`,
+    `create view seen as select own, b, d from c`,
+    `insert into c (own, a, b, d) values (1, 2, 3, 4)`,
+  ],
+}
+
+const LIE = `select c.relname, a.attnum, a.attname, a.attislocal, a.attinhcount, a.attnotnull, a.attidentity, a.attgenerated,
+    format_type(a.atttypid, a.atttypmod) as type, pg_get_expr(x.adbin, x.adrelid) as value
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_attrdef x on x.adrelid = c.oid and x.adnum = a.attnum
+  where c.relnamespace = $1::regnamespace and c.relkind = 'r' and c.relname !~ '^_tenant' order by c.relname, a.attnum`
+
+const world = useWorld([])
+const folder = useFolder()
+
+/** Columns as they lie; numbers of dropped ones are closed up. */
+async function lie(key: string): Promise<unknown[]> {
+  const { rows } = await world.root.query(LIE, [`c_${key}`])
+  const last = new Map<string, number>()
+  return rows.map(({ relname, attnum: _, ...row }) => {
+    const at = (last.get(relname) ?? 0) + 1
+    last.set(relname, at)
+    return { relname, at, ...row, value: row.value?.replaceAll(`c_${key}`, '') }
+  })
+}
+
+describe('inheritance', () => {
+  it.each(Object.entries(HISTORIES))('%s comes back as it lies', async (name, statements) => {
+    const at = Object.keys(HISTORIES).indexOf(name)
+    const [key, copy] = [`from${at}`, `to${at}`]
+    const tenancy = world.tenancy({ migrations: [{ id: '0001', sql: statements.join(';\n') }] })
+    await tenancy.provision(key)
+    const from = folder.path(`heirs-${at}`)
+    await tenancy.backup(key, { to: from })
+    await tenancy.restore(copy, { from }).catch((error: TenancyError) => {
+      throw new Error(`${error.message} ${driverError(error)}`)
+    })
+    expect(await lie(copy)).toEqual(await lie(key))
+    await tenancy.offboard(key, { confirm: key, backup: { to: folder.path(`again-${at}`) } })
+  })
+})
