@@ -1,3 +1,5 @@
+import { SITUATIONS } from './random-situations.ts'
+
 /** A source of choices that a seed decides (mulberry32). */
 export interface Random {
   /** A whole number from 0 to `below` - 1. */
@@ -298,5 +300,6 @@ export function randomSchema(random: Random): string[] {
   for (let at = 1 + int(4); at > 0; at--) addTable()
   if (once(2)) partitioned()
   for (let at = 2 + int(9); at > 0; at--) pick(aboutTable)(pick(made.tables))
+  for (let at = int(5); at > 0; at--) statements.push(...pick(SITUATIONS)(random, () => quote(name())))
   return statements
 }

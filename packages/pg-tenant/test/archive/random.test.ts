@@ -23,6 +23,8 @@ const LEVELS: readonly IsolationLevel[] = [
   'database',
 ]
 
+const EXTENSIONS = ['citext', 'hstore', 'pg_trgm', 'btree_gist']
+
 const setting = useSetting()
 const folder = useFolder()
 const PROGRAMS = '/usr/lib/postgresql/15/bin'
@@ -33,6 +35,12 @@ const ROWS = `select c.relname as name, (xpath('/table/row/x/text()', query_to_x
       else format('select md5(to_jsonb(whole_row)::text) as x from only %I.%I whole_row order by 1', n.nspname, c.relname) end, true, false, '')))::text as rows
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and (c.relkind in ('r', 'S'))
     and c.relname !~ '^_tenant_' where n.nspname = $1 order by 1`
+
+/** Extensions in a schema that all share, where the server has them. */
+async function extend(level: IsolationLevel, key: string): Promise<void> {
+  for (const name of EXTENSIONS)
+    await setting.rootAt(level, key, `create extension if not exists ${name} schema public`).catch(() => {})
+}
 
 async function rowsOf(level: IsolationLevel, key: string): Promise<unknown[]> {
   const schema = setting.schemaOf(level, key)
@@ -81,6 +89,7 @@ describe.each(Array.from({ length: COUNT }, (_, at) => SEED + at))('random schem
     const tenancy = setting.tenancy(level)
     const [key, copy] = [`s${seed}`, `copy${seed}`]
     await tenancy.provision(key)
+    await extend(level, key)
     await tenancy.query(key, `insert into notes (body) values ('kept')`)
     expect(await run(tenancy, key, statements)).toBeGreaterThan(statements.length / 3)
     const told = (error: unknown) => {

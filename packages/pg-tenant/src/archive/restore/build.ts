@@ -6,7 +6,7 @@ import type { ArchivedSequence, ArchivedTable } from '../format/manifest.ts'
 import type { ArchiveEnd, OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
 import { requireSame } from '../structure/compare.ts'
-import { readStructure } from '../structure/read.ts'
+import { readStructure, usualDefaultPrivileges } from '../structure/read.ts'
 import { fromHere, toHere } from '../structure/rename.ts'
 import { PHASE } from '../structure/statement.ts'
 import { loadData } from './load.ts'
@@ -36,6 +36,7 @@ export async function build(
   )
   const made = wanted.map((statement) => fromHere(statement, place.schema))
   const border = made.findLastIndex(({ phase }) => phase < PHASE.data) + 1
+  await make(home, place, await usualDefaultPrivileges(home, place))
   await make(home, place, made.slice(0, border))
   const end = await load(home, place, archive)
   if (verify === 'full') {

@@ -43,6 +43,7 @@ const SOURCES: readonly string[] = [
   rules.PRIVILEGES,
   rules.COLUMN_PRIVILEGES,
   rules.DEFAULT_PRIVILEGES,
+  rules.DEFAULT_PRIVILEGES_EVERYWHERE,
   tables.REFRESH,
 ]
 
@@ -103,13 +104,19 @@ async function comments(
 ): Promise<StructureNode[]> {
   const oids = [...keys.keys()].flatMap((key) => /^\d+:(\d+)$/.exec(key)?.[1] ?? [])
   const rows = await underPath(admin, rules.COMMENTS, [schema, path, oids])
-  return rows.flatMap(({ on, sub, text, column }) => {
+  return rows.flatMap(({ on, sub, text, part }) => {
     const node = keys.get(String(on))
-    const what = sub === 0 ? node?.what : column
-    if (!node || what === null || what === undefined) return []
+    const what = part ?? (sub === 0 ? node?.what : undefined)
+    if (!node || typeof what !== 'string') return []
     const [key, sql] = [`comment:${on}:${sub}`, `comment on ${what} is ${text}`]
     return [{ key, also: [], phase: PHASE.comment, what: `comment on ${what}`, sql }]
   })
+}
+
+/** Statements that take back what the tenant's role said of all that it will make. */
+export async function usualDefaultPrivileges(admin: Admin, place: Place): Promise<StructureStatement[]> {
+  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '']
+  return (await underPath(admin, rules.USUAL_DEFAULT_PRIVILEGES, values)) as unknown as StructureNode[]
 }
 
 /** Everything that cannot be made because something it needs is left out. */

@@ -36,10 +36,12 @@ export const ROW_SECURITY = `with ${PATH} select 'security:' || c.oid as key, '{
       case when c.relforcerowsecurity then format('alter table only %s force row level security', ${NAME}) end) as sql
   from ${RELATION} where c.relkind in ('r', 'p') and (c.relrowsecurity or c.relforcerowsecurity)`
 
-// Comments on what `what` names: the object of the same key. Columns have none of their own.
+// Comments on what `what` names: the object of the same key. Columns, and constraints that are made with a domain, have none of their own.
 export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on, d.objsubid as sub, quote_literal(d.description) as text,
     case when d.objsubid <> 0 then (select format('column %I.%I.%I', h.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid
-      where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = h.oid) end as column
+      where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = h.oid)
+      when d.classoid = 'pg_constraint'::regclass then (select format('constraint %I on domain %I.%I', k.conname, h.nspname, t.typname)
+        from pg_constraint k join pg_type t on t.oid = k.contypid where k.oid = d.objoid) end as part
   from path, home h, pg_description d where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
     'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass,
     'pg_collation'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass) and d.objoid = any ($3::oid[])`
@@ -81,3 +83,26 @@ export const DEFAULT_PRIVILEGES = `with ${PATH} select '826:' || x.oid as key, '
      from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)) as sql
   from path, home h join pg_default_acl x on x.defaclnamespace = h.oid and pg_get_userbyid(x.defaclrole) = $4 and $3::text[] is not null
     cross join lateral (select x.defaclrole as owner) o`
+
+const KIND = `case x.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types' when 'n' then 'schemas' end`
+
+// The same wherever the role makes them: all taken back, then each given. (18 has large objects as well, which are not carried.)
+export const DEFAULT_PRIVILEGES_EVERYWHERE = `with ${PATH} select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
+    format('default privileges everywhere on %s', x.defaclobjtype) as what,
+    concat_ws('; ', format('alter default privileges revoke all on %s from public, current_user', ${KIND}),
+      (select string_agg(format('alter default privileges grant %s on %s to %s%s', lower(g.privilege_type), ${KIND}, ${GRANTEE('g')},
+        case when g.is_grantable and g.grantee <> o.owner then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
+       from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee))) as sql
+  from path, pg_default_acl x cross join lateral (select x.defaclrole as owner) o
+  where x.defaclnamespace = 0 and x.defaclobjtype <> 'L' and pg_get_userbyid(x.defaclrole) = $4 and $1 <> '' and $3::text[] is not null`
+
+// As they are when nobody has said anything: what is restored gets its own privileges, not those of what the role makes today.
+export const USUAL_DEFAULT_PRIVILEGES = `with ${PATH} select '' as key, '{}'::text[] as also, 0 as phase, 'default privileges' as what,
+    concat_ws('; ', format('alter default privileges revoke all on %s from %s', ${KIND},
+        (select string_agg(distinct ${GRANTEE('g')}, ', ') from aclexplode(x.defaclacl) g
+         where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee))),
+      format('alter default privileges grant all on %s to current_user', ${KIND}),
+      case x.defaclobjtype when 'f' then 'alter default privileges grant execute on functions to public'
+        when 'T' then 'alter default privileges grant usage on types to public' end) as sql
+  from path, pg_default_acl x cross join lateral (select x.defaclrole as owner) o
+  where x.defaclnamespace = 0 and x.defaclobjtype <> 'L' and pg_get_userbyid(x.defaclrole) = $4 and $1 <> '' and $3::text[] is not null`

@@ -9,6 +9,9 @@ const NAME = `format('%I.%I', h.nspname, c.relname)`
 const OPTIONS = (of: string) =>
   `(select string_agg(split_part(option, '=', 1) || ' = ' || quote_literal(substr(option, strpos(option, '=') + 1)), ', ') from unnest(${of}) as option)`
 
+/** A table's own options, and those of the table behind it that holds its large values. */
+const RELATION_OPTIONS = `c.reloptions || array(select 'toast.' || o from pg_class t, unnest(t.reloptions) as o where t.oid = c.reltoastrelid)`
+
 export const SEQUENCES = `with ${PATH} select '1259:' || c.oid as key, '{}'::text[] as also, 20 as phase, 'sequence ' || ${NAME} as what,
     format('create %ssequence %s as %s increment by %s minvalue %s maxvalue %s start with %s cache %s%s',
       case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
@@ -59,13 +62,13 @@ export const TABLES = `with ${PATH} select '1259:' || c.oid as key,
     'table ' || ${NAME} as what,
     format('create %stable %s (%s)%s%s%s', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, ${COLUMNS},
       ' inherits (' || ${PARENTS} || ')', case c.relkind when 'p' then ' partition by ' || pg_get_partkeydef(c.oid) end,
-      ' with (' || ${OPTIONS('c.reloptions')} || ')') as sql
+      ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')') as sql
   from ${RELATION} where c.relkind in ('r', 'p')`
 
 // Tables that inherit, or are inherited from, with their columns as they lie: what a parent was given later lies behind a child's own.
 export const FAMILIES = `with ${PATH} select '1259:' || c.oid as key, ${NAME} as name,
     format('create %stable %s ()', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}) as made,
-    coalesce(' inherits (' || ${PARENTS} || ')', '') || coalesce(' with (' || ${OPTIONS('c.reloptions')} || ')', '') as behind,
+    coalesce(' inherits (' || ${PARENTS} || ')', '') || coalesce(' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')', '') as behind,
     array(select '1259:' || i.inhparent from pg_inherits i where i.inhrelid = c.oid order by i.inhseqno) as parents,
     (select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'local', a.attislocal,
         'definition', format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, coalesce(${NOT_NULL},
@@ -101,7 +104,7 @@ export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,
     case c.relkind when 'v' then 'view ' else 'materialized view ' end || ${NAME} as what,
     format('create %sview %s (%s)%s as %s%s', case c.relkind when 'm' then 'materialized ' else '' end, ${NAME},
       (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0),
-      ' with (' || ${OPTIONS('c.reloptions')} || ')', rtrim(pg_get_viewdef(c.oid), ';'), case c.relkind when 'm' then ' with no data' end) as sql
+      ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')', rtrim(pg_get_viewdef(c.oid), ';'), case c.relkind when 'm' then ' with no data' end) as sql
   from ${RELATION} where c.relkind in ('v', 'm')`
 
 export const REFRESH = `with ${PATH} select 'refresh:' || c.oid as key, '{}'::text[] as also, 95 as phase,
