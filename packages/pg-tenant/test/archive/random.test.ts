@@ -36,8 +36,9 @@ const ROWS = `select c.relname as name, (xpath('/table/row/x/text()', query_to_x
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and (c.relkind in ('r', 'S'))
     and c.relname !~ '^_tenant_' where n.nspname = $1 order by 1`
 
-/** Extensions in a schema that all share, where the server has them. */
+/** Extensions in a schema that all share, where the server has them; a database that a copy is restored into has none. */
 async function extend(level: IsolationLevel, key: string): Promise<void> {
+  if (level === 'database') return
   for (const name of EXTENSIONS)
     await setting.rootAt(level, key, `create extension if not exists ${name} schema public`).catch(() => {})
 }
