@@ -41,8 +41,8 @@ async function prepareOnce(lifecycle: Preparing): Promise<string> {
   return application
 }
 
-/** unique_violation, duplicate_schema, duplicate_table */
-const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07']
+/** unique_violation, duplicate_schema, duplicate_table, duplicate_column */
+const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701']
 
 async function applicationRole(pool: PoolLike): Promise<string> {
   const client = await pool.connect().catch((error: unknown) => {
