@@ -21,6 +21,13 @@ export interface WorkerProblem {
   readonly attempt?: number
 }
 
+/** The part of `Jobs` that a worker needs. */
+export interface WorkerJobs {
+  start(): void
+  stop(): Promise<void>
+  runDue(): Promise<unknown>
+}
+
 /** Options of {@link createWorker}. */
 export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryable> {
   /** A pool of a role that `installOutbox` was told is a worker's. Any pooler will do. */
@@ -48,6 +55,8 @@ export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryab
    * worker also brings events from there (see `OUTBOX_DATABASE_MIGRATION`).
    */
   readonly relayFrom?: string | undefined
+  /** What comes round: `createJobs` of `@org/governance/jobs`. Begins, ends and drains with the worker (default none). */
+  readonly jobs?: WorkerJobs | undefined
   readonly onProblem?: ((problem: WorkerProblem) => void) | undefined
   /** As given to `installOutbox` (default: that of `outbox`, else `governance`). */
   readonly controlSchema?: string | undefined

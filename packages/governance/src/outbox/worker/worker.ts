@@ -227,18 +227,20 @@ export function createWorker<
     wake: (tenant) => (tenant === undefined ? bell.ring() : wrote(tenant)),
     start: () => {
       stopping = false
+      options.jobs?.start()
       running ??= loop(false)
     },
     stop: async (within = 30_000) => {
       stopping = true
       bell.ring()
-      await running
+      await Promise.all([running, options.jobs?.stop()])
       await finish(within)
       running = undefined
     },
     drain: async () => {
       if (running) return { ...counts, handling: inHand.size }
       stopping = false
+      await options.jobs?.runDue()
       await loop(true).finally(() => finish(settings.handlerTimeout))
       return { ...counts, handling: inHand.size }
     },
