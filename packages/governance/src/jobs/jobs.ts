@@ -129,6 +129,8 @@ export function createJobs(options: JobsOptions): Jobs {
       await Promise.all(running.values())
     },
     runDue: async () => {
+      // After stop, too.
+      if (!timer) stopped = new AbortController()
       await enrol()
       const done: { job: string; code: string | null }[] = []
       for (const job of jobs) {

@@ -3,6 +3,8 @@ import { TenancyError } from '@org/core'
 import { expect, it, onTestFinished } from 'vitest'
 import { auditLog, installAudit } from '../../src/audit/index.ts'
 import { createJobs, installJobs, type Job } from '../../src/jobs/index.ts'
+import { installOutbox } from '../../src/outbox/index.ts'
+import { createWorker } from '../../src/outbox/worker/index.ts'
 import { installRetention, retention } from '../../src/retention/index.ts'
 import { installUsage, usage } from '../../src/usage/index.ts'
 import { acme, eventually, useLevel } from '../support/levels.ts'
@@ -15,6 +17,7 @@ const world = useLevel('role', async (admin, options) => {
   await installUsage(admin, options)
   await installRetention(admin)
   await installJobs(admin)
+  await installOutbox(admin, options)
 })
 const control = () => world.setting.world.admin
 const rows = async (name: string) =>
@@ -113,6 +116,26 @@ it('what was killed is taken over when its lease runs out, and what it then says
   await hanging
   expect(runs).toBe(1)
   expect((await rows('killed')).next_at).toEqual(next)
+})
+
+it('begin, end and drain with a worker', async () => {
+  const signals: AbortSignal[] = []
+  const jobs = createJobs({
+    control: control(),
+    pollInterval: 20,
+    jobs: [{ name: 'with.worker', every: 1_000, run: async (signal) => void signals.push(signal) }],
+  })
+  const worker = createWorker({ control: control(), tenants: world.tenancy, handlers: {}, jobs })
+  await worker.drain()
+  expect(signals).toHaveLength(1)
+  worker.start()
+  onTestFinished(() => worker.stop())
+  await eventually(() => signals.length === 2, 20_000)
+  await worker.stop()
+  await control().query(`update governance.job set next_at = now() where name = 'with.worker'`)
+  // Stopped is not over: cron may still come, and what it runs is not told to end.
+  await jobs.runDue()
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, false])
 })
 
 it('bad input is named', () => {

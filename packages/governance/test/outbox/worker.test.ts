@@ -235,6 +235,8 @@ describe('options', () => {
       [{ retry: { retries: -1, delays: [1] } }, 'retry.retries'],
       [{ retry: { retries: 1, delays: [] } }, 'retry.delays'],
       [{ controlSchema: 'pg_x' }, 'controlSchema'],
+      [{ jobs: [] }, 'jobs'],
+      [{ jobs: null }, 'jobs'],
     ]
     for (const [wrong, option] of refused) {
       const make = async () => createWorker({ ...fine, ...wrong } as WorkerOptions<EventMap, TenantDb>)

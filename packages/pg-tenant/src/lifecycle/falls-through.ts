@@ -63,7 +63,8 @@ export const SHARED_RIGHTS = `with declared as (
       or $2 is null and pg_catalog.starts_with(r.rolname, $4) and exists (
         select from pg_catalog.pg_namespace h join pg_catalog.pg_class m on m.relnamespace = h.oid and m.relname = $5
         where h.nspname = $3 || pg_catalog.substr(r.rolname, pg_catalog.length($4) + 1))
-      or $2 is null and exists (select from pg_catalog.pg_class m cross join lateral pg_catalog.aclexplode(m.relacl) may
+      or $2 is null and exists (select from pg_catalog.pg_class m join pg_catalog.pg_namespace h on h.oid = m.relnamespace and h.nspowner = m.relowner
+          cross join lateral pg_catalog.aclexplode(m.relacl) may
         where pg_catalog.starts_with(m.relname, $5 || ':') and may.grantee = g.grantee and may.grantee <> m.relowner))
     and not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false))
 )

@@ -38,7 +38,7 @@ export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => v
   const times = (name: string, what: string) => {
     const record = meter.histogram(`${name}_duration_seconds`, `How long ${what} take, by outcome.`)
     return (message: TraceMessage, labels: Labels) =>
-      record((message.ms ?? 0) * SECONDS, { ...labels, outcome: message.code ?? 'ok' })
+      record((message.ms ?? 0) * SECONDS, { ...labels, outcome: labels.outcome ?? message.code ?? 'ok' })
   }
   const scopes = times('pg_tenant_scope', 'scopes')
   const waits = meter.histogram('pg_tenant_connection_wait_seconds', 'How long scopes wait for a connection.')
@@ -64,7 +64,13 @@ export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => v
       },
     }),
     TRACES.delivery.listen({
-      over: (message) => deliveries(message, { status: statusClass(message.status), ...whose(message) }),
+      over: (message) =>
+        deliveries(message, {
+          status: statusClass(message.status),
+          // Which number it was multiplies series: receivers may answer with any.
+          ...(message.code?.startsWith('HTTP_') && { outcome: 'HTTP' }),
+          ...whose(message),
+        }),
     }),
     TRACES.job.listen({ over: (message) => jobs(message, { job: message.job }) }),
   ]
@@ -73,6 +79,6 @@ export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => v
   }
 }
 
-/** `2xx`; receivers may answer with any number. */
+/** `2xx` */
 const statusClass = (status: number | undefined) =>
   status === undefined || !(status >= 100 && status < 600) ? 'none' : `${Math.floor(status / 100)}xx`

@@ -9,7 +9,7 @@ export interface PrometheusMeter extends Meter {
 
 /** Seconds: from a look-up by key to a job of minutes. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60] as const
-/** Of one metric; what comes later is dropped and counted. Labels are bounded where they are made; this is the last line. */
+/** Of one metric; what comes later is dropped. Labels are bounded where they are made; this is the last line. */
 const MAX_SERIES = 2_000
 
 interface Series {

@@ -6,14 +6,8 @@ import { fromDatabase } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { qualify } from '../sql/identifier.ts'
-import {
-  type NamedRecord,
-  recordColumns,
-  splitNames,
-  type TenantRecord,
-  type TenantStatus,
-} from './record.ts'
-import type { RegistryPlace } from './registry.ts'
+import { recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
+import { learned, type RegistryPlace } from './registry.ts'
 
 /** Which tenants {@link Tenancy.list} returns. */
 export interface ListOptions {
@@ -54,13 +48,6 @@ export async function list(
     order by key collate "C" limit $4`
   const rows = await readRegistry(pool, text, [place.prefix, after, status ?? null, limit])
   return rows.map((row) => learned(place, row))
-}
-
-/** What is read of a tenant's names is known to its scopes. */
-function learned(place: RegistryPlace, row: Record<string, unknown>): TenantRecord {
-  const [record, names] = splitNames(row as unknown as NamedRecord)
-  place.names?.learn(record.key, names)
-  return record
 }
 
 /** One statement on a bare connection, as nobody but who logs in: the registry belongs to no tenant. */

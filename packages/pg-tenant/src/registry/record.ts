@@ -31,19 +31,19 @@ export interface NamedRecord extends TenantRecord {
   readonly names: RegistryNames
 }
 
-/** The record for callers, and the names for who looks for the tenant's schema. */
-export function splitNames({ names, ...record }: NamedRecord): [TenantRecord, RegistryNames] {
-  return [record, names]
-}
+/**
+ * A name that is not made of prefix and key, or null; `row` is the alias of the registry's table. Read through JSON: a control
+ * schema of the release before has no such columns, and whoever looks must not need the right to bring it up to date.
+ */
+export const ownName = (what: keyof RegistryNames, row = 't') => `(to_jsonb(${row}) ->> '${what}_name')`
 
-// As JSON: a control schema of the release before has no such columns, and applications read it too.
-const NAMES = (
-  row: string,
-) => `json_build_object('schema', to_jsonb(${row}) -> 'schema_name', 'role', to_jsonb(${row}) -> 'role_name',
-  'database', to_jsonb(${row}) -> 'database_name') as names`
+/** All three, as one value of {@link NamedRecord}. */
+export const ownNames = (row: string) =>
+  `json_build_object('schema', ${ownName('schema', row)}, 'role', ${ownName('role', row)},
+  'database', ${ownName('database', row)}) as names`
 
 /** The columns of {@link NamedRecord}, for every statement that reads one, `row` being the alias of the table. */
-export const recordColumns = (row: string) => `${COLUMNS}, ${NAMES(row)}`
+export const recordColumns = (row: string) => `${COLUMNS}, ${ownNames(row)}`
 
 const COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement,
   schema_version as "schemaVersion", created_at as "createdAt", updated_at as "updatedAt", deleted_at as "deletedAt"`

@@ -1,15 +1,10 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
+import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
-import {
-  type NamedRecord,
-  recordColumns,
-  splitNames,
-  type TenantRecord,
-  type TenantStatus,
-} from './record.ts'
+import { type NamedRecord, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
 
 /** Which rows of the control schema are this tenancy's: those with its schema prefix. */
 export interface RegistryPlace {
@@ -39,8 +34,13 @@ export async function recordOf(
     [place.prefix, tenant],
   )
   if (!row) return undefined
-  const [record, names] = splitNames(row as unknown as NamedRecord)
-  place.names?.learn(tenant, names)
+  return learned(place, row)
+}
+
+/** A record as it was read; what it says of the tenant's names is known to its scopes from now on. */
+export function learned(place: RegistryPlace, row: Record<string, unknown>): TenantRecord {
+  const { names, ...record } = row as unknown as NamedRecord
+  place.names?.learn(record.key, names)
   return record
 }
 
@@ -49,8 +49,8 @@ export async function recordOf(
  *
  * @param reuse whether a deleted tenant's key may be used again
  * @returns its status before: `provisioning` for a new one
- * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level; 23505 when another
- *   tenant has one of the names
+ * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level, or when another tenant
+ *   has one of the names
  */
 export async function register(
   admin: Admin,
@@ -59,7 +59,7 @@ export async function register(
   isolation: IsolationLevel,
   { plan, placement, reuse, names }: TenantFacts & { readonly reuse: boolean; readonly names: RegistryNames },
 ): Promise<TenantStatus> {
-  const [row] = await admin.run(
+  const registering = admin.run(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
      values ($1, $2, $3, $4, coalesce($5, 'default'), $7, $8, $9)
      on conflict (prefix, key) do update set
@@ -84,6 +84,7 @@ export async function register(
       names.database,
     ],
   )
+  const [row] = await registering.catch((error: unknown) => Promise.reject(withWords(error, tenant)))
   const {
     status,
     isolation: level,
@@ -177,6 +178,16 @@ const DELETED =
   'unless you say so: provision(key, { reuseDeletedKey: true }).'
 const DELETING = 'This tenant is being dropped. Run drop(key) again to finish that.'
 const OTHER_LEVEL = 'This tenant lives at another isolation level. Use a tenancy of that level for it.'
+
+const NAMES_OF = /^idx_tenant_(schema|role|database)_name$/
+
+/** Names that are not made of prefix and key are one tenant's each. */
+function withWords(error: unknown, tenant: TenantKey): unknown {
+  const [, what] = (isServerError(error) && NAMES_OF.exec(error.constraint ?? '')) || []
+  if (what === undefined) return error
+  const message = `Another tenant has that ${what} already. Nothing was changed; ${what}Of must give each key a name of its own.`
+  return new TenancyError('CONFLICT', message, { details: { tenant, option: `${what}Of` } })
+}
 
 function conflict(tenant: TenantKey, message: string): TenancyError {
   return new TenancyError('CONFLICT', message, { details: { tenant } })

@@ -24,6 +24,13 @@ const HISTORIES: Record<string, readonly string[]> = {
     `alter table p drop column c`,
     `insert into "C" (a, b, d, e, f, a2, h) values (1, 2, 3, 4, 5, 6, 7)`,
   ],
+  'what an heir must not be without, and its own heirs neither': [
+    `create table g (a int, b int)`,
+    `create table p () inherits (g)`,
+    `create table c (d int) inherits (p)`,
+    `alter table p alter column a set not null`,
+    `alter table c alter column b set not null`,
+  ],
   'two parents, and columns that both have': [
     `create table one (id int, x text)`,
     `create table two (id int, y text)`,

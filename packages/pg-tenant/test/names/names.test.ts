@@ -82,9 +82,52 @@ describe('names that are not made of prefix and key', () => {
 
   it('never lead two keys into one schema', async () => {
     expect(await codeOf(named.query('twin', 'select * from notes'))).toBe('SCHEMA_MISSING')
-    expect(await codeOf(named.provision('twin'))).toBe('DUPLICATE_RESOURCE')
+    await expect(named.provision('twin')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { tenant: 'twin', option: 'schemaOf' },
+    })
     expect(await codeOf(named.query('twin', 'select * from notes'))).toBe('SCHEMA_MISSING')
     expect(await named.find('twin')).toBeUndefined()
+  })
+
+  it('never lead into a schema of another key, whatever a map says: its marker is that key’s', async () => {
+    const twins = world.tenancy({ isolation: 'schema', schemaPrefix: 'w_', schemaOf: () => 'One Schema' })
+    await twins.provision('first')
+    await twins.query('first', `insert into notes (body) values ('of first')`)
+    expect(await codeOf(twins.query('second', 'select * from notes'))).toBe('SCHEMA_MISSING')
+    // Control: a marker that does not hold the key lets the second in.
+    const [marker] = (
+      await world.root.query<{ name: string }>(
+        `select quote_ident(relname) as name from pg_class where relname like '\\_tenant\\_w\\_:first'`,
+      )
+    ).rows
+    await world.root.query(`alter table "One Schema".${marker?.name} rename to "_tenant_w_:second"`)
+    expect((await twins.query('second', 'select body from notes')).rows).toEqual([{ body: 'of first' }])
+    expect(await codeOf(twins.query('first', 'select body from notes'))).toBe('SCHEMA_MISSING')
+  })
+
+  it('are never a role that somebody else made', async () => {
+    const role = `${world.rolePrefix}!reports`
+    await world.root.query(`create role "${role}" nologin`)
+    const grasping = world.tenancy({ roleOf: () => role })
+    await expect(grasping.provision('grasping')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { role },
+    })
+    expect(await grasping.find('grasping')).toBeUndefined()
+    const { rows } = await world.root.query(
+      `select from pg_auth_members where roleid = (select oid from pg_roles where rolname = $1)`,
+      [role],
+    )
+    expect(rows).toEqual([])
+    await world.root.query(`drop role "${role}"`)
+    expect((await grasping.provision('grasping')).created).toBe(true)
+    expect((await grasping.provision('grasping')).created).toBe(false)
+    await grasping.drop('grasping')
+  })
+
+  it.each(['public', 'tenancy'])('are never %s, which is not a tenant’s', async (schema) => {
+    expect(await codeOf(world.tenancy({ schemaOf: () => schema }).provision('other'))).toBe('CONFLICT')
   })
 
   it('are never those that the prefix gives to another key', async () => {
@@ -140,6 +183,23 @@ describe('names that are not made of prefix and key', () => {
     await world.tenancy().resume('acme')
     expect(await body(named, 'acme')).toMatchObject({ body: 'of acme' })
     expect((await fresh.migrationStatus()).filter(({ lack }) => lack > 0)).toEqual([])
+  })
+
+  it('are nothing to a control schema of the release before, which everybody can still look at', async () => {
+    const older = { controlSchema: 'older', schemaPrefix: 'o_', rolePrefix: `${world.rolePrefix}o_` }
+    const before = world.tenancy(older)
+    for (const key of ['one', 'two']) await before.provision(key)
+    await world.root.query(`
+      alter table older.tenant drop column schema_name, drop column role_name, drop column database_name;
+      delete from older.control_version where version = (select max(version) from older.control_version)`)
+    const looking = world.tenancy(older)
+    expect((await looking.verify()).summary.failed).toBe(0)
+    const { findings } = await looking.doctor()
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
+    expect((await looking.stats()).tenants.map(({ key }) => key)).toEqual(['one', 'two'])
+    expect((await looking.list()).map(({ key }) => key)).toEqual(['one', 'two'])
+    expect(await codeOf(looking.query('three', 'select 1'))).toBe('SCHEMA_MISSING')
+    expect((await world.tenancy(older).provision('one')).created).toBe(false)
   })
 
   it('are forgotten with the tenant', async () => {

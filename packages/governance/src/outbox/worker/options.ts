@@ -80,6 +80,12 @@ export function parseWorkerOptions<Events extends EventMap, Db extends TenantQue
 ): WorkerSettings {
   if (typeof options.control?.query !== 'function') throw invalidOption('control', 'a pool')
   if (typeof options.tenants?.withTenant !== 'function') throw invalidOption('tenants', 'a tenancy')
+  const { jobs } = options
+  if (
+    jobs !== undefined &&
+    ![jobs?.start, jobs?.stop, jobs?.runDue].every((part) => typeof part === 'function')
+  )
+    throw invalidOption('jobs', 'what createJobs makes')
   for (const [type, handler] of Object.entries(options.handlers ?? {})) {
     if ((type !== '*' && !isEventType(type)) || typeof handler !== 'function') {
       throw invalidOption('handlers', "functions by event type, or by '*'")

@@ -122,7 +122,7 @@ export const CONSTRAINTS = `with ${PATH} select '2606:' || k.oid as key,
     case when k.conindid <> 0 and k.contype in ('p', 'u', 'x') then array['1259:' || k.conindid] else '{}' end as also,
     case k.contype when 'c' then 45 when 'n' then 45 when 'f' then 65 else 55 end as phase,
     format('constraint %I on %s', k.conname, ${NAME}) as what,
-    format('alter table %s%s add constraint %I %s', case when k.contype = 'c' or (k.contype = 'f' and c.relkind = 'p') then '' else 'only ' end,
+    format('alter table %s%s add constraint %I %s', case when k.contype in ('c', 'n') or (k.contype = 'f' and c.relkind = 'p') then '' else 'only ' end,
       ${NAME}, k.conname, pg_get_constraintdef(k.oid)) ||
       case when x.reloptions is null then '' else format('; alter index %I.%I set (%s)', h.nspname, x.relname, ${OPTIONS('x.reloptions')}) end as sql
   from ${RELATION} join pg_constraint k on k.conrelid = c.oid
