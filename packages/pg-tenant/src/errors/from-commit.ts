@@ -46,8 +46,15 @@ export function fromFailedCommit(
 
 /** A worker's own error, right ahead of Citus's word that it did not commit. A worker that went away says nothing of the kind. */
 function refusalIn(notices: readonly ServerError[]): ServerError | undefined {
-  return notices.find(({ code, where }) => {
+  return notices.find((notice) => {
+    const { code, where } = notice
     const kind = code.slice(0, 2)
-    return OF_A_WORKER.test(where ?? '') && !NO_PROOF.has(kind) && kind !== '00' && kind !== '01'
+    return (
+      !isRaised(notice) &&
+      OF_A_WORKER.test(where ?? '') &&
+      !NO_PROOF.has(kind) &&
+      kind !== '00' &&
+      kind !== '01'
+    )
   })
 }

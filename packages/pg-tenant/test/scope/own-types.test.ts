@@ -295,7 +295,14 @@ describe('what is remembered', () => {
       create operator = (leftarg = oid, rightarg = oid, function = never)`
     await own.withTenant('globex', async (db) => {
       for (const one of lie.split(';\n')) await db.query(one)
+      // The catalogue goes first on every path that does not name it.
+      const path = (await db.query<{ path: string }>(`select current_setting('search_path') as path`)).rows[0]
+      const behind = `${path?.path}, pg_catalog`
+      await db.query(`select set_config('search_path', $1, true)`, [behind])
+      // Control: what is not qualified is the lie.
+      expect((await db.query('select from pg_type')).rowCount).toBe(0)
       expect((await db.query('select moods from things')).rows).toEqual([{ moods: MOODS }])
+      await db.query(`select pg_catalog.set_config('search_path', $1, true)`, [path?.path])
     })
   })
 })
