@@ -6,8 +6,8 @@ import { fromDatabase } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { qualify } from '../sql/identifier.ts'
-import { recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
-import { learned, type RegistryPlace } from './registry.ts'
+import { learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
+import type { RegistryPlace } from './registry.ts'
 
 /** Which tenants {@link Tenancy.list} returns. */
 export interface ListOptions {

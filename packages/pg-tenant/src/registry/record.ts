@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import type { RegistryNames } from '../isolation/tenant-names.ts'
+import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 
 /**
  * Where a tenant is in its life. `ready` is nobody's yet: made ahead, under a key that no caller can name. `provisioning` and `deleting` are seen only while something is under way or was cut
@@ -29,6 +29,13 @@ export interface TenantRecord {
 /** A record as it is read, with names that are not made of prefix and key. */
 export interface NamedRecord extends TenantRecord {
   readonly names: RegistryNames
+}
+
+/** A record as it was read; what it says of the tenant's names is known to its scopes from now on. */
+export function learned(to: { readonly names?: TenantNames }, row: Record<string, unknown>): TenantRecord {
+  const { names, ...record } = row as unknown as NamedRecord
+  to.names?.learn(record.key, names)
+  return record
 }
 
 /**

@@ -4,7 +4,7 @@ import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
-import { type NamedRecord, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
+import { learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
 
 /** Which rows of the control schema are this tenancy's: those with its schema prefix. */
 export interface RegistryPlace {
@@ -35,13 +35,6 @@ export async function recordOf(
   )
   if (!row) return undefined
   return learned(place, row)
-}
-
-/** A record as it was read; what it says of the tenant's names is known to its scopes from now on. */
-export function learned(place: RegistryPlace, row: Record<string, unknown>): TenantRecord {
-  const { names, ...record } = row as unknown as NamedRecord
-  place.names?.learn(record.key, names)
-  return record
 }
 
 /**
