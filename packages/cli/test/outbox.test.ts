@@ -10,7 +10,12 @@ const project = useProject(
     'note.wanted': async ({ payload }, { withTenant }) => {
       if (payload.bad) throw new TypeError('holds data')
       await withTenant((db) => db.query('insert into notes (body) values ($1)', [payload.body]))
-    } } }`,
+    } },
+    jobs: ({ tenancy, admin }) => [
+      { name: 'notes.tidy', every: 1_000, run: async () => {
+        await tenancy.query('acme', "insert into notes (body) select 'by a job of ' || $1 on conflict do nothing",
+          [(await admin.query('select current_user as me')).rows[0].me]) } },
+      { name: 'fails', every: 1_000, run: async () => { throw new Error('holds data') } }] }`,
 )
 const { run, world } = project
 const role = uniqueName('wrk')
@@ -42,7 +47,9 @@ it('is installed, worked on, looked at, driven again and discarded', async () =>
   expect([once.exit, once.stdout]).toEqual([EXIT.ok, '1 done, 0 to be tried again, 1 dead, 0 waiting.\n'])
   expect(once.stderr).toContain('dead: acme note.wanted')
   expect(once.stderr).not.toContain('holds data')
-  expect((await tenancy.query('acme', 'select body from notes')).rows).toEqual([{ body: 'hello' }])
+  expect((await tenancy.query('acme', `select body from notes where body not like 'by%'`)).rows).toEqual([
+    { body: 'hello' },
+  ])
   const { deadLetters } = (await run('outbox list --tenant acme --json')).json<{ deadLetters: object[] }>()
   expect(deadLetters).toMatchObject([
     { tenant: 'acme', type: 'note.wanted', reason: 'TypeError', attempts: 1 },
@@ -65,6 +72,23 @@ it('the worker stops at a signal, with what is in hand finished', async () => {
   stop.abort()
   const { exit, stdout } = await running
   expect([exit, JSON.parse(stdout)]).toEqual([EXIT.ok, expect.objectContaining({ done: 1, handling: 0 })])
+})
+
+it('jobs of the configuration come round with it, as the administrator', async () => {
+  const { rows } = await tenancy.query(
+    'acme',
+    `select from notes where body = 'by a job of ${world.adminRole}'`,
+  )
+  expect(rows).toHaveLength(1)
+  await world.root.query(`update governance.job set next_at = now()`)
+  const ran = await run('worker --once')
+  expect(ran.stderr).toContain('job fails')
+  expect(ran.stderr).not.toContain('holds data')
+  const { rows: jobs } = await world.root.query('select name, code from governance.job order by name')
+  expect(jobs).toEqual([
+    { name: 'fails', code: 'OTHER' },
+    { name: 'notes.tidy', code: null },
+  ])
 })
 
 it('says what is missing', async () => {

@@ -138,7 +138,7 @@ describe('completion', () => {
 
   it('completes commands and options in bash', async () => {
     const { stdout } = await pgTenant(['completion', 'bash'])
-    expect(complete(stdout, 'pg-tenant', 're')).toEqual(['ready', 'resume', 'restore'])
+    expect(complete(stdout, 'pg-tenant', 're')).toEqual(['ready', 'resume', 'restore', 'retention'])
     expect(complete(stdout, 'pg-tenant', 'ready', 'c')).toEqual(['count', 'clear'])
     expect(complete(stdout, 'pg-tenant', 'app', 'd')).toEqual(['drop'])
     expect(complete(stdout, 'pg-tenant', 'migrate', '--can')).toEqual(['--canary'])

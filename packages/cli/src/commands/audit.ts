@@ -1,8 +1,12 @@
-import type { AuditLog, AuditPageOptions, MacKeys } from '@org/governance/audit'
-import { CliError, usage } from '../cli-error.ts'
-import { argument, type CommandModule, type Invocation } from '../command.ts'
-import type { Environment, Settings } from '../config/settings.ts'
+import type { AuditLog, AuditPageOptions, AuditRecord } from '@org/governance/audit'
+import { usage } from '../cli-error.ts'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { requireAuditKeys } from '../config/audit-keys.ts'
+import { levelOptions } from '../config/governance.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { plural } from '../output/format.ts'
+import { writeWhole } from '../output/whole-file.ts'
+import { type Places, wherever, withPlaces } from './places.ts'
 import { names, whole } from './values.ts'
 
 interface Options {
@@ -10,106 +14,119 @@ interface Options {
   readonly application?: string
   readonly actor?: string
   readonly action?: string
+  readonly from?: string
+  readonly before?: string
   readonly limit?: number
   readonly cursor?: string
+  readonly to?: string
+  readonly format?: 'jsonl' | 'csv'
+  readonly dryRun?: boolean
 }
 
-const ACTIONS = ['install', 'list', 'seal', 'verify'] as const
+const ACTIONS = ['install', 'list', 'seal', 'verify', 'export'] as const
 type Action = (typeof ACTIONS)[number]
+/** Entries of a page, at most. */
+const PAGE = 200
+const OF_ALL: readonly Action[] = ['install', 'seal']
 
 export const audit: CommandModule<Options> = {
   arguments: [
     ['<action>', ACTIONS.join(', ')],
-    ['[key]', 'the tenant, with list and verify'],
+    ['[key]', 'the tenant, with list, verify and export'],
   ],
   words: ACTIONS,
   options: [
     { flags: '--reader <roles>', text: 'with install: who may read, separated by commas', parse: names },
     { flags: '--application <role>', text: 'with install: the application, at levels schema and row' },
-    { flags: '--actor <id>', text: 'with list: only what this actor did' },
-    { flags: '--action <action>', text: 'with list: only this action' },
+    { flags: '--actor <id>', text: 'only what this actor did' },
+    { flags: '--action <action>', text: 'only this action' },
+    { flags: '--from <moment>', text: 'only from then on, ISO 8601' },
+    { flags: '--before <moment>', text: 'only before it' },
     {
       flags: '--limit <number>',
       text: 'with list: at most so many (default 50)',
-      parse: whole('--limit', 1, 200),
+      parse: whole('--limit', 1, PAGE),
     },
     { flags: '--cursor <cursor>', text: 'with list: the next page' },
+    { flags: '--to <file>', text: 'with export: the file to be made, or - for stdout' },
+    { flags: '--format <format>', text: 'with export: jsonl (default) or csv', choices: ['jsonl', 'csv'] },
+    { ...DRY_RUN, text: 'with install: only say what would be done' },
   ],
   examples: [
     ['pg-tenant audit install --reader hub', 'makes the tables, or brings them up to date'],
     ['pg-tenant audit list acme --actor u1', 'what somebody did, newest first'],
     ['pg-tenant audit seal', 'seals what is not sealed yet; every minute, say'],
     ['pg-tenant audit verify acme', 'whether it is as it was written'],
+    ['pg-tenant audit export acme --from 2026-01-01 --to acme.jsonl', 'all of it, newest first'],
   ],
   exits:
     'verify: 1 when something was changed, removed or forged. Keys: AUDIT_KEYS, e.g. k2=<base64>,k1=<base64>.',
+  afterStop: 'Run it again: a file is there whole or not at all.',
   async run(invocation, args, options) {
     const action = argument(args, 0) as Action
     if (!ACTIONS.includes(action)) throw usage(`audit takes ${ACTIONS.join(', ')}.`)
-    const settings = await invocation.settings()
-    const { default: pg } = await import('pg')
-    const pool = new pg.Pool({ connectionString: settings.adminUrl, max: 1, connectionTimeoutMillis: 10_000 })
-    // The statement that uses the connection reports its loss.
-    pool.on('error', () => {})
-    try {
-      if (action === 'install') return await install(invocation, pool, settings, options)
+    const [, key] = args
+    if (!OF_ALL.includes(action) && typeof key !== 'string') throw usage(`audit ${action} takes a tenant.`)
+    if (action === 'export') requireTarget(invocation, options)
+    return await withPlaces(invocation, async (places) => {
+      if (action === 'install') return await install(invocation, places, options)
       const { auditLog } = await import('@org/governance/audit')
-      const log = auditLog({
-        keys: keysOf(invocation.env),
-        controlSchema: settings.config.worker?.controlSchema,
-      })
-      if (action === 'seal') return await seal(invocation, log, pool)
-      const [, key] = args
-      if (typeof key !== 'string') throw usage(`audit ${action} takes a tenant.`)
-      if (action === 'verify') return await verify(invocation, log, pool, key)
-      return await list(invocation, log, pool, key, options)
-    } finally {
-      await pool.end()
-    }
+      const { controlSchema } = places
+      const log = auditLog({ keys: requireAuditKeys(invocation.env), controlSchema })
+      if (action === 'seal') return await seal(invocation, places, log)
+      const tenant = String(key)
+      return await RUN[action](invocation, { log, tenant, control: await places.of(tenant) }, options)
+    })
   },
 }
 
-type Control = Parameters<AuditLog['seal']>[0]
+type Control = Parameters<AuditLog['list']>[0]
 
-/** @throws CliError CONFIGURATION */
-function keysOf({ AUDIT_KEYS = '' }: Environment): MacKeys {
-  const pairs = names(AUDIT_KEYS).map((pair) => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)])
-  if (pairs.length > 0) return Object.fromEntries(pairs) as MacKeys
-  throw new CliError(
-    'CONFIGURATION',
-    'Set AUDIT_KEYS to the keys of the audit log, the current one first: k2=<base64>,k1=<base64>.',
-  )
+/** The log of one tenant. */
+interface Of {
+  readonly log: AuditLog
+  readonly control: Control
+  readonly tenant: string
+}
+
+function requireTarget({ output }: Invocation, { to }: Options): void {
+  if (to === undefined) throw usage('export where? Say --to <file>, or --to - for stdout.')
+  if (to === '-' && output.json) throw usage('--to - writes the log: leave out --json.')
 }
 
 async function install(
-  { output }: Invocation,
-  pool: Control,
-  { config }: Settings,
-  { reader: readers, application }: Options,
+  invocation: Invocation,
+  places: Places,
+  { reader: readers, application, dryRun = false }: Options,
 ): Promise<ExitCode> {
-  const { isolation = 'role', rolePrefix, schemaPrefix } = config
-  const controlSchema = config.worker?.controlSchema
-  if (isolation === 'database') {
-    throw usage(
-      'At level database the audit log is in each tenant’s database: call installAudit where you provision.',
-    )
-  }
   const { installAudit } = await import('@org/governance/audit')
-  await installAudit(pool, { isolation, rolePrefix, schemaPrefix, application, readers, controlSchema })
-  output.document({ installed: true, readers: readers ?? [] })
-  output.say('The audit log is installed.')
-  return EXIT.ok
+  const { config, controlSchema } = places
+  const options = { ...levelOptions(config), application, readers, controlSchema }
+  return await wherever(invocation, places, {
+    dryRun,
+    work: async (admin) => {
+      await installAudit(admin, options)
+      return { installed: true, readers: readers ?? [] }
+    },
+    done: 'The audit log is installed.',
+    would: 'The audit log would be installed.',
+  })
 }
 
-async function seal({ output }: Invocation, log: AuditLog, pool: Control): Promise<ExitCode> {
-  const done = await log.seal(pool)
-  output.document({ ...done })
-  output.say(`Entries sealed: ${done.entries}.`)
-  return EXIT.ok
+async function seal(invocation: Invocation, places: Places, log: AuditLog): Promise<ExitCode> {
+  let entries = 0
+  return await wherever(invocation, places, {
+    work: async (admin) => {
+      const report = await log.seal(admin)
+      entries += report.entries
+      return { ...report }
+    },
+    done: () => `Entries sealed: ${entries}.`,
+  })
 }
 
-async function verify({ output }: Invocation, log: AuditLog, pool: Control, key: string): Promise<ExitCode> {
-  const found = await log.verify(pool, key)
+async function verify({ output }: Invocation, { log, control, tenant }: Of): Promise<ExitCode> {
+  const found = await log.verify(control, tenant)
   output.document({ ...found })
   const { ok, entries, unsealed, removed, faults } = found
   if (ok)
@@ -120,21 +137,22 @@ async function verify({ output }: Invocation, log: AuditLog, pool: Control, key:
   return ok ? EXIT.ok : EXIT.failed
 }
 
+const filterOf = ({ actor, action, from, before }: Options): AuditPageOptions => ({
+  actor,
+  action,
+  createdAtFrom: from,
+  createdAtTo: before,
+})
+
 const COLUMNS = ['at', 'actor', 'action', 'entity', 'request'].map((title) => ({ title }))
 
 async function list(
   { output }: Invocation,
-  log: AuditLog,
-  pool: Control,
-  key: string,
-  { actor, action, limit, cursor }: Options,
+  { log, control, tenant }: Of,
+  options: Options,
 ): Promise<ExitCode> {
-  const { data, meta } = await log.list(pool, key, {
-    actor,
-    action,
-    limit,
-    cursor,
-  } satisfies AuditPageOptions)
+  const { limit, cursor } = options
+  const { data, meta } = await log.list(control, tenant, { ...filterOf(options), limit, cursor })
   output.document({ data, meta })
   output.table(
     COLUMNS,
@@ -149,3 +167,58 @@ async function list(
   if (meta.nextCursor !== null) output.note(`More: --cursor ${meta.nextCursor}`)
   return EXIT.ok
 }
+
+async function exportLog(invocation: Invocation, of: Of, options: Options): Promise<ExitCode> {
+  const { io, output, signal } = invocation
+  const { to = '', format = 'jsonl' } = options
+  const written = { entries: 0 }
+  const { toCsv } = await import('@org/governance/privacy')
+  const textOf = (page: readonly AuditRecord[], first: boolean) =>
+    format === 'csv'
+      ? withoutTitles(toCsv(page.map(flat)), first)
+      : page.map((one) => `${JSON.stringify(one)}\n`).join('')
+  const pages = async function* () {
+    let cursor: string | undefined
+    do {
+      signal.throwIfAborted()
+      const { data, meta } = await of.log.list(of.control, of.tenant, {
+        ...filterOf(options),
+        limit: PAGE,
+        cursor,
+      })
+      if (data.length > 0) yield textOf(data, written.entries === 0)
+      written.entries += data.length
+      cursor = meta.nextCursor ?? undefined
+    } while (cursor !== undefined)
+  }
+  const path = await writeWhole(io, to, pages()).catch((error: unknown) => {
+    if (signal.aborted) return undefined
+    throw error
+  })
+  if (path === undefined) return EXIT.interrupted
+  if (path === '-') output.note(plural(written.entries, 'entry'))
+  else {
+    output.document({ tenant: of.tenant, path, ...written })
+    output.say(`${path}: ${plural(written.entries, 'entry')}.`)
+  }
+  return EXIT.ok
+}
+
+/** Every entry with the same columns, so that pages fit behind each other. */
+const flat = ({ id, createdAt, actor, action, entity, requestId, changes, metadata }: AuditRecord) => ({
+  id,
+  created_at: createdAt,
+  actor_type: actor.type,
+  actor_id: actor.id,
+  action,
+  entity_type: entity?.type,
+  entity_id: entity?.id,
+  request_id: requestId,
+  changes,
+  metadata,
+})
+
+const withoutTitles = (csv: string, first: boolean): string =>
+  first ? csv : csv.slice(csv.indexOf('\r\n') + 2)
+
+const RUN = { list, verify, export: exportLog } as const

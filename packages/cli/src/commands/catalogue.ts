@@ -7,12 +7,13 @@ const entry = (
   load: () => Promise<CommandModule>,
 ): CatalogueEntry => ({ group, name, summary, load })
 
-const [START, LIFE, FLEET, DATA, EVENTS, OTHER] = [
+const [START, LIFE, FLEET, DATA, EVENTS, KEEPING, OTHER] = [
   'Getting started:',
   'The life of a tenant:',
   'All tenants:',
   'Data:',
   'Events:',
+  'Usage and keeping:',
   'Other:',
 ] as const
 
@@ -107,8 +108,32 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry(
     EVENTS,
     'audit',
-    'who did what: install, list, seal and verify the audit log',
+    'who did what: install, list, seal, verify and export the audit log',
     async () => (await import('./audit.ts')).audit,
+  ),
+  entry(
+    EVENTS,
+    'webhooks',
+    'who is told of what: endpoints, deliveries, send again',
+    async () => (await import('./webhooks.ts')).webhooks,
+  ),
+  entry(
+    KEEPING,
+    'usage',
+    'what tenants use and may use; add up what was counted',
+    async () => (await import('./usage.ts')).usage,
+  ),
+  entry(
+    KEEPING,
+    'retention',
+    'remove what is past keeping; legal holds',
+    async () => (await import('./retention.ts')).retention,
+  ),
+  entry(
+    KEEPING,
+    'privacy',
+    'all there is of one person: export, erase, check',
+    async () => (await import('./privacy.ts')).privacy,
   ),
   entry(
     OTHER,

@@ -1,6 +1,7 @@
 import type { LetterFilter, OutboxControl } from '@org/governance/outbox'
 import { usage } from '../cli-error.ts'
 import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { governanceSchema } from '../config/governance.ts'
 import { workerPool } from '../config/worker-pool.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { moment, plural } from '../output/format.ts'
@@ -65,7 +66,7 @@ export const outbox: CommandModule<Options> = {
     const pool = await workerPool(settings, invocation.env, 1)
     try {
       const { outboxControl } = await import('@org/governance/outbox')
-      const control = outboxControl(pool, { controlSchema: settings.config.worker?.controlSchema })
+      const control = outboxControl(pool, { controlSchema: governanceSchema(settings.config) })
       if (action === 'status') return await status(invocation, control)
       if (action === 'list') return await list(invocation, control, filter, options)
       return await change(invocation, control, action, filter, options.dryRun ?? false)
@@ -91,10 +92,15 @@ async function install(
   const { config, adminUrl } = await settings()
   const { isolation = 'role', rolePrefix, schemaPrefix } = config
   const { default: pg } = await import('pg')
-  const { installOutbox } = await import('@org/governance/outbox')
+  const [{ installOutbox }, { installJobs }] = await Promise.all([
+    import('@org/governance/outbox'),
+    import('@org/governance/jobs'),
+  ])
   const pool = new pg.Pool({ connectionString: adminUrl, max: 1, connectionTimeoutMillis: 10_000 })
+  // The statement that uses the connection reports its loss.
+  pool.on('error', () => {})
   try {
-    const controlSchema = config.worker?.controlSchema
+    const controlSchema = governanceSchema(config)
     if (!dryRun) {
       await installOutbox(pool, {
         isolation,
@@ -104,6 +110,7 @@ async function install(
         workers: worker,
         controlSchema,
       })
+      await installJobs(pool, { runners: worker, controlSchema })
     }
     output.document({
       installed: !dryRun,

@@ -1,7 +1,10 @@
+import type { Jobs } from '@org/governance/jobs'
 import type { Worker, WorkerProblem } from '@org/governance/outbox/worker'
+import type { Pool } from 'pg'
 import { CliError } from '../cli-error.ts'
 import type { CommandModule, Invocation } from '../command.ts'
-import type { EventHandlers } from '../config/config.ts'
+import type { Config, EventHandlers } from '../config/config.ts'
+import { governanceSchema } from '../config/governance.ts'
 import type { Connected } from '../config/tenancy.ts'
 import { workerPool } from '../config/worker-pool.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -11,8 +14,8 @@ interface Options {
   readonly concurrency?: number
 }
 
-/** Connections of the worker's role: taking, settling and renewing go on at the same time. */
-const CONNECTIONS = 4
+/** Connections of the worker's role: taking, settling, renewing and the turns of jobs go on at the same time. */
+const CONNECTIONS = 5
 
 export const worker: CommandModule<Options> = {
   options: [
@@ -40,11 +43,12 @@ export const worker: CommandModule<Options> = {
 
 async function workerOf(
   { output }: Invocation,
-  { tenancy, pool, settings: { config } }: Connected & Awaited<ReturnType<Invocation['connect']>>,
-  control: Awaited<ReturnType<typeof workerPool>>,
+  connected: Awaited<ReturnType<Invocation['connect']>>,
+  control: Pool,
   concurrency: number | undefined,
 ): Promise<Worker> {
-  const { databaseUrl: _url, handlers: given, ...options } = config.worker ?? {}
+  const { tenancy, pool, config } = connected
+  const { databaseUrl: _url, handlers: given, jobs: _jobs, ...options } = config.worker ?? {}
   const handlers: EventHandlers | undefined =
     typeof given === 'function' ? await given({ tenancy, pool }) : given
   if (handlers === undefined) {
@@ -54,23 +58,52 @@ async function workerOf(
     )
   }
   const { createWorker } = await import('@org/governance/outbox/worker')
+  const tell = (text: string) => output.note(text)
   return createWorker({
     ...options,
+    jobs: await jobsOf(connected, control, tell),
+    controlSchema: governanceSchema(config),
     ...(concurrency !== undefined && { concurrency }),
     control,
     tenants: tenancy,
     handlers,
     ...(tenancy.isolation === 'database' && { relayFrom: config.rolePrefix ?? 'c_' }),
-    onProblem: (problem) => output.note(told(problem)),
+    onProblem: (problem) => tell(told(problem)),
   })
+}
+
+async function jobsOf(
+  {
+    tenancy,
+    pool,
+    adminPool,
+    config,
+  }: Pick<Connected, 'tenancy' | 'pool' | 'adminPool'> & { config: Config },
+  control: Pool,
+  tell: (text: string) => void,
+): Promise<Jobs | undefined> {
+  const { jobs } = config.worker ?? {}
+  if (jobs === undefined) return undefined
+  const { createJobs } = await import('@org/governance/jobs')
+  return createJobs({
+    control,
+    jobs: typeof jobs === 'function' ? await jobs({ tenancy, pool, admin: adminPool }) : jobs,
+    controlSchema: governanceSchema(config),
+    onProblem: ({ job, error }) => tell(`job ${job ?? ''}${codeIn(error)}`.trim()),
+  })
+}
+
+/** What was thrown may hold data. */
+function codeIn(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? ` (${code})` : ''
 }
 
 /** Codes and names; what a handler threw may hold data. */
 function told({ kind, tenant, type, id, attempt, error }: WorkerProblem): string {
-  const code = (error as { code?: unknown } | undefined)?.code
   const facts = [tenant, type, id, attempt === undefined ? undefined : `attempt ${attempt}`]
   const said = facts.filter((fact) => fact !== undefined).join(' ')
-  return `${kind}${said === '' ? '' : `: ${said}`}${typeof code === 'string' ? ` (${code})` : ''}`
+  return `${kind}${said === '' ? '' : `: ${said}`}${codeIn(error)}`
 }
 
 async function drain({ output }: Invocation, made: Worker): Promise<ExitCode> {

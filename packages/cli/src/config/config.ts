@@ -1,6 +1,9 @@
 import type { Migration, Queryable } from '@org/core'
 import type { Envelopes, EnvelopesOf, SealedTable } from '@org/crypto'
+import type { Job } from '@org/governance/jobs'
 import type { Handlers, WorkerOptions } from '@org/governance/outbox/worker'
+import type { PrivacyOptions } from '@org/governance/privacy'
+import type { Archive, RetentionOptions } from '@org/governance/retention'
 import type { AdviceThresholds, Tenancy, TenancyOptions, TenantDb } from '@org/pg-tenant'
 
 /** One of several clusters. */
@@ -18,6 +21,12 @@ export interface SeedContext {
   readonly pool: Queryable
 }
 
+/** What jobs may need: most are administrators' work. */
+export interface JobsContext extends SeedContext {
+  /** The administrator's pool. */
+  readonly admin: Queryable
+}
+
 /** The outbox's worker, for `pg-tenant worker` and `pg-tenant outbox`. */
 export interface WorkerConfig
   extends Pick<
@@ -31,6 +40,28 @@ export interface WorkerConfig
     | EventHandlers
     | ((context: SeedContext) => EventHandlers | Promise<EventHandlers>)
     | undefined
+  /**
+   * What comes round while the worker runs (`@org/governance/jobs`), or what makes it: sealing, rolling up, retention. With
+   * `--once`: what is due.
+   */
+  readonly jobs?:
+    | readonly Job[]
+    | ((context: JobsContext) => readonly Job[] | Promise<readonly Job[]>)
+    | undefined
+}
+
+/** What `@org/governance` keeps, for the commands `audit`, `usage`, `retention`, `privacy` and `webhooks`, and for `doctor`. */
+export interface GovernanceConfig {
+  /** As everything was installed (default `worker.controlSchema`, else `governance`). */
+  readonly controlSchema?: string | undefined
+  /** How long what is kept. `archive` may be a folder, relative to this file. */
+  readonly retention?:
+    | (Omit<RetentionOptions, 'audit' | 'archive' | 'controlSchema'> & {
+        readonly archive?: string | Archive | undefined
+      })
+    | undefined
+  /** What is personal, and what else erasing somebody takes. */
+  readonly privacy?: Pick<PrivacyOptions, 'data' | 'subjectOf' | 'onErase'> | undefined
 }
 
 /** Handlers of events whose payloads are not known here. */
@@ -59,6 +90,8 @@ export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'mig
   readonly sealedTables?: readonly SealedTable[] | undefined
   /** The worker over the outbox of `@org/governance`. */
   readonly worker?: WorkerConfig | undefined
+  /** What `@org/governance` keeps. */
+  readonly governance?: GovernanceConfig | undefined
   /** When `advise` speaks up. */
   readonly thresholds?: AdviceThresholds | undefined
   /** Where backups go unless told otherwise (default `./backups`), relative to this file. */

@@ -12,6 +12,8 @@ export interface Connected {
   readonly tenancy: Tenancy
   /** The application's. */
   readonly pool: Pool
+  /** The administrator's. */
+  readonly adminPool: Pool
   /** What `migrate` has: ids, oldest first. */
   readonly migrations: readonly Migration[]
   close(): Promise<void>
@@ -58,7 +60,7 @@ export async function openTenancy(settings: Settings, env: Environment, needs: N
     await tenancy.close()
     await Promise.all([pool.end(), adminPool.end()])
   }
-  return { tenancy, pool, migrations, close }
+  return { tenancy, pool, adminPool, migrations, close }
 }
 
 const LEVELS: readonly string[] = ['schema', 'role', 'login', 'row', 'database'] satisfies IsolationLevel[]
@@ -80,6 +82,7 @@ async function optionsOf(
     thresholds: _thresholds,
     backups: _backups,
     worker: _worker,
+    governance: _governance,
     ...options
   } = config
   const { isolation = 'role', credentials } = options

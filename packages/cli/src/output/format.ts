@@ -21,9 +21,9 @@ export function duration(ms: number): string {
 
 export const count = (value: number | null): string => (value === null ? '-' : value.toLocaleString('en-US'))
 
-/** `1 tenant`, `2 tenants`. */
+/** `1 tenant`, `2 tenants`, `2 entries`. */
 export const plural = (value: number, noun: string): string =>
-  `${count(value)} ${noun}${value === 1 ? '' : 's'}`
+  `${count(value)} ${value === 1 ? noun : noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
 
 /** A moment without its fractions of a second; `-` for none. */
 export const moment = (date: Date | null): string =>

@@ -62,9 +62,14 @@ export interface Privacy {
    * destroyed. The ledger is written first, so that an erasure that was cut off is known; repeating it finishes it, and is
    * nothing when it is done.
    *
+   * @param options.dryRun only counts the rows; nothing is written, not even in the ledger
    * @throws TenancyError VALIDATION_ERROR; errors of a scope; SERVICE_UNAVAILABLE, DATABASE_ERROR
    */
-  erase(tenant: string, id: string): Promise<ErasureReport>
+  erase(
+    tenant: string,
+    id: string,
+    options?: { readonly dryRun?: boolean | undefined },
+  ): Promise<ErasureReport>
   /**
    * Erases once more whoever the ledger names: after a restore, before anybody is let in.
    *
@@ -91,22 +96,27 @@ export function privacy(options: PrivacyOptions): Privacy {
   const table = qualify(parseControlSchema(options.controlSchema), 'erasure_ledger')
   const keyOf = (tenant: unknown) => parseTenantKey(tenant, { prefix: '' })
 
-  const eraseIn = async (db: TenantQueryable, id: string): Promise<Record<string, number>> => {
+  const eraseIn = async (
+    db: TenantQueryable,
+    id: string,
+    dryRun: boolean,
+  ): Promise<Record<string, number>> => {
     const rows: Record<string, number> = {}
     for (const [name, rules] of inOrder(data)) {
       const { where, prefix } = ownRowsOf(rules, data.tables)
-      const sql = eraseSql(name, rules, where)
+      const sql = eraseSql(name, rules, where, dryRun)
       if (sql !== undefined) rows[name] = (await db.query(sql, [prefix + id])).rowCount ?? 0
     }
-    await onErase?.(db, id)
+    if (!dryRun) await onErase?.(db, id)
     return rows
   }
-  const erase = async (tenant: TenantKey, id: string): Promise<ErasureReport> => {
+  const erase = async (tenant: TenantKey, id: string, dryRun = false): Promise<ErasureReport> => {
+    if (dryRun) return { rows: await scopes.withTenant(tenant, (db) => eraseIn(db, id, true), ONE_MOMENT) }
     await control.query(
       `insert into ${table} (tenant, subject) values ($1::text, $2::text) on conflict do nothing`,
       [tenant, id],
     )
-    const rows = await scopes.withTenant(tenant, (db) => eraseIn(db, id))
+    const rows = await scopes.withTenant(tenant, (db) => eraseIn(db, id, false))
     await keys?.destroy(tenant, subjectOf(id))
     await control.query(
       `update ${table} set done_at = now() where tenant = $1::text and subject = $2::text and done_at is null`,
@@ -129,7 +139,7 @@ export function privacy(options: PrivacyOptions): Privacy {
       const subject = textOf(id, 'id')
       return scopes.withTenant(keyOf(tenant), (db) => exportFrom(db, data, subject), ONE_MOMENT)
     },
-    erase: async (tenant, id) => erase(keyOf(tenant), textOf(id, 'id')),
+    erase: async (tenant, id, { dryRun = false } = {}) => erase(keyOf(tenant), textOf(id, 'id'), dryRun),
     replay: async (tenant) => {
       const key = keyOf(tenant)
       const all = await ledger(key)

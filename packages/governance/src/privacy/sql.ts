@@ -22,14 +22,22 @@ export function ownRowsOf(
   return { where: ownRows(rules).replace('%own%', ownRows(other)), prefix: other.prefix ?? '' }
 }
 
-/** @internal Erases what is personal; touches no row that is erased already. */
-export function eraseSql(table: string, rules: TableRules, where: string): string | undefined {
-  if (rules.delete) return `delete from ${quoteIdentifier(table)} where ${where}`
+/** @internal Erases what is personal, or counts what would be; touches no row that is erased already. */
+export function eraseSql(
+  table: string,
+  rules: TableRules,
+  where: string,
+  dryRun = false,
+): string | undefined {
+  const name = quoteIdentifier(table)
   const personal = Object.entries(rules.columns).filter(([, rule]) => rule !== 'keep')
-  if (personal.length === 0) return undefined
-  const sets = personal.map(([column, rule]) => `${quoteIdentifier(column)} = ${erasedValue(column, rule)}`)
+  if (personal.length === 0 && !rules.delete) return undefined
   const open = personal.map(([column, rule]) => isOpen(column, rule))
-  return `update ${quoteIdentifier(table)} set ${sets.join(', ')} where ${where} and (${open.join(' or ')})`
+  const due = rules.delete ? where : `${where} and (${open.join(' or ')})`
+  if (dryRun) return `select from ${name} where ${due}`
+  if (rules.delete) return `delete from ${name} where ${due}`
+  const sets = personal.map(([column, rule]) => `${quoteIdentifier(column)} = ${erasedValue(column, rule)}`)
+  return `update ${name} set ${sets.join(', ')} where ${due}`
 }
 
 function erasedValue(column: string, rule: ColumnRule): string {
