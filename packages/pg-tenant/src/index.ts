@@ -42,20 +42,15 @@ export type { FillResult } from './lifecycle/ready/fill.ts'
 export type { ReadyTenants } from './lifecycle/ready/ready.ts'
 export { type LintOptions, lintMigrations } from './migrations/lint.ts'
 export type { LintFinding } from './migrations/lint-finding.ts'
-export { loadMigrations } from './migrations/load-migrations.ts'
+export { loadMigrations } from './migrations/migrations.ts'
 export type { OffboardOptions } from './offboard/options.ts'
 export type { DroppedTable, Receipt } from './offboard/receipt.ts'
 export { createFleet, type Fleet, type FleetOptions } from './placement/fleet.ts'
 export type { PlacedTenancy } from './placement/placed-tenancy.ts'
-export {
-  type ErrorStyle,
-  type PerTenant,
-  type PerTenantOptions,
-  perTenant,
-  scopePool,
-  type TenantPg,
-  type TenantPoolOptions,
-} from './pool/index.ts'
+export type { ErrorStyle } from './pool/errors.ts'
+export { type PerTenant, type PerTenantOptions, perTenant } from './pool/per-tenant.ts'
+export { scopePool } from './pool/scope-pool.ts'
+export type { TenantPg, TenantPoolOptions } from './pool/tenant-pool.ts'
 export type { ListenConnection } from './registry/listen.ts'
 export type { LookupOptions } from './registry/lookups.ts'
 export type { ListOptions } from './registry/read.ts'

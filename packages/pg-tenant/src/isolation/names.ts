@@ -149,3 +149,14 @@ export function parseNaming(options: NamingOptions): Naming {
     sharedTables: parseSharedTables(options.sharedTables),
   }
 }
+
+const DEFAULT_CONTROL_SCHEMA = 'tenancy'
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseControlSchema(name: string = DEFAULT_CONTROL_SCHEMA): string {
+  if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,62}$/.test(name) && !name.startsWith('pg_')) return name
+  throw invalid(
+    'controlSchema',
+    'the name of a schema: 1 to 63 of a-z, 0-9 and "_", not beginning with a digit or "pg_"',
+  )
+}

@@ -1,8 +1,6 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { NODES_COMMIT } from '../scope/options.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /** What spreads the schemas of tenants over the nodes of a cluster. */
@@ -10,28 +8,6 @@ export type DistributedSchemas = 'citus'
 
 /** The first release with schema-based sharding. */
 const CITUS_MAJOR = 12
-
-/**
- * @param asksOutcome whether the fate of a lost COMMIT is looked up
- * @throws TenancyError INVALID_OPTION
- */
-export function parseDistributedSchemas(
-  value: unknown,
-  level: IsolationLevel,
-  asksOutcome: boolean,
-): DistributedSchemas | undefined {
-  if (value === undefined) return undefined
-  if (value !== 'citus') throw invalid('distributedSchemas', '"citus", or left out')
-  if (level === 'row')
-    throw invalid('distributedSchemas', 'left out at level row: its tenants share one schema')
-  if (level === 'database')
-    throw invalid(
-      'distributedSchemas',
-      'left out at level database: Citus spreads the schemas of one database',
-    )
-  if (asksOutcome) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
-  return value
-}
 
 // Another query may name what the extension brings only once it is known to be there.
 const EXTENSION = `select extversion as version,

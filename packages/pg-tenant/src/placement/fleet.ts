@@ -6,7 +6,7 @@ import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 import type { PlacedTenancy } from './placed-tenancy.ts'
-import { Places } from './places.ts'
+import type { Places } from './places.ts'
 
 /** Options of {@link createFleet}. */
 export interface FleetOptions<T extends PlacedTenancy = PlacedTenancy> {
@@ -54,10 +54,14 @@ export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): 
     throw invalid('defaultPlacement', `one of ${names.join(', ')}`)
   if (!Number.isInteger(remember) || remember < 1 || remember > 1_000_000)
     throw invalid('remember', 'a whole number from 1 to 1,000,000')
-  const places = new Places(placements, remember)
+  let loaded: Promise<Places> | undefined
+  const places = () => {
+    loaded ??= import('./places.ts').then(({ Places }) => new Places(placements, remember))
+    return loaded
+  }
 
   const of = async (key: string): Promise<T> => {
-    const place = await places.of(key)
+    const place = await (await places()).of(key)
     if (place !== undefined) return placements[place] as T
     throw new TenancyError('TENANT_NOT_FOUND', 'No cluster holds this tenant. Run provision(key) first.', {
       details: { tenant: key },
@@ -65,12 +69,12 @@ export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): 
   }
   /** Runs it where the tenant is remembered to be; once more where it is now, if it was not there at all. */
   const there = async <R>(key: string, run: (tenancy: T) => Promise<R>): Promise<R> => {
-    const remembered = places.remembered(key)
+    const remembered = (await places()).remembered(key)
     try {
       return await run(await of(key))
     } catch (error) {
       const moved = isTenancyError(error, 'SCHEMA_MISSING') && remembered !== undefined
-      if (!moved || (await places.ask(key)) === remembered) throw error
+      if (!moved || (await (await places()).ask(key)) === remembered) throw error
       return await run(await of(key))
     }
   }
@@ -81,20 +85,20 @@ export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): 
     query: ((key: string, query: QueryConfig, values?: readonly unknown[], scope?: ScopeOptions) =>
       there(key, (tenancy) => tenancy.query(key, query, values, scope))) as Fleet['query'],
     lookup: async (key: string) => {
-      const place = await places.of(key)
+      const place = await (await places()).of(key)
       const found = place === undefined ? undefined : await placements[place]?.lookup(key)
       if (place === undefined || (found !== undefined && found.status !== 'deleted')) return found
-      const moved = await places.ask(key)
+      const moved = await (await places()).ask(key)
       return moved === undefined || moved === place ? found : await placements[moved]?.lookup(key)
     },
     provision: async (key: string, facts: ProvisionOptions = {}) => {
-      const held = await places.ask(key, { deleted: true })
+      const held = await (await places()).ask(key, { deleted: true })
       const place = facts.placement ?? held ?? defaultPlacement
       if (place === undefined || !names.includes(place))
         throw invalid('placement', `one of ${names.join(', ')}`)
       if (held !== undefined && held !== place) throw elsewhere(key as TenantKey, held)
       const result = await (placements[place] as T).provision(key, { ...facts, placement: place })
-      places.learn(key, place)
+      ;(await places()).learn(key, place)
       return result
     },
     close: async () => {

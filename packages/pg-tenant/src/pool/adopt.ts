@@ -24,8 +24,7 @@ interface Cursor extends Submittable, EventEmitter {
 type CopyStream = (Writable | Readable) & Submittable & { readonly text: string }
 
 /** What an object runs on, and how much of its rows is read for it. */
-interface Over {
-  readonly connection: TenantConnection
+interface Over extends Pick<TenantConnection, 'within'> {
   readonly extent: Extent
 }
 
@@ -44,7 +43,7 @@ export function adopt(
 ): boolean {
   const cursor = isCursor(query) ? query : cursorIn(query)
   if (cursor) adoptCursor(cursor, over, enqueue, shown)
-  else if (isCopy(query)) adoptCopy(query, over.connection, enqueue, shown)
+  else if (isCopy(query)) adoptCopy(query, over, enqueue, shown)
   else return false
   return true
 }
@@ -52,7 +51,7 @@ export function adopt(
 /** Reads through a scope's stream; the scope is that of the transaction, or one of its own until the cursor is closed. */
 function adoptCursor(
   cursor: Cursor,
-  { connection, extent }: Over,
+  { within, extent }: Over,
   enqueue: Enqueue,
   shown: (error: unknown) => unknown,
 ): void {
@@ -66,7 +65,7 @@ function adoptCursor(
   const open = (batchSize: number): Promise<AsyncIterator<unknown>> =>
     new Promise((resolve, reject) => {
       enqueue(() =>
-        connection.within(async (db) => {
+        within(async (db) => {
           rows = streamOf(db, query, cursor.values ?? [], batchSize)
           resolve(rows)
           await finished.promise
@@ -125,11 +124,11 @@ function streamOf(db: TenantDb, query: QueryConfig, values: readonly unknown[], 
 
 function adoptCopy(
   copy: CopyStream,
-  connection: TenantConnection,
+  { within }: Over,
   enqueue: Enqueue,
   shown: (error: unknown) => unknown,
 ): void {
-  const run = (job: (db: TenantDb) => Promise<void>) => enqueue(() => connection.within(job))
+  const run = (job: (db: TenantDb) => Promise<void>) => enqueue(() => within(job))
   if (copy instanceof Writable) adoptCopyFrom(copy, run, shown)
   else adoptCopyTo(copy, run, shown)
 }

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { statementsOf } from '../migrations/statements.ts'
 import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
@@ -51,6 +52,13 @@ export class TenantConnection {
     const { statement } = this.settings
     if (!statement && Object.keys(this.#sessionMode).length === 0) return await this.#reach.once(query)
     return await this.alone((db) => db.query(query))
+  }
+
+  /** The statements of a text that has several; a wrong split could do no harm: the server takes one at a time. */
+  severalIn(text: unknown): string[] | undefined {
+    if (typeof text !== 'string' || !text.includes(';')) return undefined
+    const parts = statementsOf(text, 'query')
+    return parts.length > 1 ? parts.map((part) => part.text) : undefined
   }
 
   /** Several statements of one text: one transaction, as the simple protocol has it (manual 54.2.2.1). */

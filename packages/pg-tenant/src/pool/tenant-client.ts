@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
 import pg, { type QueryConfig as PgQueryConfig } from 'pg'
 import type { TypeParsers } from '../driver/type-parsers.ts'
-import { statementsOf } from '../migrations/statements.ts'
 import type { QueryResult } from '../scope/result.ts'
 import { EXTENT, type QueryConfig } from '../scope/statement.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
-import { type Reach, TenantConnection } from './connection.ts'
+import type { Reach, TenantConnection } from './connection.ts'
 import { asDatabaseError, type ErrorStyle } from './errors.ts'
 
 /** What makes clients: whose, how errors look. */
@@ -45,7 +44,8 @@ export class TenantClient extends EventEmitter {
   _queryable = true
   _ending = false
   _connected = false
-  readonly #connection: TenantConnection
+  /** Made with the first call, which loads its code. */
+  #connection: TenantConnection | undefined
   readonly #binding: ClientBinding
   readonly #types: pg.TypeOverrides
   /** The client's parsers, in the form that queries take. */
@@ -63,7 +63,6 @@ export class TenantClient extends EventEmitter {
     this.user = binding.tenant
     this.database = binding.tenant
     this.connectionParameters = { user: binding.tenant, database: binding.tenant }
-    this.#connection = new TenantConnection(binding.reach)
     this.#types = new pg.TypeOverrides(config.types)
     this.#overridden = config.types !== undefined
   }
@@ -80,7 +79,7 @@ export class TenantClient extends EventEmitter {
   }
 
   getTransactionStatus(): 'I' | 'T' | 'E' {
-    return this.#connection.status
+    return this.#connection?.status ?? 'I'
   }
 
   query(query: Query, values?: unknown, callback?: Callback): unknown {
@@ -90,7 +89,10 @@ export class TenantClient extends EventEmitter {
       if (
         adopt(
           query,
-          { connection: this.#connection, extent: this.#binding.ownTypes },
+          {
+            within: async (work) => (await this.#open()).within(work),
+            extent: this.#binding.ownTypes,
+          },
           (job) => this.#enqueue(job),
           (error) => this.#shown(error),
         )
@@ -119,7 +121,7 @@ export class TenantClient extends EventEmitter {
   end(callback?: () => void): Promise<void> | undefined {
     this._ending = true
     const ended = this.#last.then(async () => {
-      await this.#connection.end()
+      await this.#connection?.end()
       this._connected = false
       this._queryable = false
       this.emit('end')
@@ -131,7 +133,7 @@ export class TenantClient extends EventEmitter {
 
   /** What was open when a client goes back to its pool is rolled back: nobody else gets into somebody's transaction. */
   async reset(): Promise<void> {
-    await this.#enqueue(() => this.#connection.end())
+    await this.#enqueue(async () => this.#connection?.end())
   }
 
   get busy(): boolean {
@@ -164,6 +166,7 @@ export class TenantClient extends EventEmitter {
       types?: QueryConfig['types']
     }
     const values = given ?? config.values
+    const connection = await this.#open()
     const parsers = types ?? (this.#overridden ? this.#parsers : undefined)
     const rest = {
       ...(rowMode === 'array' && { rowMode }),
@@ -171,12 +174,12 @@ export class TenantClient extends EventEmitter {
       [EXTENT]: this.#binding.ownTypes,
     }
     if (values === undefined || values.length === 0) {
-      const parts = severalIn(text)
-      if (parts) return await this.#connection.runAll(parts.map((part) => ({ text: part, ...rest })))
+      const parts = connection.severalIn(text)
+      if (parts) return await connection.runAll(parts.map((part) => ({ text: part, ...rest })))
     }
     this.#requireSameText(name, text)
     const kept = name !== undefined && /^[\w .:-]{1,40}$/.test(name) ? { name } : {}
-    return await this.#connection.run({ text, ...(values && { values }), ...kept, ...rest })
+    return await connection.run({ text, ...(values && { values }), ...kept, ...rest })
   }
 
   /** As `pg` says it: a name belongs to one text for as long as the client lives. */
@@ -210,6 +213,13 @@ export class TenantClient extends EventEmitter {
     return query
   }
 
+  async #open(): Promise<TenantConnection> {
+    if (this.#connection) return this.#connection
+    const { TenantConnection } = await import('./connection.ts')
+    this.#connection ??= new TenantConnection(this.#binding.reach)
+    return this.#connection
+  }
+
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
     this.#waiting++
     const run = this.#last.then(job)
@@ -230,10 +240,3 @@ export class TenantClient extends EventEmitter {
 }
 
 const MAX_NAMES = 10_000
-
-/** The statements of a text that has several; a wrong split could do no harm: the server takes one at a time. */
-function severalIn(text: unknown): string[] | undefined {
-  if (typeof text !== 'string' || !text.includes(';')) return undefined
-  const parts = statementsOf(text, 'query')
-  return parts.length > 1 ? parts.map((part) => part.text) : undefined
-}

@@ -3,8 +3,6 @@ import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 
-export const DEFAULT_CONTROL_SCHEMA = 'tenancy'
-
 /** A row for each name that is locked at times; see locks.ts. */
 export const WORK_LOCK = 'work_lock'
 
@@ -87,16 +85,6 @@ const STEPS = [
   create unique index idx_tenant_role_name on tenant (role_name) where role_name is not null;
   create unique index idx_tenant_database_name on tenant (database_name) where database_name is not null`,
 ] as const
-
-/** @throws TenancyError INVALID_OPTION */
-export function parseControlSchema(name: string = DEFAULT_CONTROL_SCHEMA): string {
-  if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,62}$/.test(name) && !name.startsWith('pg_')) return name
-  throw new TenancyError(
-    'INVALID_OPTION',
-    'controlSchema must be the name of a schema: 1 to 63 of a-z, 0-9 and "_", not beginning with a digit or "pg_".',
-    { details: { option: 'controlSchema' } },
-  )
-}
 
 /**
  * Creates the control schema or brings it up to date, and lets the application read who is suspended: in the transaction

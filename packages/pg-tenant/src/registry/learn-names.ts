@@ -1,16 +1,9 @@
 import type { TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import { qualify, quoteLiteral } from '../sql/identifier.ts'
+import { qualify } from '../sql/identifier.ts'
 import { readRegistry } from './read.ts'
 import { type NamedRecord, ownName, ownNames } from './record.ts'
 import type { RegistryPlace } from './registry.ts'
-
-/** What a scope asks on its own session. Neither a key nor a prefix holds a quote. */
-export const namesQuestion =
-  ({ controlSchema, prefix }: RegistryPlace) =>
-  (tenant: TenantKey): string =>
-    `select ${ownName('schema')}, ${ownName('role')}, ${ownName('database')} from ${qualify(controlSchema, 'tenant')} t
-     where prefix operator(pg_catalog.=) ${quoteLiteral(prefix)} and key operator(pg_catalog.=) ${quoteLiteral(tenant)}`
 
 /**
  * Learns the names of all tenants that have names of their own, or of one: for whoever works on tenants as the administrator.

@@ -1,8 +1,7 @@
 import { type CachedLookup, cachedLookup } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
-import { type ListenConnection, Listener } from './listen.ts'
-import { find } from './read.ts'
+import type { ListenConnection, Listener } from './listen.ts'
 import type { TenantRecord } from './record.ts'
 import type { RegistryPlace } from './registry.ts'
 
@@ -44,22 +43,33 @@ export function openLookups(
   if (listen !== undefined && (typeof listen !== 'object' || listen === null))
     throw invalid('lookups.listen', 'settings for pg.Client, such as { connectionString }')
   if (typeof onListenError !== 'function') throw invalid('lookups.onListenError', 'a function')
-  const lookup = cachedLookup((tenant) => find(pool, place, tenant), bounds)
-  const listener =
-    listen &&
-    new Listener({
+  const lookup = cachedLookup(async (tenant) => (await import('./read.ts')).find(pool, place, tenant), bounds)
+  if (!listen) return { lookup, start: () => {}, close: async () => {} }
+  const forget = () => {
+    lookup.forget()
+    changed()
+  }
+  let [listener, closed]: [Promise<Listener> | undefined, boolean] = [undefined, false]
+  const open = async (): Promise<Listener> => {
+    const { Listener } = await import('./listen.ts')
+    const made = new Listener({
       connection: listen,
       channel: place.controlSchema,
       onError: onListenError,
-      changed: () => {
-        lookup.forget()
-        changed()
-      },
+      changed: forget,
     })
+    if (!closed) made.start()
+    return made
+  }
   return {
     lookup,
-    start: () => listener?.start(),
-    close: async () => listener?.close(),
+    start: () => {
+      if (!closed) listener ??= open()
+    },
+    close: async () => {
+      closed = true
+      await (await listener)?.close()
+    },
   }
 }
 

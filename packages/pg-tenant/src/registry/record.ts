@@ -1,6 +1,7 @@
 import type { TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
+import { qualify, quoteLiteral } from '../sql/identifier.ts'
 
 /**
  * Where a tenant is in its life. `ready` is nobody's yet: made ahead, under a key that no caller can name. `provisioning` and `deleting` are seen only while something is under way or was cut
@@ -54,3 +55,10 @@ export const recordColumns = (row: string) => `${COLUMNS}, ${ownNames(row)}`
 
 const COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement,
   schema_version as "schemaVersion", created_at as "createdAt", updated_at as "updatedAt", deleted_at as "deletedAt"`
+
+/** What a scope asks on its own session. Neither a key nor a prefix holds a quote. */
+export const namesQuestion =
+  ({ controlSchema, prefix }: { readonly controlSchema: string; readonly prefix: string }) =>
+  (tenant: TenantKey): string =>
+    `select ${ownName('schema')}, ${ownName('role')}, ${ownName('database')} from ${qualify(controlSchema, 'tenant')} t
+     where prefix operator(pg_catalog.=) ${quoteLiteral(prefix)} and key operator(pg_catalog.=) ${quoteLiteral(tenant)}`

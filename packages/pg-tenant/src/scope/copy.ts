@@ -6,13 +6,11 @@ import { fromCall } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
 import { tracedStatement } from '../observe/statement.ts'
 import type { Block } from './block.ts'
-import { requireCopy } from './refuse.ts'
 
-/** `COPY … FROM STDIN`: resolves to the stream to write to once the server has accepted the statement. */
-export async function copyFrom(block: Block, sql: string): Promise<Writable> {
-  requireCopy(sql)
+/** `COPY … FROM STDIN`: gives the stream to write to once the server has accepted the statement. */
+export function copyFrom(block: Block, sql: string, given: (stream: Writable) => void): Promise<void> {
   const told = unlessReturned(block)
-  return lend(block, sql, (copy, over) => {
+  return lend(block, sql, given, (copy, over) => {
     const stream = new Writable({
       write: (chunk: Buffer, _, done) => copy.send(chunk, done),
       final: (done) => {
@@ -30,11 +28,10 @@ export async function copyFrom(block: Block, sql: string): Promise<Writable> {
   })
 }
 
-/** `COPY … TO STDOUT`: resolves to the stream to read from when the first data is there. */
-export async function copyTo(block: Block, sql: string): Promise<Readable> {
-  requireCopy(sql)
+/** `COPY … TO STDOUT`: gives the stream to read from when the first data is there. */
+export function copyTo(block: Block, sql: string, given: (stream: Readable) => void): Promise<void> {
   const told = unlessReturned(block)
-  return lend(block, sql, (copy, over) => {
+  return lend(block, sql, given, (copy, over) => {
     const stream = new Readable({
       read: () => copy.resume(),
       destroy: (error, done) => {
@@ -65,49 +62,42 @@ interface Ends<S extends EventEmitter> {
   data(chunk: Buffer): void
 }
 
-/** Runs a COPY as the block's next job, which lasts until the COPY is over. A failed one fails the block. */
-function lend<S extends EventEmitter>(
+/** Runs a COPY until it is over. A failed one fails the block. */
+async function lend<S extends EventEmitter>(
   block: Block,
   sql: string,
+  given: (stream: S) => void,
   make: (copy: CopyExchange, over: Promise<void>) => Ends<S>,
-): Promise<S> {
-  return new Promise((resolve, reject) => {
-    const job = async () => {
-      let [succeed, fail] = [() => {}, (_: Error) => {}]
-      const over = new Promise<void>((resolve, reject) => {
-        ;[succeed, fail] = [resolve, reject]
-      })
-      let ends: Ends<S> | undefined
-      const start = (): Ends<S> => {
-        if (ends) return ends
-        ends = make(copy, over)
-        // The scope fails with it, so that nobody else need listen: without a listener an error ends the process.
-        ends.stream.on('error', () => {})
-        resolve(ends.stream)
-        return ends
-      }
-      const copy = new CopyExchange(
-        sql,
-        {
-          started: start,
-          data: (chunk) => start().data(chunk),
-          over: (error) => {
-            if (error) {
-              fail(coded(error))
-            } else {
-              start()
-              succeed()
-            }
-          },
-        },
-        block.transaction.settings.idleTimeout,
-      )
-      await tracedStatement(block.transaction.trace, sql, async () => {
-        await block.lend(copy, over)
-        return {}
-      })
-    }
-    block.enqueue(job).catch(reject)
+): Promise<void> {
+  const { promise: over, resolve: succeed, reject: fail } = Promise.withResolvers<void>()
+  let ends: Ends<S> | undefined
+  const start = (): Ends<S> => {
+    if (ends) return ends
+    ends = make(copy, over)
+    // The scope fails with it, so that nobody else need listen: without a listener an error ends the process.
+    ends.stream.on('error', () => {})
+    given(ends.stream)
+    return ends
+  }
+  const copy = new CopyExchange(
+    sql,
+    {
+      started: start,
+      data: (chunk) => start().data(chunk),
+      over: (error) => {
+        if (error) {
+          fail(coded(error))
+        } else {
+          start()
+          succeed()
+        }
+      },
+    },
+    block.transaction.settings.idleTimeout,
+  )
+  await tracedStatement(block.transaction.trace, sql, async () => {
+    await block.lend(copy, over)
+    return {}
   })
 }
 

@@ -1,8 +1,9 @@
+import type { Readable, Writable } from 'node:stream'
 import { crossTenant } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import type { Block } from './block.ts'
-import { copyFrom, copyTo } from './copy.ts'
 import { requireCallback } from './misuse.ts'
+import { requireCopy } from './refuse.ts'
 import type { QueryResult } from './result.ts'
 import { queueStatement, runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
@@ -23,8 +24,10 @@ export function createHandle(block: Block): TenantDb {
       key === block.tenant ? nest(block, fn) : block.hand(Promise.reject<T>(crossTenant())),
     stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
       stream(block, query, values, options),
-    copyFrom: (sql: string) => block.hand(copyFrom(block, sql)),
-    copyTo: (sql: string) => block.hand(copyTo(block, sql)),
+    copyFrom: (sql: string) =>
+      block.hand(copy<Writable>(block, sql, ({ copyFrom }, given) => copyFrom(block, sql, given))),
+    copyTo: (sql: string) =>
+      block.hand(copy<Readable>(block, sql, ({ copyTo }, given) => copyTo(block, sql, given))),
   }) as TenantDb
   blocks.set(handle, block)
   return handle
@@ -42,6 +45,20 @@ export function blockOf(db: TenantDb): Block {
 /** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */
 async function start<T>(job: () => Promise<T>): Promise<T> {
   return job()
+}
+
+/** A COPY is the block's next job, until it is over; its code is loaded with the first. */
+function copy<Stream>(
+  block: Block,
+  sql: string,
+  run: (code: typeof import('./copy.ts'), given: (stream: Stream) => void) => Promise<void>,
+): Promise<Stream> {
+  return start(() => {
+    requireCopy(sql)
+    return new Promise((given, reject) => {
+      block.enqueue(async () => run(await import('./copy.ts'), given)).catch(reject)
+    })
+  })
 }
 
 /**

@@ -3,7 +3,29 @@ import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { type Gate, leaving as values } from '../isolation/gate.ts'
 import { AUTHORIZATION, CLEAN, DEALLOCATE, RESET } from './control.ts'
-import { nextSeed } from './seed.ts'
+import { nextSeed } from './fresh.ts'
+
+/**
+ * A fingerprint of the server's shared memory: it survives an orderly restart and changes with every crash. After a
+ * crash, transaction ids whose WAL had not been flushed are handed out again, so `pg_xact_status` may speak of somebody
+ * else's transaction; it is believed only when this has not changed.
+ */
+export const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
+
+// Whether the server hands work to other nodes (Citus is loaded), whatever the tenancy was told: they commit ahead of it.
+const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null`
+
+/** Asked before COMMIT: the {@link Ticket}. */
+export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION}), ${ALONE}`
+
+/** What must be known before COMMIT to ask about it afterwards. */
+export interface Ticket {
+  /** The transaction id; `0` if nothing was written. */
+  readonly xid: string
+  readonly incarnation: string
+  /** Whether nothing but this server's own transaction can have taken effect. */
+  readonly alone: boolean
+}
 
 /** What the gate does when it is left, for where it is not there any more. */
 const REST = `select pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed($1::pg_catalog.float8),

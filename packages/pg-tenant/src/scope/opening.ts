@@ -4,8 +4,8 @@ import type { Session } from '../driver/session.ts'
 import { entering } from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { AUTHORIZATION, BEGIN, BEGIN_READ_ONLY, CLEAN, DEALLOCATE, once, RESET } from './control.ts'
+import { nextSeed } from './fresh.ts'
 import type { Limits, TransactionMode } from './options.ts'
-import { nextSeed } from './seed.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
 

@@ -3,34 +3,13 @@ import { TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
 import { anew, bind, execute } from '../driver/messages.ts'
 import type { PoolLike } from '../driver/types.ts'
+import { INCARNATION, type Ticket } from './leaving.ts'
 import type { ScopeSettings } from './options.ts'
 
 /** Milliseconds between two looks at a transaction that the server still counts as running. */
 const POLL_MS = 50
 /** How long to ask at least, in milliseconds: the old backend may take a while to notice that its client is gone. */
 const MIN_PATIENCE_MS = 10_000
-
-/**
- * A fingerprint of the server's shared memory: it survives an orderly restart and changes with every crash. After a
- * crash, transaction ids whose WAL had not been flushed are handed out again, so `pg_xact_status` may speak of somebody
- * else's transaction; it is believed only when this has not changed.
- */
-const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
-
-// Whether the server hands work to other nodes (Citus is loaded), whatever the tenancy was told: they commit ahead of it.
-const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null`
-
-/** Asked before COMMIT: the {@link Ticket}. */
-export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION}), ${ALONE}`
-
-/** What must be known before COMMIT to ask about it afterwards. */
-export interface Ticket {
-  /** The transaction id; `0` if nothing was written. */
-  readonly xid: string
-  readonly incarnation: string
-  /** Whether nothing but this server's own transaction can have taken effect. */
-  readonly alone: boolean
-}
 
 /**
  * Asks the server what became of a transaction whose COMMIT was never answered (`pg_xact_status`, manual 9.27.9).

@@ -4,7 +4,7 @@ import { anew, bind, close, describe, execute, type Slot, statement } from '../d
 import { invalid } from '../errors/invalid.ts'
 import { tracedStatement } from '../observe/statement.ts'
 import type { Block } from './block.ts'
-import { nextPortal } from './portal.ts'
+import { nextPortal } from './fresh.ts'
 import { ResultSink } from './result.ts'
 import { lookUp, resultOf } from './run-statement.ts'
 import { type QueryConfig, type Statement, toStatement } from './statement.ts'

@@ -10,11 +10,10 @@ import type { Outcome } from '../errors/outcome.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
-import { leaving, leavingFirst } from './leaving.ts'
+import { nextPortal } from './fresh.ts'
+import { leaving, leavingFirst, TICKET, type Ticket } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
-import { nextPortal } from './portal.ts'
-import { resolveOutcome, TICKET, type Ticket } from './resolve-outcome.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
@@ -206,7 +205,10 @@ export class Transaction {
       const commitStep = sent.findIndex(({ phase }) => phase === 'commit')
       const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, commitStep)
       if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
-      return await resolveOutcome(this.#pool, ticket, this.settings, error)
+      // Nobody to ask with: it stays unknown.
+      const asking = await import('./resolve-outcome.ts').catch(() => undefined)
+      if (!asking) throw error
+      return await asking.resolveOutcome(this.#pool, ticket, this.settings, error)
     }
     if (outcome.kind === 'failed') {
       const phase = sent[outcome.step]?.phase ?? 'commit'

@@ -3,7 +3,6 @@ import type { PoolLike } from '../driver/types.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, type Naming } from '../isolation/names.ts'
 import { tracedScope } from '../observe/scope.ts'
-import { explained } from '../registry/explain.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { type Block, currentBlock } from '../scope/block.ts'
 import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
@@ -73,7 +72,9 @@ async function open<T>(
     if (old) await old
     return await withRetry(settings, async () => job.open(tenant, settings, trace))
   } catch (error) {
-    throw await explained(error, entry.pool, entry.registry, tenant)
+    // What cannot be explained is told as it came.
+    const explain = await import('../registry/explain.ts').catch(() => undefined)
+    throw explain ? await explain.explained(error, entry.pool, entry.registry, tenant) : error
   }
 }
 

@@ -3,18 +3,23 @@ import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
-import { type VersionGate, versionGate } from '../fleet/version.ts'
+import type { VersionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { type Naming, parseNaming } from '../isolation/names.ts'
+import { type Naming, parseControlSchema, parseNaming } from '../isolation/names.ts'
 import type { RowPlace } from '../isolation/row-place.ts'
 import { traitsOf } from '../isolation/traits.ts'
-import { type DistributedSchemas, parseDistributedSchemas } from '../lifecycle/distributed-schemas.ts'
+import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
-import { parseControlSchema } from '../registry/control-schema.ts'
 import { type Lookups, openLookups } from '../registry/lookups.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
-import { DEFAULTS, parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
+import {
+  DEFAULTS,
+  NODES_COMMIT,
+  parseScopeOptions,
+  type ScopeOptions,
+  type ScopeSettings,
+} from '../scope/options.ts'
 import { parseNamedTypes, TenantTypes } from '../scope/types/tenant-types.ts'
 import type { Administrator } from './administrator.ts'
 import { type OpenLevel, openLevel } from './levels.ts'
@@ -148,7 +153,19 @@ function openGate(
     throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
   if (traitsOf(level).shared)
     throw invalid('minimumVersion', `left out at level ${level}: its tenants share one schema`)
-  return versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
+  if (!migrations.some((migration) => migration.id === id))
+    throw invalid('minimumVersion', 'the id of one of the migrations')
+  let gate: VersionGate | undefined
+  const load = async (): Promise<VersionGate> => {
+    const { versionGate } = await import('../fleet/version.ts')
+    gate ??= versionGate(pool, registry, migrations, { minimumVersion: id, waitMs })
+    return gate
+  }
+  return {
+    assertVersion: (tenant) =>
+      gate ? gate.assertVersion(tenant) : load().then((made) => made.assertVersion(tenant)),
+    forget: (tenant) => gate?.forget(tenant),
+  }
 }
 
 function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly string[] | undefined {
@@ -162,4 +179,26 @@ function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly stri
 function schemasOfAll(level: IsolationLevel, { sharedSchemas }: Naming, row?: RowPlace): readonly string[] {
   if (traitsOf(level).ownDatabase) return []
   return row ? [...sharedSchemas, row.schema] : sharedSchemas
+}
+
+/**
+ * @param asksOutcome whether the fate of a lost COMMIT is looked up
+ * @throws TenancyError INVALID_OPTION
+ */
+function parseDistributedSchemas(
+  value: unknown,
+  level: IsolationLevel,
+  asksOutcome: boolean,
+): DistributedSchemas | undefined {
+  if (value === undefined) return undefined
+  if (value !== 'citus') throw invalid('distributedSchemas', '"citus", or left out')
+  const { shared, ownDatabase } = traitsOf(level)
+  if (shared) throw invalid('distributedSchemas', `left out at level ${level}: its tenants share one schema`)
+  if (ownDatabase)
+    throw invalid(
+      'distributedSchemas',
+      `left out at level ${level}: Citus spreads the schemas of one database`,
+    )
+  if (asksOutcome) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
+  return value
 }

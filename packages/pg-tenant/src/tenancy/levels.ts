@@ -2,14 +2,13 @@ import type { Sealing } from '@org/core'
 import type { SuppliedCredentials } from '../credentials/keeper.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
-import { loginIsolation } from '../isolation/login.ts'
-import { roleIsolation } from '../isolation/role.ts'
+import { loginIsolation, roleIsolation } from '../isolation/role.ts'
 import { rowIsolation } from '../isolation/row.ts'
 import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-place.ts'
 import { schemaIsolation } from '../isolation/schema.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
 import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
-import { learnNames, namesQuestion } from '../registry/learn-names.ts'
+import { namesQuestion } from '../registry/record.ts'
 import type { LevelContext, Logins } from './logins.ts'
 
 /** Bounds of the connections that levels `login` and `database` open for tenants. */
@@ -98,7 +97,7 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
       pool,
       async (tenant) => (await logins()).pools.connect(tenant),
       naming,
-      (tenant) => learnNames(pool, registry, tenant),
+      async (tenant) => (await import('../registry/learn-names.ts')).learnNames(pool, registry, tenant),
     ),
     loadLifecycle: async () => {
       const { keeper } = await logins()

@@ -2,7 +2,6 @@ import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant 
 import { keyFor, schemaOf } from '../isolation/names.ts'
 import type { Reach } from '../pool/connection.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
-import { find } from '../registry/read.ts'
 import type { Block } from '../scope/block.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
 import { requireCallback } from '../scope/misuse.ts'
@@ -94,7 +93,10 @@ export function requestsOf(ground: Ground): Requests {
       const tenant = keyFor(naming, key)
       return open.row?.schema ?? schemaOf(naming, tenant)
     },
-    find: async (key: string) => find(ground.pool, ground.registry, keyFor(naming, key)),
+    find: async (key: string) => {
+      const tenant = keyFor(naming, key)
+      return (await import('../registry/read.ts')).find(ground.pool, ground.registry, tenant)
+    },
     lookup: async (key: string) => {
       const tenant = keyFor(naming, key)
       lookups.start()

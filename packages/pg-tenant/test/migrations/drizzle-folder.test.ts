@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lintMigrations } from '../../src/migrations/lint.ts'
-import { loadMigrations } from '../../src/migrations/load-migrations.ts'
+import { loadMigrations } from '../../src/migrations/migrations.ts'
 import { codeOf } from '../support/world.ts'
 
 const FK = `CREATE TABLE "a" ("id" serial PRIMARY KEY NOT NULL, "note" text DEFAULT '"public".x');
