@@ -1,5 +1,6 @@
 import { invalid } from '../errors/invalid.ts'
 import { RUN_TABLE } from '../fleet/run-table.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { applicationOf } from './application.ts'
@@ -38,6 +39,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
   const began = performance.now()
   const { limit, reference, connections } = parse(options)
   const { level, registry, ofLevel } = fleet
+  const { shared, ownRole, ownDatabase } = traitsOf(level)
   const application = await applicationOf(fleet.pool)
   const collected = new Collected(limit)
   const examination: Examination = { fleet, application, collected }
@@ -48,13 +50,13 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       [qualify(registry.controlSchema, 'tenant'), qualify(registry.controlSchema, RUN_TABLE)],
     )
     if (!there?.tenant) return 0
-    if (level !== 'database') await checkSharedRights(look, examination)
-    if (level === 'row') return await examineRows(look, examination, ofLevel?.row)
-    if (level === 'database') {
+    if (!ownDatabase) await checkSharedRights(look, examination)
+    if (shared) return await examineRows(look, examination, ofLevel?.row)
+    if (ownDatabase) {
       homes = await examineServer(look, examination)
       return homes.length
     }
-    await runChecks(look, examination, { scope: 'schemas', run: there.run, roles: level !== 'schema' })
+    await runChecks(look, examination, { scope: 'schemas', run: there.run, roles: ownRole })
     await checkLedgers(look, fleet, collected)
     const drift = await driftOf(look, fleet, { ...(reference !== undefined && { reference }), limit })
     addDrift(drift, collected)

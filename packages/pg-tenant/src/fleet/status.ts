@@ -1,4 +1,5 @@
 import { keyFor } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER as SHARED_LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Phase } from '../migrations/annotations.ts'
@@ -65,7 +66,7 @@ export async function migrationStatus(
   type Counted = Omit<MigrationStatus, 'phase' | 'transaction'>
   const rows = await ask<Counted>(
     adminPool,
-    level === 'row'
+    traitsOf(level).shared
       ? STATUS(tenants, HELD_BY_ALL(qualify(controlSchema, SHARED_LEDGER)))
       : STATUS(tenants, HELD(qualify(controlSchema, 'tenant_migration'))),
     [prefix, level, scripts.map(({ id }) => id), only ?? null, limit],

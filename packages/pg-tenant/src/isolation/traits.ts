@@ -22,6 +22,10 @@ const TRAITS: Readonly<Record<IsolationLevel, LevelTraits>> = {
   database: { ...NONE, ownRole: true, logsIn: true, ownDatabase: true },
 }
 
+export const LEVELS = Object.keys(TRAITS) as readonly IsolationLevel[]
+
+export const isLevel = (word: unknown): word is IsolationLevel => LEVELS.some((level) => level === word)
+
 export function traitsOf(level: IsolationLevel): LevelTraits {
   return TRAITS[level]
 }

@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { schemaOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import type { TenantWork } from './levels/level.ts'
 
@@ -85,7 +86,8 @@ export async function requireNoDependents(
  */
 export async function requireAlone({ admin, lifecycle, tenant }: TenantWork): Promise<void> {
   const { level, naming, ofLevel } = lifecycle
-  if (level === 'row' || level === 'database') return
+  const { shared, ownDatabase } = traitsOf(level)
+  if (shared || ownDatabase) return
   await admin.run(`set local search_path to ${OWN_PATH}`)
   await requireNoDependents(admin, schemaOf(naming, tenant), ofLevel.ownerOf(lifecycle, tenant))
 }

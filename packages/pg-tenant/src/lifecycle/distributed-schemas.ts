@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /** What spreads the schemas of tenants over the nodes of a cluster. */
@@ -43,7 +44,7 @@ export async function requireCitus(admin: Admin, level: IsolationLevel): Promise
       'adminPool leads to a worker. Connect it to the coordinator, directly and not through a pooler.',
     )
   // citusdata/citus#3867 and #7719: a transaction that changes its user sees wrong results on other nodes.
-  if (level !== 'schema' && cluster.workers !== false)
+  if (traitsOf(level).ownRole && cluster.workers !== false)
     throw refused(
       `level ${level} runs migrations as the tenant in the administrator's transaction, and Citus does not support a ` +
         'change of user in a transaction over several nodes. Use level schema, or a cluster of one node.',

@@ -2,6 +2,7 @@ import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { Naming } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { TenantWork } from './levels/level.ts'
 
 /** Something in a shared schema that a scope can use although it is nobody's alone. */
@@ -87,9 +88,10 @@ export function sharedRightsOf(
   controlSchema: string,
 ): unknown[] {
   const { schemaPrefix, rolePrefix, marker, sharedSchemas, sharedTables } = naming
-  const acting = level === 'schema' || level === 'row' ? application : null
+  const { shared, ownRole } = traitsOf(level)
+  const acting = ownRole ? null : application
   const declared = JSON.stringify(sharedTables)
-  return [sharedSchemas, acting, schemaPrefix, rolePrefix, marker, declared, controlSchema, level !== 'row']
+  return [sharedSchemas, acting, schemaPrefix, rolePrefix, marker, declared, controlSchema, !shared]
 }
 
 export async function readSharedRights(
@@ -124,7 +126,8 @@ const seen = new WeakMap<object, number>()
  */
 export async function refuseFallingThrough({ admin, application, lifecycle }: TenantWork): Promise<void> {
   const { level, naming, registry } = lifecycle
-  if (level === 'database' || performance.now() - (seen.get(lifecycle) ?? -BELIEVED_MS) < BELIEVED_MS) return
+  if (traitsOf(level).ownDatabase || performance.now() - (seen.get(lifecycle) ?? -BELIEVED_MS) < BELIEVED_MS)
+    return
   const found = await readSharedRights(admin, naming, level, application, registry.controlSchema)
   const [first] = found
   if (first) {

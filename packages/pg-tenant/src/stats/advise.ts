@@ -1,4 +1,5 @@
 import { invalid } from '../errors/invalid.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { FleetStats } from './stats.ts'
 
 /** When {@link advise} speaks up. */
@@ -146,7 +147,7 @@ function memory({ cluster }: FleetStats, at: Thresholds): Found {
 }
 
 function tenants({ totals, level }: FleetStats, at: Thresholds): Found {
-  if (totals.tenants < at.tenants || level === 'row') return undefined
+  if (totals.tenants < at.tenants || traitsOf(level).shared) return undefined
   return {
     id: 'tenants',
     severity: 'warning',

@@ -4,6 +4,7 @@ import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { databaseOf, keyFor, roleOf } from '../isolation/names.ts'
 import type { RowPlace } from '../isolation/row-place.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { TenantStatus } from '../registry/record.ts'
@@ -113,7 +114,8 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
   if (tenants !== undefined && !Array.isArray(tenants)) throw invalid('tenants', 'an array of keys')
   const keys = tenants?.map((key) => keyFor(naming, key)) ?? null
   const exact = options.exact ?? (keys !== null && keys.length <= EXACT_UP_TO)
-  const inside = level === 'database' && exact
+  const { logsIn, ownDatabase } = traitsOf(level)
+  const inside = ownDatabase && exact
   return await inAdminTransaction(adminPool, async (admin) => {
     await admin.run('set transaction isolation level repeatable read read only')
     const facts = await registered(admin, lifecycle, keys)
@@ -124,18 +126,17 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
     const seen = activity ? await activityOf(admin, lifecycle, all) : new Map<string, Date>()
     const connections = (await admin.run(CONNECTIONS)) as unknown[] as RoleConnections[]
     const ofRole = new Map(connections.map((row) => [row.role, row.connections]))
-    const own = level === 'login' || level === 'database'
     const described = facts.map((tenant) => ({
       ...tenant,
       ...(shared && { schemaVersion: shared.version }),
       ...(space.get(tenant.key) ?? NO_SPACE),
-      connections: own ? (ofRole.get(roleOf(naming, tenant.key)) ?? 0) : null,
+      connections: logsIn ? (ofRole.get(roleOf(naming, tenant.key)) ?? 0) : null,
       lastActivity: seen.get(tenant.key) ?? null,
     }))
     const versions = versionsOf(described, lifecycle)
     return {
       level,
-      sizes: level === 'database' || exact ? 'exact' : 'estimated',
+      sizes: ownDatabase || exact ? 'exact' : 'estimated',
       tenants: described,
       totals: { ...totalsOf(described), ...shared?.space },
       versions,
@@ -175,7 +176,7 @@ async function spaceOf(
   if (ofLevel.row) {
     return exact ? rowsOfTenants(admin, ofLevel.row, keys) : new Map()
   }
-  if (level === 'database') {
+  if (traitsOf(level).ownDatabase) {
     const rows = await admin.run(DATABASES, [keys, keys.map((key) => databaseOf(naming, key))])
     return new Map(
       rows.map(({ key, bytes }) => [String(key), { ...NO_SPACE, bytes: bytes as number | null }]),
@@ -216,7 +217,8 @@ async function activityOf(
   keys: readonly TenantKey[],
 ): Promise<Map<string, Date>> {
   const [known] = await admin.run(`select to_regproc('pg_stat_get_lastscan') is not null as known`)
-  if (!known?.known || level === 'row' || level === 'database') return new Map()
+  const { shared, ownDatabase } = traitsOf(level)
+  if (!known?.known || shared || ownDatabase) return new Map()
   const rows = await admin.run(ACTIVITY, homesOf(naming, keys).slice(0, 2))
   return new Map(rows.map(({ key, lastActivity }) => [String(key), lastActivity as Date]))
 }

@@ -2,6 +2,7 @@ import type { TenantKey } from '@org/core'
 import type { PoolClientLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { databaseOf, markerOf, roleOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
@@ -19,11 +20,11 @@ export async function checkApplication(scene: Scene, tenants: readonly TenantKey
   try {
     await client.query(`begin read only; set local search_path to ${OWN_PATH}`)
     await check(scene, 'application_rights', null, null, () => rights(client))
-    const whole = level === 'database' ? GRANTS_ON_DATABASES : grantsOnSchemas(registry)
-    const values =
-      level === 'database'
-        ? [tenants.map((key) => databaseOf(naming, key)), tenants.map((key) => roleOf(naming, key))]
-        : [naming.schemaPrefix, naming.rolePrefix, level === 'role']
+    const { ownRole, logsIn, ownDatabase } = traitsOf(level)
+    const whole = ownDatabase ? GRANTS_ON_DATABASES : grantsOnSchemas(registry)
+    const values = ownDatabase
+      ? [tenants.map((key) => databaseOf(naming, key)), tenants.map((key) => roleOf(naming, key))]
+      : [naming.schemaPrefix, naming.rolePrefix, ownRole && !logsIn]
     await check(scene, 'grants', null, null, () => grants(client, whole, values))
     await check(scene, 'shared_rights', null, null, () => sharedRights(client, scene))
     await checkBareReads(scene, client, tenants)
@@ -85,7 +86,7 @@ async function checkBareReads(
   const homes = new Map(tenants.map((tenant) => [homeOf(scene, tenant), tenant]))
   const { rows } = await client.query(TABLES_OF, [[...homes.keys()]])
   const tableOf = new Map((rows as { schema: string; name: string }[]).map((row) => [row.schema, row.name]))
-  const elsewhere = scene.lifecycle.level === 'database'
+  const elsewhere = traitsOf(scene.lifecycle.level).ownDatabase
   for (const [schema, tenant] of homes) {
     const table = tableOf.get(schema) ?? markerOf(scene.lifecycle.naming, tenant)
     await check(scene, 'bare_connection', tenant, `${schema}.${table}`, () =>

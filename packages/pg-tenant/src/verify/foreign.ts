@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { TABLES_OF } from './application-sql.ts'
 import { codeOfError, mustBeRefused, type ProbeDb, type Verdict, worst } from './probe.ts'
@@ -39,7 +40,7 @@ async function checkNames(
   const { level, naming } = scene.lifecycle
   const schema = schemaOf(naming, other)
   const table = qualify(schema, known ?? markerOf(naming, other))
-  const refusals = level === 'database' ? [...REFUSED, ...NOT_HERE] : REFUSED
+  const refusals = traitsOf(level).ownDatabase ? [...REFUSED, ...NOT_HERE] : REFUSED
   const refused = (sql: string) => mustBeRefused(db, sql, [], refusals)
   await check(scene, 'foreign_read', tenant, other, () => refused(`select from ${table} limit 1`))
   // EXPLAIN checks the same privileges and runs nothing, so that not even a trigger of a stranger fires.

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { TenantKey } from '@org/core'
+import { traitsOf } from '../isolation/traits.ts'
 import { codeOfError, type ProbeDb, undone, type Verdict } from './probe.ts'
 import { check, type Scene } from './scene.ts'
 
@@ -38,7 +39,7 @@ export async function checkLeftovers(scene: Scene, one: TenantKey, other: Tenant
 }
 
 function isElsewhere({ lifecycle: { level } }: Scene): boolean {
-  return level === 'login' || level === 'database'
+  return traitsOf(level).logsIn
 }
 
 async function leave(db: ProbeDb, table: string, lock: number): Promise<number> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { roleOf, schemaOf } from '../isolation/names.ts'
 import type { RowPlace } from '../isolation/row-place.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { isPromised, type VerifyCheckId } from './checks.ts'
 import type { EnterScope, Verdict } from './probe.ts'
@@ -35,7 +36,7 @@ export function homeOf({ lifecycle, row }: Scene, tenant: TenantKey): string {
 
 /** The tenant's own role, where it has one. */
 export function ownRoleOf({ lifecycle: { level, naming } }: Scene, tenant: TenantKey): string | undefined {
-  return level === 'schema' || level === 'row' ? undefined : roleOf(naming, tenant)
+  return traitsOf(level).ownRole ? roleOf(naming, tenant) : undefined
 }
 
 /** Runs a check where the level promises it, and writes down what came of it. */

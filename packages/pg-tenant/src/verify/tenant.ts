@@ -1,4 +1,5 @@
 import type { TenantKey } from '@org/core'
+import { traitsOf } from '../isolation/traits.ts'
 import { qualify } from '../sql/identifier.ts'
 import { checkForeign } from './foreign.ts'
 import { codeOfError, mustBeRefused, type ProbeDb, undone, type Verdict, worst } from './probe.ts'
@@ -54,16 +55,16 @@ interface Identity {
 }
 
 async function ownIdentity(scene: Scene, db: ProbeDb, tenant: TenantKey): Promise<Verdict> {
-  const { level } = scene.lifecycle
+  const { shared, logsIn, ownDatabase } = traitsOf(scene.lifecycle.level)
   const [place] = (await db.query(IDENTITY)).rows as Identity[]
   if (!place) return { outcome: 'failed', evidence: 'its role is not in the catalogue' }
   const role = ownRoleOf(scene, tenant)
   const wrong = [
     place.schema !== homeOf(scene, tenant) && `schema ${place.schema}`,
     place.role !== (role ?? place.login) && `role ${place.role}`,
-    (level === 'login' || level === 'database') && place.login !== role && `login ${place.login}`,
-    level === 'database' && place.database !== role && `database ${place.database}`,
-    level === 'row' && place.setting !== tenant && 'another app.tenant_id',
+    logsIn && place.login !== role && `login ${place.login}`,
+    ownDatabase && place.database !== role && `database ${place.database}`,
+    shared && place.setting !== tenant && 'another app.tenant_id',
     place.mighty && `${place.role} has special rights`,
   ].filter((word) => word !== false)
   if (wrong.length > 0) return { outcome: 'failed', evidence: wrong.join(', ') }

@@ -1,3 +1,5 @@
+import { isLevel } from '../../isolation/traits.ts'
+
 // The shapes of what an archive says in JSON. It may come from elsewhere, and names and numbers of it become SQL and sizes:
 // every part is looked at before any is used.
 
@@ -56,7 +58,7 @@ export const isDescription: Check = record({
   tenant: identifier,
   schema: identifier,
   prefix: text,
-  isolation: text,
+  isolation: isLevel,
   serverVersion: count,
   createdAt: instant,
   snapshot: text,

@@ -1,3 +1,4 @@
+import type { IsolationLevel } from '../../isolation/isolation.ts'
 import type { Skipped } from '../structure/read.ts'
 import type { StructureStatement } from '../structure/statement.ts'
 import { isDescription, isTally } from './checks.ts'
@@ -28,7 +29,7 @@ export interface ArchiveManifest {
   readonly tenant: string
   readonly schema: string
   readonly prefix: string
-  readonly isolation: string
+  readonly isolation: IsolationLevel
   /** `server_version_num`, e.g. 180004. */
   readonly serverVersion: number
   /** ISO 8601. */

@@ -1,4 +1,5 @@
 import type { Admin } from '../../admin/transaction.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import { LEDGER_TABLE } from '../../lifecycle/apply-migrations.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
@@ -57,7 +58,7 @@ export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): b
 }
 
 /** At level `schema` privileges are the application's, which at another would let it in without taking the tenant's role. */
-export const privilegesOf = ({ isolation }: ArchiveManifest): boolean => isolation !== 'schema'
+export const privilegesOf = ({ isolation }: ArchiveManifest): boolean => traitsOf(isolation).ownRole
 
 /** The schema with marker and ledger, and nothing else. */
 export async function makeSchema(
@@ -83,5 +84,5 @@ async function compare(home: AdminClient, place: Place, manifest: ArchiveManifes
   const { statements } = await readStructure(home, place)
   const found = statements.map((statement) => toHere(statement, place.schema))
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
-  requireSame(manifest.structure ?? [], found, { words, privileges: manifest.isolation === 'schema' })
+  requireSame(manifest.structure ?? [], found, { words, privileges: !privilegesOf(manifest) })
 }

@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { invalid } from '../../errors/invalid.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { prepare } from '../../lifecycle/prepare.ts'
 import { pending } from '../../migrations/migrations.ts'
@@ -73,7 +74,7 @@ function requireFitting(
   shared: boolean,
   skipMigrations: boolean,
 ): void {
-  if ((manifest.isolation === 'row') !== shared) throw misfit('level', OTHER_KIND)
+  if (traitsOf(manifest.isolation).shared !== shared) throw misfit('level', OTHER_KIND)
   const missing = pending(migrations, new Map(manifest.migrations.map(({ id, checksum }) => [id, checksum])))
   if (shared && missing.length > 0 && !skipMigrations) throw misfit('version', OLDER)
 }

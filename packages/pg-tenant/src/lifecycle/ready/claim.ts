@@ -1,5 +1,6 @@
 import type { TenantConnection } from '../../credentials/connection.ts'
 import { ownNamesOf, roleOf, schemaOf } from '../../isolation/names.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import type { Furnished, TenantWork } from '../levels/level.ts'
 import { moveReady, takeReady } from './table.ts'
@@ -19,7 +20,7 @@ export async function claim(
   if (!ofLevel.ready || distributedSchemas) return undefined
   // Those made ahead have a marker for names that hold the key.
   if (Object.values(ownNamesOf(naming, tenant)).some((name) => name !== null)) return undefined
-  const role = level === 'schema' ? undefined : roleOf(naming, tenant)
+  const role = traitsOf(level).ownRole ? roleOf(naming, tenant) : undefined
   const taken = await takeReady(admin, lifecycle, { schema: schemaOf(naming, tenant), role })
   if (!taken) return undefined
   const connection = await ofLevel.ready.adopt(work, taken.key)

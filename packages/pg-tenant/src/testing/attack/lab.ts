@@ -3,6 +3,7 @@ import type { Migration } from '@org/core'
 import pg, { type Pool, type PoolConfig } from 'pg'
 import { configOf } from '../../driver/connection-config.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
+import { type LevelTraits, traitsOf } from '../../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { createTenancy } from '../../tenancy/create-tenancy.ts'
 import type { Tenancy } from '../../tenancy/interface.ts'
@@ -61,6 +62,7 @@ type Run = (sql: string, values?: readonly unknown[]) => Promise<Row[]>
 
 class AttackLab implements Lab {
   readonly isolation: IsolationLevel
+  readonly traits: LevelTraits
   readonly application: string
   readonly #options: LabOptions
   readonly #prefix: string
@@ -72,6 +74,7 @@ class AttackLab implements Lab {
     this.#options = options
     this.#prefix = prefix
     this.isolation = options.isolation
+    this.traits = traitsOf(options.isolation)
     this.application = application
   }
 
@@ -101,12 +104,12 @@ class AttackLab implements Lab {
   }
 
   memberOf(tenant: string): string {
-    return this.isolation === 'schema' || this.isolation === 'row' ? this.application : this.roleOf(tenant)
+    return this.traits.ownRole ? this.roleOf(tenant) : this.application
   }
 
   /** The shared schema holds a table of the tenants' name, open to all: where names would fall through to. */
   async furnish(): Promise<void> {
-    if (this.isolation === 'database') {
+    if (this.traits.ownDatabase) {
       await this.admin(`create database ${quoteIdentifier(this.#template)} template template0`)
       await this.#inDatabase(this.#template, (run) => this.#furnish(run))
     }
@@ -155,12 +158,12 @@ class AttackLab implements Lab {
   }
 
   async adminAt(tenant: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
-    if (this.isolation !== 'database') return await this.admin(sql, values)
+    if (!this.traits.ownDatabase) return await this.admin(sql, values)
     return await this.#inDatabase(this.roleOf(tenant), (run) => run(sql, values))
   }
 
   async adminAs(tenant: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
-    if (this.isolation === 'database') {
+    if (this.traits.ownDatabase) {
       return await this.#inDatabase(this.roleOf(tenant), async (run) => {
         await run(`set role ${quoteIdentifier(this.roleOf(tenant))}`)
         return await run(sql, values)
@@ -190,7 +193,7 @@ class AttackLab implements Lab {
 
   async sharedBodies(): Promise<string[]> {
     const text = `select body from ${qualify(this.sharedSchema, 'notes')} order by id`
-    const victims = this.isolation === 'database' ? [`a${this.#made}`, `b${this.#made}`] : []
+    const victims = this.traits.ownDatabase ? [`a${this.#made}`, `b${this.#made}`] : []
     const rows = await Promise.all([this.admin(text), ...victims.map((tenant) => this.adminAt(tenant, text))])
     return rows.flat().map((row) => String(row.body))
   }
@@ -228,14 +231,14 @@ class AttackLab implements Lab {
 
   /** At levels with connections of their own, what a rig's pool bounds is what tenants have together. */
   #ownConnections(pool: Pool): Partial<TenancyOptions> {
-    if (this.isolation !== 'login' && this.isolation !== 'database') return {}
+    if (!this.traits.logsIn) return {}
     return {
       credentials: (tenant) => {
         const password = this.#passwords.get(tenant)
         return password === undefined ? undefined : { password }
       },
       tenantPools: { maxConnections: pool.options.max },
-      ...(this.isolation === 'database' && { databaseTemplate: this.#template }),
+      ...(this.traits.ownDatabase && { databaseTemplate: this.#template }),
     }
   }
 

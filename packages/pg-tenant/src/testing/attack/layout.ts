@@ -1,6 +1,7 @@
 import type { Migration } from '@org/core'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { TENANT_SETTING } from '../../isolation/row-place.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'
 
@@ -47,7 +48,7 @@ export interface Layout {
 export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number): Layout {
   const sharedSchema = `${prefix}shared`
   const [rowPrefix, rowSchema] = [`${prefix}${pair}_`, `${prefix}rows${pair}`]
-  const isRow = isolation === 'row'
+  const { shared: isRow, ownRole } = traitsOf(isolation)
   const schemaOf = (tenant: string) => (isRow ? rowSchema : prefix + tenant)
   const roleOf = (tenant: string) => prefix + tenant
   const notesOf = (tenant: string) => qualify(schemaOf(tenant), 'notes')
@@ -67,10 +68,9 @@ export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number
     schemaOf,
     roleOf,
     becomeOwner: (tenant) => {
-      if (isolation === 'schema') return undefined
       // Forced policies bind the owner as well.
       if (isRow) return { sql: `select set_config('${TENANT_SETTING}', $1, true)`, values: [tenant] }
-      return { sql: `set local role ${quoteIdentifier(roleOf(tenant))}`, values: [] }
+      return ownRole ? { sql: `set local role ${quoteIdentifier(roleOf(tenant))}`, values: [] } : undefined
     },
     bodiesOf: (tenant) =>
       isRow

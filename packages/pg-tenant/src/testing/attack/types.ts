@@ -2,6 +2,7 @@ import type { Migration } from '@org/core'
 import type { WireProxyOptions } from '@org/pg-testing'
 import type { Pool, PoolConfig } from 'pg'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
+import type { LevelTraits } from '../../isolation/traits.ts'
 import type { Tenancy } from '../../tenancy/interface.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'
 
@@ -96,6 +97,8 @@ export interface Rig {
 /** Where attacks take place. Everything it makes carries one random prefix and is removed at the end. */
 export interface Lab {
   readonly isolation: IsolationLevel
+  /** What this level is. */
+  readonly traits: LevelTraits
   readonly sharedSchema: string
   /** the role the application logs in with */
   readonly application: string

@@ -14,8 +14,7 @@ const tables = attack(
     )
     if (!outcome.ok || Number(outcome.value.rows[0]?.tables) === 0)
       return stopped('the catalogue shows nothing')
-    if (lab.isolation === 'row')
-      return open('the tables are everybody’s, and so is what is known of their size')
+    if (lab.traits.shared) return open('the tables are everybody’s, and so is what is known of their size')
     return open(
       'names and sizes are in the catalogue of the database; only a database for each tenant hides them',
     )

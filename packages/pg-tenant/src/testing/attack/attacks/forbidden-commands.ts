@@ -107,7 +107,7 @@ const functions = attack(
       `do $$ begin set local search_path to ${other}; end $$`,
       `do $$ begin perform set_config('search_path', '${other}', false); end $$`,
       `do $$ begin set local synchronous_commit to off; end $$`,
-      ...(lab.isolation === 'row' ? TENANT_CHANGES.map((change) => change(b)) : []),
+      ...(lab.traits.shared ? TENANT_CHANGES.map((change) => change(b)) : []),
     ]
     for (const sql of sneaky) {
       const outcome = await settle(

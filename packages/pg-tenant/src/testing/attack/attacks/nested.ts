@@ -36,7 +36,7 @@ const other = attack(
 
 /** Takes all connections that scopes could have; where tenants have their own, another tenant's scope takes them. */
 async function exhaust({ subject, b, pool, lab }: Scene): Promise<() => Promise<unknown>> {
-  if (lab.isolation !== 'login' && lab.isolation !== 'database') {
+  if (!lab.traits.logsIn) {
     const held = await Promise.all(Array.from({ length: pool.options.max ?? 1 }, () => pool.connect()))
     return async () => {
       for (const client of held) client.release()

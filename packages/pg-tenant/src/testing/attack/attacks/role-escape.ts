@@ -32,10 +32,9 @@ const statements = attack(
   },
   (scene) => {
     const { lab, b } = scene
-    const become =
-      lab.isolation === 'row'
-        ? `set ${TENANT_SETTING} to '${b}'`
-        : `reset role; set role ${quoteIdentifier(lab.roleOf(b))}`
+    const become = lab.traits.shared
+      ? `set ${TENANT_SETTING} to '${b}'`
+      : `reset role; set role ${quoteIdentifier(lab.roleOf(b))}`
     return reads(scene, `select 1; ${become}; select body from ${notesOfB(scene)}`)
   },
 )

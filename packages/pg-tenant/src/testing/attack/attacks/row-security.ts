@@ -8,7 +8,7 @@ import { attack, type Scene } from './scene.ts'
 function onRows(facts: Pick<Attack, 'id' | 'title'>, act: (scene: Scene) => Promise<Finding>): Attack {
   const there = attack({ ...facts, promise: ['row'] }, act)
   const run: Attack['run'] = async (lab) => {
-    if (lab.isolation !== 'row') throw new NotApplicable('tenants share no tables at this level')
+    if (!lab.traits.shared) throw new NotApplicable('tenants share no tables at this level')
     return await there.run(lab)
   }
   return { ...there, run }

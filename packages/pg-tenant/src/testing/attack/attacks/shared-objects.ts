@@ -31,7 +31,7 @@ const SHADOWS = (schema: string, victim: string): readonly string[] => [
 
 /** Where both tenants share a database, what is done for the first is done for both. */
 async function once(lab: Lab, at: string, sql: string, first: string): Promise<void> {
-  if (lab.isolation === 'database' || at === first) await lab.adminAt(at, sql)
+  if (lab.traits.ownDatabase || at === first) await lab.adminAt(at, sql)
 }
 
 const shadowed = attack(

@@ -110,7 +110,7 @@ export const LEAVING: readonly HostileCall[] = Object.entries(LEFTOVERS).map(([w
     await tenancy.query(evil, withNames(leaveSql(bodyOf(statements)), targets.schema))
     const found: string[] = []
     for (const [behind, run] of Object.entries(BEHIND)) {
-      if (behind.includes('without') && lab.isolation === 'database') continue
+      if (behind.includes('without') && lab.traits.ownDatabase) continue
       await settle(run(stage))
       const clean = await settle(mustBeClean(stage, behind))
       if (!clean.ok) found.push(clean.error instanceof Escape ? clean.error.message : String(clean.error))

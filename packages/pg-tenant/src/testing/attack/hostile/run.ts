@@ -32,7 +32,7 @@ export async function runHostile(
     // Bounds of partitions are computed once, when they are made.
     const ran = new Set<string>(stage.heard().map(({ kind }) => kind))
     for (const call of chosen) {
-      const fits = lab.isolation !== 'row' && (call.levels?.includes(lab.isolation) ?? true)
+      const fits = !lab.traits.shared && (call.levels?.includes(lab.isolation) ?? true)
       const finding = fits ? await attempt(stage, call, ran) : notApplicable(`not at level ${lab.isolation}`)
       findings.push(report(call.id, `${TITLE} ${call.title}`, finding))
     }
@@ -54,7 +54,7 @@ const report = (id: string, title: string, finding: Finding): ReportedFinding =>
 /** Every place of this server's catalogue is one where code is planted now, or one where PostgreSQL refuses it. */
 async function plants(stage: Stage): Promise<Finding> {
   const { lab, evil, tenancy, targets } = stage
-  if (lab.isolation === 'row') return await plantsInRows(stage)
+  if (lab.traits.shared) return await plantsInRows(stage)
   const failed = await stage.plant()
   const rows = await lab.admin(PLACES_SQL)
   const covered = new Set<string>([...KINDS, ...REFUSED].flatMap(({ places }) => places))
@@ -82,9 +82,9 @@ async function plantsInRows({ tenancy, evil, targets }: Stage): Promise<Finding>
 }
 
 /** Code that never ran would prove nothing. */
-function allRan({ isolation }: Lab, ran: ReadonlySet<string>): Finding {
-  if (isolation === 'row') return notApplicable('not at level row')
-  const planted = KINDS.filter(({ owner }) => isolation !== 'schema' || !owner).flatMap(namesOf)
+function allRan({ traits }: Lab, ran: ReadonlySet<string>): Finding {
+  if (traits.shared) return notApplicable('not at level row')
+  const planted = KINDS.filter(({ owner }) => traits.ownRole || !owner).flatMap(namesOf)
   const idle = [...new Set(planted)].filter((name) => !ran.has(name))
   return idle.length > 0
     ? open(`it never ran: ${idle.join(', ')}`)

@@ -101,7 +101,7 @@ async function closeAll(
 
 async function targetsOf(lab: Lab, evil: string, good: string): Promise<Targets> {
   const [me] = await lab.admin('select current_user as role')
-  const hasRoles = lab.isolation !== 'schema' && lab.isolation !== 'row'
+  const hasRoles = lab.traits.ownRole
   return {
     schema: lab.schemaOf(evil),
     role: lab.memberOf(evil),
