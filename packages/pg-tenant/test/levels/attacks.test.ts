@@ -14,7 +14,8 @@ describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
   beforeAll(async () => {
     report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation })
-  })
+    // A database for every tenant of every attack.
+  }, 600_000)
 
   const promised = ATTACKS.filter(({ promise }) => promise.includes(isolation)).map(({ id, title }) => ({
     id,
