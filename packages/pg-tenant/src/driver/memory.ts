@@ -14,6 +14,15 @@ export interface ConnectionMemory {
   direct: boolean | undefined
   /** Whether who logged in is a superuser, who can also change `session_authorization`. */
   superuser: boolean
+  /**
+   * Limits that came with the connection, its user or its database: RESET ALL gives them back. In milliseconds, by the names
+   * of a scope's options; none behind a pooler.
+   */
+  readonly limits: { statementTimeout?: number; lockTimeout?: number; idleTimeout?: number }
+  /** Whether a scope has had other limits than those. */
+  othersLimits: boolean
+  /** Whether the backend has a schema for temporary objects, as far as known; it never loses one. */
+  temporary: boolean | undefined
   /** What the unnamed statement holds; SQL cannot replace it. Believed only while nobody else had the connection. */
   unnamed: string | undefined
   /** Statements callers have named, name to text (bounded); only the tenant `served` may use them. */
@@ -50,6 +59,9 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     served: undefined,
     direct: undefined,
     superuser: false,
+    limits: {},
+    othersLimits: false,
+    temporary: undefined,
     unnamed: undefined,
     prepared: new Map(),
     death: undefined,

@@ -22,6 +22,10 @@ export class Session {
   #idle = true
   #released = false
 
+  /** The form in which the gate was bound on this session. */
+  form: { readonly text: string; readonly setsLimits: boolean } | undefined
+  /** Whether temporary objects are there that have not been discarded. */
+  owesTemporary = false
   #untouched: boolean
   /** Where statements that are used once are parsed. */
   readonly slot: Slot
@@ -58,6 +62,7 @@ export class Session {
   distrust(): void {
     this.#untouched = false
     this.memory.unnamed = undefined
+    this.memory.temporary = undefined
     this.memory.prepared.clear()
   }
 

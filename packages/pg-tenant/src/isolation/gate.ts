@@ -1,20 +1,33 @@
 /**
- * A query of two rows, bound to a portal when the scope opens. Its first row is fetched at once: fetching it sets
- * path, role and limits. Its second row is fetched right before COMMIT: fetching it raises unless everything still is
- * as the first row set it.
+ * A query of three rows, bound to a portal when the scope opens. The first two are fetched at once: the first takes locks and
+ * seed from whoever left them, the second sets limits, path and role. The third is fetched right before COMMIT: fetching it
+ * raises unless everything still is as the second set it.
  *
  * A portal cannot outlive its transaction (manual 54.2.3), so after a smuggled COMMIT, ROLLBACK or AND CHAIN the
- * second fetch fails by itself: the portal is the scope's nonce (hazard f).
+ * next fetch fails by itself: the portal is the scope's nonce (hazard f).
  *
  * Behind COMMIT it is bound once more, to leave: its first row then gives back what a session holds beyond its settings.
  */
 export interface Gate {
-  readonly text: string
+  readonly full: GateForm
+  /** The same for sessions that come with the scope's limits as its own: it leaves them as they are. */
+  readonly lean: GateForm
   /** What follows the parameters that every gate has ({@link entering}, {@link leaving}). */
   readonly values: readonly string[]
 }
 
-/** A gate's parameters: they begin with whether the scope opens, the seed of `random()` and the three limits. */
+export interface GateForm {
+  readonly text: string
+  readonly setsLimits: boolean
+}
+
+/** Rows that open a scope. */
+export const ENTERING_ROWS = 2
+
+/**
+ * A gate's parameters: whether the scope opens, the seed of `random()`, those of the level, and where they are set the three
+ * limits.
+ */
 export type GateValues = readonly (string | null)[]
 
 /** The server-side limits of a scope, in milliseconds. */
@@ -24,35 +37,53 @@ export interface GateLimits {
   readonly idleTimeout: number
 }
 
+/** The limits as PostgreSQL's settings. */
+export const LIMITS: readonly (readonly [setting: string, limit: keyof GateLimits])[] = [
+  ['statement_timeout', 'statementTimeout'],
+  ['lock_timeout', 'lockTimeout'],
+  ['idle_in_transaction_session_timeout', 'idleTimeout'],
+]
+
+interface GateParts {
+  /** Parameters of the level: from `$3` on. */
+  readonly count: number
+  /** Settings that make the scope the tenant's ({@link sets}), and whatever else raises unless it may be opened. */
+  readonly enters: readonly string[]
+  /** The parameter that says who it runs as. */
+  readonly role: string
+  /** What must still be true before COMMIT. */
+  readonly holds: readonly string[]
+}
+
+/** Both forms of a gate. */
+export function gateForms(parts: GateParts): Pick<Gate, 'full' | 'lean'> {
+  return {
+    full: { text: gateText(parts, true), setsLimits: true },
+    lean: { text: gateText(parts, false), setsLimits: false },
+  }
+}
+
 /**
  * The text of a gate. Every name and operator in it is qualified, so that nothing in a path can stand in for it
  * (hazard l), neither when it is parsed nor when it is planned again.
  *
  * - `num_nulls` only gathers the calls, left to right: one function is cheaper than a chain of comparisons. The limits come
  *   first, so that they hold for the rest; who the scope runs as comes last.
- * - Functions that are given null do nothing, and `set_config('role', null, false)` resets: that is how one text opens and leaves.
- *   Settings are RESET ALL's when a scope is left.
+ * - Functions that are given null do nothing. Settings are RESET ALL's when a scope is left.
+ * - The first row tells whether the session has a schema for temporary objects: 0, and 1 where it has none. It never loses one.
  * - The cast at the end is what raises: `concat` is not folded when the query is planned, as a constant would be.
- * - VALUES, because it prepares each row when it is fetched; UNION would prepare both.
- *
- * @param enters settings that make the scope the tenant's ({@link sets})
- * @param role the parameter that says who it runs as; null is who the session is when it is left
- * @param holds what must still be true before COMMIT
+ * - VALUES, because it prepares each row when it is fetched; UNION would prepare all. That is why leaving has a short row.
  */
-export function gateText(enters: readonly string[], role: string, holds: readonly string[]): string {
-  const settings = [
-    sets('statement_timeout', '$3'),
-    sets('lock_timeout', '$4'),
-    sets('idle_in_transaction_session_timeout', '$5'),
-    DURABLY,
-    ...enters,
-  ]
-  return `values (pg_catalog.num_nulls(
-  pg_catalog.pg_advisory_unlock_all(),
-  pg_catalog.setseed($2::pg_catalog.float8),
-  case when $1::pg_catalog.bool then pg_catalog.num_nulls(
-    ${settings.join(',\n    ')}) end,
-  pg_catalog.set_config('role', ${role}, $1::pg_catalog.bool))),
+function gateText({ count, enters, role, holds }: GateParts, setsLimits: boolean): string {
+  const limits = LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`))
+  const settings = [...(setsLimits ? limits : []), DURABLY, ...enters, sets('role', role)]
+  return `values (case when pg_catalog.num_nulls(
+    pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.setseed($2::pg_catalog.float8),
+    case when not $1::pg_catalog.bool then pg_catalog.set_config('role', null, false) end) is not null
+  and pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 0 else 1 end),
+(pg_catalog.num_nulls(
+  ${settings.join(',\n  ')})),
 (case when ${holds.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
@@ -64,7 +95,7 @@ export const sets = (name: string, value: string) => `pg_catalog.set_config('${n
 export const searches = (path: string) => sets('search_path', path)
 
 /** For levels whose scopes run as the application itself, whatever role somebody left on the session. */
-export const ITSELF = `case when $1::pg_catalog.bool then 'none' end`
+export const ITSELF = `'none'`
 
 /** Acknowledged means durable (hazard v). */
 export const STILL_DURABLE = `pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=)
@@ -77,13 +108,18 @@ export const still = (value: string, expected: string) => `${value} operator(pg_
 
 export const stillSearches = (path: string) => still(`pg_catalog.current_setting('search_path')`, path)
 
+/** The form of a gate for a session whose own limits are these. */
+export function formFor(gate: Gate, limits: GateLimits, own: Partial<GateLimits>): GateForm {
+  return LIMITS.every(([, limit]) => own[limit] === limits[limit]) ? gate.lean : gate.full
+}
+
 /** The parameters that open a scope. `seed` is null where nobody can have chosen the session's. */
-export function entering(gate: Gate, limits: GateLimits, seed: string | null): GateValues {
-  const { statementTimeout, lockTimeout, idleTimeout } = limits
-  return ['true', seed, `${statementTimeout}`, `${lockTimeout}`, `${idleTimeout}`, ...gate.values]
+export function entering(gate: Gate, form: GateForm, limits: GateLimits, seed: string | null): GateValues {
+  const set = form.setsLimits ? LIMITS.map(([, limit]) => `${limits[limit]}`) : []
+  return ['true', seed, ...gate.values, ...set]
 }
 
 /** The parameters that leave one: nothing but locks, seed and role. */
-export function leaving(gate: Gate, seed: string): GateValues {
-  return ['false', seed, null, null, null, ...gate.values.map(() => null)]
+export function leaving(gate: Gate, form: GateForm, seed: string): GateValues {
+  return ['false', seed, ...gate.values.map(() => null), ...(form.setsLimits ? LIMITS.map(() => null) : [])]
 }

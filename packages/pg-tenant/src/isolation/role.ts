@@ -1,18 +1,23 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateText, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { gateForms, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
 import { markerOf, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
-// $6 search path, $7 schema, $8 role.
-const TEXT = gateText([searches('$6')], '$8', [
-  still('current_user', '$8'),
-  still('pg_catalog.current_schema()', '$7'),
-  stillSearches('$6'),
-  STILL_DURABLE,
-])
+// $3 search path, $4 schema, $5 role.
+const FORMS = gateForms({
+  count: 3,
+  enters: [searches('$3')],
+  role: '$5',
+  holds: [
+    still('current_user', '$5'),
+    still('pg_catalog.current_schema()', '$4'),
+    stillSearches('$3'),
+    STILL_DURABLE,
+  ],
+})
 
 /**
  * Level `role` (the default): a schema and a NOLOGIN role for each tenant. The scope runs as that role, so that
@@ -26,7 +31,7 @@ export function roleIsolation(pool: PoolLike, naming: Naming, source: NamesSourc
       const schema = schemaOf(naming, tenant)
       return {
         place: naming.schemaPrefix + tenant,
-        gate: { text: TEXT, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
+        gate: { ...FORMS, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
         pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
     }),

@@ -1,18 +1,23 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateText, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { gateForms, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
 import { markerOf, type Naming, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
-// $6 search path, $7 schema. The scope stays with the application's role: one that somebody left behind on the session
+// $3 search path, $4 schema. The scope stays with the application's role: one that somebody left behind on the session
 // is put off, and taking one during the scope is noticed.
-const TEXT = gateText([searches('$6')], ITSELF, [
-  still('current_user', 'session_user'),
-  still('pg_catalog.current_schema()', '$7'),
-  stillSearches('$6'),
-  STILL_DURABLE,
-])
+const FORMS = gateForms({
+  count: 2,
+  enters: [searches('$3')],
+  role: ITSELF,
+  holds: [
+    still('current_user', 'session_user'),
+    still('pg_catalog.current_schema()', '$4'),
+    stillSearches('$3'),
+    STILL_DURABLE,
+  ],
+})
 
 /**
  * Level `schema`: a schema for each tenant and one role for all. It stops mistakes; a qualified name still reaches
@@ -26,7 +31,7 @@ export function schemaIsolation(pool: PoolLike, naming: Naming, source: NamesSou
       const schema = schemaOf(naming, tenant)
       return {
         place: naming.schemaPrefix + tenant,
-        gate: { text: TEXT, values: [searchPathOf(naming, tenant), schema] },
+        gate: { ...FORMS, values: [searchPathOf(naming, tenant), schema] },
         pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
     }),

@@ -43,19 +43,20 @@ export const ROLLBACK = new ControlStatement('rollback', 'rollback')
 export const RESET = new ControlStatement('clean', 'reset all')
 
 /**
- * Takes away what a session may hold beyond its settings (hazard k'): held cursors, channels, temporary tables, sequence
- * state. Locks, seed and role are the gate's.
+ * Takes away what a session may hold beyond its settings (hazard k'): held cursors, channels, sequence state.
+ * Temporary objects are {@link DISCARD_TEMP}'s; locks, seed and role are the gate's.
  */
 export const CLEAN: readonly ControlStatement[] = [
   // guard: k': close all
   new ControlStatement('clean', 'close all'),
   // guard: k': unlisten *
   new ControlStatement('clean', 'unlisten *'),
-  // guard: k': discard temp
-  new ControlStatement('clean', 'discard temp'),
   // guard: k': discard sequences
   new ControlStatement('clean', 'discard sequences'),
 ]
+
+/** Temporary tables, types and functions. */
+export const DISCARD_TEMP = new ControlStatement('clean', 'discard temp')
 
 /** Statements under names, and with them their texts. */
 export const DEALLOCATE = new ControlStatement('clean', 'deallocate all')

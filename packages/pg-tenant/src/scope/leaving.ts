@@ -1,8 +1,8 @@
-import type { Step } from '../driver/exchange.ts'
+import type { Sink, Step } from '../driver/exchange.ts'
 import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { type Gate, leaving as values } from '../isolation/gate.ts'
-import { AUTHORIZATION, CLEAN, DEALLOCATE, RESET } from './control.ts'
+import { AUTHORIZATION, CLEAN, DEALLOCATE, DISCARD_TEMP, RESET } from './control.ts'
 import { nextSeed } from './fresh.ts'
 
 /**
@@ -49,8 +49,10 @@ export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
   if (memory.superuser || memory.direct === undefined) steps.push(AUTHORIZATION.on(slot))
   // guard: y: who the session is, its locks and its seed, behind COMMIT
   steps.push(rest(session, gate, opened))
-  // guard: k': cursors, channels, temporary tables and sequences, behind COMMIT
+  // guard: k': cursors, channels and sequences, behind COMMIT
   steps.push(...CLEAN.map((one) => one.on(slot)))
+  // guard: k': temporary tables, behind COMMIT
+  if (memory.temporary !== false) steps.push(DISCARD_TEMP.on(slot))
   if (slot === '') return steps
   // guard: z: statements that SQL prepared
   if (!session.keepsNames) steps.push(DEALLOCATE.on(slot))
@@ -60,20 +62,34 @@ export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
 }
 
 /**
- * What could not be sent with the very first scope of a connection, because it was not known yet whether statements under
- * names are ours to remove: behind a pooler they are not.
+ * What could not be sent behind COMMIT, because it was not known yet: whether statements under names are ours to remove
+ * (behind a pooler they are not), and that this scope was the session's first with temporary objects.
  */
-export function leavingFirst({ memory, slot, keepsNames }: Session): Step[] {
-  return slot === '' && memory.direct === true && !keepsNames ? [DEALLOCATE.on(slot)] : []
+export function leavingLate(session: Session): Step[] {
+  const { memory, slot, keepsNames } = session
+  const steps: Step[] = []
+  if (slot === '' && memory.direct === true && !keepsNames) steps.push(DEALLOCATE.on(slot))
+  // guard: k': the first temporary tables of a session
+  if (session.owesTemporary) steps.push(DISCARD_TEMP.on(slot))
+  return steps
 }
 
 /** Locks, seed and role. */
-function rest({ slot }: Session, gate: Gate, opened: boolean): Step {
+function rest(session: Session, gate: Gate, opened: boolean): Step {
+  const { slot, form, memory } = session
   const seed = nextSeed()
-  if (slot === SCRATCH && opened) {
+  if (slot === SCRATCH && opened && form) {
+    const sink: Sink = {
+      row: ([none]) => {
+        const found = none !== '1'
+        session.owesTemporary = found && memory.temporary === false
+        memory.temporary = found
+      },
+    }
     return {
       phase: 'clean',
-      bytes: Buffer.concat([bind('', '', values(gate, seed)), execute('', 1)]),
+      bytes: Buffer.concat([bind('', '', values(gate, form, seed)), execute('', 1)]),
+      sink,
       runs: '',
     }
   }

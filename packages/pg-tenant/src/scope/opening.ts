@@ -1,17 +1,33 @@
 import type { Sink, Step } from '../driver/exchange.ts'
 import { bind, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
-import { entering } from '../isolation/gate.ts'
+import { ENTERING_ROWS, entering, formFor, LIMITS } from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
-import { AUTHORIZATION, BEGIN, BEGIN_READ_ONLY, CLEAN, DEALLOCATE, once, RESET } from './control.ts'
+import {
+  AUTHORIZATION,
+  BEGIN,
+  BEGIN_READ_ONLY,
+  CLEAN,
+  DEALLOCATE,
+  DISCARD_TEMP,
+  once,
+  RESET,
+} from './control.ts'
 import { nextSeed } from './fresh.ts'
 import type { Limits, TransactionMode } from './options.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
 
-/** Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one. */
-const HELLO = `select pg_catalog.pg_backend_pid(), r.rolsuper from pg_catalog.pg_roles r
-  where r.rolname operator(pg_catalog.=) session_user`
+/**
+ * Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one.
+ * The limits are those that RESET ALL gives back as long as the session lives: only where they came with the connection, its
+ * user or its database, because a server's file may be read again at any time.
+ */
+const HELLO = `select pg_catalog.pg_backend_pid(), r.rolsuper, ${LIMITS.map(
+  ([name]) => `(select s.reset_val from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) '${name}'
+    and s.source operator(pg_catalog.=) any (array['client', 'user', 'database', 'database user']::pg_catalog.text[]))`,
+).join(',\n  ')}
+  from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) session_user`
 
 /** Everything that goes ahead of a scope's first statement, in the same message. */
 export function opening(
@@ -34,7 +50,7 @@ export function opening(
   return steps
 }
 
-/** Fetches the gate's second row: raises unless the scope still is what its opening made it. */
+/** Fetches the gate's last row: raises unless the scope still is what its opening made it. */
 export function tail(portal: string): Step {
   return { phase: 'tail', bytes: execute(portal, 1) }
 }
@@ -51,7 +67,7 @@ function cleaning(session: Session): Step[] {
   // Behind a pooler names are others', and none of them is ever run here.
   const names = memory.direct === true ? [DEALLOCATE] : []
   const user = memory.superuser ? [AUTHORIZATION] : []
-  return [RESET, ...user, ...CLEAN, ...names].map((one) => one.on(slot))
+  return [RESET, ...user, ...CLEAN, DISCARD_TEMP, ...names].map((one) => one.on(slot))
 }
 
 /** Names are one tenant's: another may have put statements of its own under them, and must not read their texts. */
@@ -63,9 +79,14 @@ function forgetsNames({ memory }: Session, place: string): boolean {
 
 function hello(session: Session): Step {
   const sink: Sink = {
-    row: ([pid, superuser]) => {
-      session.memory.direct ??= pid === String(session.processId)
-      session.memory.superuser = superuser === 't'
+    row: ([pid, superuser, ...limits]) => {
+      const { memory } = session
+      memory.direct ??= pid === String(session.processId)
+      memory.superuser = superuser === 't'
+      for (const [at, [, limit]] of LIMITS.entries()) {
+        const own = limits[at]
+        if (memory.direct && typeof own === 'string') memory.limits[limit] = Number(own)
+      }
     },
   }
   return once('gate', session.slot, HELLO, sink)
@@ -73,8 +94,16 @@ function hello(session: Session): Step {
 
 function gate(session: Session, { gate }: Entrance, portal: string, limits: Limits): Step {
   const { memory, untouched } = session
-  const { text } = gate
-  const run = [bind(portal, '', entering(gate, limits, untouched ? null : nextSeed())), execute(portal, 1)]
+  // guard: k': the session's own limits, while nobody else had it
+  const form = formFor(gate, limits, untouched && !memory.othersLimits ? memory.limits : {})
+  // Two forms in turn would be planned anew each time.
+  if (untouched && form.setsLimits) memory.othersLimits = true
+  session.form = form
+  const { text } = form
+  const run = [
+    bind(portal, '', entering(gate, form, limits, untouched ? null : nextSeed())),
+    execute(portal, ENTERING_ROWS),
+  ]
   if (memory.unnamed === text && untouched) return { phase: 'gate', bytes: Buffer.concat(run), runs: '' }
   return { phase: 'gate', bytes: Buffer.concat([parse('', text), ...run]), prepares: { name: '', text } }
 }

@@ -11,7 +11,7 @@ import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
 import { nextPortal } from './fresh.ts'
-import { leaving, leavingFirst, TICKET, type Ticket } from './leaving.ts'
+import { leaving, leavingLate, TICKET, type Ticket } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
 
@@ -259,14 +259,14 @@ export class Transaction {
   /** Rolls back and leaves, in one message; a session that cannot be left clean is given up. */
   async #undo(session: Session): Promise<void> {
     const { gate } = this.entrance
-    const leave = leaving(session, gate, session.memory.unnamed === gate.text)
+    const leave = leaving(session, gate, session.memory.unnamed === session.form?.text)
     const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave], GRACE_MS)
     if (kind === 'done') await this.#giveBack(session)
     else session.destroy()
   }
 
   async #giveBack(session: Session): Promise<void> {
-    const rest = leavingFirst(session)
+    const rest = leavingLate(session)
     if (rest.length > 0 && (await session.send(rest, GRACE_MS)).kind !== 'done') session.destroy()
     else session.release(this.entrance.place)
   }
@@ -315,7 +315,7 @@ export class Transaction {
         row = values
       },
     }
-    const leave = leaving(session, gate, session.memory.unnamed === gate.text)
+    const leave = leaving(session, gate, session.memory.unnamed === session.form?.text)
     const ask = question === undefined ? [] : [once('statement', session.slot, question, sink)]
     const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave, ...ask], GRACE_MS)
     const found = kind === 'done' ? await answered(row) : undefined
