@@ -94,10 +94,10 @@ function hello(session: Session): Step {
 
 function gate(session: Session, { gate }: Entrance, portal: string, limits: Limits): Step {
   const { memory, untouched } = session
-  // guard: k': the session's own limits, while nobody else had it
-  const form = formFor(gate, limits, untouched && !memory.othersLimits ? memory.limits : {})
+  // The session has its own limits by now: RESET ALL went ahead, here or behind the scope before.
+  const form = formFor(gate, limits, memory.othersLimits ? {} : memory.limits)
   // Two forms in turn would be planned anew each time.
-  if (untouched && form.setsLimits) memory.othersLimits = true
+  if (memory.direct && form.setsLimits) memory.othersLimits = true
   session.form = form
   const { text } = form
   const run = [

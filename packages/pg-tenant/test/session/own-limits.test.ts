@@ -1,5 +1,8 @@
+import { startPostgres } from '@org/pg-testing'
+import pg from 'pg'
 import { expect, it } from 'vitest'
-import { useWorld } from '../support/world.ts'
+import { createTenancy } from '../../src/index.ts'
+import { eventually, useWorld } from '../support/world.ts'
 
 // Limits that came with the connection are left as they are, and so are sessions without temporary objects: both are remembered
 // of a connection, and a tenant that lies about either gains nothing.
@@ -61,5 +64,27 @@ it('what is temporary goes, the first of a connection and each later one', async
       expect(rows).toEqual([{ gone: true }])
     }
     expect((await pool.query(`select to_regclass('pg_temp.mine') is null as gone`)).rows[0]?.gone).toBe(true)
+  }
+})
+
+it("limits of the server's file are not the connection's own: the file may be read again", async () => {
+  const settings = Object.fromEntries(Object.entries(OWN).map(([name, value]) => [name, String(value)]))
+  const server = await startPostgres({ url: false, settings })
+  const pool = new pg.Pool({ connectionString: server.url, max: 1 })
+  const admin = new pg.Pool({ connectionString: server.url, max: 1 })
+  try {
+    const tenancy = createTenancy({ pool, adminPool: admin, isolation: 'schema' })
+    await tenancy.provision('good')
+    for (let time = 0; time < 2; time++) await tenancy.query('good', 'select 1')
+    await admin.query(`alter system set statement_timeout to 0`)
+    await admin.query('select pg_reload_conf()')
+    await eventually(async () => {
+      const { rows } = await pool.query<{ statement_timeout: string }>('show statement_timeout')
+      return rows[0]?.statement_timeout === '0'
+    })
+    for (let time = 0; time < 2; time++) expect((await tenancy.query('good', LIMITS)).rows).toEqual(HELD)
+  } finally {
+    await Promise.all([pool.end(), admin.end()])
+    await server.stop()
   }
 })
