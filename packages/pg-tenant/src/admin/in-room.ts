@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { isServerError } from '../errors/server-error.ts'
-import { type Room, type RoomCall, roomCall, roomQuery } from './tenant-room.ts'
+import { TenancyError } from '@org/core'
+import { withDriverError } from '../errors/driver-error.ts'
+import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
+import { PENDING, type Room, type RoomCall, roomCall, roomQuery } from './tenant-room.ts'
 import { ADMIN_LIMITS, type Admin, giveUpOnFailure } from './transaction.ts'
 
 /**
@@ -9,16 +12,27 @@ import { ADMIN_LIMITS, type Admin, giveUpOnFailure } from './transaction.ts'
  *
  * @param files statements that belong together; behind the last of each deferred constraints are checked
  * @param failed what to throw when a statement failed: by its number over all files, from 0
+ * @param patience milliseconds for each statement, of all statements together: a trigger may sleep for ever
  * @returns milliseconds, one number for each file
+ * @throws TenancyError STATEMENT_REFUSED when deferred triggers are left for COMMIT; TIMEOUT
  */
 export async function runInRoom(
   admin: Admin,
   room: Room,
   files: readonly (readonly string[])[],
   failed: (error: unknown, statement: number) => unknown = (error) => error,
+  patience: number = STATEMENT_MS,
 ): Promise<number[]> {
   const call = roomCall(room, files, ADMIN_LIMITS)
-  const rows = await enter(admin, call, `select spent from ${call.name}($1) spent`, failed)
+  const most = Math.min(MOST_MS, patience * Math.max(1, call.texts.length))
+  const bounded = { ...call, make: [...call.make, `set local statement_timeout = ${most}`] }
+  const began = performance.now()
+  const rows = await enter(admin, bounded, `select spent from ${call.name}($1) spent`, failed).catch(
+    (error: unknown) => {
+      const late = isServerError(error) && error.code === SQLSTATE.QUERY_CANCELED
+      throw late && performance.now() - began >= most ? tooLong(error, most) : error
+    },
+  )
   return rows.map(({ spent }) => Number(spent))
 }
 
@@ -56,6 +70,30 @@ export async function withRoomQuery(
   await admin.run(call.leave.join(';'))
 }
 
+/** Milliseconds a statement of a migration or an archive may take, unless somebody says otherwise: an hour. */
+export const STATEMENT_MS = 3_600_000
+
+/** The largest integer of PostgreSQL's settings. */
+const MOST_MS = 2_147_483_647
+
+function tooLong(error: ServerError, ms: number): TenancyError {
+  const message =
+    `Statements that run with the tenant’s rights took longer than ${ms} ms, so nothing was kept. Does one of the tenant’s ` +
+    'triggers or functions wait? Drop it, or run migrate, which takes a statementTimeout.'
+  return withDriverError(new TenancyError('TIMEOUT', message, { details: { timeoutMs: ms } }), error)
+}
+
+/** Triggers that COMMIT would run, where it is not the tenant's any more. */
+export function leftPending(error: ServerError): TenancyError {
+  const table = error.table ?? null
+  const message =
+    `At the end deferred triggers of ${table ?? 'a table'} were still waiting: one of them makes others wait again, as with SET ` +
+    'CONSTRAINTS … DEFERRED. They would run inside COMMIT, behind everything that is checked. Nothing was kept; take that out of ' +
+    'the trigger’s function, or drop the trigger.'
+  const details = { table, sqlState: error.code }
+  return withDriverError(new TenancyError('STATEMENT_REFUSED', message, { details }), error)
+}
+
 async function enter(
   admin: Admin,
   call: RoomCall,
@@ -66,6 +104,7 @@ async function enter(
   giveUpOnFailure(admin)
   await admin.run(call.make.join(';'))
   const rows = await admin.run(text, [call.texts]).catch((error: unknown) => {
+    if (isServerError(error) && error.message.includes(PENDING)) throw leftPending(error)
     const statement = isServerError(error) ? call.failedAt(error) : undefined
     throw statement === undefined ? error : failed(error, statement)
   })

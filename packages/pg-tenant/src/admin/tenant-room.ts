@@ -24,6 +24,8 @@ export interface Room {
   readonly owner: string | undefined
   /** The search path inside; it ends with the call. */
   readonly searchPath: string
+  /** Whether somebody else, who is no administrator, may have tables that the owner may write: at level `schema` the application. */
+  readonly shared?: boolean
   /** Other settings inside, e.g. `row_security`: `off`. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -54,6 +56,9 @@ export const ESCAPED = 'pg_tenant:escaped'
 /** Likewise, where the schema holds code of somebody else that would run as the administrator. */
 export const FOREIGN_CODE = 'pg_tenant:foreign_code'
 
+/** Likewise, where triggers are left that COMMIT would run; the error names their table. */
+export const PENDING = 'pg_tenant:pending'
+
 // Where the administrator owns the tables, names in a migration would find what the application made beside them. Owners of
 // extensions and shared code are superusers, the administrator, or roles whose rights it has.
 const noForeignCode = (schema: string) => `select case when not exists (
@@ -73,14 +78,29 @@ from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
 // shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
 // foreign keys run as the table's owner anyway.
-const NOTHING_PENDING = `for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
+const NOTHING_PENDING = `begin
+for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
   where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o'
     and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = current_user)
     and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
     and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
     and c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
       and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
-loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop;`
+loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop;
+exception when object_in_use then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text;
+end;`
+
+// Tables of others cannot be asked so. What was written in this transaction is still locked, and that is enough to refuse it.
+const NOTHING_PENDING_ELSEWHERE = `select c.oid::pg_catalog.regclass into pending
+  from pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
+    join pg_catalog.pg_roles o on o.oid = c.relowner
+  where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
+    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+    and c.relhastriggers and not o.rolsuper and o.rolname not in (current_user, session_user)
+    and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
+      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
+  limit 1;
+if found then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text; end if;`
 
 const DECLARE = `declare pending pg_catalog.regclass; began pg_catalog.timestamptz;
   path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`.replace(/\s+/g, ' ')
@@ -135,6 +155,7 @@ function callOf(
     ...lines,
     `perform pg_catalog.set_config('search_path', '${OWN_PATH}', true);`,
     NOTHING_PENDING,
+    ...(room.shared ? [NOTHING_PENDING_ELSEWHERE] : []),
     'end',
   ].join('\n')
   const settings = Object.entries({ search_path: room.searchPath, ...room.settings })

@@ -1,4 +1,5 @@
 import type { Admin } from '../admin/transaction.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -23,13 +24,14 @@ const FACTS = `select current_setting('server_version_num')::int as "serverVersi
   pg_current_snapshot()::text as snapshot, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`
 
 export async function describe(
-  { home, books }: Found,
+  { application, home, books }: Found,
   { lifecycle, place, tenant }: Visit,
 ): Promise<ArchiveManifest> {
   const { level, naming } = lifecycle
   const [facts] = await home.run(FACTS)
   const migrations = await readLedger(place.tenantColumn === undefined ? home : books, lifecycle, place)
-  const own = place.tenantColumn === undefined ? await readStructure(home, place) : undefined
+  const user = traitsOf(level).ownerApart ? application : ''
+  const own = place.tenantColumn === undefined ? await readStructure(home, place, user) : undefined
   const structure = own?.statements.map((made) => toHere(made, place.schema))
   return {
     format: 'pg-tenant-archive',

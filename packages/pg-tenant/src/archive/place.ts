@@ -3,8 +3,9 @@ import type { Room } from '../admin/tenant-room.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { TENANT_SETTING } from '../isolation/row-place.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { databaseOf, type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 
@@ -15,8 +16,10 @@ export interface Place {
   readonly lockName: string
   /** The schema of its tables: its own, or at level `row` the one all share. */
   readonly schema: string
-  /** The role that owns its tables; `undefined` where the administrator does (levels `schema` and `row`). */
+  /** The role that owns its tables; `undefined` where the administrator does (level `row`, and schemas that are distributed). */
   readonly owner: string | undefined
+  /** Whether the application may have tables of its own beside the owner's (level `schema`). */
+  readonly shared?: boolean
   readonly searchPath: string
   /** Tables in the schema that are no data of the tenant: this library's own, and at level `row` reference tables. */
   readonly ours: readonly string[]
@@ -31,9 +34,10 @@ export interface Place {
 }
 
 export function placeOf(
-  { naming, ofLevel }: Pick<Lifecycle, 'naming' | 'ofLevel'>,
+  lifecycle: Pick<Lifecycle, 'naming' | 'ofLevel' | 'distributedSchemas'>,
   tenant: TenantKey,
 ): Place {
+  const { naming, ofLevel } = lifecycle
   const lockName = schemaOf(naming, tenant)
   const { row } = ofLevel
   if (row) {
@@ -47,12 +51,13 @@ export function placeOf(
     tenant,
     lockName,
     schema: lockName,
-    owner: ofLevel.ownerOf({ naming }, tenant),
+    owner: ownerOf(lifecycle, tenant),
+    shared: traitsOf(ofLevel.level).ownerApart,
     searchPath: searchPathOf(naming, tenant),
     ours: [markerOf(naming, tenant), LEDGER_TABLE],
     marker: qualify(lockName, markerOf(naming, tenant)),
     markerName: markerOf(naming, tenant),
-    database: ofLevel.databaseOf?.({ naming }, tenant),
+    database: databaseOf(lifecycle, tenant),
     tenantColumn: undefined,
   }
 }
@@ -62,8 +67,12 @@ export function placeOf(
  *
  * @param rowSecurity whether policies that bind the owner hide rows, or are an error
  */
-export function roomOf({ schema, owner, searchPath }: Place, rowSecurity: 'on' | 'off' = 'off'): Room {
-  return { schema, owner, searchPath, settings: { check_function_bodies: 'off', row_security: rowSecurity } }
+export function roomOf(
+  { schema, owner, searchPath, shared = false }: Place,
+  rowSecurity: 'on' | 'off' = 'off',
+): Room {
+  const settings = { check_function_bodies: 'off', row_security: rowSecurity }
+  return { schema, owner, searchPath, shared, settings }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { traitsOf } from '../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from './client.ts'
 import type { ArchivedTable } from './format/manifest.ts'
@@ -43,7 +44,7 @@ interface Owner {
  */
 export async function withReaders<T>(
   { application, home }: Found,
-  { lifecycle: { pool }, place }: Visit,
+  { lifecycle: { level, pool }, place }: Visit,
   fn: (readers: Readers) => Promise<T>,
 ): Promise<T> {
   const { owner: own, schema } = place
@@ -52,7 +53,8 @@ export async function withReaders<T>(
     return await fn(() => ownerOf(home, place))
   }
   const rows = (await home.run(OWNERS, [schema, own ?? '', application])) as unknown as Owner[]
-  const chosen = new Map(rows.map((row) => [row.name, choose(row, own, application)]))
+  const reading = traitsOf(level).ownerApart ? application : undefined
+  const chosen = new Map(rows.map((row) => [row.name, choose(row, own, reading)]))
   const readers = (app: AdminClient | undefined): Readers => {
     return (table) => {
       const { by = 'nobody', forced = false } = chosen.get(table) ?? {}
@@ -76,16 +78,16 @@ export async function withReaders<T>(
 function choose(
   { owner, secured, forced, tenant, admin, application, me }: Owner,
   own: string | undefined,
-  app: string,
+  app: string | undefined,
 ): { by: 'tenant' | 'administrator' | 'application' | 'nobody'; forced: boolean } {
   // The owner alone is not bound by policies, and may lift them where it is.
   if (owner === own) return { by: 'tenant', forced }
   if (tenant && !secured) return { by: 'tenant', forced: false }
   if (owner === me) return { by: 'administrator', forced }
-  if (owner === app && own === undefined) return { by: 'application', forced }
+  if (owner === app) return { by: 'application', forced }
   if (secured) return { by: 'nobody', forced }
   if (admin) return { by: 'administrator', forced: false }
-  return { by: application && own === undefined ? 'application' : 'nobody', forced: false }
+  return { by: application && app !== undefined ? 'application' : 'nobody', forced: false }
 }
 
 /**

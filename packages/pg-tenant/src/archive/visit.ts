@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
+import { bringOver } from '../lifecycle/bring-over.ts'
 import { type Lifecycle, standingOf } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { whileTenantIsLocked } from '../registry/locks.ts'
@@ -9,6 +10,7 @@ import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import { type AdminClient, withAdminClient } from './client.ts'
 import { notFound, otherLevel, type Place } from './place.ts'
+import { whileReadable } from './while-readable.ts'
 
 /** What is to be read. */
 export interface Visit {
@@ -46,6 +48,7 @@ export async function visitTenant<T>(
   const record = await find(pool, registry, tenant)
   if (!record || !accepted.includes(record.status)) throw notFound(tenant)
   if (record.isolation !== level) throw otherLevel(tenant)
+  await bringOver(lifecycle, tenant)
   const closed = record.status !== 'active'
   const read = async (books: AdminClient): Promise<T> => {
     await books.run(`set lock_timeout = '10s'; set search_path to ${OWN_PATH}`)
@@ -55,7 +58,8 @@ export async function visitTenant<T>(
         throw notFound(tenant)
       return await fn({ home, books, application, closed })
     }
-    if (place.database === undefined) return await visit(books)
+    if (place.database === undefined)
+      return await whileReadable(books, lifecycle, place, closed, () => visit(books))
     return await withAdminPool(adminPool, place.database, (own) => withAdminClient(own, visit, signal))
   }
   return await whileTenantIsLocked(adminPool, registry, tenant, closed ? 'no key update' : 'share', () =>

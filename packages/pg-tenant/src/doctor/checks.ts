@@ -98,7 +98,9 @@ const CHECKS: readonly CheckText[] = [
         and r.oid <> (select oid from pg_roles where rolname = current_user)
         and not exists (select from fleet f where f.rolname = r.rolname and f.status <> 'deleted')
         and not exists (select from pg_shdepend d where d.refobjid = r.oid and d.dbid not in (0,
-          (select oid from pg_database where datname = current_database())))`,
+          (select oid from pg_database where datname = current_database())))
+        and not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a
+          where a.grantee = r.oid and a.privilege_type = 'CREATE' and not starts_with(n.nspname, p.schema_prefix))`,
     fix: 'Unless another database uses it: DROP OWNED BY and DROP ROLE.',
   },
   {
@@ -106,10 +108,12 @@ const CHECKS: readonly CheckText[] = [
     severity: 'error',
     roles: true,
     also: ['home'],
-    sql: `select key as subject, case status when 'suspended' then 'is suspended but its role may use its schema'
-        else 'is active but its role may not use its schema' end as what
-      from fleet where schema is not null and role is not null and status in ('active', 'suspended')
-        and has_schema_privilege(role, schema, 'usage') <> (status = 'active')`,
+    sql: `select key as subject, case status when 'suspended' then 'is suspended but its role or the application may use its schema'
+        else 'is active but its role or the application may not use its schema' end as what
+      from fleet, parameters p where schema is not null and role is not null and status in ('active', 'suspended')
+        and (has_schema_privilege(role, schema, 'usage') <> (status = 'active') or p.level = 'schema' and exists (
+          select from pg_roles a where a.rolname = p.application and not a.rolsuper
+            and has_schema_privilege(a.oid, schema, 'usage') <> (status = 'active')))`,
     fix: 'Suspended: resume(key), then suspend(key). Active: provision(key).',
   },
   {
@@ -140,7 +144,8 @@ const CHECKS: readonly CheckText[] = [
     also: ['rows'],
     // Whose scopes they are: tenants' own roles, of which new ones have what PUBLIC has; else the application.
     sql: `select s.nspname as subject, 'is shared and has something in it, but ' || coalesce(
-          (select min(f.rolname) from fleet f where f.role is not null and not has_schema_privilege(f.role, s.oid, 'usage')),
+          (select min(f.rolname) from fleet f where p.level in ('role', 'login') and f.role is not null
+            and not has_schema_privilege(f.role, s.oid, 'usage')),
           case when p.level in ('role', 'login') then 'a new tenant' else p.application end) ||
           ' has no USAGE on it: scopes do not find its types, functions and tables' as what
       from pg_namespace s cross join parameters p
@@ -273,11 +278,11 @@ const CHECKS: readonly CheckText[] = [
     roles: true,
     also: ['databases'],
     sql: `select f.rolname as subject, 'a tenant’s role is or has ' || concat_ws(', ',
-        case when rolcanlogin and p.level = 'role' then 'LOGIN' end,
+        case when rolcanlogin and p.level in ('schema', 'role') then 'LOGIN' end,
         case when rolsuper then 'superuser' end, case when rolbypassrls then 'BYPASSRLS' end,
         case when rolcreaterole then 'CREATEROLE' end, case when rolcreatedb then 'CREATEDB' end,
         case when rolreplication then 'REPLICATION' end) as what
-      from fleet f, parameters p where (rolcanlogin and p.level = 'role') or rolsuper or rolbypassrls or rolcreaterole
+      from fleet f, parameters p where (rolcanlogin and p.level in ('schema', 'role')) or rolsuper or rolbypassrls or rolcreaterole
         or rolcreatedb or rolreplication
       union all
       select f.rolname, 'is a member of ' || g.rolname from fleet f join pg_auth_members m on m.member = f.role

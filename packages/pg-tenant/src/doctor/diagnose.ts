@@ -39,7 +39,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
   const began = performance.now()
   const { limit, reference, connections } = parse(options)
   const { level, registry, ofLevel } = fleet
-  const { shared, ownRole, ownDatabase } = traitsOf(level)
+  const { shared, ownDatabase } = traitsOf(level)
   const application = await applicationOf(fleet.pool)
   const collected = new Collected(limit)
   const examination: Examination = { fleet, application, collected }
@@ -56,7 +56,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       homes = await examineServer(look, examination)
       return homes.length
     }
-    await runChecks(look, examination, { scope: 'schemas', run: there.run, roles: ownRole })
+    await runChecks(look, examination, { scope: 'schemas', run: there.run, roles: !fleet.distributedSchemas })
     await checkLedgers(look, fleet, collected)
     const drift = await driftOf(look, fleet, { ...(reference !== undefined && { reference }), limit })
     addDrift(drift, collected)

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { rolePrefixAt } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Collected } from './collected.ts'
@@ -60,7 +61,12 @@ export async function driftOf(
   const [tenant = '', migration = ''] = ['tenant', 'tenant_migration'].map((name) =>
     qualify(registry.controlSchema, name),
   )
-  const values = (keys: readonly string[] | null) => [naming.schemaPrefix, naming.rolePrefix, keys, level]
+  const values = (keys: readonly string[] | null) => [
+    naming.schemaPrefix,
+    rolePrefixAt(naming, level),
+    keys,
+    level,
+  ]
   const ask = (keys: readonly string[] | null, lines: Lines) =>
     releasingLocks(look, () => look<Print>(FINGERPRINTS(tenant, migration, lines), values(keys)))
   const parts = await partsOf(look, PARTS(tenant), [naming.schemaPrefix, level])

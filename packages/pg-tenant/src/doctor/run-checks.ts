@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { RUN_TABLE } from '../fleet/run-table.ts'
+import { rolePrefixAt } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { type CheckScope, type CheckText, checksOf } from './checks.ts'
@@ -80,6 +81,7 @@ interface Found {
 }
 
 function valuesOf({ naming, level }: Lifecycle, application: string): unknown[] {
-  const { schemaPrefix, rolePrefix, marker, sharedSchemas } = naming
+  const { schemaPrefix, marker, sharedSchemas } = naming
+  const rolePrefix = rolePrefixAt(naming, level)
   return [schemaPrefix, rolePrefix, marker, application, sharedSchemas, level]
 }

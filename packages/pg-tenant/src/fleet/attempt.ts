@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
-import { FOREIGN_CODE } from '../admin/tenant-room.ts'
+import { leftPending } from '../admin/in-room.ts'
+import { FOREIGN_CODE, PENDING } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -88,6 +89,7 @@ function troubleOf(
   const at = part?.room?.call.failedAt(error)
   const where = at === undefined ? part : part?.room?.where[at]
   if (known && !where?.script) return { kind: 'stale' }
+  if (error.message.includes(PENDING)) return { kind: 'failed', error: leftPending(error) }
   if (error.message.includes(FOREIGN_CODE)) return { kind: 'failed', error: foreignCode(error) }
   if (error.message.includes(ESCAPED)) {
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }

@@ -3,6 +3,7 @@ import { ESCAPED, type Limits, type Room, type RoomCall, roomCall } from '../adm
 import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
 import { type Script, textInRoom } from '../migrations/script.ts'
@@ -142,6 +143,7 @@ export function roomFor(material: Material, tenant: TenantKey, files: readonly S
     schema: schemaOf(naming, tenant),
     owner: ownerOf(material.lifecycle, tenant),
     searchPath: searchPathOf(naming, tenant),
+    shared: traitsOf(material.lifecycle.level).ownerApart,
   }
   const where = files.flatMap((script) => script.statements.map(({ line }) => ({ script, line })))
   const all = files.map(({ statements }) => statements.map(textInRoom))

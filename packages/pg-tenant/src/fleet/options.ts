@@ -1,4 +1,5 @@
 import { TenancyError, unknownOption } from '@org/core'
+import { STATEMENT_MS } from '../admin/in-room.ts'
 import type { Phase } from '../migrations/annotations.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
 
@@ -12,8 +13,9 @@ export interface MigrateOptions {
    */
   readonly lockTimeout?: number
   /**
-   * Milliseconds one statement may run (default 0: no limit); those of one transaction share what they have together. It
-   * is also what bounds how long a tenant's own triggers can keep a connection and the tenant's lock.
+   * Milliseconds one statement may run, 0 for no limit (default an hour; no limit for those outside a transaction, which build
+   * indexes); those of one transaction share what they have together. It is also what bounds how long a tenant's own triggers
+   * can keep a connection and the tenant's lock.
    */
   readonly statementTimeout?: number
   /** How often one tenant is tried when a lock, a deadlock or a lost connection is in the way (default 6). */
@@ -57,6 +59,8 @@ export interface MigrateSettings extends MigrateOptions {
   readonly connections: number
   readonly lockTimeout: number
   readonly statementTimeout: number
+  /** The same for statements outside a transaction. */
+  readonly timeoutOutside: number
   readonly attempts: number
   readonly backoff: number
   readonly maxFailures: number
@@ -65,7 +69,7 @@ export interface MigrateSettings extends MigrateOptions {
 const NUMBERS = {
   connections: { fallback: 4, least: 1 },
   lockTimeout: { fallback: 1_000, least: 1 },
-  statementTimeout: { fallback: 0, least: 0 },
+  statementTimeout: { fallback: STATEMENT_MS, least: 0 },
   attempts: { fallback: 6, least: 1 },
   backoff: { fallback: 200, least: 1 },
   maxFailures: { fallback: 1, least: 1 },
@@ -101,6 +105,7 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
     connections: number('connections'),
     lockTimeout: number('lockTimeout'),
     statementTimeout: number('statementTimeout'),
+    timeoutOutside: options.statementTimeout === undefined ? 0 : number('statementTimeout'),
     attempts: number('attempts'),
     backoff: number('backoff'),
     maxFailures: number('maxFailures'),

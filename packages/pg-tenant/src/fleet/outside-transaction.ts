@@ -101,7 +101,8 @@ class Run {
 
   constructor(material: Material, behind: Behind, script: Script) {
     const { naming, ofLevel, registry } = material.lifecycle
-    this.#material = material
+    const { settings } = material
+    this.#material = { ...material, settings: { ...settings, statementTimeout: settings.timeoutOutside } }
     this.#behind = behind
     this.#script = script
     this.#schema = schemaOf(naming, behind.tenant)

@@ -1,4 +1,7 @@
 import { TenancyError } from '@org/core'
+import { withAdminPool } from '../admin/session.ts'
+import { traitsOf } from '../isolation/traits.ts'
+import { bringOver } from '../lifecycle/bring-over.ts'
 import { type Script, untilCommit } from '../migrations/script.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
 import { type Material, migrationMessages } from './message.ts'
@@ -41,10 +44,29 @@ export async function migrateTenant(
     const trouble = await advance(material, journey, asked)
     if (!trouble) return { kind: 'arrived' }
     journey.doubtful = trouble.kind !== 'busy'
+    if (trouble.kind === 'failed' && (await wasEarlier(material, journey, looks, trouble.error))) continue
     if (trouble.kind === 'failed' && (await isOutdated(material, journey, looks))) continue
     if (trouble.kind !== 'stale') return trouble
   }
   return notStale({ kind: 'stale' })
+}
+
+/** undefined_object, insufficient_privilege, invalid_parameter_value: there is no such role, or it may not create there. */
+const NO_OWNER: readonly unknown[] = ['42704', '42501', '22023']
+
+/** Whether a failure comes from a tenant that an earlier release made, which has been brought over now. */
+async function wasEarlier(
+  { lifecycle }: Material,
+  { behind: { tenant } }: Journey,
+  looks: number,
+  error: TenancyError,
+): Promise<boolean> {
+  if (looks > 0 || !traitsOf(lifecycle.level).ownerApart || !NO_OWNER.includes(error.details.sqlState))
+    return false
+  // On a connection of its own: all of the pool's may be lanes.
+  return await withAdminPool(lifecycle.adminPool, undefined, (adminPool) =>
+    bringOver({ ...lifecycle, adminPool }, tenant),
+  )
 }
 
 /** Whether a failure comes from a plan that is not right: the schema has more or less than the registry says. */

@@ -1,9 +1,11 @@
 import { MAX_IDENTIFIER_BYTES, parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
+import type { IsolationLevel } from './isolation.ts'
 import { digestOf, type NameFunction, requireOwnName } from './own-names.ts'
 import { type DeclaredTable, parseSharedTables, type SharedTable } from './shared-tables.ts'
 import { type RegistryNames, TenantNames } from './tenant-names.ts'
+import { traitsOf } from './traits.ts'
 
 /** How keys become names in PostgreSQL. */
 export interface NamingOptions {
@@ -66,6 +68,23 @@ export function schemaOf(naming: Naming, tenant: TenantKey): string {
 
 export function roleOf(naming: Naming, tenant: TenantKey): string {
   return nameOf(naming, tenant, 'role') ?? naming.rolePrefix + tenant
+}
+
+/**
+ * The role that owns a tenant's schema where scopes run as the application (level `schema`). Its name holds the schema's prefix where
+ * that is not the roles': a tenancy of level `role` beside it has the other name for a tenant of the same key.
+ */
+export function ownerRoleOf(naming: Naming, tenant: TenantKey): string {
+  const named = nameOf(naming, tenant, 'role')
+  if (named !== undefined) return named
+  const name = rolePrefixAt(naming, 'schema') + tenant
+  return Buffer.byteLength(name) <= MAX_IDENTIFIER_BYTES ? name : `${naming.rolePrefix}#${digestOf(name)}`
+}
+
+/** Before the key in the names of the tenants' roles at a level. */
+export function rolePrefixAt({ schemaPrefix, rolePrefix }: Naming, level: IsolationLevel): string {
+  const apart = traitsOf(level).ownerApart && schemaPrefix !== rolePrefix
+  return apart ? rolePrefix + schemaPrefix : rolePrefix
 }
 
 /** The tenant's own database, at level `database`. */

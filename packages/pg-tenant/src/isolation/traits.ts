@@ -6,16 +6,24 @@ export interface LevelTraits {
   readonly shared: boolean
   /** A tenant has a role of its own, which its scopes run as. */
   readonly ownRole: boolean
-  /** That role logs in by itself, on connections of its own. */
+  /** A tenant has a role of its own that owns its tables only: its scopes run as the application. */
+  readonly ownerApart: boolean
+  /** The role of its own logs in by itself, on connections of its own. */
   readonly logsIn: boolean
   /** A tenant has a database of its own. */
   readonly ownDatabase: boolean
 }
 
-const NONE: LevelTraits = { shared: false, ownRole: false, logsIn: false, ownDatabase: false }
+const NONE: LevelTraits = {
+  shared: false,
+  ownRole: false,
+  ownerApart: false,
+  logsIn: false,
+  ownDatabase: false,
+}
 
 const TRAITS: Readonly<Record<IsolationLevel, LevelTraits>> = {
-  schema: NONE,
+  schema: { ...NONE, ownerApart: true },
   role: { ...NONE, ownRole: true },
   login: { ...NONE, ownRole: true, logsIn: true },
   row: { ...NONE, shared: true },

@@ -5,6 +5,7 @@ import { type Admin, fromStatement } from '../admin/transaction.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
 import { inTransaction, readScripts, type Script, textInRoom, untilCommit } from '../migrations/script.ts'
@@ -50,7 +51,12 @@ export async function applyMigrations(
   const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
   requireClean(wanted, allowSchemas)
   const scripts = fresh ? wanted : untilCommit(wanted)
-  const room = { schema: schemaOf(naming, tenant), owner: role, searchPath: searchPathOf(naming, tenant) }
+  const room: Room = {
+    schema: schemaOf(naming, tenant),
+    owner: role,
+    searchPath: searchPathOf(naming, tenant),
+    shared: traitsOf(lifecycle.level).ownerApart,
+  }
   const spent = distributedSchemas
     ? await runOneByOne(admin, room.searchPath, scripts)
     : await runScripts(admin, room, scripts)

@@ -6,7 +6,7 @@ import type { Lifecycle } from './levels/level.ts'
 
 export type { Lifecycle } from './levels/level.ts'
 
-type OfLevel = Pick<Lifecycle, 'naming' | 'ofLevel'>
+type OfLevel = Pick<Lifecycle, 'naming' | 'ofLevel' | 'distributedSchemas'>
 
 /** The role that owns a tenant's tables, or `undefined` where the administrator does. */
 export function ownerOf(lifecycle: OfLevel, tenant: TenantKey): string | undefined {

@@ -2,6 +2,7 @@ import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { register, registered } from '../registry/registry.ts'
+import { bringOver } from './bring-over.ts'
 import { refuseFallingThrough } from './falls-through.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -39,6 +40,7 @@ export async function provision(
   tenant: TenantKey,
   options: ProvisionOptions = {},
 ): Promise<ProvisionResult> {
+  await bringOver(lifecycle, tenant, 'at everything')
   let result = await provisionTwice(lifecycle, tenant, options)
   while (result.more) {
     const { more: _, ...before } = result

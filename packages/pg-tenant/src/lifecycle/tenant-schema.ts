@@ -4,7 +4,8 @@ import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import { createDistributedSchema, type DistributedSchemas } from './distributed-schemas.ts'
 
-const TABLE_RIGHTS = 'select, insert, update, delete'
+/** What scopes may do with tables. */
+export const TABLE_RIGHTS = 'select, insert, update, delete'
 
 /**
  * The tenant's schema with its marker and ledger, all three owned by the administrator, and the rights of `role` to it.

@@ -34,6 +34,8 @@ beforeAll(async () => {
   watchPool(world.admin)
   await evil(`do $do$ begin
     create table seen (id serial, who text);
+    grant all on seen, seen_id_seq to public;
+    grant usage on schema c_evil to public;
     create table bait (id int, body text);
     create function look() returns text language plpgsql as $f$ declare who text; begin
       begin
@@ -97,10 +99,25 @@ describe('inside the room', () => {
     expect(await seen()).toEqual([`stayed ${world.rolePrefix}evil`])
     if ((await version()) < 180_000) expect(obvious.at(-1)).toBe(`became ${world.adminRole}`)
     await expect(inRoom('insert into later values (2)')).rejects.toMatchObject({
-      details: { sqlState: '55006' },
+      code: 'STATEMENT_REFUSED',
+      message: expect.stringContaining('deferred triggers of c_evil.later were still waiting'),
+      details: { sqlState: '55006', table: 'c_evil.later' },
     })
     expect(await seen()).toEqual([])
     await evil('drop table later')
+  })
+
+  it('one that sleeps is ended by a limit, and said', async () => {
+    const sleep = inAdminTransaction(world.admin, (admin) =>
+      runInRoom(admin, room(), [['select pg_sleep(600)']], (error) => error, 50),
+    )
+    await expect(sleep).rejects.toMatchObject({ code: 'TIMEOUT', details: { timeoutMs: 50 } })
+    // Behind a call there is no limit again.
+    const after = await inAdminTransaction(world.admin, async (admin) => {
+      await runInRoom(admin, room(), [['select 1']], (error) => error, 60_000)
+      return await admin.run('show statement_timeout')
+    })
+    expect(after).toEqual([{ statement_timeout: '0' }])
   })
 
   it('the path of the caller stays its own, and one that changes it is refused', async () => {
@@ -134,24 +151,66 @@ describe('inside the room', () => {
   })
 })
 
-describe('where nobody but the administrator owns the tables (level schema)', () => {
+describe('where scopes run as the application (level schema)', () => {
   const at = (...more: { id: string; sql: string }[]) =>
-    world.tenancy({ isolation: 'schema', schemaPrefix: 's_', migrations: [NOTES, ...more] })
+    world.tenancy({
+      isolation: 'schema',
+      schemaPrefix: 's_',
+      rolePrefix: 'room_',
+      migrations: [NOTES, ...more],
+    })
 
-  it('a function the application left beside them is refused, not run', async () => {
+  it('a function the application left beside the tables has no right of the administrator’s', async () => {
     await at().provision('acme')
     await at().query('acme', `insert into notes (body) values ('x')`)
     await at().query(
       'acme',
-      `create function length(varchar) returns int language plpgsql as $$ begin raise 'ran as %', session_user; end $$`,
+      `create function length(varchar) returns int language plpgsql as $$ begin
+         perform set_config('role', 'none', true); return 1;
+       end $$`,
     )
     const more = { id: '0002', sql: 'update notes set body = body || length(body::varchar)' }
-    await expect(at(more).provision('acme')).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
-    expect((await at(more).migrate({ throwOnFailure: false })).tenants).toMatchObject([
-      { error: { code: 'STATEMENT_REFUSED' } },
-    ])
-    await at().query('acme', 'drop function length(varchar)')
+    await expect(at(more).provision('acme')).rejects.toMatchObject({ details: { sqlState: '42501' } })
+    await at().query(
+      'acme',
+      `create or replace function length(varchar) returns int language sql as 'select 7'`,
+    )
     expect(await at(more).migrate()).toMatchObject({ ok: true, migrated: 1 })
+    expect((await at().query('acme', 'select body from notes')).rows).toEqual([{ body: 'x7' }])
+  })
+
+  it('nor has a trigger of a table of its own, which would run inside COMMIT', async () => {
+    await at().provision('later')
+    await at().query('later', 'create table later (id int)')
+    await at().query('later', 'grant all on later to public')
+    await at().query('later', 'create table said (who text)')
+    await at().query('later', 'grant all on said to public')
+    await at().query(
+      'later',
+      `create function again() returns trigger language plpgsql as $$ begin
+         insert into s_later.said values (current_user);
+         if new.id < 3 then set constraints all deferred; insert into s_later.later values (new.id + 1); end if;
+         return null;
+       end $$`,
+    )
+    await at().query(
+      'later',
+      'create constraint trigger again after insert on later deferrable initially deferred for each row execute function again()',
+    )
+    await at().query(
+      'later',
+      `create function length(varchar) returns int language sql as 'insert into later values (2) returning 1'`,
+    )
+    await at().query('later', `insert into notes (body) values ('x')`)
+    const more = { id: '0002', sql: 'update notes set body = body || length(body::varchar)' }
+    await expect(at(more).provision('later')).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
+    const { rows } = await world.root.query('select who from s_later.said')
+    expect(rows.map(({ who }) => who)).not.toContain(world.adminRole)
+    await at().query(
+      'later',
+      `create or replace function length(varchar) returns int language sql as 'select 7'`,
+    )
+    expect(await at(more).migrate({ only: ['later'] })).toMatchObject({ ok: true, migrated: 1 })
   })
 })
 

@@ -41,9 +41,8 @@ describe.each(ALL_SUBJECTS.map(({ level }) => level))('level %s', (isolation) =>
   }, MINUTES)
 
   it('runs no code of a tenant with the rights of anybody else', () => {
-    const open = report.findings.filter(({ verdict }) => verdict === 'open')
-    const unknown = open.filter(({ id }) => !KNOWN_OPEN[isolation].includes(id))
-    expect(unknown, formatAttackReport(report)).toEqual([])
+    const open = report.findings.filter(({ verdict }) => verdict === 'open').map(({ id }) => id)
+    expect(open.sort(), formatAttackReport(report)).toEqual([...KNOWN_OPEN[isolation]].sort())
   })
 
   it('ran all that was planted', () => {

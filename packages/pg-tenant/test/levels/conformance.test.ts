@@ -84,14 +84,15 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, stopsNames, stopsRoleChang
     expect(ids).toEqual(shares ? [first, first + 1, first + 2] : [1, 1, 2])
   })
 
-  it(`leaves the tables to ${level === 'schema' || shares ? 'the administrator' : 'the tenant'}`, async () => {
+  it(`leaves the tables to ${shares ? 'the administrator' : 'the tenant’s role'}`, async () => {
     const { rows } = await setting.rootAt(
       level,
       'acme',
       'select tableowner as owner from pg_tables where schemaname = $1 and tablename = $2',
       [schema('acme'), 'notes'],
     )
-    const owner = level === 'schema' || shares ? setting.world.adminRole : role('acme')
+    const own = level === 'schema' ? role('schema_acme') : role('acme')
+    const owner = shares ? setting.world.adminRole : own
     expect(rows).toEqual([{ owner }])
   })
 

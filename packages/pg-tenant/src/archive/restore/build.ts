@@ -5,6 +5,7 @@ import { unreadable } from '../format/format.ts'
 import type { ArchivedSequence, ArchivedTable } from '../format/manifest.ts'
 import type { ArchiveEnd, OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
+import { forApplication, namesApplication } from '../structure/application.ts'
 import { requireSame } from '../structure/compare.ts'
 import { readStructure, usualDefaultPrivileges } from '../structure/read.ts'
 import { fromHere, toHere } from '../structure/rename.ts'
@@ -12,6 +13,7 @@ import { PHASE } from '../structure/statement.ts'
 import { loadData } from './load.ts'
 import { readLoadable } from './loadable.ts'
 import { make } from './make.ts'
+import type { Privileges } from './restoring.ts'
 import { type Staged, stage, unstage } from './stage.ts'
 import { verifyComputed, verifyData } from './verify.ts'
 
@@ -27,14 +29,19 @@ export async function build(
   home: AdminClient,
   place: Place,
   archive: OpenArchive,
-  { verify, privileges }: { readonly verify: 'full' | 'archive'; readonly privileges: boolean },
+  {
+    verify,
+    privileges,
+    comparePrivileges,
+    application,
+  }: Privileges & { readonly verify: 'full' | 'archive' },
 ): Promise<ArchiveEnd> {
   const { manifest } = archive
   const statements = manifest.structure ?? []
   const wanted = statements.filter(
     ({ phase }) => privileges || phase < PHASE.privilege || phase >= PHASE.refresh,
   )
-  const made = wanted.map((statement) => fromHere(statement, place.schema))
+  const made = wanted.map((one) => forApplication(fromHere(one, place.schema), application))
   const border = made.findLastIndex(({ phase }) => phase < PHASE.data) + 1
   await make(home, place, await usualDefaultPrivileges(home, place))
   await make(home, place, made.slice(0, border))
@@ -46,10 +53,10 @@ export async function build(
   await make(home, place, made.slice(border), made)
   await setSequences(home, place, end.summary.sequences)
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
-  const now = await readStructure(home, place)
+  const now = await readStructure(home, place, namesApplication(statements) ? application : '')
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
   const found = now.statements.map((statement) => toHere(statement, place.schema))
-  requireSame(statements, found, { words, privileges })
+  requireSame(statements, found, { words, privileges: comparePrivileges })
   return end
 }
 

@@ -1,5 +1,5 @@
 import type { Admin } from '../../admin/transaction.ts'
-import { qualify } from '../../sql/identifier.ts'
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import type { ArchivedTable } from '../format/manifest.ts'
@@ -18,10 +18,10 @@ export async function fill(
   verify: 'full' | 'archive',
 ): Promise<ArchiveEnd> {
   const { manifest } = archive
-  const tables = await matchTables(admin, place, manifest)
   // The code that runs here is the migrations', in a schema that nobody else has seen: it finds its names by their path.
-  const path = `set local search_path to ${place.searchPath}`
-  await admin.run(path)
+  const role = place.owner === undefined ? 'none' : quoteIdentifier(place.owner)
+  await admin.run(`set local role ${role}; set local search_path to ${place.searchPath}`)
+  const tables = await matchTables(admin, place, manifest)
   const checkAgain = await suspendChecks(admin, place)
   await empty(admin, place, tables)
   const into = manifest.tables.map((table) =>

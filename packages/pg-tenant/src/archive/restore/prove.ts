@@ -53,7 +53,7 @@ async function rehearse(home: AdminClient, restoring: ArchiveRestoring): Promise
     await openForOwner(home, place)
     const beside = placeAt(place, name)
     await makeSchema(home, restoring, beside)
-    await build(home, beside, archive, { verify: 'full', privileges: privilegesOf(archive.manifest) })
+    await build(home, beside, archive, { verify: 'full', ...privilegesOf(restoring) })
     return
   }
   // Migrations find their schema by its name: in this transaction, the tenant's has another one.

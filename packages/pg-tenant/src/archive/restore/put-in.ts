@@ -3,11 +3,11 @@ import { traitsOf } from '../../isolation/traits.ts'
 import { LEDGER_TABLE } from '../../lifecycle/apply-migrations.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
+import { allowApplication, allowOwner } from '../../lifecycle/schema-owner.ts'
 import { createSchema } from '../../lifecycle/tenant-schema.ts'
 import { recordMigrations } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { type AdminClient, pinSettings } from '../client.ts'
-import type { ArchiveManifest } from '../format/manifest.ts'
 import type { ArchiveEnd } from '../format/reader.ts'
 import type { Place } from '../place.ts'
 import { requireSame } from '../structure/compare.ts'
@@ -15,14 +15,12 @@ import { readStructure } from '../structure/read.ts'
 import { toHere } from '../structure/rename.ts'
 import { build } from './build.ts'
 import { fill } from './fill.ts'
-import { type ArchiveRestoring, lifecycleThen } from './restoring.ts'
+import { type ArchiveRestoring, lifecycleThen, type Privileges, type Restoring } from './restoring.ts'
 
 /**
- * Makes the tenant's schema with what the archive holds, in a transaction of the database that is to have it.
- *
- * Where the tenant has a role, the schema is what the archive says, made with that role's rights. Where the administrator
- * owns the tables (level `schema`), nothing that a file says may run with his: there it is what the migrations make, and is
- * compared.
+ * Makes the tenant's schema with what the archive holds, in a transaction of the database that is to have it: the schema is what
+ * the archive says, made with the rights of the tenant's role. Where the administrator owns the tables (schemas that are
+ * distributed), nothing that a file says may run with his: there it is what the migrations make, and is compared.
  */
 export async function putIn(
   home: AdminClient,
@@ -37,18 +35,22 @@ export async function putIn(
     const { registry } = lifecycle
     const applied = manifest.migrations.map(({ id, checksum }) => ({ id, checksum, durationMs: 0 }))
     if (applied.length > 0) await recordMigrations(books, registry, restoring.tenant, applied)
-    return await build(home, place, archive, { verify, privileges: privilegesOf(manifest) })
+    return await build(home, place, archive, { verify, ...privilegesOf(restoring) })
   }
   const then = { ...work, lifecycle: lifecycleThen(lifecycle, manifest) }
   const { owner } = place
-  await furnishSchema(then, home, owner ?? work.application, owner)
+  await furnishSchema(then, home, memberOf(restoring), owner)
   await pinSettings(home)
   const end = await fill(home, place, archive, verify)
   await home.run('set local role none')
   await pinSettings(home)
-  if (manifest.structure) await compare(home, place, manifest)
+  if (manifest.structure) await compare(home, restoring)
   return end
 }
+
+/** The role scopes run as. */
+export const memberOf = ({ application, lifecycle: { level }, place: { owner } }: Restoring): string =>
+  traitsOf(level).ownerApart || owner === undefined ? application : owner
 
 /** Whether the archive's own statements make the schema. */
 export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): boolean {
@@ -58,15 +60,26 @@ export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): b
 }
 
 /** At level `schema` privileges are the application's, which at another would let it in without taking the tenant's role. */
-export const privilegesOf = ({ isolation }: ArchiveManifest): boolean => traitsOf(isolation).ownRole
+export function privilegesOf({ application, archive, lifecycle: { level } }: ArchiveRestoring): Privileges {
+  const [from, to] = [archive.manifest.isolation, level].map((one) => traitsOf(one).ownerApart)
+  return { privileges: to || !from, comparePrivileges: from === to, application: to ? application : '' }
+}
 
 /** The schema with marker and ledger, and nothing else. */
 export async function makeSchema(
   home: AdminClient,
-  { archive, tenant }: ArchiveRestoring,
-  { schema, markerName, owner }: Place,
+  restoring: ArchiveRestoring,
+  { schema, markerName: marker, owner = '' }: Place,
 ): Promise<void> {
-  await createSchema(home, schema, markerName, tenant, String(owner))
+  const { archive, tenant } = restoring
+  const application = memberOf(restoring)
+  await createSchema(home, schema, marker, tenant, application)
+  if (application !== owner) {
+    await allowOwner(home, { schema, marker, owner, application })
+    // Where the archive says what the application may do, that and no more.
+    if (!privilegesOf(restoring).comparePrivileges)
+      await allowApplication(home, { schema, owner, application })
+  }
   const { migrations } = archive.manifest
   await home.run(
     `insert into ${qualify(schema, LEDGER_TABLE)} (id, checksum, applied_at)
@@ -79,10 +92,10 @@ export async function makeSchema(
   )
 }
 
-async function compare(home: AdminClient, place: Place, manifest: ArchiveManifest): Promise<void> {
+async function compare(home: AdminClient, { archive: { manifest }, place }: ArchiveRestoring): Promise<void> {
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
   const { statements } = await readStructure(home, place)
   const found = statements.map((statement) => toHere(statement, place.schema))
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
-  requireSame(manifest.structure ?? [], found, { words, privileges: !privilegesOf(manifest) })
+  requireSame(manifest.structure ?? [], found, { words, privileges: false })
 }

@@ -1,6 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { invalid } from '../../errors/invalid.ts'
 import { traitsOf } from '../../isolation/traits.ts'
+import { bringOver } from '../../lifecycle/bring-over.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { prepare } from '../../lifecycle/prepare.ts'
 import { pending } from '../../migrations/migrations.ts'
@@ -49,6 +50,7 @@ export async function restoreTenant(
     requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)
     const own = manifest.tenant === tenant && manifest.prefix === lifecycle.naming.schemaPrefix
     const work = { ...restoring(await prepare(lifecycle), own), archive }
+    await bringOver(lifecycle, tenant)
     const restored = await (lifecycle.ofLevel.staged ? restoreStaged(work) : restoreAtOnce(work))
     const { createdAt, tenant: source, tables } = manifest
     return { tenant, source, createdAt, tables: tables.length, ...restored }

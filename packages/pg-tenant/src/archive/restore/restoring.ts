@@ -40,3 +40,13 @@ export function lifecycleThen(
   const then = new Set(migrations.map(({ id }) => id))
   return { ...lifecycle, migrations: lifecycle.migrations.filter(({ id }) => then.has(id)) }
 }
+
+/** What becomes of an archive's privileges. */
+export interface Privileges {
+  /** Whether they are given. */
+  readonly privileges: boolean
+  /** Whether they are compared: levels where the application itself has them give others than those where it has not. */
+  readonly comparePrivileges: boolean
+  /** The role that scopes run as, where it is not the tenant's. */
+  readonly application: string
+}

@@ -68,9 +68,11 @@ export interface Skipped {
 /**
  * Reads what a tenant's schema is made of. Nothing of the tenant runs: PostgreSQL's own functions write definitions, and
  * every query is parsed and planned under the pinned path, before it sets the tenant's for the names in its result.
+ *
+ * @param application the role that scopes run as, where that is not the tenant's
  */
-export async function readStructure(admin: Admin, place: Place): Promise<Structure> {
-  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '']
+export async function readStructure(admin: Admin, place: Place, application = ''): Promise<Structure> {
+  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '', application]
   const nodes = (await underPath(admin, EVERYTHING, values)) as unknown as StructureNode[]
   const keys = new Map(nodes.flatMap((node) => [node.key, ...node.also].map((key) => [key, node] as const)))
   const left = (await underPath(admin, LEFT_OUT, values)) as unknown as (Skipped & { key: string | null })[]
@@ -115,7 +117,7 @@ async function comments(
 
 /** Statements that take back what the tenant's role said of all that it will make. */
 export async function usualDefaultPrivileges(admin: Admin, place: Place): Promise<StructureStatement[]> {
-  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '']
+  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '', '']
   return (await underPath(admin, rules.USUAL_DEFAULT_PRIVILEGES, values)) as unknown as StructureNode[]
 }
 

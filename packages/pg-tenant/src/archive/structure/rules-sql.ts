@@ -1,3 +1,4 @@
+import { APPLICATION } from './application.ts'
 import { RELATION } from './tables-sql.ts'
 import { PATH } from './types-sql.ts'
 
@@ -26,7 +27,7 @@ export const POLICIES = `with ${PATH} select '3256:' || y.oid as key, '{}'::text
     format('policy %I on %s', y.polname, ${NAME}) as what,
     format('create policy %I on %s as %s for %s to %s%s%s', y.polname, ${NAME}, case when y.polpermissive then 'permissive' else 'restrictive' end,
       case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
-      (select string_agg(case when r = 0 then 'public' when r = c.relowner then 'current_user' else quote_ident(pg_get_userbyid(r)) end, ', '
+      (select string_agg(case when r = 0 then 'public' when pg_get_userbyid(r) = $5 then '${APPLICATION}' when r = c.relowner then 'current_user' else quote_ident(pg_get_userbyid(r)) end, ', '
          order by r) from unnest(y.polroles) as r),
       ' using (' || pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_get_expr(y.polwithcheck, y.polrelid) || ')') as sql
   from ${RELATION} join pg_policy y on y.polrelid = c.oid`
@@ -47,24 +48,30 @@ export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on
     'pg_collation'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass) and d.objoid = any ($3::oid[])`
 
 const GRANTEE = (acl: string) =>
-  `case when ${acl}.grantee = 0 then 'public' when ${acl}.grantee = o.owner or pg_get_userbyid(${acl}.grantee) = $4 then 'current_user' else quote_ident(pg_get_userbyid(${acl}.grantee)) end`
+  `case when ${acl}.grantee = 0 then 'public' when pg_get_userbyid(${acl}.grantee) = $5 then '${APPLICATION}' when ${acl}.grantee = o.owner or pg_get_userbyid(${acl}.grantee) = $4 then 'current_user' else quote_ident(pg_get_userbyid(${acl}.grantee)) end`
 
-// The tenant's own role ($4) and the owner are one: whatever is restored belongs to the tenant.
+// The tenant's own role ($4) and the owner are one: whatever is restored belongs to the tenant. What the application made ($5, where
+// scopes run as it) keeps for it what it may do with it.
 /** What an object's privileges are, when they are not the usual ones: all taken back, then each given. */
 const ACL = (what: string) => `concat_ws('; ', format('revoke all on %s from public, current_user', ${what}),
-    (select string_agg(distinct format('grant %s on %s to %s%s', lower(g.privilege_type), ${what}, ${GRANTEE('g')},
+    (select string_agg(distinct format('grant %s on %s to %s%s', lower(g.privilege_type), ${what}, w.grantee,
        case when g.is_grantable then ' with grant option' else '' end), '; ')
-     from aclexplode(o.acl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)))`
+     from aclexplode(o.acl) g cross join lateral (
+       select ${GRANTEE('g')} union select 'current_user' where g.grantee = o.owner) w (grantee)
+     where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)))`
+
+const ACL_OF_RELATION = `coalesce(c.relacl, case when pg_get_userbyid(c.relowner) = $5
+  then acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner) end)`
 
 export const PRIVILEGES = `with ${PATH}, objects as (
-    select '1259:' || c.oid as key, case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, c.relacl as acl, c.relowner as owner
-      from home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'S') where c.relacl is not null
+    select '1259:' || c.oid as key, case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, ${ACL_OF_RELATION} as acl, c.relowner as owner
+      from home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'S')
     union all select '1255:' || p.oid, case p.prokind when 'p' then 'procedure' else 'function' end || format(' %I.%I(%s)', h.nspname, p.proname,
       pg_get_function_identity_arguments(p.oid)), p.proacl, p.proowner from home h join pg_proc p on p.pronamespace = h.oid where p.proacl is not null
     union all select '1247:' || t.oid, format('type %I.%I', h.nspname, t.typname), t.typacl, t.typowner
       from home h join pg_type t on t.typnamespace = h.oid where t.typacl is not null and t.typelem = 0)
   select 'acl:' || o.key as key, '{}'::text[] as also, 90 as phase, 'privileges on ' || o.what as what, ${ACL('o.what')} as sql
-  from path, objects o`
+  from path, objects o where o.acl is not null`
 
 export const COLUMN_PRIVILEGES = `with ${PATH} select 'acl:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
     format('privileges on column %s.%I', ${NAME}, a.attname) as what,
@@ -74,13 +81,13 @@ export const COLUMN_PRIVILEGES = `with ${PATH} select 'acl:' || c.oid || ':' || 
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attacl is not null
     cross join lateral (select c.relowner as owner) o`
 
-// What the tenant's role said of objects it will make. What the administrator said comes with provisioning.
+// What the tenant's role said of objects it will make. What was said for the application comes with provisioning.
 export const DEFAULT_PRIVILEGES = `with ${PATH} select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
     format('default privileges on %s', x.defaclobjtype) as what,
-    (select string_agg(format('alter default privileges in schema %I grant %s on %s to %s%s', h.nspname, lower(g.privilege_type),
+    coalesce((select string_agg(format('alter default privileges in schema %I grant %s on %s to %s%s', h.nspname, lower(g.privilege_type),
        case x.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end, ${GRANTEE('g')},
        case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
-     from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)) as sql
+     from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee and r.rolname <> $5)), '') as sql
   from path, home h join pg_default_acl x on x.defaclnamespace = h.oid and pg_get_userbyid(x.defaclrole) = $4 and $3::text[] is not null
     cross join lateral (select x.defaclrole as owner) o`
 

@@ -4,6 +4,7 @@ import { markerOf, roleOf, schemaOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import { standingOf } from '../lifecycle.ts'
+import { allowApplication, allowOwner } from '../schema-owner.ts'
 import { shareSchemas, withHint } from '../shared-schemas.ts'
 import { createSchema, drainSchema, dropSchema, grantSchema, setUsage } from '../tenant-schema.ts'
 import type { Furnished, LevelLifecycle, TenantWork } from './level.ts'
@@ -24,19 +25,32 @@ export async function furnishSchema(
   const { naming, distributedSchemas } = lifecycle
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
-  if (created) await createSchema(home, schema, markerOf(naming, tenant), tenant, member, distributedSchemas)
-  else await grantSchema(home, schema, markerOf(naming, tenant), member, distributedSchemas)
-  const lacking = await shareSchemas(home, naming, member)
+  const marker = markerOf(naming, tenant)
+  if (created) await createSchema(home, schema, marker, tenant, member, distributedSchemas)
+  else await grantSchema(home, schema, marker, member, distributedSchemas)
+  if (owner !== undefined && owner !== member) {
+    const own = { schema, marker, owner, application: member }
+    await allowOwner(home, own)
+    await allowApplication(home, own)
+    await shareSchemas(home, naming, member)
+  }
+  const lacking = await shareSchemas(home, naming, owner ?? member)
   const applied = applyMigrations(home, lifecycle, tenant, owner, created, admin)
   return { created, ...(await applied.catch((error: unknown) => Promise.reject(withHint(error, lacking)))) }
 }
 
-/** What levels have in common that keep a tenant in a schema of the control schema's database: one transaction. */
+/**
+ * What levels have in common that keep a tenant in a schema of the control schema's database: one transaction.
+ *
+ * @param membersOf the roles that are shut out with a tenant; the first are those that scopes run as
+ */
 export function schemaSteps(
-  memberOf: (work: TenantWork) => string,
+  membersOf: (work: TenantWork) => readonly string[] | Promise<readonly string[]>,
 ): Omit<LevelLifecycle, 'level' | 'ensureRoles' | 'furnish' | 'ownerOf'> {
-  const usage = async (work: TenantWork, allowed: boolean) =>
-    setUsage(work.admin, schemaOf(work.lifecycle.naming, work.tenant), memberOf(work), allowed)
+  const usage = async (work: TenantWork, allowed: boolean) => {
+    for (const member of await membersOf(work))
+      await setUsage(work.admin, schemaOf(work.lifecycle.naming, work.tenant), member, allowed)
+  }
   return {
     staged: false,
     atHome: (work, fn) => fn(work.admin),

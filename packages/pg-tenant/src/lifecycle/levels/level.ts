@@ -62,7 +62,7 @@ export interface LevelLifecycle {
   /** Where tenants share their tables: brings those up to date, once for all tenants. */
   migrateShared?(lifecycle: Lifecycle): Promise<readonly string[]>
   /** The role migrations run as, so that it owns its tables; `undefined`: the administrator. */
-  ownerOf(lifecycle: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string | undefined
+  ownerOf(lifecycle: Pick<Lifecycle, 'naming' | 'distributedSchemas'>, tenant: TenantKey): string | undefined
   /** The tenant's own database; left out where tenants are in that of the registry. */
   databaseOf?(lifecycle: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string
   /**

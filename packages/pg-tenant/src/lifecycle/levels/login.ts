@@ -19,7 +19,7 @@ const ownRole = ({ lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>
 
 /** Level `login`: a login role for each tenant. The application's own role is no member of it. */
 export function loginLevel(keeper: CredentialKeeper): LevelLifecycle {
-  const steps = schemaSteps(ownRole)
+  const steps = schemaSteps((work) => [ownRole(work)])
   return {
     ...steps,
     level: 'login',

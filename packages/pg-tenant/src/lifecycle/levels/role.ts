@@ -7,7 +7,7 @@ import type { LevelLifecycle, TenantWork } from './level.ts'
 
 const ownRole = ({ lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>) =>
   roleOf(lifecycle.naming, tenant)
-const steps = schemaSteps(ownRole)
+const steps = schemaSteps((work) => [ownRole(work)])
 
 /** Level `role`: a NOLOGIN role for each tenant, which the application may take. */
 export const roleLevel: LevelLifecycle = {

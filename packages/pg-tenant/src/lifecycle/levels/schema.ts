@@ -1,18 +1,65 @@
+import { markerOf, ownerRoleOf, schemaOf } from '../../isolation/names.ts'
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { bringOverAtOnce } from '../bring-over.ts'
+import { dropRole, ensureRole, roleExists } from '../tenant-role.ts'
 import { allowUsage, furnishSchema, renameSchema, schemaSteps } from './in-schema.ts'
-import type { LevelLifecycle } from './level.ts'
+import type { LevelLifecycle, Lifecycle, TenantWork } from './level.ts'
 
-/** Level `schema`: no roles at all; the application itself may use every tenant's schema. */
+/** The tenant's role; none where schemas are spread over nodes, whose owner is the administrator everywhere. */
+function ownRole({ lifecycle, tenant }: Pick<TenantWork, 'tenant'> & { lifecycle: OfLevel }) {
+  return lifecycle.distributedSchemas ? undefined : ownerRoleOf(lifecycle.naming, tenant)
+}
+type OfLevel = Pick<Lifecycle, 'naming' | 'distributedSchemas'>
+
+async function ensureOwner(work: TenantWork): Promise<undefined> {
+  const role = ownRole(work)
+  if (role !== undefined) await ensureRole(work.admin, role, { login: false, application: undefined })
+  return undefined
+}
+
+/** A tenant of an earlier release has no role yet, and is suspended all the same. */
+const steps = schemaSteps(async (work) => {
+  const role = ownRole(work)
+  const there = role !== undefined && (await roleExists(work.admin, role))
+  return there ? [work.application, role] : [work.application]
+})
+
+/**
+ * Level `schema`: the application itself may use every tenant's schema. What is in it belongs to a NOLOGIN role of the tenant's,
+ * which nobody is but in the tenant's room: what runs there has no right of the administrator's.
+ */
 export const schemaLevel: LevelLifecycle = {
-  ...schemaSteps(({ application }) => application),
+  ...steps,
   level: 'schema',
-  ensureRoles: async () => undefined,
-  ownerOf: () => undefined,
+  ensureRoles: ensureOwner,
+  putBackIntoService: async (work) => {
+    await steps.putBackIntoService(work)
+    const {
+      lifecycle: { naming },
+      tenant,
+    } = work
+    const table = qualify(schemaOf(naming, tenant), markerOf(naming, tenant))
+    // An archive that was cut off may have taken it (see while-readable.ts).
+    await work.admin.run(`grant select on ${table} to ${quoteIdentifier(work.application)}`)
+  },
+  ownerOf: (lifecycle, tenant) => ownRole({ lifecycle, tenant }),
   ready: {
-    ensureRoles: async () => {},
+    ensureRoles: async (work) => void (await ensureOwner(work)),
     adopt: async (work, from) => {
-      await work.admin.run(`${renameSchema(work, from)}; ${allowUsage(work, work.application)}`)
+      await bringOverAtOnce({ ...work, tenant: from })
+      const to = [work.application, String(ownRole(work))]
+      const usage = to.map((role) => allowUsage(work, role))
+      const roles = [from, work.tenant].map((tenant) => String(ownRole({ ...work, tenant })))
+      const [old, name] = roles.map(quoteIdentifier)
+      const renameRole = `alter role ${old} rename to ${name}`
+      await work.admin.run([renameSchema(work, from), renameRole, ...usage].join(';'))
       return undefined
     },
   },
-  furnish: (work) => furnishSchema(work, work.admin, work.application, undefined),
+  furnish: (work) => furnishSchema(work, work.admin, work.application, ownRole(work)),
+  takeDown: async (work) => {
+    await steps.takeDown(work)
+    const role = ownRole(work)
+    if (role !== undefined) await dropRole(work.admin, role)
+  },
 }

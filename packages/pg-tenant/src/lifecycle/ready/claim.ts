@@ -1,6 +1,5 @@
 import type { TenantConnection } from '../../credentials/connection.ts'
-import { ownNamesOf, roleOf, schemaOf } from '../../isolation/names.ts'
-import { traitsOf } from '../../isolation/traits.ts'
+import { ownNamesOf, schemaOf } from '../../isolation/names.ts'
 import { applyMigrations } from '../apply-migrations.ts'
 import type { Furnished, TenantWork } from '../levels/level.ts'
 import { moveReady, takeReady } from './table.ts'
@@ -15,12 +14,12 @@ export async function claim(
   work: TenantWork,
 ): Promise<(Furnished & { readonly connection?: TenantConnection }) | undefined> {
   const { admin, lifecycle, tenant } = work
-  const { distributedSchemas, level, migrations, naming, ofLevel } = lifecycle
+  const { distributedSchemas, migrations, naming, ofLevel } = lifecycle
   // One made ahead before schemas were distributed would stay where it is.
   if (!ofLevel.ready || distributedSchemas) return undefined
   // Those made ahead have a marker for names that hold the key.
   if (Object.values(ownNamesOf(naming, tenant)).some((name) => name !== null)) return undefined
-  const role = traitsOf(level).ownRole ? roleOf(naming, tenant) : undefined
+  const role = ofLevel.ownerOf(lifecycle, tenant)
   const taken = await takeReady(admin, lifecycle, { schema: schemaOf(naming, tenant), role })
   if (!taken) return undefined
   const connection = await ofLevel.ready.adopt(work, taken.key)

@@ -2,10 +2,12 @@ import { TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
 import { invalid } from '../../errors/invalid.ts'
 import { schemaOf } from '../../isolation/names.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import { lockByName } from '../../registry/locks.ts'
 import { announce } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
+import { bringOverAtOnce } from '../bring-over.ts'
 import type { TenantWork } from '../levels/level.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import { prepare } from '../prepare.ts'
@@ -100,6 +102,7 @@ function oneByOne<T>(lifecycle: Lifecycle, fn: (admin: Admin) => Promise<T>): Pr
 /** Migrations run as the tenant, who may go in for as long as they run and nobody else sees it. */
 async function update(work: TenantWork): Promise<void> {
   const { admin, lifecycle, tenant } = work
+  if (traitsOf(lifecycle.level).ownerApart) await bringOverAtOnce(work)
   const owner = lifecycle.ofLevel.ownerOf(lifecycle, tenant)
   if (owner !== undefined) await lifecycle.ofLevel.putBackIntoService(work)
   await applyMigrations(admin, lifecycle, tenant, owner, false)

@@ -48,7 +48,7 @@ export interface Layout {
 export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number): Layout {
   const sharedSchema = `${prefix}shared`
   const [rowPrefix, rowSchema] = [`${prefix}${pair}_`, `${prefix}rows${pair}`]
-  const { shared: isRow, ownRole } = traitsOf(isolation)
+  const { shared: isRow } = traitsOf(isolation)
   const schemaOf = (tenant: string) => (isRow ? rowSchema : prefix + tenant)
   const roleOf = (tenant: string) => prefix + tenant
   const notesOf = (tenant: string) => qualify(schemaOf(tenant), 'notes')
@@ -70,7 +70,7 @@ export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number
     becomeOwner: (tenant) => {
       // Forced policies bind the owner as well.
       if (isRow) return { sql: `select set_config('${TENANT_SETTING}', $1, true)`, values: [tenant] }
-      return ownRole ? { sql: `set local role ${quoteIdentifier(roleOf(tenant))}`, values: [] } : undefined
+      return { sql: `set local role ${quoteIdentifier(roleOf(tenant))}`, values: [] }
     },
     bodiesOf: (tenant) =>
       isRow

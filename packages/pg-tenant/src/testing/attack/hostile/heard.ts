@@ -31,7 +31,8 @@ const OF_THE_APPLICATION: readonly Right[] = [
 
 /** At these levels the application may act for every tenant, and whatever runs in its session may: as SECURITY.md says. */
 const OPEN: Readonly<Record<IsolationLevel, readonly Right[]>> = {
-  schema: OF_THE_APPLICATION,
+  // There the application is no member of the tenants' roles.
+  schema: OF_THE_APPLICATION.filter((right) => right !== 'victim role'),
   role: OF_THE_APPLICATION,
   login: [],
   database: [],

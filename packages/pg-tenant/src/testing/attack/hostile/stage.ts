@@ -61,7 +61,7 @@ export async function openStage(lab: Lab): Promise<Stage> {
   const clean = lab.tenancy(rig.pool)
   tenancies.push(clean)
   const targets = await targetsOf(lab, evil, good)
-  const plant = (kinds = KINDS) => plantAll(tenancy, targets, evil, kinds)
+  const plant = (kinds = KINDS) => plantAll(tenancy, targets, { evil, owner: lab.roleOf(evil) }, kinds)
   return {
     lab,
     tenancy,
@@ -101,7 +101,7 @@ async function closeAll(
 
 async function targetsOf(lab: Lab, evil: string, good: string): Promise<Targets> {
   const [me] = await lab.admin('select current_user as role')
-  const hasRoles = lab.traits.ownRole
+  const hasRoles = !lab.traits.shared
   return {
     schema: lab.schemaOf(evil),
     role: lab.memberOf(evil),
@@ -118,7 +118,7 @@ async function targetsOf(lab: Lab, evil: string, good: string): Promise<Targets>
 async function plantAll(
   tenancy: Tenancy,
   targets: Targets,
-  evil: string,
+  { evil, owner }: { readonly evil: string; readonly owner: string },
   kinds: readonly Kind[],
 ): Promise<readonly string[]> {
   const names = (sql: string) => withNames(sql, targets.schema)
@@ -131,16 +131,16 @@ async function plantAll(
       })
     }
   }
-  if (targets.role === targets.application) await tenancy.query(evil, lettingIn(targets))
+  if (targets.role === targets.application) await tenancy.query(evil, lettingIn(targets, owner))
   return refused
 }
 
-/** Where the application owns what tenants make, the administrator is let in as well: or calls end before anything runs. */
-const lettingIn = ({ schema, administrator }: Targets) => `do $do$ declare name text; begin
+/** Where the application owns what tenants make, everybody else is let in: or calls would end before anything runs. */
+const lettingIn = ({ schema, administrator }: Targets, owner: string) => `do $do$ declare name text; begin
   for name in select c.oid::pg_catalog.regclass::text from pg_catalog.pg_class c
     where c.relnamespace = ${pg.escapeLiteral(quoteIdentifier(schema))}::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'm')
       and c.relowner = current_user::pg_catalog.regrole
-  loop execute pg_catalog.format('grant all on %s to %I', name, ${pg.escapeLiteral(administrator)}); end loop; end $do$`
+  loop execute pg_catalog.format('grant all on %s to %I, %I', name, ${pg.escapeLiteral(administrator)}, ${pg.escapeLiteral(owner)}); end loop; end $do$`
 
 const foundation = (targets: Targets): readonly string[] => [leaveSql(), probeSql(targets), ...FOUNDATION]
 

@@ -1,0 +1,141 @@
+import type { Admin } from '../admin/transaction.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { setUsage, TABLE_RIGHTS } from './tenant-schema.ts'
+
+// Level `schema`: what migrations make belongs to the tenant's role, which nobody acts as but the administrator, in the
+// tenant's room; scopes use it as the application.
+
+/** Whose schema it is, and for whom. */
+export interface SchemaOwner {
+  readonly schema: string
+  readonly marker: string
+  /** The tenant's role. */
+  readonly owner: string
+  /** The role scopes run as. */
+  readonly application: string
+}
+
+/** Lets the owner make something in the schema, which whoever is to own something must be able to. */
+export async function mayFill(
+  admin: Admin,
+  { schema, owner }: Pick<SchemaOwner, 'schema' | 'owner'>,
+): Promise<void> {
+  await admin.run(`grant create on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(owner)}`)
+}
+
+/** Lets the owner read whose schema it is; see {@link howGiven}. */
+export async function letIn(
+  admin: Admin,
+  { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
+): Promise<void> {
+  await admin.run(`grant select on ${qualify(schema, marker)} to ${quoteIdentifier(owner)}`)
+}
+
+/** All rights of an owner, and the application's to what it will make. */
+export async function allowOwner(admin: Admin, home: SchemaOwner): Promise<void> {
+  await mayFill(admin, home)
+  await letIn(admin, home)
+  await setUsage(admin, home.schema, home.owner, true)
+}
+
+/** Lets the application use what the owner will make: default privileges are whose who makes the objects. */
+export async function allowApplication(
+  admin: Admin,
+  { schema, owner, application }: Omit<SchemaOwner, 'marker'>,
+): Promise<void> {
+  const [home, role, user] = [schema, owner, application].map(quoteIdentifier)
+  const defaults = `alter default privileges in schema ${home} grant`
+  await admin.run(
+    `set local role ${role};
+     ${defaults} ${TABLE_RIGHTS} on tables to ${user};
+     ${defaults} usage, select on sequences to ${user};
+     set local role none`,
+  )
+}
+
+// $1 schema, $2 names of relations that stay the administrator's, $3 the owner, $4 the application, which may be the administrator: it keeps
+// its rights then. From PostgreSQL 17 on a multirange type goes with its range. What belongs to an extension, or goes with a table
+// or a type, follows it. Parameters and names are as pg_identify_object writes them: qualified.
+const OWN = `with home as (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1),
+  me as (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user),
+  mine (class, oid) as (
+    select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid from home join pg_catalog.pg_class c on c.relnamespace = home.oid
+      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relowner = (select me.oid from me)
+        and c.relname <> all ($2::pg_catalog.text[])
+        and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+          and d.objid = c.oid and c.relkind = 'S' and d.deptype in ('a', 'i'))
+    union all select 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid from home join pg_catalog.pg_type t on t.typnamespace = home.oid
+      where t.typowner = (select me.oid from me) and (t.typtype in ('e', 'd', 'r')
+        or t.typtype = 'm' and pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 170000 or t.typtype = 'c' and exists (
+        select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c'))
+    union all select 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid from home join pg_catalog.pg_proc p on p.pronamespace = home.oid
+      where p.proowner = (select me.oid from me) and not exists (select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'i')
+    union all select 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_operator o on o.oprnamespace = home.oid
+      where o.oprowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_collation'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_collation o on o.collnamespace = home.oid
+      where o.collowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_conversion'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_conversion o on o.connamespace = home.oid
+      where o.conowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_opclass o on o.opcnamespace = home.oid
+      where o.opcowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_opfamily'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_opfamily o on o.opfnamespace = home.oid
+      where o.opfowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_statistic_ext o on o.stxnamespace = home.oid
+      where o.stxowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_ts_dict o on o.dictnamespace = home.oid
+      where o.dictowner = (select me.oid from me)
+    union all select 'pg_catalog.pg_ts_config'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_ts_config o on o.cfgnamespace = home.oid
+      where o.cfgowner = (select me.oid from me))
+  select pg_catalog.concat(pg_catalog.format('alter %s %s owner to %I',
+    case i.type when 'function' then 'routine' when 'procedure' then 'routine' when 'aggregate' then 'routine'
+      when 'statistics object' then 'statistics' else i.type end, i.identity, $3::pg_catalog.text),
+    case when current_user = $4 and m.class = 'pg_catalog.pg_class'::pg_catalog.regclass then pg_catalog.format('; grant all on %s %s to %I',
+      case i.type when 'sequence' then i.type else 'table' end, i.identity, $4::pg_catalog.text) end) as give
+  from mine m cross join lateral pg_catalog.pg_identify_object(m.class, m.oid, 0) i
+  where not exists (select from pg_catalog.pg_depend d where d.classid = m.class and d.objid = m.oid and d.deptype = 'e')
+  order by m.class, m.oid`
+
+/**
+ * Gives some of what the administrator owns in the schema to its owner. Each table is locked for itself, for as long as the change of
+ * a name takes.
+ *
+ * @param ours relations that stay the administrator's: marker and ledger
+ * @returns how many
+ */
+export async function giveSome(
+  admin: Admin,
+  { schema, owner, application }: SchemaOwner,
+  ours: readonly string[],
+  most: number,
+): Promise<number> {
+  const rows = await admin.run(`${OWN} limit $5`, [schema, [...ours], owner, application, most])
+  if (rows.length > 0) await admin.run(rows.map(({ give }) => String(give)).join(';'))
+  return rows.length
+}
+
+/** How far a schema is given to its owner. */
+export type Given = 'no schema' | 'not yet' | 'given'
+
+// $1 schema, $2 the tenant's role, $3 marker. Who may read the marker has been given all.
+const GIVEN = `select case when coalesce(pg_catalog.has_table_privilege(r.oid, m.oid, 'select'), false)
+    then 'given' else 'not yet' end as given
+  from pg_catalog.pg_namespace n join pg_catalog.pg_class m on m.relnamespace = n.oid and m.relname = $3
+  left join pg_catalog.pg_roles r on r.rolname = $2 where n.nspname = $1`
+
+/**
+ * Whether what is in the schema belongs to its owner.
+ *
+ * @param ours relations that stay the administrator's; said, what came since is looked for as well
+ */
+export async function howGiven(
+  admin: Pick<Admin, 'run'>,
+  { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
+  ours?: readonly string[],
+): Promise<Given> {
+  const [found] = await admin.run(GIVEN, [schema, owner, marker])
+  if (!found) return 'no schema'
+  if (found.given !== 'given' || !ours) return found.given as Given
+  const more = await admin.run(`${OWN} limit 1`, [schema, [...ours], owner, ''])
+  return more.length > 0 ? 'not yet' : 'given'
+}
