@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { bearerOf, isApiKeyText } from './bearer.ts'
 import { invalidOption, invalidToken, malformed } from './refusals.ts'
 import { headerValues, type IncomingRequest } from './request.ts'
@@ -11,12 +12,16 @@ export interface FromApiKeyOptions {
   readonly authenticateApiKey: (text: string) => Promise<ApiKeyActor>
 }
 
+const NAMES: OptionNames<FromApiKeyOptions> = { authenticateApiKey: true }
+
 /**
  * The tenant an API key belongs to, from `Authorization: Bearer pgt_live_…` or `X-Api-Key`, not both.
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function fromApiKey({ authenticateApiKey }: FromApiKeyOptions): CredentialSource {
+export function fromApiKey(options: FromApiKeyOptions): CredentialSource {
+  requireKnownOptions(options, NAMES)
+  const { authenticateApiKey } = options
   if (typeof authenticateApiKey !== 'function') {
     throw invalidOption('authenticateApiKey', 'a function of a key')
   }

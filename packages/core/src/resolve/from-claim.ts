@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { bearerOf, isApiKeyText } from './bearer.ts'
 import { invalidOption, invalidToken } from './refusals.ts'
 import type { Credential, CredentialSource, TokenClaims } from './types.ts'
@@ -10,12 +11,16 @@ export interface FromClaimOptions {
   readonly verifyToken: (token: string) => Promise<TokenClaims>
 }
 
+const NAMES: OptionNames<FromClaimOptions> = { verifyToken: true }
+
 /**
  * The tenant claimed by the access token in `Authorization: Bearer …`. This is *the* source: nothing else outweighs it.
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function fromClaim({ verifyToken }: FromClaimOptions): CredentialSource {
+export function fromClaim(options: FromClaimOptions): CredentialSource {
+  requireKnownOptions(options, NAMES)
+  const { verifyToken } = options
   if (typeof verifyToken !== 'function') throw invalidOption('verifyToken', 'a function of a token')
   const verify = async (token: string): Promise<Credential> => {
     const claims = await verifyToken(token)

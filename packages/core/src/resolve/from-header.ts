@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { invalidOption, mismatch } from './refusals.ts'
 import { singleHeader } from './request.ts'
 import type { NamingSource } from './types.ts'
@@ -7,6 +8,8 @@ export interface FromHeaderOptions {
   readonly names?: readonly string[]
 }
 
+const NAMES: OptionNames<FromHeaderOptions> = { names: true }
+
 /**
  * The tenant named by a header. It decides only for a service whose token names no tenant; beside any other credential
  * it has to agree with that one.
@@ -15,9 +18,9 @@ export interface FromHeaderOptions {
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function fromHeader({
-  names = ['x-client-key', 'x-tenant-id'],
-}: FromHeaderOptions = {}): NamingSource {
+export function fromHeader(options: FromHeaderOptions = {}): NamingSource {
+  requireKnownOptions(options, NAMES)
+  const { names = ['x-client-key', 'x-tenant-id'] } = options
   if (names.length === 0 || names.some((name) => !/^[A-Za-z0-9-]{1,64}$/.test(name))) {
     throw invalidOption('names', 'a list of header names')
   }

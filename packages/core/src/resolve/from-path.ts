@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { invalidOption, malformed } from './refusals.ts'
 import type { NamingSource } from './types.ts'
 
@@ -8,6 +9,8 @@ export interface FromPathOptions {
   readonly ignore?: readonly string[]
 }
 
+const NAMES: OptionNames<FromPathOptions> = { prefix: true, ignore: true }
+
 const PREFIX = /^\/(?:[a-z0-9_-]+(?:\/[a-z0-9_-]+)*)?$/
 
 /**
@@ -17,7 +20,9 @@ const PREFIX = /^\/(?:[a-z0-9_-]+(?:\/[a-z0-9_-]+)*)?$/
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function fromPath({ prefix, ignore = [] }: FromPathOptions): NamingSource {
+export function fromPath(options: FromPathOptions): NamingSource {
+  requireKnownOptions(options, NAMES)
+  const { prefix, ignore = [] } = options
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
     throw invalidOption('prefix', 'a path such as /t: lower case, without a slash at its end')
   }

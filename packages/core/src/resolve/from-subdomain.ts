@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { hostOf } from './host.ts'
 import { invalidOption, mismatch } from './refusals.ts'
 import type { NamingSource } from './types.ts'
@@ -9,6 +10,8 @@ export interface FromSubdomainOptions {
   readonly ignore?: readonly string[]
 }
 
+const NAMES: OptionNames<FromSubdomainOptions> = { baseDomains: true, ignore: true }
+
 const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}$/
 
 /**
@@ -18,7 +21,9 @@ const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}$/
  *
  * @throws TenancyError INVALID_OPTION
  */
-export function fromSubdomain({ baseDomains, ignore = [] }: FromSubdomainOptions): NamingSource {
+export function fromSubdomain(options: FromSubdomainOptions): NamingSource {
+  requireKnownOptions(options, NAMES)
+  const { baseDomains, ignore = [] } = options
   if (!Array.isArray(baseDomains) || baseDomains.length === 0) {
     throw invalidOption('baseDomains', 'a list of domains such as notes.example')
   }

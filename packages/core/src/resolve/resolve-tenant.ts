@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { isTenancyError, TenancyError } from '../tenancy-error.ts'
 import { parseTenantKey, type TenantKey } from '../tenant-key.ts'
 import { requireActive, type TenantLookup } from './directory.ts'
@@ -37,6 +38,14 @@ interface Named {
   readonly tenant: TenantKey
 }
 
+const RESOLVE_TENANT_OPTIONS: OptionNames<ResolveOptions> = {
+  sources: true,
+  directory: true,
+  trust: true,
+  trustUnauthenticated: true,
+  tenantPrefix: true,
+}
+
 /**
  * Makes the one function that tells whose a request is. A tenant comes from what proves who asks (a token's claim, an
  * API key); whatever else names one (header, subdomain, path) has to agree. Body and query are never looked at.
@@ -44,6 +53,7 @@ interface Named {
  * @throws TenancyError INVALID_OPTION
  */
 export function resolveTenant(options: ResolveOptions): ResolveTenant {
+  requireKnownOptions(options, RESOLVE_TENANT_OPTIONS)
   const { credentials, naming, trusted, prefix, directory, unauthenticated } = parse(options)
 
   return async (request) => {

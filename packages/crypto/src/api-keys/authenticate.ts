@@ -1,4 +1,10 @@
-import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
+import {
+  type OptionNames,
+  type Queryable,
+  requireKnownOptions,
+  type TenantKey,
+  type TenantQueryable,
+} from '@org/core'
 import type { ApiKeys } from './api-keys.ts'
 import type { ApiKeyDirectory } from './directory.ts'
 import type { ServiceActor } from './verify.ts'
@@ -15,6 +21,13 @@ export interface AuthenticateOptions {
   ) => Promise<ServiceActor>
 }
 
+const NAMES: OptionNames<AuthenticateOptions> = {
+  apiKeys: true,
+  directory: true,
+  control: true,
+  withTenant: true,
+}
+
 /**
  * Who presents this key, when the request names no tenant: the directory says where to look, and the key has to verify
  * there. Nobody can name a tenant this way: for a key id that is not entered no scope is opened, and the answer and
@@ -22,10 +35,9 @@ export interface AuthenticateOptions {
  *
  * @throws TenancyError as `ApiKeys.verify` and as `withTenant` (a suspended tenant, no connection, …)
  */
-export async function authenticateApiKey(
-  { apiKeys, directory, control, withTenant }: AuthenticateOptions,
-  text: unknown,
-): Promise<ServiceActor> {
+export async function authenticateApiKey(options: AuthenticateOptions, text: unknown): Promise<ServiceActor> {
+  requireKnownOptions(options, NAMES)
+  const { apiKeys, directory, control, withTenant } = options
   const tenant = await directory.find(control, apiKeys.keyIdOf(text))
   if (tenant === undefined) return apiKeys.refuse(text)
   return withTenant(tenant, (db) => apiKeys.verify(db, text))

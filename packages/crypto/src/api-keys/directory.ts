@@ -1,4 +1,12 @@
-import { type Migration, parseTenantKey, type Queryable, TenancyError, type TenantKey } from '@org/core'
+import {
+  type Migration,
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  requireKnownOptions,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
 
 export interface ApiKeyDirectoryOptions {
   /** The control schema, which must exist: lower-case `[a-z_][a-z0-9_]*`, up to 63 bytes, not `pg_…`. No tenant role may use it. */
@@ -28,10 +36,12 @@ export interface ApiKeyDirectory {
   removeTenant(control: Queryable, tenant: TenantKey): Promise<void>
 }
 
+const NAMES: OptionNames<ApiKeyDirectoryOptions> = { schema: true, parse: true }
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/
 
 /** @throws TenancyError INVALID_OPTION for a schema that is no plain name */
 export function createApiKeyDirectory(options: ApiKeyDirectoryOptions): ApiKeyDirectory {
+  requireKnownOptions(options, NAMES)
   const { schema, parse = (value: unknown) => parseTenantKey(value) } = options ?? {}
   if (typeof schema !== 'string' || !SCHEMA.test(schema) || schema.startsWith('pg_')) {
     throw new TenancyError(

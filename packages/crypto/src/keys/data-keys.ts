@@ -1,4 +1,10 @@
-import { parseTenantKey, type Queryable, TenancyError } from '@org/core'
+import {
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  requireKnownOptions,
+  TenancyError,
+} from '@org/core'
 import type { Envelopes } from '../envelope/envelopes.ts'
 import type { KeyList } from '../envelope/held-keys.ts'
 import { readOrCreate, remove, rewrap, rotate, sealingAt } from './data-key-changes.ts'
@@ -82,8 +88,20 @@ export interface DataKeys {
   rewrap(options?: { readonly after?: string; readonly limit?: number }): Promise<RewrapProgress>
 }
 
+const CREATE_DATA_KEYS_OPTIONS: OptionNames<DataKeyOptions> = {
+  db: true,
+  wrapper: true,
+  maxAgeMs: true,
+  maxTenants: true,
+  timeoutMs: true,
+  now: true,
+  schema: true,
+  table: true,
+}
+
 /** @throws TenancyError INVALID_OPTION */
 export function createDataKeys(options: DataKeyOptions): DataKeys {
+  requireKnownOptions(options, CREATE_DATA_KEYS_OPTIONS)
   const { maxAgeMs = 300_000, maxTenants = 1_000, timeoutMs = 5_000, now = () => performance.now() } = options
   wholeNumbers({ maxAgeMs, maxTenants, timeoutMs })
   const store = dataKeyStore(options.db, options)

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import type { Envelopes } from '../envelope/envelopes.ts'
 import { type HeldKey, type KeyList, MAX_KEYS } from '../envelope/held-keys.ts'
 import { KeyEnvelopes } from '../envelope/key-envelopes.ts'
@@ -32,6 +32,13 @@ export interface KeyRing extends Envelopes {
   readonly keyIds: readonly string[]
 }
 
+const KEY_RING_OPTIONS: OptionNames<KeyRingOptions> = {
+  key: true,
+  retired: true,
+  format: true,
+  acceptUnbound: true,
+}
+
 /**
  * A ring of keys, held in memory.
  *
@@ -39,6 +46,7 @@ export interface KeyRing extends Envelopes {
  * names it as `key` or `retired[0]`, never its value), INVALID_OPTION for another option
  */
 export function keyRing(options: KeyRingOptions): KeyRing {
+  requireKnownOptions(options, KEY_RING_OPTIONS)
   const retired: readonly unknown[] = options.retired ?? []
   if (!Array.isArray(retired)) throw invalidOption('retired', 'is a list of keys')
   return ringOf(

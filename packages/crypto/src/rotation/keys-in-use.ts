@@ -1,9 +1,21 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { invalidOption } from '../settings/errors.ts'
 import { type FleetRotationOptions, type RotationReport, rotate } from './fleet.ts'
 
 /** Options of {@link keysInUse} and {@link assertKeyUnused}. */
 export type KeyUseOptions = Omit<FleetRotationOptions, 'dryRun' | 'plaintext' | 'startAfter'>
+
+const KEYS_IN_USE_OPTIONS: OptionNames<KeyUseOptions> = {
+  tenants: true,
+  withTenant: true,
+  concurrency: true,
+  onProgress: true,
+  secrets: true,
+  tables: true,
+  batchSize: true,
+  signal: true,
+  maxReports: true,
+}
 
 /**
  * Which keys still seal values, over a fleet: `foundUnder` has the number of values by key id. Changes nothing.
@@ -13,6 +25,7 @@ export type KeyUseOptions = Omit<FleetRotationOptions, 'dryRun' | 'plaintext' | 
 export async function keysInUse(options: KeyUseOptions): Promise<RotationReport> {
   if (typeof options === 'object' && options !== null && 'startAfter' in options)
     throw invalidOption('startAfter', 'left out: looking at a part of the tenants proves nothing')
+  requireKnownOptions(options, KEYS_IN_USE_OPTIONS)
   return rotate({ ...options, dryRun: true })
 }
 

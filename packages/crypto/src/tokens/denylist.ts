@@ -1,4 +1,5 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { LRUCache } from 'lru-cache'
 import type { DenylistOptions } from './denied-table.ts'
 import { type DeniedReader, type DeniedTable, deniedTable } from './denied-table.ts'
@@ -47,8 +48,20 @@ const LONGEST = 31_622_400
 /** Denials of this process that it must know before others read them. About 150 bytes each. */
 const MAX_OWN = 100_000
 
+const CREATE_DENYLIST_OPTIONS: OptionNames<DenylistOptions> = {
+  scope: true,
+  check: true,
+  maxStaleness: true,
+  whenUnreadable: true,
+  timeout: true,
+  maxTenants: true,
+  maxEntries: true,
+  monotonicClock: true,
+}
+
 /** @throws TenancyError INVALID_OPTION */
 export function createDenylist(options: DenylistOptions): Denylist {
+  requireKnownOptions(options, CREATE_DENYLIST_OPTIONS)
   const { check = 'snapshot', whenUnreadable = 'refuse', scope } = options
   if (typeof scope !== 'function')
     throw invalidOption('scope', 'a function that runs another in a tenant’s scope')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { parseTenantKey, type TenantKey } from '@org/core'
+import { type OptionNames, parseTenantKey, requireKnownOptions, type TenantKey } from '@org/core'
 import { SignJWT } from 'jose'
 import { type ActorType, type CustomClaims, isGroups, RESERVED_CLAIMS } from './claims.ts'
 import { invalidField, invalidOption } from './errors.ts'
@@ -52,12 +52,22 @@ export interface TokenIssuer {
   issue(input: AccessTokenInput): Promise<IssuedAccessToken>
 }
 
+const CREATE_TOKEN_ISSUER_OPTIONS: OptionNames<TokenIssuerOptions> = {
+  issuer: true,
+  audience: true,
+  keys: true,
+  lifetime: true,
+  tenantPrefix: true,
+  clock: true,
+}
+
 /**
  * Issues access tokens: JWT, RS256, `typ: at+jwt` (RFC 9068).
  *
  * @throws TenancyError INVALID_OPTION
  */
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
+  requireKnownOptions(options, CREATE_TOKEN_ISSUER_OPTIONS)
   const { keys, issuer } = options
   const issuerOf = typeof issuer === 'function' ? issuer : constant(textOption('issuer', issuer))
   const audience = textOption('audience', options.audience)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { batchLimit } from './denylist.ts'
 import { invalidField, invalidToken, tokenExpired } from './errors.ts'
 import { identifier } from './options.ts'
@@ -65,8 +66,17 @@ export interface RefreshTokens {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
+const CREATE_REFRESH_TOKENS_OPTIONS: OptionNames<RefreshTokenOptions> = {
+  prefix: true,
+  familyLifetime: true,
+  idleLifetime: true,
+  grace: true,
+  accessLifetime: true,
+}
+
 /** @throws TenancyError INVALID_OPTION */
 export function createRefreshTokens(options: RefreshTokenOptions = {}): RefreshTokens {
+  requireKnownOptions(options, CREATE_REFRESH_TOKENS_OPTIONS)
   const settings = parseRefreshOptions(options)
   const revoke = (db: TenantQueryable, families: readonly string[], reason: string) =>
     revokeFamilies(db, families, reason, settings)

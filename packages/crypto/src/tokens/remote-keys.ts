@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { invalidOption, unavailable } from './errors.ts'
 import { fetchJson, keyUrl } from './fetch-json.ts'
 import { type KeySource, usableKeys } from './jwks.ts'
@@ -22,6 +23,15 @@ export interface RemoteKeysOptions {
 /** After a fetch that failed, the next waits this long (milliseconds): a key server that is down is not flooded. */
 const RETRY_AFTER = 1_000
 
+const CREATE_REMOTE_KEYS_OPTIONS: OptionNames<RemoteKeysOptions> = {
+  url: true,
+  issuer: true,
+  maxAge: true,
+  cooldown: true,
+  timeout: true,
+  monotonicClock: true,
+}
+
 /**
  * Another issuer's keys, fetched when first needed. A key that its issuer withdraws stops being trusted within
  * `maxAge`. When the keys cannot be fetched any more, tokens are refused once the last set is older than that.
@@ -29,6 +39,7 @@ const RETRY_AFTER = 1_000
  * @throws TenancyError INVALID_OPTION
  */
 export function createRemoteKeys(options: RemoteKeysOptions): KeySource {
+  requireKnownOptions(options, CREATE_REMOTE_KEYS_OPTIONS)
   const load = loader(options)
   const now = functionOption('monotonicClock', options.monotonicClock, () => performance.now())
   const maxAge = ms('maxAge', options.maxAge, 600_000, 1_000, 86_400_000)

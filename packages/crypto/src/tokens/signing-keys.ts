@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { invalidOption, keyInvalid } from './errors.ts'
 import type { KeySource } from './jwks.ts'
 import { functionOption, numberOption } from './options.ts'
@@ -59,6 +59,12 @@ interface Entry {
   removed: boolean
 }
 
+const CREATE_SIGNING_KEYS_OPTIONS: OptionNames<SigningKeysOptions> = {
+  keys: true,
+  overlap: true,
+  clock: true,
+}
+
 /**
  * The signing keys with their turns. The time decides which key signs, so processes need not be restarted together,
  * and the next key is known everywhere before it is used.
@@ -67,6 +73,7 @@ interface Entry {
  *   INVALID_OPTION
  */
 export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
+  requireKnownOptions(options, CREATE_SIGNING_KEYS_OPTIONS)
   const clock = functionOption('clock', options.clock, Date.now)
   const overlap = numberOption('overlap', options.overlap, {
     fallback: 3_600,

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 
 /** Where Vault is, and what to be there. */
 export interface VaultOptions {
@@ -18,6 +18,16 @@ export interface VaultOptions {
   readonly fetch?: typeof fetch
 }
 
+const NAMES: OptionNames<VaultOptions> = {
+  address: true,
+  key: true,
+  token: true,
+  mount: true,
+  namespace: true,
+  timeoutMs: true,
+  fetch: true,
+}
+
 /** The options, checked. */
 export interface VaultSettings {
   readonly base: string
@@ -34,6 +44,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 const MAX_TIMEOUT_MS = 600_000
 
 export function vaultSettings(options: VaultOptions): VaultSettings {
+  requireKnownOptions(options, NAMES)
   const { key, token, mount = 'transit', namespace, timeoutMs = 5_000 } = options
   const address = addressOf(options.address)
   if (!isName(key)) throw invalid('key', "is a Transit key's name: letters, digits, `_`, `-` and `.`")

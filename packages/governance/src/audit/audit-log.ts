@@ -1,4 +1,11 @@
-import { parseTenantKey, type Queryable, type TenantKey, type TenantQueryable } from '@org/core'
+import {
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  requireKnownOptions,
+  type TenantKey,
+  type TenantQueryable,
+} from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl, withOwnPath } from '../control/pinned.ts'
@@ -92,6 +99,13 @@ export interface AuditLog {
   forget(admin: Queryable, tenant: string): Promise<void>
 }
 
+const AUDIT_LOG_OPTIONS: OptionNames<AuditLogOptions> = {
+  keys: true,
+  fields: true,
+  personal: true,
+  controlSchema: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  * @example
@@ -102,6 +116,7 @@ export interface AuditLog {
  * })
  */
 export function auditLog(options: AuditLogOptions): AuditLog {
+  requireKnownOptions(options, AUDIT_LOG_OPTIONS)
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object with keys')
   const { personal, fields = {} } = options
   const macs = macsOf(options.keys, 'audit')

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
@@ -92,6 +93,15 @@ const STEPS = [
   );`,
 ]
 
+const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
+  controlSchema: true,
+  readers: true,
+  isolation: true,
+  rolePrefix: true,
+  schemaPrefix: true,
+  application: true,
+}
+
 /**
  * Creates the tables of the audit log, or brings them up to date; may be repeated, also by several at once. At level
  * `database` once in each tenant's database, as its administrator.
@@ -102,6 +112,7 @@ const STEPS = [
  * await installAudit(adminPool, { isolation: 'role', readers: ['app'] })
  */
 export async function installAudit(admin: Queryable, options: InstallAuditOptions = {}): Promise<void> {
+  requireKnownOptions(options, INSTALL_AUDIT_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const readers = rolesOf(options.readers, 'readers')
   const writers = writersOf(options)

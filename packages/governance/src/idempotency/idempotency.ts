@@ -1,4 +1,5 @@
 import type { Sealing, TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { invalidOption, wholeNumber } from '../input/input.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
 import { type Lease, runLeased } from './lease.ts'
@@ -57,6 +58,15 @@ export interface Idempotency {
   sweep(db: TenantQueryable, limit?: number): Promise<number>
 }
 
+/** @internal */
+export const IDEMPOTENCY_OPTIONS: OptionNames<IdempotencyOptions> = {
+  scopes: true,
+  sealing: true,
+  keep: true,
+  wait: true,
+  lease: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -67,6 +77,7 @@ export interface Idempotency {
  * )
  */
 export function idempotency(options: IdempotencyOptions): Idempotency {
+  requireKnownOptions(options, IDEMPOTENCY_OPTIONS)
   const settings = settingsOf(options)
   const leaseSeconds = wholeNumber(options.lease, 'lease', { min: 1, max: 3_600, otherwise: 60 })
   return {

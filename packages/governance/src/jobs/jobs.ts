@@ -1,4 +1,4 @@
-import { isTenancyError, type Queryable, TRACES } from '@org/core'
+import { isTenancyError, type OptionNames, type Queryable, requireKnownOptions, TRACES } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidOption, wholeNumber } from '../input/input.ts'
 import { turnsOf } from './turns.ts'
@@ -28,6 +28,15 @@ export interface JobsOptions {
   readonly onProblem?: ((problem: { readonly job?: string; readonly error: unknown }) => void) | undefined
   /** As it was installed (default `governance`). */
   readonly controlSchema?: string | undefined
+}
+
+const NAMES: OptionNames<JobsOptions> = {
+  control: true,
+  jobs: true,
+  pollInterval: true,
+  lease: true,
+  onProblem: true,
+  controlSchema: true,
 }
 
 /** Made by {@link createJobs}. */
@@ -64,6 +73,7 @@ const NAME = /^[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*$/
  * jobs.start()
  */
 export function createJobs(options: JobsOptions): Jobs {
+  requireKnownOptions(options, NAMES)
   const { jobs, poll, lease, schema } = parse(options)
   const turns = turnsOf(options.control, schema)
   const report = (error: unknown, job?: string) =>

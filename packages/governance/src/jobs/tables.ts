@@ -1,4 +1,4 @@
-import type { Queryable } from '@org/core'
+import { type OptionNames, type Queryable, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
@@ -10,6 +10,8 @@ export interface InstallJobsOptions {
   /** Roles whose processes run jobs. Not one that SQL of a tenant can become. */
   readonly runners?: readonly string[] | undefined
 }
+
+const NAMES: OptionNames<InstallJobsOptions> = { controlSchema: true, runners: true }
 
 const STEPS = [
   `create table job (
@@ -34,6 +36,7 @@ const STEPS = [
  * await installJobs(adminPool, { runners: ['worker'] })
  */
 export async function installJobs(admin: Queryable, options: InstallJobsOptions = {}): Promise<void> {
+  requireKnownOptions(options, NAMES)
   const schema = parseControlSchema(options.controlSchema)
   const runners = rolesOf(options.runners, 'runners').map(quoteIdentifier)
   await installControl(admin, schema, {

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
@@ -62,6 +63,15 @@ const EMPTIED = [
   ...Array.from({ length: LANES }, (_, n) => `outbox_ready_${n}`),
 ]
 
+const INSTALL_OUTBOX_OPTIONS: OptionNames<OutboxInstallOptions> = {
+  workers: true,
+  controlSchema: true,
+  isolation: true,
+  rolePrefix: true,
+  schemaPrefix: true,
+  application: true,
+}
+
 /**
  * Creates the outbox, or brings it up to date; may be repeated. At levels `role` and `login` every tenant's role may append
  * events in its own name: who a tenant is comes from `current_user`, so SQL that a tenant sends can neither read, forge,
@@ -73,6 +83,7 @@ const EMPTIED = [
  * await installOutbox(adminPool, { isolation: tenancy.isolation, workers: ['app'] })
  */
 export async function installOutbox(admin: Queryable, options: OutboxInstallOptions = {}): Promise<void> {
+  requireKnownOptions(options, INSTALL_OUTBOX_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const workers = rolesOf(options.workers, 'workers')
   const writers = writersOf(options)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidField, invalidOption, storable } from '../input/input.ts'
@@ -79,6 +80,13 @@ export const MAX_DELAY = MAX_DELAY_DAYS * 86_400_000
 /** In one statement. */
 const MAX_EVENTS = 1_000
 
+const OUTBOX_OPTIONS: OptionNames<OutboxOptions> = {
+  types: true,
+  isolation: true,
+  controlSchema: true,
+  traceparent: true,
+}
+
 /**
  * The outbox: events that are published if, and only if, the transaction that publishes them is committed. The tables come
  * from `installOutbox`; a worker (`@org/governance/outbox/worker`) hands the events to their handlers.
@@ -92,6 +100,7 @@ const MAX_EVENTS = 1_000
  * })
  */
 export function outbox<Events extends EventMap = EventMap>(options: OutboxOptions = {}): Outbox<Events> {
+  requireKnownOptions(options, OUTBOX_OPTIONS)
   const { isolation = 'role' } = options
   const types = typesOf(options.types)
   const schema = parseControlSchema(options.controlSchema)

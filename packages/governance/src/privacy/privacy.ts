@@ -1,4 +1,12 @@
-import { parseTenantKey, type Queryable, type Row, type TenantKey, type TenantQueryable } from '@org/core'
+import {
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  type Row,
+  requireKnownOptions,
+  type TenantKey,
+  type TenantQueryable,
+} from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidOption, textOf } from '../input/input.ts'
@@ -80,6 +88,16 @@ export interface Privacy {
   ledger(tenant: string): Promise<readonly Erasure[]>
 }
 
+const PRIVACY_OPTIONS: OptionNames<PrivacyOptions> = {
+  data: true,
+  scopes: true,
+  control: true,
+  keys: true,
+  subjectOf: true,
+  onErase: true,
+  controlSchema: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -88,6 +106,7 @@ export interface Privacy {
  * await people.erase('acme', user.id)
  */
 export function privacy(options: PrivacyOptions): Privacy {
+  requireKnownOptions(options, PRIVACY_OPTIONS)
   const { data, scopes, keys, onErase, subjectOf = (id: string) => `user:${id}` } = options ?? {}
   if (!(data?.tables instanceof Map)) throw invalidOption('data', 'made by personalData')
   if (typeof scopes?.withTenant !== 'function') throw invalidOption('scopes', 'a tenancy')

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Queryable, Sealing, TenantKey } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidOption, wholeNumber } from '../input/input.ts'
@@ -41,6 +42,15 @@ export interface SubjectKeys {
 /** What is kept of something said by a subject that was erased. */
 const NOTHING = 'erased'
 
+const SUBJECT_KEYS_OPTIONS: OptionNames<SubjectKeysOptions> = {
+  control: true,
+  sealing: true,
+  controlSchema: true,
+  maxAge: true,
+  maxKeys: true,
+  now: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -48,6 +58,7 @@ const NOTHING = 'erased'
  * const audit = auditLog({ keys: { k1: key }, personal: keys })
  */
 export function subjectKeys(options: SubjectKeysOptions): SubjectKeys {
+  requireKnownOptions(options, SUBJECT_KEYS_OPTIONS)
   if (typeof options?.control?.query !== 'function') throw invalidOption('control', 'a pool')
   if (typeof options.sealing?.seal !== 'function') throw invalidOption('sealing', 'what seals and opens')
   const { sealing, now = () => performance.now() } = options

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
@@ -31,6 +32,11 @@ const STEPS = [
   );`,
 ]
 
+const INSTALL_PRIVACY_OPTIONS: OptionNames<InstallPrivacyOptions> = {
+  controlSchema: true,
+  managers: true,
+}
+
 /**
  * Creates the tables of data protection in the control database, or brings them up to date; may be repeated.
  *
@@ -40,6 +46,7 @@ const STEPS = [
  * await installPrivacy(adminPool, { managers: ['hub'] })
  */
 export async function installPrivacy(admin: Queryable, options: InstallPrivacyOptions = {}): Promise<void> {
+  requireKnownOptions(options, INSTALL_PRIVACY_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const managers = rolesOf(options.managers, 'managers')
   await installControl(admin, schema, {

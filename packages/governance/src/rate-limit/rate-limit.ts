@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { invalidOption, wholeNumber } from '../input/input.ts'
 import { addressKey } from './address.ts'
 import { type Decision, Meter, type Rate } from './gcra.ts'
@@ -57,6 +57,13 @@ interface Door {
   readonly addresses: Meter
 }
 
+const RATE_LIMIT_OPTIONS: OptionNames<RateLimitOptions<string>> = {
+  categories: true,
+  maxKeys: true,
+  shared: true,
+  now: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -66,6 +73,7 @@ interface Door {
 export function rateLimit<Category extends string>(
   options: RateLimitOptions<Category>,
 ): RateLimiter<Category> {
+  requireKnownOptions(options, RATE_LIMIT_OPTIONS)
   const { shared, now = () => performance.now() } = options ?? {}
   const maxKeys = wholeNumber(options?.maxKeys, 'maxKeys', { min: 100, max: 10_000_000, otherwise: 100_000 })
   const rates = ratesOf(options?.categories)

@@ -1,4 +1,4 @@
-import { parseTenantKey, type Queryable } from '@org/core'
+import { type OptionNames, parseTenantKey, type Queryable, requireKnownOptions } from '@org/core'
 import { AUDIT_LOG } from '../audit/tables.ts'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
@@ -80,6 +80,15 @@ export interface Retention {
 const AHEAD_DAYS = 60
 const DAY_MS = 86_400_000
 
+const RETENTION_OPTIONS: OptionNames<RetentionOptions> = {
+  profile: true,
+  audit: true,
+  archive: true,
+  tenantTables: true,
+  batch: true,
+  controlSchema: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -88,6 +97,7 @@ const DAY_MS = 86_400_000
  * await keeping.runTenants(hubPool, tenancy)
  */
 export function retention(options: RetentionOptions = {}): Retention {
+  requireKnownOptions(options, RETENTION_OPTIONS)
   const { audit, archive } = options
   const profile = profileOf(options.profile)
   if (profile.auditArchiveMonths > 0 && typeof archive !== 'function') {

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
@@ -29,6 +30,11 @@ const STEPS = [
   create index idx_retention_schedule_next_at on retention_schedule (next_at);`,
 ]
 
+const INSTALL_RETENTION_OPTIONS: OptionNames<InstallRetentionOptions> = {
+  controlSchema: true,
+  managers: true,
+}
+
 /**
  * Creates the tables of retention, or brings them up to date; may be repeated. In the control database.
  *
@@ -41,6 +47,7 @@ export async function installRetention(
   admin: Queryable,
   options: InstallRetentionOptions = {},
 ): Promise<void> {
+  requireKnownOptions(options, INSTALL_RETENTION_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const managers = rolesOf(options.managers, 'managers')
   await installControl(admin, schema, {

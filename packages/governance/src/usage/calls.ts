@@ -1,4 +1,10 @@
-import { type Queryable, TenancyError, type TenantKey } from '@org/core'
+import {
+  type OptionNames,
+  type Queryable,
+  requireKnownOptions,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { invalidOption, wholeNumber } from '../input/input.ts'
 import { short, type UsageTables } from './meter.ts'
@@ -14,6 +20,14 @@ export interface CallQuotaOptions {
   readonly maxTenants?: number | undefined
   /** A clock that only goes forward, in milliseconds (default `performance.now`); for tests. */
   readonly now?: (() => number) | undefined
+}
+
+const NAMES: OptionNames<CallQuotaOptions> = {
+  control: true,
+  resource: true,
+  chunk: true,
+  maxTenants: true,
+  now: true,
 }
 
 /** Calls of a month, counted over all processes. */
@@ -64,6 +78,7 @@ const giveSql = ({ resource }: UsageTables) => `update ${resource} set used = gr
 
 /** @internal See `Usage.calls`. */
 export function callQuota(options: CallQuotaOptions, tables: UsageTables): CallQuota {
+  requireKnownOptions(options, NAMES)
   if (typeof options !== 'object' || options === null || !options.control)
     throw invalidOption('control', 'a pool')
   const resource = short(options.resource ?? 'api_calls', 'resource')

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
@@ -101,6 +102,16 @@ const STEPS = [
 
 const READ = ['usage_metrics', 'tenant_resource', 'usage_delta', 'usage_cursor'] as const
 
+const INSTALL_USAGE_OPTIONS: OptionNames<InstallUsageOptions> = {
+  controlSchema: true,
+  readers: true,
+  managers: true,
+  isolation: true,
+  rolePrefix: true,
+  schemaPrefix: true,
+  application: true,
+}
+
 /**
  * Creates the tables of usage and limits, or brings them up to date; may be repeated, also by several at once. At level
  * `database` once in each tenant's database.
@@ -111,6 +122,7 @@ const READ = ['usage_metrics', 'tenant_resource', 'usage_delta', 'usage_cursor']
  * await installUsage(adminPool, { isolation: 'role', readers: ['hub'], managers: ['hub'] })
  */
 export async function installUsage(admin: Queryable, options: InstallUsageOptions = {}): Promise<void> {
+  requireKnownOptions(options, INSTALL_USAGE_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const managers = rolesOf(options.managers, 'managers')
   const readers = [...new Set([...rolesOf(options.readers, 'readers'), ...managers])]

@@ -1,4 +1,10 @@
-import { parseTenantKey, type Queryable, type TenantQueryable } from '@org/core'
+import {
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  requireKnownOptions,
+  type TenantQueryable,
+} from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl, withOwnPath } from '../control/pinned.ts'
@@ -85,6 +91,11 @@ export interface UsageLog {
   forget(admin: Queryable, tenant: string): Promise<void>
 }
 
+const USAGE_OPTIONS: OptionNames<UsageLogOptions> = {
+  key: true,
+  controlSchema: true,
+}
+
 /**
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  * @example
@@ -96,6 +107,7 @@ export interface UsageLog {
  * })
  */
 export function usage(options: UsageLogOptions): UsageLog {
+  requireKnownOptions(options, USAGE_OPTIONS)
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object with a key')
   const key = macKey('usage', options.key, 'usage')
   const tables = tablesIn(parseControlSchema(options.controlSchema))

@@ -1,3 +1,4 @@
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import type { Handler } from '../outbox/worker/handler.ts'
 import { DELIVERY, deliverer, ENDPOINT_DISABLED } from './deliver.ts'
 import { type Deliveries, deliveriesOf } from './deliveries.ts'
@@ -21,6 +22,19 @@ export interface Webhooks {
 /** Types of this library's own, which outboxes with a list of types must know. */
 export const WEBHOOK_TYPES = [DELIVERY, ENDPOINT_DISABLED] as const
 
+const WEBHOOKS_OPTIONS: OptionNames<WebhookOptions> = {
+  outbox: true,
+  sealing: true,
+  timeout: true,
+  perEndpoint: true,
+  disableAfter: true,
+  maxEndpoints: true,
+  allow: true,
+  traceparent: true,
+  userAgent: true,
+  lookup: true,
+}
+
 /**
  * Webhooks: a tenant's endpoints are told of its events, signed after Standard Webhooks 1.0.0, at least once. Tables come from
  * `WEBHOOKS_MIGRATION` (level `row`: `WEBHOOKS_ROW_MIGRATION`).
@@ -33,6 +47,7 @@ export const WEBHOOK_TYPES = [DELIVERY, ENDPOINT_DISABLED] as const
  *   hooks.endpoints.create(db, { url: 'https://example.com/hook', events: ['user.created'] }))
  */
 export function webhooks(options: WebhookOptions): Webhooks {
+  requireKnownOptions(options, WEBHOOKS_OPTIONS)
   const settings = parseWebhookOptions(options)
   const { outbox, sealing } = options
   const spread = fanOut(outbox)

@@ -17,7 +17,8 @@ const world = useLevel('role', async (admin, options) => {
   await installUsage(admin, options)
   await installRetention(admin)
   await installJobs(admin)
-  await installOutbox(admin, options)
+  const { readers: _, ...ours } = options
+  await installOutbox(admin, ours)
 })
 const control = () => world.setting.world.admin
 const rows = async (name: string) =>

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { type AdminSession, withAdminPool, withAdminSession } from '../admin/session.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
@@ -38,6 +38,14 @@ export interface ProvisionedDatabase {
   readonly alsoOpen: readonly string[]
 }
 
+const PROVISION_DATABASE_OPTIONS: OptionNames<ProvisionDatabaseOptions> = {
+  app: true,
+  connectionLimit: true,
+  template: true,
+  host: true,
+  port: true,
+}
+
 /**
  * A database and a restricted login role for an app: the role may connect to that database and fill it, nothing else.
  *
@@ -52,6 +60,7 @@ export async function provisionDatabase(
   adminPool: PoolLike,
   options: ProvisionDatabaseOptions,
 ): Promise<ProvisionedDatabase> {
+  requireKnownOptions(options, PROVISION_DATABASE_OPTIONS)
   const { app, connectionLimit, template } = parse(options)
   const name = nameOfApp(app)
   const { host, port } = { ...(await configOf(adminPool, 'adminPool')), ...endpointOf(options) }

@@ -12,7 +12,13 @@ import type { Context, ErrorHandler, MiddlewareHandler, Next } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { logAccess } from '../http/access-line.ts'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
-import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
+import {
+  type OnError,
+  parseTenantOptions,
+  TENANT_OPTIONS,
+  type TenantOptions,
+  type TenantSettings,
+} from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 
@@ -44,7 +50,7 @@ export interface HonoTenantOptions extends TenantOptions {
  * @throws TenancyError INVALID_OPTION
  */
 export function tenant(tenancy: TenantAccess, options: HonoTenantOptions): MiddlewareHandler<TenantEnv> {
-  const settings = parseTenantOptions(tenancy, options)
+  const settings = parseTenantOptions(tenancy, options, { ...TENANT_OPTIONS, peer: true })
   const { peer = nodePeer } = options
   return async (c, next) => {
     const request: IncomingRequest = {

@@ -1,7 +1,9 @@
 import {
+  type OptionNames,
   parseTrust,
   type ResolveOptions,
   type ResolveTenant,
+  requireKnownOptions,
   resolveTenant,
   type TenantKey,
   type Trust,
@@ -50,6 +52,16 @@ export interface ErrorContext {
   readonly status: number
 }
 
+export const TENANT_OPTIONS: OptionNames<TenantOptions> = {
+  resolve: true,
+  trust: true,
+  scope: true,
+  scopeOptions: true,
+  abortOnDisconnect: true,
+  onAccess: true,
+  onError: true,
+}
+
 export interface TenantSettings extends Pick<TenantOptions, 'onAccess' | 'onError'> {
   readonly resolve: ResolveTenant
   readonly trusted: Trusted
@@ -58,8 +70,16 @@ export interface TenantSettings extends Pick<TenantOptions, 'onAccess' | 'onErro
   readonly abortOnDisconnect: boolean
 }
 
-/** @throws TenancyError INVALID_OPTION */
-export function parseTenantOptions(tenancy: TenantAccess, options: TenantOptions): TenantSettings {
+/**
+ * @param names the options of the adapter
+ * @throws TenancyError INVALID_OPTION
+ */
+export function parseTenantOptions(
+  tenancy: TenantAccess,
+  options: TenantOptions,
+  names: Readonly<Record<string, true>> = TENANT_OPTIONS,
+): TenantSettings {
+  requireKnownOptions(options, names)
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with resolve')
   const { resolve, scope = 'call', scopeOptions = {}, abortOnDisconnect = false, onAccess, onError } = options
   if (scope !== 'call' && scope !== 'request') throw invalid('scope', '"call" or "request"')

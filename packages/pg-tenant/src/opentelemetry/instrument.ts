@@ -13,6 +13,8 @@ import {
 import {
   type DeliveryTrace,
   type EventTrace,
+  type OptionNames,
+  requireKnownOptions,
   type ScopeTrace,
   type StatementTrace,
   TRACES,
@@ -42,6 +44,14 @@ const SYSTEM = { 'db.system.name': 'postgresql' } as const
 /** Buckets of the semantic conventions, in seconds. */
 const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
 
+const OPEN_TELEMETRY_OPTIONS: OptionNames<OpenTelemetryOptions> = {
+  tracer: true,
+  meter: true,
+  attributes: true,
+  statementText: true,
+  statements: true,
+}
+
 /**
  * Spans and the metric `db.client.operation.duration` for OpenTelemetry, after its semantic conventions for database clients: a
  * span for each scope with one for each of its statements, and for administrators' operations, events, deliveries and jobs. The
@@ -55,6 +65,7 @@ const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
  * const events = outbox({ traceparent })
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): () => void {
+  requireKnownOptions(options, OPEN_TELEMETRY_OPTIONS)
   const { tracer = trace.getTracer(NAME), meter = metrics.getMeter(NAME), attributes = {} } = options
   const duration = meter.createHistogram('db.client.operation.duration', {
     unit: 's',

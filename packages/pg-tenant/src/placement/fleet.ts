@@ -1,4 +1,10 @@
-import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import {
+  isTenancyError,
+  type OptionNames,
+  requireKnownOptions,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
 import type { ScopeOptions } from '../scope/options.ts'
@@ -39,6 +45,12 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
   close(): Promise<void>
 }
 
+const CREATE_FLEET_OPTIONS: OptionNames<FleetOptions<PlacedTenancy>> = {
+  placements: true,
+  defaultPlacement: true,
+  remember: true,
+}
+
 /**
  * Routes each tenant to the cluster that holds it: the registries of the clusters know, and what they said is
  * remembered. A wrong memory does no harm: a cluster without the tenant refuses its scope, and the registries are asked
@@ -47,6 +59,7 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
  * @throws TenancyError INVALID_OPTION
  */
 export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): Fleet<T> {
+  requireKnownOptions(options, CREATE_FLEET_OPTIONS)
   const { placements, defaultPlacement, remember = 10_000 } = options
   const names = Object.keys(placements ?? {})
   if (names.length === 0) throw invalid('placements', 'tenancies by name')

@@ -9,7 +9,7 @@ import {
 } from '@org/core'
 import { logAccess } from '../http/access-line.ts'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
-import { parseTenantOptions, type TenantOptions } from '../http/options.ts'
+import { parseTenantOptions, TENANT_OPTIONS, type TenantOptions } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 
@@ -58,7 +58,7 @@ export function tenantHandler<Rest extends readonly unknown[] = readonly unknown
   tenancy: TenantAccess,
   options: WebTenantOptions<Rest>,
 ): (handler: Handler<Rest>) => (request: Request, ...rest: Rest) => Promise<Response> {
-  const settings = parseTenantOptions(tenancy, options)
+  const settings = parseTenantOptions(tenancy, options, { ...TENANT_OPTIONS, peer: true })
   const { scope, scopeOptions, abortOnDisconnect } = settings
   const run = async (
     handler: Handler<Rest>,

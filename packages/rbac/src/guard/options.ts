@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import { type Evaluator, forbidden } from '../evaluate/evaluator.ts'
 
@@ -27,12 +27,16 @@ export interface ActionOptions<Request> {
   readonly onSomeRecords?: boolean | undefined
 }
 
+const GUARD_OPTIONS: OptionNames<GuardOptions<never>> = { catalog: true, evaluator: true, clock: true }
+const ACTION_OPTIONS: OptionNames<ActionOptions<never>> = { resource: true, onSomeRecords: true }
+
 /** One evaluator for each request, its clock stopped. Nothing is kept beyond the request. */
 export class RequestEvaluators<Request extends object, Action extends string> {
   readonly #options: GuardOptions<Request, Action>
   readonly #asked = new WeakMap<object, Promise<Evaluator<Action>>>()
 
   constructor(options: GuardOptions<Request, Action>) {
+    requireKnownOptions(options, GUARD_OPTIONS)
     if (typeof options?.catalog?.has !== 'function') throw invalid('catalog', 'made by defineCatalog')
     if (typeof options.evaluator !== 'function')
       throw invalid('evaluator', 'a function from a request to its evaluator')
@@ -65,6 +69,7 @@ export class RequestEvaluators<Request extends object, Action extends string> {
 
 /** @throws TenancyError INVALID_OPTION */
 export function checkActionOptions(options: ActionOptions<never>): void {
+  requireKnownOptions(options, ACTION_OPTIONS)
   if (options.onSomeRecords && options.resource) {
     throw invalid('onSomeRecords', 'left out where there is a resource')
   }

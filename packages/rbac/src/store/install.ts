@@ -1,4 +1,4 @@
-import { type Queryable, TenancyError } from '@org/core'
+import { type OptionNames, type Queryable, requireKnownOptions, TenancyError } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { CONTROL_STEPS, CONTROL_TABLES } from './control-sql.ts'
 import { invalidOption } from './input.ts'
@@ -24,6 +24,12 @@ export function parseControlSchema(name: unknown = DEFAULT_CONTROL_SCHEMA): stri
   )
 }
 
+const INSTALL_RBAC_OPTIONS: OptionNames<InstallOptions> = {
+  controlSchema: true,
+  managers: true,
+  readers: true,
+}
+
 /**
  * Creates the tables of catalogue and entitlement, or brings them up to date; may be repeated, also by several at once.
  *
@@ -31,6 +37,7 @@ export function parseControlSchema(name: unknown = DEFAULT_CONTROL_SCHEMA): stri
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  */
 export async function installRbac(admin: Queryable, options: InstallOptions = {}): Promise<void> {
+  requireKnownOptions(options, INSTALL_RBAC_OPTIONS)
   const name = parseControlSchema(options.controlSchema)
   const { managers = [], readers = [] } = options
   for (const role of [...managers, ...readers]) {

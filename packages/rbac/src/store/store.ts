@@ -1,4 +1,5 @@
 import type { Actor, Queryable, TenantKey, TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import type { Snapshot } from '../snapshot/model.ts'
@@ -85,6 +86,20 @@ export interface RbacStore<
   wideGrants(db: TenantQueryable): Promise<WideGrant[]>
 }
 
+const CREATE_RBAC_STORE_OPTIONS: OptionNames<RbacStoreOptions<string, string, string, string>> = {
+  catalog: true,
+  control: true,
+  controlSchema: true,
+  tenants: true,
+  storedPackages: true,
+  apiKeys: true,
+  maxAge: true,
+  maxActors: true,
+  maxTenants: true,
+  now: true,
+  clock: true,
+}
+
 /** @throws TenancyError INVALID_OPTION */
 export function createRbacStore<
   Tool extends string,
@@ -92,6 +107,7 @@ export function createRbacStore<
   Package extends string,
   Limit extends string,
 >(options: RbacStoreOptions<Tool, Action, Package, Limit>): RbacStore<Action, Package, Limit> {
+  requireKnownOptions(options, CREATE_RBAC_STORE_OPTIONS)
   const settings = parse(options)
   const { schema, storedPackages, apiKeys, clock } = settings
   const catalog: Catalog = options.catalog

@@ -45,7 +45,7 @@ export function createIdempotency(options: HttpIdempotencyOptions<Request>): Exp
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {
-      const name = checkHandler(handler)
+      const name = checkHandler(handler, route)
       return (req, res, next) => {
         const parts = { method: req.method, url: req.originalUrl, body: parsedBody(req.body, req.headers) }
         const asked = requestOf(settings, req, name, req.get('idempotency-key'), route, parts)

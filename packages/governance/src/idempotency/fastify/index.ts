@@ -46,7 +46,7 @@ export function createIdempotency(options: HttpIdempotencyOptions<FastifyRequest
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {
-      const name = checkHandler(handler)
+      const name = checkHandler(handler, route)
       return {
         preHandler(request, reply, done) {
           const { method, originalUrl: url, body, headers } = request

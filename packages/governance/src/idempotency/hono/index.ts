@@ -47,7 +47,7 @@ export function createIdempotency<E extends Env>(
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {
-      const name = checkHandler(handler)
+      const name = checkHandler(handler, route)
       const { secret = false, awaited } = route
       return async (c, next) => {
         const { pathname, search } = new URL(c.req.url)

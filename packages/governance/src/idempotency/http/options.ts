@@ -1,7 +1,12 @@
-import { type Actor, TenancyError } from '@org/core'
+import { type Actor, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { invalidField, invalidOption, wholeNumber } from '../../input/input.ts'
 import type { RequestParts } from '../fingerprint.ts'
-import { type Idempotency, type IdempotencyOptions, idempotency } from '../idempotency.ts'
+import {
+  IDEMPOTENCY_OPTIONS,
+  type Idempotency,
+  type IdempotencyOptions,
+  idempotency,
+} from '../idempotency.ts'
 import { parseIdempotencyKey } from '../key.ts'
 import type { IdempotentRequest } from '../request.ts'
 
@@ -28,6 +33,14 @@ export interface IdempotentRouteOptions {
   readonly awaited?: boolean | undefined
 }
 
+const HTTP_IDEMPOTENCY_OPTIONS: OptionNames<HttpIdempotencyOptions<never>> = {
+  ...IDEMPOTENCY_OPTIONS,
+  tenantOf: true,
+  actorOf: true,
+  maxAnswer: true,
+}
+const ROUTE_OPTIONS: OptionNames<IdempotentRouteOptions> = { required: true, secret: true, awaited: true }
+
 /** @internal */
 export interface HttpSettings<Request> {
   readonly idempotent: Idempotency
@@ -41,11 +54,12 @@ export function httpSettings<Request>(
   options: HttpIdempotencyOptions<Request>,
   defaults: Pick<HttpSettings<Request>, 'tenantOf' | 'actorOf'>,
 ): HttpSettings<Request> {
-  const idempotent = idempotency(options)
-  const { tenantOf = defaults.tenantOf, actorOf = defaults.actorOf } = options
+  requireKnownOptions(options, HTTP_IDEMPOTENCY_OPTIONS)
+  const { tenantOf = defaults.tenantOf, actorOf = defaults.actorOf, maxAnswer: most, ...rest } = options
+  const idempotent = idempotency(rest)
   if (typeof tenantOf !== 'function') throw invalidOption('tenantOf', 'a function of the request')
   if (typeof actorOf !== 'function') throw invalidOption('actorOf', 'a function of the request')
-  const maxAnswer = wholeNumber(options.maxAnswer, 'maxAnswer', {
+  const maxAnswer = wholeNumber(most, 'maxAnswer', {
     min: 1_024,
     max: 2 ** 24,
     otherwise: 2 ** 20,
@@ -54,7 +68,8 @@ export function httpSettings<Request>(
 }
 
 /** @internal @throws TenancyError INVALID_OPTION */
-export function checkHandler(handler: unknown): string {
+export function checkHandler(handler: unknown, route: IdempotentRouteOptions): string {
+  requireKnownOptions(route, ROUTE_OPTIONS)
   if (typeof handler === 'string' && handler !== '' && handler.length <= 200) return handler
   throw invalidOption('handler', 'the name of what the route does, e.g. the key of its tool_action')
 }

@@ -59,7 +59,7 @@ export function createIdempotency(options: HttpIdempotencyOptions<NestRequest>):
   const references = new WeakMap<object, string>()
   return {
     Idempotent: (handler, route = {}) =>
-      UseInterceptors(new IdempotencyInterceptor(settings, checkHandler(handler), route, references)),
+      UseInterceptors(new IdempotencyInterceptor(settings, checkHandler(handler, route), route, references)),
     reference: (request, id) => {
       references.set(request, id)
     },

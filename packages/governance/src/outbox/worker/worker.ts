@@ -1,4 +1,5 @@
 import type { TenantQueryable } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import type { EventMap } from '../publish.ts'
 import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
 import { leasesOf } from './leases.ts'
@@ -52,6 +53,23 @@ const SWEEPS = 60_000
 /** After the control pool did not answer (ms). */
 const RECOVERY = 1_000
 
+const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
+  control: true,
+  tenants: true,
+  handlers: true,
+  outbox: true,
+  concurrency: true,
+  perTenant: true,
+  lease: true,
+  handlerTimeout: true,
+  pollInterval: true,
+  retry: true,
+  relayFrom: true,
+  jobs: true,
+  onProblem: true,
+  controlSchema: true,
+}
+
 /**
  * A worker: takes events from the outbox in turns of their tenants and hands each to its handler, at least once. Run as many
  * as you like, in processes of their own or in the application's.
@@ -76,6 +94,7 @@ export function createWorker<
   Events extends EventMap = EventMap,
   Db extends TenantQueryable = TenantQueryable,
 >(options: WorkerOptions<Events, Db>): Worker {
+  requireKnownOptions(options, CREATE_WORKER_OPTIONS)
   const settings = parseWorkerOptions(options)
   const { concurrency, policy } = settings
   const queue = queueOf(options.control, settings.controlSchema)

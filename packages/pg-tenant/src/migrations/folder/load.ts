@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Migration } from '@org/core'
+import { type Migration, type OptionNames, requireKnownOptions } from '@org/core'
 import { readDrizzleFolder, withoutSchema } from './drizzle.ts'
 import { migrationFiles } from './files.ts'
 import { textOf } from './text-of.ts'
@@ -15,8 +15,12 @@ export interface LoadOptions {
   readonly unqualify?: string
 }
 
+const NAMES: OptionNames<LoadOptions> = { unqualify: true }
+
 /** See `loadMigrations`, which loads this. */
-export async function readFolder(folder: string, { unqualify }: LoadOptions = {}): Promise<Migration[]> {
+export async function readFolder(folder: string, options: LoadOptions = {}): Promise<Migration[]> {
+  requireKnownOptions(options, NAMES)
+  const { unqualify } = options
   const migrations = (await readDrizzleFolder(folder)) ?? (await readFiles(folder))
   return unqualify === undefined
     ? migrations
