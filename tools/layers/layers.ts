@@ -27,7 +27,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
   rbac: {
     packages: ['core'],
     folders: words(
-      'catalog constraints snapshot compile explain evaluate sql store guard express hono drizzle testing',
+      'catalog constraints snapshot compile explain evaluate sql store guard express hono fastify nest web drizzle testing',
     ),
   },
   crypto: {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Controller, Get } from '@nestjs/common'
 import { toErrorBody } from '@org/core'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { Hono } from 'hono'
@@ -10,6 +11,7 @@ import * as forHono from '../../src/hono/index.ts'
 import { acme, seeded, useRbac } from '../store/rbac-world.ts'
 import { catalog } from '../support/product.ts'
 import { codeOf } from '../support/world.ts'
+import { type Ask, decorate, fastifyApp, nestApp, nestGuard, nestNotes, webAsk } from './more-apps.ts'
 
 const rbac = useRbac()
 const ids = { admin: '', member: '' }
@@ -80,19 +82,34 @@ function honoApp() {
   return { app, guard }
 }
 
-type Ask = (method: string, path: string, headers: Record<string, string>) => Promise<globalThis.Response>
-const closers: (() => void)[] = []
-afterAll(() => {
-  for (const close of closers) close()
+const closers: (() => unknown)[] = []
+afterAll(async () => {
+  for (const close of closers) await close()
 })
+const at =
+  (base: string): Ask =>
+  (method, path, headers) =>
+    fetch(base + path, { method, headers: { ...headers, connection: 'close' } })
 
 async function overExpress(): Promise<Ask> {
   const server = createServer(expressApp().app as RequestListener).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closers.push(() => server.close())
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return (method, path, headers) =>
-    fetch(base + path, { method, headers: { ...headers, connection: 'close' } })
+  closers.push(() => void server.close())
+  return at(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+}
+
+async function overFastify(): Promise<Ask> {
+  const { app } = fastifyApp(evaluatorOf)
+  closers.push(() => app.close())
+  return at(await app.listen({ port: 0, host: '127.0.0.1' }))
+}
+
+const overNest = (platform: 'express' | 'fastify') => async (): Promise<Ask> => {
+  const guard = nestGuard(evaluatorOf)
+  const app = await nestApp(platform, guard, nestNotes(guard))
+  closers.push(() => app.close())
+  await app.listen(0, '127.0.0.1')
+  return at(await app.getUrl())
 }
 
 async function overHono(): Promise<Ask> {
@@ -103,12 +120,16 @@ async function overHono(): Promise<Ask> {
 describe.each([
   ['express', overExpress],
   ['hono', overHono],
+  ['fastify', overFastify],
+  ['nest on express', overNest('express')],
+  ['nest on fastify', overNest('fastify')],
+  ['web', async () => webAsk(evaluatorOf)],
 ])('%s', (_name, open) => {
   it('decides each route', async () => {
     const ask = await open()
     const status = async (user: string, method: string, path: string, owner = '') =>
       (await ask(method, path, { 'x-user': ids[user as 'admin'] ?? user, 'x-owner': owner })).status
-    expect(await status('admin', 'POST', '/v1/notes')).toBe(200)
+    expect([200, 201]).toContain(await status('admin', 'POST', '/v1/notes'))
     expect(await status('member', 'POST', '/v1/notes')).toBe(403)
     expect(await status('member', 'GET', '/v1/notes')).toBe(200)
     expect(await status('member', 'GET', '/v1/notes/1', ids.member)).toBe(200)
@@ -228,6 +249,89 @@ describe('the inventory', () => {
       path: '/pay/x',
       action: 'billing.invoice.pay',
       public: false,
+    })
+  })
+
+  const allOfThem = sorted(routes)
+
+  it('Fastify: lists the routes, also of plugins, when all are there', async () => {
+    const reports: unknown[] = []
+    const { app } = fastifyApp(evaluatorOf, (report) => reports.push(...sorted(report.routes)))
+    await app.ready()
+    // Fastify answers HEAD wherever it answers GET, with the same guard.
+    const heads = routes.flatMap((one) => (one.method === 'GET' ? [{ ...one, method: 'HEAD' }] : []))
+    expect(reports).toEqual(sorted([...routes, ...heads]))
+    await app.close()
+  })
+
+  it.each(['bare', 'late', 'nested', 'all'])('Fastify: %s fails, and nothing is served', async (how) => {
+    const { app, guard } = fastifyApp(evaluatorOf)
+    const action = guard.requireAction('notes.item.read')
+    const first = async () => {}
+    if (how === 'bare') app.get('/x', async () => 'x')
+    if (how === 'late') app.get('/x', { preHandler: [first, action] }, async () => 'x')
+    if (how === 'nested') app.register(async (inner) => void inner.get('/x', async () => 'x'))
+    if (how === 'all') app.all('/x', async () => 'x')
+    expect(await codeOf(app.listen({ port: 0, host: '127.0.0.1' }))).toBe('INVALID_OPTION')
+    expect(app.server.listening).toBe(false)
+    await app.close()
+  })
+
+  describe.each(['express', 'fastify'] as const)('Nest on %s', (platform) => {
+    it('lists the handlers', async () => {
+      const guard = nestGuard(evaluatorOf)
+      const app = await nestApp(platform, guard, nestNotes(guard))
+      expect(sorted(guard.checkRoutes(app).routes)).toEqual(allOfThem)
+      await app.close()
+    })
+
+    it('one that nothing was said of fails, and is closed', async () => {
+      const guard = nestGuard(evaluatorOf)
+      class Forgotten {
+        x() {
+          return 'x'
+        }
+      }
+      decorate(Forgotten, { x: [Get('x')] })
+      Controller()(Forgotten)
+      const app = await nestApp(platform, guard, [...nestNotes(guard), Forgotten])
+      await refusal(() => guard.checkRoutes(app))
+      await app.listen(0, '127.0.0.1')
+      const answer = await at(await app.getUrl())('GET', '/x', { 'x-user': ids.admin })
+      expect(answer.status).toBe(403)
+      await app.close()
+    })
+
+    it('what is said of a handler goes before what is said of its controller, which heirs have too', async () => {
+      const guard = nestGuard(evaluatorOf)
+      class Base {
+        open() {
+          return 'open'
+        }
+      }
+      class Heir extends Base {
+        pay() {
+          return 'paid'
+        }
+        own() {
+          return 'own'
+        }
+      }
+      decorate(Base, { open: [Get('open')] })
+      decorate(Heir, { pay: [Get('pay'), guard.RequireAction('billing.invoice.pay')], own: [Get('own')] })
+      guard.PublicRoute()(Base)
+      Controller('heir')(Heir)
+      const app = await nestApp(platform, guard, [Heir])
+      expect(sorted(guard.checkRoutes(app).routes)).toEqual([
+        { method: 'GET', path: '/heir/open', public: true },
+        { method: 'GET', path: '/heir/own', public: true },
+        { method: 'GET', path: '/heir/pay', action: 'billing.invoice.pay', public: false },
+      ])
+      await app.listen(0, '127.0.0.1')
+      const ask = at(await app.getUrl())
+      expect((await ask('GET', '/heir/pay', { 'x-user': ids.member })).status).toBe(403)
+      expect((await ask('GET', '/heir/open', {})).status).toBe(200)
+      await app.close()
     })
   })
 
