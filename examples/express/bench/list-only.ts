@@ -32,7 +32,7 @@ export async function listOnly(hub: Hub, who: 'scoped' | 'plain'): Promise<Expre
   app.use('/v1', who === 'scoped' ? scoped(hub) : plain(hub))
   const guard = createGuard<string>({ catalog, evaluator: await rightsOf(hub) })
   const list = userRoutes(hub).filter(({ method, path }) => method === 'get' && path === '/v1/users')
-  mount(app, list, guard)
+  mount(app, list, guard, hub)
   app.use(answerErrors())
   return app
 }

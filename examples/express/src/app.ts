@@ -8,9 +8,10 @@ import {
   TenancyError,
 } from '@org/core'
 import { authenticateApiKey } from '@org/crypto/api-keys'
+import { limit } from '@org/governance/rate-limit/express'
 import { answerErrors, type TenantOptions, tenant } from '@org/pg-tenant/express'
 import { createGuard } from '@org/rbac/express'
-import express, { type Express, type RequestHandler } from 'express'
+import express, { type Express, type Request, type RequestHandler } from 'express'
 import { catalog } from './catalog.ts'
 import { serveAdmin } from './http/admin.ts'
 import type { Endpoint } from './http/endpoint.ts'
@@ -20,21 +21,26 @@ import { openApiDocument } from './http/openapi.ts'
 import { serveReference } from './http/reference.ts'
 import type { Hub } from './hub/open-hub.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
 import { brandingRoutes } from './routes/branding.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { lookAfterRoutes } from './routes/look-after.ts'
 import { meRoutes } from './routes/me.ts'
 import { permissionRoutes } from './routes/permissions.ts'
 import { provisionRoutes } from './routes/provision.ts'
 import { settingRoutes } from './routes/settings.ts'
+import { supportRoutes } from './routes/support.ts'
 import { tenantConfigRoutes } from './routes/tenant-config.ts'
 import { tenantInsideRoutes } from './routes/tenant-inside.ts'
 import { tenantLimitRoutes } from './routes/tenant-limits.ts'
 import { tenantPackageRoutes } from './routes/tenant-packages.ts'
 import { tenantRoutes } from './routes/tenants.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { userRoutes } from './routes/users.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 /** Every route of the hub; the OpenAPI document is made of the same list. */
 export function endpointsOf(hub: Hub): Endpoint[] {
@@ -44,6 +50,9 @@ export function endpointsOf(hub: Hub): Endpoint[] {
     ...authRoutes(hub),
     ...userRoutes(hub),
     ...apiKeyRoutes(hub),
+    ...auditRoutes(hub),
+    ...usageRoutes(hub),
+    ...webhookRoutes(hub),
     ...brandingRoutes(),
     ...groupRoutes(hub),
     ...meRoutes(hub),
@@ -54,6 +63,8 @@ export function endpointsOf(hub: Hub): Endpoint[] {
     ...tenantPackageRoutes(hub),
     ...tenantLimitRoutes(hub),
     ...tenantInsideRoutes(hub),
+    ...supportRoutes(hub),
+    ...lookAfterRoutes(hub),
     ...catalogueRoutes(hub),
   ]
 }
@@ -69,11 +80,15 @@ export function createApp(hub: Hub): Express {
       (await hub.governance.current()).store.evaluatorFor({ tenant, actor }),
   })
 
+  if (hub.config.TRUSTED_PROXIES.length > 0) app.set('trust proxy', hub.config.TRUSTED_PROXIES)
   app.use(hub.metrics.measure)
+  // In front of all that costs something: nobody has proven yet who they are.
+  app.use('/v1', limit(hub.limiter, 'address', byAddress))
+  app.use('/v1/auth', limit(hub.limiter, 'login', byAddress))
   app.use('/v1', whoseRequest(hub))
   app.use(unless('/v1', logUntenanted(hub.log, parseTrust(trustOf(hub)))))
   const endpoints = endpointsOf(hub)
-  mount(app, endpoints, guard)
+  mount(app, endpoints, guard, hub)
   serveAdmin(app, guard)
   serveReference(app, openApiDocument(endpoints, hub.config.TOKEN_ISSUER), guard)
   app.use(() => {
@@ -120,6 +135,8 @@ function whoseRequest(hub: Hub): RequestHandler {
   })
   return (req, res, next) => (req.path.startsWith('/auth/') ? named : signedIn)(req, res, next)
 }
+
+const byAddress = ({ ip }: Request) => ({ address: ip })
 
 function unless(prefix: string, handler: RequestHandler): RequestHandler {
   return (req, res, next) =>

@@ -24,6 +24,11 @@ export const catalog = defineCatalog({
     'platform.schemas.create': { name: "Create or complete a tenant's schema", kind: 'admin' },
     'platform.schemas.delete': { name: "Drop a tenant's schema", kind: 'admin' },
     'platform.seeds.run': { name: 'Seed tenants', kind: 'admin' },
+    'platform.tenants.clone': { name: 'Copy tenants without their people', kind: 'admin' },
+    'platform.tenants.impersonate': { name: 'Enter tenants as one of their users', kind: 'admin' },
+    'platform.audit.read': { name: "See tenants' audit logs and usage", kind: 'read' },
+    'platform.queue.read': { name: 'See deliveries and dead letters', kind: 'read' },
+    'platform.queue.update': { name: 'Send again, and discard dead letters', kind: 'admin' },
 
     'catalog.tools.read': { name: 'See the catalogue', kind: 'read' },
     'catalog.tools.create': { name: 'Add tools', kind: 'admin' },
@@ -36,6 +41,8 @@ export const catalog = defineCatalog({
     'identity.users.read': { name: 'See users', kind: 'read' },
     'identity.users.create': { name: 'Invite users', kind: 'admin' },
     'identity.users.update': { name: 'Change and suspend users', kind: 'admin' },
+    'identity.users.export': { name: 'Export what is kept of a user', kind: 'admin' },
+    'identity.users.erase': { name: 'Erase users', kind: 'admin' },
     'identity.groups.read': { name: 'See groups, members and permissions', kind: 'read' },
     'identity.groups.create': { name: 'Create groups', kind: 'admin' },
     'identity.groups.update': { name: 'Change groups and their members', kind: 'admin' },
@@ -45,6 +52,11 @@ export const catalog = defineCatalog({
     'identity.api_keys.update': { name: 'Rotate, suspend and revoke API keys', kind: 'admin' },
 
     'account.me.read': { name: 'See who one is', kind: 'read' },
+    'account.audit.read': { name: 'See who did what', kind: 'read' },
+    'account.usage.read': { name: 'See what is used', kind: 'read' },
+    'account.webhooks.read': { name: 'See webhooks and their deliveries', kind: 'read' },
+    'account.webhooks.create': { name: 'Add webhooks', kind: 'admin' },
+    'account.webhooks.update': { name: 'Change webhooks, and send again', kind: 'admin' },
     'account.branding.read': { name: 'See the branding', kind: 'read' },
     'account.branding.update': { name: 'Change the branding', kind: 'write' },
     'account.config.read': { name: 'See flags and limits', kind: 'read' },
@@ -60,3 +72,14 @@ export const catalog = defineCatalog({
 })
 
 export type HubAction = ActionOf<typeof catalog>
+
+/** What is recorded where nobody has signed in yet: it needs no permission, but a password or a key. */
+export const UNGUARDED_ACTIONS = [
+  'identity.sessions.create',
+  'identity.sessions.refresh',
+  'identity.sessions.end',
+  'identity.passwords.set',
+  'platform.databases.create',
+] as const
+
+export type UnguardedAction = (typeof UNGUARDED_ACTIONS)[number]

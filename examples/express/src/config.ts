@@ -6,6 +6,8 @@ const optional = <T extends z.ZodType>(schema: T) =>
 const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
   optional(schema).transform((given) => given ?? value)
 const address = z.string().refine((value) => /^postgres(ql)?:\/\//.test(value), 'a postgres:// address')
+const rate = z.coerce.number().int().min(1).max(1_000_000)
+const listed = (value: string | undefined) => value?.split(',').map((one) => one.trim()) ?? []
 const key256 = z.string().regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits: openssl rand -hex 32')
 
 const environment = z.object({
@@ -13,6 +15,11 @@ const environment = z.object({
   DATABASE_URL: address,
   /** The role that provisions: CREATEROLE, and CREATE on the database. A direct connection. */
   ADMIN_DATABASE_URL: address,
+  /**
+   * The hub's own role: works the outbox, reads the audit log, writes the control schemas. LOGIN, no rights but those that the
+   * hub grants it; never a role that SQL of a tenant can become. Default: the administrator does it.
+   */
+  CONTROL_DATABASE_URL: optional(address),
   /** Before the tenant's key in role names: roles are shared by all databases of a server. */
   ROLE_PREFIX: withDefault(z.string().regex(/^[a-z][a-z0-9_]{0,20}$/), 'c_'),
   /** Connections of the application. */
@@ -26,6 +33,23 @@ const environment = z.object({
   TOKEN_SIGNING_KEY: z.string().min(1),
   API_KEY_PEPPER: key256,
   SETTINGS_ENCRYPTION_KEY: key256,
+  /** Signs the audit log. Keep it where the database's administrator does not find it. Default: derived from the key above. */
+  AUDIT_KEY: optional(key256),
+  /** How long things are kept, how often a delivery is tried, which events there are. */
+  OPERATING_PROFILE: withDefault(z.enum(['mvp', 'standard', 'enterprise']), 'mvp'),
+  /** Where what leaves the audit log is archived: required in the profiles that archive. */
+  ARCHIVE_DIR: optional(z.string().min(1)),
+  /** Requests a minute: of one address, signed in or not; of one address to sign in; of one tenant. */
+  RATE_LIMIT_ADDRESS: withDefault(rate, 6_000),
+  RATE_LIMIT_LOGIN: withDefault(rate, 60),
+  RATE_LIMIT_READ: withDefault(rate, 3_000),
+  RATE_LIMIT_WRITE: withDefault(rate, 600),
+  /** Webhooks may go to these addresses and ports beside public ones over HTTPS at 443: for closed networks, and for trying out. */
+  WEBHOOK_ADDRESSES: optional(z.string()).transform(listed),
+  WEBHOOK_PORTS: optional(z.string()).transform((value) => listed(value).map(Number)),
+  WEBHOOK_HTTP: withDefault(z.enum(['yes', 'no']), 'no'),
+  /** Where the worker answers `/health` and `/metrics`. */
+  WORKER_PORT: withDefault(z.coerce.number().int().min(0).max(65_535), 8789),
   /** Who may `POST /provision`; without it nobody may. */
   PROVISION_ADMIN_KEY: optional(z.string().min(32)),
   /** Who may `GET /metrics`; without it nobody may. */
@@ -33,9 +57,7 @@ const environment = z.object({
   /** The first operator, made when the platform has no user yet; src/invite-operator.ts shows them an invitation. */
   OPERATOR_EMAIL: withDefault(z.email(), 'operator@example.com'),
   /** Addresses and networks of proxies whose X-Request-Id and X-Forwarded-… count, separated by commas. */
-  TRUSTED_PROXIES: optional(z.string()).transform(
-    (value) => value?.split(',').map((one) => one.trim()) ?? [],
-  ),
+  TRUSTED_PROXIES: optional(z.string()).transform(listed),
   /** Where the backups of tenants that leave are written; without it they only leave without one. */
   BACKUP_DIR: optional(z.string().min(1)),
   LOG_LEVEL: withDefault(z.enum(['debug', 'info', 'warn', 'error', 'silent']), 'info'),

@@ -50,8 +50,8 @@ it('refuses what it has, what it cannot place, and changes to its own tools', as
 it('lists tools, actions and packages', async () => {
   const { body } = await asOperator('GET', '/v1/catalog/actions?sort=key:asc&q=platform.tenants&limit=2')
   expect(body.data.map(({ key }: { key: string }) => key)).toEqual([
+    'platform.tenants.clone',
     'platform.tenants.create',
-    'platform.tenants.delete',
   ])
   expect(body.meta.hasMore).toBe(true)
   expect((await asOperator('GET', '/v1/plans')).body.data).toContainEqual(

@@ -52,7 +52,7 @@ it('answers every generated request as documented', { timeout: 3_600_000 }, asyn
     const once = async (draft: Draft) => {
       const { sent, answer } = await perform(operation, draft)
       if (answer.status < 300) succeeded.add(operation.id)
-      const wrong = complaints(operation, answer)
+      const wrong = [...complaints(operation, answer), ...(await unrecorded(operation, answer))]
       if (wrong.length > 0) throw new Error(`${wrong.join('\n')}\n${sent}`)
     }
     await recast(operation)
@@ -102,7 +102,7 @@ function stringified(json: unknown, first: string): string | undefined {
 }
 
 function headersOf({ path, signedIn }: Operation, { sender }: Draft, body: Buffer | undefined) {
-  const operatorsOnly = /^\/v1\/(tenants|catalog|plans)/.test(path)
+  const operatorsOnly = /^\/v1\/(tenants|catalog|plans|queue|dead-letters)/.test(path)
   const token = signedIn ? cast.credential(sender, operatorsOnly) : undefined
   const monitored = path === '/metrics' && sender === 'who may' ? world.config.METRICS_TOKEN : undefined
   const bearer = token ?? monitored
@@ -140,6 +140,19 @@ function complaints(operation: Operation, { status, headers, text }: RawAnswer):
   }
   return found.filter((one) => typeof one === 'string')
 }
+
+/** What changed something is in the audit log, under the id of its request. */
+async function unrecorded({ method, id }: Operation, { status, headers }: RawAnswer): Promise<string[]> {
+  const changed = method !== 'GET' && status < 300 && headers['idempotency-replayed'] === undefined
+  if (!changed || MAY_CHANGE_NOTHING.has(id)) return []
+  const { rowCount } = await world.root.query('select from governance.audit_log where request_id = $1', [
+    headers['x-request-id'],
+  ])
+  return rowCount === 0 ? ['is not in the audit log'] : []
+}
+
+/** Ends a login, if there is one. */
+const MAY_CHANGE_NOTHING: ReadonlySet<string> = new Set(['postAuthLogout'])
 
 function parsed(text: string): unknown {
   try {

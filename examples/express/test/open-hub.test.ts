@@ -29,6 +29,7 @@ it('opens several at once on an empty database, one after the other', async () =
   const config = {
     DATABASE_URL: on(world.config.DATABASE_URL),
     ADMIN_DATABASE_URL: on(world.config.ADMIN_DATABASE_URL),
+    CONTROL_DATABASE_URL: on(String(world.config.CONTROL_DATABASE_URL)),
     ROLE_PREFIX: `${world.config.ROLE_PREFIX}e_`,
   }
   const admin = pg.escapeIdentifier(new URL(config.ADMIN_DATABASE_URL).username)

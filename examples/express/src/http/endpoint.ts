@@ -1,9 +1,11 @@
-import type { Actor, ErrorCode, TenantKey } from '@org/core'
+import type { Actor, ErrorCode, TenantKey, TenantQueryable } from '@org/core'
 import type { RequestTenancy } from '@org/pg-tenant/express'
 import type { Evaluator } from '@org/rbac'
 import type { Request } from 'express'
 import type { z } from 'zod'
-import type { HubAction } from '../catalog.ts'
+import type { HubAction, UnguardedAction } from '../catalog.ts'
+import type { Trail } from '../hub/changes.ts'
+import type { ControlTransaction } from '../hub/control.ts'
 import { parsed } from './parsed.ts'
 
 /** What a handler is given: what was sent, checked; and whose request it is. */
@@ -17,6 +19,18 @@ export interface Call<Params, Query, Body> {
   readonly actor: Actor
   /** What the actor may do: for lists, `where(action)`. */
   evaluator(): Promise<Evaluator>
+  /** Changes something of the tenant: one transaction, with its entry in the audit log, its events and its use. */
+  change<T>(work: (db: TenantQueryable, trail: Trail) => Promise<T>): Promise<T>
+  /**
+   * Changes something of the control schemas, as an operator: one transaction, recorded in the operators' own log and in that
+   * of the tenant it is about.
+   */
+  operate<T>(
+    about: TenantKey | undefined,
+    work: (tx: ControlTransaction, trail: Trail) => Promise<T>,
+  ): Promise<T>
+  /** For answers that hold a secret: whose they are is all that is kept of them for a repetition. */
+  reference(id: string): void
   /** For what few handlers need: headers, address. */
   readonly request: Request
 }
@@ -46,6 +60,13 @@ export interface EndpointFacts {
    * `open` where there is no tenant at all.
    */
   readonly access: HubAction | 'named' | 'open'
+  /** What is recorded (default: `access`), where nobody has signed in yet. */
+  readonly records?: UnguardedAction | undefined
+  /**
+   * Makes something: a request with an `Idempotency-Key` is done once, and answered the same however often it is sent. `secret`:
+   * the answer holds one, so a repetition is told the id alone.
+   */
+  readonly creates?: boolean | 'secret' | undefined
   /** The first sentence of the reference. */
   readonly summary: string
   /** The chapter of the reference. */

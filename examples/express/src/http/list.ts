@@ -21,7 +21,7 @@ export interface ListSource<Sort extends string, Filter extends string> {
 }
 
 /** A moment that PostgreSQL reads as well: it has no year 0, and no zone 16 hours away. */
-const moment = z.iso.datetime({ offset: true }).refine(isMoment, 'not a moment')
+export const moment = z.iso.datetime({ offset: true }).refine(isMoment, 'not a moment')
 
 /** Filters that most lists have, to spread into `listQuery`. */
 export const createdAt = { createdAtFrom: moment.optional(), createdAtTo: moment.optional() }

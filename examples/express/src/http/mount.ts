@@ -1,21 +1,46 @@
+import type { TenantKey } from '@org/core'
+import { limit } from '@org/governance/rate-limit/express'
 import type { ExpressGuard } from '@org/rbac/express'
 import express, { type Express, type RequestHandler, type Response } from 'express'
+import { deedOf } from '../hub/changes.ts'
+import type { Hub } from '../hub/open-hub.ts'
 import type { Endpoint, Page } from './endpoint.ts'
 
 /** The largest body that is read, in bytes. */
 const MAX_BODY = 64 * 1024
 
-/** Puts endpoints onto the app: guard first, then the body is read, checked, and answered in the envelope. */
-export function mount(app: Express, endpoints: readonly Endpoint[], guard: ExpressGuard): void {
+/** What routes need beside their handlers. */
+export type MountedHub = Pick<
+  Hub,
+  'limiter' | 'calls' | 'maintenance' | 'onceInTenant' | 'onceInControl' | 'changes'
+>
+
+/**
+ * Puts endpoints onto the app: how many there may be, the guard, then the body is read, checked, done (once, where the request
+ * has an `Idempotency-Key`) and answered in the envelope.
+ */
+export function mount(
+  app: Express,
+  endpoints: readonly Endpoint[],
+  guard: ExpressGuard,
+  hub: MountedHub,
+): void {
   const json = express.json({ limit: MAX_BODY, strict: true })
   for (const one of endpoints) {
     const { method, access } = one
-    const first =
-      access === 'open' || access === 'named'
-        ? guard.publicRoute()
-        : guard.requireAction(access, { onSomeRecords: one.onSomeRecords })
+    const first = isProtected(one)
+      ? guard.requireAction(access, { onSomeRecords: one.onSomeRecords })
+      : guard.publicRoute()
     const body = one.body === undefined ? [] : [json]
-    app[method](expressPath(one.path), first, noteRoute(one.path), ...body, handlerOf(one, guard))
+    app[method](
+      expressPath(one.path),
+      first,
+      noteRoute(one.path),
+      ...limits(one, hub),
+      ...body,
+      ...once(one, hub),
+      handlerOf(one, guard, hub),
+    )
   }
 }
 
@@ -32,11 +57,51 @@ function noteRoute(path: string): RequestHandler {
   }
 }
 
-function handlerOf(one: Endpoint, guard: ExpressGuard): RequestHandler {
+function isProtected(
+  one: Endpoint,
+): one is Endpoint & { access: Exclude<Endpoint['access'], 'named' | 'open'> } {
+  return one.access !== 'open' && one.access !== 'named'
+}
+
+/** Operators work in the control schemas. */
+function isOperators({ access, records }: Endpoint): boolean {
+  return /^(platform|catalog)\./.test(records ?? access)
+}
+
+/** By who was resolved: so many a minute, so many a month, and no changes while the tenant is under maintenance. */
+function limits(one: Endpoint, { limiter, calls, maintenance }: MountedHub): RequestHandler[] {
+  if (!isProtected(one)) return []
+  const changes = one.method !== 'get'
+  return [
+    limit(limiter, changes ? 'write' : 'read'),
+    async (req, _res, next) => {
+      if (changes) await maintenance.refuse(req.tenant)
+      await calls.count(req.tenant)
+      next()
+    },
+  ]
+}
+
+function once(one: Endpoint, { onceInTenant, onceInControl }: MountedHub): RequestHandler[] {
+  if (!one.creates) return []
+  const { idempotent } = isOperators(one) ? onceInControl : onceInTenant
+  return [idempotent(`${one.method} ${one.path}`, { secret: one.creates === 'secret' })]
+}
+
+function handlerOf(one: Endpoint, guard: ExpressGuard, hub: MountedHub): RequestHandler {
+  const action = one.records ?? one.access
+  const idempotency = isOperators(one) ? hub.onceInControl : hub.onceInTenant
   return async (req, res) => {
     const { params, query, body, tenant, tenancy, actor } = req
-    const evaluator = () => guard.evaluatorOf(req)
-    const answer = await one.run({ params, query, body, tenant, tenancy, actor, evaluator, request: req })
+    const deed = () => deedOf(req, actor, action)
+    const answer = await one.run({
+      ...{ params, query, body, tenant, tenancy, actor },
+      evaluator: () => guard.evaluatorOf(req),
+      change: (work) => hub.changes.inTenant(deed(), tenancy, work),
+      operate: (about: TenantKey | undefined, work) => hub.changes.byOperator(deed(), about, work),
+      reference: (id) => idempotency.reference(req, id),
+      request: req,
+    })
     send(res, one, answer)
   }
 }

@@ -18,6 +18,7 @@ const NAMED: readonly ErrorCode[] = [
   'UNAUTHORIZED',
   'TENANT_NOT_FOUND',
   'TENANT_SUSPENDED',
+  'RATE_LIMITED',
 ]
 const SIGNED_IN: readonly ErrorCode[] = [...NAMED, 'INVALID_TOKEN', 'TOKEN_EXPIRED', 'FORBIDDEN_ACTION']
 
@@ -98,6 +99,7 @@ function operation(one: Endpoint, show: Show, refused: Refusals): Json {
     ...parametersIn('path', one.params, show),
     ...parametersIn('query', one.query, show),
     ...(access === 'named' ? [TENANT_HEADER] : []),
+    ...(one.creates ? [KEY_HEADER] : []),
   ]
   return {
     operationId: operationId(one),
@@ -109,6 +111,14 @@ function operation(one: Endpoint, show: Show, refused: Refusals): Json {
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: show(body) } } } }),
     responses: { ...success(one, show), ...refusals(one, show, refused) },
   }
+}
+
+const KEY_HEADER: Json = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'The same request with the same key is done once, and answered the same for a day',
+  schema: { type: 'string', pattern: '^[!#-\\[\\]-~]{1,255}$' },
 }
 
 const TENANT_HEADER: Json = {
@@ -150,18 +160,26 @@ function success(one: Endpoint, show: Show): Json {
   const { status = 200, data } = one
   if (data === undefined || status === 204) return { [status]: { description: 'Done.', headers: HEADERS } }
   const meta = z.object({ nextCursor: z.string().nullable(), hasMore: z.boolean() })
-  const body =
+  const once =
     one.bare || one.text ? data : one.list ? z.object({ data: z.array(data), meta }) : z.object({ data })
+  const body = one.creates === 'secret' ? z.union([once, repeated]) : once
   const type = one.text ? 'text/plain' : 'application/json'
   const content = { [type]: { schema: show(body, 'output') } }
   return { [status]: { description: 'Done.', headers: HEADERS, content } }
 }
 
+/** A repetition of what was answered with a secret is told only what was made. */
+const repeated = z.object({ data: z.object({ id: z.string() }) }).meta({ id: 'Repeated' })
+
 /** The refusals by status; each status names its codes. */
 function refusals(one: Endpoint, show: Show, refused: Refusals): Json {
   const checks = one.params || one.query || one.body ? (['VALIDATION_ERROR'] as const) : []
   const general = one.access === 'open' ? ALWAYS : one.access === 'named' ? NAMED : SIGNED_IN
-  const all = [...new Set<ErrorCode>([...general, ...checks, ...(one.errors ?? [])])]
+  const changes = one.method !== 'get' && general === SIGNED_IN ? (['CONFLICT'] as const) : []
+  const repeats = one.creates
+    ? (['CONFLICT', 'IDEMPOTENCY_KEY_REUSED', 'VALIDATION_ERROR', 'ABORTED'] as const)
+    : []
+  const all = [...new Set<ErrorCode>([...general, ...checks, ...changes, ...repeats, ...(one.errors ?? [])])]
   const byStatus = Object.groupBy(all, (code) => ERROR_CODES[code].status)
   return Object.fromEntries(
     Object.entries(byStatus).map(([status, codes = []]) => {

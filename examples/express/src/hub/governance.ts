@@ -2,6 +2,7 @@ import type { Queryable, TenantKey } from '@org/core'
 import { type Catalog, type CatalogRows, catalogFromRows } from '@org/rbac'
 import { createRbacStore, type RbacStore } from '@org/rbac/store'
 import { catalog as own } from '../catalog.ts'
+import type { ControlTransaction } from './control.ts'
 
 /** The catalogue as it is stored, and the store that decides by it. */
 export interface Governance {
@@ -9,6 +10,8 @@ export interface Governance {
   current(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
   /** The same as of now, after a change. */
   reload(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
+  /** A store whose changes belong to a transaction of the control schemas; when it commits, they count from the next request on. */
+  within(tx: ControlTransaction): Promise<RbacStore>
 }
 
 interface TenantQueries {
@@ -29,8 +32,8 @@ const STORED = 'select rbac.rbac_catalog() as stored'
  * new store; what the old one remembered goes with it.
  */
 export async function openGovernance(control: Queryable, tenants: TenantQueries): Promise<Governance> {
-  const storeOf = (catalog: Catalog): RbacStore =>
-    createRbacStore({ catalog, control, tenants, storedPackages: true, apiKeys: true })
+  const storeOf = (catalog: Catalog, through: Queryable = control): RbacStore =>
+    createRbacStore({ catalog, control: through, tenants, storedPackages: true, apiKeys: true })
   const read = async (epoch: string) => {
     const { rows } = await control.query<{ stored: CatalogRows }>(STORED)
     const catalog = catalogFromRows(rows[0]?.stored as CatalogRows)
@@ -58,14 +61,20 @@ export async function openGovernance(control: Queryable, tenants: TenantQueries)
     last = turn.catch(() => undefined)
     return turn
   }
+  const current: Governance['current'] = async () => {
+    if (performance.now() - checkedAt < MAX_AGE) return known
+    checking ??= check().finally(() => {
+      checking = undefined
+    })
+    return await checking
+  }
   return {
     reload: check,
-    current: async () => {
-      if (performance.now() - checkedAt < MAX_AGE) return known
-      checking ??= check().finally(() => {
-        checking = undefined
-      })
-      return await checking
+    current,
+    within: async (tx) => {
+      const { catalog } = await current()
+      tx.afterCommit(() => known.store.refresh())
+      return storeOf(catalog, tx)
     },
   }
 }

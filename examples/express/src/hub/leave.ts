@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Actor, TenancyError, type TenantKey } from '@org/core'
+import type { ControlTransaction } from './control.ts'
 import type { Hub } from './open-hub.ts'
 
 const FORGET = 'delete from hub.tenant_profile where key = $1'
@@ -13,6 +14,7 @@ const FORGET = 'delete from hub.tenant_profile where key = $1'
  */
 export async function leave(
   hub: Hub,
+  tx: ControlTransaction,
   tenant: TenantKey,
   { skipBackup, actor }: { readonly skipBackup: boolean; readonly actor: Actor },
 ) {
@@ -21,10 +23,9 @@ export async function leave(
     backup: skipBackup ? 'skip' : { to: await backupFile(hub, tenant) },
     requestedBy: `${actor.type} ${actor.id}`,
   })
-  const { store } = await hub.governance.current()
-  await store.forgetTenant(tenant)
-  await hub.directory.removeTenant(hub.control, tenant)
-  await hub.control.query(FORGET, [tenant])
+  await (await hub.governance.within(tx)).forgetTenant(tenant)
+  await hub.directory.removeTenant(tx, tenant)
+  await tx.query(FORGET, [tenant])
   return { tenant, tables: receipt.tables.length, rows: receipt.rows, backup: receipt.backup !== null }
 }
 

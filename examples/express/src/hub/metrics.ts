@@ -1,3 +1,4 @@
+import type { OutboxControl, OutboxGauges } from '@org/governance/outbox'
 import type { RequestHandler } from 'express'
 import type pg from 'pg'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -5,9 +6,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export type HubMetrics = ReturnType<typeof hubMetrics>
 
 /** What is measured. No label names a tenant: there would be as many series as tenants. */
-export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>) {
+export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>, queue: Pick<OutboxControl, 'gauges'>) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  measureQueue(registry, queue)
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'How long requests took, by route pattern',
@@ -45,3 +47,31 @@ export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>) {
   }
   return { registry, measure, failed: (code: string) => errors.inc({ code }) }
 }
+
+/** The queue of events, as the database says it is when it is asked. Deliveries are counted by whoever makes them: the worker. */
+function measureQueue(registry: Registry, queue: Pick<OutboxControl, 'gauges'>): void {
+  new Gauge({
+    name: 'outbox_events',
+    help: 'Events of all tenants: ready, in the hands of workers, of tenants not in service, dead letters',
+    labelNames: ['state'],
+    registers: [registry],
+    async collect() {
+      const counts = await queue.gauges().catch(() => undefined)
+      for (const state of STATES) this.set({ state }, counts?.[state] ?? Number.NaN)
+      lag.set(counts?.lag ?? Number.NaN)
+      stuck.set(counts?.stuck ?? Number.NaN)
+    },
+  })
+  const lag = new Gauge({
+    name: 'outbox_lag_seconds',
+    help: 'Since the oldest event that is ready was published',
+    registers: [registry],
+  })
+  const stuck = new Gauge({
+    name: 'outbox_stuck_leases',
+    help: 'Leases that ran out and nobody took back: no worker is running',
+    registers: [registry],
+  })
+}
+
+const STATES = ['ready', 'handling', 'waiting', 'dead'] as const satisfies readonly (keyof OutboxGauges)[]

@@ -1,7 +1,8 @@
 import { parseTenantKey, TenancyError, type TenantKey } from '@org/core'
+import type { Call } from '../http/endpoint.ts'
 import { type Invitation, invite } from './invitations.ts'
 import type { Hub } from './open-hub.ts'
-import { requirePlan } from './plans.ts'
+import { keepLimits, requirePlan } from './plans.ts'
 import { OPERATORS_PACKAGE } from './platform.ts'
 
 const ONBOARDED = 'select from hub.tenant_profile where key = $1 and onboarded_at is not null'
@@ -32,9 +33,10 @@ export interface Onboarded {
 export async function onboard(
   hub: Hub,
   { slug, name, packageKey, plan, adminUser }: NewTenant,
+  operate: Call<unknown, unknown, unknown>['operate'],
 ): Promise<Onboarded> {
   const tenant = parseTenantKey(slug)
-  const { store, catalog } = await hub.governance.current()
+  const { catalog } = await hub.governance.current()
   if (!Object.hasOwn(catalog.packages, packageKey) || packageKey === OPERATORS_PACKAGE) {
     throw new TenancyError('VALIDATION_ERROR', 'There is no such package.', {
       details: { field: 'body.packageKey' },
@@ -49,14 +51,22 @@ export async function onboard(
     }
     // Refuses the key of a tenant that has left, before anything is kept of this one.
     await hub.tenancy.provision(tenant, { plan })
-    await hub.control.query(NAME, [tenant, name])
-    await store.setTenant(tenant, { plan })
-    const made = await hub.inTenant(tenant, async (db) => {
-      const { adminId } = await store.seed(db, { admin: adminUser, package: packageKey })
-      const admin = String(adminId)
-      return { tenant, adminId: admin, invitation: await invite(db, admin) }
+    return await operate(tenant, async (tx, trail) => {
+      await tx.query(NAME, [tenant, name])
+      const store = await hub.governance.within(tx)
+      await store.setTenant(tenant, { plan })
+      await keepLimits(hub, tx, [tenant])
+      const { adminId, ...made } = await hub.inTenant(tenant, async (db) => {
+        const seeded = await store.seed(db, { admin: adminUser, package: packageKey })
+        const adminId = String(seeded.adminId)
+        return { adminId, invitation: await invite(db, adminId) }
+      })
+      await hub.keeping.enrol(tx, [tenant])
+      await tx.query(DONE, [tenant])
+      trail.record({ after: { name, plan, packageKey } })
+      trail.publish('tenant.created', { tenant, packageKey, adminId })
+      trail.publish('tenant.provisioned', { tenant })
+      return { ...made, tenant, adminId }
     })
-    await hub.control.query(DONE, [tenant])
-    return made
   })
 }

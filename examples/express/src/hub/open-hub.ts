@@ -4,14 +4,19 @@ import { settingsMigration } from '@org/crypto'
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
 import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
+import { IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
+import { WEBHOOKS_MIGRATION } from '@org/governance/webhooks'
 import { createTenancy, type IsolationLevel, loadMigrations, type TenantDb } from '@org/pg-tenant'
 import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/store'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
+import { changesOf } from './changes.ts'
 import { controlOf } from './control.ts'
-import { HUB_SCHEMA, installHub } from './control-schema.ts'
+import { HUB_SCHEMA, installHub, letReadRegistry } from './control-schema.ts'
 import { openGovernance } from './governance.ts'
+import { forgetKept, installKeeping, openKeeping } from './keeping.ts'
+import { openMaintenance } from './maintenance.ts'
 import { hubMetrics } from './metrics.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { openPlatform } from './platform.ts'
@@ -53,15 +58,19 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     maxUses: USES_TO_ONBOARD,
   })
   // Of its own: a tenant's scope that waits for one of these never waits for another scope.
-  const controlPool = new pg.Pool({
-    connectionString: config.DATABASE_URL,
+  const controlUrl = config.CONTROL_DATABASE_URL ?? config.ADMIN_DATABASE_URL
+  const ofControl = {
+    connectionString: controlUrl,
     max: CONTROL_CONNECTIONS,
     connectionTimeoutMillis: 10_000,
-  })
+  }
+  const controlPool = new pg.Pool(ofControl)
+  const changesPool = new pg.Pool(ofControl)
   const adminPool = new pg.Pool({ connectionString: config.ADMIN_DATABASE_URL, max: 3 })
   // Without listeners, a connection that dies between two statements ends the process: the pool tells of those that
   // nobody uses, the connection itself of the others, whose next statement then fails.
-  for (const each of [pool, onboarding, controlPool, adminPool]) {
+  const pools = [pool, onboarding, controlPool, changesPool, adminPool]
+  for (const each of pools) {
     each.on('error', () => log.warn('an idle connection was lost'))
     each.on('connect', (client) => client.on('error', () => {}))
   }
@@ -71,6 +80,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     adminPool,
     rolePrefix: config.ROLE_PREFIX,
     ...level,
+    onForget: forgetKept(config),
     migrations: [
       RBAC_MIGRATION,
       API_KEYS_MIGRATION,
@@ -79,14 +89,22 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       DENIED_JTI_MIGRATION,
       settingsMigration,
       ...own,
+      // Behind what tenants of earlier releases have.
+      IDEMPOTENCY_MIGRATION,
+      WEBHOOKS_MIGRATION,
       ...migrations,
     ],
   }
   const tenancy = createTenancy({ ...options, pool })
   const operators = createTenancy({ ...options, pool: onboarding })
-  const control = controlOf(controlPool)
+  const control = controlOf(controlPool, changesPool)
   const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
-  const application = decodeURIComponent(new URL(config.DATABASE_URL).username)
+  const roles = {
+    isolation: tenancy.isolation,
+    rolePrefix: config.ROLE_PREFIX,
+    application: userOf(config.DATABASE_URL),
+    hub: userOf(controlUrl),
+  }
   const outside = <T>(work: () => Promise<T>): Promise<T> =>
     runWithoutTenant(work).catch((error: unknown) => {
       throw forOperators(error)
@@ -94,17 +112,23 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
   const turns = oneAtATime(controlPool)
   // Replicas that start at once would otherwise wait for each other's locks in a circle.
   const governance = await turns('start', async () => {
-    await installRbac(adminPool, { managers: [application] })
-    await installHub(adminPool, directory.migration, application)
+    await installRbac(adminPool, { managers: [roles.hub] })
+    await installHub(adminPool, directory.migration, roles.hub)
+    await installKeeping(adminPool, roles)
     return await openGovernance(control, tenancy)
   })
+  const kept = openKeeping(config, control, tenancy)
 
   const hub = {
     config,
     log,
     pool,
-    /** The application's connections to the control schemas. */
+    /** The control schemas, as the hub's own role. */
     control,
+    ...kept,
+    /** How routes change things: recorded. */
+    changes: changesOf({ ...kept, config, control }),
+    maintenance: openMaintenance(control),
     adminPool,
     tenancy,
     governance,
@@ -112,7 +136,10 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     passwords: createPasswords(),
     apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
     directory,
-    metrics: hubMetrics({ tenants: pool, operators: onboarding, control: controlPool, admin: adminPool }),
+    metrics: hubMetrics(
+      { tenants: pool, operators: onboarding, control: controlPool, changes: changesPool, admin: adminPool },
+      kept.queue,
+    ),
     oneAtATime: turns,
     settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
     /** Work of an operator on somebody else's tenant: the one place that leaves the request's own. */
@@ -122,17 +149,22 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       outside(() => operators.withTenant(tenant, fn)),
     /** Waits for the scopes that still run, then ends every connection. */
     close: async () => {
-      await Promise.all([tenancy.close(), operators.close()])
-      await Promise.all([pool, onboarding, controlPool, adminPool].map((each) => each.end()))
+      await Promise.all([tenancy.close(), operators.close(), kept.calls.close().catch(() => {})])
+      await Promise.all(pools.map((each) => each.end()))
     },
   }
   await turns('start', async () => {
     await openPlatform(hub)
+    await letReadRegistry(adminPool, roles.hub)
     // Tenants of an earlier release get what it did not have; when nobody is behind, this is one query.
     const { ok, behind, failed } = await tenancy.migrate({ throwOnFailure: false })
     if (behind > 0) log[ok ? 'info' : 'error']({ behind, failed }, 'migrated')
   })
   return hub
+}
+
+function userOf(address: string): string {
+  return decodeURIComponent(new URL(address).username)
 }
 
 /** The codes about a request's own tenant would tell an operator that *they* are suspended. */

@@ -7,6 +7,9 @@ import { type Invitation, invite } from './invitations.ts'
 /** The tenant whose users are the operators: it alone is entitled to the package `platform`. */
 export const PLATFORM = parseTenantKey('platform')
 
+/** Who has PROVISION_ADMIN_KEY, and is nobody else. */
+export const WHO_HAS_THE_KEY = { type: 'service', id: 'provision' } as const
+
 /** Beginners' plans; an operator changes them with `PUT /v1/plans/{planKey}`. */
 const PLANS = `insert into rbac.plan (key, name, max_users, max_storage_gb, max_api_calls, features, price) values
     ('starter', 'Starter', 25, 5, 100000, '["api"]', 0),

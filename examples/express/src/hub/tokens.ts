@@ -27,6 +27,8 @@ export function hubTokens(config: HubConfig, tenancy: Tenancy) {
   return {
     keys,
     issuer: createTokenIssuer(api),
+    /** @param lifetime seconds */
+    issuerFor: (lifetime: number) => createTokenIssuer({ ...api, lifetime }),
     verifier: createTokenVerifier({ ...api, denylist }),
     denylist,
     refresh: createRefreshTokens(),

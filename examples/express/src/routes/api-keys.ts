@@ -1,3 +1,4 @@
+import type { TenantQueryable } from '@org/core'
 import type { ApiKeyRecord, IssuedApiKey } from '@org/crypto/api-keys'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
@@ -47,6 +48,8 @@ const newKey = z
   })
   .describe('Either `profile` or `actions`')
 
+const newStatus = z.strictObject({ status: keyStatus, reason: reason.optional() })
+
 const LIST = {
   from: 'from api_key k where true',
   columns: `k.id, k.key_id as "keyId", k.name, k.env, k.profile, k.actions, k.status,
@@ -63,6 +66,11 @@ const LIST = {
 /** Keys of service accounts: each is an actor of its own, of type `service`. */
 export function apiKeyRoutes(hub: Hub): Endpoint[] {
   const { apiKeys, directory, control } = hub
+  const setStatus = (db: TenantQueryable, key: string, to: z.output<typeof newStatus>) => {
+    if (to.status === 'suspended') return apiKeys.suspend(db, key, to.reason)
+    if (to.status === 'revoked') return apiKeys.revoke(db, key, to.reason)
+    return apiKeys.activate(db, key)
+  }
   return [
     endpoint({
       method: 'get',
@@ -82,19 +90,23 @@ export function apiKeyRoutes(hub: Hub): Endpoint[] {
       summary: 'Make an API key, with a profile or with actions; it never exceeds its maker',
       tag,
       body: newKey,
+      creates: 'secret',
       status: 201,
       data: issued,
       errors: ['DUPLICATE_RESOURCE'],
-      handle: async ({ tenancy, tenant, actor, body }) => {
+      handle: async ({ tenancy, tenant, actor, body, change, reference }) => {
         const { name, profile, actions = [] } = body
         const rights = profile === undefined ? { actions } : { profile }
         const reach = await reachOf(hub.governance, tenancy, actor)
         reach.requireEntitled(actions)
         reach.requireKeyWithin(rights)
-        return await tenancy.transaction(async (db) => {
+        return await change(async (db, trail) => {
           const made = await apiKeys.create(db, { name, expiresAt: dateOf(body.expiresAt), ...rights })
           // Before the commit: an entry without a key does no harm, a key without an entry opens nothing.
           await directory.add(control, made.record.keyId, tenant)
+          trail.record({ entity: entityOf(made.record), after: factsOf(made.record) })
+          trail.publish('api_key.created', { apiKeyId: made.record.id })
+          reference(made.record.id)
           return shown(made)
         })
       },
@@ -106,16 +118,18 @@ export function apiKeyRoutes(hub: Hub): Endpoint[] {
       summary: 'Suspend, resume or revoke an API key, from the next request on; revoked is for ever',
       tag,
       params,
-      body: z.strictObject({ status: keyStatus, reason: reason.optional() }),
+      body: newStatus,
       data: apiKey,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params, body }) => {
+      handle: async ({ tenancy, actor, params, body, change }) => {
         const reach = await reachOf(hub.governance, tenancy, actor)
-        return await tenancy.transaction(async (db) => {
-          if (body.status === 'suspended') return await apiKeys.suspend(db, params.id, body.reason)
-          if (body.status === 'revoked') return await apiKeys.revoke(db, params.id, body.reason)
-          reach.requireKeyWithin(await apiKeys.get(db, params.id))
-          return await apiKeys.activate(db, params.id)
+        return await change(async (db, trail) => {
+          const before = await apiKeys.get(db, params.id)
+          if (body.status === 'active') reach.requireKeyWithin(before)
+          const after = await setStatus(db, params.id, body)
+          trail.record({ entity: entityOf(after), before: factsOf(before), after: factsOf(after) })
+          if (body.status === 'revoked') trail.publish('api_key.revoked', { apiKeyId: after.id })
+          return after
         })
       },
     }),
@@ -130,18 +144,29 @@ export function apiKeyRoutes(hub: Hub): Endpoint[] {
         overlapSeconds: z.number().int().min(0).max(2_592_000).default(86_400),
         expiresAt: timestamp.nullable().optional().describe('Left out, it stays'),
       }),
+      creates: 'secret',
       data: issued,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, actor, params, body: { overlapSeconds: overlap, expiresAt } }) => {
+      handle: async ({ tenancy, actor, params, body, change, reference }) => {
+        const { overlapSeconds: overlap, expiresAt } = body
         const reach = await reachOf(hub.governance, tenancy, actor)
-        return await tenancy.transaction(async (db) => {
+        return await change(async (db, trail) => {
           reach.requireKeyWithin(await apiKeys.get(db, params.id))
           const until = expiresAt !== undefined && { expiresAt: dateOf(expiresAt) }
-          return shown(await apiKeys.rotate(db, params.id, { overlap, ...until }))
+          const made = await apiKeys.rotate(db, params.id, { overlap, ...until })
+          trail.record({ entity: entityOf(made.record), metadata: { rotated: true } })
+          reference(made.record.id)
+          return shown(made)
         })
       },
     }),
   ]
+}
+
+const entityOf = ({ id }: ApiKeyRecord) => ({ type: 'api_key', id })
+
+function factsOf({ name, profile, actions, status, suspendedReason, expiresAt }: ApiKeyRecord): object {
+  return { name, profile, actions, status, suspendedReason, expiresAt }
 }
 
 const shown = ({ key, record }: IssuedApiKey) => ({ key, apiKey: record })

@@ -1,8 +1,9 @@
 import { isTenancyError, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
-import { requireRotated } from '@org/crypto/tokens'
+import { type RefreshRotation, requireRotated } from '@org/crypto/tokens'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { email, timestamp } from '../http/schemas.ts'
+import type { Trail } from '../hub/changes.ts'
 import { acceptInvitation, invitedBy } from '../hub/invitations.ts'
 import { endLogin, endLogins, holdCredential, isActive, wrongCredential } from '../hub/logins.ts'
 import { requireNotAbove } from '../hub/not-above.ts'
@@ -53,19 +54,21 @@ export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoi
       method: 'post',
       path: '/v1/auth/login',
       access: 'named',
+      records: 'identity.sessions.create',
       summary: 'Sign in with e-mail and password',
       tag,
       body: z.strictObject({ email, password: z.string().min(1).max(1_024) }),
       data: tokens,
       errors: ['UNAUTHORIZED'],
-      handle: async ({ tenancy, body }) => {
+      handle: async ({ tenancy, body, change }) => {
         const found = (await tenancy.query<Credential>(CREDENTIAL, [body.email])).rows[0]
         const hash = found?.passwordHash ?? undefined
         // Also when there is nobody of that name: the same work, the same answer.
         const { valid, needsRehash } = await passwords.verify(body.password, hash)
         if (!valid || !found || hash === undefined) throw wrongCredential()
         const better = needsRehash ? await passwords.hash(body.password) : undefined
-        return await tenancy.transaction(async (db) => {
+        return await change(async (db, trail) => {
+          trail.record({ actor: { type: 'user', id: found.id } })
           await holdCredential(db, found.id, hash)
           if (better) await db.query(REHASH, [found.id, better])
           return await signIn(db, found.id)
@@ -76,19 +79,21 @@ export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoi
       method: 'post',
       path: '/v1/auth/invitation',
       access: 'named',
+      records: 'identity.passwords.set',
       summary: 'Choose a password with an invitation, and sign in; logins with the password before end',
       tag,
       body: z.strictObject({ token: z.string().min(1).max(100), password }),
       data: tokens,
       errors: ['INVALID_TOKEN'],
-      handle: async ({ tenancy, body }) => {
+      handle: async ({ tenancy, body, change }) => {
         const hash = await passwords.hash(body.password)
         const invited = await invitedBy(tenancy, body.token)
         // Made for somebody who may do more by now: whoever made it might be the one who kept it.
         if (invited) await requireNotAbove(governance, tenancy, invited.by, invited.userId).catch(notInvited)
-        return await tenancy.transaction(async (db) => {
+        return await change(async (db, trail) => {
           const userId = await acceptInvitation(db, body.token, hash)
           if (userId === undefined) throw noInvitation()
+          trail.record({ actor: { type: 'user', id: userId } })
           await endLogins(auth, db, userId)
           return await signIn(db, userId)
         })
@@ -98,14 +103,16 @@ export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoi
       method: 'post',
       path: '/v1/auth/refresh',
       access: 'named',
+      records: 'identity.sessions.refresh',
       summary: 'Go on with a refresh token; it is replaced',
       tag,
       body: z.strictObject({ refreshToken }),
       data: tokens,
       errors: ['INVALID_TOKEN', 'TOKEN_EXPIRED'],
-      handle: async ({ tenancy, body, tenant }) => {
-        const rotation = await tenancy.transaction(async (db) => {
+      handle: async ({ body, tenant, change }) => {
+        const rotation = await change(async (db, trail) => {
           const outcome = await auth.refresh.rotate(db, body.refreshToken)
+          tellRotation(trail, outcome)
           if (outcome.outcome === 'reused') await auth.denylist.deny(db, outcome.accessTokens)
           if (outcome.outcome !== 'rotated' || (await isActive(db, outcome.userId))) return outcome
           // Suspended or removed by other means than this API, which would have ended the login.
@@ -125,13 +132,17 @@ export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoi
       method: 'post',
       path: '/v1/auth/logout',
       access: 'named',
+      records: 'identity.sessions.end',
       summary: 'End the login; its access tokens are refused from now on. A token that is none is no error',
       tag,
       body: z.strictObject({ refreshToken }),
       status: 204,
-      handle: async ({ tenancy, body }) => {
-        await tenancy.transaction(async (db) => {
-          const { accessTokens } = await auth.refresh.logout(db, body.refreshToken)
+      handle: async ({ body, change }) => {
+        await change(async (db, trail) => {
+          const { accessTokens, userIds } = await auth.refresh.logout(db, body.refreshToken)
+          const [userId] = userIds
+          if (userId === undefined) trail.unchanged()
+          else trail.record({ actor: { type: 'user', id: userId } })
           await auth.denylist.deny(db, accessTokens)
         })
         return undefined
@@ -152,6 +163,14 @@ export function authRoutes({ tokens: auth, passwords, governance }: Hub): Endpoi
       },
     }),
   ]
+}
+
+/** Also one that comes twice: it was stolen, or its thief is here. What is no token changes nothing. */
+function tellRotation(trail: Trail, rotation: RefreshRotation): void {
+  const { outcome } = rotation
+  if ('userId' in rotation)
+    trail.record({ actor: { type: 'user', id: rotation.userId }, metadata: { outcome } })
+  else trail.unchanged()
 }
 
 function noInvitation(): TenancyError {

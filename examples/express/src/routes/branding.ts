@@ -60,8 +60,15 @@ export function brandingRoutes(): Endpoint[] {
       tag,
       body: z.strictObject(facts),
       data: branding,
-      handle: ({ tenancy, body }) =>
-        one(tenancy, WRITE, [body.logoUrl, body.primaryColor, body.secondaryColor, body.domain]),
+      handle: ({ body, change }) =>
+        change(async (db, trail) => {
+          const { updatedAt: _then, ...before } = await one(db, READ, [])
+          const values = [body.logoUrl, body.primaryColor, body.secondaryColor, body.domain]
+          const made = await one(db, WRITE, values)
+          trail.record({ entity: { type: 'branding', id: db.tenant }, before, after: body })
+          trail.publish('tenant.branding.changed', {})
+          return made
+        }),
     }),
   ]
 }

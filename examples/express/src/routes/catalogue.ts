@@ -2,7 +2,7 @@ import { TenancyError } from '@org/core'
 import type { Catalog } from '@org/rbac'
 import { z } from 'zod'
 import { catalog as own } from '../catalog.ts'
-import { type Endpoint, endpoint } from '../http/endpoint.ts'
+import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { actionKey, actionPattern, name, packageKey, timestamp, toolKey } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
@@ -26,6 +26,7 @@ const kind = z.enum(['read', 'write', 'admin'])
 const tool = z.object({ key: toolKey, ...facts }).meta({ id: 'Tool' })
 const action = z.object({ key: actionKey, toolKey, kind, ...facts }).meta({ id: 'Action' })
 const pack = z.object({ key: packageKey, actions: z.array(actionKey), ...facts }).meta({ id: 'Package' })
+type Operate = Pick<Call<unknown, unknown, unknown>, 'operate' | 'reference'>
 type Dated<T extends z.ZodType> = Omit<z.output<T>, 'createdAt' | 'updatedAt'> & {
   createdAt: Date
   updatedAt: Date
@@ -59,7 +60,7 @@ const PACKAGES = listOf('package', 'p', PACKAGE)
 const ADD_TOOL = `insert into rbac.tool as t (key, name, description) values ($1, $2, $3)
   on conflict do nothing returning ${TOOL}`
 const ADD_ACTION = `insert into rbac.tool_action as a (key, tool_key, name, description, kind)
-  select $1, key, $3, $4, $5 from rbac.tool where key = $2 on conflict do nothing returning ${ACTION}`
+  select $1, key, $2, $4, $5 from rbac.tool where key = $3 on conflict do nothing returning ${ACTION}`
 const ADD_PACKAGE = `insert into rbac.package as p (key, name, description) values ($1, $2, $3)
   on conflict do nothing returning ${PACKAGE}`
 const FILL_PACKAGE = `insert into rbac.package_action (package_key, action_key)
@@ -71,16 +72,24 @@ const FIND_PACKAGE = `select ${PACKAGE} from rbac.package p where p.key = $1`
 export function catalogueRoutes(hub: Hub): Endpoint[] {
   const query = listQuery(['created_at', 'key'], { ...createdAt, status: entryStatus.optional(), q: search })
   const entry = z.strictObject({ name, description: description.optional() })
-  const changed = async <T extends object>(
+  // Who cannot look now finds out within a second.
+  const reload = () => hub.governance.reload().catch(() => undefined)
+  /** A new entry of the catalogue; the first of `values` is its key. */
+  const added = <T extends object>(
+    { operate, reference }: Operate,
+    type: string,
     text: string,
     values: unknown[],
-    otherwise: () => TenancyError,
-  ) => {
-    const { rows } = await hub.control.query<T>(text, values)
-    await hub.governance.reload()
-    if (rows[0]) return rows[0]
-    throw otherwise()
-  }
+  ) =>
+    operate(undefined, async (tx, trail) => {
+      const [made] = (await tx.query<T>(text, values)).rows
+      if (made === undefined) throw taken()
+      const id = String(values[0])
+      trail.record({ entity: { type, id }, after: { name: values[1] } })
+      tx.afterCommit(reload)
+      reference(id)
+      return made
+    })
   return [
     endpoint({
       method: 'get',
@@ -100,12 +109,13 @@ export function catalogueRoutes(hub: Hub): Endpoint[] {
       summary: 'Add a tool',
       tag,
       body: entry.extend({ key: toolKey }),
+      creates: true,
       status: 201,
       data: tool,
       errors: ['DUPLICATE_RESOURCE'],
-      handle: ({ body }) => {
+      handle: ({ body, ...call }) => {
         refuseInherited(body.key, 'body.key')
-        return changed<Dated<typeof tool>>(ADD_TOOL, [body.key, body.name, body.description], taken)
+        return added<Dated<typeof tool>>(call, 'tool', ADD_TOOL, [body.key, body.name, body.description])
       },
     }),
     endpoint({
@@ -127,17 +137,18 @@ export function catalogueRoutes(hub: Hub): Endpoint[] {
       tag,
       params: z.object({ toolKey }),
       body: entry.extend({ key: actionKey, kind }),
+      creates: true,
       status: 201,
       data: action,
       errors: ['NOT_FOUND', 'DUPLICATE_RESOURCE', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, ...call }) => {
         const { catalog } = await hub.governance.current()
         if (!Object.hasOwn(catalog.tools, params.toolKey)) throw missing('tool')
         if (Object.hasOwn(own.tools, params.toolKey)) throw ofTheHub()
         if (!body.key.startsWith(`${params.toolKey}.`)) throw field('body.key', 'not_of_this_tool')
         refuseInherited(body.key, 'body.key')
-        const values = [body.key, params.toolKey, body.name, body.description, body.kind]
-        return await changed<Dated<typeof action>>(ADD_ACTION, values, taken)
+        const values = [body.key, body.name, params.toolKey, body.description, body.kind]
+        return await added<Dated<typeof action>>(call, 'tool_action', ADD_ACTION, values)
       },
     }),
     endpoint({
@@ -158,12 +169,17 @@ export function catalogueRoutes(hub: Hub): Endpoint[] {
       summary: 'Add a package',
       tag,
       body: entry.extend({ key: packageKey }),
+      creates: true,
       status: 201,
       data: pack,
       errors: ['DUPLICATE_RESOURCE'],
-      handle: ({ body }) => {
+      handle: ({ body, ...call }) => {
         refuseInherited(body.key, 'body.key')
-        return changed<Dated<typeof pack>>(ADD_PACKAGE, [body.key, body.name, body.description], taken)
+        return added<Dated<typeof pack>>(call, 'package', ADD_PACKAGE, [
+          body.key,
+          body.name,
+          body.description,
+        ])
       },
     }),
     endpoint({
@@ -174,16 +190,24 @@ export function catalogueRoutes(hub: Hub): Endpoint[] {
       tag,
       params: z.object({ packageKey }),
       body: z.strictObject({ actions: z.array(actionPattern).min(1).max(500) }),
+      creates: true,
       data: pack,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, operate }) => {
         const { catalog } = await hub.governance.current()
         if (!Object.hasOwn(catalog.packages, params.packageKey)) throw missing('package')
         if (params.packageKey === OPERATORS_PACKAGE) throw ofTheHub()
         if (body.actions.some((one) => !isKnown(catalog, one))) throw field('body.actions', 'unknown_action')
         if (body.actions.some(isForOperators)) throw ofTheHub()
-        await hub.control.query(FILL_PACKAGE, [params.packageKey, body.actions])
-        return await changed<Dated<typeof pack>>(FIND_PACKAGE, [params.packageKey], () => missing('package'))
+        return await operate(undefined, async (tx, trail) => {
+          await tx.query(FILL_PACKAGE, [params.packageKey, body.actions])
+          const [made] = (await tx.query<Dated<typeof pack>>(FIND_PACKAGE, [params.packageKey])).rows
+          if (made === undefined) throw missing('package')
+          const { actions } = body
+          trail.record({ entity: { type: 'package', id: params.packageKey }, metadata: { actions } })
+          tx.afterCommit(reload)
+          return made
+        })
       },
     }),
   ]

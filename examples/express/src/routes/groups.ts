@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Call, type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
 import { id, name, reason, status, timestamp } from '../http/schemas.ts'
+import type { Trail } from '../hub/changes.ts'
 import type { Hub } from '../hub/open-hub.ts'
 import { type Reach, reachOf } from '../hub/reach.ts'
 import { USER_LIST, type User, user, userQuery } from './users.ts'
@@ -71,14 +72,18 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       summary: 'Create a group; it grants nothing yet',
       tag,
       body: z.strictObject({ name, description: description.optional() }),
+      creates: true,
       status: 201,
       data: group,
       errors: ['DUPLICATE_RESOURCE'],
-      handle: async ({ tenancy, body }) => {
+      handle: async ({ body, change }) => {
         const { store } = await hub.governance.current()
-        return await tenancy.transaction(async (db) => {
-          const made = await store.groups.create(db, body)
-          return await findGroup(db, made.id)
+        return await change(async (db, trail) => {
+          const { id } = await store.groups.create(db, body)
+          const made = await findGroup(db, id)
+          trail.record({ entity: { type: 'group', id }, after: factsOf(made) })
+          trail.publish('group.created', { groupId: id })
+          return made
         })
       },
     }),
@@ -94,9 +99,12 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       errors: ['NOT_FOUND', 'DUPLICATE_RESOURCE'],
       // Two groups that changed names would make others give what they do not mean to.
       handle: ({ params, body, ...call }) =>
-        changeGroup(hub, call, params.id, async (db, groups) => {
+        changeGroup(hub, call, params.id, async ({ db, groups, trail, before }) => {
           await groups.update(db, params.id, body)
-          return await findGroup(db, params.id)
+          const after = await findGroup(db, params.id)
+          trail.record({ entity: entityOf(after), before: factsOf(before), after: factsOf(after) })
+          trail.publish('group.updated', { groupId: after.id })
+          return after
         }),
     }),
     endpoint({
@@ -110,9 +118,12 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       data: group,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: ({ params, body, ...call }) =>
-        changeGroup(hub, call, params.id, async (db, groups) => {
+        changeGroup(hub, call, params.id, async ({ db, groups, trail, before }) => {
           await groups.setStatus(db, params.id, body.status, { reason: body.reason })
-          return await findGroup(db, params.id)
+          const after = await findGroup(db, params.id)
+          trail.record({ entity: entityOf(after), before: factsOf(before), after: factsOf(after) })
+          trail.publish('group.updated', { groupId: after.id })
+          return after
         }),
     }),
     endpoint({
@@ -142,10 +153,14 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       summary: 'Put a user into a group; one who is in it already stays',
       tag,
       params: membership,
+      creates: true,
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, ...call }) => {
-        await changeGroup(hub, call, params.id, (db, groups) => groups.addUser(db, params.id, params.userId))
+        await changeGroup(hub, call, params.id, async ({ db, groups, trail, before }) => {
+          await groups.addUser(db, params.id, params.userId)
+          tellMembership(trail, before.id, params.userId, 'added')
+        })
         return undefined
       },
     }),
@@ -159,9 +174,10 @@ export function groupRoutes(hub: Hub): Endpoint[] {
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, ...call }) => {
-        await changeGroup(hub, call, params.id, (db, groups) =>
-          groups.removeUser(db, params.id, params.userId),
-        )
+        await changeGroup(hub, call, params.id, async ({ db, groups, trail, before }) => {
+          await groups.removeUser(db, params.id, params.userId)
+          tellMembership(trail, before.id, params.userId, 'removed')
+        })
         return undefined
       },
     }),
@@ -183,16 +199,37 @@ export async function findGroup(db: Queryable, groupId: string): Promise<Group> 
  */
 export async function changeGroup<T>(
   { governance }: Hub,
-  { tenancy, actor }: Pick<Call<unknown, unknown, unknown>, 'tenancy' | 'actor'>,
+  { tenancy, actor, change }: Pick<Call<unknown, unknown, unknown>, 'tenancy' | 'actor' | 'change'>,
   groupId: string,
-  change: (db: TenantQueryable, groups: Groups, reach: Reach) => Promise<T>,
+  work: (given: GroupChange) => Promise<T>,
 ): Promise<T> {
   const { store } = await governance.current()
   const reach = await reachOf(governance, tenancy, actor)
-  return await tenancy.transaction(async (db) => {
-    await findGroup(db, groupId)
+  return await change(async (db, trail) => {
+    const before = await findGroup(db, groupId)
     const { rows } = await db.query<{ pattern: string }>(PATTERNS, [groupId])
     reach.requireWithin(rows.map(({ pattern }) => pattern))
-    return await change(db, store.groups, reach)
+    return await work({ db, groups: store.groups, reach, trail, before })
   })
+}
+
+/** What a change of a group is given. */
+interface GroupChange {
+  readonly db: TenantQueryable
+  readonly groups: Groups
+  readonly reach: Reach
+  readonly trail: Trail
+  readonly before: Group
+}
+
+const entityOf = ({ id }: Group) => ({ type: 'group', id })
+
+function factsOf({ name, description, status, suspendedReason }: Group): object {
+  return { name, description, status, suspendedReason }
+}
+
+function tellMembership(trail: Trail, groupId: string, userId: string, change: 'added' | 'removed'): void {
+  const user = userId.toLowerCase()
+  trail.record({ entity: { type: 'group', id: groupId }, metadata: { [change]: user } })
+  trail.publish('user_group.changed', { groupId, userId: user, change })
 }

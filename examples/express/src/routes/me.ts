@@ -73,13 +73,16 @@ export function meRoutes(hub: Hub): Endpoint[] {
       summary: 'End all logins of this user, on every device',
       tag,
       status: 204,
-      handle: async ({ tenancy, actor }) => {
+      handle: async ({ actor, change }) => {
         if (actor.type !== 'user') {
           throw new TenancyError('FORBIDDEN_ACTION', 'An API key has no logins: revoke it instead.', {
             details: { reason: 'not_a_user' },
           })
         }
-        await tenancy.transaction((db) => endLogins(hub.tokens, db, actor.id))
+        await change(async (db, trail) => {
+          await endLogins(hub.tokens, db, actor.id)
+          trail.record({ entity: { type: 'user', id: actor.id }, metadata: { logins: 'all ended' } })
+        })
         return undefined
       },
     }),

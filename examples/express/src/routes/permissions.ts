@@ -101,18 +101,27 @@ export function permissionRoutes(hub: Hub): Endpoint[] {
         effect: effect.default('allow'),
         constraints: constraints.optional(),
       }),
+      creates: true,
       status: 201,
       data: permission,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, body, ...call }) => {
         const { action, effect } = body
         const only = body.constraints && { constraints: parseConstraints(body.constraints) }
-        return await changeGroup(hub, call, params.id, async (db, groups, reach) => {
+        return await changeGroup(hub, call, params.id, async ({ db, groups, reach, trail, before }) => {
           if (effect === 'allow') reach.requireEntitled([action])
           reach.requireWithin([action])
           const pattern = action as `${string}.*`
-          const made = await groups.grant(db, params.id, { action: pattern, effect, ...only })
-          return await findPermission(db, made.id)
+          const { id } = await groups.grant(db, params.id, { action: pattern, effect, ...only })
+          const made = await findPermission(db, id)
+          const { constraints } = made
+          trail.record({ entity: entityOf(id), after: { groupId: before.id, action, effect, constraints } })
+          trail.publish('group.permission.changed', {
+            groupId: before.id,
+            permissionId: id,
+            change: 'granted',
+          })
+          return made
         })
       },
     }),
@@ -126,14 +135,23 @@ export function permissionRoutes(hub: Hub): Endpoint[] {
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
       handle: async ({ params, ...call }) => {
-        await changeGroup(hub, call, params.id, (db, groups) =>
-          groups.revoke(db, params.id, params.permissionId),
-        )
+        await changeGroup(hub, call, params.id, async ({ db, groups, trail, before }) => {
+          const { id, action, effect, constraints } = await findPermission(db, params.permissionId)
+          await groups.revoke(db, params.id, params.permissionId)
+          trail.record({ entity: entityOf(id), before: { groupId: before.id, action, effect, constraints } })
+          trail.publish('group.permission.changed', {
+            groupId: before.id,
+            permissionId: id,
+            change: 'revoked',
+          })
+        })
         return undefined
       },
     }),
   ]
 }
+
+const entityOf = (id: string) => ({ type: 'group_permission', id })
 
 async function findPermission(db: Queryable, permissionId: string): Promise<Permission> {
   const { rows } = await db.query<Permission>(FIND, [permissionId])

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { isSecret } from '../http/secret.ts'
 import type { Hub } from '../hub/open-hub.ts'
+import { WHO_HAS_THE_KEY } from '../hub/platform.ts'
 
 /** A database of its own for an app, by whoever has the key of the environment. Its body has no envelope, by contract. */
 export function provisionRoutes({ config, adminPool }: Hub): Endpoint[] {
@@ -12,6 +13,8 @@ export function provisionRoutes({ config, adminPool }: Hub): Endpoint[] {
       method: 'post',
       path: '/provision',
       access: 'open',
+      records: 'platform.databases.create',
+      creates: 'secret',
       summary: 'A database and a restricted user for an app; the connection string is shown this once',
       tag: 'Databases for apps',
       body: z.strictObject({
@@ -22,12 +25,16 @@ export function provisionRoutes({ config, adminPool }: Hub): Endpoint[] {
       bare: true,
       data: z.object({ connection_string: z.string() }),
       errors: ['UNAUTHORIZED', 'DUPLICATE_RESOURCE', 'DATABASE_ERROR', 'CONFLICT'],
-      handle: async ({ body }) => {
+      handle: async ({ body, operate, reference }) => {
         if (!isSecret(body.admin_key, config.PROVISION_ADMIN_KEY)) {
           throw new TenancyError('UNAUTHORIZED', 'The admin key is not accepted.')
         }
-        const { connection } = await provisionDatabase(adminPool, { app: body.app_name })
-        return { connection_string: connection.url }
+        return await operate(undefined, async (_tx, trail) => {
+          const { connection } = await provisionDatabase(adminPool, { app: body.app_name })
+          trail.record({ actor: WHO_HAS_THE_KEY, entity: { type: 'app_database', id: body.app_name } })
+          reference(body.app_name)
+          return { connection_string: connection.url }
+        })
       },
     }),
   ]

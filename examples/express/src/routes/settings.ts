@@ -60,12 +60,14 @@ export function settingRoutes({ settings }: Hub): Endpoint[] {
       }),
       data: setting,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ tenancy, params, body: { value, ifUpdatedAt } }) => {
+      handle: async ({ params, body: { value, ifUpdatedAt }, change }) => {
         const key = keyOf(settings, params.key)
         const options = ifUpdatedAt === undefined ? {} : { ifUpdatedAt }
-        return await tenancy.transaction(async (db) => {
+        return await change(async (db, trail) => {
           await settings.set(db, key, value, options)
           const [made] = (await all(db)).filter((one) => one.key === key)
+          // Which one, never what it is: any may be a secret of its tenant.
+          trail.record({ entity: { type: 'setting', id: key }, metadata: { set: true } })
           return made as NonNullable<typeof made>
         })
       },
@@ -79,8 +81,12 @@ export function settingRoutes({ settings }: Hub): Endpoint[] {
       params,
       status: 204,
       errors: ['NOT_FOUND'],
-      handle: async ({ tenancy, params }) => {
-        if (!(await settings.delete(tenancy, keyOf(settings, params.key)))) throw notFound()
+      handle: async ({ params, change }) => {
+        const key = keyOf(settings, params.key)
+        await change(async (db, trail) => {
+          if (!(await settings.delete(db, key))) throw notFound()
+          trail.record({ entity: { type: 'setting', id: key }, metadata: { set: false } })
+        })
         return undefined
       },
     }),

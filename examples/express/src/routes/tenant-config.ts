@@ -49,8 +49,14 @@ export function tenantConfigRoutes(): Endpoint[] {
       tag,
       body: z.strictObject(facts),
       data: config,
-      handle: ({ tenancy, body }) =>
-        one(tenancy, WRITE, [JSON.stringify(body.flags), JSON.stringify(body.limits)]),
+      handle: ({ body, change }) =>
+        change(async (db, trail) => {
+          const { updatedAt: _then, ...before } = await one(db, READ, [])
+          const made = await one(db, WRITE, [JSON.stringify(body.flags), JSON.stringify(body.limits)])
+          trail.record({ entity: { type: 'config', id: db.tenant }, before, after: body })
+          trail.publish('tenant.config.changed', {})
+          return made
+        }),
     }),
   ]
 }

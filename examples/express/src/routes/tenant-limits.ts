@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { planKey, tenantKey } from '../http/schemas.ts'
 import type { Hub } from '../hub/open-hub.ts'
-import { requirePlan } from '../hub/plans.ts'
+import { keepLimits, requirePlan } from '../hub/plans.ts'
 import { findTenant } from './tenants.ts'
 
 const tag = 'Plans and limits'
@@ -40,8 +40,10 @@ const PLANS = `select key, name, features, price::float8 as price,
     limits || jsonb_build_object('max_users', max_users, 'max_storage_gb', max_storage_gb, 'max_api_calls', max_api_calls) as limits
   from rbac.plan order by key`
 
+const ON_PLAN = 'select tenant from rbac.tenant_entitlement where plan_key = $1 order by tenant'
+
 /** Nobody: limits are the tenant's, whoever asks. */
-const NOBODY = { type: 'user', id: '00000000-0000-0000-0000-000000000000' } as const
+export const NOBODY = { type: 'user', id: '00000000-0000-0000-0000-000000000000' } as const
 
 export function tenantLimitRoutes(hub: Hub): Endpoint[] {
   const limitsOf = async (tenant: TenantKey) => {
@@ -75,16 +77,20 @@ export function tenantLimitRoutes(hub: Hub): Endpoint[] {
       tag,
       params,
       body: z.strictObject({ resource: limitName, amount: z.number().min(-1e12).max(1e12) }),
+      creates: true,
       data: resource,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, operate }) => {
         const tenant = await tenantOf(hub, params.id)
-        const { store } = await hub.governance.current()
         const { value } = (await evaluatorOf(hub, tenant)).limit(body.resource)
         const bounded = Number.isFinite(value) ? value : null
-        const used = await store.takeResource(tenant, body.resource, body.amount, bounded)
-        if (used === undefined) throw limitReached(body.resource)
-        return { resource: body.resource, used, limit: bounded }
+        return await operate(tenant, async (tx, trail) => {
+          const store = await hub.governance.within(tx)
+          const used = await store.takeResource(tenant, body.resource, body.amount, bounded)
+          if (used === undefined) throw limitReached(body.resource)
+          trail.record({ metadata: { ...body, used } })
+          return { resource: body.resource, used, limit: bounded }
+        })
       },
     }),
     endpoint({
@@ -112,13 +118,16 @@ export function tenantLimitRoutes(hub: Hub): Endpoint[] {
       }),
       data: z.array(limit),
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, operate }) => {
         const tenant = await tenantOf(hub, params.id)
-        const { store } = await hub.governance.current()
         // Before anything is changed: the answer needs the tenant to be open.
         await evaluatorOf(hub, tenant)
         if (typeof body.plan === 'string') await requirePlan(hub, body.plan, 'body.plan')
-        await store.setTenant(tenant, body)
+        await operate(tenant, async (tx, trail) => {
+          await (await hub.governance.within(tx)).setTenant(tenant, body)
+          await keepLimits(hub, tx, [tenant])
+          trail.record({ after: body })
+        })
         return await limitsOf(tenant)
       },
     }),
@@ -149,9 +158,17 @@ export function tenantLimitRoutes(hub: Hub): Endpoint[] {
         price: z.number().min(0).max(9_999_999_999).nullable().default(null),
       }),
       status: 204,
-      handle: async ({ params, body }) => {
-        const { store } = await hub.governance.current()
-        await store.putPlan(params.planKey, body)
+      handle: async ({ params, body, operate }) => {
+        await operate(undefined, async (tx, trail) => {
+          await (await hub.governance.within(tx)).putPlan(params.planKey, body)
+          const { rows } = await tx.query<{ tenant: string }>(ON_PLAN, [params.planKey])
+          await keepLimits(
+            hub,
+            tx,
+            rows.map(({ tenant }) => tenant),
+          )
+          trail.record({ entity: { type: 'plan', id: params.planKey }, after: body })
+        })
         return undefined
       },
     }),

@@ -41,21 +41,26 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
         reason: reason.optional(),
         expiresAt: timestamp.nullable().optional().describe('From then on the tenant does not have it'),
       }),
+      creates: true,
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
-        const { store, catalog } = await hub.governance.current()
+        const { catalog } = await hub.governance.current()
         if (!Object.hasOwn(catalog.packages, params.packageKey) || params.packageKey === OPERATORS_PACKAGE) {
           throw noPackage()
         }
-        const { expiresAt } = body
-        await store.assignPackage(tenant, params.packageKey, {
-          status: body.status,
-          reason: body.reason,
-          expiresAt: typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt,
+        const { packageKey } = params
+        const { status, expiresAt } = body
+        return await operate(tenant, async (tx, trail) => {
+          const store = await hub.governance.within(tx)
+          const until = typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt
+          await store.assignPackage(tenant, packageKey, { status, reason: body.reason, expiresAt: until })
+          trail.record({ entity: { type: 'package', id: packageKey }, after: { ...body, tenant } })
+          if (status === 'suspended') trail.publish('package.unassigned', { packageKey })
+          else trail.publish('tenant.package.assigned', { packageKey, status, expiresAt: expiresAt ?? null })
+          return await findTenant({ control: tx }, tenant)
         })
-        return await findTenant(hub, tenant)
       },
     }),
     endpoint({
@@ -68,20 +73,26 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({
         adminUser: z.strictObject({ email, name }).optional(),
       }),
+      creates: 'secret',
       data: z.object({
         groups: z.array(z.string()),
         adminId: id.nullable(),
         invitation: invitation.nullable().describe('For an administrator without a password'),
       }),
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
+      handle: async ({ params, body, operate, reference }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
-        const { store } = await hub.governance.current()
-        return await hub.inTenant(tenant, async (db) => {
-          const { groups, adminId } = await store.seed(db, { admin: body.adminUser })
-          const { rowCount } = await db.query(WITHOUT_PASSWORD, [adminId])
-          const invited = adminId !== null && rowCount === 1 ? await invite(db, adminId) : null
-          return { groups: [...groups], adminId, invitation: invited }
+        reference(tenant)
+        return await operate(tenant, async (tx, trail) => {
+          const store = await hub.governance.within(tx)
+          const seeded = await hub.inTenant(tenant, async (db) => {
+            const { groups, adminId } = await store.seed(db, { admin: body.adminUser })
+            const { rowCount } = await db.query(WITHOUT_PASSWORD, [adminId])
+            const invited = adminId !== null && rowCount === 1 ? await invite(db, adminId) : null
+            return { groups: [...groups], adminId, invitation: invited }
+          })
+          trail.record({ metadata: { groups: seeded.groups, adminId: seeded.adminId } })
+          return seeded
         })
       },
     }),
@@ -92,13 +103,19 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       summary: "Create the tenant's schema, or complete it with the migrations it lacks",
       tag,
       params,
+      creates: true,
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params }) => {
+      handle: async ({ params, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
-        // The hub still knows the tenant: its dropped schema goes back to its own, not to a new owner.
-        await hub.outside(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
-        return await findTenant(hub, tenant)
+        return await operate(tenant, async (tx, trail) => {
+          // The hub still knows the tenant: its dropped schema goes back to its own, not to a new owner.
+          await hub.outside(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
+          await hub.keeping.enrol(tx, [tenant])
+          trail.record({ metadata: { schema: 'complete' } })
+          trail.publish('tenant.provisioned', { tenant })
+          return await findTenant({ control: tx }, tenant)
+        })
       },
     }),
     endpoint({
@@ -111,12 +128,15 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       query: z.strictObject({ confirm: tenantKey.describe('The tenant once more') }),
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, query }) => {
+      handle: async ({ params, query, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
         if (query.confirm !== tenant) throw notConfirmed()
-        await hub.control.query(KEEP_NAME, [tenant])
-        await hub.outside(() => hub.tenancy.drop(tenant))
-        return await findTenant(hub, tenant)
+        return await operate(tenant, async (tx, trail) => {
+          await tx.query(KEEP_NAME, [tenant])
+          await hub.outside(() => hub.tenancy.drop(tenant))
+          trail.record({ metadata: { schema: 'dropped' } })
+          return await findTenant({ control: tx }, tenant)
+        })
       },
     }),
   ]

@@ -1,4 +1,4 @@
-import { parseTenantKey, TenancyError, type TenantKey } from '@org/core'
+import { parseTenantKey, type Queryable, TenancyError, type TenantKey } from '@org/core'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../http/endpoint.ts'
 import { contains, createdAt, createdAtFilters, listPage, listQuery, search } from '../http/list.ts'
@@ -87,13 +87,15 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
         plan: planKey.default('starter'),
         adminUser: z.strictObject({ email, name }),
       }),
+      creates: 'secret',
       status: 201,
       data: z.object({ tenant: tenantShape, adminUser: z.object({ id, email }), invitation }),
       errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
-      handle: async ({ body }) => {
-        const made = await hub.outside(() => onboard(hub, body))
+      handle: async ({ body, operate, reference }) => {
+        const made = await hub.outside(() => onboard(hub, body, operate))
+        reference(made.tenant)
         const adminUser = { id: made.adminId, email: body.adminUser.email }
-        return { tenant: await findTenant(hub, made.tenant), adminUser, invitation: made.invitation }
+        return { tenant: await madeTenant(hub, made.tenant), adminUser, invitation: made.invitation }
       },
     }),
     endpoint({
@@ -141,19 +143,23 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       }),
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body }) => {
-        const { id: tenant } = await presentTenant(hub, params.id)
-        // First, because it may be refused, and then nothing is changed.
-        if (body.status !== undefined) await setStatus(hub, parseTenantKey(tenant), body.status, body.reason)
-        if (body.name !== undefined || body.domain !== undefined) {
-          await hub.control.query(RENAME, [
-            tenant,
-            body.name ?? null,
-            body.domain ?? null,
-            body.domain !== undefined,
-          ])
-        }
-        return await findTenant(hub, tenant)
+      handle: async ({ params, body, operate }) => {
+        const before = await presentTenant(hub, params.id)
+        const tenant = parseTenantKey(before.id)
+        return await operate(tenant, async (tx, trail) => {
+          if (body.name !== undefined || body.domain !== undefined) {
+            const { name = null, domain = null } = body
+            await tx.query(RENAME, [tenant, name, domain, body.domain !== undefined])
+          }
+          // Of the library, and so in a transaction of its own: last, so that what it refuses leaves nothing.
+          if (body.status !== undefined) await setStatus(hub, tenant, body.status, body.reason)
+          const after = await findTenant({ control: tx }, tenant)
+          trail.record({ before: factsOf(before), after: factsOf(after) })
+          if (before.status !== after.status) {
+            trail.publish(after.status === 'suspended' ? 'tenant.suspended' : 'tenant.resumed', { tenant })
+          }
+          return after
+        })
       },
     }),
     endpoint({
@@ -169,21 +175,34 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       }),
       data: z.object({ tenant: tenantKey, tables: z.number().int(), rows: z.number(), backup: z.boolean() }),
       errors: ['NOT_FOUND', 'CONFLICT', 'VALIDATION_ERROR'],
-      handle: async ({ params, query, actor }) => {
+      handle: async ({ params, query, actor, operate }) => {
         // Also one that has left: a leave that was cut off goes on.
         const tenant = notThePlatform(await findTenant(hub, params.id))
         if (query.confirm !== tenant) throw field('query.confirm', 'not_the_tenant')
-        return await hub.outside(() => leave(hub, tenant, { skipBackup: query.backup === 'skip', actor }))
+        return await operate(undefined, async (tx, trail) => {
+          const skipBackup = query.backup === 'skip'
+          const left = await hub.outside(() => leave(hub, tx, tenant, { skipBackup, actor }))
+          trail.record({
+            entity: { type: 'tenant', id: tenant },
+            metadata: { left: true, backup: left.backup },
+          })
+          return left
+        })
       },
     }),
   ]
 }
 
 /** @throws TenancyError NOT_FOUND */
-export async function findTenant({ control }: Hub, key: string): Promise<Tenant> {
+export async function findTenant({ control }: { readonly control: Queryable }, key: string): Promise<Tenant> {
   const { rows } = await control.query<Tenant>(FIND, [key])
   if (rows[0]) return rows[0]
   throw new TenancyError('NOT_FOUND', 'There is no such tenant.')
+}
+
+/** One that the request has made: it may not be committed yet, where the request is done once. */
+export function madeTenant({ control }: Hub, key: string): Promise<Tenant> {
+  return control.transaction((tx) => findTenant({ control: tx }, key))
 }
 
 /** For what changes it: one that has left is only remembered. @throws TenancyError NOT_FOUND, CONFLICT */
@@ -206,6 +225,10 @@ function ofTheOperators(): TenancyError {
   return new TenancyError('CONFLICT', 'This is the tenant of the operators.', {
     details: { reason: 'platform' },
   })
+}
+
+function factsOf({ name, domain, status, suspendedReason }: Tenant): object {
+  return { name, domain, status, suspendedReason }
 }
 
 /** One query for the page, of what VACUUM and ANALYZE last counted. */

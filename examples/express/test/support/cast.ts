@@ -93,6 +93,9 @@ async function thingsOf(world: World, acting: Onboarded, operator: string, numbe
   for (const [key, value] of [['smtp.host', 'mail.example'] as const, ['smtp.port', 25] as const]) {
     await ok(world, token, 'PUT', `/v1/settings/${key}`, { value })
   }
+  const hook = await ok(world, token, 'POST', '/v1/webhooks', { url: URLS[0], events: ['*'] })
+  const webhook: string = hook.data.webhook.id
+  const sent = await ok(world, token, 'POST', `/v1/webhooks/${webhook}/test`)
   const tool = `tool${number}`
   await ok(world, operator, 'POST', '/v1/catalog/tools', { key: tool, name: 'Tool' })
   await ok(world, operator, 'POST', '/v1/catalog/packages', { key: `pack${number}`, name: 'Pack' })
@@ -113,9 +116,15 @@ async function thingsOf(world: World, acting: Onboarded, operator: string, numbe
     refreshTokens: people.map(({ refreshToken }) => refreshToken),
     invitations: invited.map(({ data }) => data.invitation.token),
     cursors: ['created_at:desc', 'created_at:asc'].map(cursor),
+    webhooks: [webhook],
+    deliveries: [sent.data.deliveryId],
+    events: ['*', 'user.created', 'group.permission.changed'],
+    urls: URLS,
     adminKeys: [String(world.config.PROVISION_ADMIN_KEY)],
   }
 }
+
+const URLS = ['https://example.com/hooks', 'https://hooks.example.org/a?b=c']
 
 /** As lists give them out. */
 function cursor(sort: string): string {

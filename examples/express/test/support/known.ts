@@ -20,6 +20,10 @@ type Kind =
   | 'refreshTokens'
   | 'invitations'
   | 'adminKeys'
+  | 'webhooks'
+  | 'deliveries'
+  | 'events'
+  | 'urls'
   | 'cursors'
 
 /** Stands for the `at`-th thing of its kind, or for what the path names. */
@@ -51,6 +55,10 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   refreshToken: 'refreshTokens',
   token: 'invitations',
   admin_key: 'adminKeys',
+  deliveryId: 'deliveries',
+  endpointId: 'webhooks',
+  events: 'events',
+  url: 'urls',
   cursor: 'cursors',
 }
 const BY_PATH: Readonly<Record<string, Kind>> = {
@@ -58,11 +66,13 @@ const BY_PATH: Readonly<Record<string, Kind>> = {
   groups: 'groups',
   'api-keys': 'apiKeys',
   tenants: 'tenants',
+  webhooks: 'webhooks',
 }
 
 /** What a parameter or field of this name is likely to mean. */
 export function kindOf({ path, method }: Operation, name: string): Kind | 'path' | undefined {
   if (name === 'confirm') return 'path'
+  if (name === 'id' && path.includes('/deliveries/{id}')) return 'deliveries'
   if (name === 'id') return BY_PATH[path.split('/')[2] ?? '']
   if (name === 'key' && path.endsWith('{toolKey}/actions')) return 'newActions'
   // The key of something that is about to be made, and the e-mail of somebody new, are not known yet.

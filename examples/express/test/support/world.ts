@@ -70,20 +70,27 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
   const database = await postgres.createDatabase()
   const root = new pg.Pool({ connectionString: database.url, max: 2 })
   root.on('error', () => {})
-  const [app, admin] = [uniqueName('app'), uniqueName('adm')]
+  const [app, admin, own] = [uniqueName('app'), uniqueName('adm'), uniqueName('hub')]
   const rolePrefix = `r${uniqueName('t').slice(-10)}_`
   await root.query(`create role ${app} login noinherit password 'app'`)
   await root.query(`create role ${admin} login createrole createdb password 'admin'`)
+  await root.query(`create role ${own} login password 'hub'`)
   await root.query(`grant create on database ${database.name} to ${admin}`)
   const config = readConfig({
     DATABASE_URL: as(database.url, app, 'app'),
     ADMIN_DATABASE_URL: as(database.url, admin, 'admin'),
+    CONTROL_DATABASE_URL: as(database.url, own, 'hub'),
     ROLE_PREFIX: rolePrefix,
     TOKEN_SIGNING_KEY: SIGNING_KEY,
     API_KEY_PEPPER: randomBytes(32).toString('hex'),
     SETTINGS_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
     PROVISION_ADMIN_KEY: randomBytes(24).toString('hex'),
     METRICS_TOKEN: randomBytes(24).toString('hex'),
+    AUDIT_KEY: randomBytes(32).toString('hex'),
+    // What is tested is not how much there may be.
+    ...Object.fromEntries(
+      ['ADDRESS', 'LOGIN', 'READ', 'WRITE'].map((one) => [`RATE_LIMIT_${one}`, '1000000']),
+    ),
     ...overrides,
   })
   const log: string[] = []
@@ -107,7 +114,7 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
     await stop(server)
     await hub.close()
     await root.end()
-    await cleanUp(database, postgres.url, [app, admin], rolePrefix)
+    await cleanUp(database, postgres.url, [app, admin, own], rolePrefix)
   }
   return { world, close }
 }

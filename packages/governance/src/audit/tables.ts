@@ -3,7 +3,7 @@ import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
-import { insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import { insertableBy, insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
 import { makePartitions, type PartitionedTable } from '../partitions/partitions.ts'
 
 export interface InstallAuditOptions extends LevelOptions {
@@ -14,6 +14,11 @@ export interface InstallAuditOptions extends LevelOptions {
    * the application at levels `schema`, `role` and `row`: SQL that a tenant sends runs as it, or can go back to being it.
    */
   readonly readers?: readonly string[] | undefined
+  /**
+   * Roles that may add entries in every tenant's name: the hub's own, for what operators do to tenants from outside. The same
+   * is true of them.
+   */
+  readonly operators?: readonly string[] | undefined
 }
 
 /** @internal The table of entries, for the upkeep of its partitions. */
@@ -115,6 +120,7 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
   requireKnownOptions(options, INSTALL_AUDIT_OPTIONS)
   const schema = parseControlSchema(options.controlSchema)
   const readers = rolesOf(options.readers, 'readers')
+  const operators = rolesOf(options.operators, 'operators')
   const writers = writersOf(options)
   await installControl(admin, schema, {
     part: 'audit',
@@ -122,6 +128,7 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
     always: [
       makePartitions(schema, AUDIT_LOG),
       ...insertOnly(schema, 'audit_log', WRITTEN, writers, readers),
+      ...insertableBy(schema, 'audit_log', WRITTEN, writers, operators),
       ...['audit_seal', 'audit_sealer', 'audit_horizon'].flatMap((table) => [
         `alter table ${table} enable row level security`,
         ...readableBy(schema, table, readers),

@@ -77,12 +77,7 @@ export function insertOnly(
   { ownRow, grantee, shared }: Writers,
   readers: readonly string[],
 ): string[] {
-  if (shared !== undefined && readers.includes(shared)) {
-    throw invalidOption(
-      'readers',
-      'other roles than the application, which what a tenant sends can become at this level',
-    )
-  }
+  requireNotShared(shared, readers, 'readers')
   const [home, name] = [quoteIdentifier(schema), qualify(schema, table)]
   return [
     `grant usage on schema ${home} to ${grantee}`,
@@ -93,6 +88,39 @@ export function insertOnly(
     `grant insert (${columns.join(', ')}) on ${name} to ${grantee}`,
     ...readableBy(schema, table, readers),
   ]
+}
+
+/**
+ * Lets roles that are no tenant's add rows in every tenant's name. May be said again.
+ *
+ * @internal
+ * @throws TenancyError INVALID_OPTION when the role of all scopes would be one of them
+ */
+export function insertableBy(
+  schema: string,
+  table: string,
+  columns: readonly string[],
+  { shared }: Writers,
+  operators: readonly string[],
+): string[] {
+  requireNotShared(shared, operators, 'operators')
+  const name = qualify(schema, table)
+  if (operators.length === 0) return [`drop policy if exists operators on ${name}`]
+  const roles = operators.map(quoteIdentifier).join(', ')
+  return [
+    `grant usage on schema ${quoteIdentifier(schema)} to ${roles}`,
+    `grant insert (${columns.join(', ')}) on ${name} to ${roles}`,
+    `drop policy if exists operators on ${name}`,
+    `create policy operators on ${name} for insert to ${roles} with check (true)`,
+  ]
+}
+
+function requireNotShared(shared: string | undefined, roles: readonly string[], option: string): void {
+  if (shared === undefined || !roles.includes(shared)) return
+  throw invalidOption(
+    option,
+    'other roles than the application, which what a tenant sends can become at this level',
+  )
 }
 
 /** @internal Lets roles that are no tenant's read a table. May be said again. */

@@ -36,7 +36,11 @@ export interface Endpoints {
   /** @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
   get(db: TenantQueryable, id: string): Promise<WebhookEndpoint>
   /** @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
-  update(db: TenantQueryable, id: string, input: Partial<EndpointInput>): Promise<WebhookEndpoint>
+  update(
+    db: TenantQueryable,
+    id: string,
+    input: { readonly [Field in keyof EndpointInput]?: EndpointInput[Field] | undefined },
+  ): Promise<WebhookEndpoint>
   /** Active again, it starts with a clean slate. @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
   setStatus(
     db: TenantQueryable,

@@ -336,3 +336,34 @@ describe('options', () => {
     expect(await codeOf(elsewhere.list(control(), acme))).toBe('DATABASE_ERROR')
   })
 })
+
+describe('operators', () => {
+  const asOperator = (tenant: typeof acme) => ({
+    tenant,
+    query: async <R extends object>(text: string, values: readonly unknown[] = []) =>
+      world.reader(acme).query<R & pg.QueryResultRow>(text, [...values]),
+  })
+
+  it("add entries in any tenant's name, as a role that was named; nobody else does", async () => {
+    await emptied()
+    const tell = () => audit.record(asOperator(globex), entry('tenant.suspend', { actor: operator }))
+    const operator = { type: 'operator', id: 'o1' } as const
+    await expect(tell()).rejects.toMatchObject({ code: '42501' })
+    await installAudit(world.admin(acme), { ...world.options, operators: world.options.readers })
+    await tell()
+    expect((await audit.list(control(), globex)).data).toMatchObject([{ actor: operator }])
+    expect(await audit.verify(control(), globex)).toMatchObject({ ok: true, unsealed: 1 })
+    await expect(world.reader(acme).query('delete from governance.audit_log')).rejects.toMatchObject({
+      code: '42501',
+    })
+    await installAudit(world.admin(acme), world.options)
+    await expect(tell()).rejects.toMatchObject({ code: '42501' })
+  })
+
+  it('are never the application, which SQL of a tenant can become', async () => {
+    const operators = [String(world.options.application)]
+    expect(await codeOf(installAudit(world.admin(acme), { ...world.options, operators }))).toBe(
+      'INVALID_OPTION',
+    )
+  })
+})

@@ -82,6 +82,11 @@ export interface RbacStore<
    * @throws TenancyError CONFLICT when nobody would be left who may administer the tenant
    */
   changing<T>(db: TenantQueryable, run: () => Promise<T>, options?: ChangeOptions): Promise<T>
+  /**
+   * What was committed elsewhere (a transaction of the control schema, another process) counts from the next call on, not
+   * only within `maxAge`.
+   */
+  refresh(): void
   /** Grants of groups, and keys, that go beyond what the tenant is entitled to. */
   wideGrants(db: TenantQueryable): Promise<WideGrant[]>
 }
@@ -138,6 +143,7 @@ export function createRbacStore<
       requireHandle(db)
       return change(db, run, changeOptions)
     },
+    refresh: changed,
     async wideGrants(db) {
       requireHandle(db)
       return wideGrants(db, catalog, await entitlement(db.tenant), { apiKeys, now: clock })
