@@ -83,8 +83,9 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       handle: async ({ params, body, operate, reference }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
         reference(tenant)
-        return await operate(tenant, async (tx, trail) => {
-          const store = await hub.governance.within(tx)
+        // Everybody's store: what it remembers of the tenant's people is told of the change.
+        const { store } = await hub.governance.current()
+        return await operate(tenant, async (_tx, trail) => {
           const seeded = await hub.inTenant(tenant, async (db) => {
             const { groups, adminId } = await store.seed(db, { admin: body.adminUser })
             const { rowCount } = await db.query(WITHOUT_PASSWORD, [adminId])
