@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import { TenancyError, type TenantKey } from '@org/core'
 import { limit } from '@org/governance/rate-limit/express'
 import type { ExpressGuard } from '@org/rbac/express'
 import express, { type Express, type RequestHandler, type Response } from 'express'
@@ -85,7 +85,23 @@ function limits(one: Endpoint, { limiter, calls, maintenance }: MountedHub): Req
 function once(one: Endpoint, { onceInTenant, onceInControl }: MountedHub): RequestHandler[] {
   if (!one.creates) return []
   const { idempotent } = isOperators(one) ? onceInControl : onceInTenant
-  return [idempotent(`${one.method} ${one.path}`, { secret: one.creates === 'secret' })]
+  const handler = idempotent(`${one.method} ${one.path}`, { secret: one.creates === 'secret' })
+  return [
+    (req, res, next) => {
+      if (req.get('idempotency-key') === undefined) return next()
+      // What nobody read (another type, or where none belongs) cannot be compared with the next time.
+      const sent =
+        req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
+      if (sent && req.body === undefined) return next(unread())
+      handler(req, res, next)
+    },
+  ]
+}
+
+function unread(): TenancyError {
+  return new TenancyError('VALIDATION_ERROR', 'The body is not JSON, or this route takes none.', {
+    details: { field: 'body' },
+  })
 }
 
 function handlerOf(one: Endpoint, guard: ExpressGuard, hub: MountedHub): RequestHandler {
