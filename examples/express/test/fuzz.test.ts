@@ -60,6 +60,7 @@ it('answers every generated request as documented', { timeout: 3_600_000 }, asyn
       numRuns: Number(FUZZ_RUNS),
       seed: Number(FUZZ_SEED),
     })
+    if (process.env.FUZZ_RUNS) console.info(operation.id, made.requests, details.failed ? 'failed' : '')
     if (details.failed) failures.push(`${operation.id}: ${details.errorInstance}`)
   }
   if (process.env.FUZZ_RUNS) console.info(`${made.requests} requests`, made.answers)

@@ -60,8 +60,8 @@ function boundsOf({ minimum = -1e15, maximum = 1e15 }: Json): { min: number; max
   return { min: Number(minimum), max: Number(maximum) }
 }
 
-function text({ format, pattern, minLength = 0, maxLength = 60 }: Json): Arbitrary<string> {
-  const [least, most] = [Number(minLength), Number(maxLength)]
+function text({ format, pattern, minLength = 0, maxLength }: Json): Arbitrary<string> {
+  const [least, most] = [Number(minLength), Number(maxLength ?? 60)]
   if (format === 'uuid') return fc.uuid()
   if (format === 'email') return fc.nat().map((at) => `${MARK_IN_ADDRESS}${at}@fuzz.example`)
   if (format === 'date-time') {
@@ -74,7 +74,14 @@ function text({ format, pattern, minLength = 0, maxLength = 60 }: Json): Arbitra
   const fits = (one: string) => shape.test(one) && lengthOf(one) >= least && lengthOf(one) <= most
   if (!shape.test(`${MARK} é`)) {
     const simple = new RegExp(shape.source.replace(/\(\?=[^)]*\)/, ''), 'u')
-    return fc.stringMatching(simple, { size: 'small' }).filter(fits)
+    // How long it is, a pattern may say itself.
+    const matching = fc.stringMatching(simple, { size: 'small' })
+    return matching.filter(
+      (one) =>
+        shape.test(one) &&
+        lengthOf(one) <= Number(maxLength ?? Number.POSITIVE_INFINITY) &&
+        lengthOf(one) >= least,
+    )
   }
   const filler = fc.string({ unit: 'grapheme', maxLength: Math.min(most, 40) })
   const short = filler.map((more) => `${MARK}${more}`.slice(0, most).trimEnd()).filter(fits)
