@@ -97,6 +97,8 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
   const hub = await openHub(config, createLog('debug', { write: (line: string) => void log.push(line) }))
   const server = createApp(hub).listen(0, '127.0.0.1')
   await once(server, 'listening')
+  // Ends when the test does; on a machine that is slow, a client would send into one that is being closed.
+  server.keepAliveTimeout = 0
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const send = sender(base)
   const operator = await signedIn(send, 'platform', (await inviteOperator(hub))?.token)
