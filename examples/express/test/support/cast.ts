@@ -32,6 +32,9 @@ export async function makeCast(
   suspended: string,
   ruins: number,
 ): Promise<Cast> {
+  // Tenants are made on it, and the cast before may have left it without a single user or call.
+  const roomy = { name: 'Starter', limits: { max_users: 25, max_storage_gb: 5, max_api_calls: 100_000 } }
+  await ok(world, world.operator, 'PUT', '/v1/plans/starter', roomy)
   const acting = await world.onboard(`acting${number}`)
   const operator = await newOperator(world, number)
   const weak = await person(world, acting, 'weak')
