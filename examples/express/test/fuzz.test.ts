@@ -72,7 +72,8 @@ it('answers every generated request as documented', { timeout: 3_600_000 }, asyn
 /** What the operation before ruined is made anew. */
 async function recast({ method, path }: Operation): Promise<void> {
   if (method === 'GET' && made.onlyRead) return
-  const ruins = method !== 'GET' && path.startsWith('/v1/tenants/{id}') ? 3 : 0
+  // Sending again ruins nothing, and only the acting tenant was sent anything.
+  const ruins = method !== 'GET' && /^\/v1\/tenants\/\{id\}(?!\/deliveries)/.test(path) ? 3 : 0
   cast = await makeCast(world, ++made.casts, suspended, ruins)
   made.onlyRead = method === 'GET'
 }
