@@ -101,6 +101,7 @@ const STEPS = [
 const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
   controlSchema: true,
   readers: true,
+  operators: true,
   isolation: true,
   rolePrefix: true,
   schemaPrefix: true,
