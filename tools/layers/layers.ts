@@ -14,14 +14,14 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
   core: {
     packages: [],
     folders: words(
-      'error-codes tenancy-error tracing known-options migration violated-field error-body tenant-key queryable sealing context resolve http',
+      'error-codes tenancy-error tracing known-options migration violated-field error-body tenant-key queryable belongings sealing context resolve http',
     ),
   },
   'pg-testing': { packages: [], folders: words('expect-type programs postgres wire world vitest') },
   'pg-tenant': {
     packages: ['core', 'pg-testing'], // pg-testing: for `testing` alone
     folders: words(`
-      sql errors observe driver admin isolation registry credentials scope migrations lifecycle fleet archive offboard verify
+      sql errors observe driver admin isolation registry credentials scope migrations lifecycle fleet archive offboard move verify
       stats doctor apps pool tenancy placement http express hono fastify nest web drizzle opentelemetry testing`),
   },
   rbac: {

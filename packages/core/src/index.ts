@@ -1,3 +1,4 @@
+export type { Belongings, TenantTable } from './belongings.ts'
 export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrentTenant } from './context.ts'
 export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'

@@ -1,8 +1,11 @@
 import type { TenantKey } from '../tenant-key.ts'
-import { invalidOption, suspended, unknownTenant } from './refusals.ts'
+import { invalidOption, moving, suspended, unknownTenant } from './refusals.ts'
 
 /** What is known of a tenant; `tenancy.find` of `@org/pg-tenant` gives it. */
 export type TenantLookup = (tenant: TenantKey) => Promise<{ readonly status: string } | undefined>
+
+/** On the way between two clusters. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['moving', 'arriving', 'moved'])
 
 /** A {@link TenantLookup} that remembers. */
 export interface CachedLookup<T extends { readonly status: string }> {
@@ -15,11 +18,12 @@ export interface CachedLookup<T extends { readonly status: string }> {
  * Refuses a tenant that is not there or not in service. `resolveTenant` does so by itself; this is for what looks into a
  * tenant before it: the denylist of a token that outlived its tenant.
  *
- * @throws TenancyError TENANT_NOT_FOUND or TENANT_SUSPENDED
+ * @throws TenancyError TENANT_NOT_FOUND, TENANT_SUSPENDED, SERVICE_UNAVAILABLE (it moves between clusters)
  */
 export async function requireActive(lookup: TenantLookup, tenant: TenantKey): Promise<void> {
   const found = await lookup(tenant)
   if (found?.status === 'active') return
+  if (found !== undefined && UNDER_WAY.has(found.status)) throw moving()
   throw found?.status === 'suspended' ? suspended() : unknownTenant()
 }
 

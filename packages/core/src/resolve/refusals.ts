@@ -34,6 +34,14 @@ export function unknownTenant(): TenancyError {
   )
 }
 
+export function moving(): TenancyError {
+  return new TenancyError(
+    'SERVICE_UNAVAILABLE',
+    'The tenant is being moved to another cluster. Try again in a moment.',
+    { details: { reason: 'moving', retryAfter: 1 } },
+  )
+}
+
 export function suspended(): TenancyError {
   return new TenancyError('TENANT_SUSPENDED', 'The tenant is suspended; resume(key) ends that.')
 }

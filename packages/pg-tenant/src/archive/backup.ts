@@ -34,7 +34,7 @@ export async function backupTenant(
   const sink = await openSink(to, signal)
   try {
     const writer = new ArchiveWriter(sink, compression)
-    return await visitTenant(visit, ['active', 'suspended', 'deleting'], (found) =>
+    return await visitTenant(visit, ['active', 'suspended', 'deleting', 'moving'], (found) =>
       write(found, visit, writer),
     )
   } catch (error) {

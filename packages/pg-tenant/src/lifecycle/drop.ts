@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import { setStatus } from '../registry/registry.ts'
+import { requireSettled, setStatus } from '../registry/registry.ts'
 import { requireAlone } from './dependents.ts'
 import { forget } from './forget.ts'
 import type { TenantWork } from './levels/level.ts'
@@ -10,6 +10,7 @@ import { onTenant } from './work.ts'
 export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> {
   const { ofLevel, registry } = lifecycle
   const begin = async (work: TenantWork) => {
+    requireSettled(tenant, work.status)
     if (!(await ofLevel.exists(work))) return false
     await requireAlone(work)
     await ofLevel.drain(work)

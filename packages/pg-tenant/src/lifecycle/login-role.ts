@@ -7,6 +7,7 @@ import { forgetCredential, isOurs, keepCredential } from '../credentials/table.t
 import { configOf } from '../driver/connection-config.ts'
 import { roleOf, searchPathOf } from '../isolation/names.ts'
 import { lockByName } from '../registry/locks.ts'
+import { isShut } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { TenantWork } from './levels/level.ts'
@@ -43,8 +44,8 @@ export async function ensureLoginRole(
   }
   await ensureRole(admin, role, { login: true, application: undefined })
   const quoted = quoteIdentifier(role)
-  if (status !== 'suspended') await admin.run(`alter role ${quoted} login`)
-  if (there && status !== 'provisioning') return undefined
+  if (!isShut(status)) await admin.run(`alter role ${quoted} login`)
+  if (there && status !== 'provisioning' && status !== 'arriving') return undefined
   return await setPassword({ admin, lifecycle, tenant }, keeper, false, database)
 }
 

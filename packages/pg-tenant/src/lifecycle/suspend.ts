@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { setStatus } from '../registry/registry.ts'
+import { requireSettled, setStatus } from '../registry/registry.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { onTenant } from './work.ts'
 
@@ -26,6 +26,7 @@ function change(
   return onTenant(lifecycle, tenant, (stage) =>
     stage(async (work) => {
       if (work.status === to) return false
+      requireSettled(tenant, work.status)
       if (work.status !== 'active' && work.status !== 'suspended') throw notFound(tenant)
       if (to === 'active') await ofLevel.putBackIntoService(work)
       else await ofLevel.takeOutOfService(work)

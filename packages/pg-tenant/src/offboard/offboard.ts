@@ -7,7 +7,7 @@ import { forget } from '../lifecycle/forget.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { setStatus } from '../registry/registry.ts'
+import { requireSettled, setStatus } from '../registry/registry.ts'
 import { changedMeanwhile } from './changed.ts'
 import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
@@ -64,6 +64,7 @@ function begin({ lifecycle, tenant, place }: Visit, settings: OffboardSettings):
   const { ofLevel, registry } = lifecycle
   return tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
     const { admin, status } = work
+    requireSettled(tenant, status)
     const known = await latest(admin, registry, tenant)
     if (known && status === 'deleting') return known
     if (known && status === 'deleted') return await closeLedger(work, known)

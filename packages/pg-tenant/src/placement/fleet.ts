@@ -1,30 +1,16 @@
-import {
-  isTenancyError,
-  type OptionNames,
-  requireKnownOptions,
-  TenancyError,
-  type TenantKey,
-} from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
+import type { MoveResult } from '../move/move.ts'
+import type { MoveOptions } from '../move/options.ts'
+import type { TenantRecord } from '../registry/record.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
+import type { FleetOptions } from './options.ts'
 import type { PlacedTenancy } from './placed-tenancy.ts'
-import type { Places } from './places.ts'
-
-/** Options of {@link createFleet}. */
-export interface FleetOptions<T extends PlacedTenancy = PlacedTenancy> {
-  /** The clusters by name, each a tenancy over its own pools: `{ eu: createTenancy({ … }), us: … }`. */
-  readonly placements: Readonly<Record<string, T>>
-  /**
-   * Where new tenants go unless `provision` says so (default: there is none, and it must).
-   */
-  readonly defaultPlacement?: string | undefined
-  /** How many tenants' places are remembered, 1 to 1,000,000 (default 10,000). */
-  readonly remember?: number | undefined
-}
+import type { Routing } from './routing.ts'
 
 /** Tenants over several clusters: the adapters take it in place of a tenancy. Made by {@link createFleet}. */
 export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAccess {
@@ -41,6 +27,24 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
    * @throws TenancyError INVALID_OPTION (no such placement, or none at all), CONFLICT (it lives elsewhere, or did)
    */
   provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+  /** The record of a tenant where it is, as a directory for `resolveTenant`. */
+  find(key: string): Promise<TenantRecord | undefined>
+  /**
+   * Moves a tenant to another cluster, with all that its `belongings` keep of it. It is out of service from the end of its last
+   * scope here to its first one there; `withTenant` and `query` of a fleet wait for that as long as `waitForMove` says.
+   *
+   * Every scope that was acknowledged is in what moves: it waits for running ones first, as off-boarding does. Cut off at any
+   * moment, the same call goes on; until the tenant changes hands a failure, or `undo`, leaves it where it was. `onForget` is
+   * not called: it lives on. Change what its belongings hold only through the cluster that has it.
+   *
+   * @throws TenancyError INVALID_OPTION (no such placement, a right lacks), TENANT_NOT_FOUND, TIMEOUT (scopes did not end)
+   * @throws TenancyError CONFLICT, with `details.reason`: `level`, `prefix`, `version`, `key_taken`, `belongings`, `not_archived`,
+   *   `dependents`, `from`, `under_way`, `switched`; before anything was closed
+   * @throws TenancyError ABORTED, DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (run it again)
+   * @example
+   * await fleet.move('acme', 'us')
+   */
+  move(key: string, to: string, options?: MoveOptions): Promise<MoveResult>
   /** Closes the tenancies of all clusters. */
   close(): Promise<void>
 }
@@ -49,6 +53,10 @@ const CREATE_FLEET_OPTIONS: OptionNames<FleetOptions<PlacedTenancy>> = {
   placements: true,
   defaultPlacement: true,
   remember: true,
+  rememberMissing: true,
+  answerWithin: true,
+  directory: true,
+  waitForMove: true,
 }
 
 /**
@@ -59,71 +67,46 @@ const CREATE_FLEET_OPTIONS: OptionNames<FleetOptions<PlacedTenancy>> = {
  * @throws TenancyError INVALID_OPTION
  */
 export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): Fleet<T> {
+  requireFleetOptions(options)
+  let loaded: Promise<Routing<T>> | undefined
+  const routing = () => {
+    loaded ??= import('./routing.ts').then(({ Routing }) => new Routing(options))
+    return loaded
+  }
+  return Object.freeze({
+    of: async (key: string) => (await routing()).of(key),
+    withTenant: async <R>(key: string, fn: (db: TenantDb) => Promise<R>, scope?: ScopeOptions) =>
+      (await routing()).run(key, (tenancy) => tenancy.withTenant(key, fn, scope)),
+    query: (async (key: string, query: QueryConfig, values?: readonly unknown[], scope?: ScopeOptions) =>
+      (await routing()).run(key, (tenancy) => tenancy.query(key, query, values, scope))) as Fleet['query'],
+    lookup: async (key: string) => (await routing()).lookup(key),
+    find: async (key: string) => (await routing()).find(key),
+    provision: async (key: string, facts?: ProvisionOptions) => (await routing()).provision(key, facts),
+    move: async (key: string, to: string, how?: MoveOptions) => (await routing()).move(key, to, how),
+    close: async () => {
+      await Promise.all(Object.values(options.placements).map((tenancy) => tenancy.close?.()))
+    },
+  })
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function requireFleetOptions(options: FleetOptions): void {
   requireKnownOptions(options, CREATE_FLEET_OPTIONS)
-  const { placements, defaultPlacement, remember = 10_000 } = options
+  const { placements, defaultPlacement, remember = 1, directory } = options
+  const { answerWithin = 1, rememberMissing = 0, waitForMove = 0 } = options
   const names = Object.keys(placements ?? {})
   if (names.length === 0) throw invalid('placements', 'tenancies by name')
   if (defaultPlacement !== undefined && !names.includes(defaultPlacement))
     throw invalid('defaultPlacement', `one of ${names.join(', ')}`)
   if (!Number.isInteger(remember) || remember < 1 || remember > 1_000_000)
     throw invalid('remember', 'a whole number from 1 to 1,000,000')
-  let loaded: Promise<Places> | undefined
-  const places = () => {
-    loaded ??= import('./places.ts').then(({ Places }) => new Places(placements, remember))
-    return loaded
-  }
-
-  const of = async (key: string): Promise<T> => {
-    const place = await (await places()).of(key)
-    if (place !== undefined) return placements[place] as T
-    throw new TenancyError('TENANT_NOT_FOUND', 'No cluster holds this tenant. Run provision(key) first.', {
-      details: { tenant: key },
-    })
-  }
-  /** Runs it where the tenant is remembered to be; once more where it is now, if it was not there at all. */
-  const there = async <R>(key: string, run: (tenancy: T) => Promise<R>): Promise<R> => {
-    const remembered = (await places()).remembered(key)
-    try {
-      return await run(await of(key))
-    } catch (error) {
-      const moved = isTenancyError(error, 'SCHEMA_MISSING') && remembered !== undefined
-      if (!moved || (await (await places()).ask(key)) === remembered) throw error
-      return await run(await of(key))
-    }
-  }
-  return Object.freeze({
-    of,
-    withTenant: <R>(key: string, fn: (db: TenantDb) => Promise<R>, scope?: ScopeOptions) =>
-      there(key, (tenancy) => tenancy.withTenant(key, fn, scope)),
-    query: ((key: string, query: QueryConfig, values?: readonly unknown[], scope?: ScopeOptions) =>
-      there(key, (tenancy) => tenancy.query(key, query, values, scope))) as Fleet['query'],
-    lookup: async (key: string) => {
-      const place = await (await places()).of(key)
-      const found = place === undefined ? undefined : await placements[place]?.lookup(key)
-      if (place === undefined || (found !== undefined && found.status !== 'deleted')) return found
-      const moved = await (await places()).ask(key)
-      return moved === undefined || moved === place ? found : await placements[moved]?.lookup(key)
-    },
-    provision: async (key: string, facts: ProvisionOptions = {}) => {
-      const held = await (await places()).ask(key, { deleted: true })
-      const place = facts.placement ?? held ?? defaultPlacement
-      if (place === undefined || !names.includes(place))
-        throw invalid('placement', `one of ${names.join(', ')}`)
-      if (held !== undefined && held !== place) throw elsewhere(key as TenantKey, held)
-      const result = await (placements[place] as T).provision(key, { ...facts, placement: place })
-      ;(await places()).learn(key, place)
-      return result
-    },
-    close: async () => {
-      await Promise.all(Object.values(placements).map((tenancy) => tenancy.close?.()))
-    },
-  })
+  if (directory !== undefined && typeof directory !== 'function') throw invalid('directory', 'a function')
+  milliseconds('answerWithin', answerWithin, 1)
+  milliseconds('rememberMissing', rememberMissing, 0)
+  milliseconds('waitForMove', waitForMove, 0)
 }
 
-function elsewhere(tenant: TenantKey, placement: string): TenancyError {
-  return new TenancyError(
-    'CONFLICT',
-    'Another cluster holds this tenant, or held it before it was dropped. Back it up there and restore it here to move it.',
-    { details: { tenant, placement } },
-  )
+function milliseconds(name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least && value <= 60_000) return
+  throw invalid(name, `a whole number of milliseconds from ${least} to 60000`)
 }

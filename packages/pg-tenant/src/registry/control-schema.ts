@@ -84,6 +84,19 @@ const STEPS = [
     where schema_name is not null;
   create unique index idx_tenant_role_name on tenant (role_name) where role_name is not null;
   create unique index idx_tenant_database_name on tenant (database_name) where database_name is not null`,
+  // Pages of \`list\` are in the byte order of keys, whatever the database sorts by.
+  `alter table tenant drop constraint ck_tenant_status, add constraint ck_tenant_status check (status in
+      ('ready', 'provisioning', 'active', 'suspended', 'moving', 'arriving', 'moved', 'deleting', 'deleted'));
+  create index if not exists idx_tenant_prefix_key on tenant (prefix, key collate "C");
+  create table if not exists tenant_move (
+    prefix text not null,
+    key text not null,
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    state jsonb not null,
+    primary key (prefix, key, started_at)
+  );
+  create unique index if not exists idx_tenant_move_open on tenant_move (prefix, key) where finished_at is null`,
 ] as const
 
 /**

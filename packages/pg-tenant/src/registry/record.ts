@@ -5,9 +5,29 @@ import { qualify, quoteLiteral } from '../sql/identifier.ts'
 
 /**
  * Where a tenant is in its life. `ready` is nobody's yet: made ahead, under a key that no caller can name. `provisioning` and `deleting` are seen only while something is under way or was cut
- * off: run it again. `deleted` is a tombstone: the key is not given to a new owner by accident.
+ * off: run it again. `moving`, `moved` (where it leaves) and `arriving` (where it comes) are those of `fleet.move`. `deleted` is a
+ * tombstone: the key is not given to a new owner by accident.
  */
-export type TenantStatus = 'ready' | 'provisioning' | 'active' | 'suspended' | 'deleting' | 'deleted'
+export type TenantStatus =
+  | 'ready'
+  | 'provisioning'
+  | 'active'
+  | 'suspended'
+  | 'moving'
+  | 'arriving'
+  | 'moved'
+  | 'deleting'
+  | 'deleted'
+
+/** What is made or restored under these is left out of service. */
+export function isShut(status: TenantStatus): boolean {
+  return status === 'suspended' || status === 'arriving'
+}
+
+/** Under way between two clusters: nothing but `fleet.move` may touch it. */
+export function isUnderWay(status: TenantStatus | undefined): boolean {
+  return status === 'moving' || status === 'arriving' || status === 'moved'
+}
 
 /** What the registry knows of a tenant. */
 export interface TenantRecord {

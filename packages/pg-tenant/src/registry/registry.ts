@@ -4,7 +4,7 @@ import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
-import { learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
+import { isUnderWay, learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
 
 /** Which rows of the control schema are this tenancy's: those with its schema prefix. */
 export interface RegistryPlace {
@@ -23,6 +23,15 @@ export interface TenantFacts {
 const tenantTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant')
 const migrationTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_migration')
 
+/** How a tenant is written down. */
+export interface Registering extends TenantFacts {
+  /** Whether a deleted tenant's key may be used again. */
+  readonly reuse: boolean
+  /** Whether it comes from another cluster (`fleet.move`). */
+  readonly arrives?: boolean | undefined
+  readonly names: RegistryNames
+}
+
 /** A tenant's row, which is its lock (see locks.ts) until the transaction ends. */
 export async function recordOf(
   admin: Admin,
@@ -40,17 +49,16 @@ export async function recordOf(
 /**
  * Writes down that a tenant is being provisioned, or finds what it is; in either case its row is locked from here on.
  *
- * @param reuse whether a deleted tenant's key may be used again
  * @returns its status before: `provisioning` for a new one
- * @throws TenancyError CONFLICT when it is deleted, being deleted, or lives at another isolation level, or when another tenant
- *   has one of the names
+ * @throws TenancyError CONFLICT when it is deleted, being deleted or moved, or lives at another isolation level, or when another
+ *   tenant has one of the names
  */
 export async function register(
   admin: Admin,
   place: RegistryPlace,
   tenant: TenantKey,
   isolation: IsolationLevel,
-  { plan, placement, reuse, names }: TenantFacts & { readonly reuse: boolean; readonly names: RegistryNames },
+  { plan, placement, reuse, arrives = false, names }: Registering,
 ): Promise<TenantStatus> {
   const registering = admin.run(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
@@ -86,6 +94,7 @@ export async function register(
   place.names?.learn(tenant, known)
   if (status === 'deleted') throw conflict(tenant, DELETED)
   if (status === 'deleting') throw conflict(tenant, DELETING)
+  if (isUnderWay(status) && !(arrives && status === 'arriving')) throw conflict(tenant, MOVING)
   if (level !== isolation) throw conflict(tenant, OTHER_LEVEL)
   return status
 }
@@ -170,6 +179,10 @@ const DELETED =
   'A tenant of that key was dropped. So that nobody meets data meant for somebody else, its key is not used again ' +
   'unless you say so: provision(key, { reuseDeletedKey: true }).'
 const DELETING = 'This tenant is being dropped. Run drop(key) again to finish that.'
+const MOVING =
+  'This tenant is being moved between clusters. Wait for that, or finish it with the same fleet.move(key, to).'
+const MOVED_ON =
+  'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.'
 const OTHER_LEVEL = 'This tenant lives at another isolation level. Use a tenancy of that level for it.'
 
 const NAMES_OF = /^idx_tenant_(schema|role|database)_name$/
@@ -180,6 +193,16 @@ function withWords(error: unknown, tenant: TenantKey): unknown {
   if (what === undefined) return error
   const message = `Another tenant has that ${what} already. Nothing was changed; ${what}Of must give each key a name of its own.`
   return new TenancyError('CONFLICT', message, { details: { tenant, option: `${what}Of` } })
+}
+
+/** A move that went on without us has put it into service meanwhile. @throws TenancyError CONFLICT */
+export function requireArriving(tenant: TenantKey, status: TenantStatus): void {
+  if (status !== 'arriving') throw conflict(tenant, MOVED_ON)
+}
+
+/** @throws TenancyError CONFLICT */
+export function requireSettled(tenant: TenantKey, status: TenantStatus): void {
+  if (isUnderWay(status)) throw conflict(tenant, MOVING)
 }
 
 function conflict(tenant: TenantKey, message: string): TenancyError {

@@ -1,8 +1,23 @@
+import { keyFor } from '../isolation/names.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Administration } from './administration.ts'
 import { groundOf } from './ground.ts'
 import type { Tenancy } from './interface.ts'
 import type { TenancyOptions } from './options.ts'
 import { requestsOf } from './requests.ts'
+
+/** What a fleet needs of a tenancy beyond its public surface, to move tenants. */
+export interface Inside {
+  /** What administration works on, knowing the names of the tenant. */
+  lifecycle(key: string): Promise<Lifecycle>
+  /** A tenant came or went: nothing that is remembered of it holds. */
+  forget(key: string): void
+}
+
+const insides = new WeakMap<object, Inside>()
+
+/** Of what `createTenancy` made. */
+export const insideOf = (tenancy: object): Inside | undefined => insides.get(tenancy)
 
 /**
  * Makes a tenancy over a `pg` pool.
@@ -19,7 +34,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
     )
     return loaded
   }
-  return Object.freeze({
+  const tenancy: Tenancy = Object.freeze({
     isolation: ground.level,
     ...requests,
     ...calledLater(administration),
@@ -33,6 +48,17 @@ export function createTenancy(options: TenancyOptions): Tenancy {
       await ground.open.close()
     },
   })
+  let inside: Promise<Lifecycle> | undefined
+  insides.set(tenancy, {
+    lifecycle: async (key) => {
+      const { learnNames } = await import('../registry/learn-names.ts')
+      await learnNames(ground.adminPool, ground.registry, keyFor(ground.naming, key))
+      inside ??= ground.open.loadLifecycle().then((ofLevel) => ({ ...ground, ofLevel }))
+      return await inside
+    },
+    forget: (key) => ground.forget(keyFor(ground.naming, key)),
+  })
+  return tenancy
 }
 
 type Calls = Omit<Administration, 'ready'>

@@ -1,4 +1,4 @@
-import { requireKnownOptions, type TenantKey } from '@org/core'
+import { type Belongings, requireKnownOptions, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'
@@ -27,7 +27,7 @@ import { TENANCY, WITHIN } from './option-names.ts'
 import type { TenancyOptions } from './options.ts'
 
 /** What the parts of a tenancy stand on: its options, checked, and what is open as long as it lives. */
-export interface Ground extends Pick<Lifecycle, 'allowSchemas' | 'onForget'> {
+export interface Ground extends Pick<Lifecycle, 'allowSchemas' | 'onForget' | 'belongings'> {
   /** Scopes of other tenancies are not ours to join. */
   readonly identity: object
   readonly level: IsolationLevel
@@ -88,6 +88,7 @@ export function groundOf(options: TenancyOptions): Ground {
     distributedSchemas,
     allowSchemas: parseAllowSchemas(options.allowSchemas),
     onForget,
+    belongings: parseBelongings(options.belongings),
     defaults: { ...limits, distributed: distributedSchemas !== undefined, types },
     types,
     open,
@@ -173,6 +174,14 @@ function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly stri
   if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== ''))
     return [...names]
   throw invalid('allowSchemas', 'a list of names of schemas')
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function parseBelongings(list: TenancyOptions['belongings'] = []): readonly Belongings[] {
+  const names = new Set(Array.isArray(list) ? list.map((one: Partial<Belongings> | null) => one?.name) : [])
+  const whole = Array.isArray(list) && list.every((one) => one?.name && Array.isArray(one.tables))
+  if (whole && names.size === list.length) return [...list]
+  throw invalid('belongings', 'a list of what packages keep of a tenant, each under a name of its own')
 }
 
 /** Schemas whose types have one OID for all tenants. */

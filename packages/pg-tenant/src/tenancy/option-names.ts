@@ -14,6 +14,7 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   allowSchemas: true,
   controlSchema: true,
   onForget: true,
+  belongings: true,
   minimumVersion: true,
   lookups: true,
   credentials: true,

@@ -1,4 +1,4 @@
-import type { Migration } from '@org/core'
+import type { Belongings, Migration } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { NamingOptions } from '../isolation/names.ts'
@@ -57,6 +57,11 @@ export interface TenancyOptions
    * repeated.
    */
   readonly onForget?: OnForget
+  /**
+   * What packages keep of a tenant outside its own data, taken along when `fleet.move` moves it: `entitlementsOf()` of
+   * `@org/rbac/store`, `dataKeysOf()` of `@org/crypto`, … The same list in every cluster (default: none).
+   */
+  readonly belongings?: readonly Belongings[] | undefined
   /**
    * `'citus'`: new tenants' schemas are distributed over the nodes of a Citus cluster (12 or later), by schema-based
    * sharding; `adminPool` must lead to the coordinator (default: not). Level `schema`; with a single node also `role` and

@@ -1,7 +1,8 @@
 import { ownNamesOf } from '../../isolation/names.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { lockTenant } from '../../registry/locks.ts'
-import { register, registered } from '../../registry/registry.ts'
+import { isShut } from '../../registry/record.ts'
+import { register, registered, requireArriving } from '../../registry/registry.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
 import { dropAside, moveAside } from './aside.ts'
 import { fillRows } from './fill-rows.ts'
@@ -42,7 +43,7 @@ async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Prom
   const { summary, sha256 } = await putIn(admin, admin, restoring, work)
   await dropAside(admin, aside, restoring)
   const { migrations } = await ofLevel.furnish(work)
-  if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
+  if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   return { rows: summary.rows, sha256, migrations }
 }
 
@@ -56,10 +57,12 @@ async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promis
 }
 
 async function begun(admin: AdminClient, restoring: ArchiveRestoring): Promise<TenantWork> {
-  const { application, lifecycle, reuse, tenant } = restoring
+  const { application, arrives, lifecycle, reuse, tenant } = restoring
   const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, {
     reuse,
+    arrives,
     names: ownNamesOf(lifecycle.naming, tenant),
   })
+  if (arrives) requireArriving(tenant, status)
   return { lifecycle, tenant, admin, session: undefined, application, status }
 }

@@ -33,13 +33,24 @@ export async function restoreTenant(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: RestoreOptions,
+  arrives = false,
 ): Promise<RestoreResult> {
   const { from, reuseDeletedKey = false, skipMigrations = false, signal, verify = 'full' } = checked(options)
   throwIfAborted(signal)
   const place = placeOf(lifecycle, tenant)
   const replace = options.force === 'replace'
   const restoring = (application: string, own: boolean): Restoring => {
-    return { lifecycle, tenant, place, application, replace, reuse: own || reuseDeletedKey, verify, signal }
+    return {
+      lifecycle,
+      tenant,
+      place,
+      application,
+      replace,
+      reuse: own || reuseDeletedKey,
+      arrives,
+      verify,
+      signal,
+    }
   }
   const archive =
     typeof from === 'string' && (await isDump(from))

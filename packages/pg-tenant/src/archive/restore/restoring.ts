@@ -14,6 +14,8 @@ export interface Restoring {
   readonly replace: boolean
   /** Whether the key of a dropped tenant may be used. */
   readonly reuse: boolean
+  /** Whether it comes from another cluster, and is left out of service (`fleet.move`). */
+  readonly arrives?: boolean | undefined
   readonly verify: 'full' | 'archive'
   readonly signal: AbortSignal | undefined
 }

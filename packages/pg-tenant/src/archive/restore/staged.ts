@@ -7,7 +7,8 @@ import { databaseExists } from '../../lifecycle/tenant-database.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
 import { onTenant, type Stage } from '../../lifecycle/work.ts'
 import { lockTenant } from '../../registry/locks.ts'
-import { recordOf, register, registered, setStatus } from '../../registry/registry.ts'
+import { isShut } from '../../registry/record.ts'
+import { recordOf, register, registered, requireArriving, setStatus } from '../../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { throwIfAborted } from '../abort.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
@@ -40,7 +41,7 @@ export function restoreStaged(restoring: ArchiveRestoring): Promise<Restored> {
 
 /** The stages around {@link FillHome}. What was made for it goes when it fails. */
 export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<Restored> {
-  const { lifecycle, reuse, signal, tenant } = restoring
+  const { arrives, lifecycle, reuse, signal, tenant } = restoring
   const { level, ofLevel, registry } = lifecycle
   return await onTenant(lifecycle, tenant, async (stage) => {
     throwIfAborted(signal)
@@ -54,10 +55,10 @@ export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<
         await lockTenant(admin, registry, tenant)
         await refuseDeleting(admin, lifecycle, tenant)
         before = (await recordOf(admin, registry, tenant))?.status
-        return await register(admin, registry, tenant, level, {
-          reuse,
-          names: ownNamesOf(lifecycle.naming, tenant),
-        })
+        const names = ownNamesOf(lifecycle.naming, tenant)
+        const status = await register(admin, registry, tenant, level, { reuse, arrives, names })
+        if (arrives) requireArriving(tenant, status)
+        return status
       },
     )
     const progress = { committed: false }
@@ -102,7 +103,7 @@ async function fillAndRegister(
     ),
   )
   await ofLevel.furnish(work)
-  if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
+  if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   await registered(work.admin, registry, tenant, lifecycle.migrations.at(-1)?.id)
   return restored
 }
@@ -124,7 +125,7 @@ async function fillHome(
   await dropAside(home, aside, restoring)
   const { migrations } = await furnishSchema(work, home, role, role)
   await leaveNote(home, place.schema, sha256)
-  if (work.status === 'suspended') await setUsage(home, place.schema, role, false)
+  if (isShut(work.status)) await setUsage(home, place.schema, role, false)
   await commit()
   return { rows: summary.rows, sha256, migrations }
 }

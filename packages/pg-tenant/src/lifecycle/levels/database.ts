@@ -4,6 +4,7 @@ import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
 import type { CredentialKeeper } from '../../credentials/keeper.ts'
 import { isOurs } from '../../credentials/table.ts'
 import { databaseOf, markerOf, roleOf, schemaOf } from '../../isolation/names.ts'
+import { isShut } from '../../registry/record.ts'
 import { copyLedger } from '../copy-ledger.ts'
 import { standingOf } from '../lifecycle.ts'
 import { ensureLoginRole, fixSearchPath, removeLoginRole, setLogin } from '../login-role.ts'
@@ -51,7 +52,7 @@ export function databaseLevel(keeper: CredentialKeeper, template: string): Level
         const furnished = await furnishSchema(work, home, ownRole(work), ownRole(work))
         await copyLedger(home, work)
         // It commits on its own: a suspended tenant must not be let in until the other transaction is through.
-        if (work.status === 'suspended') {
+        if (isShut(work.status)) {
           await setUsage(home, schemaOf(work.lifecycle.naming, work.tenant), ownRole(work), false)
         }
         return furnished

@@ -1,4 +1,4 @@
-import type { Queryable, TenantKey } from '@org/core'
+import type { Belongings, Queryable, TenantKey } from '@org/core'
 import type { AdminSession } from '../../admin/session.ts'
 import type { Admin } from '../../admin/transaction.ts'
 import type { TenantConnection } from '../../credentials/connection.ts'
@@ -126,4 +126,6 @@ export interface Lifecycle {
   readonly distributedSchemas?: DistributedSchemas | undefined
   /** What the application does when a tenant goes for good. */
   readonly onForget?: OnForget | undefined
+  /** What packages keep of a tenant outside its own data. */
+  readonly belongings?: readonly Belongings[] | undefined
 }

@@ -1,0 +1,40 @@
+import type { Queryable } from './queryable.ts'
+import type { TenantKey } from './tenant-key.ts'
+
+/** A table outside the tenant's own data that holds rows of tenants: in a control schema, say. */
+export interface TenantTable {
+  /** Its schema, as it is called (not quoted). */
+  readonly schema: string
+  /** Its name, as it is called. */
+  readonly name: string
+  /** The column with the tenant's key. */
+  readonly tenant: string
+  /** Columns that the server the rows come to fills by itself: transaction ids, sequences. */
+  readonly anew?: readonly string[] | undefined
+  /**
+   * Rows are only ever added, and only by the tenant's own transactions: nobody writes while it is out of service, so it need
+   * not be locked when the tenant changes hands (default false).
+   */
+  readonly appended?: boolean | undefined
+}
+
+/**
+ * What a package keeps of a tenant outside the tenant's own data: taken along when the tenant moves to another cluster
+ * (`fleet.move` of `@org/pg-tenant`).
+ */
+export interface Belongings {
+  /** One word, the same in every cluster. */
+  readonly name: string
+  /** Those that others refer to first. */
+  readonly tables: readonly TenantTable[]
+  /**
+   * Where the tenant leaves, in a transaction of its own, before anything is read: brings to rest what is under way.
+   *
+   * @returns what is still under way; with anything but 0 the move waits and asks again
+   */
+  leave?(control: Queryable, tenant: TenantKey): Promise<number>
+  /** Where it comes, in the transaction that puts its rows in, behind them. */
+  arrive?(control: Queryable, tenant: TenantKey): Promise<unknown>
+  /** Where it left, once it has gone, instead of deleting its rows from the tables. */
+  remove?(control: Queryable, tenant: TenantKey): Promise<unknown>
+}

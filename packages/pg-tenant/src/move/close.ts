@@ -1,0 +1,111 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { notFound, placeOf } from '../archive/place.ts'
+import { requireAlone } from '../lifecycle/dependents.ts'
+import { drain } from '../offboard/drain.ts'
+import { tenantTransaction } from '../offboard/work.ts'
+import { recordOf, setStatus } from '../registry/registry.ts'
+import { beginMove, endMove, type MoveState, openMove, saveMove } from './ledger.ts'
+import type { MoveSettings } from './options.ts'
+import type { Route, Side } from './route.ts'
+
+const NOW = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`
+
+/**
+ * Waits for the tenant's running scopes and lets no new one in: what is there when it returns is all there will ever be,
+ * also of a COMMIT that was late. Where the tenant has a database of its own the registry says so first, and what is cut off
+ * between the two is closed when it is run again.
+ *
+ * @throws TenancyError TIMEOUT (scopes did not end: nothing changed), CONFLICT, TENANT_NOT_FOUND
+ */
+export async function close(route: Route, settings: MoveSettings): Promise<MoveState> {
+  const { from, tenant, to } = route
+  const { lifecycle } = from
+  const place = placeOf(lifecycle, tenant)
+  const ownDatabase = place.database !== undefined
+  const state = await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
+    const { admin, status } = work
+    if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
+    const record = await recordOf(admin, lifecycle.registry, tenant)
+    await requireAlone(work)
+    if (!ownDatabase) {
+      await drain(work, place, settings.patience)
+      await lifecycle.ofLevel.takeOutOfService(work)
+    }
+    await setStatus(admin, lifecycle.registry, tenant, 'moving', record?.suspendedReason ?? null)
+    const [row] = await admin.run(NOW)
+    const made: MoveState = {
+      startedAt: String(row?.now),
+      from: from.name,
+      to: to.name,
+      cameFrom: status,
+      suspendedReason: record?.suspendedReason ?? null,
+      reached: 'closed',
+      rows: 0,
+    }
+    await beginMove(admin, lifecycle.registry, tenant, made)
+    return made
+  })
+  if (ownDatabase) {
+    await closeHome(route, settings).catch(async (error: unknown) => {
+      await reopen(from, tenant, state).catch(() => {})
+      throw error
+    })
+  }
+  return state
+}
+
+/** The tenant's own database; may be repeated. */
+export async function closeHome({ from, tenant }: Route, settings: MoveSettings): Promise<void> {
+  const { lifecycle } = from
+  const place = placeOf(lifecycle, tenant)
+  if (place.database === undefined) return
+  await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
+    if (work.status !== 'moving') throw changedMeanwhile(tenant)
+    await drain(work, place, settings.patience)
+    await lifecycle.ofLevel.takeOutOfService(work)
+  })
+}
+
+/** Calls the move off, where it still can be: the tenant is in service again, or suspended as it was. */
+export async function reopen({ lifecycle }: Side, tenant: TenantKey, state: MoveState): Promise<void> {
+  const { ofLevel, registry } = lifecycle
+  await tenantTransaction(lifecycle, tenant, undefined, async (work) => {
+    await requireOurs(work.admin, lifecycle, tenant, state)
+    if (work.status !== 'moving') throw changedMeanwhile(tenant)
+    if (state.cameFrom === 'active') await ofLevel.putBackIntoService(work)
+    await setStatus(work.admin, registry, tenant, state.cameFrom, state.suspendedReason)
+    await endMove(work.admin, registry, tenant, state, 'undone')
+  })
+}
+
+/** Writes down that it has come further. */
+export async function advance(
+  { from, tenant }: Route,
+  state: MoveState,
+  next: MoveState,
+): Promise<MoveState> {
+  await tenantTransaction(from.lifecycle, tenant, undefined, async ({ admin }) => {
+    await requireOurs(admin, from.lifecycle, tenant, state)
+    await saveMove(admin, from.lifecycle.registry, tenant, next)
+  })
+  return next
+}
+
+/** Whoever was away for long finds that somebody else has gone on, or called it off. */
+export async function requireOurs(
+  admin: Parameters<typeof openMove>[0],
+  { registry }: Side['lifecycle'],
+  tenant: TenantKey,
+  { startedAt, reached }: MoveState,
+): Promise<void> {
+  const now = await openMove(admin, registry, tenant)
+  if (now?.startedAt !== startedAt || now.reached !== reached) throw changedMeanwhile(tenant)
+}
+
+export function changedMeanwhile(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.',
+    { details: { tenant } },
+  )
+}

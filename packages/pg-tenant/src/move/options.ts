@@ -1,0 +1,77 @@
+import { type OptionNames, requireKnownOptions } from '@org/core'
+import { invalid } from '../errors/invalid.ts'
+import type { OnBusy, Patience } from '../offboard/drain.ts'
+
+/** How far a move has come, as {@link MoveOptions.onProgress} is told. */
+export type MoveStep = 'checked' | 'closed' | 'copied' | 'switched' | 'opened' | 'left'
+
+/** Options of {@link Fleet.move}. */
+export interface MoveOptions {
+  /** Where it is to be now; another place is refused (default: wherever it is). */
+  readonly from?: string | undefined
+  /** Checks everything that can be checked and changes nothing (default false). */
+  readonly dryRun?: boolean | undefined
+  /** Calls off a move that was cut off, as long as the tenant has not changed hands (default false). */
+  readonly undo?: boolean | undefined
+  /** Milliseconds running scopes get to end (default 10,000; 1 to 3,600,000). */
+  readonly drain?: number | undefined
+  /** What happens to scopes that do not end in time: `report` (default) refuses, `terminate` ends their connections. */
+  readonly onBusy?: OnBusy | undefined
+  /** As `restore`: whether every table is read back (default `full`), or the archive's digests are trusted. */
+  readonly verify?: 'full' | 'archive' | undefined
+  /** What may be lost although no archive holds it, by name, as the refusal names it (default: nothing). */
+  readonly lose?: readonly string[] | undefined
+  /** Told of each step; what it throws is ignored. */
+  readonly onProgress?: ((step: MoveStep) => void) | undefined
+  /** Stops the move: until the tenant changes hands that calls it off; behind that it has no effect. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface MoveSettings {
+  readonly from: string | undefined
+  readonly dryRun: boolean
+  readonly undo: boolean
+  readonly verify: 'full' | 'archive'
+  readonly lose: readonly string[]
+  readonly patience: Patience
+  tell(step: MoveStep): void
+}
+
+const KNOWN: OptionNames<MoveOptions> = {
+  from: true,
+  dryRun: true,
+  undo: true,
+  drain: true,
+  onBusy: true,
+  verify: true,
+  lose: true,
+  onProgress: true,
+  signal: true,
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseMove(options: MoveOptions = {}): MoveSettings {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  requireKnownOptions(options, KNOWN)
+  const { from, dryRun = false, undo = false, drain: drainMs = 10_000, onBusy = 'report' } = options
+  const { verify = 'full', lose = [], onProgress, signal } = options
+  if (from !== undefined && typeof from !== 'string') throw invalid('from', 'the name of a placement')
+  if (typeof dryRun !== 'boolean') throw invalid('dryRun', 'true or false')
+  if (typeof undo !== 'boolean' || (undo && dryRun)) throw invalid('undo', 'true or false, without dryRun')
+  if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000)
+    throw invalid('drain', 'a whole number of milliseconds from 1 to 3600000')
+  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalid('onBusy', '"report" or "terminate"')
+  if (verify !== 'full' && verify !== 'archive') throw invalid('verify', '"full" or "archive"')
+  if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string'))
+    throw invalid('lose', 'a list of names')
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress', 'a function')
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
+  const tell = (step: MoveStep) => {
+    try {
+      onProgress?.(step)
+    } catch {
+      // Whoever watches does not decide.
+    }
+  }
+  return { from, dryRun, undo, verify, lose, patience: { drainMs, onBusy, signal }, tell }
+}

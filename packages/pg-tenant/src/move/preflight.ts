@@ -1,0 +1,87 @@
+import { inAdminTransaction } from '../admin/transaction.ts'
+import { begin, withAdminClient } from '../archive/client.ts'
+import { placeOf } from '../archive/place.ts'
+import { ownNamesOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
+import { prepare } from '../lifecycle/prepare.ts'
+import { refuseLosses } from '../offboard/losses.ts'
+import { recordOf, register } from '../registry/registry.ts'
+import { qualify } from '../sql/identifier.ts'
+import { pairUp } from './belongings.ts'
+import type { MoveSettings } from './options.ts'
+import { type Route, refused, taken } from './route.ts'
+
+/**
+ * Everything that can be known before anything is closed.
+ *
+ * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `not_archived`),
+ *   INVALID_OPTION (a right that the administrator lacks there)
+ */
+export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
+  const { from, tenant, to } = route
+  await prepare(from.lifecycle)
+  await prepare(to.lifecycle)
+  if (traitsOf(from.lifecycle.level).shared !== traitsOf(to.lifecycle.level).shared)
+    throw refused(route, 'level', LEVEL)
+  if (from.lifecycle.naming.schemaPrefix !== to.lifecycle.naming.schemaPrefix)
+    throw refused(route, 'prefix', PREFIX)
+  await requireFree(route)
+  await requireSameHistory(route)
+  const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
+  const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
+  await refuseLosses(visit, lossless)
+  await inAdminTransaction(from.lifecycle.adminPool, (source) =>
+    inAdminTransaction(to.lifecycle.adminPool, (target) => pairUp(source, target, route)),
+  )
+  await rehearse(route)
+}
+
+async function requireFree(route: Route): Promise<void> {
+  const { lifecycle } = route.to
+  const record = await inAdminTransaction(lifecycle.adminPool, (admin) =>
+    recordOf(admin, lifecycle.registry, route.tenant),
+  )
+  if (record && record.status !== 'deleted' && record.status !== 'arriving') throw taken(route)
+}
+
+/** What was applied here has to be known there, word for word: the rest is applied there behind the data. */
+async function requireSameHistory(route: Route): Promise<void> {
+  const { from, tenant, to } = route
+  const { registry } = from.lifecycle
+  const applied = await inAdminTransaction(from.lifecycle.adminPool, (admin) =>
+    admin.run(
+      `select id, checksum from ${qualify(registry.controlSchema, 'tenant_migration')} where prefix = $1 and key = $2`,
+      [registry.prefix, tenant],
+    ),
+  )
+  const known = new Map(to.lifecycle.migrations.map(({ id, checksum }) => [id, checksum]))
+  const other = applied.find(({ id, checksum }) => known.get(String(id)) !== checksum)
+  if (other) throw refused(route, 'version', VERSION)
+}
+
+/** Makes the tenant there and undoes that: whoever lacks a right is told which, with the tenant still in service. */
+async function rehearse({ tenant, to }: Route): Promise<void> {
+  const { lifecycle } = to
+  const { ofLevel } = lifecycle
+  // What cannot be undone is not rehearsed.
+  if (ofLevel.staged || ofLevel.row) return
+  const application = await prepare(lifecycle)
+  await withAdminClient(lifecycle.adminPool, async (admin) => {
+    await begin(admin, 'read committed read write')
+    const facts = { reuse: true, arrives: true, names: ownNamesOf(lifecycle.naming, tenant) }
+    const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, facts)
+    const bare = { ...lifecycle, migrations: [] }
+    const work = { lifecycle: bare, tenant, admin, session: undefined, application, status }
+    await ofLevel.ensureRoles(work)
+    await ofLevel.furnish(work)
+    await admin.run('rollback')
+  })
+}
+
+const LEVEL =
+  'Tenants share their tables in one of the two clusters (level row) and have schemas of their own in the other: their tables ' +
+  'differ. Nothing was changed.'
+const PREFIX = 'The two clusters name the schemas of tenants differently (schemaPrefix). Nothing was changed.'
+const VERSION =
+  'The tenant has a migration that the cluster it is to go to does not know, or not with the same text. Deploy the same release ' +
+  'to both and migrate. Nothing was changed.'

@@ -1,0 +1,87 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { inAdminTransaction } from '../admin/transaction.ts'
+import { invalid } from '../errors/invalid.ts'
+import { keyFor } from '../isolation/names.ts'
+import { prepare } from '../lifecycle/prepare.ts'
+import { openMove } from '../move/ledger.ts'
+import { type MoveResult, moveTenant } from '../move/move.ts'
+import { type MoveOptions, parseMove } from '../move/options.ts'
+import type { Side } from '../move/route.ts'
+import { recordOf } from '../registry/registry.ts'
+import { type Inside, insideOf } from '../tenancy/create-tenancy.ts'
+import { conflicting } from './decide.ts'
+import type { PlacedTenancy } from './placed-tenancy.ts'
+
+/** See {@link Fleet.move}. */
+export async function moveBetween(
+  placements: Readonly<Record<string, PlacedTenancy>>,
+  key: string,
+  to: string,
+  options: MoveOptions | undefined,
+): Promise<MoveResult> {
+  const settings = parseMove(options)
+  const names = Object.keys(placements)
+  if (!names.includes(to)) throw invalid('to', `one of ${names.join(', ')}`)
+  if (settings.from !== undefined && !names.includes(settings.from))
+    throw invalid('from', `one of ${names.join(', ')}`)
+  const sides = await Promise.all(
+    names.map(async (name): Promise<Side> => {
+      const lifecycle = await inside(placements, name).lifecycle(key)
+      return { name, lifecycle }
+    }),
+  )
+  const target = sides.find(({ name }) => name === to) as Side
+  const tenant = keyFor(target.lifecycle.naming, key)
+  const from = await leaving(sides, tenant, to)
+  if (settings.from !== undefined && settings.from !== from.name) throw notThere(tenant, from.name)
+  if (from.name === to) return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0 }
+  try {
+    return await moveTenant({ tenant, from, to: target }, settings)
+  } finally {
+    for (const { name } of [from, target]) inside(placements, name).forget(tenant)
+  }
+}
+
+/** Where it is; or, when a move was cut off, where it left. Every cluster has to say so. */
+async function leaving(sides: readonly Side[], tenant: TenantKey, to: string): Promise<Side> {
+  const found = await Promise.all(
+    sides.map(async (side) => {
+      const { adminPool, registry } = side.lifecycle
+      await prepare(side.lifecycle)
+      return await inAdminTransaction(adminPool, async (admin) => {
+        const status = (await recordOf(admin, registry, tenant))?.status
+        return { side, status, open: await openMove(admin, registry, tenant) }
+      })
+    }),
+  )
+  const underWay = found.find(({ open }) => open !== undefined)
+  if (underWay) return underWay.side
+  const holders = found.filter(({ status }) => status === 'active' || status === 'suspended')
+  if (holders.length > 1)
+    throw conflicting(
+      tenant,
+      holders.map(({ side }) => side.name),
+    )
+  const [holder] = holders
+  if (holder) return holder.side
+  throw new TenancyError(
+    'TENANT_NOT_FOUND',
+    'No cluster holds this tenant, or it is being provisioned or dropped. Nothing was moved.',
+    { details: { tenant, placement: to } },
+  )
+}
+
+function notThere(tenant: TenantKey, placement: string): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'The tenant is not where it is to be moved from. Nothing was changed.',
+    { details: { tenant, reason: 'from', placement } },
+  )
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function inside(placements: Readonly<Record<string, PlacedTenancy>>, name: string): Inside {
+  const found = insideOf(placements[name] as PlacedTenancy)
+  if (found) return found
+  throw invalid(`placements.${name}`, 'made by createTenancy, or its tenants cannot be moved')
+}

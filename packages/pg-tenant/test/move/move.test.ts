@@ -1,0 +1,223 @@
+import { isTenancyError } from '@org/core'
+import { startWireProxy } from '@org/pg-testing'
+import { describe, expect, it } from 'vitest'
+import { createFleet, type Fleet, type Tenancy, type TenancyOptions } from '../../src/index.ts'
+import { ALL_SUBJECTS, notesAt, useSetting } from '../levels/setting.ts'
+import { codeOf } from '../support/world.ts'
+
+// Two databases stand for two clusters: nothing is shared between their registries.
+const settings = { eu: useSetting(), us: useSetting() }
+type Name = keyof typeof settings
+
+const forgotten: string[] = []
+
+function open(level: (typeof ALL_SUBJECTS)[number]['level'], options: Partial<TenancyOptions> = {}) {
+  const at = (name: Name) =>
+    settings[name].tenancy(level, {
+      migrations: [notesAt(level)],
+      onForget: async (_, tenant) => forgotten.push(tenant),
+      ...options,
+    })
+  const placements = { eu: at('eu'), us: at('us') }
+  return { ...placements, fleet: createFleet({ placements, defaultPlacement: 'eu' }) }
+}
+
+/** Rows by what they say, at every level. */
+const insert = (tenancy: Pick<Fleet, 'query'>, level: string, key: string, body: string) =>
+  level === 'row'
+    ? tenancy.query(key, 'insert into notes (tenant_id, body) values ($1, $2)', [key, body])
+    : tenancy.query(key, 'insert into notes (body) values ($1)', [body])
+
+describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
+  const key = `mover-${level}`
+
+  it('moves under traffic: nothing that was acknowledged is lost, nothing is there twice', async () => {
+    const { eu, us, fleet } = open(level)
+    await fleet.provision(key, { plan: 'pro', placement: 'eu' })
+    const stranger = () => open(level).fleet
+    const stop = new AbortController()
+    const [acknowledged, told]: [string[], Set<string>] = [[], new Set()]
+    const writer = async (fleets: () => Fleet<Tenancy>, name: string) => {
+      for (let n = 0; !stop.signal.aborted; n++) {
+        const body = `${name} ${n}`
+        await insert(fleets(), level, key, body).then(
+          () => acknowledged.push(body),
+          (error: unknown) => told.add(isTenancyError(error) ? error.code : String(error)),
+        )
+      }
+    }
+    const one = stranger()
+    const writers = [0, 1, 2].map((n) => writer(() => fleet, `known ${n}`))
+    const others = [0, 1].map((n) =>
+      writer(() => (n === 0 ? one : createFleet({ placements: { eu, us } })), `new ${n}`),
+    )
+    await expect.poll(() => acknowledged.length).toBeGreaterThan(20)
+    const steps: string[] = []
+    const moved = await fleet.move(key, 'us', { onProgress: (step) => steps.push(step) })
+    expect(moved).toMatchObject({ tenant: key, from: 'eu', to: 'us', moved: true })
+    expect(steps).toEqual(['checked', 'closed', 'copied', 'switched', 'opened', 'left'])
+    const before = acknowledged.length
+    await expect.poll(() => acknowledged.length).toBeGreaterThan(before + 20)
+    stop.abort()
+    await Promise.all([...writers, ...others])
+    const { rows } = await us.query(key, 'select body from notes order by id')
+    const there = rows.map(({ body }) => String(body))
+    expect(acknowledged.filter((body) => !there.includes(body))).toEqual([])
+    expect(new Set(there).size).toBe(there.length)
+    // Nobody was told that there is no such tenant, or that two have it.
+    expect([...told].filter((code) => code !== 'SERVICE_UNAVAILABLE')).toEqual([])
+    expect(await us.find(key)).toMatchObject({ status: 'active', plan: 'pro', placement: 'us' })
+    expect(await eu.find(key)).toMatchObject({ status: 'deleted', placement: 'us' })
+    expect(forgotten).not.toContain(key)
+    expect(await fleet.of(key)).toBe(us)
+    expect((await fleet.find(key))?.placement).toBe('us')
+    expect(await fleet.move(key, 'us')).toMatchObject({ moved: false })
+  }, 60_000)
+
+  it('moves back, with what was written there', async () => {
+    const { eu, us, fleet } = open(level)
+    await insert(fleet, level, key, 'written over there')
+    expect(await fleet.move(key, 'eu', { from: 'us' })).toMatchObject({ moved: true })
+    const { rows } = await eu.query(key, `select body from notes where body = 'written over there'`)
+    expect(rows).toHaveLength(1)
+    expect(await us.find(key)).toMatchObject({ status: 'deleted' })
+    expect(await codeOf(us.query(key, 'select 1'))).toMatch(/SCHEMA_MISSING|SCHEMA_UNUSABLE|POOL|CONNECTION/)
+  }, 60_000)
+
+  it('takes a suspended tenant along as it is', async () => {
+    const { us, fleet, eu } = open(level)
+    const name = `sleeper-${level}`
+    await fleet.provision(name)
+    await insert(fleet, level, name, 'asleep')
+    await eu.suspend(name, 'unpaid')
+    await fleet.move(name, 'us')
+    expect(await us.find(name)).toMatchObject({ status: 'suspended', suspendedReason: 'unpaid' })
+    expect(await codeOf(fleet.query(name, 'select 1'))).toBe('TENANT_SUSPENDED')
+    await us.resume(name)
+    expect((await fleet.query(name, 'select body from notes')).rows).toEqual([{ body: 'asleep' }])
+  }, 60_000)
+
+  it('has a COMMIT that was late in the archive', async () => {
+    const name = `late-${level}`
+    let [armed, binds] = [false, 0]
+    let release: (() => void) | undefined
+    const proxy = await startWireProxy({
+      target: settings.eu.directUrl,
+      onMessage: ({ from, type }) => {
+        // Behind COMMIT's Bind the check has passed.
+        if (!armed || from !== 'frontend' || type !== 'Bind' || ++binds < 2) return 'deliver'
+        armed = false
+        return new Promise((resolve) => {
+          release = () => resolve('deliver')
+        })
+      },
+    })
+    const { eu, us, fleet } = open(level)
+    const slow = settings.eu.tenancy(level, {
+      migrations: [notesAt(level)],
+      pool: settings.eu.world.pool({ connectionString: proxy.url, max: 1 }),
+    })
+    await eu.provision(name)
+    await slow.query(name, 'select 1')
+    const late = slow.withTenant(name, async (db) => {
+      await db.query(
+        level === 'row'
+          ? `insert into notes (tenant_id, body) values ('${name}', 'late')`
+          : `insert into notes (body) values ('late')`,
+      )
+      armed = true
+      binds = 0
+    })
+    await expect.poll(() => release).toBeDefined()
+    const move = fleet.move(name, 'us')
+    // It waits for the scope, so that it cannot be through before that.
+    expect(await Promise.race([move, new Promise((go) => setTimeout(() => go('waits'), 300))])).toBe('waits')
+    release?.()
+    await late
+    await move
+    expect((await us.query(name, 'select body from notes')).rows).toEqual([{ body: 'late' }])
+    await proxy.close()
+  }, 60_000)
+})
+
+describe('a move that cannot be', () => {
+  const level = 'role'
+
+  it('is refused before anything is closed', async () => {
+    const { eu, us, fleet } = open(level)
+    await fleet.provision('stays')
+    const still = async () => (await fleet.query('stays', 'select 1 as one')).rows
+    const reasonOf = async (work: Promise<unknown>) => {
+      const error = await work.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )
+      expect(await still()).toEqual([{ one: 1 }])
+      return isTenancyError(error) ? (error.details.reason ?? error.details.option ?? error.code) : error
+    }
+    expect(await reasonOf(fleet.move('stays', 'mars'))).toBe('to')
+    expect(await reasonOf(fleet.move('stays', 'us', { from: 'mars' }))).toBe('from')
+    expect(await reasonOf(fleet.move('stays', 'us', { from: 'us' }))).toBe('from')
+    expect(await reasonOf(fleet.move('nobody', 'us'))).toBe('TENANT_NOT_FOUND')
+    expect(await reasonOf(fleet.move('stays', 'us', { drain: 0 }))).toBe('drain')
+    expect(await reasonOf(fleet.move('stays', 'us', JSON.parse('{"dry": true}')))).toBe('dry')
+    expect(await fleet.move('stays', 'us', { dryRun: true })).toMatchObject({ moved: false })
+    expect(await us.find('stays')).toBeUndefined()
+    const newer = settings.us.tenancy(level, {
+      migrations: [{ ...notesAt(level), sql: 'create table notes ()' }],
+    })
+    expect(await reasonOf(createFleet({ placements: { eu, us: newer } }).move('stays', 'us'))).toBe('version')
+    const rows = settings.us.tenancy('row', { migrations: [notesAt('row')] })
+    expect(await reasonOf(createFleet({ placements: { eu, us: rows } }).move('stays', 'us'))).toMatch(
+      /level|prefix/,
+    )
+    const foreign = { ...us }
+    expect(await reasonOf(createFleet({ placements: { eu, us: foreign } }).move('stays', 'us'))).toBe(
+      'placements.us',
+    )
+  })
+
+  it('gives up on scopes that do not end, with the tenant in service', async () => {
+    const { eu, fleet } = open(level)
+    await fleet.provision('busy')
+    const scope = eu.open('busy')
+    await scope.db.query('select 1')
+    expect(await codeOf(fleet.move('busy', 'us', { drain: 100 }))).toBe('TIMEOUT')
+    expect(await eu.find('busy')).toMatchObject({ status: 'active' })
+    await scope.rollback()
+    expect((await fleet.query('busy', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
+  it('is called off by its signal until the tenant changes hands', async () => {
+    const { us, fleet } = open(level)
+    await fleet.provision('called-off')
+    const stop = new AbortController()
+    const onProgress = (step: string) => step === 'closed' && stop.abort()
+    expect(await codeOf(fleet.move('called-off', 'us', { signal: stop.signal, onProgress }))).toBe('ABORTED')
+    expect((await fleet.query('called-off', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect((await us.find('called-off'))?.status ?? 'deleted').toBe('deleted')
+    expect(await fleet.move('called-off', 'us')).toMatchObject({ moved: true })
+  })
+
+  it('lets nothing else change a tenant that is under way', async () => {
+    const { eu, fleet } = open(level)
+    await fleet.provision('guarded')
+    const codes: unknown[] = []
+    const pending: Promise<unknown>[] = []
+    await fleet.move('guarded', 'us', {
+      onProgress: (step) => {
+        if (step !== 'closed') return
+        const tries = [
+          eu.provision('guarded'),
+          eu.drop('guarded'),
+          eu.suspend('guarded'),
+          eu.resume('guarded'),
+        ]
+        pending.push(...tries.map(async (work) => codes.push(await codeOf(work))))
+      },
+    })
+    await Promise.all(pending)
+    expect(codes.filter((code) => code !== 'CONFLICT' && code !== 'TENANT_NOT_FOUND')).toEqual([])
+    expect((await fleet.query('guarded', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+})
