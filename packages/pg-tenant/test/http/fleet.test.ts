@@ -12,7 +12,7 @@ let fleet: Fleet<Tenancy>
 
 beforeAll(async () => {
   placements = { eu: eu.tenancy(), us: us.tenancy() }
-  fleet = createFleet({ placements })
+  fleet = createFleet({ placements, rememberMissing: 0 })
   await fleet.provision('acme', { placement: 'eu' })
   await fleet.provision('globex', { placement: 'us' })
 })
