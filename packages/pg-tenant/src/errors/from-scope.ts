@@ -12,8 +12,10 @@ export function fromFailedStep(phase: Phase, error: ServerError, facts: Statemen
   const found =
     error.code === SQLSTATE.INVALID_TEXT_REPRESENTATION || error.code === SQLSTATE.INVALID_CURSOR_NAME
   if (phase === 'tail' && found) return withDriverError(escaped(), error)
-  // Level `row` asks again before COMMIT whether the tenant is in service; the other levels' checks do not raise this.
-  if (phase === 'tail' && error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE) return fromOpening(error, facts)
+  // Level `row` asks again before COMMIT whether the tenant is in service; the other levels' checks do not raise these.
+  const outOfService =
+    error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE || error.code === SQLSTATE.INVALID_SCHEMA_NAME
+  if (phase === 'tail' && outOfService) return fromOpening(error, facts)
   return fromCall(error, facts)
 }
 

@@ -3,10 +3,12 @@ import { withAdminPool } from '../admin/session.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { begin, LOCK_TIMEOUT_MS, withAdminClient } from '../archive/client.ts'
 import type { Place } from '../archive/place.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
+import { presenceOf, shutOut } from '../lifecycle/levels/row/presence.ts'
 import { setUsage } from '../lifecycle/tenant-schema.ts'
 
-const LOCK_NOT_AVAILABLE = ['55P03']
+const BUSY = [SQLSTATE.LOCK_NOT_AVAILABLE]
 
 /** What to do with scopes that do not end in time. */
 export type OnBusy = 'report' | 'terminate'
@@ -24,6 +26,8 @@ interface Held {
   /** The process ids of those who hold it; $1 is `value`. */
   readonly holders: string
   readonly value: string
+  /** Whether it is no reason to stay who has it still when sessions were ended: another lock counts. */
+  readonly optional?: boolean
 }
 
 /**
@@ -35,13 +39,24 @@ interface Held {
 export async function drain(work: TenantWork, place: Place, patience: Patience): Promise<void> {
   const { admin, lifecycle } = work
   const { database, marker, owner, schema } = place
-  if (marker === undefined) return await take(admin, await tenantLock(admin, work), patience)
+  const { row } = lifecycle.ofLevel
+  if (row) {
+    const id = await presenceOf(admin, work)
+    const held: Held = {
+      lock: `select pg_advisory_xact_lock(${id})`,
+      holders: PRESENCE_HOLDERS,
+      value: id,
+      optional: true,
+    }
+    return await shutOut(work, { ...lifecycle, row }, await take(admin, held, patience))
+  }
+  if (marker === undefined) return
   const held: Held = {
     lock: `lock table ${marker} in access exclusive mode`,
     holders: MARKER_HOLDERS,
     value: marker,
   }
-  if (database === undefined) return await take(admin, held, patience)
+  if (database === undefined) return void (await take(admin, held, patience))
   await withAdminPool(lifecycle.adminPool, database, (own) =>
     withAdminClient(
       own,
@@ -56,18 +71,23 @@ export async function drain(work: TenantWork, place: Place, patience: Patience):
   )
 }
 
+/** @returns whether it was had; `false` only for what is optional */
 async function take(
   admin: Admin,
-  { lock, holders, value }: Held,
+  { lock, holders, value, optional = false }: Held,
   { drainMs, onBusy }: Patience,
-): Promise<void> {
+): Promise<boolean> {
   await setPatience(admin, drainMs)
-  if (await admin.attempt(LOCK_NOT_AVAILABLE, lock)) return setPatience(admin, LOCK_TIMEOUT_MS)
+  let had = await admin.attempt(BUSY, lock)
   const busyWith = async () => (await admin.run(holders, [value])).length
-  if (onBusy === 'report') throw busy(await busyWith(), drainMs)
-  await admin.run(`select pg_terminate_backend(pid) from (${holders}) holders`, [value])
-  if (await admin.attempt(LOCK_NOT_AVAILABLE, lock)) return setPatience(admin, LOCK_TIMEOUT_MS)
-  throw busy(await busyWith(), drainMs)
+  if (!had) {
+    if (onBusy === 'report') throw busy(await busyWith(), drainMs)
+    await admin.run(`select pg_terminate_backend(pid) from (${holders}) holders`, [value])
+    had = await admin.attempt(BUSY, lock)
+  }
+  if (!had && !optional) throw busy(await busyWith(), drainMs)
+  await setPatience(admin, LOCK_TIMEOUT_MS)
+  return had
 }
 
 const HERE = `l.granted and l.pid <> pg_backend_pid()
@@ -75,17 +95,8 @@ const HERE = `l.granted and l.pid <> pg_backend_pid()
 const MARKER_HOLDERS = `select distinct l.pid from pg_locks l
   where l.locktype = 'relation' and l.relation = $1::regclass and ${HERE}`
 // A bigint key is shown in two halves (manual, pg_locks).
-const LOCK_HOLDERS = `select distinct l.pid from pg_locks l
+const PRESENCE_HOLDERS = `select distinct l.pid from pg_locks l
   where l.locktype = 'advisory' and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = $1::bigint and ${HERE}`
-
-// The lock that the entrance of level row takes (lifecycle/row/entrance.ts).
-const TENANT_LOCK = `select hashtextextended(concat('pg_tenant.row:', $1::text, ':', $2::text), 0)::text as id`
-
-async function tenantLock(admin: Admin, { lifecycle, tenant }: TenantWork): Promise<Held> {
-  const [row] = await admin.run(TENANT_LOCK, [lifecycle.registry.prefix, tenant])
-  const value = String(row?.id)
-  return { lock: `select pg_advisory_xact_lock(${value})`, holders: LOCK_HOLDERS, value }
-}
 
 async function setPatience(admin: Admin, ms: number): Promise<void> {
   await admin.run(`select set_config('lock_timeout', $1, true)`, [String(ms)])

@@ -11,11 +11,12 @@ import type { RegistryPlace } from './registry.ts'
 
 /**
  * A tenant's lock is its row in the registry: administrative work takes it for itself (`for no key update`), reading work
- * shares it (`for share`). Rows that refer to it can be written meanwhile. $1 prefix, $2 key.
+ * shares it (`for share`). Rows that refer to it can be written meanwhile, but for a drop at level `row` (`for update`), for which no
+ * scope of the tenant may commit. $1 prefix, $2 key.
  */
 export const lockTenantText = (
   { controlSchema }: Pick<RegistryPlace, 'controlSchema'>,
-  how: 'no key update' | 'share' = 'no key update',
+  how: 'no key update' | 'share' | 'update' = 'no key update',
 ): string => `select from ${qualify(controlSchema, 'tenant')} where prefix = $1 and key = $2 for ${how}`
 
 /** The same, which never waits: a CREATE INDEX CONCURRENTLY of who holds it would wait for our snapshot in turn. */

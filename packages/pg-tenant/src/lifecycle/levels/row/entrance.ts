@@ -6,17 +6,18 @@ import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { FINDINGS, type RowFinding } from './findings.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
-// What `drop` locks alone (row-drop.ts) and every scope of the tenant shared, until its transaction ends.
-const TENANT_LOCK = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:', %1$L, ':', tenant), 0)`
+// What every scope of the tenant holds shared until its transaction ends, where it can be had. It says who is there, so that `drop`
+// can wait for them (lifecycle.ts), and nothing else: whoever is in the database can take it, alone or shared (hazard ad). Only an
+// administrator who has it, or waits for it, keeps scopes out.
+const PRESENCE = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:', %1$L, ':', tenant), 0)`
 
 // Raises 42501 where a tenant is suspended and 3F000 where there is none, which scopes know from the other levels, and
 // 22P02 where the scope is not what its opening made it: what the gates of the other levels raise.
 //
-// A running scope is never waited for, except by `drop`. Its lock is taken before the status is read, so that a scope
-// that found the tenant active is seen by `drop`; it is only tried, so that nobody queues behind a `drop` that waits.
-// No row is locked: that would turn each scope that reads into one that writes. Only where the transaction keeps its first
-// snapshot and may write, a row lock is the way to see the present: it fails (40001) if the row has changed since.
-//
+// Before COMMIT a scope that has written locks its tenant's row, which `drop` locks alone before it deletes: either that waits for
+// the COMMIT, or the scope is refused. It never waits for the row, because who drops may wait for rows that the scope wrote. A scope
+// that has only read locks nothing, which would make it one that writes. Where the transaction keeps its first snapshot, the lock is
+// one that also fails (40001) if the row has changed since, by `suspend` for instance.
 // It runs as the administrator, so every name in it is qualified, or a keyword.
 const ENTERED = `create or replace function %2$s(tenant text, path text) returns boolean
 language plpgsql volatile strict security definer as $function$
@@ -28,13 +29,25 @@ begin
        and pg_catalog.current_setting('synchronous_commit') in ('on', 'remote_apply'), false) then
     raise exception using errcode = '22P02', message = 'pg_tenant: scope escaped';
   end if;
-  if not pg_catalog.pg_try_advisory_xact_lock_shared(${TENANT_LOCK}) then
-    raise exception using errcode = '3F000', message = 'pg_tenant: tenant is being dropped';
-  end if;
-  if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.<>) 'read committed'
-     and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off' then
-    perform from %3$s t
-      where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for share;
+  if pg_catalog.pg_current_xact_id_if_assigned() is null then
+    if not pg_catalog.pg_try_advisory_xact_lock_shared(${PRESENCE}) and exists (
+        select from pg_catalog.pg_lock_status() l cross join lateral pg_catalog.pg_stat_get_activity(l.pid) a
+        where l.locktype operator(pg_catalog.=) 'advisory' and l.mode operator(pg_catalog.=) 'ExclusiveLock'
+          and l.database operator(pg_catalog.=) (select d.oid from pg_catalog.pg_database d where d.datname operator(pg_catalog.=) pg_catalog.current_database())
+          and l.objsubid operator(pg_catalog.=) 1
+          and (l.classid::pg_catalog.int8 operator(pg_catalog.<<) 32) operator(pg_catalog.|) l.objid::pg_catalog.int8 operator(pg_catalog.=) ${PRESENCE}
+          and pg_catalog.pg_has_role(a.usesysid, current_user, 'member')) then
+      raise exception using errcode = '3F000', message = 'pg_tenant: tenant is being dropped';
+    end if;
+  elsif pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off' then
+    if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
+      perform from %3$s t where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for key share skip locked;
+    else
+      perform from %3$s t where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for share skip locked;
+    end if;
+    if not found then
+      raise exception using errcode = '40001', message = 'pg_tenant: tenant is being dropped or changed';
+    end if;
   end if;
   select t.status into found_status from %3$s t
     where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant

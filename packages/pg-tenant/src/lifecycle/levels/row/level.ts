@@ -5,8 +5,9 @@ import { recordOf } from '../../../registry/registry.ts'
 import { removeLoginRole } from '../../login-role.ts'
 import type { LevelLifecycle, TenantWork } from '../level.ts'
 import { deleteRows, findRows, planDrop } from './delete.ts'
-import { actFor, type RowLifecycle, waitForScopes } from './lifecycle.ts'
+import { actFor, type RowLifecycle } from './lifecycle.ts'
 import { ensureShared, migrateRow } from './prepare.ts'
+import { waitForScopes } from './presence.ts'
 import { allowReading, ensureReader } from './reader.ts'
 
 /**
@@ -43,7 +44,7 @@ export function rowLevel(row: RowPlace): LevelLifecycle {
         },
       )
     },
-    drain: (work) => waitForScopes(work.admin, lifecycleOf(work), work.tenant),
+    drain: (work) => waitForScopes(work, lifecycleOf(work)),
     // In one transaction; off-boarding does the same in batches, for tenants with many rows.
     takeDown: async (work) => {
       await actFor(work.admin, lifecycleOf(work), work.tenant)

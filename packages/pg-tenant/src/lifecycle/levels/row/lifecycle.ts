@@ -15,18 +15,6 @@ export async function lockSharedSchema(admin: Admin, { registry, row }: RowLifec
   await lockByName(admin, registry, `row:${row.schema}`)
 }
 
-// The same lock as in the entrance (row-entrance.ts): from here on no scope of the tenant is open, and none opens.
-const WAIT_FOR_SCOPES = `select pg_advisory_xact_lock(hashtextextended(concat('pg_tenant.row:', $1::text, ':', $2::text), 0))`
-
-/** Waits until no scope of the tenant is open, and lets none open until the transaction ends. */
-export async function waitForScopes(
-  admin: Admin,
-  { registry }: RowLifecycle,
-  tenant: TenantKey,
-): Promise<void> {
-  await admin.run(WAIT_FOR_SCOPES, [registry.prefix, tenant])
-}
-
 /** Acts for a tenant until the transaction ends: policies bind the administrator as well, unless it is a superuser. */
 export async function actFor(admin: Admin, { naming, row }: RowLifecycle, tenant: TenantKey): Promise<void> {
   await admin.run(`select set_config('${TENANT_SETTING}', $1, true), set_config('search_path', $2, true)`, [
