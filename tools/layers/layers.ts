@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
     packages: ['core', 'pg-testing'], // pg-testing: for `testing` alone
     folders: words(`
       sql errors observe driver admin isolation registry credentials scope migrations lifecycle fleet archive offboard move verify
-      stats doctor apps pool tenancy placement http express hono fastify nest web drizzle opentelemetry testing`),
+      stats doctor adoption apps pool tenancy placement http express hono fastify nest web drizzle opentelemetry testing`),
   },
   rbac: {
     packages: ['core'],

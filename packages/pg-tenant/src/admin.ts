@@ -1,4 +1,11 @@
 // `@org/pg-tenant/admin`: what an administrator runs, not a server. `import '@org/pg-tenant'` loads none of it.
+export {
+  type Adoption,
+  type AdoptionFinding,
+  type AdoptionFindingCode,
+  AdoptionRefused,
+} from './adoption/finding.ts'
+export type { AdoptOptions, SettleOptions } from './adoption/options.ts'
 export { dropDatabase } from './apps/drop-database.ts'
 export {
   type ProvisionDatabaseOptions,

@@ -40,19 +40,19 @@ const PLAIN = `
     (select string_agg(replace(pg_get_constraintdef(c.oid), f.home, ''), ',' order by 1) from pg_constraint c where c.contypid = t.oid))
   from fleet f join pg_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
   union all
-  select f.key, concat('schema owner ', case when n.nspowner = f.role then 'tenant' else n.nspowner::regrole::text end)
-  from fleet f join pg_namespace n on n.oid = f.schema`
+  select f.key, concat('schema owner ', case when f.schema_owner = f.role then 'tenant' else f.schema_owner::regrole::text end)
+  from fleet f`
 const LOCKING = `
   select r.key, concat_ws(' ', 'view', r.relname, md5(replace(pg_get_viewdef(r.oid), r.home, '')))
   from relation r where r.relkind in ('v', 'm')
   union all
   select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
     p.prokind, p.provolatile, case when p.prosecdef then 'security definer' end,
-    'owner', case when p.proowner = f.role then 'tenant' else p.proowner::regrole::text end,
-    (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
+    'owner', case when p.owned_by = f.role then 'tenant' else p.owned_by::regrole::text end,
+    (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.acl, acldefault('f', p.owned_by))) a),
     (select string_agg(replace(replace(c, '"', ''), f.nspname, 'tenant'), ',' order by c) from unnest(p.proconfig) c),
     md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
-  from fleet f join pg_proc p on p.pronamespace = f.schema`
+  from fleet f join routine p on p.pronamespace = f.schema`
 const LINES_OF = {
   all: `${PLAIN}
   union all${LOCKING}`,
@@ -66,18 +66,38 @@ export type Lines = keyof typeof LINES_OF
 // A marker may hold its tenant's key.
 const RELNAME = `case when c.relname like '\\_tenant\\_%:%' then split_part(c.relname, ':', 1) else c.relname::text end`
 
+/** Whose a thing is, and who may use it: as it is, or left out, to compare schemas before they are anybody's. */
+export type Owners = 'told' | 'untold'
+
+const OWNERS = {
+  told: {
+    role: 'coalesce(r.oid, 0)',
+    schema: 'n.nspowner',
+    relation: 'c.relowner, c.relacl',
+    routine: 'p.proowner as owned_by, p.proacl as acl',
+  },
+  untold: {
+    role: '0::oid',
+    schema: '0::oid',
+    relation: '0::oid as relowner, null::aclitem[] as relacl',
+    routine: '0::oid as owned_by, null::aclitem[] as acl',
+  },
+} as const satisfies Record<Owners, object>
+
 // Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
 // tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
-const SHAPE = (tenant: string, lines: Lines) => `
+const SHAPE = (tenant: string, lines: Lines, owners: Owners = 'told') => `
 with fleet as materialized (
   select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
-    coalesce(r.oid, 0) as role, quote_ident(coalesce(${ownName('role')}, $2 || t.key)) as owner
+    ${OWNERS[owners].role} as role, ${OWNERS[owners].schema} as schema_owner, quote_ident(coalesce(${ownName('role')}, $2 || t.key)) as owner
   from ${tenant} t join pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key) left join pg_roles r on r.rolname = coalesce(${ownName('role')}, $2 || t.key)
   where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
 ), relation as materialized (
-  select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
+  select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, ${OWNERS[owners].relation}, c.relrowsecurity,
     c.relforcerowsecurity, c.relpersistence, c.reloptions
   from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+), routine as (
+  select p.*, ${OWNERS[owners].routine} from pg_proc p
 ), shape (key, line) as (${LINES_OF[lines]}
 )`
 
@@ -93,8 +113,8 @@ left join (select key, md5(string_agg(id, ' ' order by id collate "C")) as has f
   on m.key = s.key`
 
 /** The lines themselves, for a few tenants. */
-export const LINES = (tenant: string) =>
-  `${SHAPE(tenant, 'all')} select key, line from shape order by key collate "C", line collate "C"`
+export const LINES = (tenant: string, owners: Owners = 'told') =>
+  `${SHAPE(tenant, 'all', owners)} select key, line from shape order by key collate "C", line collate "C"`
 
 // Its own lock, and those of the tables it reads.
 const LOCKS_OF_A_VIEW = 4

@@ -19,9 +19,32 @@ export async function createSchema(
   role: string,
   distributed?: DistributedSchemas,
 ): Promise<void> {
-  const marker = qualify(schema, markerTable)
-  const inside = [
-    `create table ${marker} (
+  const inside = [...furnishing(schema, markerTable, role), closed(schema)]
+  if (distributed) {
+    await createDistributedSchema(admin, schema)
+    await runEach(admin, inside)
+  } else {
+    await admin.run([`create schema ${quoteIdentifier(schema)}`, ...inside].join(';\n'))
+  }
+  await mark(admin, schema, markerTable, tenant)
+}
+
+/** The same in a schema that is there, which becomes the tenant's so: whoever calls this knows that it is nobody else's. */
+export async function markSchema(
+  admin: Admin,
+  schema: string,
+  markerTable: string,
+  tenant: TenantKey,
+  role: string,
+): Promise<void> {
+  await admin.run(furnishing(schema, markerTable, role).join(';\n'))
+  await mark(admin, schema, markerTable, tenant)
+}
+
+/** Marker and ledger, and the rights of `role`; what others may do in the schema is left as it is. */
+function furnishing(schema: string, markerTable: string, role: string): string[] {
+  return [
+    `create table ${qualify(schema, markerTable)} (
       key varchar(63) not null,
       created_at timestamptz not null default now()
     )`,
@@ -32,13 +55,10 @@ export async function createSchema(
     )`,
     ...granting(schema, markerTable, role),
   ]
-  if (distributed) {
-    await createDistributedSchema(admin, schema)
-    await runEach(admin, inside)
-  } else {
-    await admin.run([`create schema ${quoteIdentifier(schema)}`, ...inside].join(';\n'))
-  }
-  await admin.run(`insert into ${marker} (key) values ($1)`, [tenant])
+}
+
+async function mark(admin: Admin, schema: string, markerTable: string, tenant: TenantKey): Promise<void> {
+  await admin.run(`insert into ${qualify(schema, markerTable)} (key) values ($1)`, [tenant])
 }
 
 /** The rights of {@link createSchema} once more, for a schema that is there. */
@@ -49,7 +69,7 @@ export async function grantSchema(
   role: string,
   distributed?: DistributedSchemas,
 ): Promise<void> {
-  const statements = granting(schema, markerTable, role)
+  const statements = [...granting(schema, markerTable, role), closed(schema)]
   if (distributed) await runEach(admin, statements)
   else await admin.run(statements.join(';\n'))
 }
@@ -59,15 +79,28 @@ export async function runEach(admin: Admin, statements: readonly string[]): Prom
   for (const statement of statements) await admin.run(statement)
 }
 
-/** Least privilege: use and fill its own schema, read the marker; no one else gets anything. */
+/** Nobody else gets anything. */
+function closed(schema: string): string {
+  return `revoke all on schema ${quoteIdentifier(schema)} from public`
+}
+
+/** Least privilege: use and fill its own schema, read the marker. */
 function granting(schema: string, markerTable: string, role: string): string[] {
   const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
   return [
-    `revoke all on schema ${home} from public`,
     `grant usage, create on schema ${home} to ${member}`,
     `grant select on ${qualify(schema, markerTable)} to ${member}`,
     `alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member}`,
     `alter default privileges in schema ${home} grant usage, select on sequences to ${member}`,
+  ]
+}
+
+/** Takes back the default privileges of {@link granting}, which name the role. */
+export function withoutDefaults(schema: string, role: string): string[] {
+  const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
+  return [
+    `alter default privileges in schema ${home} revoke ${TABLE_RIGHTS} on tables from ${member}`,
+    `alter default privileges in schema ${home} revoke usage, select on sequences from ${member}`,
   ]
 }
 

@@ -97,6 +97,16 @@ const STEPS = [
     primary key (prefix, key, started_at)
   );
   create unique index if not exists idx_tenant_move_open on tenant_move (prefix, key) where finished_at is null`,
+  // Tenants that were there before: what was theirs, and whose, until somebody confirms that it is to stay as it is now.
+  `create table if not exists tenant_adoption (
+    prefix text not null,
+    key text not null,
+    adopted_at timestamptz not null default now(),
+    adopted_by text not null default session_user,
+    before jsonb not null,
+    primary key (prefix, key),
+    constraint fk_tenant_adoption_key foreign key (prefix, key) references tenant
+  )`,
 ] as const
 
 /**

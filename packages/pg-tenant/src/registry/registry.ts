@@ -21,6 +21,7 @@ export interface TenantFacts {
 }
 
 const tenantTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant')
+const adoptionTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_adoption')
 const migrationTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_migration')
 
 /** How a tenant is written down. */
@@ -162,10 +163,8 @@ export async function setStatus(
     [place.prefix, tenant, status, reason],
   )
   if (status === 'deleted') {
-    await admin.run(`delete from ${migrationTable(place)} where prefix = $1 and key = $2`, [
-      place.prefix,
-      tenant,
-    ])
+    for (const table of [migrationTable(place), adoptionTable(place)])
+      await admin.run(`delete from ${table} where prefix = $1 and key = $2`, [place.prefix, tenant])
   }
   await announce(admin, place)
 }

@@ -59,6 +59,18 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
       const { provision } = await import('../lifecycle/provision.ts')
       return changing(key, (tenant) => provision(lifecycle, tenant, facts))
     },
+    adopt: async (key, how) => {
+      const { adopt } = await import('../adoption/adopt.ts')
+      return changing(key, async (tenant) => adopt(await knowing(key), tenant, how))
+    },
+    confirmAdoption: async (key, how) => {
+      const { confirmAdoption } = await import('../adoption/confirm.ts')
+      return changing(key, async (tenant) => confirmAdoption(await knowing(key), tenant, how))
+    },
+    undoAdoption: async (key, how) => {
+      const { undoAdoption } = await import('../adoption/undo.ts')
+      return changing(key, async (tenant) => undoAdoption(await knowing(key), tenant, how))
+    },
     suspend: async (key, reason) => {
       const { suspend } = await import('../lifecycle/suspend.ts')
       return changing(key, (tenant) => suspend(lifecycle, tenant, reason ?? null))

@@ -1,4 +1,5 @@
 import { type OptionNames, requireKnownOptions, TRACES } from '@org/core'
+import type { AdoptOptions, SettleOptions } from '../adoption/options.ts'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -11,6 +12,12 @@ import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
 import { type Administrator, withAdministrator } from './administrator.ts'
 import type { EachOptions } from './each.ts'
+
+const SETTLING = {
+  lockTimeout: true,
+  maxLockTime: true,
+  attempts: true,
+} satisfies OptionNames<SettleOptions>
 
 /** Options of calls, by the call; where they stand among its arguments. */
 const CALLS = {
@@ -34,6 +41,24 @@ const CALLS = {
       fromReady: true,
     } satisfies OptionNames<ProvisionOptions>,
   ],
+  adopt: [
+    1,
+    {
+      schema: true,
+      role: true,
+      baseline: true,
+      drift: true,
+      dryRun: true,
+      plan: true,
+      placement: true,
+      reuseDeletedKey: true,
+      lockTimeout: true,
+      maxLockTime: true,
+      attempts: true,
+    } satisfies OptionNames<AdoptOptions>,
+  ],
+  confirmAdoption: [1, SETTLING],
+  undoAdoption: [1, SETTLING],
   list: [0, { status: true, after: true, limit: true } satisfies OptionNames<ListOptions>],
   migrationStatus: [0, { limit: true, only: true } satisfies OptionNames<MigrationStatusOptions>],
   doctor: [0, { limit: true, reference: true, connections: true } satisfies OptionNames<DiagnoseOptions>],

@@ -1,3 +1,5 @@
+import type { Adoption } from '../adoption/finding.ts'
+import type { AdoptOptions, SettleOptions } from '../adoption/options.ts'
 import type { BackupOptions, BackupResult } from '../archive/backup-options.ts'
 import type { ExportOptions, ExportResult } from '../archive/export/export.ts'
 import type { RestoreOptions, RestoreResult } from '../archive/restore/options.ts'
@@ -19,6 +21,41 @@ export interface TenancyLife {
    *   dropped), INVALID_OPTION (the administrator lacks a right: the message says which), DATABASE_ERROR
    */
   provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
+
+  /**
+   * Takes over a schema that is there, under the name it has, with its data in place (levels `schema` and `role`): role, owners,
+   * marker, registry, and the ledger up to `baseline`. One transaction, in which the application goes on: tables are locked at the
+   * very end, for `maxLockTime` (800 ms) at most. Who owned the tables before may all that it could, until `confirmAdoption`; until
+   * then `undoAdoption` makes everything what it was. Run again, it takes over what was made since.
+   *
+   * @throws TenancyError CONFLICT (`AdoptionRefused`): `error.adoption.findings` has all that is in the way, with SQL that mends it;
+   *   `dryRun: true` resolves with it instead
+   * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION; TIMEOUT when the tables were in use all the time; DATABASE_ERROR; in
+   *   each case nothing was changed
+   * @example
+   * const { findings } = await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007', dryRun: true })
+   * if (findings.every(({ severity }) => severity !== 'error')) await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007' })
+   */
+  adopt(key: string, options?: AdoptOptions): Promise<Adoption>
+
+  /**
+   * Says that an adopted tenant stays one: takes from earlier owners, from PUBLIC and from the application what they could do to its
+   * tables beside it.
+   *
+   * @returns whether that was still to be said
+   * @throws TenancyError CONFLICT when earlier owners made something since (run `adopt` again); TENANT_NOT_FOUND, TIMEOUT,
+   *   INVALID_TENANT_KEY, INVALID_OPTION
+   */
+  confirmAdoption(key: string, options?: SettleOptions): Promise<boolean>
+
+  /**
+   * Makes owners and privileges what they were before `adopt`, and the tenant one that never was: no role, no marker, no row in the
+   * registry. Rows stay as they are now; what was made since goes to whom the schema belonged. Calls `onForget`.
+   *
+   * @throws TenancyError CONFLICT when the adoption was confirmed, or there was none; TENANT_NOT_FOUND, TIMEOUT,
+   *   INVALID_TENANT_KEY, INVALID_OPTION
+   */
+  undoAdoption(key: string, options?: SettleOptions): Promise<void>
 
   /** Tenants made ahead, for sign-ups in milliseconds. */
   readonly ready: ReadyTenants

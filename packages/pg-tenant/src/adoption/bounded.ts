@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { isTenancyError, TenancyError } from '@org/core'
+import { ADMIN_LIMITS, type Admin } from '../admin/transaction.ts'
+
+/** How much an application that goes on may notice of it. */
+export interface Bounds {
+  /** Milliseconds to wait for one lock; for so long what comes behind it waits as well. */
+  readonly lockTimeout: number
+  /** Milliseconds from the first exclusive lock on. */
+  readonly maxLockTime: number
+  /** How often it is tried. */
+  readonly attempts: number
+}
+
+/**
+ * Runs statements that lock tables exclusively, all or none, as the last act of a transaction. Both limits are below the server's
+ * `deadlock_timeout` (1 s): when two wait for each other, it is this side that gives way, and no statement of the application's fails.
+ */
+export async function runBounded(
+  admin: Admin,
+  statements: readonly string[],
+  { lockTimeout, maxLockTime }: Pick<Bounds, 'lockTimeout' | 'maxLockTime'>,
+): Promise<void> {
+  if (statements.length === 0) return
+  const tag = `$b${randomBytes(12).toString('hex')}$`
+  await admin.run(`set local lock_timeout = ${lockTimeout}; set local statement_timeout = ${maxLockTime}`)
+  await admin.run(`do ${tag} begin ${statements.join(';\n')}; end ${tag}`)
+  await admin.run(
+    `set local lock_timeout = ${ADMIN_LIMITS.lockTimeout}; set local statement_timeout = ${ADMIN_LIMITS.statementTimeout}`,
+  )
+}
+
+/** Milliseconds before the second try; doubled up to the longest. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+
+/** lock_not_available, query_canceled (statement_timeout), deadlock_detected, serialization_failure, "tuple concurrently updated" */
+const IN_THE_WAY: readonly unknown[] = ['55P03', '57014', '40P01', '40001', 'XX000']
+
+/**
+ * Tries again what found the tables in use. Each try is a transaction, of which nothing stays when it fails.
+ *
+ * @throws TenancyError TIMEOUT when all of them did
+ */
+export async function tryAgain<T>({ attempts }: Bounds, once: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await once()
+    } catch (error) {
+      if (!isInTheWay(error)) throw error
+      if (tried >= attempts) throw stillInUse(error)
+      await pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tried - 1)) * (0.5 + Math.random()))
+    }
+  }
+}
+
+function isInTheWay(error: unknown): error is TenancyError {
+  return isTenancyError(error) && (error.code === 'TIMEOUT' || IN_THE_WAY.includes(error.details.sqlState))
+}
+
+function stillInUse(cause: TenancyError): TenancyError {
+  return new TenancyError(
+    'TIMEOUT',
+    'The tables were in use the whole time, or there are too many for maxLockTime. Nothing was changed. Run it again when long ' +
+      'transactions have ended, or allow more: lockTimeout, maxLockTime, attempts.',
+    { details: cause.details, cause },
+  )
+}

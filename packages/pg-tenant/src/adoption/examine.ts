@@ -1,0 +1,165 @@
+import { isTenancyError, type TenantKey } from '@org/core'
+import type { Look } from '../doctor/read-only.ts'
+import { readOnly } from '../doctor/read-only.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { type Adoption, type AdoptionFinding, worstFirst } from './finding.ts'
+import type { Wanted } from './options.ts'
+import { referenceOf, type Shape, shapeOf } from './reference.ts'
+import { type Survey, survey } from './survey.ts'
+import { askTools } from './tool-ledgers.ts'
+
+/** Which migrations the schema has, and what they make. */
+export interface Baseline {
+  readonly id: string | null
+  readonly from: string
+  readonly reference: Shape | undefined
+  readonly findings: readonly AdoptionFinding[]
+}
+
+/** What an examination found. */
+export interface Examination {
+  readonly adoption: Adoption
+  readonly survey: Survey
+}
+
+/** Finds out which migrations the schema has: what the caller says, or the ledger of another tool that is in it. */
+export async function baselineOf(
+  lifecycle: Lifecycle,
+  { baseline: given, schema, lockTimeout }: Wanted,
+  application: string,
+): Promise<Baseline> {
+  const { adminPool, migrations } = lifecycle
+  const { said, findings } = await readOnly(adminPool, async (look) => {
+    await look(`set local lock_timeout = ${lockTimeout}`)
+    return await askTools(look, schema, migrations, given)
+  })
+  const id = given !== undefined ? given : (said?.baseline ?? null)
+  const from = given !== undefined ? 'option' : (said?.table ?? 'none')
+  if (given === undefined && said === undefined) {
+    if (findings.length > 0) return { id, from, reference: undefined, findings }
+    if (migrations.length > 0)
+      return { id, from, reference: undefined, findings: [missing(schema, lifecycle)] }
+  }
+  try {
+    return { id, from, reference: await referenceOf(lifecycle, id, application), findings }
+  } catch (error) {
+    if (!isTenancyError(error)) throw error
+    return { id, from, reference: undefined, findings: [...findings, unusable(error.message)] }
+  }
+}
+
+/** Looks at everything there is, without changing anything. @param again whether the tenant was adopted before */
+export async function examine(
+  look: Look,
+  lifecycle: Lifecycle,
+  wanted: Wanted,
+  { id, from, reference, findings: ofBaseline }: Baseline,
+  application: string,
+  again: boolean,
+): Promise<Examination> {
+  const found = await survey(look, lifecycle, wanted, application, again)
+  const findings = [...found.findings]
+  if (!again) {
+    findings.push(...ofBaseline, ...(await registered(look, lifecycle, wanted)))
+    if (reference && found.schema) findings.push(...(await drift(look, lifecycle, wanted, reference)))
+  }
+  const { tenant, schema, role } = wanted
+  const adoption = {
+    tenant,
+    schema,
+    role,
+    adopted: false,
+    baseline: id,
+    baselineFrom: from,
+    objects: found.objects.length,
+    earlierOwners: found.owners.map(({ name }) => name),
+    findings: worstFirst(findings),
+  }
+  return { adoption, survey: found }
+}
+
+/** Whether the tenant was adopted and that is not confirmed yet; there may be no registry. */
+export async function isUnconfirmed(
+  look: Look,
+  { registry }: Lifecycle,
+  tenant: TenantKey,
+): Promise<boolean> {
+  const table = qualify(registry.controlSchema, 'tenant_adoption')
+  const [there] = await look<{ there: boolean }>('select to_regclass($1) is not null as there', [table])
+  if (!there?.there) return false
+  return (
+    (await look(`select from ${table} where prefix = $1 and key = $2`, [registry.prefix, tenant])).length > 0
+  )
+}
+
+async function registered(
+  look: Look,
+  { registry }: Lifecycle,
+  { tenant, reuse }: Wanted,
+): Promise<AdoptionFinding[]> {
+  const table = qualify(registry.controlSchema, 'tenant')
+  const [there] = await look<{ there: boolean }>('select to_regclass($1) is not null as there', [table])
+  if (!there?.there) return []
+  const [row] = await look<{ status: string }>(`select status from ${table} where prefix = $1 and key = $2`, [
+    registry.prefix,
+    tenant,
+  ])
+  if (!row || (row.status === 'deleted' && reuse)) return []
+  const deleted = row.status === 'deleted'
+  return [
+    {
+      code: 'TENANT_EXISTS',
+      severity: 'error',
+      subject: tenant,
+      message: deleted
+        ? `A tenant "${tenant}" was dropped, and its key is not given out again by accident.`
+        : `There is a tenant "${tenant}" already (${row.status}).`,
+      fix: deleted ? 'Say reuseDeletedKey: true, or choose another key.' : 'Choose another key.',
+    },
+  ]
+}
+
+/** Lines of drift that are told of, of each kind. */
+const TOLD = 20
+
+async function drift(
+  look: Look,
+  lifecycle: Lifecycle,
+  { schema, acceptsDrift }: Wanted,
+  reference: Shape,
+): Promise<AdoptionFinding[]> {
+  const shape = await shapeOf(look, lifecycle, schema)
+  const missing = [...reference].filter((line) => !shape.has(line))
+  const extra = [...shape].filter((line) => !reference.has(line))
+  const tell = (lines: readonly string[], what: string): AdoptionFinding[] =>
+    [...lines.slice(0, TOLD), ...(lines.length > TOLD ? [`and ${lines.length - TOLD} more`] : [])].map(
+      (line) => ({
+        code: 'DRIFT',
+        severity: acceptsDrift ? 'warning' : 'error',
+        subject: schema,
+        message: `${what} ${line}`,
+        fix: "Put it right by hand, or adopt it as it is: drift: 'accept'.",
+      }),
+    )
+  return [...tell(missing, 'Lacks:'), ...tell(extra, 'Has besides:')]
+}
+
+function missing(schema: string, { migrations }: Lifecycle): AdoptionFinding {
+  return {
+    code: 'BASELINE_MISSING',
+    severity: 'error',
+    subject: schema,
+    message: `Nothing says which of the ${migrations.length} migrations ${quoteIdentifier(schema)} has: there is no ledger of another tool in it.`,
+    fix: `Say the newest that it has: baseline: '${migrations.at(-1)?.id}', or null for none of them.`,
+  }
+}
+
+function unusable(message: string): AdoptionFinding {
+  return {
+    code: 'MIGRATIONS',
+    severity: 'error',
+    subject: 'migrations',
+    message: `The migrations up to the baseline cannot be applied to a new tenant, so there is nothing to compare with. ${message}`,
+  }
+}

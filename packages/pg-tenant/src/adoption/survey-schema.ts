@@ -1,0 +1,85 @@
+import type { Look } from '../doctor/read-only.ts'
+import type { AdoptionFinding, AdoptionFindingCode } from './finding.ts'
+
+interface Found {
+  readonly subject: string
+  readonly what: string
+  readonly fix: string
+}
+
+interface Check {
+  readonly code: AdoptionFindingCode
+  readonly severity: AdoptionFinding['severity']
+  readonly sql: string
+}
+
+// $1 the schema, $2 the application's role; both in each, so that one set of values fits.
+const CHECKS: readonly Check[] = [
+  {
+    code: 'EXTENSION',
+    severity: 'error',
+    sql: `select e.extname as subject, 'is an extension in the schema, of which a database has one: it would go with this tenant' as what,
+        format('ALTER EXTENSION %I SET SCHEMA public;', e.extname) as fix
+      from pg_extension e join home on e.extnamespace = home.oid`,
+  },
+  {
+    // Views ask with the rights of their owner, which is the tenant's role from now on.
+    code: 'REACHES_OUT',
+    severity: 'warning',
+    sql: `select distinct format('%I.%I', home.name, v.relname) as subject,
+        format('reads %I.%I, which the tenant''s role may not', o.nspname, t.relname) as what,
+        format('GRANT SELECT ON %I.%I TO that role (and name it in sharedTables), if every tenant may see all of it.', o.nspname, t.relname) as fix
+      from home join pg_class v on v.relnamespace = home.oid join pg_rewrite w on w.ev_class = v.oid
+      join pg_depend d on d.classid = 2618 and d.objid = w.oid and d.refclassid = 1259
+      join pg_class t on t.oid = d.refobjid join pg_namespace o on o.oid = t.relnamespace
+      where o.oid <> home.oid and o.nspname not in ('pg_catalog', 'information_schema') and not has_table_privilege('public', t.oid, 'select')`,
+  },
+  {
+    code: 'PUBLIC_PRIVILEGE',
+    severity: 'notice',
+    sql: `select format('%I', home.name) as subject, 'PUBLIC has ' || string_agg(a.privilege_type, ', ' order by 1) || ' on it, until the confirmation' as what,
+        format('REVOKE ALL ON SCHEMA %I FROM PUBLIC;', home.name) as fix
+      from home cross join lateral aclexplode(home.acl) a where a.grantee = 0 group by home.name
+      union all
+      select format('%I.%I', home.name, c.relname), 'PUBLIC has ' || string_agg(a.privilege_type, ', ' order by 1) || ' on it, until the confirmation',
+        format('REVOKE ALL ON %I.%I FROM PUBLIC;', home.name, c.relname)
+      from home join pg_class c on c.relnamespace = home.oid cross join lateral aclexplode(c.relacl) a
+      where a.grantee = 0 group by home.name, c.relname`,
+  },
+  {
+    code: 'OTHER_PRIVILEGE',
+    severity: 'notice',
+    sql: `select r.rolname as subject, format('may %s on %s of its tables, and goes on so', string_agg(distinct a.privilege_type, ', '), count(distinct c.oid)) as what,
+        format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I; -- if it should not', home.name, r.rolname) as fix
+      from home join pg_class c on c.relnamespace = home.oid cross join lateral aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+      where a.grantee <> c.relowner and r.rolname not in ($2, current_user)
+        and not exists (select from pg_class o where o.relnamespace = home.oid and o.relowner = r.oid) group by home.name, r.rolname`,
+  },
+  {
+    code: 'ROW_SECURITY',
+    severity: 'notice',
+    sql: `select format('%I.%I', home.name, c.relname) as subject, case when c.relforcerowsecurity
+          then 'has forced row-level security: its policies bind the tenant too'
+          else 'has row-level security, which does not bind its owner: the tenant''s role' end as what,
+        format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY; -- if its policies are to hold for the tenant', home.name, c.relname) as fix
+      from home join pg_class c on c.relnamespace = home.oid where c.relrowsecurity`,
+  },
+  {
+    code: 'SECURITY_DEFINER',
+    severity: 'notice',
+    sql: `select p.oid::regprocedure::text as subject, 'runs with the rights of its owner, which are those of the tenant from now on' as what,
+        '' as fix from home join pg_proc p on p.pronamespace = home.oid where p.prosecdef`,
+  },
+]
+
+const HOME = `with home as (select oid, nspname as name, nspacl as acl from pg_namespace where nspname = $1 and $2::text is not null)`
+
+/** What is in a schema that its tenant, or those who were there before, will notice. */
+export async function inSchema(look: Look, schema: string, application: string): Promise<AdoptionFinding[]> {
+  const findings: AdoptionFinding[] = []
+  for (const { code, severity, sql } of CHECKS) {
+    for (const { subject, what, fix } of await look<Found>(`${HOME} ${sql}`, [schema, application]))
+      findings.push({ code, severity, subject, message: `${subject} ${what}.`, ...(fix !== '' && { fix }) })
+  }
+  return findings
+}

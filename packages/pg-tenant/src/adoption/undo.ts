@@ -1,0 +1,157 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
+import { markerOf, schemaOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
+import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
+import { forget } from '../lifecycle/forget.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { prepare } from '../lifecycle/prepare.ts'
+import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
+import { announce, recordOf } from '../registry/registry.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { type Bounds, runBounded, tryAgain } from './bounded.ts'
+import { requireAtRest, unknown } from './confirm.ts'
+import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
+import { parseBounds, type SettleOptions } from './options.ts'
+import { lookingAs } from './reference.ts'
+import { restorePrivileges } from './restore-acl.ts'
+import { ownersOf } from './survey.ts'
+import { type Before, beforeOf } from './table.ts'
+import { asRole } from './transfer.ts'
+
+/** See {@link Tenancy.undoAdoption}. */
+export async function undoAdoption(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  options: SettleOptions = {},
+): Promise<void> {
+  const bounds = parseBounds(options)
+  const application = await prepare(lifecycle)
+  const { adminPool, naming } = lifecycle
+  await tryAgain(bounds, () =>
+    inAdminTransaction(adminPool, (admin) => undo(admin, lifecycle, tenant, application, bounds)),
+  )
+  naming.names.learn(tenant, { schema: null, role: null, database: null })
+}
+
+/** Everything is given back, and what the library made is dropped; rows are what they are now. */
+async function undo(
+  admin: Admin,
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  application: string,
+  bounds: Bounds,
+): Promise<void> {
+  const { level, naming, ofLevel, registry } = lifecycle
+  const record = await recordOf(admin, registry, tenant)
+  if (!record || record.status === 'deleted') throw unknown(tenant)
+  requireAtRest(record)
+  const before = await beforeOf(admin, registry, tenant)
+  if (!before) throw tooLate(tenant)
+  await forget({ admin, lifecycle, tenant })
+  const [schema, marker] = [schemaOf(naming, tenant), markerOf(naming, tenant)]
+  const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
+  const nameOf = await ownerNames(admin, before, tenant)
+  const objects = await objectsIn(lookingAs(admin), schema, [marker, LEDGER_TABLE])
+  const { ownerApart } = traitsOf(level)
+  await admin.run(
+    [
+      ...withoutDefaults(schema, ownerApart ? application : role),
+      ...(ownerApart ? [asRole(role, withoutDefaults(schema, application))] : []),
+      ...[...new Set(before.owners)].map(
+        (oid) => `grant create on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(nameOf(oid))}`,
+      ),
+    ].join(';\n'),
+  )
+  await becomeMember(admin, role)
+  const own = [marker, LEDGER_TABLE].map((table) => `drop table ${qualify(schema, table)}`)
+  await runBounded(admin, [...own, ...givingBack(objects, before, nameOf)], bounds)
+  await admin.run(
+    `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
+  )
+  await restorePrivileges(admin, schema, objects, before)
+  await dropRole(admin, role, tenant)
+  await forgetTenant(admin, lifecycle, tenant)
+}
+
+/** What was made since goes to whom the schema belonged. */
+function givingBack(
+  objects: readonly OwnedObject[],
+  before: Before,
+  nameOf: (oid: number) => string,
+): string[] {
+  const owners = new Map(
+    before.objects.map(({ class: catalogue, oid, owner }) => [`${catalogue} ${oid}`, owner]),
+  )
+  return objects.flatMap((object) => {
+    const owner = nameOf(owners.get(`${object.class} ${object.oid}`) ?? before.schema.owner)
+    return object.follows || object.ownerName === owner ? [] : [alterOwner(object, owner)]
+  })
+}
+
+async function ownerNames(admin: Admin, before: Before, tenant: TenantKey): Promise<(oid: number) => string> {
+  const oids = [before.schema.owner, ...before.owners, ...before.objects.map(({ owner }) => owner)]
+  const names = new Map((await ownersOf(lookingAs(admin), oids)).map(({ oid, name }) => [oid, name]))
+  return (oid) => {
+    const name = names.get(oid)
+    if (name !== undefined) return name
+    throw new TenancyError(
+      'CONFLICT',
+      'A role that owned something of the tenant before is not there any more. Nothing was changed.',
+      {
+        details: { tenant, reason: 'adoption' },
+      },
+    )
+  }
+}
+
+/** To give something back one must have the rights of its owner. It ends with the role. */
+async function becomeMember(admin: Admin, role: string): Promise<void> {
+  const [me] = await admin.run(
+    `select rolsuper as superuser, rolname as name, current_setting('server_version_num')::int >= 160000 as sixteen
+     from pg_roles where rolname = current_user`,
+  )
+  if (me?.superuser) return
+  const how = me?.sixteen ? ' with inherit true, set true' : ''
+  await admin.run(`grant ${quoteIdentifier(role)} to ${quoteIdentifier(String(me?.name))}${how}`)
+}
+
+/** dependent_objects_still_exist */
+const STILL_USED = ['2BP01']
+
+/** Without DROP OWNED: whatever it still owns is somebody's data. */
+async function dropRole(admin: Admin, role: string, tenant: TenantKey): Promise<void> {
+  if (await admin.attempt(STILL_USED, `drop role ${quoteIdentifier(role)}`)) return
+  throw new TenancyError(
+    'CONFLICT',
+    "The tenant's role owns something outside its schema, or was given rights to it. Nothing was changed; take that away first.",
+    { details: { tenant, role, reason: 'adoption' } },
+  )
+}
+
+const OF_TENANT = [
+  'tenant_adoption',
+  'tenant_migration',
+  'tenant_migration_run',
+  'tenant_credential',
+  'tenant',
+]
+
+/** Not even a tombstone: the tenant was never this library's. */
+async function forgetTenant(admin: Admin, { registry }: Lifecycle, tenant: TenantKey): Promise<void> {
+  for (const table of OF_TENANT) {
+    await admin.run(`delete from ${qualify(registry.controlSchema, table)} where prefix = $1 and key = $2`, [
+      registry.prefix,
+      tenant,
+    ])
+  }
+  await announce(admin, registry)
+}
+
+function tooLate(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'The tenant was not adopted, or that was confirmed: what was before is not known any more. Nothing was changed.',
+    { details: { tenant, reason: 'adoption' } },
+  )
+}
