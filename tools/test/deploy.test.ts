@@ -54,6 +54,33 @@ describe.each(['compose.yaml', 'compose.internal.yaml'])('%s', (name) => {
   })
 })
 
+describe('compose.hub.yaml', () => {
+  const source = read('compose.hub.yaml')
+
+  it('keeps to the rules, and is the hub and its worker from one image', () => {
+    const file = parseYaml(source)
+    expect(composeProblems(file)).toEqual([])
+    expect([...source.matchAll(/image: (\S+)/g)].map(([, image]) => image)).toEqual(
+      Array(2).fill('registry.example/hub:1.0.0'),
+    )
+    expect(source.match(/ports:/g), 'nobody needs to reach a worker').toHaveLength(1)
+  })
+
+  it('keeps secrets out of it', () => {
+    for (const [name, file] of [
+      [
+        'DATABASE_URL_FILE: /run/secrets/hub_database_url',
+        'DATABASE_URL: postgres://app:hunter2@postgres/app',
+      ],
+      ['TOKEN_SIGNING_KEY_FILE: /run/secrets/hub_token_signing_key', 'TOKEN_SIGNING_KEY: key'],
+    ] as const) {
+      const changed = source.replace(name, file)
+      expect(changed).not.toBe(source)
+      expect(composeProblems(parseYaml(changed))).not.toEqual([])
+    }
+  })
+})
+
 describe('who can reach the database', () => {
   it('this machine only, by compose.yaml', () => {
     const file = parseYaml(read('compose.yaml'))

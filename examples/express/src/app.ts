@@ -19,6 +19,7 @@ import { logUntenanted } from './http/log.ts'
 import { mount } from './http/mount.ts'
 import { openApiDocument } from './http/openapi.ts'
 import { serveReference } from './http/reference.ts'
+import { traced } from './http/traced.ts'
 import type { Hub } from './hub/open-hub.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
 import { auditRoutes } from './routes/audit.ts'
@@ -81,6 +82,7 @@ export function createApp(hub: Hub): Express {
   })
 
   if (hub.config.TRUSTED_PROXIES.length > 0) app.set('trust proxy', hub.config.TRUSTED_PROXIES)
+  app.use(traced)
   app.use(hub.metrics.measure)
   // In front of all that costs something: nobody has proven yet who they are.
   app.use('/v1', limit(hub.limiter, 'address', byAddress))
@@ -91,12 +93,31 @@ export function createApp(hub: Hub): Express {
   mount(app, endpoints, guard, hub)
   serveAdmin(app, guard)
   serveReference(app, openApiDocument(endpoints, hub.config.TOKEN_ISSUER), guard)
-  app.use(() => {
-    throw new TenancyError('NOT_FOUND', 'There is no such route.')
-  })
-  app.use(answerErrors({ onError: onError(hub) }))
+  finish(app, hub)
   guard.checkRoutes(app)
   return app
+}
+
+/** What a worker answers: how it is. */
+export function createWorkerApp(hub: Hub): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  const guard = createGuard<string>({ catalog, evaluator: () => Promise.reject(noRoute()) })
+  mount(app, healthRoutes(hub), guard, hub)
+  finish(app, hub)
+  guard.checkRoutes(app)
+  return app
+}
+
+function finish(app: Express, hub: Hub): void {
+  app.use(() => {
+    throw noRoute()
+  })
+  app.use(answerErrors({ onError: onError(hub) }))
+}
+
+function noRoute(): TenancyError {
+  return new TenancyError('NOT_FOUND', 'There is no such route.')
 }
 
 /** Routes of `/v1/auth` only name their tenant; on all others somebody has proven who they are. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
 /** An empty variable is one that is not set: that is how compose files and shells write it. */
@@ -50,6 +51,8 @@ const environment = z.object({
   WEBHOOK_HTTP: withDefault(z.enum(['yes', 'no']), 'no'),
   /** Where the worker answers `/health` and `/metrics`. */
   WORKER_PORT: withDefault(z.coerce.number().int().min(0).max(65_535), 8789),
+  /** An OpenTelemetry collector that takes OTLP over HTTP (`http://localhost:4318`); without one nothing is traced. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(z.url({ protocol: /^https?$/ })),
   /** Who may `POST /provision`; without it nobody may. */
   PROVISION_ADMIN_KEY: optional(z.string().min(32)),
   /** Who may `GET /metrics`; without it nobody may. */
@@ -67,13 +70,25 @@ const environment = z.object({
 export type HubConfig = z.output<typeof environment>
 
 /**
- * Reads the environment, once.
+ * Reads the environment, once. Every variable may be in a file instead, which `<NAME>_FILE` names: secrets of containers.
  *
  * @throws Error that names every variable that is missing or wrong, never a value
  */
 export function readConfig(env: NodeJS.ProcessEnv): HubConfig {
-  const { success, data, error } = environment.safeParse(env)
+  const { success, data, error } = environment.safeParse({ ...env, ...fromFiles(env) })
   if (success) return data
   const wrong = error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`)
   throw new Error(`The hub cannot start; these variables are missing or wrong:\n${wrong.join('\n')}`)
+}
+
+function fromFiles(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const read = (name: string, file: string) => {
+    try {
+      return readFileSync(file, 'utf8').trimEnd()
+    } catch {
+      throw new Error(`The hub cannot start: the file that ${name}_FILE names cannot be read.`)
+    }
+  }
+  const named = Object.keys(environment.shape).filter((name) => env[`${name}_FILE`])
+  return Object.fromEntries(named.map((name) => [name, read(name, env[`${name}_FILE`] ?? '')]))
 }

@@ -2,11 +2,12 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { startPostgres } from '@org/pg-tenant/testing'
 import pg from 'pg'
 
-/** What a team does once on its server, as a superuser: a database, and two roles that are not superusers. */
+/** What a team does once on its server, as a superuser: a database, and three roles that are not superusers. */
 const SET_UP = [
   'create database hub',
   'create role hub_app login noinherit',
   'create role hub_admin login createrole createdb',
+  'create role hub_control login',
   'grant create on database hub to hub_admin',
 ]
 
@@ -34,11 +35,17 @@ export async function startLocally(): Promise<LocalHub> {
     environment: {
       DATABASE_URL: asRole(server.url, 'hub_app'),
       ADMIN_DATABASE_URL: asRole(server.url, 'hub_admin'),
+      CONTROL_DATABASE_URL: asRole(server.url, 'hub_control'),
       TOKEN_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       API_KEY_PEPPER: randomBytes(32).toString('hex'),
       SETTINGS_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       PROVISION_ADMIN_KEY: randomBytes(32).toString('hex'),
       METRICS_TOKEN: randomBytes(32).toString('hex'),
+      AUDIT_KEY: randomBytes(32).toString('hex'),
+      // A webhook's receiver on this machine, to try it out.
+      WEBHOOK_ADDRESSES: '127.0.0.0/8',
+      WEBHOOK_PORTS: '443,8080,9000',
+      WEBHOOK_HTTP: 'yes',
     },
     stop: () => server.stop(),
   }

@@ -38,7 +38,12 @@ describe('kubernetes.yaml', () => {
 
   it('is what Kubernetes understands', () => {
     const all = manifests(text)
-    expect(all.map(({ kind }) => kind)).toEqual(['Deployment', 'Service', 'PodDisruptionBudget'])
+    expect(all.map(({ kind }) => kind)).toEqual([
+      'Deployment',
+      'Deployment',
+      'Service',
+      'PodDisruptionBudget',
+    ])
     for (const one of all) check(one)
   })
 
@@ -55,11 +60,14 @@ describe('kubernetes.yaml', () => {
   })
 
   it('selects its own pods', () => {
-    const [deployment, service, budget] = manifests(text).map(({ spec }) => spec as Spec)
+    const [deployment, worker, service, budget] = manifests(text).map(({ spec }) => spec as Spec)
     const labels = deployment?.template?.metadata.labels
     expect(labels).toEqual({ 'app.kubernetes.io/name': 'hub' })
     for (const one of [deployment, budget]) expect(one?.selector).toEqual({ matchLabels: labels })
     expect(service?.selector).toEqual(labels)
+    // Requests never go to a worker.
+    expect(worker?.selector).toEqual({ matchLabels: worker?.template?.metadata.labels })
+    expect(worker?.template?.metadata.labels).not.toEqual(labels)
   })
 
   it('runs as nobody, keeps no secret, and outlives the requests in flight', () => {
@@ -69,8 +77,14 @@ describe('kubernetes.yaml', () => {
     const patience = Number(/patience = (\d+)_000/.exec(read('src/serve.ts'))?.[1])
     const pause = Number(/command: \[sleep, "(\d+)"\]/.exec(text)?.[1])
     expect(pause, 'routers learn of it meanwhile').toBeGreaterThanOrEqual(5)
-    const grace = Number(/terminationGracePeriodSeconds: (\d+)/.exec(text)?.[1])
-    expect(grace).toBeGreaterThan(pause + patience)
+    const graces = [...text.matchAll(/terminationGracePeriodSeconds: (\d+)/g)].map(([, grace]) =>
+      Number(grace),
+    )
+    expect(graces).toHaveLength(2)
+    for (const grace of graces) expect(grace).toBeGreaterThan(pause + patience)
+    expect(text.match(/readOnlyRootFilesystem: true/g)).toHaveLength(2)
+    for (const [, program = ''] of text.matchAll(/command: \[node, (\S+)\]/g))
+      expect(read(program)).not.toBe('')
   })
 })
 

@@ -80,10 +80,11 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   expect(rows).toEqual([{ status: 'active' }])
   await root.end()
   const log = lines.join('\n')
-  const { DATABASE_URL: _, ADMIN_DATABASE_URL: __, ...secrets } = local.environment
-  for (const secret of [accessToken, PASSWORD, ...Object.values(secrets)]) {
-    expect(log).not.toContain(secret ?? '')
-  }
+  const secrets = Object.entries(local.environment).flatMap(([name, value]) =>
+    /(KEY|TOKEN|PEPPER)$/.test(name) ? [value] : [],
+  )
+  expect(secrets).toHaveLength(6)
+  for (const secret of [accessToken, PASSWORD, ...secrets]) expect(log).not.toContain(secret ?? '')
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
 })
 
@@ -93,7 +94,7 @@ it('survives a connection that dies while it is held, and ends what it was doing
   const signedIn = await post(base, '/v1/auth/login', login, { 'X-Client-Key': 'platform' })
   expect(signedIn.status).toBe(200)
   const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
-  const other = new pg.Client(local.environment.ADMIN_DATABASE_URL)
+  const other = new pg.Client(local.environment.CONTROL_DATABASE_URL)
   await Promise.all([root.connect(), other.connect()])
   await root.query('begin; lock table tenancy.tenant in share mode')
   const body = {

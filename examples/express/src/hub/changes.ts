@@ -44,7 +44,7 @@ export interface Changes {
   ): Promise<T>
   /**
    * One transaction of the control schemas, recorded in the operators' own log and in that of the tenant it is about, if any;
-   * its events are that tenant's.
+   * its events are told to both.
    */
   byOperator<T>(
     deed: Deed,
@@ -85,7 +85,7 @@ export function changesOf({ audit, events, used, config, control }: Parts): Chan
         const made = await work(tx, trail)
         const { entries, told } = written()
         const entity = about && { entity: { type: 'tenant', id: about } }
-        const own = { entries: entries.map((entry) => ({ ...entity, ...entry })), told: [] }
+        const own = { entries: entries.map((entry) => ({ ...entity, ...entry })), told }
         await write(asTenant(tx, PLATFORM), deed, own, actorOf(deed))
         if (about !== undefined && about !== PLATFORM) {
           // Where the operator sits is the operators' business.

@@ -14,6 +14,7 @@ const ORDER: readonly Profile[] = ['mvp', 'standard', 'enterprise']
 export const EVENTS = {
   'tenant.created': since('mvp', { tenant: tenantKey, packageKey, adminId: id }),
   'tenant.package.assigned': since('mvp', {
+    tenant: tenantKey,
     packageKey,
     status,
     expiresAt: timestamp.nullable(),
@@ -37,15 +38,20 @@ export const EVENTS = {
     change: z.enum(['added', 'removed']),
   }),
   'api_key.created': since('standard', { apiKeyId: id }),
-  'package.unassigned': since('standard', { packageKey }),
+  'package.unassigned': since('standard', { tenant: tenantKey, packageKey }),
 
   'tenant.branding.changed': since('enterprise', {}),
   'tenant.config.changed': since('enterprise', {}),
   'tenant.provisioned': since('enterprise', { tenant: tenantKey }),
   'tenant.suspended': since('enterprise', { tenant: tenantKey }),
   'tenant.resumed': since('enterprise', { tenant: tenantKey }),
-  'tenant.maintenance.changed': since('enterprise', { on: z.boolean() }),
-  'tenant.impersonated': since('enterprise', { operatorId: z.string(), userId: id, until: timestamp }),
+  'tenant.maintenance.changed': since('enterprise', { tenant: tenantKey, on: z.boolean() }),
+  'tenant.impersonated': since('enterprise', {
+    tenant: tenantKey,
+    operatorId: z.string(),
+    userId: id,
+    until: timestamp,
+  }),
 } as const
 
 export type EventType = keyof typeof EVENTS

@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import { keyRing } from '@org/crypto'
 import { auditLog, installAudit } from '@org/governance/audit'
 import { createIdempotency } from '@org/governance/idempotency/express'
+import { installJobs } from '@org/governance/jobs'
 import { forgetEvents, installOutbox, outbox, outboxControl } from '@org/governance/outbox'
 import { installPrivacy, privacy, subjectKeys } from '@org/governance/privacy'
 import { rateLimit } from '@org/governance/rate-limit'
@@ -15,6 +16,7 @@ import {
 import { installUsage, usage } from '@org/governance/usage'
 import { WEBHOOK_TYPES, webhooks } from '@org/governance/webhooks'
 import type { IsolationLevel, Tenancy, TenancyOptions } from '@org/pg-tenant'
+import { traceparent } from '@org/pg-tenant/opentelemetry'
 import type pg from 'pg'
 import type { HubConfig } from '../config.ts'
 import type { Control, ControlTransaction } from './control.ts'
@@ -43,6 +45,7 @@ export async function installKeeping(admin: pg.Pool, { hub, ...level }: Roles): 
   await installUsage(admin, { ...level, managers: [hub] })
   await installRetention(admin, { managers: [hub] })
   await installPrivacy(admin, { managers: [hub] })
+  await installJobs(admin, { runners: [hub] })
 }
 
 /** What the hub keeps of what is done in it: the audit log, events and webhooks, usage, and what was answered already. */
@@ -60,7 +63,8 @@ export function openKeeping(config: HubConfig, control: Control, tenancy: Tenanc
   })
   const profile = config.OPERATING_PROFILE
   const types = EVENT_TYPES.filter((type) => isTold(type, profile))
-  const events = outbox({ types: [...types, ...WEBHOOK_TYPES], isolation: tenancy.isolation })
+  // What becomes of an event belongs to the trace of the request that published it, whichever process sees to it.
+  const events = outbox({ types: [...types, ...WEBHOOK_TYPES], isolation: tenancy.isolation, traceparent })
   const used = usage({ key })
   return {
     audit,
@@ -70,7 +74,7 @@ export function openKeeping(config: HubConfig, control: Control, tenancy: Tenanc
     calls: used.calls({ control }),
     queue: outboxControl(control),
     queueIn: (tx: ControlTransaction) => outboxControl(tx),
-    hooks: webhooks({ outbox: events, sealing, allow: allowedOf(config), userAgent: 'hub/1' }),
+    hooks: webhooks({ outbox: events, sealing, allow: allowedOf(config), userAgent: 'hub/1', traceparent }),
     /** Routes of tenants: claim, work and answer are one transaction of the tenant; of operators, one of the control schemas. */
     onceInTenant: createIdempotency({ scopes: tenancy, sealing }),
     onceInControl: createIdempotency({

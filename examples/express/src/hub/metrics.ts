@@ -1,4 +1,6 @@
 import type { OutboxControl, OutboxGauges } from '@org/governance/outbox'
+import type { Worker, WorkerCounts } from '@org/governance/outbox/worker'
+import { observe, prometheus } from '@org/pg-tenant/observe'
 import type { RequestHandler } from 'express'
 import type pg from 'pg'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -10,6 +12,9 @@ export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>, queue: Pick
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   measureQueue(registry, queue)
+  // Scopes, statements, handlers, deliveries and jobs: what the packages tell of themselves.
+  const packages = prometheus()
+  const stop = observe(packages)
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'How long requests took, by route pattern',
@@ -38,17 +43,24 @@ export function hubMetrics(pools: Readonly<Record<string, pg.Pool>>, queue: Pick
   })
 
   const measure: RequestHandler = (req, res, next) => {
-    const stop = duration.startTimer({ method: req.method })
+    const over = duration.startTimer({ method: req.method })
     res.once('close', () => {
       const { route = 'none' } = res.locals
-      stop({ route, status: res.writableFinished ? res.statusCode : 499 })
+      over({ route, status: res.writableFinished ? res.statusCode : 499 })
     })
     next()
   }
-  return { registry, measure, failed: (code: string) => errors.inc({ code }) }
+  return {
+    measure,
+    failed: (code: string) => errors.inc({ code }),
+    measureWorker: (worker: Pick<Worker, 'counts'>) => measureWorker(registry, worker),
+    /** All of it, in Prometheus' text format. */
+    text: async () => `${await registry.metrics()}\n${await packages.text()}`,
+    stop,
+  }
 }
 
-/** The queue of events, as the database says it is when it is asked. Deliveries are counted by whoever makes them: the worker. */
+/** The queue of events, as the database says it is when it is asked. */
 function measureQueue(registry: Registry, queue: Pick<OutboxControl, 'gauges'>): void {
   new Gauge({
     name: 'outbox_events',
@@ -74,4 +86,20 @@ function measureQueue(registry: Registry, queue: Pick<OutboxControl, 'gauges'>):
   })
 }
 
+/** What a worker did since it began; how long its deliveries took and how they ended, the packages tell. */
+function measureWorker(registry: Registry, worker: Pick<Worker, 'counts'>): void {
+  new Gauge({
+    name: 'worker_events',
+    help: 'Events by what this worker did with them since it began, and how many it has in hand',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      for (const outcome of OUTCOMES) this.set({ outcome }, worker.counts[outcome])
+    },
+  })
+}
+
+const OUTCOMES = [
+  ...(['taken', 'done', 'retried', 'dead', 'held', 'postponed', 'lost', 'handling'] as const),
+] satisfies readonly (keyof WorkerCounts)[]
 const STATES = ['ready', 'handling', 'waiting', 'dead'] as const satisfies readonly (keyof OutboxGauges)[]

@@ -1,5 +1,12 @@
 import { fileURLToPath } from 'node:url'
-import { isTenancyError, type Migration, runWithoutTenant, TenancyError, type TenantKey } from '@org/core'
+import {
+  isTenancyError,
+  type Migration,
+  type Queryable,
+  runWithoutTenant,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
 import { settingsMigration } from '@org/crypto'
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
@@ -149,6 +156,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       outside(() => operators.withTenant(tenant, fn)),
     /** Waits for the scopes that still run, then ends every connection. */
     close: async () => {
+      hub.metrics.stop()
       await Promise.all([tenancy.close(), operators.close(), kept.calls.close().catch(() => {})])
       await Promise.all(pools.map((each) => each.end()))
     },
@@ -158,9 +166,17 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     await letReadRegistry(adminPool, roles.hub)
     // Tenants of an earlier release get what it did not have; when nobody is behind, this is one query.
     const { ok, behind, failed } = await tenancy.migrate({ throwOnFailure: false })
+    await kept.keeping.enrol(control, await inService(control))
     if (behind > 0) log[ok ? 'info' : 'error']({ behind, failed }, 'migrated')
   })
   return hub
+}
+
+const IN_SERVICE = `select key from tenancy.tenant where status = 'active'`
+
+/** Those of earlier releases as well. */
+async function inService(control: Queryable): Promise<string[]> {
+  return (await control.query<{ key: string }>(IN_SERVICE)).rows.map(({ key }) => key)
 }
 
 function userOf(address: string): string {

@@ -52,7 +52,7 @@ export function healthRoutes({ config, control, metrics }: Hub): Endpoint[] {
         if (!isSecret(token, config.METRICS_TOKEN)) {
           throw new TenancyError('UNAUTHORIZED', 'Send METRICS_TOKEN as a bearer token.')
         }
-        return await metrics.registry.metrics()
+        return await metrics.text()
       },
     }),
   ]

@@ -59,7 +59,7 @@ export function supportRoutes(hub: Hub): Endpoint[] {
           const until = new Date(exp * 1_000).toISOString()
           const metadata = { impersonation: jti, reason: body.reason, until }
           trail.record({ entity: { type: 'user', id: userId }, metadata: { ...metadata, tenant } })
-          trail.publish('tenant.impersonated', { operatorId: String(actor.id), userId, until })
+          trail.publish('tenant.impersonated', { tenant, operatorId: String(actor.id), userId, until })
           reference(jti)
           return { id: jti, userId, accessToken: token, expiresAt: until }
         })
@@ -104,7 +104,7 @@ export function supportRoutes(hub: Hub): Endpoint[] {
           await hub.maintenance.set(tx, tenant, body.on ? body.reason : undefined)
           tx.afterCommit(() => hub.maintenance.changed())
           trail.record({ metadata: { maintenance: body.on } })
-          trail.publish('tenant.maintenance.changed', { on: body.on })
+          trail.publish('tenant.maintenance.changed', { tenant, on: body.on })
         })
         return undefined
       },

@@ -57,8 +57,14 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
           const until = typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt
           await store.assignPackage(tenant, packageKey, { status, reason: body.reason, expiresAt: until })
           trail.record({ entity: { type: 'package', id: packageKey }, after: { ...body, tenant } })
-          if (status === 'suspended') trail.publish('package.unassigned', { packageKey })
-          else trail.publish('tenant.package.assigned', { packageKey, status, expiresAt: expiresAt ?? null })
+          if (status === 'suspended') trail.publish('package.unassigned', { tenant, packageKey })
+          else
+            trail.publish('tenant.package.assigned', {
+              tenant,
+              packageKey,
+              status,
+              expiresAt: expiresAt ?? null,
+            })
           return await findTenant({ control: tx }, tenant)
         })
       },

@@ -11,15 +11,16 @@ export interface RunningHub {
   readonly ended: Promise<number | null>
 }
 
-/** Starts `src/start.ts` in `folder` and waits until it listens. */
+/** Starts a program in `folder` and waits until it listens. */
 export async function startHub(
   folder: string,
   environment: NodeJS.ProcessEnv,
   flags: readonly string[] = [],
+  program = 'src/start.ts',
 ): Promise<RunningHub> {
-  const child = spawn(process.execPath, [...flags, 'src/start.ts'], {
+  const child = spawn(process.execPath, [...flags, program], {
     cwd: folder,
-    env: { PATH: process.env.PATH, PORT: '0', ...environment },
+    env: { PATH: process.env.PATH, PORT: '0', WORKER_PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)

@@ -1,0 +1,158 @@
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type LocalHub, startLocally } from '../src/local.ts'
+import { type RunningHub, startHub } from './support/child.ts'
+import { isSigned, type Receiver, startReceiver } from './support/receiver.ts'
+import { PASSWORD } from './support/world.ts'
+
+const FOLDER = fileURLToPath(new URL('..', import.meta.url))
+const SOURCES = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
+const PATIENCE = { timeout: 60_000, interval: 100 }
+
+/** A span as OTLP's JSON has it. */
+interface Span {
+  readonly name: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
+  readonly service: string
+}
+
+let local: LocalHub
+let receiver: Receiver
+let collector: Receiver
+let hub: RunningHub
+let worker: RunningHub
+
+beforeAll(async () => {
+  ;[local, receiver, collector] = await Promise.all([
+    startLocally(),
+    startReceiver(),
+    startReceiver(() => 200),
+  ])
+  const environment = {
+    ...local.environment,
+    WEBHOOK_PORTS: String(receiver.port),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}`,
+    OTEL_BSP_SCHEDULE_DELAY: '200',
+  }
+  ;[hub, worker] = await Promise.all([
+    startHub(FOLDER, environment, SOURCES),
+    startHub(FOLDER, environment, SOURCES, 'src/worker.ts'),
+  ])
+})
+afterAll(async () => {
+  for (const one of [hub, worker]) one?.process.kill('SIGKILL')
+  await Promise.all([local?.stop(), receiver?.close(), collector?.close()])
+})
+
+async function ask(method: string, path: string, headers: Record<string, string>, body?: object) {
+  const answer = await fetch(`${hub.base}${path}`, {
+    method,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const text = await answer.text()
+  expect(answer.status, text).toBeLessThan(300)
+  return text === '' ? undefined : JSON.parse(text).data
+}
+
+async function operator(): Promise<Record<string, string>> {
+  const { spawnSync } = await import('node:child_process')
+  const { stdout } = spawnSync(process.execPath, [...SOURCES, 'src/invite-operator.ts'], {
+    cwd: FOLDER,
+    env: { PATH: process.env.PATH, ...local.environment },
+    encoding: 'utf8',
+  })
+  const token = /invitation=(\S+)/.exec(stdout)?.[1]
+  const body = { token, password: PASSWORD }
+  const { accessToken } = await ask('POST', '/v1/auth/invitation', { 'X-Client-Key': 'platform' }, body)
+  return { Authorization: `Bearer ${accessToken}` }
+}
+
+const metrics = async () => {
+  const headers = { Authorization: `Bearer ${local.environment.METRICS_TOKEN}` }
+  return await (await fetch(`${worker.base}/metrics`, { headers })).text()
+}
+
+function spans(): Span[] {
+  return collector.received.flatMap(({ body }) =>
+    JSON.parse(body).resourceSpans.flatMap((one: never) => spansOf(one)),
+  )
+}
+
+function spansOf({
+  resource,
+  scopeSpans,
+}: {
+  resource: { attributes: { key: string; value: { stringValue: string } }[] }
+  scopeSpans: { spans: Span[] }[]
+}): Span[] {
+  const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? ''
+  return scopeSpans.flatMap(({ spans }) => spans.map((span) => ({ ...span, service })))
+}
+
+it('tells a webhook what was done in another process, traced from the request to the delivery', async () => {
+  const headers = await operator()
+  const url = `http://127.0.0.1:${receiver.port}/hook`
+  const { secret } = await ask('POST', '/v1/webhooks', headers, { url, events: ['tenant.created'] })
+  const slug = 'canaryzoo'
+  const adminUser = { email: 'ana@canaryzoo.example', name: 'Ana' }
+  await ask('POST', '/v1/tenants', headers, { slug, name: 'Zoo', packageKey: 'essentials', adminUser })
+
+  await expect.poll(() => receiver.received.length, PATIENCE).toBe(1)
+  const [sent] = receiver.received
+  if (!sent) throw new Error('nothing was sent')
+  expect(isSigned(sent, secret)).toBe(true)
+  expect(isSigned(sent, 'whsec_AAAA'), 'the check notices another secret').toBe(false)
+  expect(JSON.parse(sent.body)).toMatchObject({ type: 'tenant.created', data: { tenant: slug, version: 1 } })
+  await expect
+    .poll(async () => (await ask('GET', '/v1/webhooks/deliveries', headers))[0]?.status, PATIENCE)
+    .toBe('delivered')
+
+  const [, traceId] = /^00-([0-9a-f]{32})-[0-9a-f]{16}-01$/.exec(sent.headers.traceparent ?? '') ?? []
+  await expect
+    .poll(() => spans().find((one) => one.traceId === traceId && one.name.startsWith('deliver ')), PATIENCE)
+    .toBeDefined()
+  await expect
+    .poll(() => spans().find((one) => one.traceId === traceId && one.name === 'POST /v1/tenants'), PATIENCE)
+    .toBeDefined()
+  const trace = spans().filter((one) => one.traceId === traceId)
+  const above = (span: Span | undefined): Span[] => {
+    const parent = trace.find(({ spanId }) => spanId === span?.parentSpanId)
+    return parent === undefined ? [] : [parent, ...above(parent)]
+  }
+  const delivery = trace.find(({ name }) => name === 'deliver tenant.created')
+  expect(delivery?.service).toBe('hub-worker')
+  const processed = above(delivery).filter(({ name }) => name !== 'pg-tenant scope')
+  expect(processed.map(({ service, name }) => [service, name])).toEqual([
+    ['hub-worker', 'process webhook.delivery'],
+    ['hub', 'POST /v1/tenants'],
+  ])
+  const statement = trace.find(({ name, service }) => name === 'INSERT' && service === 'hub')
+  expect(above(statement).map(({ name }) => name)).toEqual(['pg-tenant scope', 'POST /v1/tenants'])
+  const told = collector.received.map(({ body }) => body).join('')
+  for (const value of [adminUser.email, secret, PASSWORD]) expect(told).not.toContain(value)
+})
+
+it('says how it is, and how the queue and the deliveries are, by no tenant', async () => {
+  expect((await fetch(`${worker.base}/health`)).status).toBe(200)
+  expect((await fetch(`${worker.base}/metrics`)).status).toBe(401)
+  await expect
+    .poll(metrics, PATIENCE)
+    .toMatch(/^pg_tenant_job_duration_seconds_count\{job="audit.seal",outcome="ok"\} \d/m)
+  const text = await metrics()
+  expect(text).toMatch(/^outbox_events\{state="ready"\} 0$/m)
+  expect(text).toMatch(/^worker_events\{outcome="done"\} [1-9]/m)
+  expect(text).toMatch(/^pg_tenant_delivery_duration_seconds_count\{status="2xx",outcome="ok"\} 1$/m)
+  for (const job of ['usage.roll_up', 'retention.shared', 'retention.tenants'])
+    expect(text).toContain(`job="${job}",outcome="ok"`)
+  expect(text).not.toContain('canaryzoo')
+})
+
+it('ends with 0 when it is told to, and with whoever started it', async () => {
+  worker.process.kill('SIGTERM')
+  hub.process.kill('SIGTERM')
+  expect(await Promise.all([worker.ended, hub.ended])).toEqual([0, 0])
+  for (const line of worker.lines) expect(JSON.parse(line)).toMatchObject({ level: 'info' })
+})
