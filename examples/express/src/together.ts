@@ -6,12 +6,14 @@ import { fileURLToPath } from 'node:url'
 // (src/config.ts says every variable); without one, on a throw-away PostgreSQL with throw-away keys.
 
 const local = process.env.DATABASE_URL ? undefined : await (await import('./local.ts')).startLocally()
+/** A variable that is empty is one that is not set. */
+const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''))
 const running = new Set<ChildProcess>()
 let stopping: Promise<void> | undefined
 
 /** A program beside this one. It ends when this process is no longer there: the channel between them tells it. */
 function begin(program: string, more: NodeJS.ProcessEnv = {}): ChildProcess {
-  const env = { ...local?.environment, ...process.env, ...more }
+  const env = { ...local?.environment, ...given, ...more }
   const child = fork(fileURLToPath(new URL(program, import.meta.url)), { env, stdio: 'inherit' })
   running.add(child)
   child.once('exit', () => running.delete(child))
