@@ -10,6 +10,10 @@ export interface Step {
   readonly sink?: Sink
   /** The prepared statement it runs; should it fail, it is prepared anew the next time (hazard k). */
   readonly runs?: string
+  /** The same, prepared anew: of a statement that was prepared by an earlier scope, which a migration may have outlived. */
+  readonly afresh?: () => Step
+  /** It undoes statements before it, and with them the locks they took. */
+  readonly undoes?: true
   /** The statement it prepares, known on the connection once the step is done. */
   readonly prepares?: { readonly name: string; readonly text: string }
 }
@@ -38,6 +42,8 @@ export class Exchange implements Submittable {
   readonly #client: { getTransactionStatus(): string | null }
   #settle!: (outcome: Outcome) => void
   #current = 0
+  #bound = -1
+  #watched: WireConnection | undefined
   #submitted = false
 
   constructor(steps: readonly Step[], client: { getTransactionStatus(): string | null }) {
@@ -46,6 +52,7 @@ export class Exchange implements Submittable {
     this.#bytes = Buffer.concat([...steps.map((step) => step.bytes), SYNC])
     this.outcome = new Promise((resolve) => {
       this.#settle = (outcome) => {
+        this.#watched?.removeListener('bindComplete', this.#onBound)
         this.callback()
         resolve(outcome)
       }
@@ -59,8 +66,17 @@ export class Exchange implements Submittable {
 
   submit(connection: WireConnection): null {
     this.#submitted = true
+    if (this.#steps.some(({ afresh }) => afresh !== undefined)) {
+      this.#watched = connection
+      connection.on('bindComplete', this.#onBound)
+    }
     connection.stream.write(this.#bytes)
     return null
+  }
+
+  /** `pg` has no hook for it. Until its values are bound, a statement is only planned (manual 54.2.3). */
+  readonly #onBound = (): void => {
+    this.#bound = this.#current
   }
 
   handleRowDescription(message: { fields: never[] }): void {
@@ -105,7 +121,7 @@ export class Exchange implements Submittable {
     // A fatal error is followed by the end of the connection instead (its severity may be localised: not asked).
     const onReady = (message: { status: TransactionStatus }) => {
       connection.removeListener('end', onEnd)
-      this.#settle({ kind: 'failed', step, error, status: message.status })
+      this.#settle({ kind: 'failed', step, error, status: message.status, bound: this.#bound === step })
     }
     const onEnd = () => {
       connection.removeListener('readyForQuery', onReady)

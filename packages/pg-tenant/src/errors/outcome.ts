@@ -28,6 +28,8 @@ export type Outcome =
       readonly step: number
       readonly error: ServerError
       readonly status: TransactionStatus
+      /** Its values had been bound, so it may have begun; only asked of steps that can be prepared afresh. */
+      readonly bound: boolean
     }
   | {
       readonly kind: 'lost'

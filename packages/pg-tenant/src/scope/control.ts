@@ -12,6 +12,11 @@ export function once(phase: Phase, slot: Slot, text: string, sink?: Sink): Step 
   }
 }
 
+/** Undoes what was done since a savepoint of the library's. */
+export function rollbackTo(slot: Slot, savepoint: string): Step {
+  return { ...once('savepoint', slot, `rollback to savepoint ${savepoint}`), undoes: true }
+}
+
 /**
  * A statement of the scope itself, always the same text. Its bytes are made once. It is never kept under a name on the
  * server: hostile SQL can replace what has a name, and the next tenant would run that (hazard z).

@@ -2,7 +2,7 @@ import { crossTenant, type ScopeTrace, TenancyError, type TenantKey, tryCurrentT
 import type { Isolation } from '../isolation/isolation.ts'
 import { tracedScope } from '../observe/scope.ts'
 import { Block } from './block.ts'
-import { once } from './control.ts'
+import { once, rollbackTo } from './control.ts'
 import { blockOf, createHandle } from './handle.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
@@ -89,7 +89,7 @@ abstract class Scope implements OpenScope {
     transaction.unqueueBehind(found.entry)
     // Not sent yet: nothing ran behind it.
     if (transaction.unqueue(found.entry)) found.entry = transaction.queueCommand(`savepoint ${found.sql}`)
-    else await parent.send(({ slot }) => [once('savepoint', slot, `rollback to savepoint ${found.sql}`)])
+    else await parent.send(({ slot }) => [rollbackTo(slot, found.sql)])
     found.block = below(parent)
     this.#stack.push(found)
   }
@@ -234,7 +234,7 @@ class InnerScope extends Scope {
     transaction.unqueueBehind(this.#entry)
     if (transaction.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
     await this.#parent.send(({ slot }) => [
-      once('savepoint', slot, `rollback to savepoint ${this.#sql}`),
+      rollbackTo(slot, this.#sql),
       once('savepoint', slot, `release savepoint ${this.#sql}`),
     ])
   }

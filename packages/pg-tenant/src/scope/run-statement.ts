@@ -14,6 +14,9 @@ import type { Question } from './types/look-up.ts'
 /** Callers' prepared statements kept on one connection; beyond that, statements run unnamed. */
 const MAX_PREPARED = 200
 
+/** Tags of statements that change no table's shape by themselves. */
+const PLAIN = /^(?:SELECT|INSERT|UPDATE|DELETE|MERGE)/
+
 /** One statement on a block, checked before and after. */
 export async function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
   const { transaction } = block
@@ -22,6 +25,7 @@ export async function runStatement<R>(block: Block, statement: Statement): Promi
     tracedStatement(transaction.trace, statement.text, async () => {
       await block.send(run.steps)
       if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
+      if (!PLAIN.test(run.sink.tag)) transaction.kept.doubt()
       await run.sink.settle((question) => lookUp(block, question))
       return run.sink.result<R>(false)
     }),
@@ -49,8 +53,12 @@ export async function queueStatement(block: Block, statement: Statement): Promis
   const { place } = transaction.entrance
   await block.enqueue(async () => {
     if (transaction.trace) transaction.trace.statements++
-    transaction.queue((session) => ({ ...stepOf(statement, {}, session, place), phase: 'queued' }))
+    transaction.queue((session) => asQueued(stepOf(statement, {}, session, place)))
   })
+}
+
+function asQueued({ afresh, ...step }: Step): Step {
+  return { ...step, phase: 'queued', ...(afresh && { afresh: () => asQueued(afresh()) }) }
 }
 
 /** A caller's statement on its way: what to send, and what has been answered. */
@@ -91,13 +99,14 @@ function stepOf(statement: Statement, sink: Sink, session: Session, place: strin
   const name = statement.name === undefined ? '' : `${statement.name}@${place}`
   if (name !== '' && memory.direct === true && Buffer.byteLength(name) <= MAX_IDENTIFIER_BYTES) {
     const { prepared } = memory
-    if (prepared.get(name) === text)
-      return { phase: 'statement', bytes: Buffer.concat(run(name)), sink, runs: name }
-    if (prepared.size < MAX_PREPARED || prepared.has(name)) {
+    const preparing = (): Step => {
       session.names()
       const bytes = Buffer.concat([close('S', name), parse(name, text), ...run(name)])
       return { phase: 'statement', bytes, sink, runs: name, prepares: { name, text } }
     }
+    if (prepared.get(name) === text)
+      return { phase: 'statement', bytes: Buffer.concat(run(name)), sink, runs: name, afresh: preparing }
+    if (prepared.size < MAX_PREPARED || prepared.has(name)) return preparing()
   }
   const bytes = Buffer.concat([anew(slot, text), ...run(slot)])
   return { phase: 'statement', bytes, sink, ...(slot === '' && { prepares: { name: '', text } }) }

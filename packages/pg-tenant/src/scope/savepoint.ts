@@ -1,5 +1,5 @@
 import { Block, currentBlock } from './block.ts'
-import { once } from './control.ts'
+import { once, rollbackTo } from './control.ts'
 import { notAwaited, swallowed } from './misuse.ts'
 
 let savepoints = 0
@@ -20,7 +20,7 @@ export function runSavepoint<T>(block: Block, body: (inner: Block) => Promise<T>
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
       if (transaction.unqueue(entry) || transaction.doom) return
       await block.send(({ slot }) => [
-        once('savepoint', slot, `rollback to savepoint ${name}`),
+        rollbackTo(slot, name),
         once('savepoint', slot, `release savepoint ${name}`),
       ])
     }

@@ -10,7 +10,8 @@ export interface QueryConfig {
   readonly values?: readonly unknown[] | undefined
   /**
    * Prepares the statement under this name (1 to 40 bytes) on direct connections, apart for each tenant; behind a
-   * pooler the name is ignored, because names clash there.
+   * pooler the name is ignored, because names clash there. What a migration has outlived is prepared anew by itself; behind
+   * another statement of a scope that is a savepoint on the server, once for each name.
    */
   readonly name?: string | undefined
   /** `array`: rows as arrays of columns. */

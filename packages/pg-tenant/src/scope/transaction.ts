@@ -6,11 +6,11 @@ import type { Session } from '../driver/session.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromFailedCommit } from '../errors/from-commit.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
-import type { Outcome } from '../errors/outcome.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
 import { nextPortal } from './fresh.ts'
+import { afresh, KeptStatements, type Sent } from './kept.ts'
 import { leaving, leavingLate, TICKET, type Ticket } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
@@ -35,6 +35,7 @@ export class Transaction {
   /** What those who listen are told of it; `undefined` when nobody does. */
   readonly trace: ScopeTrace | undefined
   readonly #pool: PoolLike
+  readonly kept = new KeptStatements()
   readonly #portal = nextPortal('gate')
   /** What goes out with the next statement: savepoint commands, and statements whose answer nobody reads. */
   readonly #pending: Pending[] = []
@@ -277,9 +278,24 @@ export class Transaction {
   }
 
   async #send(session: Session, steps: Steps): Promise<Sent> {
-    const patience = this.settings.statementTimeout + GRACE_MS
+    let attempt = await this.#sendOnce(session, steps)
+    this.kept.note(attempt)
+    for (let again = afresh(attempt, session.slot); again; again = afresh(attempt, session.slot)) {
+      attempt = { outcome: await session.send(again, this.#patience), sent: again }
+      this.kept.note(attempt)
+    }
+    return attempt
+  }
+
+  get #patience(): number {
+    return this.settings.statementTimeout + GRACE_MS
+  }
+
+  async #sendOnce(session: Session, steps: Steps): Promise<Sent> {
+    const patience = this.#patience
     const queued = this.#pending.splice(0)
-    const make = () => [...queued.map((one) => one(session)), ...steps(session)]
+    const make = () =>
+      this.kept.guarded([...queued.map((one) => one(session)), ...steps(session)], session.slot)
     if (this.#open) {
       const sent = make()
       if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
@@ -323,8 +339,6 @@ export class Transaction {
     return found !== undefined
   }
 }
-
-type Sent = { outcome: Outcome; sent: readonly Step[] }
 
 /** Whether what opens the tenant names something that is not there. */
 function foundNothing({ outcome, sent }: Sent): boolean {
