@@ -190,6 +190,39 @@ describe('level role', () => {
     expect((await run(`webhooks redeliver acme --delivery ${randomUUID()}`)).exit).toBe(EXIT.refused)
   })
 
+  it('doctor and advise say what is wrong, and with which command it is mended', async () => {
+    const { root } = world
+    const names = (
+      await root.query(
+        `select relname from pg_class where relname ~ '^audit_log_[0-9_]+$' order by 1 offset 1`,
+      )
+    ).rows
+    for (const { relname } of names) await root.query(`drop table governance.${relname}`)
+    await root.query(`update governance.usage_delta set at = now() - interval '3 hours';
+      update governance.usage_cursor set upto = '0'; delete from governance.usage_metrics;
+      insert into governance.erasure_ledger (tenant, subject, requested_at) values ('acme', 'u9', now() - interval '2 hours')`)
+    await run('retention enrol')
+    await root.query(`update governance.retention_schedule set next_at = now() - interval '3 days'`)
+    const codes = async () => Object.keys((await run('doctor --json')).json<{ counts: object }>().counts)
+    const ours = ['AUDIT_PARTITIONS_MISSING', 'ERASURE_UNFINISHED', 'RETENTION_OVERDUE', 'USAGE_BEHIND']
+    expect(await codes()).toEqual(expect.arrayContaining([...ours, 'PERSONAL_UNCLASSIFIED']))
+    expect((await run('advise')).stdout).toMatch(/audit_partitions_missing .*\n.*pg-tenant retention run/)
+    const { stdout } = await run('doctor')
+    expect(stdout).toContain('idea.body')
+    const commands = [
+      ...stdout.matchAll(/Run pg-tenant ((?:retention|usage|privacy) [a-z<> -]+?)(?:[,:;.]|$)/gm),
+    ].map(([, line]) => String(line).replace('<key>', 'acme').trim())
+    expect(new Set(commands)).toEqual(new Set(['retention run', 'usage roll-up', 'privacy replay acme']))
+    for (;;) {
+      for (const command of new Set(commands))
+        expect([command, (await run(command)).exit]).toEqual([command, EXIT.ok])
+      const left = (await codes()).filter((code) => ours.includes(code))
+      // What is added up stops at the oldest transaction, whosoever it is.
+      if (left.every((code) => code === 'USAGE_BEHIND')) expect(left.length).toBeLessThan(2)
+      if (left.length === 0) break
+    }
+  })
+
   it.each([
     ['webhooks nonsense acme', '--', EXIT.usage],
     ['webhooks redeliver acme', '--delivery', EXIT.usage],

@@ -1,8 +1,12 @@
 export {
+  type CheckFinding,
+  type CheckMeasure,
+  type CheckPlace,
   type Migration,
   type Queryable,
   type SealedPlace,
   type Sealing,
+  type TenancyCheck,
   TenancyError,
   type TenantKey,
 } from '@org/core'
@@ -20,7 +24,7 @@ export type { RestoreOptions, RestoreResult } from './archive/restore/options.ts
 export type { TenantConnection } from './credentials/connection.ts'
 export type { SuppliedCredentials } from './credentials/keeper.ts'
 export type { DiagnoseOptions } from './doctor/diagnose.ts'
-export type { Diagnosis, Finding, FindingCode, Severity } from './doctor/finding.ts'
+export type { AnyFindingCode, Diagnosis, Finding, FindingCode, Severity } from './doctor/finding.ts'
 export type { TypeParsers } from './driver/type-parsers.ts'
 export type { PoolLike } from './driver/types.ts'
 export { driverError } from './errors/driver-error.ts'
@@ -38,7 +42,7 @@ export type { RowOptions } from './isolation/row-place.ts'
 export type { SharedTable } from './isolation/shared-tables.ts'
 export type { MakePool, OwnPool } from './isolation/tenant-pool.ts'
 export type { DistributedSchemas } from './lifecycle/distributed-schemas.ts'
-export type { OnForget } from './lifecycle/levels/level.ts'
+export type { OnForget, OnProvision } from './lifecycle/levels/level.ts'
 export type { ProvisionOptions, ProvisionResult } from './lifecycle/provision.ts'
 export type { FillResult } from './lifecycle/ready/fill.ts'
 export type { ReadyTenants } from './lifecycle/ready/ready.ts'

@@ -18,7 +18,7 @@ export const advise: CommandModule<{ readonly storage?: number }> = {
   ],
   exits: 'Exits with 1 when there is a warning or something critical.',
   async run({ connect, output }, _args, { storage }) {
-    const { tenancy, config } = await connect()
+    const { tenancy, config } = await connect({ checks: true })
     const { advise: adviceOn } = await import('@org/pg-tenant/admin')
     const thresholds: AdviceThresholds = {
       ...config.thresholds,

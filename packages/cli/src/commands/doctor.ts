@@ -31,7 +31,7 @@ export const doctor: CommandModule<Options> = {
   ],
   exits: 'Exits with 1 when there is an error or a warning.',
   async run({ connect, output }, _args, { limit, reference, connections }) {
-    const { tenancy } = await connect()
+    const { tenancy } = await connect({ checks: true })
     const found = await tenancy.doctor({
       ...(limit && { limit }),
       ...(reference && { reference }),

@@ -5,6 +5,7 @@ import type { IsolationLevel, Tenancy, TenancyOptions } from '@org/pg-tenant'
 import type { Pool } from 'pg'
 
 import { CliError } from '../cli-error.ts'
+import { governanceSchema } from './governance.ts'
 import type { Environment, Settings } from './settings.ts'
 
 /** A tenancy with the connections under it. */
@@ -25,6 +26,8 @@ export interface Needs {
   readonly adminConnections?: number | undefined
   /** Connections of the application at once (default 4). */
   readonly connections?: number | undefined
+  /** Whether what `@org/governance` keeps is looked at as well (default no). */
+  readonly checks?: boolean | undefined
 }
 
 /** Milliseconds to wait for a connection. */
@@ -36,11 +39,12 @@ const CONNECT_MS = 10_000
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  */
 export async function openTenancy(settings: Settings, env: Environment, needs: Needs): Promise<Connected> {
-  const [{ default: pg }, { createTenancy }, migrations, options] = await Promise.all([
+  const [{ default: pg }, { createTenancy }, migrations, options, checks] = await Promise.all([
     import('pg'),
     import('@org/pg-tenant'),
     migrationsOf(settings),
     optionsOf(settings, env),
+    checksOf(settings, needs),
   ])
   const open = (connectionString: string, max: number): Pool => {
     const pool = new pg.Pool({
@@ -55,7 +59,7 @@ export async function openTenancy(settings: Settings, env: Environment, needs: N
   }
   const pool = open(settings.databaseUrl, needs.connections ?? 4)
   const adminPool = open(settings.adminUrl, needs.adminConnections ?? 4)
-  const tenancy = createTenancy({ ...options, pool, adminPool, migrations })
+  const tenancy = createTenancy({ ...options, pool, adminPool, migrations, ...(checks && { checks }) })
   const close = async () => {
     await tenancy.close()
     await Promise.all([pool.end(), adminPool.end()])
@@ -91,6 +95,16 @@ async function optionsOf(
   }
   if ((isolation !== 'login' && isolation !== 'database') || credentials !== undefined) return options
   return { ...options, credentials: await sealingOf(config.secrets, env) }
+}
+
+/** Those of the configuration, and of what `@org/governance` keeps: where nothing is installed they find nothing. */
+async function checksOf({ config }: Settings, { checks }: Needs): Promise<TenancyOptions['checks']> {
+  if (!checks) return undefined
+  const { governanceChecks } = await import('@org/governance/checks')
+  const personalData = config.governance?.privacy?.data
+  const ours = governanceChecks({ controlSchema: governanceSchema(config), personalData })
+  const names = new Set(config.checks?.map(({ name }) => name))
+  return [...(config.checks ?? []), ...ours.filter(({ name }) => !names.has(name))]
 }
 
 /** At levels `login` and `database` passwords are sealed as settings are, unless the configuration says otherwise. */

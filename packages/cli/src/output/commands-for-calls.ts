@@ -18,6 +18,23 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
     /\bcreateTenancy\(\{ pool, adminPool \}\)/g,
     'its URL in ADMIN_DATABASE_URL (or adminUrl in the configuration)',
   ],
+  [/\bretention\.run(?:Shared\(admin\)|Tenants\(control, tenancy\))/g, 'pg-tenant retention run'],
+  [/\baudit\.seal\(admin\)/g, 'pg-tenant audit seal'],
+  [/\bused\.rollUp\(admin\)/g, 'pg-tenant usage roll-up'],
+  [/\bprivacy\.replay\(tenant\)/g, 'pg-tenant privacy replay <key>'],
+  [/\boutboxControl\(pool\)\.list\((\{ reason \})?\)/g, 'pg-tenant outbox list'],
+  [/\b(redrive|discard)\(\{ reason \}\)/g, 'pg-tenant outbox $1 --reason <code>'],
+  [/\binstall(Audit|Outbox|Privacy|Retention|Usage)\(admin\)/g, 'pg-tenant $1 install'],
+  [/\binstallJobs\(admin\)/g, 'pg-tenant outbox install'],
+  [/\ba worker \(createWorker\)/g, 'pg-tenant worker'],
+  [
+    /\ba worker with it \(createWorker\(\{ jobs \}\)\), or jobs\.runDue\(\) from cron/g,
+    'pg-tenant worker, or worker --once from cron',
+  ],
+  [
+    /\blet it come round every (day|minute) \(createJobs\)/g,
+    'let it come round every $1 (worker.jobs in the configuration)',
+  ],
   [/\blist\(\)/g, 'pg-tenant list'],
   [/\b(R|r)un (?:the )?(migrate|backup)\b/g, '$1un pg-tenant $2'],
   [/say force: 'replace'/g, 'say --replace'],
@@ -27,5 +44,8 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
 
 /** A message of the library as one reads it at a terminal. */
 export function commandsForCalls(message: string): string {
-  return COMMANDS.reduce((text, [call, command]) => text.replace(call, command), message)
+  return COMMANDS.reduce((text, [call, command]) => text.replace(call, command), message).replace(
+    /pg-tenant (Audit|Outbox|Privacy|Retention|Usage)\b/g,
+    (found) => found.toLowerCase(),
+  )
 }

@@ -44,8 +44,10 @@ export const WRITTEN = [
  * `xid` and `id` say in which order entries are sealed: below the oldest running transaction nothing can come in between any
  * more, which no sequence or clock can promise. A seal keeps ids and leaves, so that it can say *which* entry is not as it
  * was. `audit_horizon` says up to when entries were removed by retention.
+ *
+ * @internal
  */
-const STEPS = [
+export const STEPS: readonly string[] = [
   `create table audit_log (
     id uuid not null,
     tenant text not null,

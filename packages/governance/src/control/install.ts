@@ -35,7 +35,7 @@ export async function installControl(admin: Queryable, schema: string, tables: C
 }
 
 /**
- * Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is
+ * In a transaction of the caller's the search path is afterwards what it was. Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is
  * opened behind it.
  */
 function installSql(name: string, { part, steps, always = [] }: ControlTables, version: number): string {
@@ -44,6 +44,7 @@ function installSql(name: string, { part, steps, always = [] }: ControlTables, v
   return `select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`governance.control:${name}`)}, 0));
     select from pg_catalog.pg_namespace limit 0;
     create schema if not exists ${schema};
+    select pg_catalog.set_config('governance.path', pg_catalog.current_setting('search_path'), true);
     select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
     create table if not exists governance_version (
       part text not null,
@@ -52,7 +53,7 @@ function installSql(name: string, { part, steps, always = [] }: ControlTables, v
       constraint pk_governance_version primary key (part, version)
     );
     ${[...missing, ...always].map((statement) => `${statement};`).join('\n')}
-    select pg_catalog.set_config('search_path', null, true)`
+    select pg_catalog.set_config('search_path', pg_catalog.current_setting('governance.path'), true)`
 }
 
 /** One step, unless somebody who held the lock before has done it: asked behind the lock. */

@@ -13,7 +13,8 @@ export interface InstallJobsOptions {
 
 const NAMES: OptionNames<InstallJobsOptions> = { controlSchema: true, runners: true }
 
-const STEPS = [
+/** @internal */
+export const STEPS: readonly string[] = [
   `create table job (
     name text constraint pk_job primary key constraint ck_job_name check (octet_length(name) between 1 and 100),
     next_at timestamptz not null default now(),

@@ -19,7 +19,8 @@ export interface OutboxInstallOptions extends LevelOptions {
   readonly controlSchema?: string | undefined
 }
 
-const STEPS = [
+/** @internal */
+export const STEPS: readonly string[] = [
   [
     OUTBOX_TABLES,
     ...OUTBOX_FUNCTIONS.map((text) => `${text};`),

@@ -133,8 +133,8 @@ export function outboxControl(
   }
 }
 
-/** What was published since the last dispatch is not in the queue yet: a worker puts it there within its poll. */
-const gaugesOf = (schema: string) => `with head as (
+/** @internal What was published since the last dispatch is not in the queue yet: a worker puts it there within its poll. */
+export const gaugesOf = (schema: string) => `with head as (
     select turn, seq from ${schema}.outbox_lease order by id desc limit 1
   ), ready as materialized (
     select r.slot, r.xid, r.seq from ${schema}.outbox_ready r, head h where (r.turn, r.seq) > (h.turn, h.seq)

@@ -12,8 +12,8 @@ export interface InstallPrivacyOptions {
   readonly managers?: readonly string[] | undefined
 }
 
-/** Neither says anything of a person but an id: that is what stays. */
-const STEPS = [
+/** @internal Neither says anything of a person but an id: that is what stays. */
+export const STEPS: readonly string[] = [
   `create table subject_key (
     tenant text not null,
     subject text not null,

@@ -4,13 +4,13 @@ import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl } from '../control/pinned.ts'
 import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
-import { partitionsOf } from '../partitions/expire.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
 import type { Archive } from './archive.ts'
+import { checkUpkeep, type RetentionFinding } from './check.ts'
 import { type LegalHold, listHolds, placeHold, releaseHold } from './holds.ts'
 import { type ProfileName, RETENTION_PROFILES, type RetentionProfile } from './profiles.ts'
-import { type AuditUpkeep, isInstalled, keepAudit, keepUsage, type Removed, serverNow } from './shared.ts'
+import { type AuditUpkeep, isInstalled, keepAudit, keepUsage, type Removed } from './shared.ts'
 import { checkTenantTables, keepTenants, type TenantsRemoved, type TenantTable } from './tenant-tables.ts'
 
 export interface RetentionOptions {
@@ -26,17 +26,6 @@ export interface RetentionOptions {
   readonly batch?: number | undefined
   /** As it was installed (default `governance`). */
   readonly controlSchema?: string | undefined
-}
-
-/** Something an operator must look after. */
-export interface RetentionFinding {
-  /**
-   * `partitions_missing`: writes will fail when they run out; run retention. `partition_detached`: a removal was cut off;
-   * the next run finishes it. `overdue`: tenants whose turn was more than two days ago.
-   */
-  readonly code: 'partitions_missing' | 'partition_detached' | 'overdue'
-  readonly object: string
-  readonly severity: 'error' | 'warning'
 }
 
 /** Made by {@link retention}. */
@@ -75,10 +64,6 @@ export interface Retention {
   /** What is wrong or will be: for `doctor`. */
   check(admin: Queryable): Promise<readonly RetentionFinding[]>
 }
-
-/** Days of partitions that must be there. */
-const AHEAD_DAYS = 60
-const DAY_MS = 86_400_000
 
 const RETENTION_OPTIONS: OptionNames<RetentionOptions> = {
   profile: true,
@@ -153,30 +138,6 @@ export function retention(options: RetentionOptions = {}): Retention {
     holds: async (control) => listHolds(coded(control), schema),
     check: async (admin) => checkUpkeep(pinned(admin), schema),
   }
-}
-
-async function checkUpkeep(admin: Queryable, schema: string): Promise<readonly RetentionFinding[]> {
-  const found: RetentionFinding[] = []
-  if (await isInstalled(admin, schema, AUDIT_LOG.table)) {
-    const all = await partitionsOf(admin, schema, AUDIT_LOG)
-    const needed = (await serverNow(admin)) + AHEAD_DAYS * DAY_MS
-    const last = all.filter(({ attached }) => attached).at(-1)
-    if (last === undefined || Date.parse(last.until) < needed) {
-      found.push({ code: 'partitions_missing', object: AUDIT_LOG.table, severity: 'error' })
-    }
-    for (const { name, attached, pending } of all) {
-      if (!attached || pending) found.push({ code: 'partition_detached', object: name, severity: 'warning' })
-    }
-  }
-  if (await isInstalled(admin, schema, 'retention_schedule')) {
-    const { rows } = await admin.query<{ count: string }>(
-      `select count(distinct tenant)::text as count from ${qualify(schema, 'retention_schedule')}
-        where next_at < now() - interval '2 days'`,
-    )
-    if (rows[0]?.count !== '0')
-      found.push({ code: 'overdue', object: `${rows[0]?.count} tenants`, severity: 'warning' })
-  }
-  return found
 }
 
 function profileOf(profile: unknown = 'mvp'): RetentionProfile {

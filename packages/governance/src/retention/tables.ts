@@ -12,7 +12,8 @@ export interface InstallRetentionOptions {
   readonly managers?: readonly string[] | undefined
 }
 
-const STEPS = [
+/** @internal */
+export const STEPS: readonly string[] = [
   `create table legal_hold (
     id uuid constraint pk_legal_hold primary key default gen_random_uuid(),
     tenant text not null,

@@ -20,8 +20,10 @@ export interface InstallUsageOptions extends LevelOptions {
  * places are counted by triggers, which run with the administrator's rights on rows whose tenant the policy has checked
  * before; what is given back is named by a token that only the application can make, so that a tenant's SQL cannot free
  * places. Neither trigger touches anything but tables of this schema, by a path that is pinned.
+ *
+ * @internal
  */
-const STEPS = [
+export const STEPS: readonly string[] = [
   `create table usage_delta (
     tenant text not null,
     request_id text not null constraint ck_usage_delta_request_id check (octet_length(request_id) between 1 and 200),

@@ -1,4 +1,4 @@
-import type { Diagnosis, Finding, FindingCode } from './finding.ts'
+import type { AnyFindingCode, Diagnosis, Finding } from './finding.ts'
 
 const WORST = { error: 0, warning: 1, notice: 2 } as const
 
@@ -6,7 +6,7 @@ const WORST = { error: 0, warning: 1, notice: 2 } as const
 export class Collected {
   readonly #limit: number
   readonly #findings: Finding[] = []
-  readonly #counts: Partial<Record<FindingCode, number>> = {}
+  readonly #counts: Record<AnyFindingCode, number> = {}
 
   constructor(limit: number) {
     this.#limit = limit
@@ -18,7 +18,7 @@ export class Collected {
   }
 
   /** Those that are only counted. */
-  count(code: FindingCode, more: number): void {
+  count(code: AnyFindingCode, more: number): void {
     if (more > 0) this.#counts[code] = (this.#counts[code] ?? 0) + more
   }
 

@@ -5,6 +5,7 @@ import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { ownName } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
 import { inParallel } from '../verify/in-parallel.ts'
+import { runBroughtChecks } from './brought-checks.ts'
 import { DATABASE_CHECKS } from './database-checks.ts'
 import { addDrift, compare, type Line, type Print } from './drift.ts'
 import { FINGERPRINTS, LINES } from './drift-sql.ts'
@@ -54,6 +55,7 @@ export async function examineHomes(
   await inParallel(homes, connections, async (home) => {
     const print = await inside(examination, home, async (look) => {
       await runHomeChecks(look, examination, home)
+      await runBroughtChecks(look, fleet, collected, home)
       const schema = schemaOf(fleet.naming, home.key as TenantKey)
       const [there] = await look<{ ledger: boolean }>('select to_regclass($1) is not null as ledger', [
         qualify(schema, LEDGER_TABLE),

@@ -4,6 +4,7 @@ import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { applicationOf } from './application.ts'
+import { runBroughtChecks } from './brought-checks.ts'
 import { Collected } from './collected.ts'
 import { examineHomes, examineServer } from './databases.ts'
 import { addDrift, driftOf } from './drift.ts'
@@ -50,6 +51,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       [qualify(registry.controlSchema, 'tenant'), qualify(registry.controlSchema, RUN_TABLE)],
     )
     if (!there?.tenant) return 0
+    await runBroughtChecks(look, fleet, collected)
     if (!ownDatabase) await checkSharedRights(look, examination)
     if (shared) return await examineRows(look, examination, ofLevel?.row)
     if (ownDatabase) {

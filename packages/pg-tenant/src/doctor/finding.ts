@@ -26,14 +26,18 @@ export type FindingCode =
   | 'DATABASE_UNREACHABLE'
   | 'ORPHAN_DATABASE'
   | 'FOREIGN_CONNECT'
+  | 'CHECK_FAILED'
   | `ROW_${Uppercase<RowFindingCode>}`
 
 /** `error`: tenants are not kept apart, or something does not work. `warning`: it may come to that. */
 export type Severity = 'error' | 'warning' | 'notice'
 
+/** What this library looks for, and what checks of other packages find (`createTenancy({ checks })`). */
+export type AnyFindingCode = FindingCode | Uppercase<string>
+
 /** One thing that is not as it should be. */
 export interface Finding {
-  readonly code: FindingCode
+  readonly code: AnyFindingCode
   readonly severity: Severity
   /** What it is about: the name of a tenant, schema, role, table, … */
   readonly subject: string
@@ -50,7 +54,7 @@ export interface Diagnosis {
   /** Errors first; at most `limit` for each code. */
   readonly findings: readonly Finding[]
   /** How many there are of each code, those left out included. */
-  readonly counts: Readonly<Partial<Record<FindingCode, number>>>
+  readonly counts: Readonly<Record<AnyFindingCode, number>>
   readonly tenants: number
   readonly ms: number
 }

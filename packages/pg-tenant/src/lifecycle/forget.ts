@@ -1,71 +1,13 @@
-import { isTenancyError, type Queryable, type QueryRows, TenancyError, type TenantKey } from '@org/core'
-import type { Admin } from '../admin/transaction.ts'
-import type { OnForget, TenantWork } from './levels/level.ts'
+import { runHook } from './hook.ts'
+import type { TenantWork } from './levels/level.ts'
 
-const STATE = `select pg_current_xact_id()::text as transaction, current_user = session_user as unchanged`
-
-/**
- * Runs the application's {@link OnForget}: what it does is there when the tombstone is, or not at all.
- *
- * @throws TenancyError INTERNAL_ERROR when it throws, with what it threw as `cause`; DATABASE_ERROR, CONFLICT,
- *   CONNECTION_LOST of its statements; STATEMENT_REFUSED when it ended the transaction or changed its role
- */
+/** Runs the application's `onForget` in the transaction that writes the tombstone. Errors as {@link runHook}. */
 export async function forget({
   admin,
   lifecycle,
   tenant,
 }: Pick<TenantWork, 'admin' | 'lifecycle' | 'tenant'>): Promise<void> {
   const { onForget } = lifecycle
-  if (!onForget) return
-  const [before] = await admin.run(STATE)
-  const { control, failures, revoke } = controlOf(admin)
-  try {
-    await onForget(control, tenant)
-  } catch (error) {
-    throw failures.has(error) || isTenancyError(error) ? error : failed(tenant, error)
-  } finally {
-    revoke()
-  }
-  const [after] = await admin.run(STATE)
-  if (after?.transaction === before?.transaction && after?.unchanged === true) return
-  throw new TenancyError(
-    'STATEMENT_REFUSED',
-    'onForget ended the transaction it was given or changed its role. Take BEGIN, COMMIT, ROLLBACK and SET ROLE out of it.',
-    { details: { tenant } },
-  )
-}
-
-/** A handle that is of no use once the hook has returned. */
-function controlOf(admin: Admin): {
-  control: Queryable
-  /** What its statements failed with: known to whoever runs the transaction. */
-  failures: ReadonlySet<unknown>
-  revoke: () => void
-} {
-  const failures = new Set<unknown>()
-  let over = false
-  const query = async <R extends object>(text: string, values?: readonly unknown[]) => {
-    if (over) throw new TenancyError('SCOPE_ENDED', 'onForget has ended; its handle is of no use any more.')
-    try {
-      return (await admin.query(text, values)) as QueryRows<R>
-    } catch (error) {
-      failures.add(error)
-      throw error
-    }
-  }
-  return {
-    control: { query },
-    failures,
-    revoke: () => {
-      over = true
-    },
-  }
-}
-
-function failed(tenant: TenantKey, cause: unknown): TenancyError {
-  return new TenancyError(
-    'INTERNAL_ERROR',
-    'onForget failed, so the tenant is not gone yet. Put right what it says (the cause) and run the same call again.',
-    { details: { tenant }, cause },
-  )
+  if (onForget)
+    await runHook(admin, tenant, { name: 'onForget', call: onForget, without: 'the tenant is not gone yet' })
 }

@@ -7,6 +7,7 @@ import { refuseFallingThrough } from './falls-through.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { claim } from './ready/claim.ts'
+import { welcome } from './welcome.ts'
 import { onTenant } from './work.ts'
 
 export interface ProvisionResult extends Furnished {
@@ -86,6 +87,7 @@ function provisionOnce(
       await refuseFallingThrough(work)
       const claimed = fromReady && work.status === 'provisioning' ? await claim(work) : undefined
       const result = claimed ? { ...claimed, claimed: true as const } : await make(work)
+      await welcome(work)
       if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
       await registered(work.admin, registry, tenant, migrations.at(-1)?.id)
       return result

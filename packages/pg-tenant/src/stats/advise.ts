@@ -1,3 +1,4 @@
+import type { CheckMeasure } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { FleetStats } from './stats.ts'
@@ -38,7 +39,8 @@ export type AdviceId =
 
 /** Something to do before it hurts. */
 export interface Advice {
-  readonly id: AdviceId
+  /** Of what checks of other packages measured: their code in lower case. */
+  readonly id: AdviceId | Lowercase<string>
   readonly severity: 'notice' | 'warning' | 'critical'
   readonly measured: number
   readonly threshold: number
@@ -82,6 +84,7 @@ export function advise(stats: FleetStats, thresholds: AdviceThresholds = {}): Ad
     wraparound(stats, at),
     idleInTransaction(stats),
     behind(stats),
+    ...(stats.measures ?? []).map(brought),
   ].filter((one) => one !== undefined)
   const order = ['critical', 'warning', 'notice']
   return found.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))
@@ -243,6 +246,13 @@ function behind({ versions, totals }: FleetStats): Found {
     message: `${late} of ${totals.tenants} tenants do not have the newest migration there is in the fleet (${newest?.version}).`,
     action: 'Run migrate.',
   }
+}
+
+const SEVERITY = { error: 'critical', warning: 'warning', notice: 'notice' } as const
+
+function brought({ code, severity, measured, threshold, message, fix }: CheckMeasure): Advice {
+  const id = code.toLowerCase() as Lowercase<string>
+  return { id, severity: SEVERITY[severity], measured, threshold, message, action: fix }
 }
 
 function bytes(size: number): string {

@@ -1,4 +1,4 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { type CheckMeasure, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
@@ -9,6 +9,7 @@ import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { TenantStatus } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
+import { measuresOf } from './brought-checks.ts'
 import { type ClusterStats, readCluster } from './cluster.ts'
 import { insideHomes } from './homes.ts'
 import { rowsOfTenants, type Space, sharedMigrations, wholeSpace } from './shared-tables.ts'
@@ -99,6 +100,8 @@ export interface FleetStats {
   readonly slowestMigrations: readonly SlowMigration[]
   readonly connections: readonly RoleConnections[]
   readonly cluster: ClusterStats
+  /** What checks of other packages measured that has passed its threshold (`createTenancy({ checks })`). */
+  readonly measures?: readonly CheckMeasure[]
 }
 
 const EXACT_UP_TO = 100
@@ -144,9 +147,16 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
       slowestMigrations: shared?.slowest ?? (await slowestOf(admin, lifecycle, keys)),
       connections,
       cluster: await readCluster(admin),
+      ...(lifecycle.checks && { measures: await measuresOf(looking(admin), lifecycle) }),
     }
   })
 }
+
+/** The rows of a statement, as whoever asks for them says they are. */
+const looking =
+  (admin: Admin) =>
+  async <R extends object>(sql: string, values: readonly unknown[] = []): Promise<R[]> =>
+    (await admin.run(sql, values)) as R[]
 
 type Facts = Pick<TenantStats, 'key' | 'status' | 'plan' | 'placement' | 'schemaVersion'>
 const NO_SPACE: Space = { bytes: null, rows: null, tables: null, relations: null }

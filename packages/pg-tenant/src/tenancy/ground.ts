@@ -27,7 +27,8 @@ import { TENANCY, WITHIN } from './option-names.ts'
 import type { TenancyOptions } from './options.ts'
 
 /** What the parts of a tenancy stand on: its options, checked, and what is open as long as it lives. */
-export interface Ground extends Pick<Lifecycle, 'allowSchemas' | 'onForget' | 'belongings'> {
+export interface Ground
+  extends Pick<Lifecycle, 'allowSchemas' | 'onForget' | 'onProvision' | 'belongings' | 'checks'> {
   /** Scopes of other tenancies are not ours to join. */
   readonly identity: object
   readonly level: IsolationLevel
@@ -52,7 +53,7 @@ export interface Ground extends Pick<Lifecycle, 'allowSchemas' | 'onForget' | 'b
 /** @throws TenancyError INVALID_OPTION */
 export function groundOf(options: TenancyOptions): Ground {
   requireKnown(options)
-  const { isolation: level = 'role', pool, adminPool = pool, onForget } = options
+  const { isolation: level = 'role', pool, adminPool = pool, onForget, onProvision } = options
   requirePool(pool, 'pool')
   requirePool(adminPool, 'adminPool')
   const naming = parseNaming(options)
@@ -75,7 +76,8 @@ export function groundOf(options: TenancyOptions): Ground {
   watchPool(adminPool)
   const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
   const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
-  if (onForget !== undefined && typeof onForget !== 'function') throw invalid('onForget', 'a function')
+  for (const [name, hook] of Object.entries({ onForget, onProvision }))
+    if (hook !== undefined && typeof hook !== 'function') throw invalid(name, 'a function')
   return {
     identity: {},
     level,
@@ -89,6 +91,8 @@ export function groundOf(options: TenancyOptions): Ground {
     allowSchemas: parseAllowSchemas(options.allowSchemas),
     onForget,
     belongings: parseBelongings(options.belongings),
+    onProvision,
+    checks: parseChecks(options.checks),
     defaults: { ...limits, distributed: distributedSchemas !== undefined, types },
     types,
     open,
@@ -182,6 +186,14 @@ function parseBelongings(list: TenancyOptions['belongings'] = []): readonly Belo
   const whole = Array.isArray(list) && list.every((one) => one?.name && Array.isArray(one.tables))
   if (whole && names.size === list.length) return [...list]
   throw invalid('belongings', 'a list of what packages keep of a tenant, each under a name of its own')
+}
+
+function parseChecks(checks: TenancyOptions['checks']): TenancyOptions['checks'] {
+  if (checks === undefined) return undefined
+  const isCheck = (one: unknown): boolean =>
+    typeof (one as { name?: unknown } | null)?.name === 'string' && (one as { name: string }).name !== ''
+  if (Array.isArray(checks) && checks.every(isCheck)) return [...checks]
+  throw invalid('checks', 'a list of checks, each with a name')
 }
 
 /** Schemas whose types have one OID for all tenants. */

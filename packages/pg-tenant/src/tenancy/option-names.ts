@@ -15,6 +15,8 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   controlSchema: true,
   onForget: true,
   belongings: true,
+  onProvision: true,
+  checks: true,
   minimumVersion: true,
   lookups: true,
   credentials: true,

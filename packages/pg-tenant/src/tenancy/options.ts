@@ -1,9 +1,9 @@
-import type { Belongings, Migration } from '@org/core'
+import type { Belongings, Migration, TenancyCheck } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { NamingOptions } from '../isolation/names.ts'
 import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
-import type { OnForget } from '../lifecycle/levels/level.ts'
+import type { OnForget, OnProvision } from '../lifecycle/levels/level.ts'
 import type { LookupOptions } from '../registry/lookups.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { NamedTypes } from '../scope/types/tenant-types.ts'
@@ -62,6 +62,14 @@ export interface TenancyOptions
    * `@org/rbac/store`, `dataKeysOf()` of `@org/crypto`, … The same list in every cluster (default: none).
    */
   readonly belongings?: readonly Belongings[] | undefined
+  /**
+   * Makes what the application keeps for a tenant outside the tenant's own schema, when it is provisioned, completed or
+   * restored, as the administrator, where the tenant's data lives: at level `database` in its own database, where tables that
+   * its role must not own have to be made for each. When it throws, the tenant is not there yet and the call is repeated.
+   */
+  readonly onProvision?: OnProvision
+  /** What else `doctor`, `stats` and `advise` look at: `governanceChecks` of `@org/governance/checks`, or your own (default none). */
+  readonly checks?: readonly TenancyCheck[] | undefined
   /**
    * `'citus'`: new tenants' schemas are distributed over the nodes of a Citus cluster (12 or later), by schema-based
    * sharding; `adminPool` must lead to the coordinator (default: not). Level `schema`; with a single node also `role` and

@@ -1,5 +1,6 @@
 import { ownNamesOf } from '../../isolation/names.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
+import { welcome } from '../../lifecycle/welcome.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { isShut } from '../../registry/record.ts'
 import { register, registered, requireArriving } from '../../registry/registry.ts'
@@ -43,6 +44,7 @@ async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Prom
   const { summary, sha256 } = await putIn(admin, admin, restoring, work)
   await dropAside(admin, aside, restoring)
   const { migrations } = await ofLevel.furnish(work)
+  await welcome(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   return { rows: summary.rows, sha256, migrations }
 }
@@ -53,6 +55,7 @@ async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promis
   await lifecycle.ofLevel.drain(work)
   await makeRoomInRows(admin, restoring, () => lifecycle.ofLevel.takeDown(work))
   const { summary, sha256 } = await fillRows(admin, restoring, archive)
+  await welcome(work)
   return { rows: summary.rows, sha256, migrations: [] }
 }
 

@@ -5,6 +5,7 @@ import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { standingOf } from '../../lifecycle/lifecycle.ts'
 import { databaseExists } from '../../lifecycle/tenant-database.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
+import { welcome } from '../../lifecycle/welcome.ts'
 import { onTenant, type Stage } from '../../lifecycle/work.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { isShut } from '../../registry/record.ts'
@@ -103,6 +104,7 @@ async function fillAndRegister(
     ),
   )
   await ofLevel.furnish(work)
+  await welcome(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   await registered(work.admin, registry, tenant, lifecycle.migrations.at(-1)?.id)
   return restored

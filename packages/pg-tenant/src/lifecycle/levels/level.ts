@@ -1,4 +1,4 @@
-import type { Belongings, Queryable, TenantKey } from '@org/core'
+import type { Belongings, Queryable, TenancyCheck, TenantKey } from '@org/core'
 import type { AdminSession } from '../../admin/session.ts'
 import type { Admin } from '../../admin/transaction.ts'
 import type { TenantConnection } from '../../credentials/connection.ts'
@@ -110,6 +110,13 @@ export interface ReadySteps {
  */
 export type OnForget = (control: Queryable, tenant: TenantKey) => Promise<unknown>
 
+/**
+ * Makes what an application keeps for a tenant outside the tenant's own schema, as the administrator, in the database that
+ * holds the tenant and, but for level `database`, in the transaction that makes it. `home` is of use as long as the hook
+ * runs; names are to be qualified. It may be called again for a tenant that is there.
+ */
+export type OnProvision = (home: Queryable, tenant: TenantKey) => Promise<unknown>
+
 /** What provisioning and dropping need to know of a tenancy. */
 export interface Lifecycle {
   readonly level: IsolationLevel
@@ -128,4 +135,8 @@ export interface Lifecycle {
   readonly onForget?: OnForget | undefined
   /** What packages keep of a tenant outside its own data. */
   readonly belongings?: readonly Belongings[] | undefined
+  /** What it does when one is made or completed. */
+  readonly onProvision?: OnProvision | undefined
+  /** What other packages know that can be wrong. */
+  readonly checks?: readonly TenancyCheck[] | undefined
 }

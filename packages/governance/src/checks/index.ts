@@ -1,0 +1,1 @@
+export { type GovernanceCheckOptions, governanceChecks } from './checks.ts'
