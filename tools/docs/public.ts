@@ -61,13 +61,6 @@ function functionOf(checker: ts.TypeChecker, door: string, exported: ts.Symbol):
   const owner = door.split('/')[1] ?? ''
   // What another package of ours made is documented there.
   if (!file.startsWith(`packages/${owner}/`)) return []
-  const tag = symbol.getJsDocTags(checker).find(({ name }) => name === 'example')
-  const text =
-    tag &&
-    ts
-      .displayPartsToString(tag.text)
-      .replace(/^```\w*\n|```$/gm, '')
-      .trim()
   const type = checker.getTypeOfSymbolAtLocation(symbol, declaration)
   const throws = symbol.getJsDocTags(checker).filter(({ name }) => name === 'throws')
   return [
@@ -75,12 +68,19 @@ function functionOf(checker: ts.TypeChecker, door: string, exported: ts.Symbol):
       name: `${door}: ${exported.name}`,
       package: owner,
       file,
-      example: text,
+      example: exampleOf(symbol),
       text: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
       throws: throws.map((one) => ts.displayPartsToString(one.text)),
       signature: checker.typeToString(type, undefined, ts.TypeFormatFlags.NoTruncation),
     },
   ]
+}
+
+/** Between the fences behind `@example`, as it stands in the source: for the compiler ` @` in it would begin another tag. */
+function exampleOf({ declarations = [] }: ts.Symbol): string | undefined {
+  const docs = declarations.flatMap((one) => ts.getJSDocCommentsAndTags(one)).filter(ts.isJSDoc)
+  const text = docs.map((doc) => doc.getText().replace(/^ *\* ?/gm, '')).join('\n')
+  return /^@example\n```\w*\n([\s\S]*?)\n```/m.exec(text)?.[1]
 }
 
 function isCallable(checker: ts.TypeChecker, symbol: ts.Symbol, declaration: ts.Declaration): boolean {

@@ -2,41 +2,86 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type PublicFunction, publicFunctions } from '../docs/public.ts'
+import { typeErrorsIn } from '../examples/check-types.ts'
+import { programOf } from '../examples/program.ts'
 
-/** Packages whose every public function shows in its docstring how it is used. The others are on their way. */
-const COMPLETE = ['pg-testing']
+type Shown = PublicFunction & { readonly example: string }
+
+const ROOT = join(import.meta.dirname, '../..')
 const FUNCTIONS = publicFunctions()
+/** Those that a test runner runs have a file of their own beside the tests. */
 const SHOWN = FUNCTIONS.filter(
-  (one): one is PublicFunction & { example: string } =>
-    one.example !== undefined && COMPLETE.includes(one.package),
+  (one): one is Shown => one.example !== undefined && !one.example.startsWith('// vitest'),
 )
-/** Here, so that packages are found as from anywhere in the workspace. */
-const folder = mkdtempSync(join(import.meta.dirname, 'examples-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const PACKAGES = [...new Set(FUNCTIONS.map((one) => one.package))]
 
-/** Runs an example as a program of its own, on the run's server. */
-async function run(name: string, text: string): Promise<void> {
-  const file = join(folder, `${name.replace(/\W+/g, '-')}.mts`)
-  writeFileSync(file, text)
-  const env = { ...process.env, TEST_DATABASE_URL: inject('pgTenantServerUrl') }
-  await promisify(execFile)(process.execPath, ['--conditions=@org/source', '--no-warnings', file], { env })
-}
+/** In each package, so that an example finds what its reader has installed. */
+const folders = new Map(
+  PACKAGES.map((name) => [name, mkdtempSync(join(ROOT, 'packages', name, 'test/examples-'))]),
+)
+afterAll(() => {
+  for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true })
+})
+
+const fileOf = ({ name, package: owner }: PublicFunction): string =>
+  join(folders.get(owner) ?? '', name.replace(/\W+/g, '-'))
+
+let wrong: ReadonlyMap<string, string[]>
+/** What each program threw. All run in one process on the run's server, in a database of their own. */
+let threw: Readonly<Record<string, string>>
+
+beforeAll(async () => {
+  for (const one of SHOWN) {
+    writeFileSync(`${fileOf(one)}.ts`, `${one.example}\nexport {}\n`)
+    // What is no program at all is told by the compiler.
+    writeFileSync(`${fileOf(one)}.mjs`, await programOf(one.example).catch(() => ''))
+  }
+  wrong = typeErrorsIn(SHOWN.map((one) => `${fileOf(one)}.ts`))
+  const { stderr } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=@org/source', '--no-warnings', join(ROOT, 'tools/examples/run.ts'), ...folders.values()],
+    { env: { ...process.env, TEST_DATABASE_URL: inject('pgTenantServerUrl') }, maxBuffer: 16_777_216 },
+  )
+  threw = JSON.parse(/^failed: (.*)$/m.exec(stderr)?.[1] ?? '')
+})
 
 it('finds the public functions of every package', () => {
   expect(FUNCTIONS.length).toBeGreaterThan(100)
   expect(FUNCTIONS.map(({ name }) => name)).toContain('@org/pg-tenant: createTenancy')
 })
 
-it.each(COMPLETE)('of %s every public function has an example', (name) => {
-  const bare = FUNCTIONS.filter((one) => one.package === name && one.example === undefined)
-  expect(bare.map((one) => `${one.name} (${one.file})`)).toEqual([])
+it('every public function shows how it is used', () => {
+  const bare = FUNCTIONS.filter(({ example }) => example === undefined)
+  expect(bare.map(({ name, file }) => `${name} (${file})`)).toEqual([])
 })
 
 describe('the example of', () => {
-  const programs = SHOWN.filter(({ example }) => !example.startsWith('// vitest'))
-  it.each(programs.map(({ name, example }) => [name, example] as const))('%s runs', async (name, example) => {
-    await run(name, example)
-  })
+  it.each(SHOWN.map((one) => [one.name, one] as const))(
+    '%s compiles, runs, and says of values what is so',
+    (_, one) => {
+      const said = [...(wrong.get(`${fileOf(one)}.ts`) ?? []), threw[`${fileOf(one)}.mjs`]].filter(Boolean)
+      if (said.length > 0) throw new Error(`${one.file}:\n${said.join('\n')}`)
+    },
+  )
+})
+
+describe('a program', () => {
+  const outcome = async (text: string): Promise<unknown> =>
+    import(`data:text/javascript,${encodeURIComponent(await programOf(text))}`).then(() => 'ran', String)
+
+  it.each(['1 + 1 // → 2', 'const sum = 1 + 1 // → 2', "Promise.reject({ code: 'NO' }) // → throws NO"])(
+    '%s runs',
+    async (text) => {
+      expect(await outcome(text)).toBe('ran')
+    },
+  )
+
+  it.each(['1 + 1 // → 3', 'const sum = 1 + 1 // → 3', '1 // → throws NO'])(
+    'control: %s does not',
+    async (text) => {
+      expect(await outcome(text)).toMatch(/AssertionError/)
+    },
+  )
 })

@@ -9,6 +9,13 @@ const storage = new AsyncLocalStorage<TenantKey>()
  * its tenant from here (a callback can run in somebody else's context, hazard s), only from the key it is given.
  *
  * @throws TenancyError CROSS_TENANT when another tenant is already current: one request serves one tenant
+ * @example
+ * ```ts
+ * import { currentTenant, parseTenantKey, runWithTenant } from '@org/core'
+ *
+ * const log = (message: string) => `${currentTenant()}: ${message}`
+ * runWithTenant(parseTenantKey('acme'), () => log('job begins')) // → 'acme: job begins'
+ * ```
  */
 export function runWithTenant<T>(tenant: TenantKey, fn: () => T): T {
   const current = storage.getStore()
@@ -17,7 +24,17 @@ export function runWithTenant<T>(tenant: TenantKey, fn: () => T): T {
   return storage.run(tenant, fn)
 }
 
-/** Runs `fn` with no current tenant, for work on behalf of the platform that a tenant's request sets off. */
+/**
+ * Runs `fn` with no current tenant, for work on behalf of the platform that a tenant's request sets off.
+ *
+ * @example
+ * ```ts
+ * import { parseTenantKey, runWithoutTenant, runWithTenant, tryCurrentTenant } from '@org/core'
+ *
+ * const count = () => runWithoutTenant(() => tryCurrentTenant())
+ * runWithTenant(parseTenantKey('acme'), count) // → undefined
+ * ```
+ */
 export function runWithoutTenant<T>(fn: () => T): T {
   return storage.exit(fn)
 }
@@ -26,6 +43,13 @@ export function runWithoutTenant<T>(fn: () => T): T {
  * The current tenant.
  *
  * @throws TenancyError NO_TENANT_CONTEXT outside {@link runWithTenant}
+ * @example
+ * ```ts
+ * import { currentTenant, parseTenantKey, runWithTenant } from '@org/core'
+ *
+ * runWithTenant(parseTenantKey('acme'), () => currentTenant()) // → 'acme'
+ * currentTenant() // → throws NO_TENANT_CONTEXT
+ * ```
  */
 export function currentTenant(): TenantKey {
   const tenant = storage.getStore()
@@ -36,12 +60,32 @@ export function currentTenant(): TenantKey {
   )
 }
 
-/** The current tenant, or `undefined` outside {@link runWithTenant}. */
+/**
+ * The current tenant, or `undefined` outside {@link runWithTenant}.
+ *
+ * @example
+ * ```ts
+ * import { tryCurrentTenant } from '@org/core'
+ *
+ * const fields = { tenant: tryCurrentTenant() ?? 'none' } // → { tenant: 'none' }
+ * ```
+ */
 export function tryCurrentTenant(): TenantKey | undefined {
   return storage.getStore()
 }
 
-/** The error for touching a second tenant from within a first one. */
+/**
+ * The error for touching a second tenant from within a first one.
+ *
+ * @example
+ * ```ts
+ * import { crossTenant, parseTenantKey, runWithTenant } from '@org/core'
+ *
+ * crossTenant().code // → 'CROSS_TENANT'
+ * const inside = () => runWithTenant(parseTenantKey('globex'), () => 'never')
+ * runWithTenant(parseTenantKey('acme'), inside) // → throws CROSS_TENANT
+ * ```
+ */
 export function crossTenant(): TenancyError {
   return new TenancyError(
     'CROSS_TENANT',

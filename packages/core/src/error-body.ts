@@ -28,6 +28,15 @@ export interface ErrorAnswer {
  * Codes about the inside are answered by the public code of their status; see {@link publicCode}.
  *
  * @param options.locale `en` (default), `pt` or `es`; a full `Accept-Language` value works too (RFC 9110, 12.5.4)
+ * @example
+ * ```ts
+ * import { TenancyError, toErrorBody } from '@org/core'
+ *
+ * const error = new TenancyError('VALIDATION_ERROR', 'limit is 1 to 100.', { details: { field: 'limit' } })
+ * const { status, body } = toErrorBody(error, { locale: 'es', requestId: 'r-1' })
+ * status // → 400
+ * body.error.details // → { field: 'limit' }
+ * ```
  */
 export function toErrorBody(
   error: unknown,
@@ -65,6 +74,15 @@ const TRANSIENT: readonly unknown[] = ['40001', '40P01']
 /**
  * The code a client is told for anything that was thrown. What is wrong inside is `INTERNAL_ERROR`; what will pass (no
  * connection, a timeout, a serialization failure) is `SERVICE_UNAVAILABLE`. Logs keep the code itself.
+ *
+ * @example
+ * ```ts
+ * import { publicCode, TenancyError } from '@org/core'
+ *
+ * publicCode(new TenancyError('TENANT_NOT_FOUND', 'No such tenant.')) // → 'TENANT_NOT_FOUND'
+ * publicCode(new TenancyError('TIMEOUT', 'A statement took too long.')) // → 'SERVICE_UNAVAILABLE'
+ * publicCode(new TypeError('x is not a function')) // → 'INTERNAL_ERROR'
+ * ```
  */
 export function publicCode(error: unknown): ErrorCode {
   if (!isTenancyError(error) || !Object.hasOwn(ERROR_CODES, error.code)) return 'INTERNAL_ERROR'
@@ -105,7 +123,17 @@ function retryAfterOf(error: unknown, status: number): number | undefined {
   return status === 503 ? 1 : undefined
 }
 
-/** The sentence a person reads for `code`, in the language of `locale` they like best of those we have (else English). */
+/**
+ * The sentence a person reads for `code`, in the language of `locale` they like best of those we have (else English).
+ *
+ * @example
+ * ```ts
+ * import { messageFor } from '@org/core'
+ *
+ * messageFor('TENANT_NOT_FOUND') === messageFor('TENANT_NOT_FOUND', 'fr, en;q=0.5') // → true
+ * messageFor('TENANT_NOT_FOUND', 'pt-BR') === messageFor('TENANT_NOT_FOUND') // → false
+ * ```
+ */
 export function messageFor(code: ErrorCode, locale: unknown = 'en'): string {
   const text = ERROR_CODES[code].text
   for (const language of languagesOf(locale)) {

@@ -10,8 +10,17 @@ export type OptionNames<T extends object> = Readonly<Record<keyof T, true>>
  * @param within the option that holds these, e.g. `tenantPools`
  * @throws TenancyError INVALID_OPTION with the name, and the nearest one there is
  * @example
+ * ```ts
+ * import { type OptionNames, requireKnownOptions } from '@org/core'
+ *
+ * interface Options {
+ *   readonly retries?: number
+ *   readonly timeout?: number
+ * }
  * const NAMES = { retries: true, timeout: true } satisfies OptionNames<Options>
- * requireKnownOptions({ timeuot: 5 }, NAMES) // There is no option "timeuot". Did you mean "timeout"?
+ * requireKnownOptions({ timeout: 5 }, NAMES)
+ * requireKnownOptions({ timeuot: 5 }, NAMES) // → throws INVALID_OPTION
+ * ```
  */
 export function requireKnownOptions(
   options: unknown,
@@ -24,7 +33,16 @@ export function requireKnownOptions(
   }
 }
 
-/** The error for an option that there is not. */
+/**
+ * The error for an option that there is not.
+ *
+ * @example
+ * ```ts
+ * import { unknownOption } from '@org/core'
+ *
+ * unknownOption('timeuot', ['retries', 'timeout']).message // → 'There is no option "timeuot". Did you mean "timeout"?'
+ * ```
+ */
 export function unknownOption(name: string, known: readonly string[], within?: string): TenancyError {
   const shown = name.slice(0, 40)
   const option = within === undefined ? shown : `${within}.${shown}`

@@ -33,7 +33,19 @@ export class TenancyError extends Error {
   }
 }
 
-/** Whether `value` is a {@link TenancyError} (of this copy of the package or another), optionally of one code. */
+/**
+ * Whether `value` is a {@link TenancyError} (of this copy of the package or another), optionally of one code.
+ *
+ * @example
+ * ```ts
+ * import { isTenancyError, TenancyError } from '@org/core'
+ *
+ * const error: unknown = new TenancyError('CONFLICT', 'Somebody was faster.')
+ * isTenancyError(error) // → true
+ * isTenancyError(error, 'TENANT_NOT_FOUND') // → false
+ * isTenancyError(new Error('CONFLICT')) // → false
+ * ```
+ */
 export function isTenancyError(value: unknown, code?: ErrorCode): value is TenancyError {
   return (
     typeof value === 'object' &&

@@ -34,6 +34,14 @@ const RESERVED = new Set([
  * @param value what came from outside; anything but a string is refused
  * @param options.prefix what will stand before the key in schema and role names (default `c_`)
  * @throws TenancyError INVALID_TENANT_KEY; `details.reason` is `type`, `empty`, `length`, `characters` or `reserved`
+ * @example
+ * ```ts
+ * import { parseTenantKey } from '@org/core'
+ *
+ * parseTenantKey('acme-1') // → 'acme-1'
+ * parseTenantKey('Acme') // → throws INVALID_TENANT_KEY
+ * parseTenantKey('acme"; drop schema public') // → throws INVALID_TENANT_KEY
+ * ```
  */
 export function parseTenantKey(value: unknown, options: { readonly prefix?: string } = {}): TenantKey {
   const prefix = options.prefix ?? DEFAULT_PREFIX
@@ -62,6 +70,13 @@ export function parseTenantKey(value: unknown, options: { readonly prefix?: stri
  * Checks a configured prefix of schema or role names.
  *
  * @throws TenancyError INVALID_OPTION when it is not lower-case `[a-z_][a-z0-9_-]*` of at most 31 bytes (or empty)
+ * @example
+ * ```ts
+ * import { parsePrefix } from '@org/core'
+ *
+ * parsePrefix('shop_') // → 'shop_'
+ * parsePrefix('pg_') // → throws INVALID_OPTION
+ * ```
  */
 export function parsePrefix(value: unknown): string {
   if (typeof value === 'string' && value.length <= 31 && PREFIX.test(value) && !value.startsWith('pg_'))

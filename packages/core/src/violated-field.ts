@@ -16,6 +16,13 @@ const LOWERED = /^[^(]*\(lower\(\(?([a-z_][a-z0-9_]*)\)?(?:::[a-z ]+)?\)\)=\(/
  * (`user_email_key`, `idx_user_email`, `user_age_check`).
  *
  * @returns columns joined by `, `; `undefined` when it cannot be told
+ * @example
+ * ```ts
+ * import { violatedField } from '@org/core'
+ *
+ * violatedField({ detail: 'Key (email)=(ana@example.com) already exists.' }) // → 'email'
+ * violatedField({ table: 'user', constraint: 'user_email_key' }) // → 'email'
+ * ```
  */
 export function violatedField({ detail, table, constraint }: Violation): string | undefined {
   const [, columns] = (typeof detail === 'string' && (COLUMNS.exec(detail) ?? LOWERED.exec(detail))) || []

@@ -24,6 +24,22 @@ type Chunk = string | Uint8Array | undefined | null | (() => void)
  * Keeps back everything that is written to `res`. `res.headersSent` stays false meanwhile.
  *
  * @param limit bytes
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { holdResponse } from '@org/core'
+ *
+ * const server = createServer(async (_req, res) => {
+ *   const held = holdResponse(res, 65_536)
+ *   res.end('saved')
+ *   await held.ended
+ *   // … commit here: until release() the client has seen nothing
+ *   held.release()
+ * }).listen(0)
+ * const { port } = server.address() as { port: number }
+ * await (await fetch(`http://localhost:${port}`)).text() // → 'saved'
+ * server.close()
+ * ```
  */
 export function holdResponse(res: ServerResponse, limit: number): HeldResponse {
   const { write, end, writeHead, flushHeaders } = res

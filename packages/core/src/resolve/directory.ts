@@ -19,6 +19,13 @@ export interface CachedLookup<T extends { readonly status: string }> {
  * tenant before it: the denylist of a token that outlived its tenant.
  *
  * @throws TenancyError TENANT_NOT_FOUND, TENANT_SUSPENDED, SERVICE_UNAVAILABLE (it moves between clusters)
+ * @example
+ * ```ts
+ * import { parseTenantKey, requireActive } from '@org/core'
+ *
+ * await requireActive(tenancy.lookup, parseTenantKey('acme'))
+ * requireActive(tenancy.lookup, parseTenantKey('nobody')) // → throws TENANT_NOT_FOUND
+ * ```
  */
 export async function requireActive(lookup: TenantLookup, tenant: TenantKey): Promise<void> {
   const found = await lookup(tenant)
@@ -36,6 +43,18 @@ export async function requireActive(lookup: TenantLookup, tenant: TenantKey): Pr
  * @param options.max tenants remembered (default 10,000)
  * @param options.now milliseconds (default `performance.now`)
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { cachedLookup, parseTenantKey } from '@org/core'
+ *
+ * let asked = 0
+ * const lookup = cachedLookup(async () => ({ status: 'active', plan: `asked ${++asked}` }), { maxAge: 60_000 })
+ * const acme = parseTenantKey('acme')
+ * await lookup(acme) // → { status: 'active', plan: 'asked 1' }
+ * await lookup(acme) // → { status: 'active', plan: 'asked 1' }
+ * lookup.forget(acme)
+ * await lookup(acme) // → { status: 'active', plan: 'asked 2' }
+ * ```
  */
 export function cachedLookup<T extends { readonly status: string }>(
   lookup: (tenant: TenantKey) => Promise<T | undefined>,

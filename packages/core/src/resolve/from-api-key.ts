@@ -18,6 +18,16 @@ const NAMES: OptionNames<FromApiKeyOptions> = { authenticateApiKey: true }
  * The tenant an API key belongs to, from `Authorization: Bearer pgt_live_…` or `X-Api-Key`, not both.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromApiKey, resolveTenant } from '@org/core'
+ *
+ * const authenticateApiKey = async (_text: string) => ({ type: 'service', id: 'key-7', tenant: 'acme' }) as const
+ * const resolve = resolveTenant({ sources: [fromApiKey({ authenticateApiKey })] })
+ * const { tenant, actor } = await resolve({ url: '/', headers: { 'x-api-key': 'pgt_live_…' } })
+ * tenant // → 'acme'
+ * actor // → { type: 'service', id: 'key-7' }
+ * ```
  */
 export function fromApiKey(options: FromApiKeyOptions): CredentialSource {
   requireKnownOptions(options, NAMES)

@@ -17,6 +17,16 @@ const NAMES: OptionNames<FromClaimOptions> = { verifyToken: true }
  * The tenant claimed by the access token in `Authorization: Bearer …`. This is *the* source: nothing else outweighs it.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromClaim, resolveTenant } from '@org/core'
+ *
+ * // With @org/crypto: verifyToken = (token) => verifier.verify(token)
+ * const verifyToken = async (_token: string) => ({ type: 'user', sub: 'u1', tenantId: 'acme' }) as const
+ * const resolve = resolveTenant({ sources: [fromClaim({ verifyToken })] })
+ * const { tenant } = await resolve({ url: '/', headers: { authorization: 'Bearer eyJhbGciOi' } })
+ * tenant // → 'acme'
+ * ```
  */
 export function fromClaim(options: FromClaimOptions): CredentialSource {
   requireKnownOptions(options, NAMES)

@@ -17,6 +17,15 @@ const NAMES: OptionNames<FromHeaderOptions> = { names: true }
  * Once, as it is: a repeated header is refused, an empty one or one with spaces is no key.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromHeader, resolveTenant } from '@org/core'
+ *
+ * const resolve = resolveTenant({ sources: [fromHeader()], trustUnauthenticated: ['header'] })
+ * const { tenant, actor } = await resolve({ url: '/', headers: { 'x-tenant-id': 'acme' } })
+ * tenant // → 'acme'
+ * actor.type // → 'anonymous'
+ * ```
  */
 export function fromHeader(options: FromHeaderOptions = {}): NamingSource {
   requireKnownOptions(options, NAMES)

@@ -19,6 +19,14 @@ const PREFIX = /^\/(?:[a-z0-9_-]+(?:\/[a-z0-9_-]+)*)?$/
  * do so and serve another tenant than the one resolved here.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromPath, resolveTenant } from '@org/core'
+ *
+ * const resolve = resolveTenant({ sources: [fromPath({ prefix: '/t' })], trustUnauthenticated: ['path'] })
+ * const { tenant } = await resolve({ url: '/t/acme/notes', headers: {} })
+ * tenant // → 'acme'
+ * ```
  */
 export function fromPath(options: FromPathOptions): NamingSource {
   requireKnownOptions(options, NAMES)

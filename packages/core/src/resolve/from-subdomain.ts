@@ -20,6 +20,15 @@ const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}$/
  * themselves and IP addresses name nobody.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromSubdomain, resolveTenant } from '@org/core'
+ *
+ * const source = fromSubdomain({ baseDomains: ['notes.example'], ignore: ['www'] })
+ * const resolve = resolveTenant({ sources: [source], trustUnauthenticated: ['subdomain'] })
+ * const { tenant } = await resolve({ url: '/', headers: { host: 'acme.notes.example' } })
+ * tenant // → 'acme'
+ * ```
  */
 export function fromSubdomain(options: FromSubdomainOptions): NamingSource {
   requireKnownOptions(options, NAMES)

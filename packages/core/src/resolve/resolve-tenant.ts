@@ -51,6 +51,20 @@ const RESOLVE_TENANT_OPTIONS: OptionNames<ResolveOptions> = {
  * API key); whatever else names one (header, subdomain, path) has to agree. Body and query are never looked at.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromClaim, fromHeader, resolveTenant } from '@org/core'
+ *
+ * const verifyToken = async (_token: string) => ({ type: 'user', sub: 'u1', tenantId: 'acme' }) as const
+ * const resolve = resolveTenant({
+ *   sources: [fromClaim({ verifyToken }), fromHeader()],
+ *   directory: tenancy.lookup,
+ * })
+ * const { tenant } = await resolve({ url: '/notes', headers: { authorization: 'Bearer eyJhbGciOi' } })
+ * tenant // → 'acme'
+ * // A header that names somebody else does not outweigh the token.
+ * resolve({ url: '/notes', headers: { authorization: 'Bearer eyJhbGciOi', 'x-tenant-id': 'globex' } }) // → throws TENANT_MISMATCH
+ * ```
  */
 export function resolveTenant(options: ResolveOptions): ResolveTenant {
   requireKnownOptions(options, RESOLVE_TENANT_OPTIONS)

@@ -24,7 +24,17 @@ export interface Trusted {
   readonly hops: number
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { parseTrust } from '@org/core'
+ *
+ * const trusted = parseTrust({ proxies: ['10.0.0.0/8'] })
+ * trusted.isProxied({ headers: {}, socket: { remoteAddress: '10.1.2.3' } }) // → true
+ * trusted.isProxied({ headers: {}, socket: { remoteAddress: '203.0.113.7' } }) // → false
+ * ```
+ */
 export function parseTrust({ proxies, hops }: Trust = {}): Trusted {
   if (hops !== undefined && proxies !== undefined) throw invalidOption('trust', 'either proxies or hops')
   if (hops !== undefined) {
@@ -65,7 +75,19 @@ function add(list: BlockList, proxy: unknown): void {
 /** What a gateway may call a request: safe in logs, headers and JSON. */
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
-/** The request's id: the gateway's `X-Request-Id`, when it is trusted and the id is harmless; else a new UUID. */
+/**
+ * The request's id: the gateway's `X-Request-Id`, when it is trusted and the id is harmless; else a new UUID.
+ *
+ * @example
+ * ```ts
+ * import { parseTrust, requestIdOf } from '@org/core'
+ *
+ * const trusted = parseTrust({ proxies: ['10.0.0.0/8'] })
+ * const headers = { 'x-request-id': 'from-the-gateway' }
+ * requestIdOf({ headers, socket: { remoteAddress: '10.1.2.3' } }, trusted) // → 'from-the-gateway'
+ * requestIdOf({ headers, socket: { remoteAddress: '203.0.113.7' } }, trusted).length // → 36
+ * ```
+ */
 export function requestIdOf(request: IncomingRequest, trusted: Trusted): string {
   const values = trusted.isProxied(request) ? sentValues(request, 'x-request-id') : []
   const [value] = values

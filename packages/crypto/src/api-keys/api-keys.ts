@@ -79,7 +79,21 @@ export interface ApiKeys {
   refuse(text: unknown): Promise<never>
 }
 
-/** @throws TenancyError INVALID_OPTION, KEY_MISSING or KEY_INVALID */
+/**
+ * @throws TenancyError INVALID_OPTION, KEY_MISSING or KEY_INVALID
+ *
+ * @example
+ * ```ts
+ * import { randomBytes } from 'node:crypto'
+ * import { createApiKeys } from '@org/crypto/api-keys'
+ *
+ * // API_KEYS_MIGRATION is one of the tenancy's migrations; the pepper is from the environment, never in the database.
+ * const apiKeys = createApiKeys({ peppers: [{ id: '2026-11', key: randomBytes(32).toString('hex') }] })
+ * const { key } = await tenancy.withTenant('acme', (db) => apiKeys.create(db, { name: 'ci', profile: 'read-only' }))
+ * const actor = await tenancy.withTenant('acme', (db) => apiKeys.verify(db, key))
+ * actor.tenant // → 'acme'
+ * ```
+ */
 export function createApiKeys(options: ApiKeyOptions): ApiKeys {
   return createApiKeysOn(hmacTag, options)
 }

@@ -34,6 +34,26 @@ const NAMES: OptionNames<AuthenticateOptions> = {
  * the work are those of a wrong secret.
  *
  * @throws TenancyError as `ApiKeys.verify` and as `withTenant` (a suspended tenant, no connection, …)
+ * @example
+ * ```ts
+ * import { randomBytes } from 'node:crypto'
+ * import { authenticateApiKey, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
+ *
+ * const apiKeys = createApiKeys({ peppers: [{ id: '2026-11', key: randomBytes(32).toString('hex') }] })
+ * const directory = createApiKeyDirectory({ schema: 'keys_of_all' })
+ * await adminPool.query('create schema keys_of_all')
+ * await adminPool.query(directory.migration.sql)
+ * await adminPool.query(`grant usage on schema keys_of_all to "${application}"`)
+ * await adminPool.query(`grant select, insert, update, delete on keys_of_all.api_key_directory to "${application}"`)
+ *
+ * const { key } = await tenancy.withTenant('acme', async (db) => {
+ *   const made = await apiKeys.create(db, { name: 'erp', profile: 'read-only' })
+ *   await directory.add(pool, made.record.keyId, db.tenant)
+ *   return made
+ * })
+ * const who = await authenticateApiKey({ apiKeys, directory, control: pool, withTenant: tenancy.withTenant }, key)
+ * who.tenant // → 'acme'
+ * ```
  */
 export async function authenticateApiKey(options: AuthenticateOptions, text: unknown): Promise<ServiceActor> {
   requireKnownOptions(options, NAMES)

@@ -39,7 +39,18 @@ export interface ApiKeyDirectory {
 const NAMES: OptionNames<ApiKeyDirectoryOptions> = { schema: true, parse: true }
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/
 
-/** @throws TenancyError INVALID_OPTION for a schema that is no plain name */
+/**
+ * @throws TenancyError INVALID_OPTION for a schema that is no plain name
+ *
+ * @example
+ * ```ts
+ * import { createApiKeyDirectory } from '@org/crypto/api-keys'
+ *
+ * const directory = createApiKeyDirectory({ schema: 'key_directory' })
+ * await adminPool.query('create schema key_directory')
+ * await adminPool.query(directory.migration.sql) // once, as its owner; then grant it to the application
+ * ```
+ */
 export function createApiKeyDirectory(options: ApiKeyDirectoryOptions): ApiKeyDirectory {
   requireKnownOptions(options, NAMES)
   const { schema, parse = (value: unknown) => parseTenantKey(value) } = options ?? {}

@@ -42,6 +42,12 @@ export function makeKeyText(
  *
  * @param text what came from outside; nothing is trimmed or otherwise changed
  * @throws TenancyError INVALID_TOKEN; `details.reason` is `format` or `checksum`
+ * @example
+ * ```ts
+ * import { parseApiKey } from '@org/crypto/api-keys'
+ *
+ * parseApiKey('no key') // → throws INVALID_TOKEN
+ * ```
  */
 export function parseApiKey(text: unknown): ParsedApiKey {
   const { prefix, env, keyId } = readKeyText(text)
@@ -63,6 +69,13 @@ export function readKeyText(text: unknown): PresentedKey {
  * @param prefix as given to `createApiKeys` (default `pgt`)
  * @returns a new global RegExp
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { apiKeyPattern } from '@org/crypto/api-keys'
+ *
+ * const line = `authorization: pgt_live_${'a'.repeat(16)}_${'b'.repeat(49)}`
+ * line.replace(apiKeyPattern(), '[api key]') // → 'authorization: [api key]'
+ * ```
  */
 export function apiKeyPattern(prefix = 'pgt'): RegExp {
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) throw badPrefix()

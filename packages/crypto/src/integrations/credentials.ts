@@ -100,11 +100,17 @@ const placeName = (provider: string, name: string) => JSON.stringify([provider, 
  *
  * @throws TenancyError INVALID_OPTION
  * @example
- * const credentials = integrationCredentials({ secrets: ring })
+ * ```ts
+ * import { integrationCredentials, keyRingFromEnv } from '@org/crypto'
+ *
+ * // integrationsMigration is one of the tenancy's migrations.
+ * const credentials = integrationCredentials({ secrets: keyRingFromEnv() })
  * await tenancy.withTenant('acme', async (db) => {
- *   await credentials.put(db, { provider: 'stripe', data: { key: 'sk_live_…' } })
+ *   await credentials.put(db, { provider: 'stripe', data: { key: 'sk_live_7' } })
  *   const stripe = await credentials.get(db, 'stripe')
+ *   console.log(stripe?.updatedAt)
  * })
+ * ```
  */
 export function integrationCredentials(options: {
   readonly secrets: Envelopes | EnvelopesOf

@@ -99,7 +99,28 @@ const CREATE_DATA_KEYS_OPTIONS: OptionNames<DataKeyOptions> = {
   table: true,
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { createDataKeys, dataKeyMigration, keyRingFromEnv, localWrapper } from '@org/crypto'
+ *
+ * const at = { schema: 'data_keys' }
+ * await adminPool.query('create schema data_keys') // once, as the administrator
+ * await adminPool.query(dataKeyMigration(at).sql)
+ * await adminPool.query(`grant usage on schema data_keys to "${application}"`)
+ * await adminPool.query(`grant select, insert, update on data_keys.tenant_data_key to "${application}"`)
+ *
+ * const ring = keyRingFromEnv(process.env, { format: 'v2' })
+ * const keys = createDataKeys({ ...at, db: pool, wrapper: localWrapper(ring) })
+ * const place = { tenant: 'acme', table: 'app_settings', name: 'smtp.password' }
+ * const acme = await keys.forTenant('acme')
+ * const sealed = acme.seal('correct horse', place)
+ * acme.open(sealed, place) // → 'correct horse'
+ * await keys.destroy('acme') // what was sealed for acme is gone; other tenants notice nothing
+ * ```
+ */
 export function createDataKeys(options: DataKeyOptions): DataKeys {
   requireKnownOptions(options, CREATE_DATA_KEYS_OPTIONS)
   const { maxAgeMs = 300_000, maxTenants = 1_000, timeoutMs = 5_000, now = () => performance.now() } = options

@@ -44,6 +44,19 @@ const KEY_RING_OPTIONS: OptionNames<KeyRingOptions> = {
  *
  * @throws TenancyError KEY_INVALID for a key in another shape, a key given twice or more than 16 keys (the error
  * names it as `key` or `retired[0]`, never its value), INVALID_OPTION for another option
+ * @example
+ * ```ts
+ * import { randomBytes } from 'node:crypto'
+ * import { keyRing } from '@org/crypto'
+ *
+ * const old = randomBytes(32).toString('hex')
+ * const place = { tenant: 'acme', table: 'app_settings', name: 'smtp.password' }
+ * const sealed = keyRing({ key: old }).seal('correct horse', place)
+ *
+ * const ring = keyRing({ key: randomBytes(32).toString('hex'), retired: [old] }) // the new one seals, both open
+ * ring.open(sealed, place) // → 'correct horse'
+ * ring.open(sealed, { ...place, tenant: 'globex' }) // → throws ENVELOPE_UNREADABLE
+ * ```
  */
 export function keyRing(options: KeyRingOptions): KeyRing {
   requireKnownOptions(options, KEY_RING_OPTIONS)
@@ -65,6 +78,14 @@ export function keyRing(options: KeyRingOptions): KeyRing {
  * @param env where to read them (default `process.env`)
  * @throws TenancyError KEY_INVALID as {@link keyRing} does, naming the variable; KEY_MISSING when there are only
  * retired keys; INVALID_OPTION
+ * @example
+ * ```ts
+ * import { keyRingFromEnv } from '@org/crypto'
+ *
+ * const ring = keyRingFromEnv() // SETTINGS_ENCRYPTION_KEY, and SETTINGS_ENCRYPTION_KEYS_RETIRED
+ * const place = { tenant: 'acme', table: 'app_settings', name: 'smtp.password' }
+ * ring.open(ring.seal('correct horse', place), place) // → 'correct horse'
+ * ```
  */
 export function keyRingFromEnv(
   env: Readonly<Record<string, string | undefined>> = process.env,

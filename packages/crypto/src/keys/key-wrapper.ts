@@ -20,7 +20,17 @@ export interface KeyWrapper {
   unwrap(wrapped: string, place: SecretPlace, options: { readonly signal: AbortSignal }): Promise<Uint8Array>
 }
 
-/** Wraps data keys in this process, under a key ring of its own: best one with `format: 'v2'`. */
+/**
+ * Wraps data keys in this process, under a key ring of its own: best one with `format: 'v2'`.
+ *
+ * @example
+ * ```ts
+ * import { keyRingFromEnv, localWrapper } from '@org/crypto'
+ *
+ * // For createDataKeys: the keys of tenants are wrapped by a key that this process holds. vaultTransit keeps it elsewhere.
+ * const wrapper = localWrapper(keyRingFromEnv(process.env, { format: 'v2' }))
+ * ```
+ */
 export function localWrapper(ring: Pick<Envelopes, 'seal' | 'openBytes'>): KeyWrapper {
   return {
     wrap: async (dataKey, place) => ring.seal(dataKey, place),

@@ -81,6 +81,15 @@ export function dataKeyStatements(at: DataKeyTable): DataKeyStatements {
  * insert, update` on the table to the application's role, and nothing to tenants' roles.
  *
  * @throws TenancyError INVALID_OPTION when schema or table is no identifier
+ * @example
+ * ```ts
+ * import { dataKeyMigration } from '@org/crypto'
+ *
+ * await adminPool.query('create schema platform') // once, as the administrator; outside of tenants' schemas
+ * await adminPool.query(dataKeyMigration({ schema: 'platform' }).sql)
+ * await adminPool.query(`grant usage on schema platform to "${application}"`)
+ * await adminPool.query(`grant select, insert, update on platform.tenant_data_key to "${application}"`)
+ * ```
  */
 export function dataKeyMigration(at: DataKeyTable = {}): Migration {
   return { id: '0001_tenant_data_key', sql: createTable(nameOf(at)) }

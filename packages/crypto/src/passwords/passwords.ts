@@ -36,7 +36,19 @@ export interface Passwords {
   load(): { readonly running: number; readonly waiting: number }
 }
 
-/** @throws TenancyError INVALID_OPTION, with the option's name in `details.option` */
+/**
+ * @throws TenancyError INVALID_OPTION, with the option's name in `details.option`
+ *
+ * @example
+ * ```ts
+ * import { createPasswords } from '@org/crypto/passwords'
+ *
+ * const passwords = createPasswords() // one for each process
+ * const hash = await passwords.hash('correct horse')
+ * const { valid } = await passwords.verify('correct horse', hash)
+ * valid // → true
+ * ```
+ */
 export function createPasswords(options: PasswordOptions = {}): Passwords {
   return createPasswordsOn(nativeArgon2, options)
 }

@@ -58,6 +58,22 @@ const KNOWN = [
  * crash it is simply started again.
  *
  * @throws TenancyError INVALID_OPTION; a tenant's failure is not thrown, it is in the report
+ * @example
+ * ```ts
+ * import { randomBytes } from 'node:crypto'
+ * import { defineSettings, keyRing, rotate, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * const secrets = keyRing({ key: randomBytes(32).toString('hex'), retired: [process.env.SETTINGS_ENCRYPTION_KEY ?? ''] })
+ * const settings = defineSettings({ 'smtp.password': secret(z.string()) }, { secrets })
+ * const report = await rotate({
+ *   tenants: ['globex'], // all of them: any iterable, also an asynchronous one
+ *   withTenant: tenancy.withTenant,
+ *   secrets,
+ *   tables: [settings.table],
+ * })
+ * report.complete // → true
+ * ```
  */
 export async function rotate(options: FleetRotationOptions): Promise<RotationReport> {
   const settings = parseRotation(options, KNOWN)

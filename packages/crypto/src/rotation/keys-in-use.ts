@@ -21,6 +21,21 @@ const KEYS_IN_USE_OPTIONS: OptionNames<KeyUseOptions> = {
  * Which keys still seal values, over a fleet: `foundUnder` has the number of values by key id. Changes nothing.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { defineSettings, keyRingFromEnv, keysInUse, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * const secrets = keyRingFromEnv()
+ * const settings = defineSettings({ 'smtp.password': secret(z.string()) }, { secrets })
+ * const report = await keysInUse({
+ *   tenants: ['globex'],
+ *   withTenant: tenancy.withTenant,
+ *   secrets,
+ *   tables: [settings.table],
+ * })
+ * report.complete // → true
+ * ```
  */
 export async function keysInUse(options: KeyUseOptions): Promise<RotationReport> {
   if (typeof options === 'object' && options !== null && 'startAfter' in options)
@@ -36,6 +51,17 @@ export async function keysInUse(options: KeyUseOptions): Promise<RotationReport>
  * @param options.tables every table that holds secrets
  * @throws TenancyError KEY_IN_USE; `details.reason` is `values` (run the rotation), `unreadable` (a value that opens
  *   under no key may need this one), or `tenants` (none given, or some failed, or it was aborted)
+ * @example
+ * ```ts
+ * import { assertKeyUnused, defineSettings, keyRingFromEnv, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * const secrets = keyRingFromEnv()
+ * const settings = defineSettings({ 'smtp.password': secret(z.string()) }, { secrets })
+ * const fleet = { tenants: ['globex'], withTenant: tenancy.withTenant, secrets, tables: [settings.table] }
+ * const [, retired] = secrets.keyIds
+ * if (retired) await assertKeyUnused(retired, fleet) // KEY_IN_USE with the reason, or it may go
+ * ```
  */
 export async function assertKeyUnused(keyId: string, options: KeyUseOptions): Promise<void> {
   const report = await keysInUse(options)

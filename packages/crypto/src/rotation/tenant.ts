@@ -22,6 +22,16 @@ type Scope = <T>(fn: (db: TenantQueryable) => Promise<T>) => Promise<T>
  * in the caller's transaction; for many values use `rotate`, which commits each batch.
  *
  * @throws TenancyError INVALID_OPTION; KEY_MISSING when there is no key to seal with
+ * @example
+ * ```ts
+ * import { defineSettings, keyRingFromEnv, rotateTenant, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * const secrets = keyRingFromEnv()
+ * const settings = defineSettings({ 'smtp.password': secret(z.string()) }, { secrets })
+ * const { resealed } = await tenancy.withTenant('globex', (db) => rotateTenant(db, { secrets, tables: [settings.table] }))
+ * resealed // → 0
+ * ```
  */
 export async function rotateTenant(db: TenantQueryable, options: RotationOptions): Promise<TenantRotation> {
   requireDb(db)

@@ -16,7 +16,22 @@ export type SettingDefinition = StandardSchemaV1 | DeclaredSetting<StandardSchem
 /** Settings by key. */
 export type SettingDefinitions = Readonly<Record<string, SettingDefinition>>
 
-/** A setting that is sealed in the table and masked in lists: `'smtp.password': secret(z.string())`. */
+/**
+ * A setting that is sealed in the table and masked in lists: `'smtp.password': secret(z.string())`.
+ *
+ * @example
+ * ```ts
+ * import { defineSettings, keyRingFromEnv, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * const settings = defineSettings({ 'smtp.password': secret(z.string()) }, { secrets: keyRingFromEnv() })
+ * await tenancy.withTenant('acme', async (db) => {
+ *   await settings.set(db, 'smtp.password', 'correct horse') // in the table: enc:v1:…
+ *   const { 'smtp.password': shown } = await settings.list(db)
+ *   console.log(shown?.value) // { masked: true }
+ * })
+ * ```
+ */
 export function secret<S extends StandardSchemaV1>(
   setting: S | DeclaredSetting<S, boolean>,
 ): DeclaredSetting<S, true> {
@@ -26,6 +41,16 @@ export function secret<S extends StandardSchemaV1>(
 /**
  * A string that is stored as it is instead of as JSON (`smtp.example.com`, not `"smtp.example.com"`): for values
  * that other programs write or read. A secret sealed elsewhere is `secret(text(z.string()))`.
+ *
+ * @example
+ * ```ts
+ * import { defineSettings, text } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * // Kept as it stands, and not as JSON: for tables that another program reads as well.
+ * const settings = defineSettings({ 'smtp.host': text(z.string()) })
+ * await tenancy.withTenant('acme', (db) => settings.set(db, 'smtp.host', 'smtp.acme.example'))
+ * ```
  */
 export function text<S extends StandardSchemaV1<string | undefined>>(schema: S): DeclaredSetting<S, false> {
   return Object.freeze({ ...declare(schema), text: true }) as DeclaredSetting<S, false>

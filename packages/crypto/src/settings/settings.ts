@@ -29,6 +29,19 @@ export const MASKED: Masked = Object.freeze({ masked: true })
  *
  * @param definitions schemas by key, e.g. `{ 'smtp.host': z.string(), 'smtp.password': secret(z.string()) }`
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { defineSettings, keyRingFromEnv, secret } from '@org/crypto'
+ * import { z } from 'zod'
+ *
+ * // settingsMigration is one of the tenancy's migrations.
+ * const settings = defineSettings(
+ *   { 'smtp.port': z.number().int().default(587), 'smtp.password': secret(z.string().min(8)) },
+ *   { secrets: keyRingFromEnv() },
+ * )
+ * const port = await tenancy.withTenant('acme', (db) => settings.get(db, 'smtp.port'))
+ * port // → 587
+ * ```
  */
 export function defineSettings<const D extends SettingDefinitions>(
   definitions: D,

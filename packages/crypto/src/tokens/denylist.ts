@@ -59,7 +59,19 @@ const CREATE_DENYLIST_OPTIONS: OptionNames<DenylistOptions> = {
   monotonicClock: true,
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { createDenylist } from '@org/crypto/tokens'
+ *
+ * // DENIED_JTI_MIGRATION is one of the tenancy's migrations.
+ * const denylist = createDenylist({ scope: (tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true }) })
+ * const expiresAt = new Date(Date.now() + 900_000)
+ * await tenancy.withTenant('acme', (db) => denylist.deny(db, { jti: 'a-token', exp: expiresAt.getTime() / 1000 }))
+ * ```
+ */
 export function createDenylist(options: DenylistOptions): Denylist {
   requireKnownOptions(options, CREATE_DENYLIST_OPTIONS)
   const { check = 'snapshot', whenUnreadable = 'refuse', scope } = options

@@ -36,7 +36,18 @@ const refusals = new WeakMap<object, TokenRefusal>()
  * from another helps whoever is trying tokens out, so it is no part of the error's text, `details` or cause.
  *
  * @example
- * await verifier.verify(token).catch((error) => log.warn({ reason: tokenRefusal(error) }, 'token refused'))
+ * ```ts
+ * import { generateKeyPairSync } from 'node:crypto'
+ * import { createSigningKeys, createStaticKeys, createTokenVerifier, tokenRefusal } from '@org/crypto/tokens'
+ *
+ * const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+ * const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+ * const published = createSigningKeys({ keys: [{ kid: '2026-11', key, signsFrom: new Date('2026-11-01') }] }).jwks()
+ * const keys = createStaticKeys(published)
+ * const verifier = createTokenVerifier({ issuer: 'https://auth.example', audience: 'https://api.example', keys })
+ * const error = await verifier.verify('no.token.at-all').catch((error: unknown) => error)
+ * console.warn({ reason: tokenRefusal(error) }) // for logs: the client hears INVALID_TOKEN
+ * ```
  */
 export function tokenRefusal(error: unknown): TokenRefusal | undefined {
   return typeof error === 'object' && error !== null ? refusals.get(error) : undefined

@@ -65,6 +65,18 @@ const CREATE_TOKEN_ISSUER_OPTIONS: OptionNames<TokenIssuerOptions> = {
  * Issues access tokens: JWT, RS256, `typ: at+jwt` (RFC 9068).
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { generateKeyPairSync } from 'node:crypto'
+ * import { createSigningKeys, createTokenIssuer } from '@org/crypto/tokens'
+ *
+ * const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+ * const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+ * const keys = createSigningKeys({ keys: [{ kid: '2026-11', key, signsFrom: new Date('2026-11-01') }] })
+ * const issuer = createTokenIssuer({ issuer: 'https://auth.example', audience: 'https://api.example', keys })
+ * const { token } = await issuer.issue({ sub: 'user-1', tenantId: 'acme', type: 'user' })
+ * token.split('.').length // → 3
+ * ```
  */
 export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   requireKnownOptions(options, CREATE_TOKEN_ISSUER_OPTIONS)

@@ -31,6 +31,17 @@ const MAX_KEYS = 100
  *
  * @throws TenancyError KEY_INVALID for no keys, a key without `kid`, the same `kid` twice, another `use`, `alg` or
  *   `key_ops` than verifying RS256, a private key, or an RSA key under 2048 bits
+ * @example
+ * ```ts
+ * import { generateKeyPairSync } from 'node:crypto'
+ * import { createSigningKeys, createStaticKeys, createTokenVerifier } from '@org/crypto/tokens'
+ *
+ * const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+ * const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+ * const published = createSigningKeys({ keys: [{ kid: '2026-11', key, signsFrom: new Date('2026-11-01') }] }).jwks()
+ * const keys = createStaticKeys(published)
+ * createTokenVerifier({ issuer: 'https://auth.example', audience: 'https://api.example', keys })
+ * ```
  */
 export function createStaticKeys(jwks: Jwks): KeySource {
   const keys = new Map<string, KeyObject>()

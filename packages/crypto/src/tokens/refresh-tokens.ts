@@ -74,7 +74,21 @@ const CREATE_REFRESH_TOKENS_OPTIONS: OptionNames<RefreshTokenOptions> = {
   accessLifetime: true,
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { createRefreshTokens, requireRotated } from '@org/crypto/tokens'
+ *
+ * // REFRESH_TOKEN_MIGRATION is one of the tenancy's migrations.
+ * const refreshTokens = createRefreshTokens()
+ * const first = await tenancy.withTenant('acme', (db) => refreshTokens.issue(db, 'user-1'))
+ * const rotation = await tenancy.withTenant('acme', (db) => refreshTokens.rotate(db, first.token))
+ * const next = requireRotated(rotation)
+ * next.token === first.token // → false
+ * ```
+ */
 export function createRefreshTokens(options: RefreshTokenOptions = {}): RefreshTokens {
   requireKnownOptions(options, CREATE_REFRESH_TOKENS_OPTIONS)
   const settings = parseRefreshOptions(options)
@@ -138,6 +152,15 @@ export function createRefreshTokens(options: RefreshTokenOptions = {}): RefreshT
  * revocation that a replay caused.
  *
  * @throws TenancyError TOKEN_EXPIRED, or INVALID_TOKEN for anything else, a replay included
+ * @example
+ * ```ts
+ * import { createRefreshTokens, requireRotated } from '@org/crypto/tokens'
+ *
+ * const refreshTokens = createRefreshTokens()
+ * // Behind the commit, which keeps the revocation that a replay causes.
+ * const rotation = await tenancy.withTenant('acme', (db) => refreshTokens.rotate(db, 'no token'))
+ * requireRotated(rotation) // → throws INVALID_TOKEN
+ * ```
  */
 export function requireRotated(rotation: RefreshRotation): RotatedRefreshToken {
   if (rotation.outcome === 'rotated') return rotation

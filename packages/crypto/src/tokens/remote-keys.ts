@@ -37,6 +37,14 @@ const CREATE_REMOTE_KEYS_OPTIONS: OptionNames<RemoteKeysOptions> = {
  * `maxAge`. When the keys cannot be fetched any more, tokens are refused once the last set is older than that.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { createRemoteKeys, createTokenVerifier } from '@org/crypto/tokens'
+ *
+ * // Fetched with the first token, and kept.
+ * const keys = createRemoteKeys({ url: 'https://auth.example/.well-known/jwks.json' })
+ * createTokenVerifier({ issuer: 'https://auth.example', audience: 'https://api.example', keys })
+ * ```
  */
 export function createRemoteKeys(options: RemoteKeysOptions): KeySource {
   requireKnownOptions(options, CREATE_REMOTE_KEYS_OPTIONS)

@@ -71,6 +71,16 @@ const CREATE_SIGNING_KEYS_OPTIONS: OptionNames<SigningKeysOptions> = {
  *
  * @throws TenancyError KEY_INVALID for a weak or unreadable key, a `kid` or a `signsFrom` that occurs twice;
  *   INVALID_OPTION
+ * @example
+ * ```ts
+ * import { generateKeyPairSync } from 'node:crypto'
+ * import { createSigningKeys } from '@org/crypto/tokens'
+ *
+ * const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+ * const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+ * const keys = createSigningKeys({ keys: [{ kid: '2026-11', key, signsFrom: new Date('2026-11-01') }] })
+ * keys.jwks().keys.map(({ kid }) => kid) // → ['2026-11']
+ * ```
  */
 export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
   requireKnownOptions(options, CREATE_SIGNING_KEYS_OPTIONS)

@@ -84,6 +84,22 @@ export interface TokenVerifier<C = CustomClaims> {
  *
  * @param options.claims checks and types the custom claims (zod, valibot, any Standard Schema)
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { generateKeyPairSync } from 'node:crypto'
+ * import { createSigningKeys, createTokenIssuer, createTokenVerifier } from '@org/crypto/tokens'
+ *
+ * const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+ * const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+ * const api = {
+ *   issuer: 'https://auth.example',
+ *   audience: 'https://api.example',
+ *   keys: createSigningKeys({ keys: [{ kid: '2026-11', key, signsFrom: new Date('2026-11-01') }] }),
+ * }
+ * const { token } = await createTokenIssuer(api).issue({ sub: 'user-1', tenantId: 'acme', type: 'user' })
+ * const actor = await createTokenVerifier(api).verify(token)
+ * actor.tenantId // → 'acme'
+ * ```
  */
 export function createTokenVerifier<C>(
   options: TokenVerifierOptions & { readonly claims: StandardSchemaV1<unknown, C> },

@@ -18,6 +18,15 @@ const encodePlace = placeEncoder('@org/crypto transit')
  * ENVELOPE_UNREADABLE when Vault refuses the wrapped key. They never hold the token, a key or what Vault said.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { createDataKeys } from '@org/crypto'
+ * import { vaultTransit } from '@org/crypto/vault'
+ *
+ * // The master key never leaves Vault; it is asked when a tenant's key is first needed.
+ * const wrapper = vaultTransit({ address: 'https://vault.example:8200', key: 'tenants', token: async () => 'hvs.…' })
+ * createDataKeys({ db: pool, wrapper })
+ * ```
  */
 export function vaultTransit(options: VaultOptions): KeyWrapper {
   const settings = vaultSettings(options)

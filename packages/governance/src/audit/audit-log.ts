@@ -109,11 +109,19 @@ const AUDIT_LOG_OPTIONS: OptionNames<AuditLogOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  * @example
- * const audit = auditLog({ keys: { k1: process.env.AUDIT_KEY } })
+ * ```ts
+ * import { auditLog, installAudit } from '@org/governance/audit'
+ *
+ * await installAudit(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * const audit = auditLog({ keys: { k1: Buffer.alloc(32, 7) } }) // from the environment
  * await tenancy.withTenant('acme', async (db) => {
- *   const { rows: [note] } = await db.query('insert into notes (body) values ($1) returning *', ['hi'])
- *   await audit.record(db, { actor: req.actor, action: 'notes.note.create', entity: { type: 'note', id: note.id }, after: note })
+ *   const { rows } = await db.query<{ id: string; body: string }>('insert into notes (body) values ($1) returning *', ['hi'])
+ *   const actor = { type: 'user', id: 'u1' } as const
+ *   for (const after of rows) {
+ *     await audit.record(db, { actor, action: 'notes.note.create', entity: { type: 'note', id: after.id }, after })
+ *   }
  * })
+ * ```
  */
 export function auditLog(options: AuditLogOptions): AuditLog {
   requireKnownOptions(options, AUDIT_LOG_OPTIONS)

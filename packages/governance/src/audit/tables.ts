@@ -117,7 +117,11 @@ const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
  * @param admin a pool or client of the administrator, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installAudit(adminPool, { isolation: 'role', readers: ['app'] })
+ * ```ts
+ * import { installAudit } from '@org/governance/audit'
+ *
+ * await installAudit(adminPool, { isolation: tenancy.isolation, rolePrefix }) // readers: ['hub']
+ * ```
  */
 export async function installAudit(admin: Queryable, options: InstallAuditOptions = {}): Promise<void> {
   requireKnownOptions(options, INSTALL_AUDIT_OPTIONS)

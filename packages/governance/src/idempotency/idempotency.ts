@@ -70,11 +70,24 @@ export const IDEMPOTENCY_OPTIONS: OptionNames<IdempotencyOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { idempotency } from '@org/governance/idempotency'
+ *
+ * // IDEMPOTENCY_MIGRATION is one of the tenancy's migrations.
  * const idempotent = idempotency({ scopes: tenancy, sealing: envelopes })
- * const { answer, replayed } = await idempotent.once(
- *   { tenant: 'acme', principal: 'user:7', handler: 'orders.order.create', key, fingerprint: { method, url, body } },
- *   async (db) => JSON.stringify((await db.query('insert into orders (…) values (…) returning id')).rows[0]),
- * )
+ * const call = {
+ *   tenant: 'acme',
+ *   principal: 'user:7',
+ *   handler: 'notes.note.create',
+ *   key: '8e03978e-40d5-43dd-bc93-6894a57f9324',
+ *   fingerprint: { method: 'POST', url: '/notes', body: '{"body":"hi"}' },
+ * }
+ * const insert = () =>
+ *   idempotent.once(call, async (db) => JSON.stringify((await db.query(`insert into notes (body) values ('hi') returning id`)).rows))
+ * const first = await insert()
+ * const again = await insert()
+ * again.replayed && again.answer === first.answer // → true
+ * ```
  */
 export function idempotency(options: IdempotencyOptions): Idempotency {
   requireKnownOptions(options, IDEMPOTENCY_OPTIONS)

@@ -60,17 +60,20 @@ const NAME = /^[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*$/
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { createJobs, installJobs } from '@org/governance/jobs'
+ *
+ * await installJobs(adminPool)
  * const jobs = createJobs({
  *   control: adminPool,
  *   jobs: [
- *     { name: 'audit.seal', every: 60_000, run: () => audit.seal(adminPool) },
- *     { name: 'usage.roll_up', every: 60_000, run: () => used.rollUp(adminPool) },
- *     { name: 'retention.shared', every: 86_400_000, run: () => keeping.runShared(adminPool) },
- *     { name: 'retention.tenants', every: 3_600_000, run: () => keeping.runTenants(adminPool, tenancy) },
- *     { name: 'keys.rotate', every: 86_400_000, run: (signal) => rotate({ ...rotation, signal }) },
+ *     { name: 'notes.prune', every: 86_400_000, run: () => tenancy.query('acme', 'delete from notes where id < 0') },
+ *     { name: 'ready.fill', every: 60_000, run: () => tenancy.ready.fill(1) },
  *   ],
  * })
  * jobs.start()
+ * await jobs.stop()
+ * ```
  */
 export function createJobs(options: JobsOptions): Jobs {
   requireKnownOptions(options, NAMES)

@@ -34,7 +34,11 @@ export const STEPS: readonly string[] = [
  * @param admin a pool or client of the administrator, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installJobs(adminPool, { runners: ['worker'] })
+ * ```ts
+ * import { installJobs } from '@org/governance/jobs'
+ *
+ * await installJobs(adminPool) // runners: ['worker']
+ * ```
  */
 export async function installJobs(admin: Queryable, options: InstallJobsOptions = {}): Promise<void> {
   requireKnownOptions(options, NAMES)

@@ -7,6 +7,15 @@ import { quoteIdentifier } from '../sql/identifier.ts'
  * `createTenancy({ onForget: forgetEvents })`.
  *
  * @throws TenancyError INVALID_OPTION; otherwise what `control` throws
+ * @example
+ * ```ts
+ * import { parseTenantKey } from '@org/core'
+ * import { forgetEvents, installOutbox } from '@org/governance/outbox'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * // When a tenant is dropped: createTenancy({ …, onForget: forgetEvents })
+ * await forgetEvents(adminPool, parseTenantKey('initech'))
+ * ```
  */
 export async function forgetEvents(
   control: Queryable,

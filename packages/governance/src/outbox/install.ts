@@ -81,7 +81,11 @@ const INSTALL_OUTBOX_OPTIONS: OptionNames<OutboxInstallOptions> = {
  * @param admin a pool or client of a role that may create schemas, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installOutbox(adminPool, { isolation: tenancy.isolation, workers: ['app'] })
+ * ```ts
+ * import { installOutbox } from '@org/governance/outbox'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix }) // workers: ['worker'], who are not the application
+ * ```
  */
 export async function installOutbox(admin: Queryable, options: OutboxInstallOptions = {}): Promise<void> {
   requireKnownOptions(options, INSTALL_OUTBOX_OPTIONS)

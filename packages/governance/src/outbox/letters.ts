@@ -84,8 +84,13 @@ const COLUMNS = `d.no::text as no, d.id, d.tenant, d.type, d.key, d.attempts, d.
  * @param pool of a role that `installOutbox` was told is a worker's
  * @throws TenancyError INVALID_OPTION
  * @example
- * const control = outboxControl(pool)
+ * ```ts
+ * import { installOutbox, outboxControl } from '@org/governance/outbox'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * const control = outboxControl(adminPool) // as one of `workers`
  * await control.redrive({ tenant: 'acme', reason: 'HTTP_503' })
+ * ```
  */
 export function outboxControl(
   pool: Queryable,

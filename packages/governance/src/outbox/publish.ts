@@ -93,11 +93,16 @@ const OUTBOX_OPTIONS: OptionNames<OutboxOptions> = {
  *
  * @throws TenancyError INVALID_OPTION
  * @example
- * const events = outbox<{ 'user.created': { id: string } }>()
+ * ```ts
+ * import { installOutbox, outbox } from '@org/governance/outbox'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * const events = outbox<{ 'note.created': { id: string } }>()
  * await tenancy.withTenant('acme', async (db) => {
- *   const { rows } = await db.query<{ id: string }>('insert into "user" (email) values ($1) returning id', [email])
- *   await events.publish(db, 'user.created', { id: rows[0].id })
+ *   const { rows } = await db.query<{ id: string }>('insert into notes (body) values ($1) returning id', ['hi'])
+ *   for (const { id } of rows) await events.publish(db, 'note.created', { id })
  * })
+ * ```
  */
 export function outbox<Events extends EventMap = EventMap>(options: OutboxOptions = {}): Outbox<Events> {
   requireKnownOptions(options, OUTBOX_OPTIONS)

@@ -17,7 +17,12 @@ const NUMBER = /^[+-]?\d{1,30}(?:\.\d{1,30})?$/
  * Rows as CSV (RFC 4180): a line of names, CRLF, quotes where they are needed. Objects are written as JSON.
  *
  * @example
- * toCsv([{ name: '=HYPERLINK("http://x")' }]) // name␍␊"'=HYPERLINK(""http://x"")"␍␊
+ * ```ts
+ * import { toCsv } from '@org/governance/privacy'
+ *
+ * toCsv([{ name: 'Ana', city: 'Porto' }]) // → 'name,city\r\nAna,Porto\r\n'
+ * toCsv([{ name: '=HYPERLINK("http://x")' }]).split('\r\n')[1] // → `"'=HYPERLINK(""http://x"")"`
+ * ```
  */
 export function toCsv(rows: readonly object[], { formulas = 'neutralise' }: CsvOptions = {}): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]

@@ -59,11 +59,14 @@ export const IDEMPOTENCY_RULES: Readonly<Record<string, TableRules>> = {
  *
  * @throws TenancyError INVALID_OPTION with table and column
  * @example
+ * ```ts
+ * import { personalData } from '@org/governance/privacy'
+ *
  * const data = personalData({
- *   users: { subject: 'id', columns: { id: 'keep', email: 'email', name: 'text', created_at: 'keep' } },
- *   notes: { subject: 'author_id', columns: { id: 'keep', author_id: 'keep', body: 'text' } },
- *   countries: { columns: { code: 'keep', name: 'keep' } },
+ *   users: { subject: 'id', columns: { id: 'keep', email: 'email', name: 'text' } },
+ *   notes: { columns: { id: 'keep', body: 'keep' } },
  * })
+ * ```
  */
 export function personalData(declared: Readonly<Record<string, TableRules>>): PersonalData {
   if (typeof declared !== 'object' || declared === null) throw invalidOption('personalData', 'rules by table')

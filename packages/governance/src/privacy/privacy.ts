@@ -101,9 +101,18 @@ const PRIVACY_OPTIONS: OptionNames<PrivacyOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
- * const people = privacy({ data, scopes: tenancy, control: hubPool, keys })
- * const all = await people.export('acme', user.id)
- * await people.erase('acme', user.id)
+ * ```ts
+ * import { installPrivacy, personalData, privacy } from '@org/governance/privacy'
+ *
+ * await installPrivacy(adminPool)
+ * const data = personalData({ users: { subject: 'id', columns: { id: 'keep', email: 'email', name: 'text' } } })
+ * const people = privacy({ data, scopes: tenancy, control: adminPool })
+ * const { rows } = await tenancy.query<{ id: string }>('acme', `insert into users (email) values ('ana@example.com') returning id`)
+ * for (const { id } of rows) {
+ *   const all = await people.export('acme', id)
+ *   await people.erase('acme', id)
+ * }
+ * ```
  */
 export function privacy(options: PrivacyOptions): Privacy {
   requireKnownOptions(options, PRIVACY_OPTIONS)

@@ -54,8 +54,14 @@ const SUBJECT_KEYS_OPTIONS: OptionNames<SubjectKeysOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
- * const keys = subjectKeys({ control: hubPool, sealing: envelopes })
- * const audit = auditLog({ keys: { k1: key }, personal: keys })
+ * ```ts
+ * import { auditLog } from '@org/governance/audit'
+ * import { installPrivacy, subjectKeys } from '@org/governance/privacy'
+ *
+ * await installPrivacy(adminPool)
+ * const keys = subjectKeys({ control: adminPool, sealing: envelopes })
+ * auditLog({ keys: { k1: Buffer.alloc(32, 7) }, personal: keys }) // what it says of a person goes with the person's key
+ * ```
  */
 export function subjectKeys(options: SubjectKeysOptions): SubjectKeys {
   requireKnownOptions(options, SUBJECT_KEYS_OPTIONS)

@@ -43,7 +43,11 @@ const INSTALL_PRIVACY_OPTIONS: OptionNames<InstallPrivacyOptions> = {
  * @param admin a pool or client of the administrator, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installPrivacy(adminPool, { managers: ['hub'] })
+ * ```ts
+ * import { installPrivacy } from '@org/governance/privacy'
+ *
+ * await installPrivacy(adminPool) // managers: ['hub']
+ * ```
  */
 export async function installPrivacy(admin: Queryable, options: InstallPrivacyOptions = {}): Promise<void> {
   requireKnownOptions(options, INSTALL_PRIVACY_OPTIONS)

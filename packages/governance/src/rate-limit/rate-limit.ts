@@ -67,8 +67,14 @@ const RATE_LIMIT_OPTIONS: OptionNames<RateLimitOptions<string>> = {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
- * const limiter = rateLimit({ categories: { read: { limit: 600, seconds: 60 }, write: { limit: 60, seconds: 60 } } })
- * await limiter.require({ tenant: req.tenant, address: req.ip }, 'write', (fields) => res.set(fields))
+ * ```ts
+ * import { rateLimit } from '@org/governance/rate-limit'
+ *
+ * const limiter = rateLimit({ categories: { write: { limit: 1, seconds: 3600 } } })
+ * const caller = { tenant: 'acme', address: '203.0.113.7' }
+ * await limiter.require(caller, 'write', (fields) => console.log(fields))
+ * limiter.require(caller, 'write', () => {}) // → throws RATE_LIMITED
+ * ```
  */
 export function rateLimit<Category extends string>(
   options: RateLimitOptions<Category>,

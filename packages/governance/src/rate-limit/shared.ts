@@ -22,7 +22,14 @@ interface FlexibleResult {
  *
  * @throws TenancyError INVALID_OPTION
  * @example
- * const store = flexibleStore({ write: new RateLimiterRedis({ storeClient, points: 60, duration: 60 }) })
+ * ```ts
+ * import { flexibleStore, rateLimit } from '@org/governance/rate-limit'
+ * import { RateLimiterMemory } from 'rate-limiter-flexible'
+ *
+ * const write = new RateLimiterMemory({ points: 60, duration: 60 }) // over several processes: RateLimiterRedis
+ * const store = flexibleStore({ write })
+ * rateLimit({ categories: { write: { limit: 60, seconds: 60 } }, shared: { store, processes: 4 } })
+ * ```
  */
 export function flexibleStore(limiters: Readonly<Record<string, FlexibleLimiter>>): SharedStore {
   for (const [category, limiter] of Object.entries(limiters ?? {})) {

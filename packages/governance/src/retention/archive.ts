@@ -31,6 +31,13 @@ const FORMAT = 'org-governance-archive'
  * another, flushed to the disk, read back and compared before that.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { archiveTo, retention } from '@org/governance/retention'
+ *
+ * // A file for each part that leaves the audit log; of a volume that is backed up.
+ * retention({ profile: 'standard', archive: archiveTo('/var/lib/app/archive') })
+ * ```
  */
 export function archiveTo(directory: string): Archive {
   if (typeof directory !== 'string' || directory === '') throw invalidOption('directory', 'a path')
@@ -76,6 +83,14 @@ async function write(path: string, part: ArchivedPart, lines: AsyncIterable<stri
  * Reads an archive through and compares it with what it says of itself.
  *
  * @throws TenancyError VALIDATION_ERROR when it is not whole
+ * @example
+ * ```ts
+ * import { existsSync } from 'node:fs'
+ * import { verifyArchive } from '@org/governance/retention'
+ *
+ * const path = '/var/lib/app/archive/audit_log_2026_01.jsonl'
+ * if (existsSync(path)) console.log((await verifyArchive(path)).rows)
+ * ```
  */
 export async function verifyArchive(path: string): Promise<ArchivedPart & { readonly rows: number }> {
   const hash = createHash('sha256')

@@ -77,9 +77,17 @@ const RETENTION_OPTIONS: OptionNames<RetentionOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
- * const keeping = retention({ profile: 'standard', audit, archive: archiveTo('/var/lib/app/archive') })
- * await keeping.runShared(adminPool)
- * await keeping.runTenants(hubPool, tenancy)
+ * ```ts
+ * import { installAudit } from '@org/governance/audit'
+ * import { installRetention, retention } from '@org/governance/retention'
+ *
+ * await installAudit(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * await installRetention(adminPool)
+ * const keeping = retention({ profile: 'mvp' })
+ * await keeping.enrol(adminPool, ['acme']) // when it is provisioned
+ * await keeping.runShared(adminPool) // once a day
+ * await keeping.runTenants(adminPool, tenancy)
+ * ```
  */
 export function retention(options: RetentionOptions = {}): Retention {
   requireKnownOptions(options, RETENTION_OPTIONS)

@@ -42,7 +42,11 @@ const INSTALL_RETENTION_OPTIONS: OptionNames<InstallRetentionOptions> = {
  * @param admin a pool or client of the administrator, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installRetention(adminPool, { managers: ['hub'] })
+ * ```ts
+ * import { installRetention } from '@org/governance/retention'
+ *
+ * await installRetention(adminPool) // managers: ['hub']
+ * ```
  */
 export async function installRetention(
   admin: Queryable,

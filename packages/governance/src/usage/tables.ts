@@ -121,7 +121,11 @@ const INSTALL_USAGE_OPTIONS: OptionNames<InstallUsageOptions> = {
  * @param admin a pool or client of the administrator, connected directly
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
  * @example
- * await installUsage(adminPool, { isolation: 'role', readers: ['hub'], managers: ['hub'] })
+ * ```ts
+ * import { installUsage } from '@org/governance/usage'
+ *
+ * await installUsage(adminPool, { isolation: tenancy.isolation, rolePrefix }) // readers, managers: ['hub']
+ * ```
  */
 export async function installUsage(admin: Queryable, options: InstallUsageOptions = {}): Promise<void> {
   requireKnownOptions(options, INSTALL_USAGE_OPTIONS)

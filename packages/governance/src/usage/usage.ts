@@ -99,12 +99,19 @@ const USAGE_OPTIONS: OptionNames<UsageLogOptions> = {
 /**
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  * @example
- * const used = usage({ key: process.env.USAGE_KEY })
+ * ```ts
+ * import { randomUUID } from 'node:crypto'
+ * import { installUsage, usage } from '@org/governance/usage'
+ *
+ * await installUsage(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * const used = usage({ key: Buffer.alloc(32, 7) }) // from the environment
+ * await used.setLimits(adminPool, 'acme', { notes: 1_000 })
  * await tenancy.withTenant('acme', async (db) => {
- *   const { rows: [user] } = await db.query('insert into users (email) values ($1) returning id', [email])
- *   await used.take(db, 'users', user.id)
- *   await used.meter(db, { requestId, action: 'users.user.create' })
+ *   const { rows } = await db.query<{ id: string }>(`insert into notes (body) values ('hi') returning id`)
+ *   for (const { id } of rows) await used.take(db, 'notes', id) // QUOTA_EXCEEDED, and the note is not made
+ *   await used.meter(db, { requestId: randomUUID(), action: 'notes.note.create' })
  * })
+ * ```
  */
 export function usage(options: UsageLogOptions): UsageLog {
   requireKnownOptions(options, USAGE_OPTIONS)

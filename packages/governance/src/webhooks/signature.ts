@@ -31,6 +31,15 @@ export interface SignedHeaders {
  *
  * @param timestamp seconds since 1970, of this attempt: receivers refuse what is older than some minutes (replay)
  * @param body the bytes as they are sent
+ * @example
+ * ```ts
+ * import { sign } from '@org/governance/webhooks'
+ *
+ * const secret = `whsec_${Buffer.alloc(32).toString('base64')}`
+ * const headers = sign([secret], 'msg_1', 1_700_000_000, '{"type":"note.created"}')
+ * headers['webhook-id'] // → 'msg_1'
+ * headers['webhook-signature'].slice(0, 3) // → 'v1,'
+ * ```
  */
 export function sign(
   secrets: readonly string[],

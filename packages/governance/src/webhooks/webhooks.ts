@@ -41,10 +41,20 @@ const WEBHOOKS_OPTIONS: OptionNames<WebhookOptions> = {
  *
  * @throws TenancyError INVALID_OPTION
  * @example
- * const hooks = webhooks({ outbox: events, sealing: envelopes })
- * createWorker({ control, tenants: tenancy, handlers: hooks.handlers }).start()
+ * ```ts
+ * import { installOutbox, outbox } from '@org/governance/outbox'
+ * import { createWorker } from '@org/governance/outbox/worker'
+ * import { webhooks } from '@org/governance/webhooks'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix })
+ * // WEBHOOKS_MIGRATION is one of the tenancy's migrations.
+ * const hooks = webhooks({ outbox: outbox(), sealing: envelopes })
+ * createWorker({ control: adminPool, tenants: tenancy, handlers: hooks.handlers }) // …start()
  * const { secret } = await tenancy.withTenant('acme', (db) =>
- *   hooks.endpoints.create(db, { url: 'https://example.com/hook', events: ['user.created'] }))
+ *   hooks.endpoints.create(db, { url: 'https://example.com/hook', events: ['note.created'] }),
+ * )
+ * secret.startsWith('whsec_') // → true
+ * ```
  */
 export function webhooks(options: WebhookOptions): Webhooks {
   requireKnownOptions(options, WEBHOOKS_OPTIONS)

@@ -15,6 +15,12 @@ import { lockApp, setAppState, standingOfApp } from './app-state.ts'
  * @returns whether there was anything to drop
  * @throws TenancyError VALIDATION_ERROR (the name, or `confirm` is another), CONFLICT (the database or role was not made
  *   by `provisionDatabase`), DATABASE_ERROR, CONNECTION_LOST
+ * @example
+ * ```ts
+ * import { dropDatabase } from '@org/pg-tenant/admin'
+ *
+ * await dropDatabase(adminPool, { app: 'nobodys_app', confirm: 'nobodys_app' }) // → false
+ * ```
  */
 export async function dropDatabase(
   adminPool: PoolLike,

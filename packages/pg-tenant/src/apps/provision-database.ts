@@ -55,6 +55,14 @@ const PROVISION_DATABASE_OPTIONS: OptionNames<ProvisionDatabaseOptions> = {
  * @param adminPool a role with CREATEDB and CREATEROLE, or a superuser; connected directly, not through a pooler
  * @throws TenancyError VALIDATION_ERROR (the name), INVALID_OPTION, DUPLICATE_RESOURCE (the app exists, or something of
  *   that name does), CONFLICT (it is being dropped), DATABASE_ERROR, CONNECTION_LOST
+ * @example
+ * ```ts
+ * import { dropDatabase, provisionDatabase } from '@org/pg-tenant/admin'
+ *
+ * const { database, connection } = await provisionDatabase(adminPool, { app: 'example_wiki' })
+ * new URL(connection.url).pathname === `/${database}` // → true
+ * await dropDatabase(adminPool, { app: 'example_wiki', confirm: 'example_wiki' }) // → true
+ * ```
  */
 export async function provisionDatabase(
   adminPool: PoolLike,

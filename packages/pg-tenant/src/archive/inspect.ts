@@ -15,6 +15,17 @@ export interface ArchiveContents {
  * Reads an archive from end to end and checks every digest in it. Needs no database.
  *
  * @throws TenancyError VALIDATION_ERROR (`details.reason`), NOT_FOUND, INVALID_OPTION, SERVICE_UNAVAILABLE
+ * @example
+ * ```ts
+ * import { mkdtemp } from 'node:fs/promises'
+ * import { tmpdir } from 'node:os'
+ * import { inspectArchive } from '@org/pg-tenant/admin'
+ *
+ * const to = `${await mkdtemp(`${tmpdir()}/backup-`)}/globex.tenant`
+ * await tenancy.backup('globex', { to })
+ * const { manifest } = await inspectArchive(to) // read to its end: sums and counts are right
+ * manifest.tenant // → 'globex'
+ * ```
  */
 export async function inspectArchive(from: BackupSource): Promise<ArchiveContents> {
   const archive = await openArchive(from)

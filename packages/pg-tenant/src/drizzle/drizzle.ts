@@ -34,6 +34,18 @@ export type TenantDatabase<TSchema extends Record<string, unknown> = Record<stri
  *
  * @param db the handle of `withTenant` or `savepoint`
  * @throws TenancyError INVALID_OPTION, also for `cache` and, when the query runs, for `$withCache()`
+ * @example
+ * ```ts
+ * import { bigint, pgTable, text } from 'drizzle-orm/pg-core'
+ * import { drizzle } from '@org/pg-tenant/drizzle'
+ *
+ * const notes = pgTable('notes', {
+ *   id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+ *   body: text('body').notNull(),
+ * })
+ * const made = await tenancy.withTenant('acme', (db) => drizzle(db).insert(notes).values({ body: 'hi' }).returning())
+ * made[0]?.body // → 'hi'
+ * ```
  */
 export function drizzle<TSchema extends Record<string, unknown> = Record<string, never>>(
   db: TenantDb,

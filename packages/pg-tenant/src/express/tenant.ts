@@ -39,6 +39,20 @@ const HELD_LIMIT = 8 * 1024 * 1024
  * `currentTenant()`, `currentActor()`. A request that is nobody's goes to {@link answerErrors}.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { answerErrors, tenant } from '@org/pg-tenant/express'
+ * import express from 'express'
+ *
+ * const app = express()
+ * app.use(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
+ * app.get('/notes', async (req, res) => {
+ *   const { rows } = await req.tenancy.query('select id, body from notes')
+ *   res.json({ data: rows })
+ * })
+ * app.use(answerErrors())
+ * ```
  */
 export function tenant(tenancy: TenantAccess, options: TenantOptions): RequestHandler {
   const settings = parseTenantOptions(tenancy, options)
@@ -81,6 +95,18 @@ export function tenant(tenancy: TenantAccess, options: TenantOptions): RequestHa
  * inside. Comes last: `app.use(answerErrors())`.
  *
  * @param options.onError told of errors on routes without {@link tenant}; with it, its own is told
+ * @example
+ * ```ts
+ * import { TenancyError } from '@org/core'
+ * import { answerErrors } from '@org/pg-tenant/express'
+ * import express from 'express'
+ *
+ * const app = express()
+ * app.get('/', () => {
+ *   throw new TenancyError('TENANT_NOT_FOUND', 'There is no such tenant.')
+ * })
+ * app.use(answerErrors({ onError: (error) => console.error(error) })) // the last of all
+ * ```
  */
 export function answerErrors({ onError }: { readonly onError?: OnError } = {}): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.

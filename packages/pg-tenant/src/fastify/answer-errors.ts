@@ -9,6 +9,20 @@ import { type RequestState, states } from './state.ts'
  * inside: `app.setErrorHandler(answerErrors())`.
  *
  * @param options.onError told of errors on routes without the `tenant` plugin; with it, its own is told
+ * @example
+ * ```ts
+ * import { TenancyError } from '@org/core'
+ * import { answerErrors } from '@org/pg-tenant/fastify'
+ * import Fastify from 'fastify'
+ *
+ * const app = Fastify()
+ * app.setErrorHandler(answerErrors())
+ * app.get('/', async () => {
+ *   throw new TenancyError('TENANT_NOT_FOUND', 'There is no such tenant.')
+ * })
+ * const { statusCode } = await app.inject('/')
+ * statusCode // → 401
+ * ```
  */
 export function answerErrors({ onError }: { readonly onError?: OnError } = {}) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {

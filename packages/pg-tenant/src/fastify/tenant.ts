@@ -37,12 +37,19 @@ declare module 'fastify' {
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
- * await app.register(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
+ * import { fromClaim } from '@org/core'
+ * import { answerErrors, tenant } from '@org/pg-tenant/fastify'
+ * import Fastify from 'fastify'
+ *
+ * const app = Fastify()
  * app.setErrorHandler(answerErrors())
+ * await app.register(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
  * app.get('/notes', async (request) => {
  *   const { rows } = await request.tenancy.query('select id, body from notes')
  *   return { data: rows }
  * })
+ * const { statusCode } = await app.inject({ url: '/notes', headers: { authorization: 'Bearer acme' } })
+ * statusCode // → 200
  * ```
  */
 export function tenant(tenancy: TenantAccess, options: TenantOptions): FastifyPluginAsync {

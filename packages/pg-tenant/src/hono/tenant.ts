@@ -48,6 +48,22 @@ export interface HonoTenantOptions extends TenantOptions {
  * `c.var.tenancy.query`, `currentTenant()`, `currentActor()`. Errors go to `app.onError(answerErrors())`.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { answerErrors, type TenantEnv, tenant } from '@org/pg-tenant/hono'
+ * import { Hono } from 'hono'
+ *
+ * const app = new Hono<TenantEnv>()
+ * app.use(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
+ * app.get('/notes', async (c) => {
+ *   const { rows } = await c.var.tenancy.query('select id, body from notes')
+ *   return c.json({ data: rows })
+ * })
+ * app.onError(answerErrors())
+ * const { status } = await app.request('/notes', { headers: { authorization: 'Bearer acme' } })
+ * status // → 200
+ * ```
  */
 export function tenant(tenancy: TenantAccess, options: HonoTenantOptions): MiddlewareHandler<TenantEnv> {
   const settings = parseTenantOptions(tenancy, options, { ...TENANT_OPTIONS, peer: true })
@@ -89,6 +105,20 @@ export function tenant(tenancy: TenantAccess, options: HonoTenantOptions): Middl
  * inside: `app.onError(answerErrors())`.
  *
  * @param options.onError told of errors on routes without {@link tenant}; with it, its own is told
+ * @example
+ * ```ts
+ * import { TenancyError } from '@org/core'
+ * import { answerErrors } from '@org/pg-tenant/hono'
+ * import { Hono } from 'hono'
+ *
+ * const app = new Hono()
+ * app.get('/', () => {
+ *   throw new TenancyError('TENANT_NOT_FOUND', 'There is no such tenant.')
+ * })
+ * app.onError(answerErrors())
+ * const { status } = await app.request('/')
+ * status // → 401
+ * ```
  */
 export function answerErrors({ onError }: { readonly onError?: OnError } = {}): ErrorHandler {
   return (error, c) => {

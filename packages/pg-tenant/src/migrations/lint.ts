@@ -24,6 +24,13 @@ const SESSION: ReadonlySet<string> = new Set(SESSION_WORDS.split(' '))
  * the first. Errors are refused by `migrate`; warnings are for the reader.
  *
  * @throws TenancyError INVALID_OPTION; STATEMENT_REFUSED when a migration cannot be read at all
+ * @example
+ * ```ts
+ * import { lintMigrations } from '@org/pg-tenant'
+ *
+ * const [finding] = lintMigrations([{ id: '1', sql: 'create table public.notes (id int)' }])
+ * finding?.rule // → 'qualified-name'
+ * ```
  */
 export function lintMigrations(
   migrations: readonly Migration[],

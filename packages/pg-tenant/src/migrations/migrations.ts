@@ -91,9 +91,15 @@ export function pending(
  *   in it would be left out without anybody noticing (code, subfolders, repeatable migrations)
  * @example
  * ```ts
+ * import { mkdtemp, writeFile } from 'node:fs/promises'
+ * import { tmpdir } from 'node:os'
  * import { createTenancy, loadMigrations } from '@org/pg-tenant'
  *
- * const tenancy = createTenancy({ pool, adminPool, migrations: await loadMigrations('./migrations') })
+ * const folder = await mkdtemp(`${tmpdir()}/migrations-`)
+ * await writeFile(`${folder}/0001_notes.sql`, 'create table notes (body text)')
+ * const migrations = await loadMigrations(folder)
+ * createTenancy({ pool, adminPool, migrations })
+ * migrations.map(({ id }) => id) // → ['0001_notes']
  * ```
  */
 export async function loadMigrations(folder: string, options: LoadOptions = {}): Promise<Migration[]> {

@@ -41,7 +41,11 @@ export function normalise(text: string): string {
  * slow scope is found again: `fingerprint(text)` of the sources' texts.
  *
  * @example
- * fingerprint('select * from note where id = 7') === fingerprint('select * from note where id = 8') // true
+ * ```ts
+ * import { fingerprint } from '@org/pg-tenant/observe'
+ *
+ * fingerprint('select * from note where id = 7') === fingerprint('select * from note where id = 8') // → true
+ * ```
  */
 export function fingerprint(text: string): string {
   const found = known.get(text)

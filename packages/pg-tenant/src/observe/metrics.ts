@@ -22,10 +22,15 @@ const SECONDS = 1 / 1_000
  * @returns what ends it
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { observe, prometheus } from '@org/pg-tenant/observe'
+ *
  * const meter = prometheus()
- * observe(meter)
- * meter.gauge('outbox_events', 'Events by state', () => outboxControl(pool).gauges())
- * app.get('/metrics', async (_req, res) => res.type('text/plain').send(await meter.text()))
+ * const stop = observe(meter)
+ * await tenancy.query('acme', 'select 1')
+ * ;(await meter.text()).includes('tenancy_') // → true
+ * stop()
+ * ```
  */
 export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => void {
   if (typeof meter?.histogram !== 'function') throw invalid('meter', 'a Meter: prometheus(), for instance')

@@ -25,9 +25,15 @@ interface Series {
  * {@link Meter} over that takes a few lines.
  *
  * @example
+ * ```ts
+ * import { observe, prometheus } from '@org/pg-tenant/observe'
+ * import { Hono } from 'hono'
+ *
  * const meter = prometheus()
  * observe(meter)
- * console.log(await meter.text())
+ * meter.gauge('pool_waiting', 'Scopes that wait for a connection', () => pool.waitingCount)
+ * new Hono().get('/metrics', async (c) => c.text(await meter.text()))
+ * ```
  */
 export function prometheus(): PrometheusMeter {
   const texts = new Map<string, () => string | Promise<string>>()

@@ -23,7 +23,14 @@ const MAX_CAUSES = 5
  * Node and PostgreSQL have them, and the frames of its stack remain.
  *
  * @example
+ * ```ts
+ * import { errorRecord } from '@org/pg-tenant/observe'
+ * import pino from 'pino'
+ *
  * const log = pino({ serializers: { err: errorRecord } })
+ * const error = await tenancy.query('acme', 'select * from nothing').catch((error: unknown) => error)
+ * errorRecord(error).code // → 'DATABASE_ERROR'
+ * ```
  */
 export function errorRecord(error: unknown): ErrorRecord {
   return recordOf(error, MAX_CAUSES)
@@ -106,7 +113,12 @@ export const LOGGED: readonly string[] = [
  *
  * @param more fields of yours
  * @example
+ * ```ts
+ * import { logOptions } from '@org/pg-tenant/observe'
+ * import pino from 'pino'
+ *
  * const log = pino(logOptions(['invoiceId']))
+ * ```
  */
 export function logOptions(more: readonly string[] = []): LogOptions {
   const allowed = new Set([...LOGGED, ...more])
@@ -141,8 +153,14 @@ function isPlainCode(value: unknown): boolean {
  *
  * @param send gets the error and the facts of {@link LOGGED} among those given
  * @example
- * const report = errorReporter((record, facts) => tracker.captureEvent({ extra: { ...record, ...facts } }))
- * report(error, { requestId, tenantId: 'acme' })
+ * ```ts
+ * import { errorReporter } from '@org/pg-tenant/observe'
+ *
+ * const sent: object[] = []
+ * const report = errorReporter((record, facts) => sent.push({ ...record, ...facts })) // Sentry.captureEvent({ extra })
+ * report(new Error('no'), { requestId: 'r-1' })
+ * sent.length // → 1
+ * ```
  */
 export function errorReporter(
   send: (record: ErrorRecord, facts: Readonly<Record<string, unknown>>) => void,

@@ -32,7 +32,13 @@ export interface SlowScope extends Omit<Readonly<ScopeTrace>, 'ms'> {
  * @returns what ends it
  * @throws TenancyError INVALID_OPTION
  * @example
- * const stop = onSlowScope({ threshold: 500 }, (scope) => log.warn(scope, 'slow scope'))
+ * ```ts
+ * import { onSlowScope } from '@org/pg-tenant/observe'
+ *
+ * const stop = onSlowScope({ threshold: 500 }, (scope) => console.warn('slow scope', scope))
+ * await tenancy.query('acme', 'select 1')
+ * stop()
+ * ```
  */
 export function onSlowScope(
   { threshold = 1_000, slowest = 5 }: SlowScopeOptions,

@@ -37,6 +37,15 @@ export interface Receipt {
 /**
  * SHA-256 of a receipt, in hex, over its JSON with sorted names: what to sign, or to write down elsewhere, so that a
  * receipt cannot be changed later.
+ *
+ * @example
+ * ```ts
+ * import { digestOfReceipt } from '@org/pg-tenant/admin'
+ *
+ * await tenancy.provision('initech')
+ * const receipt = await tenancy.offboard('initech', { confirm: 'initech', backup: 'skip' })
+ * digestOfReceipt(receipt).length // → 64
+ * ```
  */
 export function digestOfReceipt(receipt: Receipt): string {
   return createHash('sha256').update(canonical(receipt)).digest('hex')

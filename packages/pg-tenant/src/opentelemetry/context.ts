@@ -35,7 +35,12 @@ export function contextOf(traceparent: string | undefined): Context | undefined 
  * request that published them. `undefined` where there is none.
  *
  * @example
- * const events = outbox({ traceparent })
+ * ```ts
+ * import { traceparent } from '@org/pg-tenant/opentelemetry'
+ *
+ * // For outbox({ traceparent }) of @org/governance.
+ * traceparent() // → undefined
+ * ```
  */
 export function traceparent(): string | undefined {
   const span = trace.getSpanContext(here())

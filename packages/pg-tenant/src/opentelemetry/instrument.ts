@@ -59,10 +59,13 @@ const OPEN_TELEMETRY_OPTIONS: OptionNames<OpenTelemetryOptions> = {
  *
  * @returns what ends it
  * @example
- * import { openTelemetry, traceparent } from '@org/pg-tenant/opentelemetry'
+ * ```ts
+ * import { openTelemetry } from '@org/pg-tenant/opentelemetry'
  *
- * openTelemetry({ attributes: { 'server.address': 'db.internal' } })
- * const events = outbox({ traceparent })
+ * const stop = openTelemetry({ attributes: { 'server.address': 'db.internal' } })
+ * await tenancy.query('acme', 'select 1') // a span, with the spans of its statements
+ * stop()
+ * ```
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): () => void {
   requireKnownOptions(options, OPEN_TELEMETRY_OPTIONS)

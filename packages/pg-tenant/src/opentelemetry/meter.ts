@@ -6,7 +6,13 @@ import type { Meter } from '../observe/meter.ts'
  *
  * @param meter default: that of the registered provider
  * @example
- * observe(openTelemetryMeter())
+ * ```ts
+ * import { observe } from '@org/pg-tenant/observe'
+ * import { openTelemetryMeter } from '@org/pg-tenant/opentelemetry'
+ *
+ * const stop = observe(openTelemetryMeter())
+ * stop()
+ * ```
  */
 export function openTelemetryMeter(meter: OtelMeter = metrics.getMeter('@org/pg-tenant')): Meter {
   return {

@@ -65,6 +65,15 @@ const CREATE_FLEET_OPTIONS: OptionNames<FleetOptions<PlacedTenancy>> = {
  * again.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { createFleet } from '@org/pg-tenant'
+ *
+ * // One tenancy for each cluster.
+ * const fleet = createFleet({ placements: { eu: tenancy }, defaultPlacement: 'eu' })
+ * const { rows } = await fleet.query('acme', 'select count(*)::int as notes from notes')
+ * typeof rows[0]?.notes // → 'number'
+ * ```
  */
 export function createFleet<T extends PlacedTenancy>(options: FleetOptions<T>): Fleet<T> {
   requireFleetOptions(options)

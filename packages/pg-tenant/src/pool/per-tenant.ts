@@ -33,11 +33,18 @@ interface Entry<T> {
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
- * const prisma = perTenant((key) => new PrismaClient({ adapter: new PrismaPg(tenancy.pool(key)) }), {
- *   max: 50,
- *   close: (client) => client.$disconnect(),
- * })
- * const users = await prisma.use('acme', (client) => client.user.findMany())
+ * import { perTenant } from '@org/pg-tenant'
+ * import { Kysely, PostgresDialect } from 'kysely'
+ *
+ * interface Database {
+ *   notes: { body: string }
+ * }
+ * const clients = perTenant(
+ *   (key) => new Kysely<Database>({ dialect: new PostgresDialect({ pool: tenancy.pool(key) }) }),
+ *   { max: 50, close: (client) => client.destroy() },
+ * )
+ * const notes = await clients.use('acme', (client) => client.selectFrom('notes').selectAll().execute())
+ * Array.isArray(notes) // → true
  * ```
  */
 export function perTenant<T>(

@@ -12,6 +12,12 @@ import { parsePoolOptions, tenantPool } from './tenant-pool.ts'
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
+ * import { scopePool } from '@org/pg-tenant'
+ * import { Kysely, PostgresDialect } from 'kysely'
+ *
+ * interface Database {
+ *   notes: { body: string }
+ * }
  * await tenancy.withTenant('acme', async (db) => {
  *   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: scopePool(db) }) })
  *   await kysely.insertInto('notes').values({ body: 'hi' }).execute()

@@ -70,6 +70,14 @@ const CRITICAL_AGE = 1_500_000_000
  * Compares statistics with thresholds; critical advice first.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { advise } from '@org/pg-tenant/admin'
+ *
+ * const stats = await tenancy.stats()
+ * const ids = advise(stats, { tenants: 1 }).map(({ id }) => id)
+ * ids.includes('tenants') // → true
+ * ```
  */
 export function advise(stats: FleetStats, thresholds: AdviceThresholds = {}): Advice[] {
   const at = parse(thresholds)

@@ -23,6 +23,22 @@ export const insideOf = (tenancy: object): Inside | undefined => insides.get(ten
  * Makes a tenancy over a `pg` pool.
  *
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { createTenancy } from '@org/pg-tenant'
+ * import pg from 'pg'
+ *
+ * const tenancy = createTenancy({
+ *   pool: new pg.Pool({ connectionString: process.env.DATABASE_URL }),
+ *   adminPool: new pg.Pool({ connectionString: process.env.ADMIN_DATABASE_URL }),
+ *   migrations: [{ id: '0001_notes', sql: 'create table notes (id serial primary key, body text not null)' }],
+ *   rolePrefix: 'example_',
+ * })
+ * await tenancy.provision('acme')
+ * await tenancy.query('acme', 'insert into notes (body) values ($1)', ['hi'])
+ * const { rows } = await tenancy.query('acme', 'select body from notes')
+ * rows // → [{ body: 'hi' }]
+ * ```
  */
 export function createTenancy(options: TenancyOptions): Tenancy {
   const ground = groundOf(options)

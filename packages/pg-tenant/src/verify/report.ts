@@ -43,7 +43,17 @@ export function reportOf(
   return { level, ok: summary.failed === 0 && summary.passed > 0, tenants, summary, checks, durationMs }
 }
 
-/** The report for people: a line for each kind of check, then everything that failed. */
+/**
+ * The report for people: a line for each kind of check, then everything that failed.
+ *
+ * @example
+ * ```ts
+ * import { formatVerifyReport } from '@org/pg-tenant/admin'
+ *
+ * const report = await tenancy.verify()
+ * report.ok || console.log(formatVerifyReport(report))
+ * ```
+ */
 export function formatVerifyReport(report: VerifyReport): string {
   const { level, tenants, summary, checks, durationMs } = report
   const lines = [`isolation level ${level}, ${tenants} tenants, ${Math.round(durationMs)} ms`, '']

@@ -46,12 +46,17 @@ type Handler<Rest extends readonly unknown[]> = (
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { tenantHandler } from '@org/pg-tenant/web'
+ *
  * const handle = tenantHandler(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } })
  *
- * export const GET = handle(async (request, { tenancy }) => {
+ * export const GET = handle(async (_request, { tenancy }) => {
  *   const { rows } = await tenancy.query('select id, body from notes')
  *   return Response.json({ data: rows })
  * })
+ * const { status } = await GET(new Request('http://localhost/notes', { headers: { authorization: 'Bearer acme' } }))
+ * status // → 200
  * ```
  */
 export function tenantHandler<Rest extends readonly unknown[] = readonly unknown[]>(

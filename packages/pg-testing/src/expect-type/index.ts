@@ -7,10 +7,12 @@ export type IsAny<T> = 0 extends 1 & T ? true : false
 /**
  * Compiles only if `T` is true: `expectType<Equal<A, B>>(true)`.
  * @example
+ * ```ts
  * import { type Equal, expectType } from '@org/pg-testing/expect-type'
  *
  * const add = (a: number, b: number) => a + b
  * expectType<Equal<ReturnType<typeof add>, number>>(true) // does not compile if it is not so
+ * ```
  */
 export function expectType<T extends boolean>(_: T extends true ? true : never): void {}
 

@@ -67,6 +67,7 @@ async function readVersion(url: string): Promise<number> {
  * Databases this process leaves behind go with the server, or are swept by the next `startPostgres` on its URL.
  * @throws TestPostgresError `POSTGRES_UNREACHABLE`, `POSTGRES_VERSION`
  * @example
+ * ```ts
  * import { connectPostgres, startPostgres } from '@org/pg-testing'
  *
  * const { url, stop } = await startPostgres()
@@ -74,6 +75,7 @@ async function readVersion(url: string): Promise<number> {
  * const database = await server.createDatabase()
  * await database.drop()
  * await stop()
+ * ```
  */
 export async function connectPostgres(url: string): Promise<PostgresServer> {
   return await attach(url, { source: 'url', stop: async () => undefined })

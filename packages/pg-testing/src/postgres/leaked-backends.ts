@@ -19,12 +19,14 @@ const IDLE_IN_TRANSACTION = `
  * @param options.settleMs milliseconds to wait for the count to reach zero; default 1000
  * @throws TestPostgresError `INSUFFICIENT_PRIVILEGE`, `POSTGRES_UNREACHABLE`
  * @example
+ * ```ts
  * import { leakedBackends, startPostgres } from '@org/pg-testing'
  *
  * const server = await startPostgres()
  * const database = await server.createDatabase()
  * if ((await leakedBackends(database.url)) > 0) throw new Error('a test left its transaction open')
  * await server.stop()
+ * ```
  */
 export async function leakedBackends(
   url: string,

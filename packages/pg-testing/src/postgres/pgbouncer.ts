@@ -31,6 +31,7 @@ export interface PgBouncer {
  * process, even on SIGKILL.
  * @throws TestPostgresError `PGBOUNCER_MISSING`, `PGBOUNCER_START_FAILED`, `INVALID_OPTION`
  * @example
+ * ```ts
  * import { hasPgBouncer, startPgBouncer, startPostgres } from '@org/pg-testing'
  *
  * const server = await startPostgres()
@@ -41,6 +42,7 @@ export interface PgBouncer {
  *   await pooler.stop()
  * }
  * await server.stop()
+ * ```
  */
 export async function startPgBouncer(options: StartPgBouncerOptions): Promise<PgBouncer> {
   const program = findProgram('pgbouncer')

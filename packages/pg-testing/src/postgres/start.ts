@@ -23,6 +23,7 @@ import { wantedMajor } from './version.ts'
  * @throws TestPostgresError `POSTGRES_UNAVAILABLE`, `POSTGRES_START_FAILED`, `POSTGRES_UNREACHABLE`,
  * `POSTGRES_VERSION`, `INVALID_OPTION`
  * @example
+ * ```ts
  * import { startPostgres } from '@org/pg-testing'
  * import pg from 'pg'
  *
@@ -33,6 +34,7 @@ import { wantedMajor } from './version.ts'
  * console.log((await client.query('select version()')).rows)
  * await client.end()
  * await server.stop()
+ * ```
  */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<PostgresServer> {
   const url = options.url ?? process.env.TEST_DATABASE_URL

@@ -8,10 +8,12 @@ import { TestPostgresError } from './error.ts'
  * @param prefix lower case letters, digits and underscores, at most 50 (PostgreSQL cuts names at 63 bytes)
  * @throws TestPostgresError `INVALID_OPTION`
  * @example
+ * ```ts
  * import { uniqueName } from '@org/pg-testing'
  *
  * const role = uniqueName('app') // app_…: roles belong to the server, which test files share
  * console.log(role)
+ * ```
  */
 export function uniqueName(prefix: string): string {
   if (!/^[a-z_][a-z0-9_]{0,49}$/.test(prefix)) {

@@ -30,10 +30,12 @@ const KEY = Symbol.for('@org/pg-tenant/testing/postgres')
  * attaches to it, and each file makes itself a database from a template.
  * @throws TestPostgresError as `startPostgres`
  * @example
+ * ```ts
  * // vitest: a file of `test.globalSetup`
  * import { vitestPostgres } from '@org/pg-testing'
  *
  * export const { setup, teardown } = vitestPostgres({ version: 16, settings: { max_connections: '50' } })
+ * ```
  */
 export function vitestPostgres(options: StartPostgresOptions = {}): VitestGlobalSetup {
   return {

@@ -16,10 +16,12 @@ const answers = new Map<string, boolean>()
  * @param names one program's names; the first that is there counts
  * @returns `undefined` where there is none: skip the tests that need it
  * @example
+ * ```ts
  * import { findProgram } from '@org/pg-testing'
  *
  * const psql = findProgram('psql')
  * console.log(psql === undefined ? 'no psql here' : 'psql is installed')
+ * ```
  */
 export function findProgram(...names: readonly string[]): string | undefined {
   const hidden = (process.env.TEST_HIDE ?? '').split(',')

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 /**
  * Whether a process runs; a zombie that nobody reaps does not.
  * @example
+ * ```ts
  * import { isRunning } from '@org/pg-testing'
  *
  * console.log(isRunning(process.pid)) // true
+ * ```
  */
 export function isRunning(pid: number): boolean {
   try {

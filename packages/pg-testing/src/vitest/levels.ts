@@ -19,6 +19,7 @@ const SHARED_NOTES = {
 /**
  * The table `notes`, as it is at that level.
  * @example
+ * ```ts
  * // vitest
  * import { notesAt } from '@org/pg-testing/vitest'
  * import { expect, it } from 'vitest'
@@ -26,6 +27,7 @@ const SHARED_NOTES = {
  * it('has a column for the tenant where tenants share tables', () => {
  *   expect(notesAt('row').sql).toContain('tenant_id')
  * })
+ * ```
  */
 export const notesAt = (level: TestLevel): { readonly id: string; readonly sql: string } =>
   level === 'row' ? SHARED_NOTES : NOTES
@@ -50,6 +52,7 @@ export interface TestLevels<T extends TenancyLike, O> {
  * @param create `createTenancy` of `@org/pg-tenant`
  * @throws TestPostgresError as `startPostgres`
  * @example
+ * ```ts
  * // vitest
  * import { createTenancy } from '@org/pg-tenant'
  * import { useTestLevels } from '@org/pg-testing/vitest'
@@ -62,6 +65,7 @@ export interface TestLevels<T extends TenancyLike, O> {
  *   await tenancy.provision('acme')
  *   expect((await tenancy.query('acme', 'select * from notes')).rows).toEqual([])
  * })
+ * ```
  */
 export function useTestLevels<T extends TenancyLike, O extends object>(
   create: (options: O) => T,

@@ -15,6 +15,7 @@ export interface FileWorld<T extends TenancyLike, O> extends Omit<TestWorld, 'cl
  * @param create `createTenancy` of `@org/pg-tenant`
  * @throws TestPostgresError as `startPostgres`
  * @example
+ * ```ts
  * // vitest
  * import { createTenancy } from '@org/pg-tenant'
  * import { useTestTenancy } from '@org/pg-testing/vitest'
@@ -26,6 +27,7 @@ export interface FileWorld<T extends TenancyLike, O> extends Omit<TestWorld, 'cl
  *   const { rows } = await world.tenancy().query('acme', 'select * from notes')
  *   expect(rows).toEqual([])
  * })
+ * ```
  */
 export function useTestTenancy<T extends TenancyLike, O extends object>(
   create: (options: O) => T,

@@ -110,6 +110,7 @@ class LocalProxy implements WireProxy {
 /**
  * Starts a proxy in this process, in front of a PostgreSQL server, on a free loopback port.
  * @example
+ * ```ts
  * import { startPostgres, startWireProxy } from '@org/pg-testing'
  * import pg from 'pg'
  *
@@ -127,6 +128,7 @@ class LocalProxy implements WireProxy {
  * console.log(outcome) // cut
  * await proxy.close()
  * await server.stop()
+ * ```
  */
 export async function startWireProxy(options: WireProxyOptions): Promise<WireProxy> {
   const server = createServer(SOCKET_OPTIONS)

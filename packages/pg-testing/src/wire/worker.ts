@@ -81,6 +81,7 @@ class Caller {
  * The proxy in a worker thread: its CPU time, the spinning of its delay included, is not that of the
  * measured thread. It delays, counts and cuts; `onMessage` is for the in-process one.
  * @example
+ * ```ts
  * import { startPostgres, startWireProxyInWorker } from '@org/pg-testing'
  * import pg from 'pg'
  *
@@ -94,6 +95,7 @@ class Caller {
  * await client.end()
  * await proxy.close()
  * await server.stop()
+ * ```
  */
 export async function startWireProxyInWorker(options: WorkerOptions): Promise<WireProxyInWorker> {
   const { target, roundTripMs = 0 } = options

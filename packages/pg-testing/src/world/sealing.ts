@@ -10,10 +10,12 @@ export interface TestSealing {
  * Authenticated encryption bound to its place, with a key that nobody keeps: as the envelopes of `@org/crypto`, for
  * tenancies whose tenants log in.
  * @example
+ * ```ts
  * import { testSealing } from '@org/pg-testing'
  *
  * const sealing = testSealing()
  * console.log(sealing.open(sealing.seal('secret', { tenant: 'acme' }), { tenant: 'acme' })) // secret
+ * ```
  */
 export function testSealing(): TestSealing {
   const key = randomBytes(32)

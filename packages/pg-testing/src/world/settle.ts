@@ -3,10 +3,12 @@
  * @param patienceMs milliseconds before it gives up (default 10,000); only a failing test waits for all of it
  * @throws Error when it is still not so
  * @example
+ * ```ts
  * import { eventually } from '@org/pg-testing'
  *
  * const started = Date.now()
  * await eventually(() => Date.now() > started)
+ * ```
  */
 export async function eventually(
   condition: () => Promise<boolean> | boolean,
@@ -23,9 +25,11 @@ export async function eventually(
  * The code a promise rejects with.
  * @throws Error when it does not reject
  * @example
+ * ```ts
  * import { codeOf } from '@org/pg-testing'
  *
  * console.log(await codeOf(Promise.reject(Object.assign(new Error(), { code: 'CONFLICT' })))) // CONFLICT
+ * ```
  */
 export async function codeOf(promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(

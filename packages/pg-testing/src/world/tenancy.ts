@@ -41,12 +41,14 @@ export interface TestTenancy<T extends TenancyLike, O> extends TestWorld {
  * @param create `createTenancy` of `@org/pg-tenant`
  * @throws TestPostgresError as `startPostgres`, and what `create` and `provision` throw
  * @example
+ * ```ts
  * import { createTenancy } from '@org/pg-tenant'
  * import { testTenancy } from '@org/pg-testing'
  *
  * const { tenancy, close } = await testTenancy(createTenancy, { tenants: ['acme'] })
  * await tenancy.query('acme', 'insert into notes (body) values ($1)', ['hi'])
  * await close() // ends the pools, drops the database and every role
+ * ```
  */
 export async function testTenancy<T extends TenancyLike, O extends object>(
   create: (options: O) => T,

@@ -40,12 +40,14 @@ export const POOLED = process.env.TEST_POOLER === 'pgbouncer'
  * Makes an empty database with the roles a careful team would use, none of them a superuser.
  * @throws TestPostgresError as `startPostgres`
  * @example
+ * ```ts
  * import { testWorld } from '@org/pg-testing'
  *
  * const world = await testWorld()
  * const { rows } = await world.pool().query('select current_user as name')
  * console.log(rows[0].name === world.appRole) // true
  * await world.close()
+ * ```
  */
 export async function testWorld(options: TestWorldOptions = {}): Promise<TestWorld> {
   const server = await serverOf(options.server)

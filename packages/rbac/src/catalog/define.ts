@@ -20,6 +20,20 @@ import {
  * @param definition.packages what is sold; each lists actions, or `tool.*`
  * @param definition.limits counted things beside `max_users`, `max_storage_gb` and `max_api_calls`
  * @throws TenancyError INVALID_OPTION; `details.option` is where, e.g. `actions` or `packages.pro.actions`
+ * @example
+ * ```ts
+ * import { defineCatalog } from '@org/rbac'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: {
+ *     'notes.item.read': { name: 'Read notes', kind: 'read' },
+ *     'notes.item.delete': { name: 'Delete notes', kind: 'write' },
+ *   },
+ *   packages: { basic: { name: 'Basic', actions: ['notes.*'] } },
+ * })
+ * catalog.has('notes.item.read') // → true
+ * ```
  */
 export function defineCatalog<
   const Tool extends string,

@@ -22,7 +22,19 @@ export interface CatalogDiff {
   readonly same: boolean
 }
 
-/** Compares what is stored with what the program defines. The order of rows does not matter. */
+/**
+ * Compares what is stored with what the program defines. The order of rows does not matter.
+ *
+ * @example
+ * ```ts
+ * import { catalogRows, defineCatalog, diffCatalog } from '@org/rbac'
+ *
+ * const tools = { notes: { name: 'Notes' } }
+ * const before = defineCatalog({ tools, actions: {}, packages: {} })
+ * const after = defineCatalog({ tools, actions: { 'notes.item.read': { name: 'Read', kind: 'read' } }, packages: {} })
+ * diffCatalog(catalogRows(before), catalogRows(after)).added // → [{ entity: 'action', key: 'notes.item.read' }]
+ * ```
+ */
 export function diffCatalog(stored: CatalogRows, defined: CatalogRows): CatalogDiff {
   const [before, after] = [keyed(stored), keyed(defined)]
   const added = [...after.values()].filter(({ id }) => !before.has(id)).map(refOf)

@@ -30,7 +30,21 @@ export interface CatalogRows {
   readonly packageActions: readonly PackageActionRow[]
 }
 
-/** The rows of a catalogue, to be stored; in the order they were defined. */
+/**
+ * The rows of a catalogue, to be stored; in the order they were defined.
+ *
+ * @example
+ * ```ts
+ * import { catalogRows, defineCatalog } from '@org/rbac'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: { basic: { name: 'Basic', actions: ['notes.*'] } },
+ * })
+ * catalogRows(catalog).packageActions // → [{ package: 'basic', action: 'notes.item.read' }]
+ * ```
+ */
 export function catalogRows(catalog: Catalog): CatalogRows {
   const { index } = catalog
   return {
@@ -55,6 +69,13 @@ export function catalogRows(catalog: Catalog): CatalogRows {
  * the compiler.
  *
  * @throws TenancyError INVALID_OPTION as {@link defineCatalog}
+ * @example
+ * ```ts
+ * import { catalogFromRows, catalogRows, defineCatalog } from '@org/rbac'
+ *
+ * const rows = catalogRows(defineCatalog({ tools: { notes: { name: 'Notes' } }, actions: {}, packages: {} }))
+ * catalogFromRows(rows).tools.notes?.name // → 'Notes'
+ * ```
  */
 export function catalogFromRows(rows: CatalogRows): Catalog {
   return makeCatalog({

@@ -46,6 +46,25 @@ export interface ConditionVisitor<T> {
   prefix(field: string, value: string): T
 }
 
+/**
+ *
+ * @example
+ * ```ts
+ * import { type Condition, visitCondition } from '@org/rbac'
+ *
+ * const condition: Condition = { op: 'in', field: 'status', values: ['open', 'new'] }
+ * const words = visitCondition<string>(condition, {
+ *   constant: String,
+ *   and: (of) => of.join(' and '),
+ *   or: (of) => of.join(' or '),
+ *   not: (of) => `not ${of}`,
+ *   in: (field, values) => `${field} is ${values.join(' or ')}`,
+ *   number: (op, field, value) => `${field} ${op} ${value}`,
+ *   prefix: (field, value) => `${field} begins with ${value}`,
+ * }) // for another target than SQL
+ * words // → 'status is open or new'
+ * ```
+ */
 export function visitCondition<T>(condition: Condition, visitor: ConditionVisitor<T>): T {
   switch (condition.op) {
     case 'always':

@@ -32,9 +32,12 @@ const MOST = 131_072 + 16_383 + 2
  *
  * @throws TenancyError VALIDATION_ERROR when it is not the text of a numeric
  * @example
- * import pg from 'pg'
+ * ```ts
  * import { numeric } from '@org/rbac'
+ * import pg from 'pg'
+ *
  * pg.types.setTypeParser(pg.types.builtins.NUMERIC, numeric)
+ * ```
  */
 export function numeric(text: string): Numeric {
   if (typeof text === 'string' && text.length <= MOST && TEXT.test(text)) return new Numeric(text)

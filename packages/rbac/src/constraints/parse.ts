@@ -60,6 +60,13 @@ export function readConstraints(value: unknown, actorId: string): Read {
  * Checks a constraint before it is stored.
  *
  * @throws TenancyError VALIDATION_ERROR; `details.reason` is a {@link ConstraintProblem}
+ * @example
+ * ```ts
+ * import { parseConstraints } from '@org/rbac'
+ *
+ * parseConstraints({ status: ['open', 'new'], amount: { lt: 100 } }) // → { status: ['open', 'new'], amount: { lt: 100 } }
+ * parseConstraints({ status: [] }) // → throws VALIDATION_ERROR
+ * ```
  */
 export function parseConstraints(value: unknown): Constraints {
   const read = readConstraints(value, 'actor')

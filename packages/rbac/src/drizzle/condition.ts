@@ -15,6 +15,16 @@ const UNKNOWN = sql`null::boolean`
  * themselves; a field without a column is one the row does not have, and permits nothing.
  *
  * @throws TenancyError INVALID_OPTION for a column of a type that constraints cannot be compared with
+ * @example
+ * ```ts
+ * import { conditionToDrizzle } from '@org/rbac/drizzle'
+ * import { PgDialect, pgTable, text } from 'drizzle-orm/pg-core'
+ *
+ * const notes = pgTable('notes', { ownerId: text('owner_id') })
+ * // The condition is evaluator.where(action): the rows for which `can` says yes.
+ * const where = conditionToDrizzle({ op: 'eq', field: 'ownerId', value: 'u1' }, { ownerId: notes.ownerId })
+ * new PgDialect().sqlToQuery(where).sql.includes('"owner_id"') // → true
+ * ```
  */
 export function conditionToDrizzle(condition: Condition, columns: DrizzleColumns): SQL {
   const columnOf = (field: string) => {

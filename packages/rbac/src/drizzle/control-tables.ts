@@ -31,6 +31,14 @@ const entry = () => ({
  *
  * @param schema the control schema (default `rbac`)
  * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { controlTables } from '@org/rbac/drizzle'
+ * import { getTableName } from 'drizzle-orm'
+ *
+ * const { tool } = controlTables('rbac')
+ * getTableName(tool) // → 'tool'
+ * ```
  */
 export function controlTables(schema?: string) {
   const control = pgSchema(parseControlSchema(schema))

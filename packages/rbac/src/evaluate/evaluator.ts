@@ -63,6 +63,25 @@ export interface EvaluatorOptions {
  * Builds an evaluator from everything that was granted. The snapshot must not change afterwards: load a new one.
  *
  * @throws TenancyError INVALID_OPTION for a snapshot that is not valid
+ * @example
+ * ```ts
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.delete': { name: 'Delete notes', kind: 'write' } },
+ *   packages: { basic: { name: 'Basic', actions: ['notes.*'] } },
+ * })
+ * const own = { action: 'notes.item.delete', constraints: { own: true } } as const
+ * const evaluator = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [{ key: 'basic', status: 'active' }],
+ *   groups: [{ name: 'EDITORS', status: 'active', permissions: [own] }],
+ * })
+ * evaluator.can('notes.item.delete', { ownerId: 'u1' }) // → true
+ * evaluator.can('notes.item.delete', { ownerId: 'u2' }) // → false
+ * ```
  */
 export function createEvaluator<
   Tool extends string,

@@ -34,7 +34,33 @@ export interface ExpressGuard<Action extends string = string> {
   checkRoutes(app: RequestHandler): RouteReport
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ * import { createGuard } from '@org/rbac/express'
+ * import express from 'express'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // With a store: (req) => store.evaluatorFor({ tenant: req.tenant, actor: req.actor })
+ * const nobody = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * const guard = createGuard({ catalog, evaluator: async () => nobody })
+ * const app = express()
+ * app.get('/health', guard.publicRoute(), (_req, res) => void res.json({ ok: true }))
+ * app.get('/notes', guard.requireAction('notes.item.read'), (_req, res) => void res.json({ data: [] }))
+ * guard.checkRoutes(app) // throws when a route has neither
+ * ```
+ */
 export function createGuard<Action extends string>(
   options: GuardOptions<Request, Action>,
 ): ExpressGuard<Action> {

@@ -38,9 +38,29 @@ export interface FastifyGuard<Action extends string = string> {
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
- * const guard = createGuard({ catalog, evaluator: ({ tenant, actor }) => store.evaluatorFor({ tenant, actor }) })
- * guard.checkRoutes(app)
- * app.get('/notes', { preHandler: guard.requireAction('notes.item.read') }, async (request) => …)
+ * import { toErrorBody } from '@org/core'
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ * import { createGuard } from '@org/rbac/fastify'
+ * import Fastify from 'fastify'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // With a store: ({ tenant, actor }) => store.evaluatorFor({ tenant, actor })
+ * const nobody = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * const guard = createGuard({ catalog, evaluator: async () => nobody })
+ * const app = Fastify()
+ * app.setErrorHandler((error, _request, reply) => reply.code(403).send(toErrorBody(error).body))
+ * guard.checkRoutes(app) // ahead of the routes
+ * app.get('/notes', { preHandler: guard.requireAction('notes.item.read') }, async () => ({ data: [] }))
+ * const { statusCode } = await app.inject('/notes')
+ * statusCode // → 403
  * ```
  */
 export function createGuard<Action extends string>(

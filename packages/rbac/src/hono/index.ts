@@ -34,7 +34,36 @@ export interface HonoGuard<E extends Env = Env, Action extends string = string> 
   checkRoutes(app: Pick<Hono<E>, 'routes'>): RouteReport
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { toErrorBody } from '@org/core'
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ * import { createGuard } from '@org/rbac/hono'
+ * import { Hono } from 'hono'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // With a store: (c) => store.evaluatorFor({ tenant: c.var.tenant, actor: c.var.actor })
+ * const nobody = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * const guard = createGuard({ catalog, evaluator: async () => nobody })
+ * const app = new Hono()
+ * app.get('/notes', guard.requireAction('notes.item.read'), (c) => c.json({ data: [] }))
+ * app.onError((error, c) => c.json(toErrorBody(error).body, 403))
+ * guard.checkRoutes(app) // throws when a route has no action and is not public
+ * const { status } = await app.request('/notes')
+ * status // → 403
+ * ```
+ */
 export function createGuard<E extends Env, Action extends string>(
   options: GuardOptions<Context<E>, Action>,
 ): HonoGuard<E, Action> {

@@ -41,17 +41,36 @@ export interface NestGuard<Action extends string = string> extends CanActivate {
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
- * export const guard = createGuard({ catalog, evaluator: ({ tenant, actor }) => store.evaluatorFor({ tenant, actor }) })
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ * import { createGuard } from '@org/rbac/nest'
+ * import { Controller, Get, Module } from '@nestjs/common'
+ * import { APP_GUARD } from '@nestjs/core'
  *
- * @Module({ imports: [TenancyModule.forRoot(…)], providers: [{ provide: APP_GUARD, useValue: guard }] })
- * class AppModule {}
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // With a store: ({ tenant, actor }) => store.evaluatorFor({ tenant, actor })
+ * const nobody = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * const guard = createGuard({ catalog, evaluator: async () => nobody })
  *
  * @Controller('notes')
- * class Notes {
+ * export class Notes {
  *   @Get()
  *   @guard.RequireAction('notes.item.read')
- *   all(@RequestDb() db: RequestTenancy) { … }
+ *   all() {
+ *     return { data: [] }
+ *   }
  * }
+ *
+ * // With TenancyModule of @org/pg-tenant/nest among the imports.
+ * @Module({ controllers: [Notes], providers: [{ provide: APP_GUARD, useValue: guard }] })
+ * export class AppModule {}
  * ```
  */
 export function createGuard<Action extends string>(

@@ -31,6 +31,18 @@ const TENANT_STATUS = ['active', 'suspended', 'provisioning', 'deleting', 'delet
  * not know are no error (they grant nothing); neither are constraints that cannot be read (see the README's table).
  *
  * @throws TenancyError INVALID_OPTION; `details.option` names the place
+ * @example
+ * ```ts
+ * import { parseSnapshot } from '@org/rbac'
+ *
+ * const snapshot = parseSnapshot({
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * snapshot.tenant.status // → 'active'
+ * parseSnapshot({ tenant: { status: 'asleep' } }) // → throws INVALID_OPTION
+ * ```
  */
 export function parseSnapshot(value: unknown): Snapshot {
   const { tenant, actor, packages, overrides, plan, groups, key } = fieldsOf(value, 'snapshot', SNAPSHOT)

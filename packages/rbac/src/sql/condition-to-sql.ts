@@ -45,6 +45,18 @@ const UNKNOWN = 'null::boolean'
  * `columns` does not have is like a field the row does not have: it permits nothing.
  *
  * @throws TenancyError INVALID_OPTION for `columns` or `firstParameter` that are not valid
+ * @example
+ * ```ts
+ * import { conditionToSql } from '@org/rbac'
+ *
+ * // The condition is evaluator.where(action): the rows for which `can` says yes.
+ * const { text, values } = conditionToSql(
+ *   { op: 'eq', field: 'ownerId', value: 'u1' },
+ *   { columns: { ownerId: { column: 'body', type: 'text' } }, firstParameter: 2 },
+ * )
+ * const { rows } = await tenancy.query('acme', `select id from notes where id > $1 and ${text}`, [0, ...values])
+ * rows // → []
+ * ```
  */
 export function conditionToSql(condition: Condition, options: SqlOptions): SqlCondition {
   const { columns, firstParameter = 1 } = options

@@ -7,6 +7,14 @@ import { type InstallOptions, parseControlSchema } from './install.ts'
  * drops it, as the administrator: `createTenancy({ onForget: forgetTenant })`.
  *
  * @throws TenancyError INVALID_OPTION; otherwise what `control` throws
+ * @example
+ * ```ts
+ * import { parseTenantKey } from '@org/core'
+ * import { forgetTenant, installRbac } from '@org/rbac/store'
+ *
+ * await installRbac(adminPool, { managers: [application] })
+ * await forgetTenant(pool, parseTenantKey('initech')) // once tenancy.drop or offboard has removed it
+ * ```
  */
 export async function forgetTenant(
   control: Queryable,

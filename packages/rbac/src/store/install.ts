@@ -35,6 +35,12 @@ const INSTALL_RBAC_OPTIONS: OptionNames<InstallOptions> = {
  *
  * @param admin a pool or client of a role that may create schemas
  * @throws TenancyError INVALID_OPTION; CONFLICT when a newer release has been here
+ * @example
+ * ```ts
+ * import { installRbac } from '@org/rbac/store'
+ *
+ * await installRbac(adminPool, { managers: [application] })
+ * ```
  */
 export async function installRbac(admin: Queryable, options: InstallOptions = {}): Promise<void> {
   requireKnownOptions(options, INSTALL_RBAC_OPTIONS)

@@ -105,7 +105,27 @@ const CREATE_RBAC_STORE_OPTIONS: OptionNames<RbacStoreOptions<string, string, st
   clock: true,
 }
 
-/** @throws TenancyError INVALID_OPTION */
+/**
+ * @throws TenancyError INVALID_OPTION
+ *
+ * @example
+ * ```ts
+ * import { defineCatalog } from '@org/rbac'
+ * import { createRbacStore, installRbac } from '@org/rbac/store'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: { basic: { name: 'Basic', actions: ['notes.*'] } },
+ * })
+ * await installRbac(adminPool, { managers: [application] })
+ * const store = createRbacStore({ catalog, control: pool, tenants: tenancy }) // RBAC_MIGRATION is one of its migrations
+ * await store.syncCatalog()
+ * const admin = { email: 'ana@example.com', name: 'Ana' }
+ * const { packageAssigned } = await tenancy.withTenant('acme', (db) => store.seed(db, { admin, package: 'basic' }))
+ * packageAssigned // → true
+ * ```
+ */
 export function createRbacStore<
   Tool extends string,
   Action extends string,

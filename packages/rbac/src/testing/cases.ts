@@ -39,13 +39,58 @@ export interface DecisionReport {
  *
  * @param table parsed YAML or JSON in the shape of {@link DecisionTable}
  * @throws TenancyError INVALID_OPTION for a table that is not valid, or names what is not there
+ * @example
+ * ```ts
+ * import { defineCatalog } from '@org/rbac'
+ * import { decisionCases } from '@org/rbac/testing'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: { basic: { name: 'Basic', actions: ['notes.*'] } },
+ * })
+ * // In YAML, as a file; in a test runner: it.each(decisionCases(catalog, table))('$name', (one) => one.check())
+ * const table = {
+ *   name: 'Notes',
+ *   tenants: { acme: { packages: [{ key: 'basic', status: 'active' }] } },
+ *   groups: { READERS: { permissions: [{ action: 'notes.item.read' }] } },
+ *   principals: { ana: { id: 'u1', groups: ['READERS'] } },
+ *   tests: [
+ *     {
+ *       name: 'readers read',
+ *       input: { principals: ['ana'], actions: ['notes.item.read'] },
+ *       expected: [{ principal: 'ana', actions: { 'notes.item.read': 'EFFECT_ALLOW' } }],
+ *     },
+ *   ],
+ * }
+ * for (const one of decisionCases(catalog, table)) one.check()
+ * ```
  */
 export function decisionCases(catalog: Catalog, table: unknown): DecisionCase[] {
   const parsed = parseTable(table)
   return parsed.tests.flatMap((test) => casesOf(catalog, parsed, test))
 }
 
-/** Decides a whole table at once, for a command line or a single assertion. */
+/**
+ * Decides a whole table at once, for a command line or a single assertion.
+ *
+ * @example
+ * ```ts
+ * import { defineCatalog } from '@org/rbac'
+ * import { checkDecisions } from '@org/rbac/testing'
+ *
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // What is not expected to be permitted has to be denied.
+ * const input = { principals: ['ana'], actions: ['notes.item.read'] }
+ * const tests = [{ name: 'nobody', input, expected: [] }]
+ * const table = { name: 'Notes', tenants: { acme: { packages: [] } }, principals: { ana: { id: 'u1' } }, tests }
+ * checkDecisions(catalog, table).report // → ''
+ * ```
+ */
 export function checkDecisions(catalog: Catalog, table: unknown): DecisionReport {
   const cases = decisionCases(catalog, table)
   const failures = cases.filter(({ ok }) => !ok)

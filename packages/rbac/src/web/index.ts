@@ -43,13 +43,33 @@ export interface WebGuard<Its extends object, Action extends string = string> {
  * @throws TenancyError INVALID_OPTION
  * @example
  * ```ts
- * const handle = tenantHandler(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } })
- * const guard = createGuard({ catalog, evaluator: ({ tenant, actor }: TenantRequest) => store.evaluatorFor({ tenant, actor }) })
+ * import { fromClaim } from '@org/core'
+ * import { type TenantRequest, tenantHandler } from '@org/pg-tenant/web'
+ * import { createEvaluator, defineCatalog } from '@org/rbac'
+ * import { createGuard } from '@org/rbac/web'
  *
- * export const GET = handle(guard.requireAction('notes.item.read', async (_request, { tenancy }) => {
- *   const { rows } = await tenancy.query('select id, body from notes')
- *   return Response.json({ data: rows })
- * }))
+ * const catalog = defineCatalog({
+ *   tools: { notes: { name: 'Notes' } },
+ *   actions: { 'notes.item.read': { name: 'Read notes', kind: 'read' } },
+ *   packages: {},
+ * })
+ * // With a store: ({ tenant, actor }) => store.evaluatorFor({ tenant, actor })
+ * const nobody = createEvaluator(catalog, {
+ *   tenant: { status: 'active' },
+ *   actor: { type: 'user', id: 'u1', status: 'active' },
+ *   packages: [],
+ * })
+ * const guard = createGuard({ catalog, evaluator: async (_its: TenantRequest) => nobody })
+ * const handle = tenantHandler(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } })
+ *
+ * export const GET = handle(
+ *   guard.requireAction('notes.item.read', async (_request, { tenancy }) => {
+ *     const { rows } = await tenancy.query('select id, body from notes')
+ *     return Response.json({ data: rows })
+ *   }),
+ * )
+ * const { status } = await GET(new Request('http://localhost/notes', { headers: { authorization: 'Bearer acme' } }))
+ * status // → 403
  * ```
  */
 export function createGuard<Its extends object, Action extends string>(

@@ -31,11 +31,20 @@ export interface ExpressIdempotency {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { createIdempotency } from '@org/governance/idempotency/express'
+ * import { tenant } from '@org/pg-tenant/express'
+ * import express from 'express'
+ *
  * const { idempotent } = createIdempotency({ scopes: tenancy, sealing: envelopes })
+ * const app = express()
+ * app.use(express.json(), tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
  * app.post('/v1/notes', idempotent('notes.note.create'), async (req, res) => {
  *   const { rows } = await req.tenancy.query('insert into notes (body) values ($1) returning *', [req.body.body])
  *   res.status(201).json({ data: rows[0] })
  * })
+ * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<Request>): ExpressIdempotency {
   const settings = httpSettings<Request>(options, {

@@ -32,11 +32,22 @@ export interface FastifyIdempotency {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { createIdempotency } from '@org/governance/idempotency/fastify'
+ * import { tenant } from '@org/pg-tenant/fastify'
+ * import Fastify from 'fastify'
+ *
  * const { idempotent } = createIdempotency({ scopes: tenancy, sealing: envelopes })
- * app.post('/v1/notes', idempotent('notes.note.create'), async (request, reply) => {
- *   const { rows } = await tenancy.query(request.tenant, 'insert into notes (body) values ($1) returning *', [request.body.body])
+ * const app = Fastify()
+ * await app.register(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
+ * app.post<{ Body: { body: string } }>('/v1/notes', idempotent('notes.note.create'), async (request, reply) => {
+ *   const { rows } = await request.tenancy.query('insert into notes (body) values ($1) returning *', [request.body.body])
  *   return reply.code(201).send({ data: rows[0] })
  * })
+ * await app.ready()
+ * await app.close()
+ * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<FastifyRequest>): FastifyIdempotency {
   const settings = httpSettings<FastifyRequest>(options, {

@@ -30,12 +30,21 @@ export interface HonoIdempotency<E extends Env = Env> {
 /**
  * @throws TenancyError INVALID_OPTION
  * @example
- * const { idempotent } = createIdempotency({ scopes: tenancy, sealing: envelopes })
+ * ```ts
+ * import { fromClaim } from '@org/core'
+ * import { createIdempotency } from '@org/governance/idempotency/hono'
+ * import { type TenantEnv, tenant } from '@org/pg-tenant/hono'
+ * import { Hono } from 'hono'
+ *
+ * const { idempotent } = createIdempotency<TenantEnv>({ scopes: tenancy, sealing: envelopes })
+ * const app = new Hono<TenantEnv>()
+ * app.use(tenant(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } }))
  * app.post('/v1/notes', idempotent('notes.note.create'), async (c) => {
  *   const { body } = await c.req.json()
  *   const { rows } = await c.var.tenancy.query('insert into notes (body) values ($1) returning *', [body])
  *   return c.json({ data: rows[0] }, 201)
  * })
+ * ```
  */
 export function createIdempotency<E extends Env>(
   options: HttpIdempotencyOptions<Context<E>>,

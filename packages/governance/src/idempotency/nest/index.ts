@@ -50,6 +50,22 @@ export interface NestIdempotency {
  *     return (await db.query('insert into notes (body) values ($1) returning *', [body])).rows[0]
  *   }
  * }
+ * @example
+ * ```ts
+ * import { createIdempotency } from '@org/governance/idempotency/nest'
+ * import { Controller, Post } from '@nestjs/common'
+ *
+ * const { Idempotent } = createIdempotency({ scopes: tenancy, sealing: envelopes })
+ *
+ * @Controller('notes')
+ * export class Notes {
+ *   @Post()
+ *   @Idempotent('notes.note.create')
+ *   create() {
+ *     return { data: { id: 7 } }
+ *   }
+ * }
+ * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<NestRequest>): NestIdempotency {
   const settings = httpSettings<NestRequest>(options, {

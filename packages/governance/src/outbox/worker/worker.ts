@@ -76,19 +76,24 @@ const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
+ * import { installOutbox, outbox } from '@org/governance/outbox'
+ * import { createWorker } from '@org/governance/outbox/worker'
+ *
+ * await installOutbox(adminPool, { isolation: tenancy.isolation, rolePrefix })
  * const worker = createWorker({
- *   control: pool,
+ *   control: adminPool, // as one of `workers`
  *   tenants: tenancy,
- *   outbox: events,
+ *   outbox: outbox<{ 'note.created': { id: string } }>(),
  *   handlers: {
- *     'user.created': async ({ payload }, { withTenant, idempotencyKey }) => {
- *       await mail.send({ to: payload.email, idempotencyKey })
- *       await withTenant((db) => db.query('update "user" set welcomed_at = now() where id = $1', [payload.id]))
+ *     'note.created': async ({ payload }, { withTenant }) => {
+ *       await withTenant((db) => db.query('update notes set body = upper(body) where id = $1', [payload.id]))
  *     },
  *   },
  * })
  * worker.start()
- * process.once('SIGTERM', () => worker.stop())
+ * await worker.stop() // at SIGTERM
+ * ```
  */
 export function createWorker<
   Events extends EventMap = EventMap,

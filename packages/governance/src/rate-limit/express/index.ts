@@ -12,8 +12,16 @@ const callerOf = (req: Request): Caller => ({
  * middleware it counts by address; behind it, by tenant.
  *
  * @example
- * app.use('/v1/auth', limit(limiter, 'login'))
- * app.use('/v1', tenant(tenancy, { … }), limit(limiter, 'api'))
+ * ```ts
+ * import { rateLimit } from '@org/governance/rate-limit'
+ * import { limit } from '@org/governance/rate-limit/express'
+ * import express from 'express'
+ *
+ * const limiter = rateLimit({ categories: { login: { limit: 10, seconds: 60 }, api: { limit: 600, seconds: 60 } } })
+ * const app = express()
+ * app.use('/v1/auth', limit(limiter, 'login')) // nobody yet: by address
+ * app.use('/v1', limit(limiter, 'api')) // behind tenant(…): by tenant
+ * ```
  */
 export function limit<Category extends string>(
   limiter: RateLimiter<Category>,

@@ -11,7 +11,15 @@ const callerOf = (request: FastifyRequest): Caller => ({
  * A hook (`onRequest`, `preHandler`) that refuses what is too much with RATE_LIMITED, and says in every answer what is left.
  *
  * @example
- * app.addHook('preHandler', limit(limiter, 'api'))
+ * ```ts
+ * import { rateLimit } from '@org/governance/rate-limit'
+ * import { limit } from '@org/governance/rate-limit/fastify'
+ * import Fastify from 'fastify'
+ *
+ * const limiter = rateLimit({ categories: { api: { limit: 600, seconds: 60 } } })
+ * const app = Fastify()
+ * app.addHook('preHandler', limit(limiter, 'api')) // behind tenant(…): by tenant
+ * ```
  */
 export function limit<Category extends string>(
   limiter: RateLimiter<Category>,

@@ -15,7 +15,14 @@ function callerOf(c: Context): Caller {
  * the tenant's middleware it counts by address; behind it, by tenant.
  *
  * @example
- * app.use('/v1/*', tenant(tenancy, { … }), limit(limiter, 'api'))
+ * ```ts
+ * import { rateLimit } from '@org/governance/rate-limit'
+ * import { limit } from '@org/governance/rate-limit/hono'
+ * import { Hono } from 'hono'
+ *
+ * const limiter = rateLimit({ categories: { api: { limit: 600, seconds: 60 } } })
+ * new Hono().use('/v1/*', limit(limiter, 'api')) // behind tenant(…): by tenant
+ * ```
  */
 export function limit<E extends Env, Category extends string>(
   limiter: RateLimiter<Category>,

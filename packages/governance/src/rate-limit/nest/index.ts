@@ -15,9 +15,22 @@ const callerOf = ({ ip, socket, tenant }: NestRequest): Caller => ({
  * left. It is a guard: what was resolved by guards in front counts by tenant.
  *
  * @example
+ * ```ts
+ * import { rateLimit } from '@org/governance/rate-limit'
+ * import { Limit } from '@org/governance/rate-limit/nest'
+ * import { Controller, Get } from '@nestjs/common'
+ *
+ * const limiter = rateLimit({ categories: { api: { limit: 600, seconds: 60 } } })
+ *
  * @Controller('notes')
  * @Limit(limiter, 'api')
- * class Notes {}
+ * export class Notes {
+ *   @Get()
+ *   all() {
+ *     return { data: [] }
+ *   }
+ * }
+ * ```
  */
 export function Limit<Category extends string>(
   limiter: RateLimiter<Category>,

@@ -58,6 +58,14 @@ export async function digestOfFile(path: string): Promise<{ sha256: string; byte
  * Reads the manifest of a file of `pg_dump`, and the whole file to see that it is the one.
  *
  * @throws TenancyError NOT_FOUND when there is no manifest, VALIDATION_ERROR when it does not fit the file
+ * @example
+ * ```ts
+ * import { existsSync } from 'node:fs'
+ * import { inspectDump } from '@org/pg-tenant/admin'
+ *
+ * const path = 'backups/acme.dump' // made by tenancy.backup('acme', { to: path, format: 'pg_dump' })
+ * if (existsSync(path)) console.log((await inspectDump(path)).tenant)
+ * ```
  */
 export async function readDumpManifest(path: string): Promise<DumpManifest> {
   if (!(await isDump(path))) throw unreadable('not_an_archive')

@@ -15,7 +15,17 @@ export interface AttackReport {
   readonly ok: boolean
 }
 
-/** The report as a table for people: id, hazard, verdict, evidence. */
+/**
+ * The report as a table for people: id, hazard, verdict, evidence.
+ *
+ * @example
+ * ```ts
+ * import { formatAttackReport, runAttackKit } from '@org/pg-tenant/testing'
+ *
+ * const report = await runAttackKit({ pool, adminPool, only: ['a'] })
+ * console.log(formatAttackReport(report))
+ * ```
+ */
 export function formatAttackReport({ isolation, findings, ok }: AttackReport): string {
   const rows = findings.map(({ id, title, verdict, promised, evidence }) => [
     id,

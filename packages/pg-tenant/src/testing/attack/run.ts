@@ -47,6 +47,13 @@ export interface AttackKitOptions {
  * removed at the end, also after a failure. Takes a few seconds; run it in CI against the pool and pooler of production.
  *
  * @throws TenancyError INVALID_OPTION; what the administrator's connection throws when the lab cannot be set up
+ * @example
+ * ```ts
+ * import { runAttackKit } from '@org/pg-tenant/testing'
+ *
+ * const { ok, findings } = await runAttackKit({ pool, adminPool, only: ['b'] })
+ * ok && findings.length > 0 // → true
+ * ```
  */
 export async function runAttackKit(options: AttackKitOptions): Promise<AttackReport> {
   const { isolation = 'role', adminPool, adminUrl, only } = options
