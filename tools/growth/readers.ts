@@ -5,6 +5,7 @@ import {
   fromClaim,
   fromHeader,
   fromPath,
+  fromSession,
   fromSubdomain,
   type IncomingRequest,
   parseTenantKey,
@@ -48,6 +49,11 @@ const resolve = resolveTenant({
   trust,
 })
 
+const signedIn = resolveTenant({
+  sources: [fromSession({ cookie: 'sid', readSession: async () => ({ userId: 'ana', tenantId: 'acme' }) })],
+})
+const browser = (headers: Record<string, string>) => signedIn({ method: 'POST', headers })
+
 const withHeader = (name: string) => (text: string) => {
   const request: IncomingRequest = {
     url: '/t/acme',
@@ -75,6 +81,10 @@ export const READERS: readonly (readonly [string, (text: string) => unknown])[] 
   ['Authorization', withHeader('authorization')],
   ['Authorization: Bearer', (text) => withHeader('authorization')(`Bearer ${text}!`)],
   ['X-Api-Key', withHeader('x-api-key')],
+  ['Cookie', (text) => browser({ cookie: text })],
+  ['Cookie: its value', (text) => browser({ cookie: `sid=${text}` })],
+  ['Origin', (text) => browser({ cookie: 'sid=x', host: text, origin: `https://${text}` })],
+  ['Sec-Fetch-Site', (text) => browser({ cookie: 'sid=x', 'sec-fetch-site': text })],
   [
     'X-Request-Id',
     (text) => requestIdOf({ headers: { 'x-request-id': text }, socket: PROXIED }, parseTrust(trust)),

@@ -12,6 +12,7 @@ export { type FromApiKeyOptions, fromApiKey } from './resolve/from-api-key.ts'
 export { type FromClaimOptions, fromClaim } from './resolve/from-claim.ts'
 export { type FromHeaderOptions, fromHeader } from './resolve/from-header.ts'
 export { type FromPathOptions, fromPath } from './resolve/from-path.ts'
+export { type FromSessionOptions, fromSession } from './resolve/from-session.ts'
 export { type FromSubdomainOptions, fromSubdomain } from './resolve/from-subdomain.ts'
 export type { IncomingRequest } from './resolve/request.ts'
 export {
@@ -29,6 +30,7 @@ export type {
   CredentialSource,
   NamingSource,
   ResolvedTenant,
+  Session,
   Source,
   SourceKind,
   TokenClaims,

@@ -8,7 +8,7 @@ import { parseTrust, type Trust, type Trusted } from './trust.ts'
 import type { Credential, CredentialSource, NamingSource, ResolvedTenant, Source } from './types.ts'
 
 export interface ResolveOptions {
-  /** Where to look: `fromClaim`, `fromApiKey`, `fromHeader`, `fromSubdomain`, `fromPath`. The order does not matter. */
+  /** Where to look: `fromClaim`, `fromApiKey`, `fromSession`, `fromHeader`, `fromSubdomain`, `fromPath`. The order does not matter. */
   readonly sources: readonly Source[]
   /** Which tenants there are (default: not asked here; a scope of a tenant that is not there does not open). */
   readonly directory?: TenantLookup | undefined
@@ -48,7 +48,7 @@ const RESOLVE_TENANT_OPTIONS: OptionNames<ResolveOptions> = {
 
 /**
  * Makes the one function that tells whose a request is. A tenant comes from what proves who asks (a token's claim, an
- * API key); whatever else names one (header, subdomain, path) has to agree. Body and query are never looked at.
+ * API key, a session); whatever else names one (header, subdomain, path) has to agree. Body and query are never looked at.
  *
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -147,6 +147,7 @@ function provenKey(value: unknown, prefix: Prefix): TenantKey {
 
 type Prefix = { readonly prefix?: string }
 
+const PROVING: ReadonlySet<unknown> = new Set(['claim', 'api-key', 'session'])
 const NAMING: ReadonlySet<unknown> = new Set(['header', 'subdomain', 'path'])
 
 function parse(options: ResolveOptions) {
@@ -158,9 +159,7 @@ function parse(options: ResolveOptions) {
     throw invalidOption('directory', 'a function from a tenant to its status')
   }
   const naming = sources.filter((source): source is NamingSource => NAMING.has(source?.kind))
-  const credentials = sources.filter(
-    (source): source is CredentialSource => source?.kind === 'claim' || source?.kind === 'api-key',
-  )
+  const credentials = sources.filter((source): source is CredentialSource => PROVING.has(source?.kind))
   if (naming.length + credentials.length !== sources.length) throw invalidOption('sources', 'made by from…()')
   if (trustUnauthenticated.some((kind) => !naming.some((source) => source.kind === kind))) {
     throw invalidOption('trustUnauthenticated', 'kinds of the sources given: header, subdomain, path')
@@ -168,7 +167,7 @@ function parse(options: ResolveOptions) {
   if (credentials.length === 0 && trustUnauthenticated.length === 0) {
     throw new TenancyError(
       'INVALID_OPTION',
-      'No source proves who asks, so every request would be refused. Add fromClaim or fromApiKey.',
+      'No source proves who asks, so every request would be refused. Add fromClaim, fromApiKey or fromSession.',
       { details: { option: 'sources' } },
     )
   }

@@ -8,7 +8,7 @@ export type Actor =
   | { readonly type: 'anonymous'; readonly id: null }
 
 /** Where a tenant can be named. */
-export type SourceKind = 'claim' | 'api-key' | 'header' | 'subdomain' | 'path'
+export type SourceKind = 'claim' | 'api-key' | 'session' | 'header' | 'subdomain' | 'path'
 
 /** What a verified access token says; the `AccessToken` of `@org/crypto` is one. */
 export interface TokenClaims {
@@ -26,6 +26,12 @@ export interface ApiKeyActor {
   readonly tenant: string
 }
 
+/** Who signed in in a browser; your session may hold more. */
+export interface Session {
+  readonly userId: string
+  readonly tenantId: string
+}
+
 /** A tenant named by a request, unproven: it only counts beside a credential that agrees. */
 export interface NamingSource {
   readonly kind: 'header' | 'subdomain' | 'path'
@@ -39,12 +45,12 @@ export interface NamingSource {
 
 /** Something that proves who asks. */
 export interface CredentialSource {
-  readonly kind: 'claim' | 'api-key'
+  readonly kind: 'claim' | 'api-key' | 'session'
   /**
    * @returns `undefined` when the request has no credential of this kind
    * @throws TenancyError when it has one that is not accepted; another source does not make up for it
    */
-  authenticate(request: IncomingRequest): Promise<Credential> | undefined
+  authenticate(request: IncomingRequest): Promise<Credential | undefined> | undefined
 }
 
 export interface Credential {
@@ -53,6 +59,7 @@ export interface Credential {
   readonly tenant: string | undefined
   readonly claims?: TokenClaims
   readonly apiKey?: ApiKeyActor
+  readonly session?: Session
 }
 
 export type Source = NamingSource | CredentialSource
@@ -67,4 +74,6 @@ export interface ResolvedTenant {
   readonly claims?: TokenClaims
   /** What the key may do, when there was one. */
   readonly apiKey?: ApiKeyActor
+  /** What `readSession` found, when there was one. */
+  readonly session?: Session
 }
