@@ -23,7 +23,7 @@ function usesOf(controller: Function, handlers: Handlers<string>): RouteUse[] {
     const method: unknown = Reflect.getMetadata(METHOD, handler)
     if (typeof method !== 'number') return []
     const paths = textsOf(controller).flatMap((prefix) =>
-      textsOf(handler).map((path) => `/${[prefix, path].map(trimmed).filter(Boolean).join('/')}`),
+      textsOf(handler).map((path) => `/${[prefix, path].flatMap(segmentsOf).join('/')}`),
     )
     return paths.map((path) =>
       routeUse(RequestMethod[method] ?? 'ALL', path, handlers.of(handler, controller)),
@@ -47,4 +47,4 @@ function methodsOf(prototype: object): object[] {
 }
 
 const textsOf = (target: object): string[] => [Reflect.getMetadata(PATH, target) ?? ''].flat().map(String)
-const trimmed = (path: string): string => path.replaceAll(/^\/+|\/+$/g, '')
+const segmentsOf = (path: string): string[] => path.split('/').filter((one) => one !== '')
