@@ -5,7 +5,7 @@ import { endSessions } from '../lifecycle/login-role.ts'
 import { dropWithConnections } from '../lifecycle/tenant-database.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { nameOfApp, parseApp } from './app-names.ts'
-import { lockApp, setAppState, standingOfApp } from './app-state.ts'
+import { setAppState, standingOfApp, waitForOthers, whileAppIsLocked } from './app-state.ts'
 
 /**
  * Drops an app's database and role, ending their connections. There is no way back: back up first. When it is cut off,
@@ -36,8 +36,8 @@ export async function dropDatabase(
       },
     )
   }
-  return await withAdminSession(adminPool, undefined, async (session) => {
-    await lockApp(session, name)
+  const work = async (session: AdminSession) => {
+    await waitForOthers(session, name)
     const { role, database } = await standingOfApp(session, name)
     if (role === 'none' && database === 'none') return false
     if (role === 'foreign' || database === 'foreign') {
@@ -47,7 +47,8 @@ export async function dropDatabase(
     }
     await takeDownApp(session, name)
     return true
-  })
+  }
+  return await whileAppIsLocked(adminPool, name, () => withAdminSession(adminPool, undefined, work))
 }
 
 /** Removes what there is of an app, the role last: its mark says what is under way. */

@@ -8,7 +8,7 @@ import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { nameOfApp, parseApp } from './app-names.ts'
-import { lockApp, standingOfApp } from './app-state.ts'
+import { standingOfApp, waitForOthers, whileAppIsLocked } from './app-state.ts'
 import { takeDownApp } from './drop-database.ts'
 
 /** Options of {@link provisionDatabase}. */
@@ -72,8 +72,8 @@ export async function provisionDatabase(
   const { app, connectionLimit, template } = parse(options)
   const name = nameOfApp(app)
   const { host, port } = { ...(await configOf(adminPool, 'adminPool')), ...endpointOf(options) }
-  return await withAdminSession(adminPool, undefined, async (session) => {
-    await lockApp(session, name)
+  const work = async (session: AdminSession): Promise<ProvisionedDatabase> => {
+    await waitForOthers(session, name)
     await refuseTaken(session, name)
     const password = generatePassword()
     try {
@@ -88,7 +88,8 @@ export async function provisionDatabase(
     }
     const connection = tenantConnection({ host, port, database: name, user: name }, password)
     return { app, database: name, role: name, connection, alsoOpen: await openTo(session, name) }
-  })
+  }
+  return await whileAppIsLocked(adminPool, name, () => withAdminSession(adminPool, undefined, work))
 }
 
 function parse({ app, connectionLimit = 20, template = 'template0', ...rest }: ProvisionDatabaseOptions) {

@@ -213,6 +213,27 @@ describe('provisionDatabase', () => {
     expect(await traces('takendb')).toEqual({ roles: 0, databases: 1 })
   })
 
+  // Hazard ad: whoever may connect to the administrator's database could take an advisory lock of any name.
+  it('is kept waiting by no lock that an app can take', async () => {
+    const one = await made('holder')
+    const name = `app_${app('kept')}`
+    await as(
+      one,
+      async (client) => {
+        await client.query(`select pg_advisory_lock(hashtextextended('pg_tenant.app:' || $1, 0))`, [name])
+        await expect(client.query(`create role "${name}#lock"`)).rejects.toMatchObject({ code: '42501' })
+        await expect(client.query(`do $$ begin lock table pg_authid; end $$`)).rejects.toMatchObject({
+          code: '42501',
+        })
+        expect((await made('kept')).database).toBe(name)
+        expect(await dropDatabase(world.admin, { app: app('kept'), confirm: app('kept') })).toBe(true)
+      },
+      new URL(world.adminUrl).pathname.slice(1),
+    )
+    const { rows } = await world.root.query(`select rolname from pg_roles where rolname like '%#lock'`)
+    expect(rows).toEqual([])
+  })
+
   it('lets one of two calls at once win', async () => {
     const results = await Promise.allSettled([made('race'), made('race'), made('race')])
     const [won, ...more] = results.filter(({ status }) => status === 'fulfilled')
