@@ -24,7 +24,8 @@ const project = (name: string, root: string, globalSetup: string[] = [], isolate
       include: INCLUDE,
       isolate,
       globalSetup,
-      testTimeout: 60_000,
+      // The slow set takes every statement of what the others take a sample of.
+      testTimeout: process.env.TEST_SLOW ? 600_000 : 60_000,
       hookTimeout: 120_000,
     },
   })

@@ -1,53 +1,101 @@
-// The API as whoever signed in. Tokens are kept in this page's memory only: closing it signs out.
+// The API as whoever signed in. The access token is kept in this page's memory only; the refresh token, which is good once, in this
+// tab's session storage, so that a reload goes on. Closing the tab signs out.
 
-let tokens
+const KEPT = 'hub.refreshToken'
+let accessToken
 let renewing
+let ended = () => {}
 
 /** A refusal, with what the API says about it. */
 export class Refusal extends Error {
-  constructor(status, { code, message, details } = {}) {
-    super(message ?? `The hub answered ${status}.`)
+  constructor(message, { code, details } = {}) {
+    super(message)
     this.code = code
     this.details = details ?? {}
   }
 }
 
-async function send(method, path, { body, token, tenant } = {}) {
+/** Called when the login is over: signed out elsewhere, revoked, or too old. */
+export function onEnded(callback) {
+  ended = callback
+}
+
+async function send(method, path, { body, token, tenant, once } = {}) {
   const response = await fetch(path, {
     method,
     headers: {
       ...(body && { 'Content-Type': 'application/json' }),
       ...(token && { Authorization: `Bearer ${token}` }),
       ...(tenant && { 'X-Client-Key': tenant }),
+      ...(once && { 'Idempotency-Key': once }),
     },
     body: body && JSON.stringify(body),
+  }).catch(() => {
+    throw new Refusal('The hub does not answer. Nothing is known to have changed; try again in a moment.', {
+      code: 'UNREACHABLE',
+    })
   })
-  const answer = response.status === 204 ? {} : await response.json()
-  if (!response.ok) throw new Refusal(response.status, answer.error)
-  return answer
+  if (response.status === 204) return {}
+  // What stands between (a proxy, a gateway) may answer in another language than JSON.
+  const answer = await response.json().catch(() => undefined)
+  if (response.ok && answer) return answer
+  const { error } = answer ?? {}
+  throw new Refusal(error?.message ?? `The hub is not there: what answered said ${response.status}.`, error)
 }
 
 /** Operators are users of the tenant `platform`. */
 export async function signIn(how, body) {
-  tokens = (await send('POST', `/v1/auth/${how}`, { tenant: 'platform', body })).data
+  const { data } = await send('POST', `/v1/auth/${how}`, { tenant: 'platform', body })
+  accessToken = data.accessToken
+  sessionStorage.setItem(KEPT, data.refreshToken)
+}
+
+/** Whether there was a login to go on with. */
+export async function resume() {
+  if (sessionStorage.getItem(KEPT) === null) return false
+  await renew()
+  return true
 }
 
 export async function signOut() {
-  const { refreshToken } = tokens ?? {}
-  tokens = undefined
+  const refreshToken = sessionStorage.getItem(KEPT)
   if (refreshToken) await send('POST', '/v1/auth/logout', { tenant: 'platform', body: { refreshToken } })
+  sessionStorage.removeItem(KEPT)
+  accessToken = undefined
 }
 
-/** Asks the API; an access token that has run out is renewed once, also when several ask at a time. */
-export async function ask(method, path, body) {
+/** Once, also when several ask at a time: the token before is worth nothing afterwards. */
+function renew() {
+  renewing ??= signIn('refresh', { refreshToken: sessionStorage.getItem(KEPT) })
+    .catch((error) => {
+      if (error.code !== 'INVALID_TOKEN' && error.code !== 'TOKEN_EXPIRED') throw error
+      sessionStorage.removeItem(KEPT)
+      accessToken = undefined
+      ended()
+      throw new Refusal('Your login has ended. Sign in again.')
+    })
+    .finally(() => {
+      renewing = undefined
+    })
+  return renewing
+}
+
+/** Asks the API; an access token that has run out is renewed. `once`: an `Idempotency-Key`, for what makes something. */
+export async function ask(method, path, body, once) {
   try {
-    return await send(method, path, { body, token: tokens?.accessToken })
+    return await send(method, path, { body, token: accessToken, once })
   } catch (error) {
     if (error.code !== 'TOKEN_EXPIRED') throw error
   }
-  renewing ??= signIn('refresh', { refreshToken: tokens.refreshToken }).finally(() => {
-    renewing = undefined
-  })
-  await renewing
-  return await send(method, path, { body, token: tokens.accessToken })
+  await renew()
+  return await send(method, path, { body, token: accessToken, once })
+}
+
+/** All pages of a list. */
+export async function everything(path) {
+  const { data, meta } = await ask('GET', path)
+  if (!meta?.hasMore) return data
+  const next = new URL(path, location.origin)
+  next.searchParams.set('cursor', meta.nextCursor)
+  return [...data, ...(await everything(`${next.pathname}${next.search}`))]
 }

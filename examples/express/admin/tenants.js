@@ -1,25 +1,25 @@
-import { ask } from './api.js'
-import { $, bytes, guarded, onSubmit, say } from './page.js'
+import { ask, everything } from './api.js'
+import { $, bytes, dialogOf, element, fillIn, guarded, inWords, onSubmit, option, say } from './page.js'
 import { openTenant } from './tenant.js'
 
 const section = $('#tenants')
 const more = $('#more')
-const dialog = $('#suspend')
+const body = $('tbody', section)
 let query = {}
 let cursor
 
 export async function showTenants() {
-  section.hidden = false
+  $('form', section).reset()
   await search({})
 }
 
 onSubmit($('form', section), search)
 more.addEventListener('click', () => guarded(more, load))
+$('#create-tenant').addEventListener('click', ({ target }) => guarded(target, create))
 
 async function search({ q = '', status = '' }) {
   query = { ...(q && { q }), ...(status && { status }) }
   cursor = undefined
-  $('tbody', section).replaceChildren()
   await load()
 }
 
@@ -27,17 +27,18 @@ async function load() {
   const parameters = new URLSearchParams({ limit: 50, sort: 'slug:asc', include: 'size', ...query })
   if (cursor) parameters.set('cursor', cursor)
   const { data, meta } = await ask('GET', `/v1/tenants?${parameters}`)
-  $('tbody', section).append(...data.map(rowOf))
+  if (!cursor) body.replaceChildren()
+  body.append(...data.map(rowOf))
   cursor = meta.nextCursor
   more.hidden = !meta.hasMore
-  if (!$('tbody tr', section)) say('No tenant matches.')
+  if (!$('tr', body)) say('No tenant matches.')
 }
 
 function rowOf(tenant) {
   const row = $('#tenant-row').content.cloneNode(true).firstElementChild
   row.dataset.key = tenant.id
-  $('.open', row).addEventListener('click', (event) => guarded(event.target, () => openTenant(tenant)))
-  $('.toggle', row).addEventListener('click', (event) => guarded(event.target, () => toggle(row, tenant)))
+  $('.open', row).addEventListener('click', ({ target }) => guarded(target, () => openTenant(tenant)))
+  $('.toggle', row).addEventListener('click', ({ target }) => guarded(target, () => toggle(row, tenant)))
   return fill(row, tenant)
 }
 
@@ -46,15 +47,15 @@ function fill(row, { id, name, status, packages, bytes: size, schemaVersion, sus
   $('.key', row).textContent = id
   $('.status', row).textContent = status
   $('.status', row).dataset.status = status
-  $('.status', row).title = suspendedReason ?? ''
-  $('.packages', row).textContent = packages.join(', ')
+  $('.reason', row).textContent = suspendedReason ?? ''
+  $('.packages', row).textContent = packages.join(', ') || '–'
   if (size !== undefined) $('.size', row).textContent = bytes(size)
   $('.version', row).textContent = schemaVersion ?? '–'
-  const button = $('.toggle', row)
-  button.textContent = status === 'suspended' ? 'Resume' : 'Suspend'
-  button.setAttribute('aria-label', `${button.textContent} ${name}`)
+  const toggles = $('.toggle', row)
+  toggles.textContent = status === 'suspended' ? 'Resume' : 'Suspend'
+  toggles.setAttribute('aria-label', `${toggles.textContent} ${name}`)
   $('.open', row).setAttribute('aria-label', `Open ${name}`)
-  button.hidden = (status !== 'active' && status !== 'suspended') || id === 'platform'
+  toggles.hidden = (status !== 'active' && status !== 'suspended') || id === 'platform'
   return row
 }
 
@@ -71,11 +72,61 @@ async function toggle(row, tenant) {
 /** `undefined` when it was cancelled. */
 async function askForReason({ name }) {
   $('#suspend-title').textContent = `Suspend ${name}?`
-  const form = $('form', dialog)
-  form.reset()
-  dialog.returnValue = 'cancel'
-  dialog.showModal()
-  await new Promise((resolve) => dialog.addEventListener('close', resolve, { once: true }))
-  const { reason } = Object.fromEntries(new FormData(form))
-  return dialog.returnValue === 'suspend' ? { status: 'suspended', reason } : undefined
+  const given = await fillIn($('#suspend'))
+  return given && { status: 'suspended', reason: given.reason }
+}
+
+/** Makes a tenant. */
+async function create() {
+  const [packages, plans] = await Promise.all([
+    everything('/v1/catalog/packages?sort=key:asc&limit=200'),
+    ask('GET', '/v1/plans').then(({ data }) => data),
+  ])
+  const dialog = dialogOf('#create')
+  $('[name=packageKey]', dialog).append(...packages.map(({ key, name }) => option(key, name)))
+  $('[name=plan]', dialog).append(...plans.map(({ key, name }) => option(key, name ?? key)))
+  let made
+  // It stays until there is a tenant: what was filled in is not lost to a refusal.
+  submitting($('form', dialog), async (form) => {
+    made = await onboard(Object.fromEntries(new FormData(form)))
+    dialog.close('done')
+  })
+  await fillIn(dialog)
+  if (made) await tell(made)
+}
+
+/** Sent again after an answer that was lost, it makes no second tenant. */
+const sent = new Map()
+
+async function onboard({ adminEmail, adminName, ...facts }) {
+  const body = { ...facts, adminUser: { email: adminEmail, name: adminName } }
+  const request = JSON.stringify(body)
+  const once = sent.get(request) ?? crypto.randomUUID()
+  sent.set(request, once)
+  const { data } = await ask('POST', '/v1/tenants', body, once)
+  sent.delete(request)
+  return data
+}
+
+/** Behind a dialog nobody sees what the page says: it is said in the dialog. */
+function submitting(form, work) {
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    $('.error', form).textContent = ''
+    void guarded($('button[type=submit]', form), () =>
+      work(form).catch((error) => {
+        $('.error', form).textContent = inWords(error)
+      }),
+    )
+  })
+}
+
+async function tell({ tenant, adminUser, invitation }) {
+  await search({})
+  say(`${tenant.name} is ${tenant.status}.`)
+  if (!invitation) return
+  const dialog = dialogOf('#invited')
+  $('p', dialog).textContent = `Give this invitation to ${adminUser.email}. It is shown once.`
+  $('output', dialog).append(element('code', invitation.token))
+  await fillIn(dialog)
 }

@@ -40,7 +40,7 @@ describe.skipIf(program === undefined)('the administration page, in Chromium', (
     await page.getByLabel('E-mail').fill('operator@example.com')
     await page.getByRole('textbox', { name: 'Password', exact: true }).fill('not the password')
     await page.getByRole('button', { name: 'Sign in' }).click()
-    await soon(() => page.getByRole('status').textContent()).toBe('Please sign in.')
+    await soon(() => page.getByRole('status').textContent()).toBe('The e-mail or the password is not right.')
     complaints.length = 0
   })
 
@@ -48,7 +48,7 @@ describe.skipIf(program === undefined)('the administration page, in Chromium', (
     await page.getByRole('textbox', { name: 'Password', exact: true }).fill(PASSWORD)
     await page.getByRole('button', { name: 'Sign in' }).click()
     await row('acme').waitFor()
-    expect(await page.locator('tbody tr').count()).toBe(3)
+    expect(await page.locator('#tenants tbody tr').count()).toBe(3)
     expect(await row('acme').locator('.status').textContent()).toBe('active')
     expect(await row('acme').locator('.size').textContent()).toMatch(/^\d+(\.\d)? (B|kB|MB)$/)
     expect(await row('acme').locator('.version').textContent()).not.toBe('–')
@@ -112,7 +112,7 @@ describe.skipIf(program === undefined)('the administration page, in Chromium', (
     await page.getByLabel('Key or name').focus()
     await page.keyboard.type('acme')
     await page.keyboard.press('Enter')
-    await soon(() => page.locator('tbody tr').count()).toBe(1)
+    await soon(() => page.locator('#tenants tbody tr').count()).toBe(1)
   })
 
   it('signs out: the tokens are worth nothing any more', async () => {

@@ -13,6 +13,8 @@ const HEADERS = {
 
 /** The administration page: files as they are. It has no rights of its own; it asks the API as whoever signs in. */
 export function serveAdmin(app: Express, guard: ExpressGuard): void {
+  // Whoever types the hub's address is a person: programs know their paths.
+  app.get('/', guard.publicRoute(), (_req, res) => res.redirect('/admin'))
   app.get('/admin', guard.publicRoute(), (_req, res) => {
     res.set(HEADERS).sendFile('index.html', { root: FILES })
   })
