@@ -8,7 +8,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { endlessly } from '../output/endlessly.ts'
 import { bytes, plural, stamp } from '../output/format.ts'
 import { eachTenant } from './each-tenant.ts'
-import { allTenants } from './require-tenant.ts'
+import { allTenants, requireTenant } from './require-tenant.ts'
 
 interface Options {
   readonly to?: string
@@ -53,6 +53,7 @@ export const backup: CommandModule<Options> = {
     const { tenancy, settings } = await connect()
     const into = await folderFor(invocation, settings, folder)
     const tenants = [...(keys ?? [])]
+    for (const one of tenants) await requireTenant(tenancy, one)
     if (all) for await (const tenant of allTenants(tenancy, ['active', 'suspended'])) tenants.push(tenant.key)
     const { done, failed, stopped } = await eachTenant(invocation, tenants, async (tenant) => {
       const file = join(into, fileFor(tenant, format))

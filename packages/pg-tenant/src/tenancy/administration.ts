@@ -123,7 +123,10 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
         how,
       )
     },
-    stats: async (which) => (await import('../stats/stats.ts')).tenantStats(await knowing(), which),
+    stats: async (which) => {
+      await requireNamed(which?.tenants)
+      return (await import('../stats/stats.ts')).tenantStats(await knowing(), which)
+    },
     resealCredentials: async () => (await import('../lifecycle/reseal.ts')).resealCredentials(lifecycle),
   } satisfies Partial<Administration>
   return atTheEdge({ ...directory, ...life, ...operations }, ground.administrator)

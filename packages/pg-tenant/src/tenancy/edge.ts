@@ -113,6 +113,7 @@ const CALLS = {
 } as const
 
 type Call = (...args: never[]) => Promise<unknown>
+type Calls = { readonly [name: string]: Call }
 
 /**
  * The administrative calls of a tenancy: options that there are not are refused before anything is sent, and what a role
@@ -122,11 +123,9 @@ export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Cal
   tenancy: T,
   administrator: Administrator,
 ): T {
-  const edged = Object.keys(tenancy).flatMap((name): [string, unknown][] => {
-    const call = tenancy[name as keyof typeof CALLS]
-    if (typeof call !== 'function') return []
+  const edge = (name: string, call: Call): Call => {
     const [at, names] = CALLS[name as keyof typeof CALLS] ?? []
-    const edge = async (...args: never[]): Promise<unknown> => {
+    return async (...args) => {
       if (at !== undefined) requireKnownOptions(args[at], names)
       try {
         return await TRACES.operation.trace(
@@ -137,7 +136,11 @@ export function atTheEdge<T extends { readonly [name in keyof typeof CALLS]: Cal
         throw withAdministrator(error, administrator)
       }
     }
-    return [[name, edge]]
+  }
+  const edged = Object.entries<Call | Calls>({ ...tenancy }).map(([name, calls]): [string, unknown] => {
+    if (typeof calls === 'function') return [name, edge(name, calls)]
+    const within = Object.entries(calls).map(([inner, call]) => [inner, edge(`${name}.${inner}`, call)])
+    return [name, Object.freeze(Object.fromEntries(within))]
   })
   return { ...tenancy, ...Object.fromEntries(edged) }
 }

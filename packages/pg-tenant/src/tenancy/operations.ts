@@ -55,7 +55,7 @@ export interface TenancyOperations {
   /**
    * Sizes, rows, versions and connections by tenant, and of the whole server: see `advise` for what to do about it.
    *
-   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY, TENANT_NOT_FOUND, CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
    */
   stats(options?: StatsOptions): Promise<FleetStats>
 

@@ -50,6 +50,7 @@ describe('migrate', () => {
     (tenancy) => tenancy.migrate({ only: ['acme', 'nobody'] }),
     (tenancy) => tenancy.migrate({ canary: ['nobody'] }),
     (tenancy) => tenancy.migrationStatus({ only: ['nobody'] }),
+    (tenancy) => tenancy.stats({ tenants: ['acme', 'nobody'] }),
   ])('says of a tenant that is not there that it is not: %s', async (call) => {
     expect(await failure(call(world.tenancy()))).toMatchObject({
       code: 'TENANT_NOT_FOUND',
@@ -80,7 +81,12 @@ describe('one role for both', () => {
       [alone, 'given no adminPool'],
       [twice, "adminPool is the application's own pool"],
     ] as const) {
-      for (const call of [() => tenancy.provision('new'), () => tenancy.suspend('acme')]) {
+      for (const call of [
+        () => tenancy.provision('new'),
+        () => tenancy.suspend('acme'),
+        () => tenancy.ready.fill(1),
+        () => tenancy.ready.clear(),
+      ]) {
         expect(await failure(call())).toMatchObject({
           code: 'INVALID_OPTION',
           message: expect.stringMatching(new RegExp(`${said}.*CREATE ROLE tenant_admin LOGIN CREATEROLE`)),
@@ -116,6 +122,8 @@ describe('a misspelt option', () => {
     ['retry.attempt', 'attempts', () => world.tenancy({ retry: { attempt: 2 } as never })],
     ['colour', undefined, () => world.tenancy({ colour: 5 } as object)],
     ['plann', 'plan', () => world.tenancy().provision('x', { plann: 'a' } as object)],
+    ['shema', 'schema', () => world.tenancy().adopt('x', { shema: 'a' } as object)],
+    ['attempt', 'attempts', () => world.tenancy().undoAdoption('x', { attempt: 1 } as object)],
     ['limits', 'limit', () => world.tenancy().list({ limits: 1 } as object)],
     ['onlly', 'only', () => world.tenancy().migrate({ onlly: [] } as object)],
     ['onlly', 'only', () => world.tenancy().migrationStatus({ onlly: [] } as object)],
