@@ -10,6 +10,10 @@ export interface Observer {
   readSetting(tenant: string, key: string): Promise<string>
   /** Puts one tenant's settings, as they are stored, in place of another's. */
   copySettings(from: string, to: string): Promise<void>
+  /** Changes what an entry of the audit log says. */
+  rewriteAudit(id: string, action: string): Promise<void>
+  /** Tables of any schema in which a text stands anywhere in a row. */
+  findText(text: string): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -18,6 +22,9 @@ const ROLES = `
     (select rolcanlogin and not (rolinherit or rolsuper or rolcreaterole or rolcreatedb or rolbypassrls)
      from pg_roles where rolname = 'notes_app') as app,
     (select rolcreaterole and not rolsuper from pg_roles where rolname = 'notes_admin') as admin`
+
+const TABLES = `select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2`
 
 export async function openObserver(superuserUrl: string): Promise<Observer> {
   const client = new pg.Client(superuserUrl)
@@ -51,6 +58,20 @@ export async function openObserver(superuserUrl: string): Promise<Observer> {
     async copySettings(from, to) {
       const [source, target] = [tableOf(from, 'app_settings'), tableOf(to, 'app_settings')]
       await client.query(`truncate ${target}; insert into ${target} select * from ${source}`)
+    },
+    async rewriteAudit(id, action) {
+      await client.query('update governance.audit_log set action = $2 where id = $1', [id, action])
+    },
+    async findText(text) {
+      const found: string[] = []
+      for (const { schema, name } of (await client.query<{ schema: string; name: string }>(TABLES)).rows) {
+        const table = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`
+        const asked = await client.query(`select from ${table} t where strpos(t::text, $1) > 0 limit 1`, [
+          text,
+        ])
+        if (asked.rowCount) found.push(`${schema}.${name}`)
+      }
+      return found
     },
     close: () => client.end(),
   }

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
+import { startReceiver } from '@org/example-express/test/receiver'
 import { createApp } from '@org/example-hono/app'
 import { serveApp } from '@org/example-hono/server'
 import { siteSettings } from '@org/example-hono/settings'
 import { type OpenTenancy, openTenancy } from '@org/example-hono/tenancy'
 import type { IsolationLevel } from '@org/pg-tenant'
+import { showAudit, showErasure, showOnceAndLimits } from './accountability.ts'
 import { Claims } from './claims.ts'
 import { sayWhatIsNotStopped, showCodeAttempts } from './code-attempts.ts'
 import { type LocalDatabase, startDatabase } from './database.ts'
+import { type Answers, showEvents } from './events.ts'
 import { showExplanation, showSuspension } from './governance.ts'
 import { showHttpAttempts } from './http-attempts.ts'
 import { type DemoHub, startHub } from './hub.ts'
@@ -54,11 +57,28 @@ async function showAll(
     'notes_app serves requests, notes_admin adds tenants',
     fault ?? 'neither is a superuser',
   )
-  const hub = await startHub(database, isolation)
-  const { url, adminUrl } = database
-  await using(hub, async () => {
-    const site = await openTenancy({ url, adminUrl, connections: CONNECTIONS, isolation })
-    await using(site, () => showTenants(database, observer, hub, site, claims))
+  const answers: Answers = new Map()
+  const receiver = await startReceiver((sent) => answers.get(sent.path)?.(sent) ?? 404)
+  await using(receiver, async () => {
+    const hub = await startHub(database, isolation, receiver.port)
+    const { url, adminUrl } = database
+    await using(hub, async () => {
+      const site = await openTenancy({ url, adminUrl, connections: CONNECTIONS, isolation })
+      await using(site, () => showTenants(database, observer, hub, site, claims))
+
+      heading(9, 'Whoever asked is told, whatever fails')
+      const tenant = await showEvents({ hub, receiver, answers, claims })
+      const scene = { hub, tenant, observer, claims }
+
+      heading(10, 'Who did what, and whether the record is true')
+      await showAudit(scene)
+
+      heading(11, 'Done once, within the plan')
+      await showOnceAndLimits(scene)
+
+      heading(12, 'Somebody is forgotten')
+      await showErasure(scene)
+    })
   })
 }
 

@@ -17,8 +17,10 @@ export interface Receiver {
   close(): Promise<void>
 }
 
-/** @param answer the status of each answer (default 204) */
-export async function startReceiver(answer: (sent: Received) => number = () => 204): Promise<Receiver> {
+/** @param answer the status of each answer (default 204); it may keep whoever asks waiting */
+export async function startReceiver(
+  answer: (sent: Received) => number | Promise<number> = () => 204,
+): Promise<Receiver> {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -28,7 +30,7 @@ export async function startReceiver(answer: (sent: Received) => number = () => 2
     )
     const sent = { path: request.url ?? '', headers, body }
     received.push(sent)
-    response.writeHead(answer(sent)).end()
+    response.writeHead(await answer(sent)).end()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
