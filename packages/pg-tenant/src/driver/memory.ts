@@ -21,6 +21,8 @@ export interface ConnectionMemory {
   readonly limits: { statementTimeout?: number; lockTimeout?: number; idleTimeout?: number }
   /** Whether a scope has had other limits than those. */
   othersLimits: boolean
+  /** The function that this session may be left by, by its name. */
+  leave: string | undefined
   /** Whether the backend has a schema for temporary objects, as far as known; it never loses one. */
   temporary: boolean | undefined
   /** What the unnamed statement holds; SQL cannot replace it. Believed only while nobody else had the connection. */
@@ -61,6 +63,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     superuser: false,
     limits: {},
     othersLimits: false,
+    leave: undefined,
     temporary: undefined,
     unnamed: undefined,
     prepared: new Map(),

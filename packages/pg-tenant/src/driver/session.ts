@@ -23,7 +23,7 @@ export class Session {
   #released = false
 
   /** The form in which the gate was bound on this session. */
-  form: { readonly text: string; readonly setsLimits: boolean } | undefined
+  form: { readonly text: string; readonly setsLimits: boolean; readonly callsLeave: boolean } | undefined
   /** Whether temporary objects are there that have not been discarded. */
   owesTemporary = false
   #untouched: boolean

@@ -1,3 +1,5 @@
+import type { LeaveFunction } from './leave.ts'
+
 /**
  * A query of three rows, bound to a portal when the scope opens. The first two are fetched at once: the first takes locks and
  * seed from whoever left them, the second sets limits, path and role. The third is fetched right before COMMIT: fetching it
@@ -9,16 +11,23 @@
  * Behind COMMIT it is bound once more, to leave: its first row then gives back what a session holds beyond its settings.
  */
 export interface Gate {
-  readonly full: GateForm
-  /** The same for sessions that come with the scope's limits as its own: it leaves them as they are. */
-  readonly lean: GateForm
+  readonly forms: GateForms
   /** What follows the parameters that every gate has ({@link entering}, {@link leaving}). */
   readonly values: readonly string[]
 }
 
 export interface GateForm {
   readonly text: string
+  /** Left out for sessions that come with the scope's limits as their own. */
   readonly setsLimits: boolean
+  /** Whether it is left by one call ({@link LeaveFunction}). */
+  readonly callsLeave: boolean
+}
+
+/** All forms of a gate. */
+export interface GateForms {
+  readonly all: readonly GateForm[]
+  readonly leave: LeaveFunction | undefined
 }
 
 /** Rows that open a scope. */
@@ -44,7 +53,7 @@ export const LIMITS: readonly (readonly [setting: string, limit: keyof GateLimit
   ['idle_in_transaction_session_timeout', 'idleTimeout'],
 ]
 
-interface GateParts {
+export interface GateParts {
   /** Parameters of the level: from `$3` on. */
   readonly count: number
   /** Settings that make the scope the tenant's ({@link sets}), and whatever else raises unless it may be opened. */
@@ -55,12 +64,15 @@ interface GateParts {
   readonly holds: readonly string[]
 }
 
-/** Both forms of a gate. */
-export function gateForms(parts: GateParts): Pick<Gate, 'full' | 'lean'> {
-  return {
-    full: { text: gateText(parts, true), setsLimits: true },
-    lean: { text: gateText(parts, false), setsLimits: false },
-  }
+/** The forms of a gate: with the limits and without, and both again where there is a function to leave by. */
+export function gateForms(parts: GateParts, leave: LeaveFunction | undefined): GateForms {
+  const forms = (by: LeaveFunction | undefined) =>
+    [true, false].map((setsLimits) => ({
+      text: gateText(parts, setsLimits, by),
+      setsLimits,
+      callsLeave: by !== undefined,
+    }))
+  return { all: [...forms(undefined), ...(leave ? forms(leave) : [])], leave }
 }
 
 /**
@@ -74,19 +86,27 @@ export function gateForms(parts: GateParts): Pick<Gate, 'full' | 'lean'> {
  * - The cast at the end is what raises: `concat` is not folded when the query is planned, as a constant would be.
  * - VALUES, because it prepares each row when it is fetched; UNION would prepare all. That is why leaving has a short row.
  */
-function gateText({ count, enters, role, holds }: GateParts, setsLimits: boolean): string {
-  const limits = LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`))
-  const settings = [...(setsLimits ? limits : []), DURABLY, ...enters, sets('role', role)]
-  return `values (case when pg_catalog.num_nulls(
+function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | undefined): string {
+  const { count, enters, role, holds } = parts
+  const limits = setsLimits ? LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`)) : []
+  const settings = [...limits, DURABLY, ...enters, sets('role', role)]
+  const first = leave ? `${leave.name}($2::pg_catalog.float8, $${3 + count + limits.length})` : RESTS
+  return `values (case when $1::pg_catalog.bool then pg_catalog.num_nulls(
     pg_catalog.pg_advisory_unlock_all(),
-    pg_catalog.setseed($2::pg_catalog.float8),
-    case when not $1::pg_catalog.bool then pg_catalog.set_config('role', null, false) end) is not null
-  and pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 0 else 1 end),
+    pg_catalog.setseed($2::pg_catalog.float8))
+  else ${first} end),
 (pg_catalog.num_nulls(
   ${settings.join(',\n  ')})),
 (case when ${holds.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
+
+/** What leaves a session where no function does: locks, seed and role. */
+const RESTS = `case when pg_catalog.num_nulls(
+    pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.setseed($2::pg_catalog.float8),
+    pg_catalog.set_config('role', null, false)) is not null
+  and pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 0 else 1 end`
 
 /** A setting of the scope, until COMMIT. */
 export const sets = (name: string, value: string) => `pg_catalog.set_config('${name}', ${value}, true)`
@@ -108,18 +128,32 @@ export const still = (value: string, expected: string) => `${value} operator(pg_
 
 export const stillSearches = (path: string) => still(`pg_catalog.current_setting('search_path')`, path)
 
-/** The form of a gate for a session whose own limits are these. */
-export function formFor(gate: Gate, limits: GateLimits, own: Partial<GateLimits>): GateForm {
-  return LIMITS.every(([, limit]) => own[limit] === limits[limit]) ? gate.lean : gate.full
+/**
+ * The form of a gate for a session whose own limits are these.
+ *
+ * @param callsLeave whether the session may call the function that leaves it
+ */
+export function formFor(
+  { forms }: Gate,
+  limits: GateLimits,
+  own: Partial<GateLimits>,
+  callsLeave: boolean,
+): GateForm {
+  const setsLimits = LIMITS.some(([, limit]) => own[limit] !== limits[limit])
+  const form = forms.all.find((one) => one.setsLimits === setsLimits && one.callsLeave === callsLeave)
+  if (!form) throw new RangeError('a gate without that form')
+  return form
 }
 
 /** The parameters that open a scope. `seed` is null where nobody can have chosen the session's. */
 export function entering(gate: Gate, form: GateForm, limits: GateLimits, seed: string | null): GateValues {
   const set = form.setsLimits ? LIMITS.map(([, limit]) => `${limits[limit]}`) : []
-  return ['true', seed, ...gate.values, ...set]
+  return ['true', seed, ...gate.values, ...set, ...(form.callsLeave ? [null] : [])]
 }
 
-/** The parameters that leave one: nothing but locks, seed and role. */
-export function leaving(gate: Gate, form: GateForm, seed: string): GateValues {
-  return ['false', seed, ...gate.values.map(() => null), ...(form.setsLimits ? LIMITS.map(() => null) : [])]
+/** The parameters that leave one. `keepsNames`: statements that its callers have named stay, where the gate does it all. */
+export function leaving(gate: Gate, form: GateForm, seed: string, keepsNames: boolean): GateValues {
+  const limits = form.setsLimits ? LIMITS.map(() => null) : []
+  const names = form.callsLeave ? [`${keepsNames}`] : []
+  return ['false', seed, ...gate.values.map(() => null), ...limits, ...names]
 }

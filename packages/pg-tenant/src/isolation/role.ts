@@ -1,13 +1,14 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateForms, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { type GateParts, gateForms, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
+import type { LeaveFunction } from './leave.ts'
 import { markerOf, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
 // $3 search path, $4 schema, $5 role.
-const FORMS = gateForms({
+const PARTS: GateParts = {
   count: 3,
   enters: [searches('$3')],
   role: '$5',
@@ -17,13 +18,19 @@ const FORMS = gateForms({
     stillSearches('$3'),
     STILL_DURABLE,
   ],
-})
+}
 
 /**
  * Level `role` (the default): a schema and a NOLOGIN role for each tenant. The scope runs as that role, so that
  * even a qualified name reaches nothing of another tenant.
  */
-export function roleIsolation(pool: PoolLike, naming: Naming, source: NamesSource = {}): Isolation {
+export function roleIsolation(
+  pool: PoolLike,
+  naming: Naming,
+  source: NamesSource = {},
+  leave?: LeaveFunction,
+): Isolation {
+  const forms = gateForms(PARTS, leave)
   return {
     level: 'role',
     poolOf: () => pool,
@@ -31,7 +38,7 @@ export function roleIsolation(pool: PoolLike, naming: Naming, source: NamesSourc
       const schema = schemaOf(naming, tenant)
       return {
         place: naming.schemaPrefix + tenant,
-        gate: { ...FORMS, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
+        gate: { forms, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
         pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
     }),

@@ -1,13 +1,14 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { gateForms, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import { type GateParts, gateForms, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
 import type { Isolation } from './isolation.ts'
+import type { LeaveFunction } from './leave.ts'
 import { markerOf, type Naming, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
 // $3 search path, $4 schema. The scope stays with the application's role: one that somebody left behind on the session
 // is put off, and taking one during the scope is noticed.
-const FORMS = gateForms({
+const PARTS: GateParts = {
   count: 2,
   enters: [searches('$3')],
   role: ITSELF,
@@ -17,13 +18,19 @@ const FORMS = gateForms({
     stillSearches('$3'),
     STILL_DURABLE,
   ],
-})
+}
 
 /**
  * Level `schema`: a schema for each tenant and one role for all. It stops mistakes; a qualified name still reaches
  * another tenant's tables.
  */
-export function schemaIsolation(pool: PoolLike, naming: Naming, source: NamesSource = {}): Isolation {
+export function schemaIsolation(
+  pool: PoolLike,
+  naming: Naming,
+  source: NamesSource,
+  leave: LeaveFunction,
+): Isolation {
+  const forms = gateForms(PARTS, leave)
   return {
     level: 'schema',
     poolOf: () => pool,
@@ -31,7 +38,7 @@ export function schemaIsolation(pool: PoolLike, naming: Naming, source: NamesSou
       const schema = schemaOf(naming, tenant)
       return {
         place: naming.schemaPrefix + tenant,
-        gate: { ...FORMS, values: [searchPathOf(naming, tenant), schema] },
+        gate: { forms, values: [searchPathOf(naming, tenant), schema] },
         pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
       }
     }),

@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
+import { CREATE_LEAVE, grantLeave } from '../isolation/leave.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 
@@ -107,6 +108,7 @@ const STEPS = [
     primary key (prefix, key),
     constraint fk_tenant_adoption_key foreign key (prefix, key) references tenant
   )`,
+  CREATE_LEAVE,
 ] as const
 
 /**
@@ -141,7 +143,8 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
   }
   const reader = quoteIdentifier(application)
   await admin.run(`grant usage on schema ${schema} to ${reader};
-    grant select on ${qualify(name, 'tenant')}, ${qualify(name, 'tenant_credential')} to ${reader}`)
+    grant select on ${qualify(name, 'tenant')}, ${qualify(name, 'tenant_credential')} to ${reader};
+    ${grantLeave(name, reader)}`)
 }
 
 /** `undefined` where there is no control schema. */

@@ -1,7 +1,7 @@
 import type { Sink, Step } from '../driver/exchange.ts'
 import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
-import { type Gate, leaving as values } from '../isolation/gate.ts'
+import { type Gate, type GateForm, leaving as values } from '../isolation/gate.ts'
 import { AUTHORIZATION, CLEAN, DEALLOCATE, DISCARD_TEMP, RESET } from './control.ts'
 import { nextSeed } from './fresh.ts'
 
@@ -44,6 +44,7 @@ const FORGET = close('S', SCRATCH)
  */
 export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
   const { memory, slot } = session
+  if (slot === SCRATCH && opened && session.form?.callsLeave) return byFunction(session, gate, session.form)
   // Settings come first: the gate is not to be planned under a path that somebody left.
   const steps = [RESET.on(slot)]
   if (memory.superuser || memory.direct === undefined) steps.push(AUTHORIZATION.on(slot))
@@ -74,6 +75,14 @@ export function leavingLate(session: Session): Step[] {
   return steps
 }
 
+/** All of it in one call; only who logged in is put back ahead of it, because a function may not. */
+function byFunction(session: Session, gate: Gate, form: GateForm): Step[] {
+  const { memory, slot, keepsNames } = session
+  const ahead = memory.superuser ? [AUTHORIZATION.on(slot)] : []
+  const call = [bind('', '', values(gate, form, nextSeed(), keepsNames)), execute('', 1), FORGET]
+  return [...ahead, { phase: 'clean', bytes: Buffer.concat(call), runs: '' }]
+}
+
 /** Locks, seed and role. */
 function rest(session: Session, gate: Gate, opened: boolean): Step {
   const { slot, form, memory } = session
@@ -88,7 +97,7 @@ function rest(session: Session, gate: Gate, opened: boolean): Step {
     }
     return {
       phase: 'clean',
-      bytes: Buffer.concat([bind('', '', values(gate, form, seed)), execute('', 1)]),
+      bytes: Buffer.concat([bind('', '', values(gate, form, seed, false)), execute('', 1)]),
       sink,
       runs: '',
     }

@@ -1,8 +1,9 @@
 import type { Sink, Step } from '../driver/exchange.ts'
 import { bind, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
-import { ENTERING_ROWS, entering, formFor, LIMITS } from '../isolation/gate.ts'
+import { ENTERING_ROWS, entering, formFor, type GateForms, LIMITS } from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
+import type { LeaveFunction } from '../isolation/leave.ts'
 import {
   AUTHORIZATION,
   BEGIN,
@@ -21,9 +22,12 @@ const READ_ONLY = 'isolation level read committed read only'
 /**
  * Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one.
  * The limits are those that RESET ALL gives back as long as the session lives: only where they came with the connection, its
- * user or its database, because a server's file may be read again at any time.
+ * user or its database, because a server's file may be read again at any time. The function to leave by may be believed in as
+ * long: see there.
  */
-const HELLO = `select pg_catalog.pg_backend_pid(), r.rolsuper, ${LIMITS.map(
+const hello = (
+  leave: LeaveFunction | undefined,
+) => `select pg_catalog.pg_backend_pid(), r.rolsuper, ${leave?.there ?? 'false'}, ${LIMITS.map(
   ([name]) => `(select s.reset_val from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) '${name}'
     and s.source operator(pg_catalog.=) any (array['client', 'user', 'database', 'database user']::pg_catalog.text[]))`,
 ).join(',\n  ')}
@@ -43,7 +47,7 @@ export function opening(
   if (!untouched) steps.push(...cleaning(session))
   // guard: z: names of another tenant
   if (untouched && forgetsNames(session, entrance.place)) steps.push(DEALLOCATE.on(slot))
-  if (session.memory.direct === undefined) steps.push(hello(session))
+  if (session.memory.direct === undefined) steps.push(greets(session, entrance.gate.forms))
   steps.push(gate(session, entrance, portal, limits))
   // guard: b: the pin holds the schema
   steps.push(once('pin', slot, entrance.pin))
@@ -77,25 +81,28 @@ function forgetsNames({ memory }: Session, place: string): boolean {
   return true
 }
 
-function hello(session: Session): Step {
+function greets(session: Session, { leave }: GateForms): Step {
   const sink: Sink = {
-    row: ([pid, superuser, ...limits]) => {
+    row: ([pid, superuser, leaves, ...limits]) => {
       const { memory } = session
       memory.direct ??= pid === String(session.processId)
       memory.superuser = superuser === 't'
+      if (memory.direct && leaves === 't') memory.leave = leave?.name
       for (const [at, [, limit]] of LIMITS.entries()) {
         const own = limits[at]
         if (memory.direct && typeof own === 'string') memory.limits[limit] = Number(own)
       }
     },
   }
-  return once('gate', session.slot, HELLO, sink)
+  return once('gate', session.slot, hello(leave), sink)
 }
 
 function gate(session: Session, { gate }: Entrance, portal: string, limits: Limits): Step {
   const { memory, untouched } = session
   // The session has its own limits by now: RESET ALL went ahead, here or behind the scope before.
-  const form = formFor(gate, limits, memory.othersLimits ? {} : memory.limits)
+  // A role that somebody left may not call the function, and is taken back by the gate only.
+  const callsLeave = untouched && memory.leave !== undefined && memory.leave === gate.forms.leave?.name
+  const form = formFor(gate, limits, memory.othersLimits ? {} : memory.limits, callsLeave)
   // Two forms in turn would be planned anew each time.
   if (memory.direct && form.setsLimits) memory.othersLimits = true
   session.form = form

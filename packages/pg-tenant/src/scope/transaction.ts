@@ -313,6 +313,7 @@ export class Transaction {
     // Somebody emptied the session behind our back (a listener of the pool's, say). The refused step had not begun, and
     // everything behind it was skipped, so nothing has run: open again, taking nothing for known.
     session.distrust()
+    session.memory.leave = undefined
     if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
     return open()
   }
@@ -354,14 +355,18 @@ const NOT_THERE: readonly string[] = [
   SQLSTATE.INVALID_PARAMETER_VALUE,
 ]
 
-/** Whether a statement that should have been on the server was not, or was another (which takes other parameters). */
+/**
+ * Whether a statement that should have been on the server was not, or was another (which takes other parameters), or calls
+ * the function to leave by, which is not there any more.
+ */
 function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {
   const { outcome, sent } = attempt
   if (outcome.kind !== 'failed') return false
   const { runs } = sent[outcome.step] ?? {}
   if (runs === undefined) return false
   const { code } = outcome.error
-  return code === SQLSTATE.INVALID_STATEMENT_NAME || (runs === '' && code === SQLSTATE.PROTOCOL_VIOLATION)
+  if (code === SQLSTATE.INVALID_STATEMENT_NAME) return true
+  return runs === '' && (code === SQLSTATE.PROTOCOL_VIOLATION || code === SQLSTATE.UNDEFINED_FUNCTION)
 }
 
 /** Notes how long there was no connection. */

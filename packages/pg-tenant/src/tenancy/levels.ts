@@ -2,6 +2,7 @@ import type { Sealing } from '@org/core'
 import type { SuppliedCredentials } from '../credentials/keeper.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
+import { leaveFunction } from '../isolation/leave.ts'
 import { loginIsolation, roleIsolation } from '../isolation/role.ts'
 import { rowIsolation } from '../isolation/row.ts'
 import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-place.ts'
@@ -51,12 +52,12 @@ export function openLevel(level: IsolationLevel, context: LevelContext, options:
   switch (level) {
     case 'schema':
       return onePool(
-        schemaIsolation(pool, naming, { question: namesQuestion(registry) }),
+        schemaIsolation(pool, naming, { question: namesQuestion(registry) }, leaveFunction(registry)),
         async () => (await import('../lifecycle/levels/schema.ts')).schemaLevel,
       )
     case 'role':
       return onePool(
-        roleIsolation(pool, naming, { question: namesQuestion(registry) }),
+        roleIsolation(pool, naming, { question: namesQuestion(registry) }, leaveFunction(registry)),
         async () => (await import('../lifecycle/levels/role.ts')).roleLevel,
       )
     case 'login':
@@ -65,7 +66,7 @@ export function openLevel(level: IsolationLevel, context: LevelContext, options:
     case 'row': {
       const row = parseRowPlace(options.row)
       const load = async () => (await import('../lifecycle/levels/row/level.ts')).rowLevel(row)
-      return { ...onePool(rowIsolation(pool, naming, row), load), row }
+      return { ...onePool(rowIsolation(pool, naming, row, leaveFunction(registry)), load), row }
     }
     default:
       throw invalid('isolation', '"schema", "role", "login", "row" or "database"')
