@@ -16,24 +16,42 @@ export interface Place {
   readonly keys: readonly string[]
   readonly schemaPrefix: string
   readonly rolePrefix: string
+  readonly row: { readonly schemaPrefix: string; readonly schema: string }
 }
+
+/** Against what each is measured: the unscoped statement over as many schemas. */
+export const limitOf = (name: string): string => (ONE_SCHEMA.has(name) ? NAME.limitOne : NAME.limit)
 
 /** Names in tables, targets and charts. */
 export const NAME = {
-  limit: 'limit: unscoped statement',
-  floor: 'floor: bare transaction, one trip',
+  limit: 'limit: unscoped, parsed, 100 schemas',
+  limitOne: 'limit: unscoped, parsed, one schema',
+  named: 'unscoped, under a name, one schema',
+  floor: 'floor: bare transaction, one trip, 100 schemas',
   queryOne: 'tenancy.query, one tenant',
   queryMany: 'tenancy.query, many tenants',
+  queryNamed: 'tenancy.query, one tenant, under a name',
+  queryRow: 'tenancy.query, many, level row',
   querySchema: 'tenancy.query, many, level schema',
   scope: 'withTenant, one statement',
   scopeSchema: 'withTenant, level schema',
   obvious: 'obvious helper',
+  obviousOne: 'obvious helper, one schema',
   obviousRole: 'obvious helper + SET ROLE',
   poolsFew: 'drizzle-multitenant, 20 tenants',
   poolsMany: 'drizzle-multitenant, 100 tenants',
   drizzleAlone: 'drizzle alone, unscoped',
   drizzleOurs: 'drizzle over withTenant',
 } as const
+
+const ONE_SCHEMA: ReadonlySet<string> = new Set([
+  NAME.limitOne,
+  NAME.named,
+  NAME.queryOne,
+  NAME.queryNamed,
+  NAME.queryRow,
+  NAME.obviousOne,
+])
 
 type Part = { readonly contenders: readonly Contender[]; close(): Promise<unknown> }
 
@@ -48,19 +66,22 @@ export function scopeContenders(place: Place, max: number): Part {
 
 /** What there is to reach, and what a transaction costs. */
 function bare({ url, keys, schemaPrefix }: Place, max: number): Part {
-  const pools = [1, 2].map(() => new pg.Pool({ connectionString: url, max }))
-  const [plain, pipelined] = pools as [pg.Pool, pg.Pool]
+  const pools = [1, 2, 3, 4].map(() => new pg.Pool({ connectionString: url, max }))
+  const [plain, pipelined, one, named] = pools as [pg.Pool, pg.Pool, pg.Pool, pg.Pool]
   const schema = () => schemaPrefix + oneOf(keys)
+  const first = qualified(schemaPrefix + (keys[0] ?? ''))
   return {
     contenders: [
       { name: NAME.limit, run: () => plain.query(qualified(schema()), [randomId()]) },
+      { name: NAME.limitOne, run: () => one.query(first, [randomId()]) },
+      { name: NAME.named, run: () => named.query({ name: 'named', text: first, values: [randomId()] }) },
       { name: NAME.floor, run: () => floor(pipelined, schema(), randomId()) },
     ],
     close: () => endAll(pools),
   }
 }
 
-function ours({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part {
+function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number): Part {
   const pools: pg.Pool[] = []
   const tenancy = (isolation: 'role' | 'schema') => {
     const pool = new pg.Pool({ connectionString: url, max })
@@ -68,12 +89,21 @@ function ours({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part
     const prefix = isolation === 'role' ? rolePrefix : schemaPrefix
     return createTenancy({ pool, isolation, schemaPrefix: prefix, rolePrefix: prefix })
   }
-  const [one, many, schema, scope, scopeSchema] = [
+  const rows = new pg.Pool({ connectionString: url, max })
+  pools.push(rows)
+  const shared = createTenancy({
+    pool: rows,
+    isolation: 'row',
+    schemaPrefix: row.schemaPrefix,
+    row: { schema: row.schema },
+  })
+  const [one, many, schema, scope, scopeSchema, named] = [
     tenancy('role'),
     tenancy('role'),
     tenancy('schema'),
     tenancy('role'),
     tenancy('schema'),
+    tenancy('role'),
   ]
   const first = keys[0] ?? ''
   return {
@@ -81,6 +111,11 @@ function ours({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part
       { name: NAME.queryOne, run: () => one.query(first, SCOPED, [randomId()]) },
       { name: NAME.queryMany, run: () => many.query(oneOf(keys), SCOPED, [randomId()]) },
       { name: NAME.querySchema, run: () => schema.query(oneOf(keys), SCOPED, [randomId()]) },
+      {
+        name: NAME.queryNamed,
+        run: () => named.query(first, { name: 'named', text: SCOPED, values: [randomId()] }),
+      },
+      { name: NAME.queryRow, run: () => shared.query(oneOf(keys), SCOPED, [randomId()]) },
       { name: NAME.scope, run: () => scope.withTenant(oneOf(keys), (db) => db.query(SCOPED, [randomId()])) },
       {
         name: NAME.scopeSchema,
@@ -92,8 +127,8 @@ function ours({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part
 }
 
 function helpers({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part {
-  const pools = [1, 2].map(() => new pg.Pool({ connectionString: url, max }))
-  const [plain, withRole] = pools as [pg.Pool, pg.Pool]
+  const pools = [1, 2, 3].map(() => new pg.Pool({ connectionString: url, max }))
+  const [plain, withRole, one] = pools as [pg.Pool, pg.Pool, pg.Pool]
   const path = (schema: string) => `SET LOCAL search_path TO "${schema}", public`
   return {
     contenders: [
@@ -101,6 +136,13 @@ function helpers({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): P
         name: NAME.obvious,
         run: () =>
           obvious(plain, [path(schemaPrefix + oneOf(keys))], (client) => client.query(SCOPED, [randomId()])),
+      },
+      {
+        name: NAME.obviousOne,
+        run: () =>
+          obvious(one, [path(schemaPrefix + (keys[0] ?? ''))], (client) =>
+            client.query(SCOPED, [randomId()]),
+          ),
       },
       {
         name: NAME.obviousRole,

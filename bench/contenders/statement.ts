@@ -9,6 +9,14 @@ export const CREATE_NOTES = `
   create table notes (id integer primary key, body text not null);
   insert into notes select id, 'note ' || id from generate_series(1, ${NOTES}) as id`
 
+/** The same at level `row`, where all tenants have one table. */
+export const CREATE_SHARED_NOTES = `
+  create table notes (
+    tenant_id text not null default current_setting('app.tenant_id'), id integer, body text not null,
+    primary key (tenant_id, id)
+  )`
+export const FILL_SHARED_NOTES = `insert into notes (id, body) select id, 'note ' || id from generate_series(1, ${NOTES}) as id`
+
 /** As a tenant sees it: the search path says whose notes. */
 export const SCOPED = 'select id, body from notes where id = $1'
 

@@ -1,3 +1,4 @@
+import type { ProcessorTime } from './processor.ts'
 import { type Spread, spreadOf } from './statistics.ts'
 
 /** One way of doing the work that is compared. */
@@ -18,6 +19,8 @@ export interface Plan {
   readonly rounds: number
   /** First rounds that are thrown away: connections, caches and compiled code settle in them. */
   readonly warmUp: number
+  /** Also tells how long both sides were on a processor. */
+  readonly processor?: (() => ProcessorTime) | undefined
 }
 
 /** What one contender cost, round by round. */
@@ -25,6 +28,8 @@ export interface Measured {
   readonly name: string
   /** Milliseconds of wall clock for each operation, one figure a round. */
   readonly cost: readonly number[]
+  /** Milliseconds on a processor for each operation, one figure a round; none where nobody could tell. */
+  readonly processor: readonly ProcessorTime[]
   readonly failures: number
 }
 
@@ -33,7 +38,12 @@ export interface Measured {
  * that whatever else the machine does in that second hits all of them alike. Figures of one round belong together.
  */
 export async function interleave(contenders: readonly Contender[], plan: Plan): Promise<Measured[]> {
-  const measured = contenders.map(({ name }) => ({ name, cost: [] as number[], failures: 0 }))
+  const measured = contenders.map(({ name }) => ({
+    name,
+    cost: [] as number[],
+    processor: [] as ProcessorTime[],
+    failures: 0,
+  }))
   for (let round = -plan.warmUp; round < plan.rounds; round++) {
     for (const at of shuffled(contenders.length)) {
       const [contender, entry] = [contenders[at], measured[at]]
@@ -41,14 +51,16 @@ export async function interleave(contenders: readonly Contender[], plan: Plan): 
       const slice = await runSlice(contender, plan)
       if (round < 0) continue
       entry.cost.push(slice.cost)
+      if (slice.processor) entry.processor.push(slice.processor)
       entry.failures += slice.failures
     }
   }
   return measured
 }
 
-async function runSlice(contender: Contender, { concurrency, sliceMs }: Plan) {
+async function runSlice(contender: Contender, { concurrency, sliceMs, processor }: Plan) {
   let [operations, failures] = [0, 0]
+  const before = processor?.()
   const started = performance.now()
   const lane = async () => {
     do {
@@ -62,12 +74,34 @@ async function runSlice(contender: Contender, { concurrency, sliceMs }: Plan) {
     } while (performance.now() - started < sliceMs)
   }
   await Promise.all(Array.from({ length: concurrency }, lane))
-  return { cost: (performance.now() - started) / operations, failures }
+  const cost = (performance.now() - started) / operations
+  const after = processor?.()
+  const spent = before &&
+    after && {
+      client: (after.client - before.client) / operations,
+      server: (after.server - before.server) / operations,
+    }
+  return { cost, failures, processor: spent }
 }
 
 /** Cost of one contender over that of another in the same round, for all rounds. */
 export function ratio(measured: readonly Measured[], name: string, reference: string): Spread {
   const [of, to] = [costOf(measured, name), costOf(measured, reference)]
+  return spreadOf(of.map((cost, round) => cost / (to[round] ?? Number.NaN)))
+}
+
+/** The same of the time both sides were on a processor; `undefined` where nobody could tell. */
+export function processorRatio(
+  measured: readonly Measured[],
+  name: string,
+  reference: string,
+): Spread | undefined {
+  const [of, to] = [name, reference].map((one) =>
+    (measured.find((entry) => entry.name === one)?.processor ?? []).map(
+      ({ client, server }) => client + server,
+    ),
+  )
+  if (!of?.length || !to?.length) return undefined
   return spreadOf(of.map((cost, round) => cost / (to[round] ?? Number.NaN)))
 }
 

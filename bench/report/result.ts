@@ -1,12 +1,14 @@
 import type { Spread } from '../measure/statistics.ts'
 
 /** One way of doing the work, next to its reference. */
-interface Line {
+export interface Line {
   readonly name: string
   /** Over the reference of the same round. */
   readonly ratio: Spread
   /** Context only: it depends on the machine. */
   readonly absolute: number
+  /** Microseconds on a processor of client and server, and both together over the reference's. */
+  readonly processor?: { readonly client: number; readonly server: number; readonly ratio: Spread }
   readonly failures?: number
 }
 

@@ -24,16 +24,19 @@ function ofCount({ work, trips, expected }: Count): string[] {
 
 function ofScenario({ title, reference, unit, lines }: Scenario): string {
   const absolute = (value: number) => (unit === 'ms' ? `${value.toFixed(3)} ms` : `${value.toFixed(0)}/s`)
-  const rows = lines.map(({ name, ratio, absolute: value, failures }) => [
+  const rows = lines.map(({ name, ratio, absolute: value, processor, failures }) => [
     '',
     name,
     `${figure(ratio.median)}×`,
     `${figure(ratio.q1)}–${figure(ratio.q3)}`,
     absolute(value),
+    processor
+      ? `${figure(processor.ratio.median)}×  ${processor.client.toFixed(0)} + ${processor.server.toFixed(0)} µs`
+      : '',
     failures ? `${failures} failed` : '',
   ])
   const what = unit === 'ms' ? 'time' : 'throughput'
-  return `${heading(`${title}: ${what} against ${reference}`)}\n${table([['', '', what, 'middle half', 'here', ''], ...rows])}`
+  return `${heading(`${title}: ${what} against ${reference}`)}\n${table([['', '', what, 'middle half', 'here', 'processor: client + server', ''], ...rows])}`
 }
 
 const FINDINGS = ['', '', 'against', 'target', 'measured', 'middle half', '']

@@ -1,10 +1,19 @@
 import { setTimeout } from 'node:timers/promises'
 import { startWireProxyInWorker, type WireProxyInWorker } from '@org/pg-tenant/testing'
-import { NAME, scopeContenders } from '../contenders/scope.ts'
-import { costOf, interleave, type Measured, type Plan, ratio } from '../measure/interleave.ts'
+import { limitOf, NAME, scopeContenders } from '../contenders/scope.ts'
+import { costOf, interleave, type Measured, type Plan, processorRatio, ratio } from '../measure/interleave.ts'
+import { processorClock } from '../measure/processor.ts'
 import { type Spread, spreadOf } from '../measure/statistics.ts'
 import type { Effort } from '../options.ts'
-import { atLeast, atMost, type Finding, finding, type Scenario, type SuiteResult } from '../report/result.ts'
+import {
+  atLeast,
+  atMost,
+  type Finding,
+  finding,
+  type Line,
+  type Scenario,
+  type SuiteResult,
+} from '../report/result.ts'
 import type { Bench } from '../server.ts'
 import { provisionTenants, type Tenants } from './tenants.ts'
 
@@ -18,15 +27,16 @@ const CLOSING_MS = 10_000
 export async function scopeSuite(bench: Bench, effort: Effort): Promise<SuiteResult> {
   const tenants = await provisionTenants(bench, TENANTS)
   const proxy = await startWireProxyInWorker({ target: tenants.url, roundTripMs: ROUND_TRIP_MS })
+  const processor = await processorClock(tenants.adminUrl)
   const scenarios: Scenario[] = []
   const findings: Finding[] = []
   for (const atOnce of AT_ONCE) {
     const plan = { concurrency: atOnce, rounds: effort.rounds, warmUp: effort.warmUp }
-    const near = await measure(tenants, { ...plan, sliceMs: effort.loopbackSliceMs })
+    const near = await measure(tenants, { ...plan, sliceMs: effort.loopbackSliceMs, processor })
     const far = await measure({ ...tenants, url: proxy.url }, { ...plan, sliceMs: effort.linkSliceMs })
     scenarios.push(scenario('loopback', near, atOnce), scenario('1 ms link', far, atOnce))
     if (atOnce === 1) findings.push(...ofLink(far))
-    else findings.push(...ofThroughput(near))
+    else findings.push(...ofThroughput(near), ...ofProcessor(near))
   }
   await emptied(proxy)
   await proxy.close()
@@ -52,17 +62,33 @@ function scenario(link: string, measured: readonly Measured[], atOnce: number): 
   return {
     id: `${link.replaceAll(' ', '-')}-${atOnce}`,
     title: `${link}, ${throughput ? `${atOnce} at once` : 'one after the other'}`,
-    reference: NAME.limit,
+    reference: 'the unscoped statement over as many schemas',
     unit: throughput ? 'per second' : 'ms',
     lines: measured.map(({ name, cost, failures }) => {
       const { median } = spreadOf(cost)
       return {
         name,
-        ratio: throughput ? rate(measured, name, NAME.limit) : ratio(measured, name, NAME.limit),
+        ratio: throughput ? rate(measured, name, limitOf(name)) : ratio(measured, name, limitOf(name)),
         absolute: throughput ? 1_000 / median : median,
+        ...processorOf(measured, name),
         ...(failures > 0 && { failures }),
       }
     }),
+  }
+}
+
+/** Nothing where nobody could tell. */
+function processorOf(measured: readonly Measured[], name: string): Pick<Line, 'processor'> {
+  const both = processorRatio(measured, name, limitOf(name))
+  const times = measured.find((one) => one.name === name)?.processor ?? []
+  if (!both) return {}
+  const microseconds = (of: readonly number[]) => spreadOf(of).median * 1_000
+  return {
+    processor: {
+      client: microseconds(times.map(({ client }) => client)),
+      server: microseconds(times.map(({ server }) => server)),
+      ratio: both,
+    },
   }
 }
 
@@ -76,8 +102,18 @@ function ofLink(far: readonly Measured[]): Finding[] {
   const over = (name: string, reference: string) => ratio(far, name, reference)
   const link = '1 ms link'
   return [
-    finding(`tenancy.query, one tenant, ${link}`, 'limit', over(NAME.queryOne, NAME.limit), atMost(1.05)),
-    finding(`tenancy.query, many tenants, ${link}`, 'limit', over(NAME.queryMany, NAME.limit), atMost(1.05)),
+    finding(
+      `tenancy.query, one tenant, ${link}`,
+      OWN_LIMIT,
+      over(NAME.queryOne, NAME.limitOne),
+      atMost(1.05),
+    ),
+    finding(
+      `tenancy.query, many tenants, ${link}`,
+      OWN_LIMIT,
+      over(NAME.queryMany, NAME.limit),
+      atMost(1.08),
+    ),
     finding(
       `withTenant, one statement, ${link}`,
       'obvious helper',
@@ -89,30 +125,78 @@ function ofLink(far: readonly Measured[]): Finding[] {
       `tenancy.query, many tenants, ${link}`,
       'drizzle-multitenant, 100 tenants',
       over(NAME.queryMany, NAME.poolsMany),
+      atMost(1),
     ),
   ]
 }
+
+const OWN_LIMIT = 'unscoped, parsed, as many schemas'
 
 function ofThroughput(near: readonly Measured[]): Finding[] {
   const over = (name: string, reference: string) => rate(near, name, reference)
   const where = '20 at once, loopback: throughput'
   return [
-    finding(`tenancy.query, one tenant, ${where}`, 'limit', over(NAME.queryOne, NAME.limit), atLeast(0.7)),
-    finding(`tenancy.query, many tenants, ${where}`, 'limit', over(NAME.queryMany, NAME.limit), atLeast(0.7)),
     finding(
       `tenancy.query, one tenant, ${where}`,
-      'obvious helper',
-      over(NAME.queryOne, NAME.obvious),
-      atLeast(2.5),
+      OWN_LIMIT,
+      over(NAME.queryOne, NAME.limitOne),
+      atLeast(0.6),
+    ),
+    finding(
+      `tenancy.query, one tenant, under a name, ${where}`,
+      OWN_LIMIT,
+      over(NAME.queryNamed, NAME.limitOne),
+      atLeast(0.8),
     ),
     finding(
       `tenancy.query, many tenants, ${where}`,
-      'obvious helper',
-      over(NAME.queryMany, NAME.obvious),
-      atLeast(2.5),
+      OWN_LIMIT,
+      over(NAME.queryMany, NAME.limit),
+      atLeast(0.55),
     ),
-    finding(`floor (no checks at all), ${where}`, 'limit', over(NAME.floor, NAME.limit)),
-    finding(`tenancy.query, one tenant, ${where}`, 'floor', over(NAME.queryOne, NAME.floor)),
+    finding(
+      `unscoped under a name, ${where}`,
+      'unscoped, parsed, one schema',
+      over(NAME.named, NAME.limitOne),
+    ),
+    finding(
+      `tenancy.query, one tenant, ${where}`,
+      'obvious helper, one schema',
+      over(NAME.queryOne, NAME.obviousOne),
+      atLeast(1.4),
+    ),
+    finding(
+      `tenancy.query, many tenants, ${where}`,
+      'obvious helper, 100 schemas',
+      over(NAME.queryMany, NAME.obvious),
+      atLeast(1.4),
+    ),
+    finding(
+      `tenancy.query, many tenants, ${where}`,
+      'drizzle-multitenant, 20 tenants',
+      over(NAME.queryMany, NAME.poolsFew),
+      atLeast(1),
+    ),
+    finding(`floor (no checks at all), ${where}`, OWN_LIMIT, over(NAME.floor, NAME.limit)),
+    finding(`tenancy.query, many tenants, ${where}`, 'floor', over(NAME.queryMany, NAME.floor)),
     finding(`drizzle over withTenant, ${where}`, 'drizzle alone', over(NAME.drizzleOurs, NAME.drizzleAlone)),
   ]
+}
+
+/** Processor time of client and server together, over that of the unscoped statement. */
+function ofProcessor(near: readonly Measured[]): Finding[] {
+  const targets = [
+    [NAME.queryOne, 1.6],
+    [NAME.queryNamed, 1.25],
+    [NAME.queryMany, 1.77],
+    [NAME.querySchema, undefined],
+    [NAME.queryRow, 1.8],
+    [NAME.scope, 2],
+    [NAME.poolsFew, undefined],
+  ] as const
+  return targets.flatMap(([name, target]) => {
+    const found = processorRatio(near, name, limitOf(name))
+    const most = target === undefined ? undefined : atMost(target)
+    return found ? [finding(`${name}, 20 at once: processor time of both sides`, OWN_LIMIT, found, most)] : []
+  })
 }

@@ -1,7 +1,7 @@
 import { createTenancy } from '@org/pg-tenant'
 import pg from 'pg'
 import type { Place } from '../contenders/scope.ts'
-import { CREATE_NOTES } from '../contenders/statement.ts'
+import { CREATE_NOTES, CREATE_SHARED_NOTES, FILL_SHARED_NOTES } from '../contenders/statement.ts'
 import type { Bench } from '../server.ts'
 
 export type Tenants = Place & { readonly adminUrl: string; drop(): Promise<void> }
@@ -26,7 +26,20 @@ export async function provisionTenants(bench: Bench, count: number): Promise<Ten
     })
     for (const key of keys) await tenancy.provision(key)
   }
+  const row = { schemaPrefix: bench.prefix('w'), schema: 'shop' }
+  const shared = createTenancy({
+    pool,
+    adminPool,
+    isolation: 'row',
+    schemaPrefix: row.schemaPrefix,
+    row: { schema: row.schema },
+    migrations: [{ id: '0001_notes', sql: CREATE_SHARED_NOTES }],
+  })
+  for (const key of keys) {
+    await shared.provision(key)
+    await shared.query(key, FILL_SHARED_NOTES)
+  }
   await adminPool.query('vacuum analyze')
   await Promise.all([pool.end(), adminPool.end()])
-  return { url: applicationUrl, adminUrl, keys, rolePrefix, schemaPrefix, drop }
+  return { url: applicationUrl, adminUrl, keys, rolePrefix, schemaPrefix, row, drop }
 }

@@ -5,9 +5,10 @@ export type LoadJob =
 
 /**
  * `hub`: the hub as it is. `scoped`: only its list route, behind the token's signature and a permission decided in
- * memory. `plain`: the same route and checks without tenancy: `pool.query` on one schema.
+ * memory. `plain`: the same route and checks without tenancy: `pool.query` on one schema. `schemas`: the same on every tenant's
+ * own schema, written into the statement: what PostgreSQL itself pays for as many schemas.
  */
-export type Contender = 'hub' | 'scoped' | 'plain'
+export type Contender = 'hub' | 'scoped' | 'plain' | 'schemas'
 
 export interface Prepared {
   /** An access token of each tenant's administrator. */

@@ -10,12 +10,20 @@ import { logUntenanted } from '../src/http/log.ts'
 import { mount } from '../src/http/mount.ts'
 import type { Hub } from '../src/hub/open-hub.ts'
 import { userRoutes } from '../src/routes/users.ts'
+import type { Contender } from './job.ts'
 
 /** One schema for all, as an application without tenants has it, with as many users as a tenant has. */
 const SHARED = `create schema plain;
   create table plain."user" (like c_t1."user" including all);
   insert into plain."user" select * from c_t1."user";
-  grant usage on schema plain to public; grant select on plain."user" to public; analyze plain."user"`
+  grant usage on schema plain to public; grant select on plain."user" to public; analyze plain."user";
+  do $$
+    declare tenant text;
+    begin
+      for tenant in select nspname from pg_namespace where nspname like 'c_t%' loop
+        execute format('grant usage on schema %1$I to public; grant select on %1$I."user" to public', tenant);
+      end loop;
+    end $$`
 
 export async function makeSharedSchema(adminUrl: string): Promise<void> {
   const admin = new pg.Client(adminUrl)
@@ -25,11 +33,11 @@ export async function makeSharedSchema(adminUrl: string): Promise<void> {
 }
 
 /** `GET /v1/users` alone, with and without tenancy; all else is the same and the hub's own. */
-export async function listOnly(hub: Hub, who: 'scoped' | 'plain'): Promise<Express> {
+export async function listOnly(hub: Hub, who: Exclude<Contender, 'hub'>): Promise<Express> {
   const app = express()
   app.disable('x-powered-by')
   app.use(hub.metrics.measure)
-  app.use('/v1', who === 'scoped' ? scoped(hub) : plain(hub))
+  app.use('/v1', who === 'scoped' ? scoped(hub) : unscoped(hub, who))
   const guard = createGuard<string>({ catalog, evaluator: await rightsOf(hub) })
   const list = userRoutes(hub).filter(({ method, path }) => method === 'get' && path === '/v1/users')
   mount(app, list, guard, hub)
@@ -53,16 +61,25 @@ function scoped(hub: Hub): RequestHandler {
   })
 }
 
-function plain(hub: Hub): RequestHandler[] {
+function unscoped(hub: Hub, who: 'plain' | 'schemas'): RequestHandler[] {
   const verifier = verifierOf(hub)
   const { DATABASE_URL: connectionString, POOL_SIZE: max } = hub.config
   const pool = new pg.Pool({ connectionString, max, options: '-c search_path=plain' })
-  const unscoped = { query: pool.query.bind(pool) } as Partial<RequestTenancy> as RequestTenancy
+  const shared = { query: pool.query.bind(pool) } as Partial<RequestTenancy> as RequestTenancy
+  const own = (tenant: string) => {
+    const query = (text: string, values: unknown[]) =>
+      pool.query(text.replaceAll('"user"', `"c_${tenant}"."user"`), values)
+    return { query } as Partial<RequestTenancy> as RequestTenancy
+  }
   const signedIn: RequestHandler = (req, _res, next) => {
     verifier
       .verify(String(req.headers.authorization).slice('Bearer '.length))
       .then(({ sub, type, tenantId }) => {
-        Object.assign(req, { actor: { type, id: sub }, tenant: tenantId, tenancy: unscoped })
+        Object.assign(req, {
+          actor: { type, id: sub },
+          tenant: tenantId,
+          tenancy: who === 'plain' ? shared : own(String(tenantId)),
+        })
         next()
       }, next)
   }

@@ -1,0 +1,84 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import pg from 'pg'
+
+/** Milliseconds on a processor so far: this process's, and all of the server's processes'. */
+export interface ProcessorTime {
+  readonly client: number
+  readonly server: number
+}
+
+/**
+ * A clock of processor time of both sides, or `undefined` where the server's processes cannot be seen: not on this machine, or
+ * not Linux.
+ */
+export async function processorClock(url: string): Promise<(() => ProcessorTime) | undefined> {
+  const postmaster = await postmasterOf(url)
+  if (postmaster === undefined) return undefined
+  // What ended children took is the postmaster's; it counts in hundredths of a second, the scheduler in nanoseconds.
+  return () => {
+    const { user, system } = process.cpuUsage()
+    const running = childrenOf(postmaster).reduce(
+      (sum, pid) => sum + onProcessor(pid),
+      onProcessor(postmaster),
+    )
+    return { client: (user + system) / 1_000, server: running + ended(postmaster) }
+  }
+}
+
+async function postmasterOf(url: string): Promise<number | undefined> {
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const [, parent] = statOf(rows[0]?.pid ?? 0)
+    const pid = Number(parent)
+    return /postgres|postmaster/.test(readFileSync(`/proc/${pid}/comm`, 'utf8')) ? pid : undefined
+  } catch {
+    return undefined
+  } finally {
+    await client.end()
+  }
+}
+
+const TICKS_A_SECOND = 100
+
+/** Fields of `/proc/pid/stat` behind the name, which may hold spaces: state, parent, … (manual, proc(5)). */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
+/** What a process's ended children took, in milliseconds (`cutime`, `cstime`). */
+function ended(pid: number): number {
+  const fields = statOf(pid)
+  return ((Number(fields[13]) + Number(fields[14])) * 1_000) / TICKS_A_SECOND
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map(Number),
+  )
+}
+
+/** 0 for one that has just ended. */
+function onProcessor(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
+/** Bytes of memory that are a process's own, not shared with others. */
+export function ownMemory(pid: number): number | undefined {
+  try {
+    const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return found ? Number(found[1]) * 1_024 : undefined
+  } catch {
+    return undefined
+  }
+}
