@@ -1,4 +1,4 @@
-import type { LeaveFunction } from './leave.ts'
+import { qualify, quoteLiteral } from '../sql/identifier.ts'
 
 /**
  * A query of three rows, bound to a portal when the scope opens. The first two are fetched at once: the first takes locks and
@@ -156,4 +156,32 @@ export function leaving(gate: Gate, form: GateForm, seed: string, keepsNames: bo
   const limits = form.setsLimits ? LIMITS.map(() => null) : []
   const names = form.callsLeave ? [`${keepsNames}`] : []
   return ['false', seed, ...gate.values.map(() => null), ...limits, ...names]
+}
+
+/** Its name counts its releases: what a session has planned is never replaced under it. */
+export const LEAVE = 'leave_scope_1'
+
+/** The function that leaves a session (registry/leave-function.ts), as gates know it. */
+export interface LeaveFunction {
+  readonly name: string
+  /**
+   * Whether a session may believe in it: there, the administrator's own (nobody else's can lie in that schema) and callable; and
+   * who is logged in can never become the administrator, who could replace it.
+   */
+  readonly there: string
+}
+
+export function leaveFunction({ controlSchema }: { readonly controlSchema: string }): LeaveFunction {
+  const [schema, name] = [quoteLiteral(controlSchema), quoteLiteral(LEAVE)]
+  return {
+    name: qualify(controlSchema, LEAVE),
+    there: `exists (select from pg_catalog.pg_proc p
+      join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
+    where n.nspname operator(pg_catalog.=) ${schema} and p.proname operator(pg_catalog.=) ${name}
+      and p.proowner operator(pg_catalog.=) n.nspowner
+      and pg_catalog.has_schema_privilege(session_user, n.oid, 'usage')
+      and pg_catalog.has_function_privilege(session_user, p.oid, 'execute')
+      and not pg_catalog.has_schema_privilege(session_user, n.oid, 'create')
+      and not pg_catalog.pg_has_role(session_user, n.nspowner, 'member'))`,
+  }
 }

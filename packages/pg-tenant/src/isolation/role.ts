@@ -1,9 +1,16 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { type GateParts, gateForms, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import {
+  type GateParts,
+  gateForms,
+  type LeaveFunction,
+  STILL_DURABLE,
+  searches,
+  still,
+  stillSearches,
+} from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import type { LeaveFunction } from './leave.ts'
 import { markerOf, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 

@@ -1,8 +1,7 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { type GateParts, gateForms, ITSELF, searches, sets, still } from './gate.ts'
+import { type GateParts, gateForms, ITSELF, type LeaveFunction, searches, sets, still } from './gate.ts'
 import type { Isolation, IsolationLevel } from './isolation.ts'
-import type { LeaveFunction } from './leave.ts'
 import { type Naming, schemaOf } from './names.ts'
 import { type RowPlace, TENANT_SETTING } from './row-place.ts'
 

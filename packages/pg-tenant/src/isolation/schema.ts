@@ -1,8 +1,16 @@
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
-import { type GateParts, gateForms, ITSELF, STILL_DURABLE, searches, still, stillSearches } from './gate.ts'
+import {
+  type GateParts,
+  gateForms,
+  ITSELF,
+  type LeaveFunction,
+  STILL_DURABLE,
+  searches,
+  still,
+  stillSearches,
+} from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import type { LeaveFunction } from './leave.ts'
 import { markerOf, type Naming, schemaOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 

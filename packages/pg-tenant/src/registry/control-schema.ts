@@ -1,8 +1,8 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { CREATE_LEAVE, grantLeave } from '../isolation/leave.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
+import { CREATE_LEAVE, grantLeave } from './leave-function.ts'
 
 /** A row for each name that is locked at times; see locks.ts. */
 export const WORK_LOCK = 'work_lock'

@@ -1,9 +1,15 @@
 import type { Sink, Step } from '../driver/exchange.ts'
 import { bind, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
-import { ENTERING_ROWS, entering, formFor, type GateForms, LIMITS } from '../isolation/gate.ts'
+import {
+  ENTERING_ROWS,
+  entering,
+  formFor,
+  type GateForms,
+  type LeaveFunction,
+  LIMITS,
+} from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
-import type { LeaveFunction } from '../isolation/leave.ts'
 import {
   AUTHORIZATION,
   BEGIN,

@@ -5,7 +5,7 @@ import type { Tenancy } from '../../src/index.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
 import { drawn, snapshotOf } from './snapshot.ts'
 
-// Sessions are left by a function of the administrator's (isolation/leave.ts). What a tenant does to it, to what it is planned
+// Sessions are left by a function of the administrator's (registry/leave-function.ts). What a tenant does to it, to what it is planned
 // with or to the session it is first compiled in changes nothing for whoever comes next; where it may not be believed in, or
 // is not there, sessions are left statement by statement.
 
