@@ -28,6 +28,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry(LIFE, 'create', 'create a tenant, or complete it', async () => (await import('./create.ts')).create),
   entry(
     LIFE,
+    'adopt',
+    'take over schemas that are there, in place',
+    async () => (await import('./adopt.ts')).adopt,
+  ),
+  entry(
+    LIFE,
     'ready',
     'make tenants ahead, so that signing up takes milliseconds',
     async () => (await import('./ready.ts')).ready,

@@ -67,6 +67,7 @@ export async function administrationOf(ground: Ground, requests: Requests): Prom
       const { confirmAdoption } = await import('../adoption/confirm.ts')
       return changing(key, async (tenant) => confirmAdoption(await knowing(key), tenant, how))
     },
+    adoptions: async () => (await import('../adoption/unconfirmed.ts')).unconfirmed(lifecycle),
     undoAdoption: async (key, how) => {
       const { undoAdoption } = await import('../adoption/undo.ts')
       return changing(key, async (tenant) => undoAdoption(await knowing(key), tenant, how))

@@ -87,6 +87,7 @@ const LATER: Readonly<Record<keyof Calls, true>> = {
   adopt: true,
   confirmAdoption: true,
   undoAdoption: true,
+  adoptions: true,
   suspend: true,
   resume: true,
   backup: true,

@@ -1,5 +1,6 @@
 import type { Adoption } from '../adoption/finding.ts'
 import type { AdoptOptions, SettleOptions } from '../adoption/options.ts'
+import type { UnconfirmedAdoption } from '../adoption/unconfirmed.ts'
 import type { BackupOptions, BackupResult } from '../archive/backup-options.ts'
 import type { ExportOptions, ExportResult } from '../archive/export/export.ts'
 import type { RestoreOptions, RestoreResult } from '../archive/restore/options.ts'
@@ -56,6 +57,13 @@ export interface TenancyLife {
    *   INVALID_TENANT_KEY, INVALID_OPTION
    */
   undoAdoption(key: string, options?: SettleOptions): Promise<void>
+
+  /**
+   * Adopted tenants that are not confirmed yet, in the byte order of their keys.
+   *
+   * @throws TenancyError CONNECTION_LOST, DATABASE_ERROR
+   */
+  adoptions(): Promise<readonly UnconfirmedAdoption[]>
 
   /** Tenants made ahead, for sign-ups in milliseconds. */
   readonly ready: ReadyTenants

@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { CliError, usage } from '../cli-error.ts'
+
+/**
+ * Which tenant each schema becomes.
+ *
+ * @param pattern what their names fit; `from` may be what its `*` stands for
+ * @param from `star`, `name`, or the path of a file of JSON
+ * @returns schemas by key
+ * @throws CliError USAGE, CONFIGURATION, REFUSED
+ */
+export async function keysOf(
+  schemas: readonly string[],
+  pattern: string,
+  from: string,
+  folder: string,
+): Promise<ReadonlyMap<string, string>> {
+  const keyOf = await (from === 'star' || from === 'name'
+    ? fromName(from, pattern)
+    : fromFile(resolve(folder, from)))
+  const keys = new Map<string, string>()
+  for (const schema of schemas) {
+    const key = keyOf(schema)
+    if (key === undefined)
+      throw new CliError('CONFIGURATION', `${from} has no key for the schema "${schema}".`)
+    const other = keys.get(key)
+    if (other !== undefined)
+      throw new CliError(
+        'REFUSED',
+        `The schemas "${other}" and "${schema}" would both be the tenant "${key}". Say which with --key-from <file>.`,
+      )
+    keys.set(key, schema)
+  }
+  return keys
+}
+
+function fromName(from: 'star' | 'name', pattern: string): (schema: string) => string {
+  if (from === 'name') return (schema) => schema
+  const [before, after, ...more] = pattern.split('*')
+  if (before === undefined || after === undefined || more.length > 0)
+    throw usage('--key-from star needs a pattern with one *.')
+  return (schema) => schema.slice(before.length, schema.length - after.length)
+}
+
+async function fromFile(path: string): Promise<(schema: string) => string | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new CliError('CONFIGURATION', `${path} cannot be read: ${error.code}.`)
+  })
+  const map = parsed(text)
+  if (!map) throw new CliError('CONFIGURATION', `${path} must be JSON: { "schema": "key", … }.`)
+  return (schema) => map.get(schema)
+}
+
+function parsed(text: string): ReadonlyMap<string, string> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const entries = Object.entries(value)
+    return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+      ? new Map(entries)
+      : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,216 @@
+import type { Adoption, AdoptionFinding, AdoptionRefused, AdoptOptions } from '@org/pg-tenant'
+import { usage } from '../cli-error.ts'
+import { argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { commandsForCalls } from '../output/commands-for-calls.ts'
+import { plural } from '../output/format.ts'
+import type { Output } from '../output/output.ts'
+import { safeText } from '../output/safe-text.ts'
+import { keysOf } from './adopt-keys.ts'
+import { eachTenant } from './each-tenant.ts'
+import { whole } from './values.ts'
+
+interface Options {
+  readonly schema?: string
+  readonly role?: string
+  readonly all?: boolean
+  readonly schemas?: string
+  readonly keyFrom?: string
+  readonly baseline?: string
+  readonly acceptDrift?: boolean
+  readonly reuseDeletedKey?: boolean
+  readonly confirm?: boolean
+  readonly undo?: boolean
+  readonly lockTimeout?: number
+  readonly maxLockTime?: number
+  readonly attempts?: number
+  readonly dryRun?: boolean
+}
+
+export const adopt: CommandModule<Options> = {
+  arguments: [['[key]', 'the tenant it becomes']],
+  options: [
+    { flags: '--schema <name>', text: 'the schema that has its data, under the name it has' },
+    { flags: '--role <name>', text: 'the name of the role that is made for it' },
+    { flags: '--all', text: 'every schema that fits --schemas and is no tenant yet' },
+    { flags: '--schemas <pattern>', text: 'with --all: their names, * for anything (client_*)' },
+    {
+      flags: '--key-from <where>',
+      text: 'with --all: star (what the * stands for; default), name, or a file of JSON { "schema": "key" }',
+    },
+    {
+      flags: '--baseline <id>',
+      text: 'the newest migration the schemas have, or none (default: what their tool’s ledger says)',
+    },
+    { flags: '--accept-drift', text: 'also where a schema is not what the migrations make' },
+    { flags: '--reuse-deleted-key', text: 'also where a tenant of that key was dropped' },
+    { flags: '--confirm', text: 'what is adopted stays so: earlier owners lose what they could do' },
+    { flags: '--undo', text: 'as if it had not been adopted; until it is confirmed' },
+    {
+      flags: '--lock-timeout <number>',
+      text: 'ms to wait for one lock (default 200)',
+      parse: whole('--lock-timeout', 1),
+    },
+    {
+      flags: '--max-lock-time <number>',
+      text: 'ms tables are locked at most (default 800)',
+      parse: whole('--max-lock-time', 1),
+    },
+    {
+      flags: '--attempts <number>',
+      text: 'how often one is tried (default 20)',
+      parse: whole('--attempts', 1),
+    },
+    DRY_RUN,
+  ],
+  examples: [
+    [
+      'pg-tenant adopt acme --schema client_acme --baseline 0007 --dry-run',
+      'all that is in the way, with the SQL that mends it',
+    ],
+    [
+      "pg-tenant adopt --all --schemas 'client_*' --baseline 0007",
+      'each in one transaction; the application goes on',
+    ],
+    ['pg-tenant adopt --all --confirm', 'once everything runs over this'],
+    ['pg-tenant adopt acme --undo', 'owners and privileges as they were'],
+  ],
+  exits:
+    'Exits with 1 when one of several is not adopted, or a dry run found something in the way; with 5 when one is refused.',
+  afterStop: 'Run it again to go on: what is adopted stays adopted, and nothing is half done.',
+  async run(invocation, args, options) {
+    const { all = false, confirm = false, undo = false, schemas, keyFrom, schema } = options
+    const key = args[0] === undefined ? undefined : String(args[0])
+    if (argumentsFrom(args, 0) || (key === undefined) !== all) throw usage('Give a key, or --all.')
+    if (confirm && undo) throw usage('--confirm or --undo, not both.')
+    const settling = confirm || undo
+    if (
+      settling &&
+      (schema !== undefined || schemas !== undefined || options.baseline !== undefined || options.dryRun)
+    )
+      throw usage('--confirm and --undo take a key or --all, and nothing of what was adopted.')
+    if (all && !settling && (schemas === undefined || schema !== undefined || options.role !== undefined))
+      throw usage("--all takes --schemas 'client_*', and no --schema or --role.")
+    if (!all && (schemas !== undefined || keyFrom !== undefined))
+      throw usage('--schemas and --key-from go with --all.')
+    if (settling) return await settle(invocation, key, options)
+    return key === undefined ? await adoptAll(invocation, options) : await adoptOne(invocation, key, options)
+  },
+}
+
+const bounds = ({ lockTimeout, maxLockTime, attempts }: Options) => ({ lockTimeout, maxLockTime, attempts })
+
+function wanted(options: Options, schema: string | undefined): AdoptOptions {
+  const { role, baseline, acceptDrift = false, reuseDeletedKey, dryRun = false } = options
+  return {
+    ...bounds(options),
+    schema,
+    role,
+    baseline: baseline === 'none' ? null : baseline,
+    drift: acceptDrift ? 'accept' : 'refuse',
+    dryRun,
+    reuseDeletedKey,
+  }
+}
+
+async function adoptOne({ connect, output }: Invocation, key: string, options: Options): Promise<ExitCode> {
+  const { tenancy } = await connect()
+  try {
+    const adoption = await tenancy.adopt(key, wanted(options, options.schema))
+    output.document(adoption)
+    showFindings(adoption.findings, output)
+    output.say(summary(adoption))
+    return !adoption.adopted && inTheWay(adoption) > 0 ? EXIT.failed : EXIT.ok
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    output.document(error.adoption)
+    showFindings(error.adoption.findings, output)
+    output.complain(`${key}: ${plural(inTheWay(error.adoption), 'thing')} in the way; nothing was changed.`)
+    return EXIT.refused
+  }
+}
+
+async function adoptAll(invocation: Invocation, options: Options): Promise<ExitCode> {
+  const { connect, io, output } = invocation
+  const { schemas = '*', keyFrom = 'star', dryRun = false } = options
+  const { tenancy, adminPool } = await connect()
+  const { findSchemas } = await import('@org/pg-tenant/admin')
+  const found = await findSchemas(adminPool, schemas)
+  const left = found.filter(({ tenant }) => !tenant)
+  const keys = await keysOf(
+    left.map(({ schema }) => schema),
+    schemas,
+    keyFrom,
+    io.cwd,
+  )
+  if (found.length > left.length)
+    output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
+  let blocked = 0
+  const { done, failed, stopped } = await eachTenant(invocation, [...keys.keys()], async (key) => {
+    const adoption = await tenancy.adopt(key, wanted(options, keys.get(key)))
+    if (inTheWay(adoption) > 0 && !adoption.adopted) blocked++
+    if (dryRun) showFindings(adoption.findings, output, `${key} (${adoption.schema})`)
+    const { tenant: _, ...rest } = adoption
+    return { ...rest, ...(dryRun && { ok: inTheWay(adoption) === 0 }) }
+  })
+  if (dryRun)
+    output.say(`${plural(done - failed - blocked, 'schema')} could be adopted, ${blocked + failed} not.`)
+  else
+    output.say(
+      `${plural(done - failed, 'tenant')} adopted${failed > 0 ? `, ${failed} not` : ''}. Next: pg-tenant adopt --all --confirm`,
+    )
+  if (stopped) return EXIT.interrupted
+  return failed + blocked > 0 ? EXIT.failed : EXIT.ok
+}
+
+async function settle(invocation: Invocation, key: string | undefined, options: Options): Promise<ExitCode> {
+  const { connect, output } = invocation
+  const { tenancy } = await connect()
+  const { confirm = false } = options
+  const word = confirm ? 'confirmed' : 'undone'
+  const one = async (tenant: string) => {
+    if (confirm) return { changed: await tenancy.confirmAdoption(tenant, bounds(options)) }
+    await tenancy.undoAdoption(tenant, bounds(options))
+    return { changed: true }
+  }
+  if (key !== undefined) {
+    const { changed } = await one(key)
+    output.document({ tenant: key, [word]: true, changed })
+    output.say(changed ? `${key}: the adoption is ${word}.` : `${key}: there is nothing to confirm.`)
+    return EXIT.ok
+  }
+  const tenants = (await tenancy.adoptions()).map(({ tenant }) => tenant)
+  const { done, failed, stopped } = await eachTenant(invocation, tenants, one)
+  output.say(`${plural(done - failed, 'adoption')} ${word}${failed > 0 ? `, ${failed} not` : ''}.`)
+  if (stopped) return EXIT.interrupted
+  return failed > 0 ? EXIT.failed : EXIT.ok
+}
+
+const inTheWay = ({ findings }: Adoption): number =>
+  findings.filter(({ severity }) => severity === 'error').length
+
+const isRefused = (error: unknown): error is AdoptionRefused =>
+  error instanceof Error && 'adoption' in error && 'code' in error
+
+function summary({ tenant, schema, adopted, baseline, objects, earlierOwners, findings }: Adoption): string {
+  if (!adopted) {
+    const errors = findings.filter(({ severity }) => severity === 'error').length
+    return errors > 0
+      ? `${plural(errors, 'thing')} in the way of ${tenant}.`
+      : `${schema} can be adopted as ${tenant}.`
+  }
+  return (
+    `${schema} is ${tenant} now: ${plural(objects, 'object')}, migrations up to ${baseline ?? 'none'}. ` +
+    `Earlier owners (${earlierOwners.join(', ')}) go on as before. Next: pg-tenant adopt ${tenant} --confirm, or --undo`
+  )
+}
+
+const STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const
+
+function showFindings(findings: readonly AdoptionFinding[], output: Output, whose = ''): void {
+  for (const { code, severity, message, fix } of findings) {
+    const text = safeText(`${whose === '' ? '' : `${whose}: `}${code}: ${commandsForCalls(message)}`)
+    output.data(`${output.paint(STYLES[severity], severity.padEnd(7))} ${text}`)
+    if (fix) output.data(`        ${safeText(commandsForCalls(fix))}`)
+  }
+}
