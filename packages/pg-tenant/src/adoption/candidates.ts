@@ -26,8 +26,12 @@ group by n.oid, n.nspname, n.nspowner order by n.nspname`
  * @param pattern a name in which `*` stands for anything
  * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
  * @example
+ * ```ts
+ * import { findSchemas } from '@org/pg-tenant/admin'
+ *
  * const schemas = await findSchemas(adminPool, 'client_*')
- * console.log(schemas.filter(({ tenant }) => !tenant).map(({ schema }) => schema))
+ * console.log(schemas.filter(({ tenant }) => !tenant).map(({ schema }) => schema)) // [] where there is none
+ * ```
  */
 export async function findSchemas(adminPool: PoolLike, pattern = '*'): Promise<readonly AdoptableSchema[]> {
   if (typeof pattern !== 'string' || pattern === '' || pattern.length > 200)

@@ -34,8 +34,10 @@ export interface TenancyLife {
    * @throws TenancyError INVALID_TENANT_KEY, INVALID_OPTION; TIMEOUT when the tables were in use all the time; DATABASE_ERROR; in
    *   each case nothing was changed
    * @example
+   * ```ts
    * const { findings } = await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007', dryRun: true })
    * if (findings.every(({ severity }) => severity !== 'error')) await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007' })
+   * ```
    */
   adopt(key: string, options?: AdoptOptions): Promise<Adoption>
 
