@@ -2,7 +2,7 @@ import { createFleet } from '@org/pg-tenant'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
 import { acme, useLevel } from '../support/levels.ts'
-import { type Served, serveExpress, serveFastify, serveHono, serveNest } from './servers.ts'
+import { type Served, serveExpress, serveFastify, serveHono, serveNest, serveWeb } from './servers.ts'
 
 const world = useLevel('role', async () => {}, [IDEMPOTENCY_MIGRATION])
 let counter = 0
@@ -20,6 +20,7 @@ describe.each([
   ['hono over a fleet', overAFleet(serveHono)],
   ['fastify', serveFastify],
   ['hono', serveHono],
+  ['web', serveWeb],
   ['nest on express', serveNest('express')],
   ['nest on fastify', serveNest('fastify')],
 ])('%s', (_name, serve) => {

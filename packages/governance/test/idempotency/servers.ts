@@ -17,6 +17,7 @@ import * as forFastify from '../../src/idempotency/fastify/index.ts'
 import * as forHono from '../../src/idempotency/hono/index.ts'
 import type { IdempotencyOptions } from '../../src/idempotency/index.ts'
 import * as forNest from '../../src/idempotency/nest/index.ts'
+import * as forWeb from '../../src/idempotency/web/index.ts'
 import { acme } from '../support/levels.ts'
 
 /** One route of each kind, however its framework writes answers. */
@@ -169,21 +170,74 @@ export async function serveHono(options: Options): Promise<Served> {
     const { status, body } = toErrorBody(error)
     return c.json(body, status as 500)
   })
-  return listen(async (req, res) => {
+  return listenTo((request) => app.fetch(request))
+}
+
+const read = async (request: globalThis.Request) => (await request.json()) as { readonly body: string }
+
+/** As one writes it for Next, Bun or Deno. */
+export async function serveWeb(options: Options): Promise<Served> {
+  const { idempotent, reference } = forWeb.createIdempotency<{ readonly actor: Actor }>({
+    ...options,
+    tenantOf: () => acme,
+  })
+  const handlers: Record<Kind, forWeb.WebHandler<{ readonly actor: Actor }>> = {
+    json: async (request) => {
+      const id = await create(options, await read(request))
+      const headers = { location: `/notes/${id}`, 'set-cookie': 'session=x' }
+      return globalThis.Response.json({ id }, { status: 201, headers })
+    },
+    stream: async (request) =>
+      new globalThis.Response(
+        Readable.toWeb(pieces(await create(options, await read(request)))) as ReadableStream,
+      ),
+    end: async (request) =>
+      new globalThis.Response(`id is ${await create(options, await read(request))}`, { status: 202 }),
+    secret: async (request, its) => {
+      const id = await create(options, await read(request))
+      reference(its, id)
+      return globalThis.Response.json({ id, secret: 'sk_live_1' }, { status: 201 })
+    },
+    fails: async (request) => {
+      await create(options, await read(request))
+      throw new Error('no')
+    },
+    refuses: async (request) => {
+      await create(options, await read(request))
+      return globalThis.Response.json({ no: true }, { status: 409 })
+    },
+  }
+  const routes = new Map(
+    KINDS.map((kind) => [
+      `/${kind}`,
+      idempotent(`notes.${kind}`, handlers[kind], { secret: kind === 'secret' }),
+    ]),
+  )
+  return listenTo(async (request) => {
+    const route = routes.get(new URL(request.url).pathname)
+    try {
+      const its = { actor: actorOf(Object.fromEntries(request.headers)) }
+      return (await route?.(request, its)) ?? new globalThis.Response(null, { status: 404 })
+    } catch (error) {
+      const { status, body } = toErrorBody(error)
+      return globalThis.Response.json(body, { status })
+    }
+  })
+}
+
+const listenTo = (
+  answer: (request: globalThis.Request) => globalThis.Response | Promise<globalThis.Response>,
+) =>
+  listen(async (req, res) => {
     const url = `http://127.0.0.1${req.url}`
     const headers = new Headers(req.headers as Record<string, string>)
-    const response = await app.fetch(
-      new globalThis.Request(url, {
-        method: 'POST',
-        headers,
-        body: Readable.toWeb(req) as ReadableStream,
-        duplex: 'half',
-      }),
+    const body = Readable.toWeb(req) as ReadableStream
+    const response = await answer(
+      new globalThis.Request(url, { method: 'POST', headers, body, duplex: 'half' }),
     )
     res.writeHead(response.status, Object.fromEntries(response.headers))
     res.end(Buffer.from(await response.arrayBuffer()))
   })
-}
 
 export const serveNest =
   (platform: 'express' | 'fastify') =>

@@ -15,6 +15,7 @@ import { limit as forFastify } from '../../src/rate-limit/fastify/index.ts'
 import { limit as forHono } from '../../src/rate-limit/hono/index.ts'
 import { rateLimit } from '../../src/rate-limit/index.ts'
 import { Limit } from '../../src/rate-limit/nest/index.ts'
+import { limit as forWeb } from '../../src/rate-limit/web/index.ts'
 
 type Limiter = ReturnType<typeof make>
 const make = () => rateLimit({ categories: { api: { limit: 2, seconds: 600 } } })
@@ -114,7 +115,23 @@ async function overHono(limiter: Limiter): Promise<Ask> {
   return async (tenant) => app.request('/', { headers: tenant ? { 'x-tenant': tenant } : {} })
 }
 
+async function overWeb(limiter: Limiter): Promise<Ask> {
+  const handler = forWeb(
+    limiter,
+    'api',
+    () => globalThis.Response.json('ok'),
+    (request) => callerOf(request.headers.get('x-tenant') ?? undefined),
+  )
+  return async (tenant) => {
+    const request = new globalThis.Request('http://hub.example/', {
+      headers: tenant ? { 'x-tenant': tenant } : {},
+    })
+    return await handler(request, {})
+  }
+}
+
 describe.each([
+  ['web', overWeb],
   ['express', over(overExpress)],
   ['fastify', over(overFastify)],
   ['hono', overHono],

@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
-import { decodeAnswer, encodeAnswer, REFUSED, requireReference, tooLong } from '../http/answer.ts'
+import { encodeAnswer, REFUSED, requireReference } from '../http/answer.ts'
 import {
   checkHandler,
   type HttpIdempotencyOptions,
@@ -8,6 +8,7 @@ import {
   requestOf,
   resolvedOf,
 } from '../http/options.ts'
+import { readResponse, responseOf } from '../http/response.ts'
 
 export type { HttpIdempotencyOptions, IdempotentRouteOptions } from '../http/options.ts'
 
@@ -69,12 +70,15 @@ export function createIdempotency<E extends Env>(
           await next()
           // Hono has made an answer of what was thrown.
           if (c.error !== undefined || c.res.status >= 400) throw REFUSED
-          const answer = await readAnswer(c, settings.maxAnswer)
+          const { answer, response } = await readResponse(c.res, settings.maxAnswer)
+          c.res = response
           return encodeAnswer(answer, secret ? requireReference(references.get(c)) : undefined)
         }
         try {
           const { answer, replayed } = await settings.idempotent.once(asked, work, { awaited })
-          if (replayed) respond(c, answer)
+          if (!replayed) return
+          c.res = undefined
+          c.res = responseOf(answer)
         } catch (error) {
           if (error === REFUSED) return
           c.res = undefined
@@ -86,30 +90,4 @@ export function createIdempotency<E extends Env>(
       references.set(context, id)
     },
   }
-}
-
-/** Reads a stream to its end: what it says is only known then. */
-async function readAnswer<E extends Env>(c: Context<E>, limit: number) {
-  const { status, headers } = c.res
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of c.res.body ?? []) {
-    size += chunk.length
-    if (size > limit) throw tooLong(limit)
-    chunks.push(chunk)
-  }
-  const body = Buffer.concat(chunks)
-  const empty = c.res.body === null
-  c.res = new Response(empty ? null : body, { status, headers })
-  return { status, headers: [...headers], body }
-}
-
-function respond<E extends Env>(c: Context<E>, text: string): void {
-  const { status, headers, body } = decodeAnswer(text)
-  const bodiless = status === 204 || status === 304
-  c.res = undefined
-  c.res = new Response(bodiless ? null : Buffer.from(body), {
-    status,
-    headers: headers.map(([...pair]) => pair),
-  })
 }
