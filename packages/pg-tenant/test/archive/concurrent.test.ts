@@ -1,8 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
+import { findProgram } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
+import { versionOf } from '../../src/archive/pg-dump/program.ts'
 import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
@@ -31,6 +33,15 @@ const sum = async (key: string) =>
       )
     ).rows[0].s,
   )
+/** Whether there is a pg_dump for this server; the children find it by the environment they are given. */
+const dumps = async () => {
+  const programs = dirname(findProgram('pg_dump') ?? 'nowhere/pg_dump')
+  process.env.TEST_PROGRAMS = programs
+  const { rows } = await world.root.query(
+    `select current_setting('server_version_num')::int / 10000 as major`,
+  )
+  return rows[0].major <= ((await versionOf('pg_dump', programs)) ?? 0)
+}
 const waitingForLocks = async () =>
   (
     await world.root.query(`select from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'`, [
@@ -198,5 +209,26 @@ describe('memory', () => {
     expect(rows).toEqual([{ n: 200_000, big: true }])
     if (process.env.BACKUP_FIGURES)
       console.log(JSON.stringify({ backup, restore, archive: (await stat(file)).size }))
+  })
+
+  it.each(['backup', 'dump'])('does not follow the largest value: 60 MB, %s', async (action) => {
+    if (action === 'dump' && !(await dumps())) return
+    const plain = lifecycleOf(world)
+    await provisioned(plain, `wide-${action}`)
+    const tenancy = world.tenancy()
+    await tenancy.query(`wide-${action}`, 'create table wide (body text)')
+    await tenancy.query(`wide-${action}`, `insert into wide select repeat(md5(random()::text), 1875000)`)
+    const heap = ['--max-old-space-size=24', '--max-semi-space-size=2']
+    const file = folder.path(`wide-${action}`)
+    const backup = await outcomeOf(start(world, [action, `wide-${action}`, file], heap))
+    const restore = await outcomeOf(start(world, ['restore', `wide-${action}-copy`, file], heap))
+    expect(backup.peak).toBeLessThan(48e6)
+    expect(restore.peak).toBeLessThan(48e6)
+    const digest = (key: string) =>
+      world.root.query(`select length(body), md5(body) from "c_${key}".wide`).then(({ rows }) => rows)
+    const [value, ...more] = await digest(`wide-${action}-copy`)
+    expect(more).toEqual([])
+    expect(value).toMatchObject({ length: 60_000_000 })
+    expect([value]).toEqual(await digest(`wide-${action}`))
   })
 })

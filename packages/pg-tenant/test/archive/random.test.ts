@@ -9,19 +9,21 @@ import { randomOf, randomSchema } from './random-schema.ts'
 import { useFolder } from './support.ts'
 
 // Random schemas with everything that a tenant's role can make, under names that break what is not quoted. `TEST_RANDOM_SCHEMAS`
-// says how many (default 8), `TEST_RANDOM_SEED` where they begin.
+// says how many (default 8), `TEST_RANDOM_SEED` where they begin, `TEST_RANDOM_LEVEL` at which level all of them are.
 const COUNT = Number(process.env.TEST_RANDOM_SCHEMAS ?? 8)
 const SEED = Number(process.env.TEST_RANDOM_SEED ?? 1)
 const LEVELS: readonly IsolationLevel[] = [
   'role',
-  'role',
+  'schema',
   'role',
   'login',
   'role',
-  'role',
+  'schema',
   'role',
   'database',
 ]
+
+const ALL = process.env.TEST_RANDOM_LEVEL as IsolationLevel | undefined
 
 const EXTENSIONS = ['citext', 'hstore', 'pg_trgm', 'btree_gist']
 
@@ -83,7 +85,7 @@ async function run(tenancy: Tenancy, key: string, statements: readonly string[])
 }
 
 describe.each(Array.from({ length: COUNT }, (_, at) => SEED + at))('random schema %i', (seed) => {
-  const level = LEVELS[seed % LEVELS.length] ?? 'role'
+  const level = ALL ?? LEVELS[seed % LEVELS.length] ?? 'role'
 
   it(`comes back at level ${level} as it was: under another key, and after it was off-boarded`, async () => {
     const statements = randomSchema(randomOf(seed))
