@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
 import { startReceiver } from '@org/example-express/test/receiver'
 import { createApp } from '@org/example-hono/app'
+import { postOffice } from '@org/example-hono/mail'
 import { serveApp } from '@org/example-hono/server'
 import { siteSettings } from '@org/example-hono/settings'
 import { type OpenTenancy, openTenancy } from '@org/example-hono/tenancy'
@@ -86,7 +87,7 @@ async function showTenants(
   database: LocalDatabase,
   observer: Observer,
   hub: DemoHub,
-  { tenancy, pool }: OpenTenancy,
+  { tenancy, pool, control }: OpenTenancy,
   claims: Claims,
 ): Promise<void> {
   heading(2, 'The hub makes two tenants')
@@ -104,9 +105,11 @@ async function showTenants(
   const credentials = { siteKey: randomBytes(32).toString('hex'), verifier: hub.verifier }
   const logged: object[] = []
   const log = (record: object) => void logged.push(record)
-  const server = await serveApp(createApp({ tenancy, settings, credentials, send, log }))
+  const server = await serveApp(createApp({ tenancy, settings, credentials, log }))
+  const post = postOffice({ tenancy, control }, { settings, send, log })
+  post.start()
   const api = { port: server.port, siteKey: credentials.siteKey }
-  await using(server, async () => {
+  await using({ close: () => server.close().then(() => post.stop()) }, async () => {
     heading(3, 'The site serves both at once, over HTTP')
     await showTraffic(api, TENANTS, CONNECTIONS, claims)
 

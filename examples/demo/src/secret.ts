@@ -1,11 +1,12 @@
 import { inspect } from 'node:util'
-import type { SendMail } from '@org/example-hono/notes'
+import type { SendMail } from '@org/example-hono/mail'
 import type { SiteSettings } from '@org/example-hono/settings'
 import type { Tenancy } from '@org/pg-tenant'
 import type { Claims } from './claims.ts'
 import { type Answer, type Api, type Call, call, summary } from './client.ts'
 import type { Observer } from './observer.ts'
 import { dim, line } from './print.ts'
+import { until } from './until.ts'
 
 const KEY = 'smtp.password'
 const PASSWORD = 'correct horse battery staple'
@@ -55,9 +56,14 @@ export async function showSecret(scene: SecretScene): Promise<void> {
   )
   claims.checkAnswer(`settings.get(db, '${KEY}') in a scope of acme`, PASSWORD, (await read('acme')) ?? '')
   const mailed: Answer = await ask('/notes/1/mail', { method: 'POST' })
+  // By the worker, once it is committed.
+  await until(
+    () => sent.length,
+    (mails) => mails > 0,
+  )
   claims.check(
     mailed.status === 202 && sent.at(-1) === PASSWORD && !shows(mailed, [PASSWORD, stored]),
-    'POST /notes/1/mail: used, and not in the answer',
+    'POST /notes/1/mail: sent by the outbox, not in the answer',
     JSON.stringify(mailed.body.data),
   )
   await observer.copySettings('acme', 'globex')

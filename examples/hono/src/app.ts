@@ -7,7 +7,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { type Credentials, siteKeyCheck, whoAsks } from './auth.ts'
 import { invalid, notFound } from './input.ts'
 import { accessLog, errorLog, type Log, printJson } from './log.ts'
-import { notesRoutes, publicRoutes, type SendMail } from './notes.ts'
+import { notesRoutes, publicRoutes } from './notes.ts'
 import { type SiteSettings, settingsRoutes } from './settings.ts'
 
 export interface Site {
@@ -16,14 +16,11 @@ export interface Site {
   readonly credentials: Credentials
   /** `acme.<domain>` is the address of the client `acme` (default `localhost`) */
   readonly domain?: string | undefined
-  /** sends nothing by default: this is where a mail library comes in */
-  readonly send?: SendMail
   readonly log?: Log
 }
 
 /** The site's back end. Needs no socket: `createApp(…).request('/notes', …)` runs it in a test. */
-export function createApp({ tenancy, settings, credentials, domain = 'localhost', ...rest }: Site) {
-  const { send = async () => {}, log = printJson } = rest
+export function createApp({ tenancy, settings, credentials, domain = 'localhost', log = printJson }: Site) {
   const sources = [
     fromClaim({ verifyToken: whoAsks(credentials) }),
     fromHeader({ names: ['X-Client-Key'] }),
@@ -52,7 +49,7 @@ export function createApp({ tenancy, settings, credentials, domain = 'localhost'
 
   // From here on every request has exactly one client: c.var.tenancy is its data.
   app.use('/public/*', visitor).route('/public', publicRoutes())
-  app.use('/notes/*', client, limited).route('/notes', notesRoutes(settings, send))
+  app.use('/notes/*', client, limited).route('/notes', notesRoutes(settings))
   app.use('/settings/*', client, limited).route('/settings', settingsRoutes(settings))
   app.all('*', notFound)
   return app

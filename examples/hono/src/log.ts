@@ -29,7 +29,7 @@ export const accessLog = (log: Log) =>
   })
 
 /** One record for each error that is our own fault. A coded error is safe to log; of any other only where it arose. */
-export const errorLog = (log: Log) => (error: unknown, context: ErrorContext) => {
+export const errorLog = (log: Log) => (error: unknown, context: Partial<ErrorContext>) => {
   const at = error instanceof Error ? error.stack?.match(/^ +at .+$/m)?.[0].trim() : undefined
   const coded = isTenancyError(error) && { code: error.code, text: error.message, details: error.details }
   log({ level: 'error', message: 'error', ...context, ...(coded || { code: 'INTERNAL_ERROR', at }) })

@@ -4,11 +4,9 @@ import type { TenantEnv } from '@org/pg-tenant/hono'
 import { desc, eq, lt } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { NewNote, notFound, OneNote, Page, valid } from './input.ts'
+import { mail } from './mail.ts'
 import { noteLog, notes, orm } from './schema.ts'
 import type { SiteSettings } from './settings.ts'
-
-/** Hands a note to the client's mail server. */
-export type SendMail = (smtp: { host: string; user: string; password: string }, body: string) => Promise<void>
 
 /** What anybody may read at the client's own address. One statement: `query` takes one round trip. */
 export const publicRoutes = () =>
@@ -20,7 +18,7 @@ export const publicRoutes = () =>
   })
 
 /** A client's notes. Whose they are stands in no statement: `c.var.tenancy` is the client's, and nobody else's. */
-export const notesRoutes = (settings: SiteSettings, send: SendMail) =>
+export const notesRoutes = (settings: SiteSettings) =>
   new Hono<TenantEnv>()
     .get('/', valid('query', Page), async (c) => {
       const { limit, cursor } = c.req.valid('query')
@@ -57,18 +55,18 @@ export const notesRoutes = (settings: SiteSettings, send: SendMail) =>
       })
       return c.body(null, 204)
     })
-    // The only place that opens the secret, by its name; no transaction waits for a mail server.
+    // Sent when this is committed, whatever happens to the process then; mail.ts says how.
     .post('/:id/mail', valid('param', OneNote), async (c) => {
       const { id } = c.req.valid('param')
-      const { note, smtp } = await c.var.tenancy.transaction(async (db) => {
-        const found = await orm(db).query.notes.findFirst({ where: eq(notes.id, id) })
-        return { note: found ?? notFound(), smtp: await settings.list(db, { reveal: ['smtp.password'] }) }
+      const smtp = await c.var.tenancy.transaction(async (db) => {
+        if (!(await orm(db).query.notes.findFirst({ where: eq(notes.id, id) }))) notFound()
+        const { 'smtp.host': host, 'smtp.user': user, 'smtp.password': password } = await settings.list(db)
+        if (!host || !user || !password)
+          throw new TenancyError('CONFLICT', 'Set all three first.', { details: { field: 'smtp' } })
+        await mail.publish(db, 'note.mail', { id })
+        return { host, user }
       })
-      const [host, user, password] = [smtp['smtp.host'], smtp['smtp.user'], smtp['smtp.password']]
-      if (!host || !user || !password)
-        throw new TenancyError('CONFLICT', 'Set all three first.', { details: { field: 'smtp' } })
-      await send({ host: host.value, user: user.value, password: password.value }, note.body)
-      return c.json({ data: { id, wouldSendVia: host.value, as: user.value } }, 202)
+      return c.json({ data: { id, wouldSendVia: smtp.host.value, as: smtp.user.value } }, 202)
     })
 
 const record = (db: TenantDb, { type, id }: Actor, noteId: number, action: 'created' | 'deleted') =>

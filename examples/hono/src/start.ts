@@ -2,11 +2,12 @@ import { keyRingFromEnv } from '@org/crypto'
 import { createRemoteKeys, createTokenVerifier } from '@org/crypto/tokens'
 import { createApp } from './app.ts'
 import { printJson } from './log.ts'
+import { postOffice } from './mail.ts'
 import { serveApp } from './server.ts'
 import { siteSettings } from './settings.ts'
 import { openTenancy } from './tenancy.ts'
 
-/** Serves as the environment says (README). `close` waits for requests in flight, then for scopes and connections. */
+/** Serves as the environment says (README). `close` waits for requests in flight, then for mail, scopes and connections. */
 export async function startSite(env: NodeJS.ProcessEnv) {
   const need = (name: string, pattern = /./) => {
     if (pattern.test(env[name] ?? '')) return String(env[name])
@@ -16,16 +17,21 @@ export async function startSite(env: NodeJS.ProcessEnv) {
   const keys = createRemoteKeys({ url: need('TOKEN_KEYS_URL') })
   const verifier = createTokenVerifier({ issuer, audience: env.TOKEN_AUDIENCE || 'site', keys })
   const settings = siteSettings(keyRingFromEnv(env))
-  const database = { url: need('DATABASE_URL'), adminUrl: need('ADMIN_DATABASE_URL') }
-  const { tenancy, close } = await openTenancy({ ...database, rolePrefix: env.ROLE_PREFIX || undefined })
+  const [url, adminUrl] = [need('DATABASE_URL'), need('ADMIN_DATABASE_URL')]
+  const site = await openTenancy({ url, adminUrl, rolePrefix: env.ROLE_PREFIX || undefined })
   // Clients of an earlier release get what it did not have; when nobody is behind, this is one query.
-  const { ok, behind, failed } = await tenancy.migrate({ throwOnFailure: false })
+  const { ok, behind, failed } = await site.tenancy.migrate({ throwOnFailure: false })
   if (behind > 0) printJson({ level: ok ? 'info' : 'error', message: 'migrated', behind, failed })
-  const domain = env.SITE_DOMAIN || undefined
-  const app = createApp({ tenancy, settings, credentials: { siteKey, verifier }, domain })
+  const [domain, credentials] = [env.SITE_DOMAIN || undefined, { siteKey, verifier }]
+  const app = createApp({ tenancy: site.tenancy, settings, credentials, domain })
   const server = await serveApp(app, { port: Number(env.PORT || 8787), host: env.HOST || '127.0.0.1' })
+  const post = postOffice(site, { settings, log: printJson })
+  post.start()
   printJson({ level: 'info', message: 'listening', port: server.port })
-  return { port: server.port, tenancy, close: () => server.close().then(close) }
+  const close = async () => {
+    for (const each of [server.close, post.stop, site.close]) await each()
+  }
+  return { port: server.port, tenancy: site.tenancy, close }
 }
 
 /** Ends the process with exit code 0 after `close`, on SIGINT and SIGTERM; package managers may send both. */

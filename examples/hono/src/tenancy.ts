@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url'
+import type { Queryable, TenantKey } from '@org/core'
 import { settingsMigration } from '@org/crypto'
+import { forgetEvents, installOutbox } from '@org/governance/outbox'
 import { createTenancy, type IsolationLevel, loadMigrations } from '@org/pg-tenant'
 import pg from 'pg'
+import { OUTBOX } from './mail.ts'
 
 export interface SiteDatabase {
   /** the application's role: LOGIN NOINHERIT, no rights of its own; may go through a pooler */
@@ -22,15 +25,17 @@ export async function openTenancy(database: SiteDatabase) {
   const { url, adminUrl, connections = 10, isolation = 'role', rolePrefix } = database
   const ours = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
   const pool = new pg.Pool({ connectionString: url, max: connections, maxUses: 5_000 })
-  const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
+  const adminPool = new pg.Pool({ connectionString: adminUrl, max: 2 })
   // Without a listener, a connection that dies while idle ends the process.
   for (const each of [pool, adminPool]) each.on('error', () => {})
   const names = rolePrefix === undefined ? {} : { rolePrefix }
   const migrations = [...ours, settingsMigration]
-  const tenancy = createTenancy({ pool, adminPool, isolation, migrations, ...names })
+  const onForget = (admin: Queryable, client: TenantKey) => forgetEvents(admin, client, OUTBOX)
+  const tenancy = createTenancy({ pool, adminPool, isolation, migrations, onForget, ...names })
+  await installOutbox(adminPool, { isolation, application: new URL(url).username, ...names, ...OUTBOX })
   const close = async () => {
     await tenancy.close()
     await Promise.all([pool.end(), adminPool.end()])
   }
-  return { tenancy, pool, close }
+  return { tenancy, pool, control: adminPool, close }
 }

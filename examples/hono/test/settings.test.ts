@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import type { SendMail } from '../src/notes.ts'
+import { mail, postOffice, type SendMail } from '../src/mail.ts'
 import { asSite, identity, testApp, testSettings, useTenancy } from './support/world.ts'
 
 const PASSWORD = 'correct horse battery staple'
@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 async function ask(tenant: string, method: string, path: string, body?: unknown) {
   const log = (record: object) => void logged.push(record)
-  const { app } = testApp(world().tenancy, { settings, send, log })
+  const { app } = testApp(world().tenancy, { settings, log })
   const headers = { ...asSite(tenant), 'Content-Type': 'application/json' }
   const response = await app.request(path, {
     method,
@@ -31,6 +31,14 @@ async function ask(tenant: string, method: string, path: string, body?: unknown)
   })
   return { status: response.status, text: await response.text() }
 }
+
+/** What the worker does, until nothing is left to do. */
+const post = () => {
+  const log = (record: object) => void logged.push(record)
+  return postOffice(world(), { settings, send, log })
+}
+const waiting = async () =>
+  (await world().root.query('select tenant, reason from site.outbox_dead order by tenant')).rows
 
 const put = (tenant: string, key: string, value: unknown) => ask(tenant, 'PUT', `/settings/${key}`, { value })
 
@@ -85,23 +93,42 @@ describe('settings', () => {
 })
 
 describe('mail', () => {
-  it('gets the password of its tenant, which no answer shows', async () => {
+  it('is sent by the worker, once, with the password of its tenant, which no answer and no event shows', async () => {
     await configure('acme')
     const { status, text } = await ask('acme', 'POST', '/notes/1/mail')
     expect([status, JSON.parse(text).data]).toEqual([
       202,
       { id: 1, wouldSendVia: 'smtp.acme.example', as: 'acme' },
     ])
+    expect(send, 'no request waits for a mail server').not.toHaveBeenCalled()
+    const { rows } = await world().root.query(
+      'select tenant, payload from site.outbox where payload is not null',
+    )
+    expect(rows).toContainEqual({ tenant: 'acme', payload: { id: 1 } })
+    await post().drain()
+    await post().drain()
     expect(send.mock.calls).toEqual([
-      [{ host: 'smtp.acme.example', user: 'acme', password: PASSWORD }, "acme's"],
+      [{ host: 'smtp.acme.example', user: 'acme', password: PASSWORD }, "acme's", expect.any(String)],
     ])
   })
 
-  it('that fails says nothing of what it failed with, neither in the answer nor in the log', async () => {
+  it('is not sent when what asked for it is not committed', async () => {
     await configure('acme')
-    send.mockRejectedValue(new Error(`535 login failed: acme ${PASSWORD}`))
-    const { status, text } = await ask('acme', 'POST', '/notes/1/mail')
-    expect([status, JSON.parse(text).error.code]).toEqual([500, 'INTERNAL_ERROR'])
+    const { tenancy } = world()
+    const lost = tenancy.withTenant('acme', async (db) => {
+      await mail.publish(db, 'note.mail', { id: 1 })
+      throw new Error('rolled back')
+    })
+    await expect(lost).rejects.toThrow('rolled back')
+    await post().drain()
+    expect(send).not.toHaveBeenCalled()
+  })
+
+  it('that fails is tried again under the same id, and the log says nothing of what it failed with', async () => {
+    await configure('acme')
+    send.mockRejectedValueOnce(new Error(`535 login failed: acme ${PASSWORD}`))
+    expect((await ask('acme', 'POST', '/notes/1/mail')).status).toBe(202)
+    expect(await post().drain()).toMatchObject({ retried: 1, dead: 0 })
     expect(logged).toContainEqual(
       expect.objectContaining({
         code: 'INTERNAL_ERROR',
@@ -109,15 +136,19 @@ describe('mail', () => {
         tenantId: 'acme',
       }),
     )
-    expect(text + JSON.stringify(logged)).not.toMatch(/correct|535/)
+    expect(JSON.stringify(logged)).not.toMatch(/correct|535/)
   })
 
-  it('needs a note and all three settings', async () => {
+  it('needs a note and all three settings, now and when it is sent', async () => {
     expect((await ask('acme', 'POST', '/notes/1/mail')).status).toBe(409)
     await configure('acme')
     expect((await ask('acme', 'POST', '/notes/2/mail')).status).toBe(404)
     expect((await ask('globex', 'POST', '/notes/1/mail')).status).toBe(409)
+    expect((await ask('acme', 'POST', '/notes/1/mail')).status).toBe(202)
+    expect((await ask('acme', 'DELETE', '/notes/1')).status).toBe(204)
+    await post().drain()
     expect(send).not.toHaveBeenCalled()
+    expect(await waiting()).toContainEqual({ tenant: 'acme', reason: 'NO_LONGER_THERE' })
   })
 
   it.each([
@@ -131,8 +162,9 @@ describe('mail', () => {
       sealed,
     ])
     const { status, text } = await ask(thief, 'POST', '/notes/1/mail')
+    expect(status).toBe(202)
+    await post().drain()
     const log = JSON.stringify(logged)
-    expect([status, Object.keys(JSON.parse(text).error)]).toEqual([500, ['code', 'message', 'requestId']])
     expect(log).toContain('ENVELOPE_UNREADABLE')
     for (const shown of [text, log])
       for (const secret of [PASSWORD, sealed.slice(7), identity.credentials.siteKey])
