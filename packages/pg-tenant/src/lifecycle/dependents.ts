@@ -6,7 +6,8 @@ import { OWN_PATH } from '../sql/own-path.ts'
 import type { TenantWork } from './levels/level.ts'
 
 // $1 schema, $2 the tenant's role or ''. What hangs on an object of the schema and is in another one, or in none (publications,
-// event triggers, extensions): CASCADE would take it along. Then what belongs to the tenant's role and is elsewhere: DROP OWNED would.
+// event triggers, extensions): CASCADE would take it along; and what belongs to the tenant's role and is elsewhere: DROP OWNED would
+// (large objects have words of their own). A cast is where one of its types is.
 const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $1),
   members as (
     select 1259 as class, c.oid from home join pg_class c on c.relnamespace = home.oid
@@ -21,7 +22,11 @@ const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $
   dependents as (
     select distinct d.classid, d.objid, d.objsubid from members m join pg_depend d on d.refclassid = m.class and d.refobjid = m.oid
       and d.deptype in ('n', 'a', 'P', 'S')
-    where not exists (select from members i where i.class = d.classid and i.oid = d.objid)),
+    where not exists (select from members i where i.class = d.classid and i.oid = d.objid)
+    union select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
+        and s.deptype = 'o' and s.dbid = (select oid from pg_database where datname = current_database())
+      where r.rolname = $2 and s.classid <> 2613
+        and not exists (select from members m where m.class = s.classid and m.oid = s.objid)),
   outside as (
     select d.* from dependents d where coalesce(case d.classid
         when 1259 then (select c.relnamespace from pg_class c where c.oid = d.objid)
@@ -44,15 +49,11 @@ const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $
         when 2602 then (select f.opfnamespace from pg_amop o join pg_opfamily f on f.oid = o.amopfamily where o.oid = d.objid)
         when 2603 then (select f.opfnamespace from pg_amproc o join pg_opfamily f on f.oid = o.amprocfamily where o.oid = d.objid)
         when 3764 then (select o.tmplnamespace from pg_ts_template o where o.oid = d.objid)
-        when 2605 then (select home.oid from home)
+        when 2605 then (select t.typnamespace from pg_cast o join pg_type t on t.oid in (o.castsource, o.casttarget)
+            and t.typnamespace = (select oid from home) where o.oid = d.objid limit 1)
         when 826 then (select home.oid from home)
-      end, 0) <> (select oid from home)),
-  owned as (
-    select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
-        and s.deptype = 'o' and s.dbid = (select oid from pg_database where datname = current_database())
-      where r.rolname = $2 and s.classid in (1259, 1247, 1255, 2615)
-        and not exists (select from members m where m.class = s.classid and m.oid = s.objid))
-  select distinct i.type || ' ' || i.identity as name from (select * from outside union all select * from owned) o
+      end, 0) <> (select oid from home))
+  select distinct i.type || ' ' || i.identity as name from outside o
     cross join lateral pg_identify_object(o.classid, o.objid, o.objsubid) i
   where i.type is not null and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
 
