@@ -212,6 +212,27 @@ describe('statements of an archive from elsewhere', () => {
     expect(rows).toEqual([{ s: null, t: null }])
   })
 
+  it.each([
+    TRAP,
+    'create table public.forged (a int)',
+    `alter function one() set role to 'none'; create table public.forged (a int)`,
+    `alter function one() set role to 'none'; create table public.forged (a int); alter function one() set role to 'none'`,
+    `alter function two() set role to 'none'`,
+    `alter function one() set search_path to 'none'`,
+  ])('set roles of the functions there are, and nothing else: %s', async (sql) => {
+    const from = await forge((manifest) => {
+      const made = manifest.structure as object[]
+      const one = 'create function "pg_tenant:here".one() returns int language sql as $$ select 1 $$'
+      manifest.structure = [...structure(one), ...made, ...structure(sql, 97)]
+    })
+    const restored = restoreTenant(lifecycle, keyOf(lifecycle, 'setting'), { from })
+    expect(await codeOf(restored)).toBe('VALIDATION_ERROR')
+    const { rows } = await world.root.query(
+      `select to_regnamespace('c_setting') as s, to_regclass('public.forged') as t`,
+    )
+    expect(rows).toEqual([{ s: null, t: null }])
+  })
+
   it('run nothing while rows come in, whenever they say they are to be made', async () => {
     // A trigger before the data: the COPY would fire it in the administrator's session.
     const from = await forge((manifest) => {

@@ -76,6 +76,35 @@ describe('a tenant with odd data', () => {
   })
 })
 
+// PostgreSQL refuses to make such a function where nobody can change the role, as in the tenant's room.
+describe('functions that say which role they run as', () => {
+  const made = () => [
+    'create type pair as (a int, b int)',
+    `create function as_none(pair, text default e'\\n SET role TO ') returns text language plpgsql set role to 'none' set work_mem to '1MB'
+       as $f$ begin return current_user; end $f$`,
+    `create procedure as_none() language sql set role to 'none' begin atomic select 1; end`,
+    `create function as_other() returns text language sql set session_authorization to '${world.appRole}' as 'select 1'`,
+    'create table used (a text default as_none((1, 2)::pair))',
+  ]
+  const SETTINGS = `select proname, prokind, array(select unnest(proconfig) order by 1) as settings, pg_get_function_arguments(p.oid) as arguments from pg_proc p
+    where pronamespace = $1::regnamespace order by 1, 2`
+
+  it('keep them, and keep no tenant from being backed up, restored and off-boarded', async () => {
+    const tenant = await provisioned(lifecycle, 'roles')
+    const tenancy = world.tenancy()
+    for (const sql of made()) await tenancy.query('roles', sql)
+    const before = (await world.root.query(SETTINGS, ['c_roles'])).rows
+    expect(before).toHaveLength(3)
+    const to = folder.path('roles')
+    expect((await backupTenant(lifecycle, tenant, { to })).skipped).toEqual([])
+    await restoreTenant(lifecycle, tenant, { from: to, force: 'replace' })
+    expect((await world.root.query(SETTINGS, ['c_roles'])).rows).toEqual(before)
+    await restoreTenant(lifecycle, keyOf(lifecycle, 'roles-b'), { from: to })
+    const backup = { to: folder.path('roles-last') }
+    expect(await tenancy.offboard('roles', { confirm: 'roles', backup })).toMatchObject({ status: 'deleted' })
+  })
+})
+
 describe('level schema', () => {
   it('backs up and restores, suspended or not', async () => {
     const plain = lifecycleOf(world, { level: 'schema', schemaPrefix: 's_' })

@@ -9,11 +9,12 @@ import { forApplication, namesApplication } from '../structure/application.ts'
 import { requireSame } from '../structure/compare.ts'
 import { readStructure, usualDefaultPrivileges } from '../structure/read.ts'
 import { fromHere, toHere } from '../structure/rename.ts'
-import { PHASE } from '../structure/statement.ts'
+import { PHASE, type StructureStatement } from '../structure/statement.ts'
 import { loadData } from './load.ts'
 import { readLoadable } from './loadable.ts'
 import { make } from './make.ts'
 import type { Privileges } from './restoring.ts'
+import { setRolesOfFunctions } from './role-settings.ts'
 import { type Staged, stage, unstage } from './stage.ts'
 import { verifyComputed, verifyData } from './verify.ts'
 
@@ -50,7 +51,15 @@ export async function build(
     await verifyData(home, place, manifest.tables, end.summary.tables)
     await verifyComputed(home, place, manifest.tables, end.summary.tables)
   }
-  await make(home, place, made.slice(border), made)
+  const isRole = ({ phase }: StructureStatement) => phase === PHASE.roleSetting
+  const rest = made.slice(border)
+  await make(
+    home,
+    place,
+    rest.filter((one) => !isRole(one)),
+    made,
+  )
+  await setRolesOfFunctions(home, place, rest.filter(isRole))
   await setSequences(home, place, end.summary.sequences)
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
   const now = await readStructure(home, place, namesApplication(statements) ? application : '')

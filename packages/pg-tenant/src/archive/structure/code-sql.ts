@@ -9,8 +9,34 @@ const EXTENSION = (table: string, catalog: string) =>
 const KIND_OF_FUNCTION = `case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end`
 const NAMED = `${KIND_OF_FUNCTION} || format(' %I.%I(%s)', h.nspname, p.proname, pg_get_function_identity_arguments(p.oid))`
 
+// PostgreSQL refuses to make a function with one of them where a role cannot be changed, as in the tenant's room.
+const ROLE_SETTINGS = ['role', 'session_authorization'] as const
+
+/** A definition without the line that sets it; where the same words stand elsewhere as well, the definition itself. */
+const without = (name: (typeof ROLE_SETTINGS)[number], definition: string) => `(select
+    case when s.line is not null and cardinality(string_to_array(d.text, s.line)) = 2 then replace(d.text, s.line, e'\\n') else d.text end
+  from (select ${definition}) d (text), (select e'\\n SET ${name} TO ' || quote_literal(
+    (select substr(c, ${name.length + 2}) from unnest(p.proconfig) c where starts_with(c, '${name}='))) || e'\\n') s (line))`
+const DEFINITION = ROLE_SETTINGS.reduce((text, name) => without(name, text), 'pg_get_functiondef(p.oid)')
+
+/** Their roles, by themselves; see restore/role-settings.ts. */
+export const ROLES_OF_FUNCTIONS = `with ${PATH} select 'role:' || p.oid || ':' || s.name as key, '{}'::text[] as also, 97 as phase,
+    format('setting %s of %s', s.name, ${NAMED}) as what, format('alter %s set %s to %L', ${NAMED}, s.name, s.value) as sql
+  from path, home h join pg_proc p on p.pronamespace = h.oid and p.prokind <> 'a' and ${EXTENSION('p', 'pg_proc')}
+    cross join lateral (select split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value from unnest(p.proconfig) c) s
+  where s.name in (${ROLE_SETTINGS.map((name) => `'${name}'`).join()})`
+
+// $3 kind, name and arguments as they read under the tenant's path, the schema's name quoted as in $4 (rename.ts).
+export const FUNCTION_OF = `with ${PATH} select p.oid::text as oid from path, home h join pg_proc p on p.pronamespace = h.oid
+  where ${KIND_OF_FUNCTION} || format(' %s.%I(%s)', $4::text, p.proname, pg_get_function_identity_arguments(p.oid)) = $3`
+
+// $1 the function, $2 the setting, $3 its value. Under the pinned path types of the tenant are written with their schema.
+export const SET_ROLE_OF = `select format('alter %s %I.%I(%s) set %I to %L', case prokind when 'p' then 'procedure' else 'function' end,
+    nspname, proname, pg_get_function_identity_arguments(p.oid), $2::text, $3::text) as sql
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where p.oid = $1::oid`
+
 export const FUNCTIONS = `with ${PATH} select '1255:' || p.oid as key, '{}'::text[] as also, 15 as phase, ${NAMED} as what,
-    rtrim(pg_get_functiondef(p.oid), e'\\n') as sql
+    rtrim(${DEFINITION}, e'\\n') as sql
   from path, home h join pg_proc p on p.pronamespace = h.oid and p.prokind <> 'a' where ${EXTENSION('p', 'pg_proc')}`
 
 const FUNCTION = (of: string) =>

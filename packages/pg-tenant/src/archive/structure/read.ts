@@ -19,6 +19,7 @@ const SOURCES: readonly string[] = [
   types.RANGES,
   types.COLLATIONS,
   code.FUNCTIONS,
+  code.ROLES_OF_FUNCTIONS,
   code.AGGREGATES,
   code.OPERATORS,
   code.CASTS,
@@ -78,6 +79,12 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   const left = (await underPath(admin, LEFT_OUT, values)) as unknown as (Skipped & { key: string | null })[]
   const needs = await underPath(admin, NEEDS, values)
   const edges = needs.map(({ who, whom }) => [String(who), String(whom)] as const)
+  // A function's role goes with the function.
+  edges.push(
+    ...nodes.flatMap(({ key }) =>
+      key.startsWith('role:') ? [[key, `1255:${key.split(':')[1]}`] as const] : [],
+    ),
+  )
   nodes.push(...(await comments(admin, values, keys)))
   const lost = spread(edges, new Set(left.flatMap(({ key }) => key ?? [])), keys)
   const skipped = [

@@ -34,6 +34,7 @@ export const PHASE = {
   comment: 85,
   privilege: 90,
   refresh: 95,
+  roleSetting: 97,
 } as const
 
 /** A statement with what it hangs on in the catalogue. */
