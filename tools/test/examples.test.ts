@@ -52,7 +52,7 @@ it('finds the public functions of every package', () => {
   expect(FUNCTIONS.map(({ name }) => name)).toContain('@org/pg-tenant: createTenancy')
 })
 
-it('every public function shows how it is used', () => {
+it('every public function shows how it is used, between fences behind @example', () => {
   const bare = FUNCTIONS.filter(({ example }) => example === undefined)
   expect(bare.map(({ name, file }) => `${name} (${file})`)).toEqual([])
 })

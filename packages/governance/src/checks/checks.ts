@@ -46,8 +46,13 @@ const FINDS: Readonly<Record<string, { readonly examine: Finds; readonly measure
  *
  * @throws TenancyError INVALID_OPTION
  * @example
- * const tenancy = createTenancy({ pool, adminPool, migrations, checks: governanceChecks({ personalData: data }) })
- * const { findings } = await tenancy.doctor() // AUDIT_PARTITIONS_MISSING, OUTBOX_DEAD_LETTERS, PERSONAL_UNCLASSIFIED, …
+ * ```ts
+ * import { governanceChecks } from '@org/governance/checks'
+ * import { createTenancy } from '@org/pg-tenant'
+ *
+ * const tenancy = createTenancy({ pool, adminPool, checks: governanceChecks() })
+ * const { findings } = await tenancy.doctor() // AUDIT_PARTITIONS_MISSING, OUTBOX_DEAD_LETTERS, …
+ * ```
  */
 export function governanceChecks(options: GovernanceCheckOptions = {}): readonly TenancyCheck[] {
   requireKnownOptions(options, NAMES)

@@ -1,4 +1,4 @@
-import { aborted } from '../errors/aborted.ts'
+import { aborted } from '../errors/from-scope.ts'
 
 /** @throws TenancyError ABORTED */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

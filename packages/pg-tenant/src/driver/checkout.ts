@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
-import { aborted } from '../errors/aborted.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
+import { aborted } from '../errors/from-scope.ts'
 import { memoryOf } from './memory.ts'
 import { Session } from './session.ts'
 import { isWireClient, type PoolClientLike, type PoolLike } from './types.ts'

@@ -7,8 +7,14 @@ import { requireCopy } from './refuse.ts'
 import type { QueryResult } from './result.ts'
 import { queueStatement, runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
-import { type QueryConfig, type Statement, toStatement } from './statement.ts'
-import { type StreamOptions, stream } from './stream.ts'
+import {
+  type QueryConfig,
+  type Statement,
+  type StreamOptions,
+  type StreamStatement,
+  toStatement,
+  toStreamStatement,
+} from './statement.ts'
 import type { TenantDb } from './tenant-db.ts'
 
 /** Makes the handle of a block: a frozen object without a way to the connection. */
@@ -23,7 +29,10 @@ export function createHandle(block: Block): TenantDb {
     withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
       key === block.tenant ? nest(block, fn) : block.hand(Promise.reject<T>(crossTenant())),
     stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
-      stream(block, query, values, options),
+      stream(
+        block,
+        now(() => toStreamStatement(query, values, options)),
+      ),
     copyFrom: (sql: string) =>
       block.hand(copy<Writable>(block, sql, ({ copyFrom }, given) => copyFrom(block, sql, given))),
     copyTo: (sql: string) =>
@@ -45,6 +54,35 @@ export function blockOf(db: TenantDb): Block {
 /** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */
 async function start<T>(job: () => Promise<T>): Promise<T> {
   return job()
+}
+
+/** Works something out at once, so that values are those of the call, and tells what it threw when it is asked for. */
+function now<T>(work: () => T): () => T {
+  try {
+    const value = work()
+    return () => value
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
+}
+
+/** An iterator whose every promise is the block's to answer for. Its code is loaded with the first row. */
+function stream<R>(block: Block, asked: () => StreamStatement): AsyncIterableIterator<R, void, undefined> {
+  async function* read(): AsyncGenerator<R, void, undefined> {
+    const statement = asked()
+    yield* (await import('./stream.ts')).rowsOf<R>(block, statement)
+  }
+  const rows = read()
+  const iterator = {
+    next: () => block.hand(rows.next()),
+    return: () => block.hand(rows.return()),
+    throw: (error: unknown) => block.hand(rows.throw(error)),
+    [Symbol.asyncIterator]: () => iterator,
+    [Symbol.asyncDispose]: async () => void (await iterator.return()),
+  }
+  return Object.freeze(iterator)
 }
 
 /** A COPY is the block's next job, until it is over; its code is loaded with the first. */

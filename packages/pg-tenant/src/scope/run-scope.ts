@@ -1,5 +1,5 @@
 import type { ScopeTrace, TenantKey } from '@org/core'
-import { aborted } from '../errors/aborted.ts'
+import { aborted } from '../errors/from-scope.ts'
 import type { Isolation } from '../isolation/isolation.ts'
 import { Block, currentBlock } from './block.ts'
 import { createHandle } from './handle.ts'

@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
 import type { TypeParsers } from '../driver/type-parsers.ts'
+import { invalid } from '../errors/invalid.ts'
 import { refuseUnsafe } from './refuse.ts'
 import type { Extent } from './types/decoding.ts'
 
@@ -99,4 +100,25 @@ function toValues(values: unknown): (string | Buffer | null)[] {
 
 function malformed(message: string): TenancyError {
   return new TenancyError('VALIDATION_ERROR', message)
+}
+
+export interface StreamOptions {
+  /** Rows fetched in one round trip and held in memory, 1 to 10,000 (default 500). */
+  readonly batchSize?: number
+}
+
+/** A checked statement whose rows are read in batches. */
+export interface StreamStatement extends Statement {
+  readonly batchSize: number
+}
+
+/** @throws TenancyError INVALID_OPTION, and as {@link toStatement} */
+export function toStreamStatement(
+  query: unknown,
+  values: unknown,
+  { batchSize = 500 }: StreamOptions = {},
+): StreamStatement {
+  const statement = toStatement(query, values)
+  if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 10_000) return { ...statement, batchSize }
+  throw invalid('batchSize', 'a whole number from 1 to 10000')
 }

@@ -1,71 +1,21 @@
 import { type Row, TenancyError } from '@org/core'
 import type { Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
-import { invalid } from '../errors/invalid.ts'
 import { tracedStatement } from '../observe/statement.ts'
 import type { Block } from './block.ts'
 import { nextPortal } from './fresh.ts'
 import { ResultSink } from './result.ts'
 import { lookUp, resultOf } from './run-statement.ts'
-import { type QueryConfig, type Statement, toStatement } from './statement.ts'
-
-export interface StreamOptions {
-  /** Rows fetched in one round trip and held in memory, 1 to 10,000 (default 500). */
-  readonly batchSize?: number
-}
-
-/** @throws TenancyError INVALID_OPTION */
-function batchSizeOf({ batchSize = 500 }: StreamOptions = {}): number {
-  if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 10_000) return batchSize
-  throw invalid('batchSize', 'a whole number from 1 to 10000')
-}
-
-/** What a handle gives for a stream: an iterator whose every promise is the block's to answer for. */
-export function stream<R>(
-  block: Block,
-  query: string | QueryConfig,
-  values: readonly unknown[] | undefined,
-  options: StreamOptions | undefined,
-): AsyncIterableIterator<R, void, undefined> {
-  const rows = rowsOf<R>(
-    block,
-    now(() => ({ ...toStatement(query, values), batchSize: batchSizeOf(options) })),
-  )
-  const iterator = {
-    next: () => block.hand(rows.next()),
-    return: () => block.hand(rows.return()),
-    throw: (error: unknown) => block.hand(rows.throw(error)),
-    [Symbol.asyncIterator]: () => iterator,
-    [Symbol.asyncDispose]: async () => void (await iterator.return()),
-  }
-  return Object.freeze(iterator)
-}
-
-/** Works something out at once, so that values are those of the call, and tells what it threw when it is asked for. */
-function now<T>(work: () => T): () => T {
-  try {
-    const value = work()
-    return () => value
-  } catch (error) {
-    return () => {
-      throw error
-    }
-  }
-}
-
-interface StreamStatement extends Statement {
-  readonly batchSize: number
-}
+import type { StreamStatement } from './statement.ts'
 
 /**
  * Rows through a portal (manual 54.2.3). Each batch is a job of its own on the block, so that other statements can run
  * in between.
  */
-async function* rowsOf<R = Row>(
+export async function* rowsOf<R = Row>(
   block: Block,
-  asked: () => StreamStatement,
+  query: StreamStatement,
 ): AsyncGenerator<R, void, undefined> {
-  const query = asked()
   const portal = nextPortal('stream')
   let reader: ResultSink | undefined
   let more = true

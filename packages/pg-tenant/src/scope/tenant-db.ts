@@ -1,8 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Row, TenantKey, TenantQueryable } from '@org/core'
 import type { QueryResult } from './result.ts'
-import type { QueryConfig } from './statement.ts'
-import type { StreamOptions } from './stream.ts'
+import type { QueryConfig, StreamOptions } from './statement.ts'
 
 /**
  * A tenant's database, inside one scope. It is revoked when the callback it was given to ends, and it never hands

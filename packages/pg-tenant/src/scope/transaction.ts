@@ -6,7 +6,6 @@ import type { Session } from '../driver/session.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromFailedCommit } from '../errors/from-commit.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
 import { nextPortal } from './fresh.ts'
@@ -14,6 +13,7 @@ import { afresh, KeptStatements, type Sent } from './kept.ts'
 import { leaving, leavingLate, TICKET, type Ticket } from './leaving.ts'
 import { opening, tail } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
+import { entranceNow, forgotStatement, foundNothing } from './reopen.ts'
 
 /** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
 const GRACE_MS = 5_000
@@ -308,7 +308,12 @@ export class Transaction {
       return { outcome: await session.send(sent, patience), sent }
     }
     const first = await open()
-    if (foundNothing(first)) return (await this.#renew(session)) ? open() : first
+    if (foundNothing(first)) {
+      const now = await entranceNow(session, this.entrance, GRACE_MS)
+      if (!now) return first
+      this.entrance = now
+      return open()
+    }
     if (!forgotStatement(first)) return first
     // Somebody emptied the session behind our back (a listener of the pool's, say). The refused step had not begun, and
     // everything behind it was skipped, so nothing has run: open again, taking nothing for known.
@@ -317,56 +322,6 @@ export class Transaction {
     if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
     return open()
   }
-
-  /**
-   * A tenant that is not where it was looked for may have been adopted, or have moved: asks, once the session is nobody's
-   * again, and opens again if so. Nothing has run, because everything behind a failed opening was skipped.
-   */
-  async #renew(session: Session): Promise<boolean> {
-    const { gate, renewal } = this.entrance
-    if (!renewal) return false
-    const { question, answered } = renewal()
-    let row: readonly (string | null)[] | undefined
-    const sink: Sink = {
-      row: (values) => {
-        row = values
-      },
-    }
-    const leave = leaving(session, gate, session.memory.unnamed === session.form?.text)
-    const ask = question === undefined ? [] : [once('statement', session.slot, question, sink)]
-    const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave, ...ask], GRACE_MS)
-    const found = kind === 'done' ? await answered(row) : undefined
-    if (found) this.entrance = found
-    return found !== undefined
-  }
-}
-
-/** Whether what opens the tenant names something that is not there. */
-function foundNothing({ outcome, sent }: Sent): boolean {
-  if (outcome.kind !== 'failed') return false
-  const phase = sent[outcome.step]?.phase
-  return (phase === 'gate' || phase === 'pin') && NOT_THERE.includes(outcome.error.code)
-}
-
-/** No such table, schema, or (for `set_config('role', …)`) role. */
-const NOT_THERE: readonly string[] = [
-  SQLSTATE.UNDEFINED_TABLE,
-  SQLSTATE.INVALID_SCHEMA_NAME,
-  SQLSTATE.INVALID_PARAMETER_VALUE,
-]
-
-/**
- * Whether a statement that should have been on the server was not, or was another (which takes other parameters), or calls
- * the function to leave by, which is not there any more.
- */
-function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { kind: 'failed' } } {
-  const { outcome, sent } = attempt
-  if (outcome.kind !== 'failed') return false
-  const { runs } = sent[outcome.step] ?? {}
-  if (runs === undefined) return false
-  const { code } = outcome.error
-  if (code === SQLSTATE.INVALID_STATEMENT_NAME) return true
-  return runs === '' && (code === SQLSTATE.PROTOCOL_VIOLATION || code === SQLSTATE.UNDEFINED_FUNCTION)
 }
 
 /** Notes how long there was no connection. */

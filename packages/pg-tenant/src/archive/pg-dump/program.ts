@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { TenancyError } from '@org/core'
-import { aborted } from '../../errors/aborted.ts'
+import { aborted } from '../../errors/from-scope.ts'
 import { throwIfAborted } from '../abort.ts'
 
 /** The programs of PostgreSQL that are used. */
