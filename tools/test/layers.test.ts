@@ -9,7 +9,7 @@ const FREE = ['index', 'admin', 'main']
 
 /** What breaks the order, in words. */
 function violations(files: readonly SourceFile[], { packages, folders }: PackageLayers): string[] {
-  const place = (path: string) => folders.indexOf(folders.includes(layerOf(path)) ? layerOf(path) : '*')
+  const place = (path: string) => folders.indexOf(layerOf(path))
   const upwards = files.flatMap(({ path, imports }) =>
     FREE.includes(path)
       ? []

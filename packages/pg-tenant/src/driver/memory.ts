@@ -18,7 +18,7 @@ export interface ConnectionMemory {
    * Limits that came with the connection, its user or its database: RESET ALL gives them back. In milliseconds, by the names
    * of a scope's options; none behind a pooler.
    */
-  readonly limits: { statementTimeout?: number; lockTimeout?: number; idleTimeout?: number }
+  readonly limits: Record<string, number>
   /** Whether a scope has had other limits than those. */
   othersLimits: boolean
   /** The function that this session may be left by, by its name. */

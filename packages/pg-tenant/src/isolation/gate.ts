@@ -34,20 +34,23 @@ export interface GateForms {
 export const ENTERING_ROWS = 2
 
 /**
- * A gate's parameters: whether the scope opens, the seed of `random()`, those of the level, and where they are set the three
+ * A gate's parameters: whether the scope opens, the seed of `random()`, those of the level, and where they are set the
  * limits.
  */
 export type GateValues = readonly (string | null)[]
 
-/** The server-side limits of a scope, in milliseconds. */
-export interface GateLimits {
+/** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
+export interface Limits {
+  /** How long one statement may run (default 30,000; PostgreSQL `statement_timeout`). */
   readonly statementTimeout: number
+  /** How long one statement may wait for a lock (default 10,000; `lock_timeout`). */
   readonly lockTimeout: number
+  /** How long the scope may sit between statements (default 60,000; `idle_in_transaction_session_timeout`). */
   readonly idleTimeout: number
 }
 
 /** The limits as PostgreSQL's settings. */
-export const LIMITS: readonly (readonly [setting: string, limit: keyof GateLimits])[] = [
+export const LIMITS: readonly (readonly [setting: string, limit: keyof Limits])[] = [
   ['statement_timeout', 'statementTimeout'],
   ['lock_timeout', 'lockTimeout'],
   ['idle_in_transaction_session_timeout', 'idleTimeout'],
@@ -135,8 +138,8 @@ export const stillSearches = (path: string) => still(`pg_catalog.current_setting
  */
 export function formFor(
   { forms }: Gate,
-  limits: GateLimits,
-  own: Partial<GateLimits>,
+  limits: Limits,
+  own: Partial<Limits>,
   callsLeave: boolean,
 ): GateForm {
   const setsLimits = LIMITS.some(([, limit]) => own[limit] !== limits[limit])
@@ -146,7 +149,7 @@ export function formFor(
 }
 
 /** The parameters that open a scope. `seed` is null where nobody can have chosen the session's. */
-export function entering(gate: Gate, form: GateForm, limits: GateLimits, seed: string | null): GateValues {
+export function entering(gate: Gate, form: GateForm, limits: Limits, seed: string | null): GateValues {
   const set = form.setsLimits ? LIMITS.map(([, limit]) => `${limits[limit]}`) : []
   return ['true', seed, ...gate.values, ...set, ...(form.callsLeave ? [null] : [])]
 }

@@ -8,6 +8,7 @@ import {
   type GateForms,
   type LeaveFunction,
   LIMITS,
+  type Limits,
 } from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import {
@@ -21,7 +22,7 @@ import {
   RESET,
 } from './control.ts'
 import { nextSeed } from './fresh.ts'
-import type { Limits, TransactionMode } from './options.ts'
+import type { TransactionMode } from './options.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
 

@@ -1,16 +1,7 @@
-import { unknownOption } from '@org/core'
+import { type OptionNames, requireKnownOptions } from '@org/core'
 import { invalid } from '../errors/invalid.ts'
+import type { Limits } from '../isolation/gate.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
-
-/** Server-side limits of a scope, in milliseconds, each from 1 to 86,400,000 (a day); none can be switched off. */
-export interface Limits {
-  /** How long one statement may run (default 30,000; PostgreSQL `statement_timeout`). */
-  readonly statementTimeout: number
-  /** How long one statement may wait for a lock (default 10,000; `lock_timeout`). */
-  readonly lockTimeout: number
-  /** How long the scope may sit between statements (default 60,000; `idle_in_transaction_session_timeout`). */
-  readonly idleTimeout: number
-}
 
 export interface RetryOptions {
   /** Attempts in all, 1 to 10. */
@@ -43,6 +34,9 @@ export interface ScopeOptions extends Partial<Limits> {
    */
   readonly resolveUnknownOutcome?: boolean
 }
+
+/** Those of them that `createTenancy` takes too, as the defaults of every scope. */
+export type ScopeDefaults = Omit<ScopeOptions, 'readOnly' | 'isolationLevel' | 'deferrable' | 'signal'>
 
 /** What `BEGIN` takes, e.g. `isolation level serializable read only deferrable`; empty: the default. */
 export type TransactionMode = string
@@ -77,18 +71,23 @@ export const DEFAULTS: ScopeSettings = {
 
 const A_DAY = 86_400_000
 const LEVELS: readonly unknown[] = ['read committed', 'repeatable read', 'serializable']
-const KNOWN: ReadonlySet<string> = new Set([
-  'statementTimeout',
-  'lockTimeout',
-  'idleTimeout',
-  'connectionTimeout',
-  'readOnly',
-  'isolationLevel',
-  'deferrable',
-  'signal',
-  'retry',
-  'resolveUnknownOutcome',
-] satisfies (keyof ScopeOptions)[])
+
+export const SCOPE_DEFAULTS: OptionNames<ScopeDefaults> = {
+  statementTimeout: true,
+  lockTimeout: true,
+  idleTimeout: true,
+  connectionTimeout: true,
+  retry: true,
+  resolveUnknownOutcome: true,
+}
+
+const KNOWN: OptionNames<ScopeOptions> = {
+  ...SCOPE_DEFAULTS,
+  readOnly: true,
+  isolationLevel: true,
+  deferrable: true,
+  signal: true,
+}
 
 /**
  * Checks a scope's options and completes them from `base`.
@@ -98,7 +97,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 export function parseScopeOptions(options: ScopeOptions | undefined, base: ScopeSettings): ScopeSettings {
   if (options === undefined) return base
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN])
+  requireKnownOptions(options, KNOWN)
   const { readOnly = false, isolationLevel, deferrable = false, signal, retry } = options
   if (typeof readOnly !== 'boolean') throw invalid('readOnly', 'true or false')
   if (isolationLevel !== undefined && !LEVELS.includes(isolationLevel)) {
@@ -140,7 +139,7 @@ function parseResolve({ resolveUnknownOutcome: resolves }: ScopeOptions, base: S
 
 function milliseconds(
   options: ScopeOptions,
-  name: 'statementTimeout' | 'lockTimeout' | 'idleTimeout' | 'connectionTimeout',
+  name: keyof Limits | 'connectionTimeout',
   base: ScopeSettings,
 ): number {
   const value = options[name] ?? base[name]

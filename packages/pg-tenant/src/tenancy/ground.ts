@@ -17,6 +17,7 @@ import {
   DEFAULTS,
   NODES_COMMIT,
   parseScopeOptions,
+  SCOPE_DEFAULTS,
   type ScopeOptions,
   type ScopeSettings,
 } from '../scope/options.ts'
@@ -121,18 +122,8 @@ function requirePool(pool: unknown, option: string): void {
 }
 
 function limitsOf(options: TenancyOptions): ScopeOptions {
-  const { statementTimeout, lockTimeout, idleTimeout, connectionTimeout, retry, resolveUnknownOutcome } =
-    options
-  return Object.fromEntries(
-    Object.entries({
-      statementTimeout,
-      lockTimeout,
-      idleTimeout,
-      connectionTimeout,
-      retry,
-      resolveUnknownOutcome,
-    }).filter(([, value]) => value !== undefined),
-  )
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.filter(([name]) => Object.hasOwn(SCOPE_DEFAULTS, name)))
 }
 
 function administratorOf({ pool, adminPool }: TenancyOptions): Administrator {

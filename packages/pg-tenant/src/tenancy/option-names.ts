@@ -1,6 +1,7 @@
 import type { OptionNames } from '@org/core'
 import type { RowOptions } from '../isolation/row-place.ts'
 import type { LookupOptions } from '../registry/lookups.ts'
+import { SCOPE_DEFAULTS } from '../scope/options.ts'
 import type { TenantPoolsOptions } from './levels.ts'
 import type { TenancyOptions } from './options.ts'
 
@@ -32,12 +33,7 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   roleOf: true,
   databaseOf: true,
   types: true,
-  statementTimeout: true,
-  lockTimeout: true,
-  idleTimeout: true,
-  connectionTimeout: true,
-  retry: true,
-  resolveUnknownOutcome: true,
+  ...SCOPE_DEFAULTS,
 }
 
 /** Options of `createTenancy` that hold options. */

@@ -5,23 +5,12 @@ import type { NamingOptions } from '../isolation/names.ts'
 import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import type { OnForget, OnProvision } from '../lifecycle/levels/level.ts'
 import type { LookupOptions } from '../registry/lookups.ts'
-import type { ScopeOptions } from '../scope/options.ts'
+import type { ScopeDefaults } from '../scope/options.ts'
 import type { NamedTypes } from '../scope/types/tenant-types.ts'
 import type { LevelOptions } from './levels.ts'
 
 /** Options of `createTenancy`; limits given here are the defaults of every scope. */
-export interface TenancyOptions
-  extends NamingOptions,
-    LevelOptions,
-    Pick<
-      ScopeOptions,
-      | 'statementTimeout'
-      | 'lockTimeout'
-      | 'idleTimeout'
-      | 'connectionTimeout'
-      | 'retry'
-      | 'resolveUnknownOutcome'
-    > {
+export interface TenancyOptions extends NamingOptions, LevelOptions, ScopeDefaults {
   /**
    * The application's pool, made and ended by the caller. May go through a transaction-mode pooler. At levels `login`
    * and `database` it only reads the registry, and its settings are those of the tenants' connections.
