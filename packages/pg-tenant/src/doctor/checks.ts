@@ -1,3 +1,4 @@
+import { TENANT_SETTING } from '../isolation/row-place.ts'
 import { ownName } from '../registry/record.ts'
 import type { FindingCode, Severity } from './finding.ts'
 
@@ -48,6 +49,13 @@ with parameters as (
   left join pg_roles r on r.rolname = coalesce(${ownName('role')}, $2 || t.key)
   where t.prefix = $1 and t.isolation = $6
 )`
+
+/** What `ALTER ROLE … SET` left for connections to come. */
+const SETTINGS = `(select d.setrole as role, split_part(c, '=', 1) as name from pg_db_role_setting d cross join unnest(d.setconfig) c)`
+const keeps = (name: string) =>
+  `'has settings of its own for connections to come: ' || string_agg(distinct ${name}, ', ')`
+const RESET =
+  'Unless it was you: ALTER ROLE … RESET … (or ALTER ROLE … IN DATABASE … RESET …), and look for SQL that you did not write: a role may set them for itself.'
 
 const CHECKS: readonly CheckText[] = [
   {
@@ -288,6 +296,25 @@ const CHECKS: readonly CheckText[] = [
       select f.rolname, 'is a member of ' || g.rolname from fleet f join pg_auth_members m on m.member = f.role
       join pg_roles g on g.oid = m.roleid`,
     fix: 'A tenant’s role has its own schema and nothing else: ALTER ROLE, or REVOKE the membership.',
+  },
+  {
+    code: 'ROLE_SETTINGS',
+    severity: 'warning',
+    roles: true,
+    also: ['databases'],
+    // A role may set them for itself; the path is what provisioning gives a role that logs in.
+    sql: `select f.rolname as subject, ${keeps('s.name')} as what from fleet f join ${SETTINGS} s on s.role = f.role
+      where s.name <> 'search_path' group by 1`,
+    fix: RESET,
+  },
+  {
+    code: 'ROLE_SETTINGS',
+    severity: 'warning',
+    also: ['rows', 'databases'],
+    sql: `select p.application as subject, ${keeps('s.name')} || ', which say who a connection is and what it sees' as what
+      from parameters p join pg_roles r on r.rolname = p.application join ${SETTINGS} s on s.role = r.oid
+      where s.name in ('role', 'session_authorization', 'row_security', 'synchronous_commit', '${TENANT_SETTING}') group by 1`,
+    fix: RESET,
   },
 ]
 

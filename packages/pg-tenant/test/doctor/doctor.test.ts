@@ -155,6 +155,20 @@ describe('doctor', () => {
       () => [`error TENANT_ROLE ${world.rolePrefix}d`],
     ],
     [
+      'settings that a tenant keeps for connections to come',
+      () =>
+        `alter role ${role('d')} set work_mem to '1GB'; alter role ${role('d')} set statement_timeout to 0`,
+      () => `alter role ${role('d')} reset all`,
+      () => [`warning ROLE_SETTINGS ${world.rolePrefix}d`],
+    ],
+    [
+      'settings that say who the application is',
+      () =>
+        `alter role ${world.appRole} set role to ${role('d')}; alter role ${world.appRole} set work_mem to '8MB'`,
+      () => `alter role ${world.appRole} reset all`,
+      () => [`warning ROLE_SETTINGS ${world.appRole}`],
+    ],
+    [
       'a view of one tenant on a table of another',
       () => 'create view c_b.spy as select * from c_a.notes',
       () => 'drop view c_b.spy',
