@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { isTenancyError } from '@org/core'
 import { startWireProxy } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
@@ -27,6 +30,43 @@ const insert = (tenancy: Pick<Fleet, 'query'>, level: string, key: string, body:
   level === 'row'
     ? tenancy.query(key, 'insert into notes (tenant_id, body) values ($1, $2)', [key, body])
     : tenancy.query(key, 'insert into notes (body) values ($1)', [body])
+
+/** A scope that has passed its check and whose COMMIT is held in the network until it is released. */
+async function lateCommit(level: (typeof ALL_SUBJECTS)[number]['level'], key: string) {
+  let [armed, binds] = [false, 0]
+  let release: (() => void) | undefined
+  const proxy = await startWireProxy({
+    target: settings.eu.directUrl,
+    onMessage: ({ from, type }) => {
+      // Behind COMMIT's Bind the check has passed.
+      if (!armed || from !== 'frontend' || type !== 'Bind' || ++binds < 2) return 'deliver'
+      armed = false
+      return new Promise((resolve) => {
+        release = () => resolve('deliver')
+      })
+    },
+  })
+  const slow = settings.eu.tenancy(level, {
+    migrations: [notesAt(level)],
+    pool: settings.eu.world.pool({ connectionString: proxy.url, max: 1 }),
+  })
+  await settings.eu.tenancy(level, { migrations: [notesAt(level)] }).provision(key)
+  await slow.query(key, 'select 1')
+  const late = slow.withTenant(key, async (db) => {
+    const shared = level === 'row'
+    await db.query(
+      shared ? 'insert into notes (tenant_id, body) values ($1, $2)' : 'insert into notes (body) values ($1)',
+      shared ? [key, 'late'] : ['late'],
+    )
+    armed = true
+    binds = 0
+  })
+  await expect.poll(() => release).toBeDefined()
+  return {
+    late: late.finally(() => proxy.close()),
+    release: () => release?.(),
+  }
+}
 
 describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
   const key = `mover-${level}`
@@ -99,45 +139,30 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
 
   it('has a COMMIT that was late in the archive', async () => {
     const name = `late-${level}`
-    let [armed, binds] = [false, 0]
-    let release: (() => void) | undefined
-    const proxy = await startWireProxy({
-      target: settings.eu.directUrl,
-      onMessage: ({ from, type }) => {
-        // Behind COMMIT's Bind the check has passed.
-        if (!armed || from !== 'frontend' || type !== 'Bind' || ++binds < 2) return 'deliver'
-        armed = false
-        return new Promise((resolve) => {
-          release = () => resolve('deliver')
-        })
-      },
-    })
-    const { eu, us, fleet } = open(level)
-    const slow = settings.eu.tenancy(level, {
-      migrations: [notesAt(level)],
-      pool: settings.eu.world.pool({ connectionString: proxy.url, max: 1 }),
-    })
-    await eu.provision(name)
-    await slow.query(name, 'select 1')
-    const late = slow.withTenant(name, async (db) => {
-      await db.query(
-        level === 'row'
-          ? `insert into notes (tenant_id, body) values ('${name}', 'late')`
-          : `insert into notes (body) values ('late')`,
-      )
-      armed = true
-      binds = 0
-    })
-    await expect.poll(() => release).toBeDefined()
+    const { us, fleet } = open(level)
+    const { late, release } = await lateCommit(level, name)
     const move = fleet.move(name, 'us')
     // It waits for the scope, so that it cannot be through before that.
     expect(await Promise.race([move, new Promise((go) => setTimeout(() => go('waits'), 300))])).toBe('waits')
-    release?.()
+    await release()
     await late
     await move
     expect((await us.query(name, 'select body from notes')).rows).toEqual([{ body: 'late' }])
-    await proxy.close()
   }, 60_000)
+})
+
+it('control: by hand (suspend, backup, restore, drop) a write whose COMMIT is late is acknowledged and lost', async () => {
+  const { eu, us } = open('role')
+  const { late, release } = await lateCommit('role', 'by-hand')
+  const to = join(await mkdtemp(join(tmpdir(), 'pg-tenant-by-hand-')), 'by-hand')
+  await eu.suspend('by-hand')
+  await eu.backup('by-hand', { to })
+  await us.restore('by-hand', { from: to })
+  const dropping = eu.drop('by-hand')
+  await release()
+  await late
+  await dropping
+  expect((await us.query('by-hand', 'select body from notes')).rows).toEqual([])
 })
 
 describe('a move that cannot be', () => {

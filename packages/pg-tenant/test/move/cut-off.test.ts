@@ -1,0 +1,110 @@
+import { isTenancyError } from '@org/core'
+import { eventually } from '@org/pg-testing'
+import { describe, expect, it } from 'vitest'
+import { createFleet } from '../../src/index.ts'
+import { ALL_SUBJECTS } from '../levels/setting.ts'
+import { bodies, insert, useServers } from './servers.ts'
+
+const servers = useServers()
+
+/** Every how-manieth message of the administrator the process dies at. `TEST_FAULTS=all` takes every one. */
+const STEP = process.env.TEST_FAULTS === 'all' ? 1 : process.env.TEST_SLOW ? 11 : 83
+
+/**
+ * As SIGKILL: at the `at`-th message that asks something of either server all connections are gone, with that message or
+ * behind it, and none can be made.
+ */
+function dying(at: number) {
+  const told = { messages: 0 }
+  const onMessage = ({ from, type }: { from: string; type: string }) => {
+    if (from !== 'frontend') return 'deliver'
+    if (type === 'Parse' || type === 'Query' || type === 'CopyData' || type === 'CopyDone') told.messages++
+    if (told.messages < at) return 'deliver'
+    return at % 2 === 0 && told.messages === at ? 'cut-after' : 'cut-before'
+  }
+  return { told, onMessage }
+}
+
+async function movedThrough(level: (typeof ALL_SUBJECTS)[number]['level'], key: string, at: number) {
+  const { told, onMessage } = dying(at)
+  const through = await servers.openThrough(level, onMessage)
+  const error = await through.fleet.move(key, 'us').then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  await through.close()
+  return { error, messages: told.messages }
+}
+
+describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
+  it('is finished by the same call wherever it was cut off: 0 lost, 0 twice', async () => {
+    const { eu, us, fleet } = servers.open(level)
+    const filled = async (key: string) => {
+      await fleet.provision(key, { placement: 'eu', plan: 'pro' })
+      for (const body of ['a', 'b', 'c']) await insert(fleet, level, key, body)
+    }
+    await filled('whole')
+    const { error, messages } = await movedThrough(level, 'whole', Number.POSITIVE_INFINITY)
+    expect(error).toBeUndefined()
+    expect(messages).toBeGreaterThan(50)
+    for (let at = 2; at <= messages; at += STEP) {
+      const key = `cut-${at}`
+      await filled(key)
+      // It may have had all answers it needed.
+      await movedThrough(level, key, at)
+      // Processes that have never heard of it are not told a lie about it meanwhile.
+      const stranger = createFleet({ placements: { eu, us }, waitForMove: 0 })
+      const told = await insert(stranger, level, key, 'meanwhile').then(
+        () => 'written',
+        (reason: unknown) => (isTenancyError(reason) ? reason.code : String(reason)),
+      )
+      expect(['written', 'SERVICE_UNAVAILABLE'], `message ${at}`).toContain(told)
+      // The server notices the end of a process in its own time.
+      await eventually(async () => {
+        const again = await fleet.move(key, 'us').catch((reason: unknown) => reason)
+        if (isTenancyError(again, 'TIMEOUT')) return false
+        if (again instanceof Error) throw again
+        return true
+      })
+      const expected = ['a', 'b', 'c', ...(told === 'written' ? ['meanwhile'] : [])]
+      expect(await bodies(us, key), `message ${at}`).toEqual(expected)
+      expect(await us.find(key)).toMatchObject({ status: 'active', plan: 'pro', placement: 'us' })
+      expect(await eu.find(key)).toMatchObject({ status: 'deleted', placement: 'us' })
+      const { rows } = await servers.worlds.eu.root.query('select from pg_namespace where nspname = $1', [
+        `${level}_${key}`,
+      ])
+      expect(rows).toEqual([])
+      // It is whole: it writes, moves again, and goes.
+      await insert(fleet, level, key, 'behind')
+      expect(await us.drop(key)).toBe(true)
+    }
+  }, 240_000)
+
+  it('is called off by undo until it changes hands', async () => {
+    const { eu, us, fleet } = servers.open(level)
+    const outcomes = new Set<boolean>()
+    for (let at = 5; at < 400 && outcomes.size < 2; at += 70) {
+      const key = `undo-${at}`
+      await fleet.provision(key, { placement: 'eu' })
+      await insert(fleet, level, key, 'kept')
+      const { error } = await movedThrough(level, key, at)
+      if (error === undefined) break
+      let undone: unknown
+      await eventually(async () => {
+        undone = await fleet.move(key, 'us', { undo: true }).catch((reason: unknown) => reason)
+        return !isTenancyError(undone, 'TIMEOUT')
+      })
+      const switched = isTenancyError(undone, 'CONFLICT')
+      outcomes.add(switched)
+      if (switched) {
+        expect(undone).toMatchObject({ details: { reason: 'switched' } })
+        expect(await fleet.move(key, 'us')).toMatchObject({ moved: true })
+      } else {
+        expect(await eu.find(key)).toMatchObject({ status: 'active' })
+        expect((await us.find(key))?.status ?? 'deleted').toBe('deleted')
+      }
+      expect(await bodies(fleet, key)).toEqual(['kept'])
+    }
+    expect(outcomes).toContain(false)
+  }, 120_000)
+})
