@@ -9,11 +9,13 @@ export interface TenantTable {
   readonly name: string
   /** The column with the tenant's key. */
   readonly tenant: string
-  /** Columns that the server the rows come to fills by itself: transaction ids, sequences. */
+  /** Columns that the server the rows come to fills by itself: sequences. */
   readonly anew?: readonly string[] | undefined
+  /** SQL in place of a column's value, by its name; `t` is the row. */
+  readonly read?: Readonly<Record<string, string>> | undefined
   /**
-   * Rows are only ever added, and only by the tenant's own transactions: nobody writes while it is out of service, so it need
-   * not be locked when the tenant changes hands (default false).
+   * Rows are added and never changed, and there may be many: whether some came meanwhile is told by their number, without a lock
+   * that others would wait for (default false).
    */
   readonly appended?: boolean | undefined
 }
@@ -33,8 +35,8 @@ export interface Belongings {
    * @returns what is still under way; with anything but 0 the move waits and asks again
    */
   leave?(control: Queryable, tenant: TenantKey): Promise<number>
-  /** Where it comes, in the transaction that puts its rows in, behind them. */
+  /** Where it comes, in the transaction that puts its rows in, before them: partitions, say. `source` is where it leaves. */
+  prepare?(control: Queryable, tenant: TenantKey, source: Queryable): Promise<unknown>
+  /** The same, behind its rows. */
   arrive?(control: Queryable, tenant: TenantKey): Promise<unknown>
-  /** Where it left, once it has gone, instead of deleting its rows from the tables. */
-  remove?(control: Queryable, tenant: TenantKey): Promise<unknown>
 }

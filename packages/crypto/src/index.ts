@@ -10,6 +10,7 @@ export {
   type NewCredential,
 } from './integrations/credentials.ts'
 export { integrationsMigration, integrationsRowMigration } from './integrations/migration.ts'
+export { dataKeyBelongings } from './keys/belongings.ts'
 export {
   createDataKeys,
   type DataKeyOptions,

@@ -1,5 +1,6 @@
 export type { MacKeys } from '../keys/macs.ts'
 export { type AuditLog, type AuditLogOptions, auditLog } from './audit-log.ts'
+export { auditBelongings } from './belongings.ts'
 export type { Change, FieldRules } from './diff.ts'
 export type { AuditActor, AuditEntry } from './entry.ts'
 export type { AuditBatch } from './follow.ts'

@@ -1,3 +1,4 @@
+export { privacyBelongings } from './belongings.ts'
 export { type CsvOptions, toCsv } from './csv.ts'
 export {
   type ColumnRule,

@@ -1,3 +1,4 @@
+export { usageBelongings } from './belongings.ts'
 export type { CallQuota, CallQuotaOptions } from './calls.ts'
 export type { RollUpReport, Usage, UsageOptions, UsagePage, UsageRecord } from './meter.ts'
 export type { TenantResource } from './resources.ts'

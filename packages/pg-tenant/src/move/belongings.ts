@@ -83,9 +83,14 @@ export async function leave(source: Admin, { from, tenant }: Route): Promise<num
  * Puts a tenant's rows of control schemas into the other cluster in one transaction of each; what an earlier attempt brought
  * goes first.
  *
+ * @param rehearsal undone at the end, so that what the other cluster refuses is known before anything is closed
  * @returns a fingerprint of what was read
  */
-export async function carry(route: Route, signal: AbortSignal | undefined): Promise<string> {
+export async function carry(
+  route: Route,
+  signal: AbortSignal | undefined,
+  rehearsal = false,
+): Promise<Fingerprint> {
   const { from, tenant, to } = route
   const [source, target] = [from.lifecycle.adminPool, to.lifecycle.adminPool]
   return await withAdminClient(
@@ -100,10 +105,12 @@ export async function carry(route: Route, signal: AbortSignal | undefined): Prom
           await pinSettings(there)
           const pairs = await pairUp(here, there, route)
           for (const pair of pairs.toReversed()) await remove(there, pair.target, tenant)
-          for (const pair of pairs) await copyTable(here, there, pair, tenant)
+          for (const one of belongingsOf(to.lifecycle))
+            await one.prepare?.(control(there), tenant, control(here))
+          for (const pair of pairs) await copyTable(here, there, pair, tenant, rehearsal)
           for (const one of belongingsOf(to.lifecycle)) await one.arrive?.(control(there), tenant)
           const print = await fingerprint(here, route)
-          await there.run('commit')
+          await there.run(rehearsal ? 'rollback' : 'commit')
           return print
         },
         signal,
@@ -117,15 +124,19 @@ async function copyTable(
   there: AdminClient,
   { source, target, columns }: Pair,
   tenant: string,
+  rehearsal: boolean,
 ): Promise<void> {
   // A trigger of a table before this one may have made rows in it.
   await remove(there, target, tenant)
   const list = columns.map(quoteIdentifier).join(', ')
+  const values = columns.map((name) => source.read?.[name] ?? `t.${quoteIdentifier(name)}`).join(', ')
+  // Many rows of one kind prove no more than none.
+  const some = rehearsal && source.appended ? ' and false' : ''
   const into = await copyIn(there, `copy ${nameOf(target)} (${list}) from stdin`)
   try {
     await copyOut(
       here,
-      `copy (select ${list} from ${nameOf(source)} where ${quoteIdentifier(source.tenant)} = ${quoteLiteral(tenant)}) to stdout`,
+      `copy (select ${values} from ${nameOf(source)} t where t.${quoteIdentifier(source.tenant)} = ${quoteLiteral(tenant)}${some}) to stdout`,
       (piece) => into.write(Buffer.from(piece)),
     )
   } catch (error) {
@@ -139,43 +150,59 @@ async function remove(admin: Admin, table: TenantTable, tenant: string): Promise
   await admin.run(`delete from ${nameOf(table)} where ${quoteIdentifier(table.tenant)} = $1`, [tenant])
 }
 
-/** Removes what has gone, where it has gone from. */
+/**
+ * Removes what has gone, where it has gone from, and nothing else: what was written here since is kept, and with it all of the
+ * same package.
+ *
+ * @param print of what was carried over
+ * @returns the names of what is kept
+ */
 export async function leaveBehind(
   admin: Admin,
-  lifecycle: Lifecycle,
-  tenant: Route['tenant'],
-): Promise<void> {
-  for (const one of belongingsOf(lifecycle).toReversed()) {
-    if (one.remove) await one.remove(control(admin), tenant)
-    else
-      for (const table of one.tables.toReversed())
-        if ((await columnsOf(admin, table)).length > 0) await remove(admin, table, tenant)
+  { from, tenant }: Route,
+  print: Fingerprint,
+): Promise<readonly string[]> {
+  const kept: string[] = []
+  for (const one of belongingsOf(from.lifecycle).toReversed()) {
+    const tables = await existing(admin, one.tables)
+    for (const table of tables) await admin.run(`lock table ${nameOf(table)} in share row exclusive mode`)
+    let same = true
+    for (const table of tables) same &&= (await printOf(admin, table, tenant)) === print[nameOf(table)]
+    if (!same) kept.push(one.name)
+    else for (const table of tables.toReversed()) await remove(admin, table, tenant)
   }
+  return kept
 }
 
 /** Nobody writes into these tables until the transaction ends. @throws TenancyError TIMEOUT */
 export async function holdStill(admin: Admin, { lifecycle }: Route['from']): Promise<void> {
-  for (const table of await settledTables(admin, lifecycle))
-    await admin.run(`lock table ${nameOf(table)} in share mode`)
+  const all = belongingsOf(lifecycle).flatMap(({ tables }) => tables)
+  for (const table of await existing(admin, all))
+    if (!table.appended) await admin.run(`lock table ${nameOf(table)} in share mode`)
 }
 
-/** Changes when a row that somebody may have written meanwhile does. */
-export async function fingerprint(admin: Admin, { from, tenant }: Route): Promise<string> {
-  const prints: string[] = []
-  for (const table of await settledTables(admin, from.lifecycle)) {
-    const [row] = await admin.run(
-      `select count(*) || ':' || coalesce(sum(hashtextextended(t::text, 0)), 0) as print
-       from ${nameOf(table)} t where ${quoteIdentifier(table.tenant)} = $1`,
-      [tenant],
-    )
-    prints.push(String(row?.print))
-  }
-  return prints.join(' ')
+/** By table; changes when a row of the tenant does. */
+export type Fingerprint = Readonly<Record<string, string>>
+
+export async function fingerprint(admin: Admin, { from, tenant }: Route): Promise<Fingerprint> {
+  const prints: Record<string, string> = {}
+  const all = belongingsOf(from.lifecycle).flatMap(({ tables }) => tables)
+  for (const table of await existing(admin, all)) prints[nameOf(table)] = await printOf(admin, table, tenant)
+  return prints
 }
 
-async function settledTables(admin: Admin, lifecycle: Lifecycle): Promise<readonly TenantTable[]> {
-  const tables: TenantTable[] = []
-  for (const table of belongingsOf(lifecycle).flatMap((one) => one.tables))
-    if (!table.appended && (await columnsOf(admin, table)).length > 0) tables.push(table)
-  return tables
+async function printOf(admin: Admin, table: TenantTable, tenant: string): Promise<string> {
+  const content = table.appended ? `''` : 'coalesce(sum(hashtextextended(t::text, 0)), 0)'
+  const [row] = await admin.run(
+    `select count(*) || ':' || ${content} as print from ${nameOf(table)} t where t.${quoteIdentifier(table.tenant)} = $1`,
+    [tenant],
+  )
+  return String(row?.print)
+}
+
+/** What was never installed has no rows. */
+async function existing(admin: Admin, tables: readonly TenantTable[]): Promise<readonly TenantTable[]> {
+  const found: TenantTable[] = []
+  for (const table of tables) if ((await columnsOf(admin, table)).length > 0) found.push(table)
+  return found
 }

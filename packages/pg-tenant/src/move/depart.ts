@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { fingerprint, holdStill, leaveBehind } from './belongings.ts'
+import { type Fingerprint, fingerprint, holdStill, leaveBehind } from './belongings.ts'
 import { changedMeanwhile, requireOurs } from './close.ts'
 import { endMove, type MoveState, saveMove } from './ledger.ts'
 import type { Route } from './route.ts'
@@ -13,7 +14,11 @@ import type { Route } from './route.ts'
  * @param print of what was carried over
  * @returns `undefined` when somebody changed that meanwhile: it has to be carried over once more
  */
-export function changeHands(route: Route, state: MoveState, print: string): Promise<MoveState | undefined> {
+export function changeHands(
+  route: Route,
+  state: MoveState,
+  print: Fingerprint,
+): Promise<MoveState | undefined> {
   const { from, tenant, to } = route
   const { registry } = from.lifecycle
   return tenantTransaction(from.lifecycle, tenant, undefined, async (work) => {
@@ -21,13 +26,13 @@ export function changeHands(route: Route, state: MoveState, print: string): Prom
     await requireOurs(admin, from.lifecycle, tenant, state)
     if (work.status !== 'moving') throw changedMeanwhile(tenant)
     await holdStill(admin, from)
-    if ((await fingerprint(admin, route)) !== print) return undefined
+    if (!isDeepStrictEqual(await fingerprint(admin, route), print)) return undefined
     await setStatus(admin, registry, tenant, 'moved')
     await admin.run(
       `update ${qualify(registry.controlSchema, 'tenant')} set placement = $3 where prefix = $1 and key = $2`,
       [registry.prefix, tenant, to.name],
     )
-    const next: MoveState = { ...state, reached: 'switched' }
+    const next: MoveState = { ...state, reached: 'switched', print }
     await saveMove(admin, registry, tenant, next)
     return next
   })
@@ -36,16 +41,20 @@ export function changeHands(route: Route, state: MoveState, print: string): Prom
 /**
  * What has gone is taken down where it was. Not what an application does when a tenant goes for good: it has not
  * (`onForget` is never called). The tombstone says where it went.
+ *
+ * @returns what packages keep that was written here since it changed hands, by name: it is left
  */
-export async function depart({ from, tenant }: Route, state: MoveState): Promise<void> {
+export async function depart(route: Route, state: MoveState): Promise<readonly string[]> {
+  const { from, tenant } = route
   const { ofLevel, registry } = from.lifecycle
-  await tenantTransaction(from.lifecycle, tenant, undefined, async (work) => {
+  return await tenantTransaction(from.lifecycle, tenant, undefined, async (work) => {
     await requireOurs(work.admin, from.lifecycle, tenant, state)
     if (work.status !== 'moved') throw changedMeanwhile(tenant)
     await requireAlone(work)
-    await leaveBehind(work.admin, from.lifecycle, tenant)
+    const kept = await leaveBehind(work.admin, route, state.print ?? {})
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
     await setStatus(work.admin, registry, tenant, 'deleted')
     await endMove(work.admin, registry, tenant, state, 'finished')
+    return kept
   })
 }

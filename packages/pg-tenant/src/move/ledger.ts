@@ -20,6 +20,8 @@ export interface MoveState {
   readonly suspendedReason: string | null
   readonly reached: Reached
   readonly rows: number
+  /** What its belongings were when it changed hands. */
+  readonly print?: Readonly<Record<string, string>>
 }
 
 const tableOf = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_move')

@@ -8,7 +8,7 @@ import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { bringData, discardArrival, openArrival } from './arrive.ts'
-import { carry, leave } from './belongings.ts'
+import { carry, type Fingerprint, leave } from './belongings.ts'
 import { advance, close, closeHome, reopen } from './close.ts'
 import { changeHands, depart } from './depart.ts'
 import { type MoveState, openMove } from './ledger.ts'
@@ -27,6 +27,8 @@ export interface MoveResult {
   readonly rows: number
   /** Milliseconds from the last scope here to the first one there; 0 where an earlier run closed it. */
   readonly gapMs: number
+  /** Belongings that somebody changed where it was, behind its back, after it had changed hands: they were left there. */
+  readonly left: readonly string[]
 }
 
 /** How often belongings are carried over once more because somebody changes them. */
@@ -53,7 +55,16 @@ async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResu
   throwIfAborted(settings.patience.signal)
   const { record, open } = await standing(route)
   if (open && open.to !== to.name) throw elsewhere(route, open)
-  const result = { tenant, from: from.name, to: to.name, moved: false, undone: false, rows: 0, gapMs: 0 }
+  const result = {
+    tenant,
+    from: from.name,
+    to: to.name,
+    moved: false,
+    undone: false,
+    rows: 0,
+    gapMs: 0,
+    left: [],
+  }
   if (settings.undo) return { ...result, undone: await undo(route, open) }
   if (!open) await preflight(route, settings)
   settings.tell('checked')
@@ -67,9 +78,9 @@ async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResu
   await openArrival(route, switched)
   const gapMs = open ? 0 : Math.round(performance.now() - began)
   settings.tell('opened')
-  await depart(route, switched)
+  const left = await depart(route, switched)
   settings.tell('left')
-  return { ...result, moved: true, rows: switched.rows, gapMs }
+  return { ...result, moved: true, rows: switched.rows, gapMs, left }
 }
 
 async function standing({
@@ -92,7 +103,7 @@ async function copyAndSwitch(
   settings: MoveSettings,
 ): Promise<MoveState> {
   let state = closed
-  let print: string
+  let print: Fingerprint
   try {
     await closeHome(route, settings)
     await atRest(route, settings)
@@ -113,7 +124,7 @@ async function copyAndSwitch(
 }
 
 /** Whether its COMMIT came through is not known where that fails: never called off, but run again. */
-async function changeHandsAtLast(route: Route, state: MoveState, first: string): Promise<MoveState> {
+async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerprint): Promise<MoveState> {
   let print = first
   for (let attempt = 1; ; attempt++) {
     const switched = await changeHands(route, state, print)

@@ -7,7 +7,7 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
 import { recordOf, register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { pairUp } from './belongings.ts'
+import { carry } from './belongings.ts'
 import type { MoveSettings } from './options.ts'
 import { type Route, refused, taken } from './route.ts'
 
@@ -30,9 +30,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
   const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
   await refuseLosses(visit, lossless)
-  await inAdminTransaction(from.lifecycle.adminPool, (source) =>
-    inAdminTransaction(to.lifecycle.adminPool, (target) => pairUp(source, target, route)),
-  )
+  await carry(route, settings.patience.signal, true)
   await rehearse(route)
 }
 

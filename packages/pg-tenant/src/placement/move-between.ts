@@ -34,7 +34,8 @@ export async function moveBetween(
   const tenant = keyFor(target.lifecycle.naming, key)
   const from = await leaving(sides, tenant, to)
   if (settings.from !== undefined && settings.from !== from.name) throw notThere(tenant, from.name)
-  if (from.name === to) return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0 }
+  if (from.name === to)
+    return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0, left: [] }
   try {
     return await moveTenant({ tenant, from, to: target }, settings)
   } finally {

@@ -1,3 +1,4 @@
+export { entitlementBelongings } from './belongings.ts'
 export type { TenantQueries } from './cache.ts'
 export type { ChangeOptions } from './change.ts'
 export type { AssignOptions, Entitlements, PlanDefinition } from './control-changes.ts'
