@@ -7,9 +7,11 @@ import { type DataKeyTable, dataKeyMigration } from './sql.ts'
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { dataKeyBelongings } from '@org/crypto'
  *
  * console.log(dataKeyBelongings().tables.map(({ name }) => name)) // [ 'tenant_data_key' ]
+ * ```
  */
 export function dataKeyBelongings(at: DataKeyTable = {}): Belongings {
   // Refuses what is no name.

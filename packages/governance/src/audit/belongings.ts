@@ -20,9 +20,11 @@ const monthsSql = (log: string) =>
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { auditBelongings } from '@org/governance/audit'
  *
  * console.log(auditBelongings().tables.map(({ name }) => name)) // [ 'audit_log', 'audit_seal' ]
+ * ```
  */
 export function auditBelongings(options: Pick<InstallAuditOptions, 'controlSchema'> = {}): Belongings {
   const schema = parseControlSchema(options.controlSchema)

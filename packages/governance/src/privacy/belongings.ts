@@ -8,9 +8,11 @@ import type { InstallPrivacyOptions } from './tables.ts'
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { privacyBelongings } from '@org/governance/privacy'
  *
  * console.log(privacyBelongings().name) // privacy
+ * ```
  */
 export function privacyBelongings(options: Pick<InstallPrivacyOptions, 'controlSchema'> = {}): Belongings {
   const schema = parseControlSchema(options.controlSchema)

@@ -8,9 +8,11 @@ import type { InstallRetentionOptions } from './tables.ts'
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { retentionBelongings } from '@org/governance/retention'
  *
  * console.log(retentionBelongings().name) // retention
+ * ```
  */
 export function retentionBelongings(
   options: Pick<InstallRetentionOptions, 'controlSchema'> = {},

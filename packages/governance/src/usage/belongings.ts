@@ -14,9 +14,11 @@ const ANEW = '18446744073709551615'
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { usageBelongings } from '@org/governance/usage'
  *
  * console.log(usageBelongings().name) // usage
+ * ```
  */
 export function usageBelongings(options: Pick<InstallUsageOptions, 'controlSchema'> = {}): Belongings {
   const schema = parseControlSchema(options.controlSchema)

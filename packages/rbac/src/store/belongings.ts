@@ -7,9 +7,11 @@ import { type InstallOptions, parseControlSchema } from './install.ts'
  *
  * @throws TenancyError INVALID_OPTION
  * @example
+ * ```ts
  * import { entitlementBelongings } from '@org/rbac/store'
  *
  * console.log(entitlementBelongings().tables.map(({ name }) => name))
+ * ```
  */
 export function entitlementBelongings(options: Pick<InstallOptions, 'controlSchema'> = {}): Belongings {
   const schema = parseControlSchema(options.controlSchema)
