@@ -25,7 +25,7 @@ export function mount(
   guard: ExpressGuard,
   hub: MountedHub,
 ): void {
-  const json = express.json({ limit: MAX_BODY, strict: true })
+  const json = named(express.json({ limit: MAX_BODY, strict: true }))
   for (const one of endpoints) {
     const { method, access } = one
     const first = isProtected(one)
@@ -54,6 +54,23 @@ function noteRoute(path: string): RequestHandler {
   return (_req, res, next) => {
     res.locals.route = path
     next()
+  }
+}
+
+/** What cannot be read is said of the body, and why; nothing of what was sent. */
+function named(read: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    read(req, res, (error?: unknown) => {
+      const { status, type } = (error ?? {}) as { status?: unknown; type?: unknown }
+      if (typeof status !== 'number' || status >= 500) return next(error)
+      const reason = type === 'entity.too.large' ? 'too_large' : 'malformed'
+      next(
+        new TenancyError('VALIDATION_ERROR', `The body is not JSON of at most ${MAX_BODY} bytes.`, {
+          details: { field: 'body', reason },
+          cause: error,
+        }),
+      )
+    })
   }
 }
 

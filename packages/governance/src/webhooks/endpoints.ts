@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type Sealing, TenancyError, type TenantQueryable } from '@org/core'
 import { invalidField, storable, textOf, uuidOf } from '../input/input.ts'
 import { isEventType } from '../outbox/publish.ts'
+import type { AddressCheck } from './address.ts'
 import { newSecret } from './signature.ts'
-import { type AllowedTargets, parseTarget } from './target.ts'
+import { type AllowedTargets, parseReachable } from './target.ts'
 
 /** Where a tenant wants to be told of what. */
 export interface WebhookEndpoint {
@@ -82,6 +83,7 @@ const DAY = 86_400_000
 export function endpointsOf(
   sealing: Sealing,
   allowed: AllowedTargets,
+  mayConnect: AddressCheck,
   has: (type: string) => boolean,
   maxEndpoints: number,
 ): Endpoints {
@@ -98,7 +100,7 @@ export function endpointsOf(
   return {
     create: async (db, input) => {
       const values = [
-        parseTarget(input.url, allowed).href,
+        parseReachable(input.url, allowed, mayConnect).href,
         described(input.description),
         listed(input.events, has),
       ]
@@ -118,7 +120,7 @@ export function endpointsOf(
         db,
         UPDATE,
         id,
-        url === undefined ? null : parseTarget(url, allowed).href,
+        url === undefined ? null : parseReachable(url, allowed, mayConnect).href,
         described(description),
         events === undefined ? null : listed(events, has),
       ),

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { invalidField } from '../input/input.ts'
+import type { AddressCheck } from './address.ts'
 
 /** Where webhooks may go beside public addresses over HTTPS at port 443. For tests and closed networks. */
 export interface AllowedTargets {
@@ -35,5 +36,18 @@ export function parseTarget(value: unknown, allowed: AllowedTargets): URL {
   if (local && (!name.includes('.') || /\.(?:localhost|local|internal|home\.arpa)$/.test(name))) {
     throw invalidField('url', 'at a public host')
   }
+  return url
+}
+
+/**
+ * The same for whoever asks to be told there: an address that is written out is one that may be connected to. Else they would
+ * learn it from deliveries that fail.
+ *
+ * @throws TenancyError VALIDATION_ERROR (`details.field`: `url`)
+ */
+export function parseReachable(value: unknown, allowed: AllowedTargets, mayConnect: AddressCheck): URL {
+  const url = parseTarget(value, allowed)
+  const address = url.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(address) !== 0 && !mayConnect(address)) throw invalidField('url', 'at a public address')
   return url
 }

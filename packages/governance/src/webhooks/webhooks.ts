@@ -62,7 +62,13 @@ export function webhooks(options: WebhookOptions): Webhooks {
   const { outbox, sealing } = options
   const spread = fanOut(outbox)
   return {
-    endpoints: endpointsOf(sealing, settings.allow, (type) => outbox.has(type), settings.maxEndpoints),
+    endpoints: endpointsOf(
+      sealing,
+      settings.allow,
+      settings.allowed,
+      (type) => type !== DELIVERY && outbox.has(type),
+      settings.maxEndpoints,
+    ),
     deliveries: deliveriesOf(outbox),
     fanOut: spread,
     handlers: { '*': spread, [DELIVERY]: deliverer(options, settings) },
