@@ -97,7 +97,7 @@ export async function actAsOwner(admin: Admin, { owner, searchPath, ...place }: 
 /** At level `row`, behind {@link actAsOwner}: what a statement over a table says so that it finds this tenant's rows only. */
 export function whereOf({ tenantColumn }: Place, table = ''): string {
   if (tenantColumn === undefined) return ''
-  return ` where ${table}${quoteIdentifier(tenantColumn)} = current_setting('${TENANT_SETTING}')`
+  return ` where ${table}${quoteIdentifier(tenantColumn)}::pg_catalog.text = current_setting('${TENANT_SETTING}')`
 }
 
 /**

@@ -2,7 +2,7 @@ import { TenancyError } from '@org/core'
 import type { RowPlace } from '../isolation/row-place.ts'
 import { checkRowPolicies } from '../lifecycle/levels/row/check.ts'
 import { checkEntrance } from '../lifecycle/levels/row/entrance.ts'
-import type { RowFinding } from '../lifecycle/levels/row/findings.ts'
+import { REPAIR, type RowFinding } from '../lifecycle/levels/row/findings.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import { viewPlaceOf } from '../lifecycle/levels/row/view-place.ts'
 import { isChecksumOf } from '../migrations/migrations.ts'
@@ -35,15 +35,17 @@ export async function examineRows(
      where prefix = $1 and isolation = 'row' and status in ('active', 'suspended')`,
     [registry.prefix],
   )
-  if (!count?.tenants) return 0
-  const findings: RowFinding[] = [
-    ...(await checkEntrance(admin, { ...fleet, row }, application)),
-    ...(await checkRowPolicies(admin, row, application, views)),
-  ]
+  const before = !count?.tenants
+  const policies = await checkRowPolicies(admin, row, application, views)
+  // Before the first tenant: what provisioning puts right by itself is no finding, what it would refuse is.
+  const findings: RowFinding[] = before
+    ? policies.filter(({ fix }) => fix !== REPAIR)
+    : [...(await checkEntrance(admin, { ...fleet, row }, application)), ...policies]
   for (const { code, severity, object, message, fix } of findings) {
     const upper = `ROW_${code.toUpperCase() as Uppercase<typeof code>}` as const
     collected.add({ code: upper, severity, subject: object, message: `${object}: ${message}`, fix })
   }
+  if (before) return 0
   await checkLedger(look, examination)
   return count.tenants
 }

@@ -7,7 +7,7 @@ export const TENANT_SETTING = 'app.tenant_id'
 export interface RowOptions {
   /** The schema that holds the tables of all tenants (default `app`). It belongs to one tenancy. */
   readonly schema?: string | undefined
-  /** The column of type `text` that names a row's tenant, in all but the reference tables (default `tenant_id`). */
+  /** The column (`text`, `varchar`, `uuid`, `bigint` or `integer`) that names a row's tenant, in all but the reference tables (default `tenant_id`). */
   readonly tenantColumn?: string | undefined
   /** Tables of that schema that every tenant may read and none may write (default none). */
   readonly referenceTables?: readonly string[] | undefined

@@ -47,7 +47,7 @@ export async function rowsOfTenants(
   const column = quoteIdentifier(row.tenantColumn)
   const parts = tables.map(
     (name) =>
-      `select count(*) as n, sum(pg_column_size(t)) as size from ${qualify(row.schema, name)} t where ${column} = $1`,
+      `select count(*) as n, sum(pg_column_size(t)) as size from ${qualify(row.schema, name)} t where ${column}::text = $1::text`,
   )
   const sql = `select coalesce(sum(n), 0)::float8 as rows, coalesce(sum(size), 0)::float8 as bytes,
       count(*) filter (where n > 0)::int as tables from (${parts.join('\nunion all ')}) each`

@@ -6,8 +6,8 @@ import { invalid } from '../errors/invalid.ts'
 import type { VersionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { type Naming, parseControlSchema, parseNaming } from '../isolation/names.ts'
-import type { RowPlace } from '../isolation/row-place.ts'
-import { traitsOf } from '../isolation/traits.ts'
+import { parseRowPlace, type RowPlace } from '../isolation/row-place.ts'
+import { isLevel, traitsOf } from '../isolation/traits.ts'
 import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { type CheckedMigration, parseMigrations } from '../migrations/migrations.ts'
@@ -57,7 +57,7 @@ export function groundOf(options: TenancyOptions): Ground {
   const { isolation: level = 'role', pool, adminPool = pool, onForget, onProvision } = options
   requirePool(pool, 'pool')
   requirePool(adminPool, 'adminPool')
-  const naming = parseNaming(options)
+  const naming = parseNaming(withoutOwn(level, options))
   const migrations = parseMigrations(options.migrations ?? [])
   const limits = parseScopeOptions(limitsOf(options), DEFAULTS)
   const distributedSchemas = parseDistributedSchemas(
@@ -105,6 +105,16 @@ export function groundOf(options: TenancyOptions): Ground {
       gate?.forget(tenant)
     },
   }
+}
+
+/** Where the tenants' own tables are is no schema beside them, also when that is `public`. */
+function withoutOwn(level: IsolationLevel, options: TenancyOptions): TenancyOptions {
+  if (!isLevel(level) || !traitsOf(level).shared) return options
+  const { schema } = parseRowPlace(options.row)
+  const { sharedSchemas = ['public'] } = options
+  return Array.isArray(sharedSchemas)
+    ? { ...options, sharedSchemas: sharedSchemas.filter((name) => name !== schema) }
+    : options
 }
 
 function requireKnown(options: TenancyOptions): void {

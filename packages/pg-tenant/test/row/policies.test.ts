@@ -115,7 +115,7 @@ describe('policies', () => {
     ['error unscoped_table loose', 'create table app.loose (id int)', 'drop table app.loose'],
     [
       'error column_type numbered',
-      'create table app.numbered (tenant_id uuid not null)',
+      'create table app.numbered (tenant_id date not null)',
       'drop table app.numbered',
     ],
     [

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { TenancyError } from '@org/core'
 import { isServerError } from '../../errors/server-error.ts'
 import { SQLSTATE } from '../../errors/sqlstate.ts'
-import { TENANT_SETTING } from '../../isolation/row-place.ts'
 import { type DropStep, planDrop } from '../../lifecycle/levels/row/delete.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'
@@ -105,7 +104,7 @@ async function stage(
 
 async function insert(
   admin: AdminClient,
-  { schema, tenantColumn = '' }: Place,
+  { schema }: Place,
   { tables }: DropStep,
   byName: ReadonlyMap<string, ArchivedTable>,
   staged: ReadonlyMap<string, string>,
@@ -114,9 +113,9 @@ async function insert(
     const [from, columns] = [staged.get(name), byName.get(name)?.columns]
     if (from === undefined || !columns) return []
     const list = columns.map((column) => quoteIdentifier(column.name))
-    const target = `${qualify(schema, name)} (${[quoteIdentifier(tenantColumn), ...list].join(', ')})`
-    const values = [`current_setting('${TENANT_SETTING}')`, ...list].join(', ')
-    return [`insert into ${target} overriding system value select ${values} from ${from}`]
+    const target = `${qualify(schema, name)} ${list.length > 0 ? `(${list.join(', ')})` : ''}`
+    // The tenant column has its default: the tenant, as a value of its type.
+    return [`insert into ${target} overriding system value select ${list.join(', ')} from ${from}`]
   })
   if (inserts.length === 0) return
   // Tables that refer to each other in a circle go in one statement: foreign keys are checked at its end.

@@ -1,18 +1,28 @@
 // Each returns findings: their code and the object's name.
 
-/** $1 schema, $2 tenant column, $3 reference tables. Unique indexes and foreign keys that leave the tenant out. */
+/**
+ * $1 schema, $2 tenant column, $3 reference tables. Unique indexes and foreign keys that leave the tenant out, with what makes a key
+ * whole: its index can be built beforehand, while everybody goes on (CREATE UNIQUE INDEX CONCURRENTLY).
+ */
 export const CONSTRAINTS = `with scoped as (
   select c.oid, c.relname, a.attnum from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attname = $2 and not a.attisdropped
   where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p') and c.relname <> all ($3::text[])
 )
-select 'unique_key' as code, x.relname as object
+select 'unique_key' as code, x.relname as object, null as fix
   from scoped s join pg_index i on i.indrelid = s.oid join pg_class x on x.oid = i.indexrelid
   where (i.indisunique or i.indisexclusion) and s.attnum <> all (i.indkey[0:i.indnkeyatts - 1])
 union all
-select 'foreign_key', format('%s on %s', k.conname, s.relname)
+select 'foreign_key', format('%s on %s', k.conname, s.relname),
+    format('CREATE UNIQUE INDEX ON %1$I.%2$I (%3$I, %4$s); ALTER TABLE %1$I.%5$I DROP CONSTRAINT %6$I, ADD CONSTRAINT %6$I '
+      || 'FOREIGN KEY (%3$I, %7$s) REFERENCES %1$I.%2$I (%3$I, %4$s)%8$s;', $1::text, r.relname, $2::text, theirs.list, s.relname, k.conname, mine.list,
+      (array['', '', ' ON DELETE CASCADE', ' ON DELETE SET NULL (' || mine.list || ')', ' ON DELETE RESTRICT'])[1 + position(k.confdeltype::text in 'acnr')])
   from scoped s join pg_constraint k on k.conrelid = s.oid and k.contype = 'f'
     join scoped r on r.oid = k.confrelid
+    cross join lateral (select string_agg(quote_ident(a.attname), ', ' order by o.at) as list
+      from unnest(k.conkey) with ordinality o (num, at) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = o.num) mine
+    cross join lateral (select string_agg(quote_ident(a.attname), ', ' order by o.at) as list
+      from unnest(k.confkey) with ordinality o (num, at) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.num) theirs
   where not exists (select from unnest(k.conkey, k.confkey) pair (mine, theirs)
                     where pair.mine = s.attnum and pair.theirs = r.attnum)
 order by 1, 2`

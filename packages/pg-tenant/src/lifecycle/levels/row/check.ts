@@ -1,12 +1,13 @@
 import type { Admin } from '../../../admin/transaction.ts'
 import type { RowPlace } from '../../../isolation/row-place.ts'
+import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { CALLABLE, CONSTRAINTS, DERIVED, PRIVILEGES, VIEW_ROLES } from './check-sql.ts'
 import { FINDINGS, type RowFinding, type RowFindingCode } from './findings.ts'
 import {
   hasExactDefault,
   hasExactPolicy,
   hasExactViewPolicies,
-  hasTextColumn,
+  hasKeyColumn,
   inCatalogue,
   POLICY,
   type RowTable,
@@ -35,12 +36,13 @@ async function lookAtAll(
   views: ViewPlace | undefined,
 ): Promise<RowFinding[]> {
   const found: RowFinding[] = []
-  const add = (code: RowFindingCode, object: string) => {
-    found.push({ code, object, ...FINDINGS[code] })
+  const add = (code: RowFindingCode, object: string, sql?: unknown) => {
+    const meaning = FINDINGS[code]
+    found.push({ code, object, ...meaning, ...(typeof sql === 'string' && { fix: sql }) })
   }
   for (const table of await readRowTables(admin, row, application)) {
     const codes = row.referenceTables.includes(table.name) ? [] : findingsOf(table, row, views)
-    for (const code of codes) add(code, table.name)
+    for (const code of codes) add(code, table.name, remedyOf(code, table, row))
   }
   const [schema, column, reference] = [row.schema, row.tenantColumn, row.referenceTables]
   for (const [sql, values] of [
@@ -49,7 +51,8 @@ async function lookAtAll(
     [CALLABLE, [application]],
     [PRIVILEGES, [schema, application]],
   ] as const) {
-    for (const { code, object } of await admin.run(sql, values)) add(code as RowFindingCode, String(object))
+    for (const { code, object, fix } of await admin.run(sql, values))
+      add(code as RowFindingCode, String(object), fix)
   }
   if (views) {
     for (const role of await admin.run(VIEW_ROLES, [views.owner, views.readers, views.rolePrefix]))
@@ -63,13 +66,21 @@ async function lookAtAll(
   return found.sort((a, b) => rank(a).localeCompare(rank(b)))
 }
 
+/** What mends it, as SQL, where that is one statement of the administrator's. */
+function remedyOf(code: RowFindingCode, { name }: RowTable, row: RowPlace): string | undefined {
+  const [table, column] = [qualify(row.schema, name), quoteIdentifier(row.tenantColumn)]
+  if (code === 'index_missing') return `CREATE INDEX CONCURRENTLY ON ${table} (${column});`
+  if (code === 'column_nullable') return `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL;`
+  return undefined
+}
+
 function findingsOf(table: RowTable, row: RowPlace, views: ViewPlace | undefined): RowFindingCode[] {
   const { column } = table
   if (table.kind === 'f') return ['foreign_table']
   if (!column) return ['unscoped_table']
   const wrong: Partial<Record<RowFindingCode, boolean>> = {
     foreign_owner: !table.alterable,
-    column_type: !hasTextColumn(table),
+    column_type: !hasKeyColumn(table, views),
     column_nullable: !column.notNull,
     default_missing: !hasExactDefault(table),
     not_enabled: !table.enabled,

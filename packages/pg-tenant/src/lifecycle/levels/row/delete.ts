@@ -53,7 +53,7 @@ export async function deleteRows(
   const parts = tables.map((name) => {
     const table = qualify(row.schema, name)
     return whole
-      ? `delete from ${table} where ${column} = $1 and $2::int is not null`
+      ? `delete from ${table} where ${column}::text = $1::text and $2::int is not null`
       : `delete from ${table} where ctid = any (array(select ctid from ${table} where ${column} = $1 limit $2::int))`
   })
   const [counts] = await admin.run(

@@ -9,20 +9,24 @@ interface Meaning {
 
 const error = (message: string, fix: string): Meaning => ({ severity: 'error', message, fix })
 const warning = (message: string, fix: string): Meaning => ({ severity: 'warning', message, fix })
-const REPAIR = 'Run provision(key), of any tenant: it repairs this.'
+/** What {@link ensureRowPolicies} mends by itself. */
+export const REPAIR = 'Run provision(key), of any tenant: it repairs this.'
 
 /** What can be wrong with a shared schema. */
 export const FINDINGS = {
   unscoped_table: error(
     'It has no tenant column, so all tenants would share its rows.',
-    'Add the column, or name the table in row.referenceTables if all may read it.',
+    'Add the column; or name the table in row.referenceTables if all may read it; or ALTER TABLE … SET SCHEMA to where scopes do not look.',
   ),
   foreign_table: error('Row-level security cannot bind a foreign table.', 'Keep it in another schema.'),
   foreign_owner: error(
     'It belongs to a role that the administrator is no member of.',
     "ALTER TABLE … OWNER TO the administrator's role.",
   ),
-  column_type: error('Its tenant column is not text.', 'ALTER TABLE … ALTER COLUMN … TYPE text.'),
+  column_type: error(
+    'Its tenant column is of another type than text, varchar, uuid, bigint and integer; with row.views it must be text.',
+    'ALTER TABLE … ALTER COLUMN … TYPE text.',
+  ),
   column_nullable: error('Its tenant column may be NULL: such rows belong to nobody.', 'SET NOT NULL.'),
   not_enabled: error('Row-level security is off.', REPAIR),
   not_forced: error('Row-level security does not hold for its owner.', REPAIR),

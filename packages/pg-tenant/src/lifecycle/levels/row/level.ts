@@ -5,6 +5,7 @@ import { recordOf } from '../../../registry/registry.ts'
 import { removeLoginRole } from '../../login-role.ts'
 import type { LevelLifecycle, TenantWork } from '../level.ts'
 import { deleteRows, findRows, planDrop } from './delete.ts'
+import { requireFittingKey } from './fitting-key.ts'
 import { actFor, type RowLifecycle } from './lifecycle.ts'
 import { ensureShared, migrateRow } from './prepare.ts'
 import { waitForScopes } from './presence.ts'
@@ -26,6 +27,7 @@ export function rowLevel(row: RowPlace): LevelLifecycle {
     furnish: async (work) => {
       const created = work.status === 'provisioning'
       const applied = await ensureShared(work.admin, lifecycleOf(work), work.application, !created)
+      await requireFittingKey(work.admin, row, work.tenant)
       await ensureReader(work, row)
       return { created, ...applied }
     },

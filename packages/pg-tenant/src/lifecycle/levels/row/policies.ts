@@ -4,11 +4,12 @@ import type { RowPlace } from '../../../isolation/row-place.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { checkRowPolicies } from './check.ts'
 import {
-  CURRENT_TENANT,
+  currentTenantAs,
+  defaultTenantAs,
   hasExactDefault,
   hasExactPolicy,
   hasExactViewPolicies,
-  hasTextColumn,
+  hasKeyColumn,
   POLICY,
   type RowTable,
   readRowTables,
@@ -39,7 +40,7 @@ export async function ensureRowPolicies(
   for (const table of await readRowTables(admin, row, application)) {
     const statements = row.referenceTables.includes(table.name)
       ? [...openReference(table, row, member), ...grantTo(table, row, views)]
-      : table.alterable && hasTextColumn(table) && table.kind !== 'f'
+      : table.alterable && hasKeyColumn(table, views) && table.kind !== 'f'
         ? [...scope(table, row, member), ...showTo(table, row, views)]
         : []
     if (statements.length > 0) {
@@ -50,19 +51,36 @@ export async function ensureRowPolicies(
     }
   }
   if (views) await ensureViews(admin, row, views)
-  const [worst] = (await checkRowPolicies(admin, row, application, views)).filter(
+  const errors = (await checkRowPolicies(admin, row, application, views)).filter(
     ({ severity }) => severity === 'error',
   )
+  const [worst, ...more] = errors
   if (!worst) return
   const { code, object, message, fix } = worst
+  const rest =
+    more.length > 0
+      ? ` And ${more.length} more: doctor() lists all of them, with the SQL that mends them.`
+      : ''
   throw new TenancyError(
     'INVALID_OPTION',
-    `Level row does not keep tenants apart here. ${object}: ${message} ${fix}`,
+    `Level row does not keep tenants apart here. ${object}: ${message} ${fix}${rest}`,
     {
-      details: { finding: code, object, schema: row.schema },
+      details: {
+        finding: code,
+        object,
+        schema: row.schema,
+        findings: errors
+          .slice(0, TOLD)
+          .map((one) => `${one.code} ${one.object}`)
+          .join(', '),
+        count: errors.length,
+      },
     },
   )
 }
+
+/** Findings named in an error; the rest is counted. */
+const TOLD = 20
 
 function scope(table: RowTable, row: RowPlace, member: string): string[] {
   const name = qualify(row.schema, table.name)
@@ -71,14 +89,14 @@ function scope(table: RowTable, row: RowPlace, member: string): string[] {
   if (!table.enabled) statements.push(`alter table ${name} enable row level security`)
   if (!table.forced) statements.push(`alter table ${name} force row level security`)
   if (!hasExactPolicy(table, row)) {
-    const mine = `${column} = (select ${CURRENT_TENANT})`
+    const mine = `${column} = (select ${currentTenantAs(table)})`
     statements.push(
       `drop policy if exists ${POLICY} on ${name}`,
       `create policy ${POLICY} on ${name} as permissive for all to public using (${mine}) with check (${mine})`,
     )
   }
   if (!hasExactDefault(table)) {
-    statements.push(`alter table ${name} alter column ${column} set default ${CURRENT_TENANT}`)
+    statements.push(`alter table ${name} alter column ${column} set default ${defaultTenantAs(table)}`)
   }
   if (table.column?.notNull === false)
     statements.push(`alter table ${name} alter column ${column} set not null`)

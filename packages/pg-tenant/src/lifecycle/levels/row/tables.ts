@@ -84,11 +84,22 @@ export async function inCatalogue<T>(admin: Pick<Admin, 'run'>, fn: () => Promis
   return result
 }
 
-/** Of what types a tenant column may be: keys are text, and are compared as text. */
-const TEXT: ReadonlySet<string> = new Set(['text', 'varchar'])
+/** Of what types a tenant column may be, by their names in pg_type, and what a key is cast to for it. Text is compared as it is. */
+const TYPES: ReadonlyMap<string, string | undefined> = new Map([
+  ['text', undefined],
+  ['varchar', undefined],
+  ['uuid', 'uuid'],
+  ['int8', 'bigint'],
+  ['int4', 'integer'],
+])
 
-export function hasTextColumn({ column }: RowTable): boolean {
-  return column !== null && TEXT.has(column.type)
+/** Whether its rows can be told apart by their tenant column. Views for tenants' own roles compare text. */
+export function hasKeyColumn({ column }: RowTable, views?: ViewPlace): boolean {
+  return column !== null && TYPES.has(column.type) && !(views && castOf(column.type))
+}
+
+function castOf(type: string | undefined): string | undefined {
+  return type === undefined ? undefined : TYPES.get(type)
 }
 
 /** The name of the one policy that each table of tenants has. */
@@ -100,13 +111,35 @@ export const POLICY = 'tenant_isolation'
  */
 export const CURRENT_TENANT = `nullif(current_setting('${TENANT_SETTING}', true), '')`
 
+/**
+ * The same for a column of a type of its own. The setting is cast, never the column, so that its index serves. Two keys must not be
+ * one value (`7` and `007`, a UUID with dashes and without): only what the value itself is written as is the tenant.
+ */
+export function currentTenantAs({ column }: Pick<RowTable, 'column'>): string {
+  const cast = castOf(column?.type)
+  if (cast === undefined) return CURRENT_TENANT
+  return `case when (${CURRENT_TENANT})::${cast}::text = ${CURRENT_TENANT} then (${CURRENT_TENANT})::${cast} end`
+}
+
+/** What a new row gets; the policy checks it. */
+export function defaultTenantAs({ column }: Pick<RowTable, 'column'>): string {
+  const cast = castOf(column?.type)
+  return cast === undefined ? CURRENT_TENANT : `(${CURRENT_TENANT})::${cast}`
+}
+
 // As the server writes them, without what differs by type of column and version.
 const DEFAULT = `nullifcurrent_setting'${TENANT_SETTING}',true,''`
-const POLICY_EXPRESSION = `=select${DEFAULT}asnullif`
 
-export function hasExactPolicy({ policies }: RowTable, { tenantColumn }: RowPlace): boolean {
+function policyExpression({ column }: Pick<RowTable, 'column'>): string {
+  const cast = castOf(column?.type)
+  if (cast === undefined) return `=select${DEFAULT}asnullif`
+  return `=selectcasewhen${DEFAULT}::${cast}=${DEFAULT}then${DEFAULT}::${cast}elsenull::${cast}endascase`
+}
+
+export function hasExactPolicy(table: RowTable, { tenantColumn }: RowPlace): boolean {
+  const { policies } = table
   const policy = policies.find(({ name }) => name === POLICY)
-  const expected = plain(tenantColumn) + POLICY_EXPRESSION
+  const expected = plain(tenantColumn) + policyExpression(table)
   return (
     policy?.general === true &&
     policy.permissive &&
@@ -138,7 +171,9 @@ export function hasExactViewPolicies(
 }
 
 export function hasExactDefault({ column }: RowTable): boolean {
-  return column !== null && plain(column.fallback) === DEFAULT
+  if (column === null) return false
+  const cast = castOf(column.type)
+  return plain(column.fallback) === (cast === undefined ? DEFAULT : `${DEFAULT}::${cast}`)
 }
 
 /** Without blanks, parentheses, quotes and the casts among strings; anything added to an expression remains. */
