@@ -30,7 +30,7 @@ export const NAME = {
   floor: 'floor: bare transaction, one trip, 100 schemas',
   queryOne: 'tenancy.query, one tenant',
   queryMany: 'tenancy.query, many tenants',
-  queryNamed: 'tenancy.query, one tenant, under a name',
+  queryKept: 'tenancy.query, one tenant, kept statements',
   queryRow: 'tenancy.query, many, level row',
   querySchema: 'tenancy.query, many, level schema',
   scope: 'withTenant, one statement',
@@ -48,7 +48,7 @@ const ONE_SCHEMA: ReadonlySet<string> = new Set([
   NAME.limitOne,
   NAME.named,
   NAME.queryOne,
-  NAME.queryNamed,
+  NAME.queryKept,
   NAME.queryRow,
   NAME.obviousOne,
 ])
@@ -83,11 +83,11 @@ function bare({ url, keys, schemaPrefix }: Place, max: number): Part {
 
 function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number): Part {
   const pools: pg.Pool[] = []
-  const tenancy = (isolation: 'role' | 'schema') => {
+  const tenancy = (isolation: 'role' | 'schema', keepStatements = 0) => {
     const pool = new pg.Pool({ connectionString: url, max })
     pools.push(pool)
     const prefix = isolation === 'role' ? rolePrefix : schemaPrefix
-    return createTenancy({ pool, isolation, schemaPrefix: prefix, rolePrefix: prefix })
+    return createTenancy({ pool, isolation, schemaPrefix: prefix, rolePrefix: prefix, keepStatements })
   }
   const rows = new pg.Pool({ connectionString: url, max })
   pools.push(rows)
@@ -97,13 +97,13 @@ function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number):
     schemaPrefix: row.schemaPrefix,
     row: { schema: row.schema },
   })
-  const [one, many, schema, scope, scopeSchema, named] = [
+  const [one, many, schema, scope, scopeSchema, kept] = [
     tenancy('role'),
     tenancy('role'),
     tenancy('schema'),
     tenancy('role'),
     tenancy('schema'),
-    tenancy('role'),
+    tenancy('role', 10),
   ]
   const first = keys[0] ?? ''
   return {
@@ -112,8 +112,8 @@ function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number):
       { name: NAME.queryMany, run: () => many.query(oneOf(keys), SCOPED, [randomId()]) },
       { name: NAME.querySchema, run: () => schema.query(oneOf(keys), SCOPED, [randomId()]) },
       {
-        name: NAME.queryNamed,
-        run: () => named.query(first, { name: 'named', text: SCOPED, values: [randomId()] }),
+        name: NAME.queryKept,
+        run: () => kept.query(first, SCOPED, [randomId()]),
       },
       { name: NAME.queryRow, run: () => shared.query(oneOf(keys), SCOPED, [randomId()]) },
       { name: NAME.scope, run: () => scope.withTenant(oneOf(keys), (db) => db.query(SCOPED, [randomId()])) },

@@ -143,9 +143,9 @@ function ofThroughput(near: readonly Measured[]): Finding[] {
       atLeast(0.6),
     ),
     finding(
-      `tenancy.query, one tenant, under a name, ${where}`,
+      `tenancy.query, one tenant, kept statements, ${where}`,
       OWN_LIMIT,
-      over(NAME.queryNamed, NAME.limitOne),
+      over(NAME.queryKept, NAME.limitOne),
       atLeast(0.8),
     ),
     finding(
@@ -187,7 +187,7 @@ function ofThroughput(near: readonly Measured[]): Finding[] {
 function ofProcessor(near: readonly Measured[]): Finding[] {
   const targets = [
     [NAME.queryOne, 1.6],
-    [NAME.queryNamed, 1.25],
+    [NAME.queryKept, 1.25],
     [NAME.queryMany, 1.77],
     [NAME.querySchema, undefined],
     [NAME.queryRow, 1.8],

@@ -27,7 +27,9 @@ export interface ConnectionMemory {
   temporary: boolean | undefined
   /** What the unnamed statement holds; SQL cannot replace it. Believed only while nobody else had the connection. */
   unnamed: string | undefined
-  /** Statements callers have named, name to text (bounded); only the tenant `served` may use them. */
+  /** Whether statements under names may be on the session. */
+  keepsNames: boolean
+  /** Statements kept under names, name to text (bounded); only the tenant `served` may use them. */
   readonly prepared: Map<string, string>
   /** The error that ended the connection while nobody was asking it anything (hazard r). */
   death: Error | undefined
@@ -66,6 +68,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     leave: undefined,
     temporary: undefined,
     unnamed: undefined,
+    keepsNames: false,
     prepared: new Map(),
     death: undefined,
     onDeath: undefined,

@@ -1,6 +1,9 @@
 import type { Step } from '../driver/exchange.ts'
-import type { Slot } from '../driver/messages.ts'
+import type { ConnectionMemory } from '../driver/memory.ts'
+import { close, type Slot } from '../driver/messages.ts'
+import type { Session } from '../driver/session.ts'
 import type { Outcome } from '../errors/outcome.ts'
+import { firstWords } from '../sql/first-words.ts'
 import { ControlStatement, ROLLBACK } from './control.ts'
 
 // A statement kept under a name is planned for the tables as they were when it was prepared. After a migration PostgreSQL
@@ -66,4 +69,49 @@ export function afresh({ outcome, sent }: Sent, slot: Slot): readonly Step[] | u
 
 function runs({ phase }: Step): boolean {
   return phase === 'statement' || phase === 'queued'
+}
+
+/** Longest text that is kept by itself, in characters, and all of a connection's together. */
+const MAX_TEXT = 8_192
+const MAX_TEXTS = 262_144
+/** Texts whose names this process remembers. */
+const MAX_NAMES = 1_000
+const OWN_PREFIX = 'pgt_kept_'
+const KEPT: ReadonlySet<string> = new Set(['select', 'insert', 'update', 'delete', 'merge', 'with'])
+/**
+ * Constants that mean the time at which a statement is parsed (manual 8.5.1.4), and the ways to spell them otherwise. `now()` is a
+ * function.
+ */
+const PASSING = /today|tomorrow|yesterday|\bnow\b(?! ?\()|\\|uescape/i
+
+const names = new Map<string, string>()
+let named = 0
+
+/**
+ * The name under which a statement that its caller has not named is kept (`keepStatements`), or `''`: only the first of a
+ * transaction, before anything of the caller's has run in it, where this tenant's scope was the connection's last.
+ */
+export function keptName(text: string, { memory, used }: Session, place: string, most: number): string {
+  if (most === 0 || used || memory.served !== place) return ''
+  const known = names.get(text)
+  if (known !== undefined) return known
+  if (names.size >= MAX_NAMES) names.clear()
+  const [first = ''] = text.length <= MAX_TEXT ? firstWords(text).words : []
+  const name = KEPT.has(first) && !PASSING.test(text) ? `${OWN_PREFIX}${(++named).toString(36)}` : ''
+  names.set(text, name)
+  return name
+}
+
+/** Makes room for one more, by number and size; what was used longest ago goes first. */
+export function makeRoom({ prepared }: ConnectionMemory, text: string, most: number): Buffer[] {
+  const own = [...prepared].filter(([name]) => name.startsWith(OWN_PREFIX))
+  let size = own.reduce((sum, [, { length }]) => sum + length, text.length)
+  const gone: Buffer[] = []
+  for (let left = own.length; left > 0 && (left >= most || size > MAX_TEXTS); left--) {
+    const [name, { length }] = own[gone.length] as [string, string]
+    size -= length
+    prepared.delete(name)
+    gone.push(close('S', name))
+  }
+  return gone
 }

@@ -44,6 +44,7 @@ const FORGET = close('S', SCRATCH)
  */
 export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
   const { memory, slot } = session
+  memory.keepsNames = session.keepsNames
   if (slot === SCRATCH && opened && session.form?.callsLeave) return byFunction(session, gate, session.form)
   // Settings come first: the gate is not to be planned under a path that somebody left.
   const steps = [RESET.on(slot)]

@@ -83,7 +83,7 @@ function cleaning(session: Session): Step[] {
 
 /** Names are one tenant's: another may have put statements of its own under them, and must not read their texts. */
 function forgetsNames({ memory }: Session, place: string): boolean {
-  if (memory.served === place || memory.prepared.size === 0) return false
+  if (memory.served === place || !memory.keepsNames) return false
   memory.prepared.clear()
   return true
 }

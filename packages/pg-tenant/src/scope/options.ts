@@ -53,6 +53,8 @@ export interface ScopeSettings extends Limits {
   readonly distributed: boolean
   /** What is known of tenants' own types; without it their values are read as `pg` does. */
   readonly types: TenantTypes | undefined
+  /** How many statements that nobody has named a connection keeps prepared for the tenant that has it. */
+  readonly keepStatements: number
 }
 
 export const DEFAULTS: ScopeSettings = {
@@ -67,6 +69,7 @@ export const DEFAULTS: ScopeSettings = {
   resolveUnknownOutcome: false,
   distributed: false,
   types: undefined,
+  keepStatements: 0,
 }
 
 const A_DAY = 86_400_000
@@ -124,7 +127,14 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
     resolveUnknownOutcome: parseResolve(options, base),
     distributed: base.distributed,
     types: base.types,
+    keepStatements: base.keepStatements,
   }
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseKeepStatements(most: number = DEFAULTS.keepStatements): number {
+  if (Number.isInteger(most) && most >= 0 && most <= 200) return most
+  throw invalid('keepStatements', 'a whole number from 0 to 200')
 }
 
 /** The transaction of the server that is asked says nothing of one that another node committed before it. */

@@ -44,6 +44,8 @@ export interface QueryResult<R = Row> {
 export interface ResultOf {
   readonly place: string
   readonly known: TenantTypes | undefined
+  /** Statements that a connection keeps for it. */
+  readonly keeps: number
 }
 
 /** Rows whose types have to be looked up. */

@@ -5,6 +5,7 @@ import type { Session } from '../driver/session.ts'
 import { tracedStatement } from '../observe/statement.ts'
 import { firstWords } from '../sql/first-words.ts'
 import type { Block } from './block.ts'
+import { keptName, makeRoom } from './kept.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, type ResultOf, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
@@ -53,7 +54,7 @@ export async function queueStatement(block: Block, statement: Statement): Promis
   const { place } = transaction.entrance
   await block.enqueue(async () => {
     if (transaction.trace) transaction.trace.statements++
-    transaction.queue((session) => asQueued(stepOf(statement, {}, session, place)))
+    transaction.queue((session) => asQueued(stepOf(statement, {}, session, { place, keeps: 0 })))
   })
 }
 
@@ -69,7 +70,7 @@ export class StatementRun {
   constructor(statement: Statement, tenant: ResultOf) {
     this.steps = (session) => {
       this.#sink = new ResultSink(statement, session.types, tenant)
-      return [stepOf(statement, this.#sink, session, tenant.place)]
+      return [stepOf(statement, this.#sink, session, tenant)]
     }
   }
 
@@ -88,25 +89,39 @@ export async function lookUp(block: Block, question: Question): Promise<void> {
 
 /** Whose types the results of a transaction may have. */
 export function resultOf({ entrance, settings }: Transaction): ResultOf {
-  return { place: entrance.place, known: settings.types }
+  return { place: entrance.place, known: settings.types, keeps: settings.keepStatements }
 }
 
-/** The messages of a caller's statement. Under a name it is kept apart by schema: plans are never shared by tenants. */
-function stepOf(statement: Statement, sink: Sink, session: Session, place: string): Step {
+/**
+ * The messages of a caller's statement. Under a name it is kept apart by schema: plans are never shared by tenants. One without
+ * is kept for its tenant where the tenancy says so.
+ */
+function stepOf(
+  statement: Statement,
+  sink: Sink,
+  session: Session,
+  { place, keeps }: Pick<ResultOf, 'place' | 'keeps'>,
+): Step {
   const { text, values } = statement
   const run = (name: string) => [bind('', name, values), describe(''), execute('', 0)]
   const { memory, slot } = session
-  const name = statement.name === undefined ? '' : `${statement.name}@${place}`
+  const own = statement.name === undefined
+  const name = own ? keptName(text, session, place, keeps) : `${statement.name}@${place}`
   if (name !== '' && memory.direct === true && Buffer.byteLength(name) <= MAX_IDENTIFIER_BYTES) {
     const { prepared } = memory
     const preparing = (): Step => {
       session.names()
-      const bytes = Buffer.concat([close('S', name), parse(name, text), ...run(name)])
+      const room = own ? makeRoom(memory, text, keeps) : []
+      const bytes = Buffer.concat([...room, close('S', name), parse(name, text), ...run(name)])
       return { phase: 'statement', bytes, sink, runs: name, prepares: { name, text } }
     }
-    if (prepared.get(name) === text)
+    if (prepared.get(name) === text) {
+      // What is used last stays longest.
+      if (own) prepared.delete(name)
+      prepared.set(name, text)
       return { phase: 'statement', bytes: Buffer.concat(run(name)), sink, runs: name, afresh: preparing }
-    if (prepared.size < MAX_PREPARED || prepared.has(name)) return preparing()
+    }
+    if (own || prepared.size < MAX_PREPARED || prepared.has(name)) return preparing()
   }
   const bytes = Buffer.concat([anew(slot, text), ...run(slot)])
   return { phase: 'statement', bytes, sink, ...(slot === '' && { prepares: { name: '', text } }) }

@@ -16,6 +16,7 @@ import type { RegistryPlace } from '../registry/registry.ts'
 import {
   DEFAULTS,
   NODES_COMMIT,
+  parseKeepStatements,
   parseScopeOptions,
   SCOPE_DEFAULTS,
   type ScopeOptions,
@@ -94,7 +95,12 @@ export function groundOf(options: TenancyOptions): Ground {
     belongings: parseBelongings(options.belongings),
     onProvision,
     checks: parseChecks(options.checks),
-    defaults: { ...limits, distributed: distributedSchemas !== undefined, types },
+    defaults: {
+      ...limits,
+      distributed: distributedSchemas !== undefined,
+      types,
+      keepStatements: parseKeepStatements(options.keepStatements),
+    },
     types,
     open,
     lookups,

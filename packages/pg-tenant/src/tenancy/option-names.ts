@@ -33,6 +33,7 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   roleOf: true,
   databaseOf: true,
   types: true,
+  keepStatements: true,
   ...SCOPE_DEFAULTS,
 }
 

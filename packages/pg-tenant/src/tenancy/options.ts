@@ -77,6 +77,18 @@ export interface TenancyOptions extends NamingOptions, LevelOptions, ScopeDefaul
    * ```
    */
   readonly types?: NamedTypes | undefined
+  /**
+   * How many of a tenant's statements a connection keeps prepared, 0 to 200, as long as that tenant keeps the connection (default
+   * 0: each is parsed when it is run). For few tenants that are busy, and for levels `login` and `database`, whose connections have
+   * one tenant: `tenancy.query` and the first statement of `withTenant` are then neither parsed nor, after five times, planned.
+   * What is older goes first, and all of it when another tenant comes; a plan that a migration has outlived is prepared anew.
+   * Statements with the words today, tomorrow, yesterday or now (not `now()`) are never kept, because they mean the time of
+   * parsing. Behind a pooler nothing is kept.
+   *
+   * Until the connection is another tenant's, hostile SQL of a tenant can replace what is kept for that very tenant, and so decide
+   * what later statements of the same tenant do, as with `{ name }`. See SECURITY.md, *Statements under names*.
+   */
+  readonly keepStatements?: number
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }
