@@ -89,12 +89,12 @@ async function takeOver(
 async function furnish(
   admin: Admin,
   lifecycle: Lifecycle,
-  { tenant, schema, role, names, plan, placement, reuse }: Wanted,
+  { tenant, schema, role, names, facts, reuse }: Wanted,
   { id }: Baseline,
   application: string,
 ): Promise<void> {
   const { level, naming, ofLevel, registry } = lifecycle
-  const status = await register(admin, registry, tenant, level, { plan, placement, reuse, names })
+  const status = await register(admin, registry, tenant, level, { ...facts, reuse, names })
   await admin.run(`alter schema ${quoteIdentifier(schema)} owner to current_user`)
   await ofLevel.ensureRoles({ lifecycle, tenant, admin, session: undefined, application, status })
   const [marker, apart] = [markerOf(naming, tenant), traitsOf(level).ownerApart]

@@ -4,10 +4,11 @@ import { ownNamesOf, rolePrefixAt, schemaOf } from '../isolation/names.ts'
 import { requireOwnName } from '../isolation/own-names.ts'
 import type { RegistryNames } from '../isolation/tenant-names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { factsOf, type TenantFacts } from '../registry/record.ts'
 import type { Bounds } from './bounded.ts'
 
 /** Options of {@link Tenancy.adopt}. */
-export interface AdoptOptions {
+export interface AdoptOptions extends TenantFacts {
   /** The schema that has the tenant's data, under the name it has (default: what `schemaOf` or the prefix says). */
   readonly schema?: string | undefined
   /** The name for the tenant's role (default: what `roleOf` or the prefix says). It is made, and must not be there. */
@@ -21,10 +22,6 @@ export interface AdoptOptions {
   readonly drift?: 'refuse' | 'accept' | undefined
   /** Only say what would be in the way; nothing is changed (default false). */
   readonly dryRun?: boolean | undefined
-  /** The plan the tenant is on, a word of the application's; kept in the registry. */
-  readonly plan?: string | undefined
-  /** Which cluster holds it; kept in the registry (default `default`). */
-  readonly placement?: string | undefined
   /** Whether the key of a dropped tenant may be given out again (default false). */
   readonly reuseDeletedKey?: boolean | undefined
   /** Milliseconds to wait for the lock of one table, 1 to 60,000 (default 200): what comes behind it waits for as long. */
@@ -47,22 +44,14 @@ export interface Wanted extends Bounds {
   readonly baseline: string | null | undefined
   readonly acceptsDrift: boolean
   readonly dryRun: boolean
-  readonly plan: string | undefined
-  readonly placement: string | undefined
+  readonly facts: TenantFacts
   readonly reuse: boolean
 }
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: AdoptOptions = {}): Wanted {
   const { level, migrations, naming, ofLevel } = lifecycle
-  const {
-    baseline,
-    drift = 'refuse',
-    dryRun = false,
-    plan,
-    placement,
-    reuseDeletedKey: reuse = false,
-  } = options
+  const { baseline, drift = 'refuse', dryRun = false, reuseDeletedKey: reuse = false } = options
   const named = ownNamesOf(naming, tenant)
   const [schema, schemaName] = nameOf(options.schema, tenant, 'schema', naming.schemaPrefix, [
     schemaOf(naming, tenant),
@@ -85,8 +74,7 @@ export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: Ado
     baseline,
     acceptsDrift: drift === 'accept',
     dryRun,
-    plan,
-    placement,
+    facts: factsOf(options),
     reuse,
   }
 }

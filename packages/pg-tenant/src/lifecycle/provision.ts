@@ -1,6 +1,7 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import { ownNamesOf } from '../isolation/names.ts'
+import { factsOf, type TenantFacts } from '../registry/record.ts'
 import { register, registered } from '../registry/registry.ts'
 import { bringOver } from './bring-over.ts'
 import { refuseFallingThrough } from './falls-through.ts'
@@ -21,11 +22,7 @@ export interface ProvisionResult extends Furnished {
 }
 
 /** Options of {@link Tenancy.provision}. */
-export interface ProvisionOptions {
-  /** The plan the tenant is on, a word of the application's; kept in the registry. */
-  readonly plan?: string | undefined
-  /** Which cluster holds it; kept in the registry (default `default`). */
-  readonly placement?: string | undefined
+export interface ProvisionOptions extends TenantFacts {
   /** Whether the key of a dropped tenant may be given out again (default false). */
   readonly reuseDeletedKey?: boolean | undefined
   /**
@@ -74,10 +71,14 @@ function provisionOnce(
   options: ProvisionOptions,
 ): Promise<ProvisionResult> {
   const { level, naming, ofLevel, registry, migrations } = lifecycle
-  const { plan, placement, reuseDeletedKey: reuse = false, fromReady = false } = options
+  const { reuseDeletedKey: reuse = false, fromReady = false } = options
   return onTenant(lifecycle, tenant, async (stage) => {
     const look = (admin: Parameters<typeof register>[0]) =>
-      register(admin, registry, tenant, level, { plan, placement, reuse, names: ownNamesOf(naming, tenant) })
+      register(admin, registry, tenant, level, {
+        ...factsOf(options),
+        reuse,
+        names: ownNamesOf(naming, tenant),
+      })
     const ahead = ofLevel.staged ? await stage((work) => ofLevel.ensureRoles(work), look) : undefined
     const make = async (work: TenantWork): Promise<ProvisionResult> => {
       const connection = ofLevel.staged ? ahead : await ofLevel.ensureRoles(work)

@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import type { OptionNames, TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify, quoteLiteral } from '../sql/identifier.ts'
@@ -46,6 +46,21 @@ export interface TenantRecord {
   readonly updatedAt: Date
   readonly deletedAt: Date | null
 }
+
+/** What may be said of a tenant when it is made. */
+export interface TenantFacts {
+  /** The plan the tenant is on, a word of the application's; kept in the registry. */
+  readonly plan?: string | undefined
+  /** Which cluster holds it; kept in the registry (default `default`). */
+  readonly placement?: string | undefined
+}
+
+/** Their names, for calls that take them as options. */
+export const FACTS: OptionNames<TenantFacts> = { plan: true, placement: true }
+
+/** Them alone, of options that hold more. */
+export const factsOf = (options: TenantFacts): TenantFacts =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(FACTS, name)))
 
 /** A record as it is read, with names that are not made of prefix and key. */
 export interface NamedRecord extends TenantRecord {

@@ -4,7 +4,14 @@ import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
-import { isUnderWay, learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
+import {
+  isUnderWay,
+  learned,
+  recordColumns,
+  type TenantFacts,
+  type TenantRecord,
+  type TenantStatus,
+} from './record.ts'
 
 /** Which rows of the control schema are this tenancy's: those with its schema prefix. */
 export interface RegistryPlace {
@@ -12,12 +19,6 @@ export interface RegistryPlace {
   readonly prefix: string
   /** Who is told what names tenants have. */
   readonly names?: TenantNames
-}
-
-/** What may be said of a tenant when it is provisioned. */
-export interface TenantFacts {
-  readonly plan?: string | undefined
-  readonly placement?: string | undefined
 }
 
 const tenantTable = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant')

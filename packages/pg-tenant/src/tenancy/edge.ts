@@ -8,6 +8,7 @@ import type { MigrationStatusOptions } from '../fleet/status.ts'
 import type { ProvisionOptions } from '../lifecycle/provision.ts'
 import type { OffboardOptions } from '../offboard/options.ts'
 import type { ListOptions } from '../registry/read.ts'
+import { FACTS } from '../registry/record.ts'
 import type { StatsOptions } from '../stats/stats.ts'
 import type { VerifyOptions } from '../verify/verify.ts'
 import { type Administrator, withAdministrator } from './administrator.ts'
@@ -35,8 +36,7 @@ const CALLS = {
   provision: [
     1,
     {
-      plan: true,
-      placement: true,
+      ...FACTS,
       reuseDeletedKey: true,
       fromReady: true,
     } satisfies OptionNames<ProvisionOptions>,
@@ -49,8 +49,7 @@ const CALLS = {
       baseline: true,
       drift: true,
       dryRun: true,
-      plan: true,
-      placement: true,
+      ...FACTS,
       reuseDeletedKey: true,
       lockTimeout: true,
       maxLockTime: true,
