@@ -28,11 +28,16 @@ export async function describe(
   { lifecycle, place, tenant }: Visit,
 ): Promise<ArchiveManifest> {
   const { level, naming } = lifecycle
+  // Rolled back, because what deparses definitions locks tables, and who reads them after this may be another session.
+  await home.run('savepoint described')
   const [facts] = await home.run(FACTS)
   const migrations = await readLedger(place.tenantColumn === undefined ? home : books, lifecycle, place)
   const user = traitsOf(level).ownerApart ? application : ''
   const own = place.tenantColumn === undefined ? await readStructure(home, place, user) : undefined
   const structure = own?.statements.map((made) => toHere(made, place.schema))
+  const tables = await readTables(home, place)
+  const materializedViews = await readNames(home, place, 'm')
+  await home.run('rollback to savepoint described; release savepoint described')
   return {
     format: 'pg-tenant-archive',
     tenant,
@@ -41,8 +46,8 @@ export async function describe(
     isolation: level,
     ...(facts as Pick<ArchiveManifest, 'serverVersion' | 'snapshot' | 'createdAt'>),
     migrations,
-    tables: await readTables(home, place),
-    materializedViews: await readNames(home, place, 'm'),
+    tables,
+    materializedViews,
     skipped: own?.skipped ?? [],
     ...(structure && { structure }),
   }
