@@ -56,6 +56,14 @@ export const CLAIMS = {
     row: open('', 'got rows of the other tenant, and forged one'),
     database: stopped('no other role to switch to', 'refused with 42501'),
   },
+  planted: {
+    title: 'what a tenant planted, run by a migration, a restore or another call of an administrator',
+    schema: stopped('never the administrator’s rights', 'nothing was had'),
+    role: stopped('never the administrator’s rights', 'nothing was had'),
+    login: stopped('that tenant’s rights alone', 'nothing was had'),
+    row: stopped('a tenant owns no code', 'refused with 42501'),
+    database: stopped('that tenant’s rights alone', 'nothing was had'),
+  },
   outside: {
     title: 'a query on the pool itself, outside any scope',
     schema: open('', 'got rows of the other tenant'),

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { isTenancyError } from '@org/core'
 import type pg from 'pg'
 import type { IsolationLevel, Tenancy } from '../../src/index.ts'
@@ -28,6 +31,7 @@ export const THREATS: Readonly<Record<Threat, (scene: Scene) => Promise<string>>
     ),
   names: (scene) => reads(scene.tenancy.query('acme', `select body from ${notesOfOther(scene)}`)),
   switching,
+  planted,
   outside: ({ pool, ...scene }) => reads(pool.query(`select body from ${notesOfOther({ pool, ...scene })}`)),
   fallthrough,
   sizes,
@@ -100,6 +104,41 @@ async function switching(scene: Scene): Promise<string> {
   const mine = level === 'row' ? `and tenant_id = 'globex'` : ''
   const found = await setting.rootAt(level, 'globex', `select from ${notes} where body = 'forged' ${mine}`)
   return `${read}${found.rowCount === 1 ? ', and forged one' : ''}`
+}
+
+/** Only the administrator may make a schema there: the trap tries, as whoever runs it and as whoever that can become. */
+const TRAP = [
+  `create function grab() returns void language sql as ''`,
+  `create function trap(a text) returns text language plpgsql immutable set search_path from current
+    as $f$ begin perform grab(); return a; end $f$`,
+  'create table bait (a text check (trap(a) is not null))',
+  'create index on bait (trap(a))',
+  `insert into bait values ('x')`,
+  `create or replace function grab() returns void language plpgsql as $f$ begin
+    begin perform set_config('role', 'none', true); exception when others then null; end;
+    begin execute 'create schema had'; exception when others then null; end;
+  end $f$`,
+]
+
+async function planted({ setting, level, tenancy }: Scene): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'planted-'))
+  const from = join(folder, 'archive')
+  const had = async (key: string) =>
+    (await setting.rootAt(level, key, `select from pg_namespace where nspname = 'had'`)).rows.length > 0
+  try {
+    for (const sql of TRAP) await tenancy.query('acme', sql)
+    await tenancy.backup('acme', { to: from })
+    await tenancy.restore('clone', { from })
+    if (await had('clone')) return 'got the administrator’s rights'
+    // Control: it has what whoever runs it has.
+    await setting.rootAt(level, 'acme', `select ${setting.schemaOf(level, 'acme')}.grab()`)
+    return (await had('acme')) ? 'nothing was had' : 'the trap does not work'
+  } catch (error) {
+    return refusal(error)
+  } finally {
+    await setting.rootAt(level, 'acme', 'drop schema if exists had')
+    await rm(folder, { recursive: true })
+  }
 }
 
 async function fallthrough({ setting, level, tenancy }: Scene): Promise<string> {
