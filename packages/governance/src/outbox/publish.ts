@@ -47,6 +47,8 @@ export interface NewEvent<Events extends EventMap, Type extends keyof Events & s
 export interface Outbox<Events extends EventMap = EventMap> {
   readonly isolation: IsolationLevel
   readonly controlSchema: string
+  /** As it was given. */
+  readonly traceparent?: (() => string | undefined) | undefined
   /** Whether there is such a type. */
   has(type: string): boolean
   /**
@@ -109,10 +111,7 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
   const { isolation = 'role' } = options
   const types = typesOf(options.types)
   const schema = parseControlSchema(options.controlSchema)
-  const text = insertInto(
-    isolation === 'database' ? 'outbox' : `${quoteIdentifier(schema)}.outbox`,
-    isolation === 'database',
-  )
+  const text = insertInto(outboxTable({ isolation, controlSchema: schema }), isolation === 'database')
   const has = (type: string) => types === undefined || types.has(type)
   const publishAll = async (db: TenantQueryable, events: readonly NewEvent<Events>[]): Promise<string[]> => {
     if (!Array.isArray(events) || events.length > MAX_EVENTS) {
@@ -128,6 +127,7 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
   return {
     isolation,
     controlSchema: schema,
+    traceparent: options.traceparent,
     has,
     publishAll,
     hint: async (control, tenant) => {
@@ -143,6 +143,13 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
     },
   }
 }
+
+/** @internal The table that a tenant's scope appends events to. */
+export const outboxTable = ({
+  isolation,
+  controlSchema,
+}: Pick<Outbox, 'isolation' | 'controlSchema'>): string =>
+  isolation === 'database' ? 'outbox' : `${quoteIdentifier(controlSchema)}.outbox`
 
 function insertInto(table: string, own: boolean): string {
   const e = 'e.at'

@@ -1,28 +1,36 @@
 import type { TenantQueryable } from '@org/core'
-import type { Outbox } from '../outbox/publish.ts'
+import { invalidField } from '../input/input.ts'
+import { type Outbox, outboxTable } from '../outbox/publish.ts'
 import type { Handler } from '../outbox/worker/handler.ts'
 import { aside } from './aside.ts'
 import { DELIVERY } from './deliver.ts'
 
-// Repeated, each does nothing: a delivery is one row for each message and endpoint.
-const MESSAGE = 'insert into webhook_message (id, type, payload) values ($1, $2, $3) on conflict do nothing'
-const WANTED = `select id from webhook_endpoint where status = 'active' and events && array[$1::text, '*']`
-const DELIVERIES = `insert into webhook_delivery (message_id, endpoint_id) select $1::uuid, unnest($2::uuid[])
-  on conflict do nothing returning id`
+/**
+ * A message, a delivery for each endpoint, and the event of each delivery: one statement, which goes out with COMMIT. Repeated
+ * it does nothing: a delivery is one row for each message and endpoint.
+ */
+const SPREAD = (outbox: Outbox, wanted: string) => `with wanted as materialized (
+    select e.id from webhook_endpoint e where ${wanted}
+  ), message as (
+    insert into webhook_message (id, type, payload)
+    select $1::uuid, $2::text, $3::jsonb where exists (select from wanted) on conflict do nothing
+  ), delivery as (
+    insert into webhook_delivery (message_id, endpoint_id) select $1::uuid, w.id from wanted w
+    on conflict do nothing returning id
+  ), event as (
+    insert into ${outboxTable(outbox)} (tenant, type, payload, trace)
+    select $4::text, '${DELIVERY}', pg_catalog.jsonb_build_object('delivery', d.id), $5::text from delivery d
+  )
+  select id from delivery`
+const ASKED_FOR = `e.status = 'active' and e.events && array[$2::text, '*']`
+const NAMED = 'e.id = any ($6::uuid[])'
 
 /** Turns an event into a delivery for each endpoint that wants it, in one transaction of the tenant. */
 export function fanOut(outbox: Outbox): Handler<string, unknown> {
-  return async ({ id, type, payload, traceparent }, { withTenant }) => {
-    await withTenant(async (db) => {
-      const { rows } = await db.query<{ id: string }>(WANTED, [type])
-      if (rows.length === 0) return
-      await deliverTo(
-        db,
-        outbox,
-        { id, type, payload, traceparent },
-        rows.map((endpoint) => endpoint.id),
-      )
-    })
+  const text = SPREAD(outbox, ASKED_FOR)
+  return async (event, { withTenant }) => {
+    requireType(outbox)
+    await withTenant((db) => aside(db, text, valuesOf(db, outbox, event)))
   }
 }
 
@@ -33,23 +41,28 @@ interface Message {
   readonly traceparent?: string | undefined
 }
 
-/** @internal A message and its deliveries, published with them. */
+/** @internal A message to these endpoints, whatever they ask for. @returns the ids of its deliveries */
 export async function deliverTo(
   db: TenantQueryable,
   outbox: Outbox,
   message: Message,
   endpoints: readonly string[],
 ): Promise<string[]> {
-  await aside(db, MESSAGE, [message.id, message.type, JSON.stringify(message.payload)])
-  const { rows } = await db.query<{ id: string }>(DELIVERIES, [message.id, endpoints])
-  const ids = rows.map(({ id }) => id)
-  await outbox.publishAll(
-    db,
-    ids.map((delivery) => ({
-      type: DELIVERY,
-      payload: { delivery },
-      ...(message.traceparent !== undefined && { traceparent: message.traceparent }),
-    })),
-  )
-  return ids
+  requireType(outbox)
+  const values = [...valuesOf(db, outbox, message), endpoints]
+  const { rows } = await db.query<{ id: string }>(SPREAD(outbox, NAMED), values)
+  return rows.map(({ id }) => id)
+}
+
+function valuesOf(
+  db: TenantQueryable,
+  outbox: Outbox,
+  { id, type, payload, traceparent }: Message,
+): unknown[] {
+  return [id, type, JSON.stringify(payload), db.tenant, traceparent ?? outbox.traceparent?.() ?? null]
+}
+
+/** @throws TenancyError VALIDATION_ERROR */
+function requireType(outbox: Outbox): void {
+  if (!outbox.has(DELIVERY)) throw invalidField('type', `among the outbox’s types: add ${DELIVERY}`)
 }

@@ -5,7 +5,7 @@ import type { Queue, Taken } from './queue.ts'
 export interface Leases {
   /** Events just taken. */
   add(taken: readonly Taken[]): void
-  /** One event's end; resolves at once, what is said goes out with what else is said in the same turn of the loop. */
+  /** One event's end; resolves at once, what is said goes out with what else of the lease ends within some milliseconds. */
   settle(event: Taken, outcome: Outcome['outcome'], more?: { delay?: number; reason?: string }): void
   /** Called when the lease of an event was lost to somebody else. */
   onLost(event: Taken, lost: () => void): void
@@ -24,7 +24,12 @@ interface Lease {
   done: string[]
   others: Outcome[]
   sending: Promise<void> | undefined
+  /** While what is said waits for more of the same lease: says it now. */
+  hurry: (() => void) | undefined
 }
+
+/** How long the end of an event waits for those of others of its lease (ms): a settlement costs the database more than they do. */
+const GATHER = 5
 
 /** How often a settlement is sent again while the database does not answer: a second apart, about as long as a lease. */
 const TRIES = 30
@@ -63,7 +68,9 @@ export function leasesOf(
     if (lease.left === 0) leases.delete(lease.id)
   }
   const flush = (lease: Lease) => {
-    lease.sending ??= new Promise<void>((resolve) => setImmediate(resolve))
+    // Others wait for what has a key; nothing more can come of a lease that is over.
+    if (lease.left === 0 || lease.others.length > 0) lease.hurry?.()
+    lease.sending ??= gathered(lease)
       .then(() => send(lease))
       .finally(() => {
         lease.sending = undefined
@@ -102,6 +109,7 @@ export function leasesOf(
       }
     },
     flushed: async () => {
+      for (const { hurry } of leases.values()) hurry?.()
       while ([...leases.values()].some(({ sending }) => sending)) {
         await Promise.all([...leases.values()].map(({ sending }) => sending))
       }
@@ -117,7 +125,21 @@ const newLease = (id: string, token: string): Lease => ({
   done: [],
   others: [],
   sending: undefined,
+  hurry: undefined,
 })
+
+/** Resolves in the next turn of the loop where there is nothing to wait for. */
+function gathered(lease: Lease): Promise<void> {
+  if (lease.left === 0 || lease.others.length > 0) return new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => lease.hurry?.(), GATHER)
+    lease.hurry = () => {
+      clearTimeout(timer)
+      lease.hurry = undefined
+      setImmediate(resolve)
+    }
+  })
+}
 
 /** Settling twice settles once, so it may be sent until it is answered. */
 async function said(

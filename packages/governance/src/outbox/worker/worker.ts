@@ -52,6 +52,9 @@ const HOLDS = 5_000
 const SWEEPS = 60_000
 /** After the control pool did not answer (ms). */
 const RECOVERY = 1_000
+/** To take costs the database more than an event does: this share of the places is waited for, and no longer than this (ms). */
+const ROOMY = 0.25
+const GATHER = 10
 
 const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
   control: true,
@@ -186,10 +189,10 @@ export function createWorker<
     if (wait === undefined || event.solo) void pace.during(event.tenant, () => handle(event))
     else settle(event, { outcome: 'later', delay: wait / 1_000 })
   }
+  const free = () => concurrency - inHand.size
   /** @returns how many events there were */
   const takeSome = async (): Promise<number> => {
-    const want = concurrency - inHand.size
-    const taken = await queue.take(want, settings.lease, policy.retries + 1, !solo)
+    const taken = await queue.take(free(), settings.lease, policy.retries + 1, !solo)
     counts.taken += taken.length
     leases.add(taken)
     for (const event of taken) {
@@ -209,14 +212,20 @@ export function createWorker<
     (error) => report({ kind: 'queue', error }),
   )
 
+  const roomy = Math.ceil(concurrency * ROOMY)
+  /** Until there is a place, and then until there are some, or those that are left take long. */
+  const room = async () => {
+    while (free() === 0 && !stopping) await bell.rung()
+    const end = performance.now() + GATHER
+    for (let left = GATHER; free() < roomy && left > 0 && !stopping; left = end - performance.now())
+      await bell.rung(left)
+  }
   const loop = async (untilEmpty: boolean) => {
     if (untilEmpty) await relay?.round()
     upkeep.begin()
     while (!stopping) {
-      if (inHand.size >= concurrency) {
-        await bell.rung()
-        continue
-      }
+      await room()
+      if (stopping) break
       const n = await takeSome().catch((error: unknown) => {
         if (untilEmpty) throw error
         report({ kind: 'queue', error })
