@@ -14,6 +14,8 @@ export interface ConnectionMemory {
   direct: boolean | undefined
   /** Whether who logged in is a superuser, who can also change `session_authorization`. */
   superuser: boolean
+  /** Whom its scopes have served, as far as can be told in a fixed size. */
+  readonly tenants: DistinctCount
   /**
    * Limits that came with the connection, its user or its database: RESET ALL gives them back. In milliseconds, by the names
    * of a scope's options; none behind a pooler.
@@ -35,6 +37,34 @@ export interface ConnectionMemory {
   death: Error | undefined
   /** Told of it, while a scope has the connection. */
   onDeath: ((error: Error) => void) | undefined
+}
+
+const BITS = 2 ** 15
+
+/**
+ * How many different texts there were, about: by the share of a bitmap that is still empty (linear counting, Whang 1990). Up to
+ * 100,000 it is right within a few per cent, in 4 kB.
+ */
+export class DistinctCount {
+  #bits: Uint8Array | undefined
+  #empty = BITS
+
+  add(text: string): void {
+    this.#bits ??= new Uint8Array(BITS / 8)
+    let hash = 0x811c9dc5
+    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+    // The lowest bits of that hash (FNV-1a) are its weakest.
+    const bit = (hash ^ (hash >>> 15)) & (BITS - 1)
+    const [byte, mask] = [bit >> 3, 1 << (bit & 7)]
+    const held = this.#bits[byte] as number
+    if ((held & mask) !== 0) return
+    this.#bits[byte] = held | mask
+    this.#empty--
+  }
+
+  get count(): number {
+    return this.#empty === 0 ? Number.POSITIVE_INFINITY : Math.round(BITS * Math.log(BITS / this.#empty))
+  }
 }
 
 const memories = new WeakMap<PoolClientLike, ConnectionMemory>()
@@ -63,6 +93,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     served: undefined,
     direct: undefined,
     superuser: false,
+    tenants: new DistinctCount(),
     limits: {},
     othersLimits: false,
     leave: undefined,

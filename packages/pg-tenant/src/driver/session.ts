@@ -145,8 +145,9 @@ export class Session {
    * Gives the connection back: to the pool if it is provably idle, else to nobody.
    *
    * @param served the tenant whose scope left the session clean, and was told so by the server
+   * @param maxTenants so many tenants served, and a direct connection ends: its backend keeps what it knows of each one's tables
    */
-  release(served: string | undefined): void {
+  release(served: string | undefined, maxTenants = Number.POSITIVE_INFINITY): void {
     if (this.#released) return
     if (!this.alive || !this.#idle || this.#running) {
       this.destroy()
@@ -155,13 +156,15 @@ export class Session {
     this.#released = true
     this.memory.onDeath = undefined
     if (this.#pipelined) this.#client.pipeline = true
+    if (served !== undefined && served !== this.memory.served) this.memory.tenants.add(served)
     if (this.#used) {
       this.memory.served = served
       this.memory.servedAt = served === undefined ? -1 : this.memory.acquired
     } else if (this.#untouched) {
       this.memory.servedAt = this.memory.acquired
     }
-    this.#client.release()
+    if (this.memory.direct === true && this.memory.tenants.count >= maxTenants) this.#client.release(true)
+    else this.#client.release()
   }
 
   /** Closes the connection; the server rolls back whatever was open on it. */

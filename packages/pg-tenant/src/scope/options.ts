@@ -55,6 +55,8 @@ export interface ScopeSettings extends Limits {
   readonly types: TenantTypes | undefined
   /** How many statements that nobody has named a connection keeps prepared for the tenant that has it. */
   readonly keepStatements: number
+  /** Different tenants that a connection serves before it ends. */
+  readonly maxTenantsPerConnection: number
 }
 
 export const DEFAULTS: ScopeSettings = {
@@ -70,6 +72,7 @@ export const DEFAULTS: ScopeSettings = {
   distributed: false,
   types: undefined,
   keepStatements: 0,
+  maxTenantsPerConnection: 2_000,
 }
 
 const A_DAY = 86_400_000
@@ -128,6 +131,7 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
     distributed: base.distributed,
     types: base.types,
     keepStatements: base.keepStatements,
+    maxTenantsPerConnection: base.maxTenantsPerConnection,
   }
 }
 
@@ -135,6 +139,12 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
 export function parseKeepStatements(most: number = DEFAULTS.keepStatements): number {
   if (Number.isInteger(most) && most >= 0 && most <= 200) return most
   throw invalid('keepStatements', 'a whole number from 0 to 200')
+}
+
+/** @throws TenancyError INVALID_OPTION */
+export function parseMaxTenants(most: number = DEFAULTS.maxTenantsPerConnection): number {
+  if (Number.isInteger(most) && most >= 1 && most <= 100_000) return most
+  throw invalid('maxTenantsPerConnection', 'a whole number from 1 to 100000')
 }
 
 /** The transaction of the server that is asked says nothing of one that another node committed before it. */

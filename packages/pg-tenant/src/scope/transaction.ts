@@ -269,7 +269,7 @@ export class Transaction {
   async #giveBack(session: Session): Promise<void> {
     const rest = leavingLate(session)
     if (rest.length > 0 && (await session.send(rest, GRACE_MS)).kind !== 'done') session.destroy()
-    else session.release(this.entrance.place)
+    else session.release(this.entrance.place, this.settings.maxTenantsPerConnection)
   }
 
   #die(error: TenancyError): void {

@@ -34,6 +34,7 @@ export const TENANCY: OptionNames<TenancyOptions> = {
   databaseOf: true,
   types: true,
   keepStatements: true,
+  maxTenantsPerConnection: true,
   ...SCOPE_DEFAULTS,
 }
 

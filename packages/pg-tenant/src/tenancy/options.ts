@@ -14,8 +14,7 @@ export interface TenancyOptions extends NamingOptions, LevelOptions, ScopeDefaul
   /**
    * The application's pool, made and ended by the caller. May go through a transaction-mode pooler. At levels `login`
    * and `database` it only reads the registry, and its settings are those of the tenants' connections.
-   *
-   * Give it `maxUses` (some thousands): a backend keeps what it knows of every table it has touched, tenant by tenant.
+   * It needs no `maxUses`: see `maxTenantsPerConnection`.
    */
   readonly pool: PoolLike
   /**
@@ -89,6 +88,12 @@ export interface TenancyOptions extends NamingOptions, LevelOptions, ScopeDefaul
    * what later statements of the same tenant do, as with `{ name }`. See SECURITY.md, *Statements under names*.
    */
   readonly keepStatements?: number
+  /**
+   * How many different tenants a connection serves before it is closed and the pool makes another, 1 to 100,000, counted within a
+   * few per cent (default 2,000): a backend never forgets a table it has touched. 34 kB for a tenant's two tables, about 1 MB where
+   * PL/pgSQL triggers run; give a number that suits. Not behind a pooler, whose `server_lifetime` does it.
+   */
+  readonly maxTenantsPerConnection?: number
   /** The schema of the registry: which tenants there are, their status and migrations (default `tenancy`). */
   readonly controlSchema?: string
 }
