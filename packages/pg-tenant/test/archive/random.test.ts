@@ -59,7 +59,9 @@ async function dumped(level: IsolationLevel, key: string): Promise<string | unde
   const [schema, role] = [setting.schemaOf(level, key), setting.roleOf(level, key)]
   const url = new URL(setting.world.url)
   if (level === 'database') url.pathname = `/${role}`
-  const args = ['--schema-only', `--schema="${schema}"`, '--exclude-table=*._tenant_*', url.href]
+  // At level `schema` what the application made comes back as the tenant's, with the application's rights to it.
+  const whose = level === 'schema' ? ['--no-owner', '--no-privileges'] : []
+  const args = ['--schema-only', ...whose, `--schema="${schema}"`, '--exclude-table=*._tenant_*', url.href]
   const { stdout } = await promisify(execFile)(`${PROGRAMS}/pg_dump`, args, { maxBuffer: 1 << 26 })
   const lines = stdout.split('\n').filter((line) => !/^--|^\\|^$|^COMMENT ON SCHEMA/.test(line))
   // Objects come in the order of their OIDs where nothing else decides.

@@ -99,6 +99,14 @@ describe('bytes of a file', () => {
     ])
   })
 
+  it('lose a byte order mark in the journal too', async () => {
+    const files = {
+      'meta/_journal.json': `\ufeff${journal([entry(0, '0000_a')])}`,
+      '0000_a.sql': 'select 1',
+    }
+    expect(await loadMigrations(await write('bom-in-journal', files))).toHaveLength(1)
+  })
+
   it('that cannot be read are no migration left out', async () => {
     const path = await write('unreadable', { '0000_a/migration.sql': 'select 1' })
     await mkdir(join(path, '0001_b', 'migration.sql'), { recursive: true })

@@ -87,6 +87,10 @@ describe('files that take a migration back', () => {
     ],
     [['V1__a.sql', 'U1__a.sql'], ['V1__a']],
     [['0001_tear_down.sql'], ['0001_tear_down']],
+    [
+      ['V1__a.sql', 'V2__b.SQL', 'U2__b.Sql'],
+      ['V1__a', 'V2__b'],
+    ],
   ])('%j', async (names, ids) => {
     expect(await idsOf(names)).toEqual(ids)
   })
@@ -157,6 +161,9 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['V1__a.sql', 'V01__b.sql'], /same version/],
     [['1_a.sql', 'more/2_b.sql'], /subfolder/],
     [['readme.md'], /no \.sql file/],
+    [['V1__a.sql', 'V1__a.sql.conf'], /V1__a\.sql\.conf is read by Flyway only/],
+    [['20240101_a/migration.sql', 'later.sql'], /later\.sql stands beside folders/],
+    [['V1__a.sql', 'afterMigrate.SQL'], /not named/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
     expect(await refusal(names)).toMatch(why)
@@ -186,6 +193,14 @@ describe('Prisma', () => {
       '20240101000000_init/migration.sql': 'select 1',
     })
     expect(migrations.map(({ id }) => id)).toEqual(['20240101000000_init', '20240202000000_tags'])
+  })
+
+  test('in any case, with byte order marks and Windows’ line ends', async () => {
+    const migrations = await load({
+      'migration_lock.toml': '\ufeffprovider = "postgresql"\r\n',
+      '20240101000000_init/MIGRATION.SQL': '\ufeffselect 1;\r\n',
+    })
+    expect(migrations).toEqual([{ id: '20240101000000_init', sql: 'select 1;\r\n' }])
   })
 
   test('one for another database is refused', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Migration, TenancyError } from '@org/core'
 import { invalid } from '../../errors/invalid.ts'
 import { scan } from '../../sql/scan.ts'
+import { refused } from './files.ts'
 import { textOf } from './text-of.ts'
 
 /**
@@ -12,10 +13,13 @@ import { textOf } from './text-of.ts'
  * @throws TenancyError INVALID_OPTION when the journal is for another database or names a file that is not there
  */
 export async function readDrizzleFolder(folder: string): Promise<Migration[] | undefined> {
-  const journal = await readFile(join(folder, 'meta', '_journal.json'), 'utf8').catch(() => undefined)
+  const journal = await readFile(join(folder, 'meta', '_journal.json')).catch(() => undefined)
   if (journal === undefined) return readFolders(folder)
   return Promise.all(
-    tagsOf(journal).map(async (id) => ({ id, sql: await readSql(join(folder, `${id}.sql`), id) })),
+    tagsOf(textOf(journal, 'meta/_journal.json')).map(async (id) => ({
+      id,
+      sql: await readSql(join(folder, `${id}.sql`), id),
+    })),
   )
 }
 
@@ -63,15 +67,23 @@ async function readFolders(folder: string): Promise<Migration[] | undefined> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   const found = await Promise.all(
-    names.sort().map(async (id) => ({
-      id,
-      bytes: await readFile(join(folder, id, 'migration.sql')).catch(nothingThere),
-    })),
+    names.sort().map(async (id) => ({ id, bytes: await migrationIn(join(folder, id)) })),
   )
   const migrations = found.flatMap(({ id, bytes }) => (bytes ? [{ id, sql: textOf(bytes, id) }] : []))
   if (migrations.length === 0) return undefined
+  const beside = entries.find((entry) => entry.isFile() && /\.sql$/i.test(entry.name))
+  if (beside)
+    throw refused(
+      `${beside.name} stands beside folders that hold a migration each, so it would be left out. Give it a folder.`,
+    )
   await refuseOtherProvider(folder)
   return migrations
+}
+
+/** `migration.sql`, in any case. */
+async function migrationIn(folder: string): Promise<Buffer | undefined> {
+  const name = (await readdir(folder)).find((one) => one.toLowerCase() === 'migration.sql')
+  return name === undefined ? undefined : await readFile(join(folder, name)).catch(nothingThere)
 }
 
 /** Prisma has a folder for each migration too, and says beside them for which database. */

@@ -16,8 +16,10 @@ const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
 const NUMBERED = /^(?:V?\d)/
 const PAIR = /^(.*)([._-])(up|down)\.sql$/i
 /** Flyway: V versioned, U undo, B baseline, R repeatable. */
-const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.sql$/
-const FLYWAY_REPEATABLE = /^R__.+\.sql$/
+const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.[sS][qQ][lL]$/
+const FLYWAY_REPEATABLE = /^R__.+\.[sS][qQ][lL]$/
+/** Flyway: how one migration is run, beside it. */
+const FLYWAY_SETTINGS = /\.sql\.conf$/i
 
 /**
  * The files of a folder that apply migrations, in their order. Files that take migrations back are left out.
@@ -29,6 +31,11 @@ export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
     ({ name }) => !name.startsWith('.'),
   )
   refuseCode(entries)
+  const settings = entries.find(({ name }) => FLYWAY_SETTINGS.test(name))
+  if (settings)
+    throw refused(
+      `${settings.name} is read by Flyway only. For a file without a transaction write "-- pg-tenant: no-transaction" into its first line.`,
+    )
   await refuseSubfolders(folder, entries)
   const names = entries.filter((entry) => entry.isFile() && SQL.test(entry.name)).map(({ name }) => name)
   if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
@@ -105,6 +112,7 @@ async function refuseSubfolders(folder: string, entries: readonly Dirent[]): Pro
   }
 }
 
-function refused(sentence: string): TenancyError {
+/** @internal */
+export function refused(sentence: string): TenancyError {
   return new TenancyError('INVALID_OPTION', sentence, { details: { option: 'folder' } })
 }
