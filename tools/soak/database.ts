@@ -1,6 +1,7 @@
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
 import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
+import { plantsOf, runHostileSchema } from './hostile-schema.ts'
 import { CHURN_KEY, RANGE, TABLES, type Tenant } from './tenants.ts'
 
 const APPLICATION = 'soak_app'
@@ -11,7 +12,7 @@ export interface SoakDatabase {
   readonly url: string
   readonly admin: pg.Pool
   readonly server: PostgresServer
-  /** Drops the tenant that comes and goes, and makes it anew. */
+  /** Drops the tenant that comes and goes, after an administrator's calls on what it planted, and makes it anew. */
   churn(): Promise<void>
   stop(): Promise<void>
 }
@@ -46,11 +47,15 @@ export async function startDatabase(
     await admin.query(`alter sequence "${schema}".soak_row_id_seq restart with ${(index + 1) * RANGE + 1}`)
   }
   await tenancy.provision(CHURN_KEY)
+  const plants = plantsOf(
+    APPLICATION,
+    tenants.slice(0, 2).map(({ schema }) => schema),
+  )
   return {
     url: url.href,
     admin,
     server,
-    churn: () => churn(tenancy),
+    churn: () => churn(tenancy, plants),
     async stop() {
       await Promise.all([pool.end(), admin.end()])
       await server.stop()
@@ -65,7 +70,9 @@ const PUBLIC_TRAP = `
   grant select, insert, update, delete on public.soak_row, public.soak_counter to public;
   grant usage, select on sequence public.soak_row_id_seq to public`
 
-async function churn(tenancy: Tenancy): Promise<void> {
+async function churn(tenancy: Tenancy, plants: readonly string[]): Promise<void> {
+  // The server may be restarting: what follows is tried all the same.
+  await runHostileSchema(tenancy, CHURN_KEY, plants).catch(() => undefined)
   await tenancy.drop(CHURN_KEY)
   await tenancy.provision(CHURN_KEY, { reuseDeletedKey: true })
   await tenancy.suspend(CHURN_KEY)

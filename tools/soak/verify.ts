@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Findings } from './findings.ts'
+import { HAD } from './hostile-schema.ts'
 import { type Ledger, STATE } from './ledger.ts'
 import { CHURN_KEY, GHOST_KEYS, type Tenant } from './tenants.ts'
 
@@ -76,6 +77,8 @@ async function readChurn(admin: pg.Pool, findings: Findings): Promise<void> {
   const schemas = GHOST_KEYS.map((key) => `c_${key}`)
   const ghosts = await admin.query('select nspname from pg_namespace where nspname = any($1)', [schemas])
   for (const { nspname } of ghosts.rows) findings.add('leak', `schema ${nspname} has appeared`)
+  const had = await admin.query('select from pg_namespace where nspname = $1', [HAD])
+  if (had.rowCount !== 0) findings.add('leak', 'code that a tenant planted ran as the administrator')
   const churn = await admin.query(`select to_regclass('c_${CHURN_KEY}.soak_row') is not null as there`)
   if (!churn.rows[0].there) return
   const { rows } = await admin.query(`select tenant, op from c_${CHURN_KEY}.soak_row where tenant <> $1`, [
