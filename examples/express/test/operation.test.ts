@@ -159,7 +159,9 @@ it('lets no cache keep its pages, and no browser guess what a file is', async ()
 it('reads no body beyond 64 KiB, and knows its routes as they are written', async () => {
   const body = `{"app_name":"No","admin_key":"wrong"${' '.repeat(64 * 1024)}}`
   const large = await world.send('POST', '/provision', { body })
-  expect([large.status, large.body.error.details]).toEqual([400, undefined])
+  expect([large.status, large.body.error.details]).toEqual([400, { field: 'body', reason: 'too_large' }])
+  const broken = await world.send('POST', '/provision', { body: '{"app_name":' })
+  expect([broken.status, broken.body.error.details]).toEqual([400, { field: 'body', reason: 'malformed' }])
   expect((await world.send('GET', '/Health')).status).toBe(404)
 })
 
