@@ -59,6 +59,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   ),
   entry(LIFE, 'seed', 'run the seed of the configuration', async () => (await import('./seed.ts')).seed),
   entry(LIFE, 'drop', 'back a tenant up and remove it', async () => (await import('./drop.ts')).drop),
+  entry(LIFE, 'move', 'move a tenant to another cluster', async () => (await import('./move.ts')).move),
   entry(
     FLEET,
     'migrate',

@@ -21,7 +21,7 @@ export const list: CommandModule<Options> = {
     {
       flags: '--status <status>',
       text: 'only these (default: all but deleted)',
-      choices: ['provisioning', 'active', 'suspended', 'deleting', 'deleted'],
+      choices: ['provisioning', 'active', 'suspended', 'moving', 'arriving', 'moved', 'deleting', 'deleted'],
     },
     { flags: '--after <key>', text: 'only keys behind this one' },
     { flags: '--limit <number>', text: 'at most so many (default: all)', parse: whole('--limit', 1) },

@@ -6,6 +6,7 @@ import type { Output } from '../output/output.ts'
 import { whole } from './values.ts'
 
 interface Options {
+  readonly fleet?: boolean
   readonly exact?: boolean
   readonly activity?: boolean
   readonly sort?: 'key' | 'size' | 'rows' | 'connections'
@@ -26,6 +27,7 @@ const COLUMNS = [
 export const stats: CommandModule<Options> = {
   arguments: [['[keys...]', 'only these tenants']],
   options: [
+    { flags: '--fleet', text: 'all placements of the configuration, one line each' },
     { flags: '--exact', text: 'sizes as on disk now; slow for thousands of tenants' },
     { flags: '--activity', text: 'when each was last read (PostgreSQL 16 and later)' },
     { flags: '--sort <by>', text: 'order (default size)', choices: ['key', 'size', 'rows', 'connections'] },
@@ -36,10 +38,13 @@ export const stats: CommandModule<Options> = {
     },
   ],
   examples: [
+    ['pg-tenant stats --fleet', 'every cluster: tenants, sizes, who is behind, connections'],
     ['pg-tenant stats', 'the largest tenants, and the server'],
     ['pg-tenant stats acme --exact', 'one tenant, as it is on disk'],
   ],
-  async run({ connect, output }, args, { exact, activity, sort = 'size', limit = 50 }) {
+  async run(invocation, args, { fleet, exact, activity, sort = 'size', limit = 50 }) {
+    if (fleet) return await (await import('./stats-fleet.ts')).statsOfFleet(invocation)
+    const { connect, output } = invocation
     const { tenancy } = await connect()
     const all = await tenancy.stats({ tenants: argumentsFrom(args, 0), exact, activity })
     output.document(all)

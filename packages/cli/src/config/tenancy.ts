@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Migration, Sealing } from '@org/core'
+import type { Belongings, Migration, Sealing } from '@org/core'
 import type { IsolationLevel, Tenancy, TenancyOptions } from '@org/pg-tenant'
 import type { Pool } from 'pg'
 
@@ -28,6 +28,8 @@ export interface Needs {
   readonly connections?: number | undefined
   /** Whether what `@org/governance` keeps is looked at as well (default no). */
   readonly checks?: boolean | undefined
+  /** Whether tenants are moved, and what packages keep of them with them (default no). */
+  readonly belongings?: boolean | undefined
 }
 
 /** Milliseconds to wait for a connection. */
@@ -39,12 +41,13 @@ const CONNECT_MS = 10_000
  * @throws TenancyError INVALID_OPTION, KEY_INVALID
  */
 export async function openTenancy(settings: Settings, env: Environment, needs: Needs): Promise<Connected> {
-  const [{ default: pg }, { createTenancy }, migrations, options, checks] = await Promise.all([
+  const [{ default: pg }, { createTenancy }, migrations, options, checks, belongings] = await Promise.all([
     import('pg'),
     import('@org/pg-tenant'),
     migrationsOf(settings),
     optionsOf(settings, env),
     checksOf(settings, needs),
+    belongingsOf(settings, needs),
   ])
   const open = (connectionString: string, max: number): Pool => {
     const pool = new pg.Pool({
@@ -59,7 +62,14 @@ export async function openTenancy(settings: Settings, env: Environment, needs: N
   }
   const pool = open(settings.databaseUrl, needs.connections ?? 4)
   const adminPool = open(settings.adminUrl, needs.adminConnections ?? 4)
-  const tenancy = createTenancy({ ...options, pool, adminPool, migrations, ...(checks && { checks }) })
+  const tenancy = createTenancy({
+    ...options,
+    pool,
+    adminPool,
+    migrations,
+    belongings,
+    ...(checks && { checks }),
+  })
   const close = async () => {
     await tenancy.close()
     await Promise.all([pool.end(), adminPool.end()])
@@ -105,6 +115,30 @@ async function checksOf({ config }: Settings, { checks }: Needs): Promise<Tenanc
   const ours = governanceChecks({ controlSchema: governanceSchema(config), personalData })
   const names = new Set(config.checks?.map(({ name }) => name))
   return [...(config.checks ?? []), ...ours.filter(({ name }) => !names.has(name))]
+}
+
+/** Those of the configuration, and of what `@org/governance` and `@org/crypto` keep: where nothing is installed they find nothing. */
+async function belongingsOf({ config }: Settings, { belongings }: Needs): Promise<readonly Belongings[]> {
+  const given = config.belongings ?? []
+  if (!belongings) return given
+  const parts = await Promise.all([
+    import('@org/governance/audit'),
+    import('@org/governance/privacy'),
+    import('@org/governance/retention'),
+    import('@org/governance/usage'),
+    import('@org/crypto'),
+  ])
+  const [audit, privacy, retention, usage, crypto] = parts
+  const at = { controlSchema: governanceSchema(config) }
+  const ours = [
+    crypto.dataKeyBelongings(),
+    privacy.privacyBelongings(at),
+    audit.auditBelongings(at),
+    usage.usageBelongings(at),
+    retention.retentionBelongings(at),
+  ]
+  const names = new Set(given.map(({ name }) => name))
+  return [...given, ...ours.filter(({ name }) => !names.has(name))]
 }
 
 /** At levels `login` and `database` passwords are sealed as settings are, unless the configuration says otherwise. */

@@ -8,6 +8,8 @@ import { type Route, refused } from './route.ts'
 
 /** A table in the cluster that is left, and the same in the one that is gone to. */
 interface Pair {
+  /** Whose it is, as the other cluster has it. */
+  readonly owner: Belongings
   readonly source: TenantTable
   readonly target: TenantTable
   readonly columns: readonly string[]
@@ -43,10 +45,11 @@ export async function pairUp(source: Admin, target: Admin, route: Route): Promis
       const columns = await columnsOf(source, table)
       // What was never installed has no rows.
       if (columns.length === 0) continue
-      const there = others.get(own.name)?.tables[index]
+      const owner = others.get(own.name)
+      const there = owner?.tables[index]
       const found = new Set(there ? await columnsOf(target, there) : [])
-      if (there && columns.every((name) => found.has(name)))
-        pairs.push({ source: table, target: there, columns })
+      if (owner && there && columns.every((name) => found.has(name)))
+        pairs.push({ owner, source: table, target: there, columns })
       else if (await hasRows(source, table, route.tenant)) throw noPlace(route, own, table)
     }
   }
@@ -105,10 +108,11 @@ export async function carry(
           await pinSettings(there)
           const pairs = await pairUp(here, there, route)
           for (const pair of pairs.toReversed()) await remove(there, pair.target, tenant)
-          for (const one of belongingsOf(to.lifecycle))
-            await one.prepare?.(control(there), tenant, control(here))
+          // What was never installed has nothing to prepare.
+          const owners = [...new Set(pairs.map(({ owner }) => owner))]
+          for (const one of owners) await one.prepare?.(control(there), tenant, control(here))
           for (const pair of pairs) await copyTable(here, there, pair, tenant, rehearsal)
-          for (const one of belongingsOf(to.lifecycle)) await one.arrive?.(control(there), tenant)
+          for (const one of owners) await one.arrive?.(control(there), tenant)
           const print = await fingerprint(here, route)
           await there.run(rehearsal ? 'rollback' : 'commit')
           return print

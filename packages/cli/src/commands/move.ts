@@ -1,0 +1,79 @@
+import type { MoveOptions, MoveResult } from '@org/pg-tenant'
+import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { duration, plural } from '../output/format.ts'
+import { whole } from './values.ts'
+
+interface Options {
+  readonly from?: string
+  readonly drain?: number
+  readonly terminate?: boolean
+  readonly undo?: boolean
+  readonly dryRun?: boolean
+}
+
+export const move: CommandModule<Options> = {
+  arguments: [
+    ['<key>', 'the tenant'],
+    ['<placement>', 'the cluster it goes to, as the configuration calls it'],
+  ],
+  options: [
+    { flags: '--from <placement>', text: 'refused where it is not there now' },
+    {
+      flags: '--drain <ms>',
+      text: 'how long running scopes get to end (default 10000)',
+      parse: whole('--drain', 1, 3_600_000),
+    },
+    { flags: '--terminate', text: 'end the connections of scopes that do not' },
+    {
+      flags: '--undo',
+      text: 'call off a move that was cut off, as long as the tenant has not changed hands',
+    },
+    DRY_RUN,
+  ],
+  examples: [
+    ['pg-tenant move acme us --dry-run', 'checks all that can be checked'],
+    ['pg-tenant move acme us', 'closes, copies from server to server, changes hands, opens'],
+    ['pg-tenant move acme us --undo', 'back into service where it was'],
+  ],
+  exits:
+    'What cannot be moved is refused before anything is closed (5: see the reason; 6: the configuration).',
+  afterStop:
+    'Run it again with the same arguments: it goes on where it was. --undo calls it off until it has changed hands.',
+  async run(invocation, args, options) {
+    const [key, to] = [argument(args, 0), argument(args, 1)]
+    const { openFleet } = await import('../config/fleet.ts')
+    const { fleet, close } = await openFleet(invocation.global, invocation.env, invocation.io.cwd)
+    try {
+      const result = await fleet.move(key, to, moving(invocation, options))
+      invocation.output.document({ ...result, dryRun: options.dryRun === true })
+      invocation.output.say(told(result, options))
+    } finally {
+      await close()
+    }
+    return EXIT.ok
+  },
+}
+
+function moving({ output, signal }: Invocation, options: Options): MoveOptions {
+  const { dryRun = false, undo = false, from, drain, terminate } = options
+  return {
+    dryRun,
+    undo,
+    from,
+    drain,
+    onBusy: terminate ? 'terminate' : 'report',
+    onProgress: (step) => output.note(step),
+    signal,
+  }
+}
+
+function told({ tenant, from, to, moved, undone, rows, gapMs, left }: MoveResult, options: Options): string {
+  if (options.undo)
+    return undone ? `${tenant} is where it was, in ${from}.` : `No move of ${tenant} is under way.`
+  if (from === to) return `${tenant} is in ${to} already.`
+  if (!moved) return `${tenant} can move from ${from} to ${to}. Nothing was changed.`
+  const gap = gapMs > 0 ? `, out of service for ${duration(gapMs)}` : ''
+  const kept = left.length > 0 ? ` Changed in ${from} meanwhile, and left there: ${left.join(', ')}.` : ''
+  return `${tenant} has moved from ${from} to ${to}: ${plural(rows, 'row')}${gap}.${kept}`
+}
