@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findProgram, uniqueName } from '@org/pg-testing'
@@ -52,4 +52,31 @@ it('says where the first migration goes while there is none', async () => {
   expect(exit).toBe(EXIT.configuration)
   expect(stderr).toContain(`${join(cwd, 'migrations')} is empty. Put the first migration there`)
   await rm(cwd, { recursive: true })
+})
+
+it('looks at the database first, and proposes what it found', async () => {
+  const fresh = async (line: string) => {
+    const cwd = await mkdtemp(join(tmpdir(), 'pg-tenant-init-'))
+    try {
+      const ran = await pgTenant(line.split(' '), { cwd, env: { ADMIN_DATABASE_URL: world.url } })
+      const config = await readFile(join(cwd, 'pg-tenant.config.ts'), 'utf8').catch(() => '')
+      return { ...ran, config }
+    } finally {
+      await rm(cwd, { recursive: true })
+    }
+  }
+  await world.root.query(`create schema shop; create table shop.plans (id int);
+    create table shop.invoices (id int, tenant_id uuid not null); create table shop.lines (id int, tenant_id uuid not null)`)
+  const rows = await fresh('init')
+  expect(rows.stderr).toContain('Found: 2 tables in shop with tenant_id (uuid); without it: plans.')
+  expect(rows.config).toContain(`isolation: 'row',\n  row: {"schema":"shop","tenantColumn":"tenant_id"},`)
+  for (const name of ['client_a', 'client_b', 'client_c'])
+    await world.root.query(`create schema ${name}; create table ${name}.notes (id int)`)
+  const schemas = await fresh('init')
+  expect(schemas.stderr).toContain(`Found: 3 schemas named client_* with 1 table each.`)
+  expect(schemas.stderr).toContain(`pg-tenant adopt --all --schemas 'client_*'`)
+  expect(schemas.config).toContain(`isolation: 'role',`)
+  const unreachable = { ADMIN_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
+  expect((await pgTenant(['init', '--dry-run'], { cwd: tmpdir(), env: unreachable })).exit).toBe(EXIT.ok)
+  await world.root.query('drop schema shop, client_a, client_b, client_c cascade')
 })

@@ -1,6 +1,7 @@
 // `@org/pg-tenant/admin`: what an administrator runs, not a server. `import '@org/pg-tenant'` loads none of it.
 
 export { type AdoptableSchema, findSchemas } from './adoption/candidates.ts'
+export { proposeTenants, type TenantProposal } from './adoption/proposals.ts'
 export {
   type Adoption,
   type AdoptionFinding,

@@ -4,7 +4,9 @@ import { CliError } from '../cli-error.ts'
 import { type CommandModule, DRY_RUN } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { configText } from '../init/config-text.ts'
+import { proposalsIn, wordsOf } from '../init/proposals.ts'
 import { rolesSql } from '../init/roles-sql.ts'
+import { safeText } from '../output/safe-text.ts'
 
 interface Options {
   readonly isolation?: 'schema' | 'role' | 'login' | 'row' | 'database'
@@ -29,12 +31,17 @@ export const init: CommandModule<Options> = {
     DRY_RUN,
   ],
   examples: [
-    ['pg-tenant init', 'writes pg-tenant.config.ts and migrations/'],
+    [
+      'pg-tenant init',
+      'writes pg-tenant.config.ts and migrations/; looks first whether the database has tenants already',
+    ],
     ['pg-tenant init --sql | psql "$SUPERUSER_URL"', 'makes the roles; psql asks for no password'],
   ],
-  async run({ io, output }, _args, options) {
+  async run({ io, env, output }, _args, options) {
+    const found = options.sql ? [] : await proposalsIn(env)
+    const rows = found[0]?.kind === 'rows' ? found[0] : undefined
     const {
-      isolation = 'role',
+      isolation = rows ? 'row' : 'role',
       js = false,
       appRole = 'app',
       adminRole = 'app_admin',
@@ -48,7 +55,9 @@ export const init: CommandModule<Options> = {
     }
     const file = join(io.cwd, js ? 'pg-tenant.config.mjs' : 'pg-tenant.config.ts')
     if (!dryRun) {
-      await writeFile(file, configText(isolation), { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+      await writeFile(file, configText(isolation, isolation === 'row' ? rows : undefined), {
+        flag: 'wx',
+      }).catch((error: NodeJS.ErrnoException) => {
         const why = error.code === 'EEXIST' ? 'it is there already, and is not overwritten' : error.code
         throw new CliError(
           'REFUSED',
@@ -57,7 +66,8 @@ export const init: CommandModule<Options> = {
       })
       await mkdir(join(io.cwd, 'migrations'), { recursive: true })
     }
-    output.document({ file, isolation, sql, dryRun })
+    output.document({ file, isolation, sql, dryRun, found })
+    for (const proposal of found) output.note(safeText(wordsOf(proposal)))
     output.note(`${dryRun ? 'Would be written' : 'Written'}: ${file}, migrations/`)
     output.note(
       'Run this as a superuser, or as the owner of the database with CREATEROLE (pg-tenant init --sql | psql …):',
