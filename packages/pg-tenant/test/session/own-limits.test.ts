@@ -2,7 +2,7 @@ import { startPostgres } from '@org/pg-testing'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { createTenancy } from '../../src/index.ts'
-import { eventually, useWorld } from '../support/world.ts'
+import { eventually, POOLED, useWorld } from '../support/world.ts'
 
 // Limits that came with the connection are left as they are, and so are sessions without temporary objects: both are remembered
 // of a connection, and a tenant that lies about either gains nothing.
@@ -23,8 +23,9 @@ const stage = (limits: object) => {
   return { pool, tenancy: world.tenancy({ pool }) }
 }
 
-it.each([
-  ['of the connection', OWN],
+// A pooler refuses start-up parameters, and nothing is remembered of its connections.
+it.each<[string, object]>([
+  ...(POOLED ? [] : [['of the connection', OWN] as [string, object]]),
   ['of the scope', {}],
 ])('limits %s hold whatever a tenant sets', async (_, limits) => {
   const { pool, tenancy } = stage(limits)
@@ -45,16 +46,19 @@ it.each([
   expect((await tenancy.query('good', LIMITS)).rows).toEqual(HELD)
 })
 
-it('a scope with limits of its own has them, also where the connection has others', async () => {
-  const { tenancy } = stage(OWN)
-  for (let time = 0; time < 3; time++) {
-    const { rows } = await tenancy.withTenant('good', (db) => db.query(LIMITS), { statementTimeout: 7_000 })
-    expect(rows).toEqual([{ limits: '7s 10s 1min' }])
-    expect((await tenancy.query('good', LIMITS)).rows).toEqual(HELD)
-  }
-})
+it.skipIf(POOLED)(
+  'a scope with limits of its own has them, also where the connection has others',
+  async () => {
+    const { tenancy } = stage(OWN)
+    for (let time = 0; time < 3; time++) {
+      const { rows } = await tenancy.withTenant('good', (db) => db.query(LIMITS), { statementTimeout: 7_000 })
+      expect(rows).toEqual([{ limits: '7s 10s 1min' }])
+      expect((await tenancy.query('good', LIMITS)).rows).toEqual(HELD)
+    }
+  },
+)
 
-it('what is temporary goes, the first of a connection and each later one', async () => {
+it.skipIf(POOLED)('what is temporary goes, the first of a connection and each later one', async () => {
   const { pool, tenancy } = stage(OWN)
   for (let time = 0; time < 3; time++) await tenancy.query('good', 'select 1')
   for (let time = 0; time < 3; time++) {
