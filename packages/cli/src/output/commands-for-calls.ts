@@ -35,7 +35,7 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
     /\blet it come round every (day|minute) \(createJobs\)/g,
     'let it come round every $1 (worker.jobs in the configuration)',
   ],
-  [/\badopt\(key\)/g, 'pg-tenant adopt <key>'],
+  [/\badopt\((?:its )?key\)/g, 'pg-tenant adopt <key>'],
   [/\bfind\(key\)/g, 'pg-tenant list'],
   [/baseline: '([^']{1,200})', or null for none of them/g, '--baseline $1, or none'],
   [/baseline: '([^']{1,200})'/g, '--baseline $1'],
