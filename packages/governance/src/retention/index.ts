@@ -1,6 +1,6 @@
 export { type Archive, type ArchivedPart, archiveTo, verifyArchive } from './archive.ts'
-export type { RetentionFinding } from './check.ts'
 export { retentionBelongings } from './belongings.ts'
+export type { RetentionFinding } from './check.ts'
 export type { LegalHold } from './holds.ts'
 export { type ProfileName, RETENTION_PROFILES, type RetentionProfile } from './profiles.ts'
 export { type Retention, type RetentionOptions, retention } from './retention.ts'
