@@ -50,7 +50,7 @@ export interface WebIdempotency<Its extends object> {
  * const handle = tenantHandler(tenancy, { resolve: { sources: [fromClaim({ verifyToken })] } })
  * const POST = handle(
  *   idempotent('notes.note.create', async (request, its) => {
- *     const { body } = await request.json()
+ *     const { body } = (await request.json()) as { body: string }
  *     const { rows } = await its.tenancy.query('insert into notes (body) values ($1) returning *', [body])
  *     return Response.json({ data: rows[0] }, { status: 201 })
  *   }),
