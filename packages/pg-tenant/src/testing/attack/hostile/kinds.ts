@@ -16,7 +16,7 @@ export interface Kind {
   readonly fire: readonly string[]
   /** `rows`: a relation whose rows come out of it by SELECT. */
   readonly rows?: string
-  /** Needs to own the table that migrations made: not at level `schema`, where the administrator owns it. */
+  /** Needs to own the table that migrations made: not at level `schema`, where scopes do not run as its owner. */
   readonly owner?: true
   /** Only hostile SQL makes it: a migration would be refused. */
   readonly runtime?: true
@@ -349,6 +349,39 @@ export const KINDS: readonly Kind[] = [
     ],
     ['analyze $S.h_ranges'],
     { rows: 'h_ranges' },
+  ),
+  // The key of one type refers to the key of another: checking it casts, as the owner of one table or the other.
+  kind(
+    'foreign-key',
+    [],
+    [
+      table('keys', 'x integer primary key'),
+      'create type $S.h_ref as (x integer)',
+      `create function $S.h_ref_key(r $S.h_ref) returns integer immutable language sql as $f$ select $S.h_int('foreign-key.cast', (r).x) $f$`,
+      'create cast ($S.h_ref as integer) with function $S.h_ref_key($S.h_ref) as implicit',
+      'create table $S.h_refs (r $S.h_ref references $S.h_keys on delete cascade deferrable initially deferred)',
+      trigger('cascade', '$S.h_refs', 'after delete', 'for each row'),
+      'insert into $S.h_keys values (1), (2)',
+      'insert into $S.h_refs values (row(1)), (row(2))',
+    ],
+    [
+      'insert into $S.h_refs values (row(2))',
+      'delete from $S.h_keys where x = 1',
+      'insert into $S.h_keys values (1)',
+    ],
+    { rows: 'h_refs' },
+  ),
+  // What a migration does to a table, it does to its heirs.
+  kind(
+    'heir',
+    [],
+    [
+      'create table $S.h_heir (check ($P(heir.check))) inherits ($S.notes)',
+      trigger('heir', '$S.h_heir', 'before insert or update or delete', 'for each row'),
+      `insert into $S.h_heir (id, body) values (1, 'there')`,
+    ],
+    ['update $S.notes set body = body'],
+    { owner: true },
   ),
   kind(
     'statistics',
