@@ -2,6 +2,7 @@ import { TenancyError } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
 import type { RowPlace } from '../../../isolation/row-place.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
+import { OWN_PATH } from '../../../sql/own-path.ts'
 import { checkRowPolicies } from './check.ts'
 import {
   currentTenantAs,
@@ -46,7 +47,7 @@ export async function ensureRowPolicies(
     if (statements.length > 0) {
       // Of the functions and operators in what follows, none may come from elsewhere.
       await admin.run(
-        `set local search_path to pg_catalog; ${statements.join('; ')}; set local search_path to default`,
+        `set local search_path to pg_catalog; ${statements.join('; ')}; set local search_path to ${OWN_PATH}`,
       )
     }
   }
