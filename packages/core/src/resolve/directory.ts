@@ -11,7 +11,7 @@ const UNDER_WAY: ReadonlySet<string> = new Set(['moving', 'arriving', 'moved'])
 export interface CachedLookup<T extends { readonly status: string }> {
   (tenant: TenantKey): Promise<T | undefined>
   /** Asks again the next time. Without a key: for every tenant. What is being asked at the moment is not remembered. */
-  forget(tenant?: TenantKey): void
+  forget(tenant?: TenantKey | ((tenant: TenantKey) => boolean)): void
 }
 
 /**
@@ -95,10 +95,12 @@ export function cachedLookup<T extends { readonly status: string }>(
     if (known !== undefined && now() < known.until) return Promise.resolve(known.found)
     return asking.get(tenant) ?? ask(tenant)
   }
-  const forget = (tenant?: TenantKey) => {
+  const forget = (tenant?: TenantKey | ((tenant: TenantKey) => boolean)) => {
     for (const map of [active, asking]) {
       if (tenant === undefined) map.clear()
-      else map.delete(tenant)
+      else if (typeof tenant === 'function') {
+        for (const key of map.keys()) if (tenant(key)) map.delete(key)
+      } else map.delete(tenant)
     }
   }
   return Object.assign(cached, { forget })

@@ -20,7 +20,7 @@ export interface VersionGate {
    */
   assertVersion(tenant: TenantKey): Promise<void> | undefined
   /** Asks again the next time: the tenant was dropped or restored. Without a key: every tenant. */
-  forget(tenant?: TenantKey): void
+  forget(tenant?: TenantKey | ((tenant: TenantKey) => boolean)): void
 }
 
 /** Tenants remembered; the one known longest makes room. */
@@ -49,14 +49,14 @@ export function versionGate(
       details: { option: 'minimumVersion' },
     })
   }
-  const recent = new Set<string>()
+  const recent = new Set<TenantKey>()
   const isRecent = async (tenant: TenantKey): Promise<boolean> => {
     const record = await find(pool, place, tenant)
     // A tenant that is not there fails by itself when its scope opens, with the right code.
     if (!record || record.status === 'deleted') return true
     const { schemaVersion } = record
     if (schemaVersion === null || (ordinals.get(schemaVersion) ?? least) < least) return false
-    if (recent.size >= REMEMBERED) recent.delete(recent.values().next().value ?? '')
+    if (recent.size >= REMEMBERED) recent.delete(recent.values().next().value as TenantKey)
     recent.add(tenant)
     return true
   }
@@ -72,7 +72,12 @@ export function versionGate(
   }
   return {
     assertVersion: (tenant) => (recent.has(tenant) ? undefined : ask(tenant)),
-    forget: (tenant) => (tenant === undefined ? recent.clear() : void recent.delete(tenant)),
+    forget: (tenant) => {
+      if (tenant === undefined) recent.clear()
+      else if (typeof tenant === 'function') {
+        for (const key of recent) if (tenant(key)) recent.delete(key)
+      } else recent.delete(tenant)
+    },
   }
 }
 

@@ -1,6 +1,7 @@
-import { isTenancyError, TenancyError } from '@org/core'
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { loadPg } from '../driver/connection-config.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
+import { changedIn } from './bucket.ts'
 
 /** Milliseconds between attempts to connect again, doubled up to the longest. */
 const FIRST_PAUSE_MS = 100
@@ -22,8 +23,8 @@ export interface ListenOptions {
   readonly connection: ListenConnection
   /** The channel: the control schema's name. */
   readonly channel: string
-  /** Something changed, or may have while nobody listened. */
-  readonly changed: () => void
+  /** One of those tenants changed; without them anything, as while nobody listened. */
+  readonly changed: (which?: (tenant: TenantKey) => boolean) => void
   /** Told of every connection that could not be made or was lost; the next attempt follows by itself. */
   readonly onError: (error: Error) => void
 }
@@ -71,7 +72,7 @@ export class Listener {
     }
     client.on('error', again)
     client.on('end', () => again(new Error('the connection that listens was closed')))
-    client.on('notification', () => changed())
+    client.on('notification', ({ payload = '' }) => changed(changedIn(payload)))
     try {
       await client.connect()
       await client.query(`listen ${quoteIdentifier(channel)}`)

@@ -1,4 +1,4 @@
-import { type CachedLookup, cachedLookup } from '@org/core'
+import { type CachedLookup, cachedLookup, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { invalid } from '../errors/invalid.ts'
 import type { ListenConnection, Listener } from './listen.ts'
@@ -29,14 +29,14 @@ export interface Lookups {
 }
 
 /**
- * @param changed called when anything in the registry changed, or may have
+ * @param changed called when something in the registry changed, or may have: of those tenants, or any
  * @throws TenancyError INVALID_OPTION
  */
 export function openLookups(
   pool: PoolLike,
   place: RegistryPlace,
   options: LookupOptions = {},
-  changed: () => void = () => {},
+  changed: (which?: (tenant: TenantKey) => boolean) => void = () => {},
 ): Lookups {
   if (typeof options !== 'object' || options === null) throw invalid('lookups', 'an object')
   const { listen, onListenError = warn, ...bounds } = options
@@ -45,9 +45,9 @@ export function openLookups(
   if (typeof onListenError !== 'function') throw invalid('lookups.onListenError', 'a function')
   const lookup = cachedLookup(async (tenant) => (await import('./read.ts')).find(pool, place, tenant), bounds)
   if (!listen) return { lookup, start: () => {}, close: async () => {} }
-  const forget = () => {
-    lookup.forget()
-    changed()
+  const forget = (which?: (tenant: TenantKey) => boolean) => {
+    lookup.forget(which)
+    changed(which)
   }
   let [listener, closed]: [Promise<Listener> | undefined, boolean] = [undefined, false]
   const open = async (): Promise<Listener> => {

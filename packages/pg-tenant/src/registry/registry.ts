@@ -4,6 +4,7 @@ import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
 import { qualify } from '../sql/identifier.ts'
+import { bucketOf } from './bucket.ts'
 import {
   isUnderWay,
   learned,
@@ -113,8 +114,8 @@ export async function registered(
        update ${tenantTable(place)} set updated_at = now(), schema_version = coalesce($3, schema_version),
          status = case status when 'provisioning' then 'active' else status end
        where prefix = $1 and key = $2)
-     select pg_notify($4, '')`,
-    [place.prefix, tenant, schemaVersion ?? null, place.controlSchema],
+     select pg_notify($4, $5)`,
+    [place.prefix, tenant, schemaVersion ?? null, place.controlSchema, bucketOf(tenant)],
   )
 }
 
@@ -167,12 +168,16 @@ export async function setStatus(
     for (const table of [migrationTable(place), adoptionTable(place)])
       await admin.run(`delete from ${table} where prefix = $1 and key = $2`, [place.prefix, tenant])
   }
-  await announce(admin, place)
+  await announce(admin, place, tenant)
 }
 
-/** Tells who listens that something changed; without a payload, which everybody could read (hazard m). */
-export async function announce(admin: Admin, { controlSchema }: RegistryPlace): Promise<void> {
-  await admin.run(`select pg_notify($1, '')`, [controlSchema])
+/** Tells who listens that something changed, and of which tenants it may be; more of it everybody could read (hazard m). */
+export async function announce(
+  admin: Admin,
+  { controlSchema }: RegistryPlace,
+  tenant?: TenantKey,
+): Promise<void> {
+  await admin.run('select pg_notify($1, $2)', [controlSchema, tenant === undefined ? '' : bucketOf(tenant)])
 }
 
 const DELETED =

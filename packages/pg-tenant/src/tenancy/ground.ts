@@ -78,7 +78,7 @@ export function groundOf(options: TenancyOptions): Ground {
   watchPool(pool)
   watchPool(adminPool)
   const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
-  const lookups = openLookups(pool, registry, options.lookups, () => gate?.forget())
+  const lookups = openLookups(pool, registry, options.lookups, (which) => gate?.forget(which))
   for (const [name, hook] of Object.entries({ onForget, onProvision }))
     if (hook !== undefined && typeof hook !== 'function') throw invalid(name, 'a function')
   return {

@@ -86,6 +86,23 @@ describe('lookup', () => {
     expect(errors).toEqual([])
   })
 
+  it('forgets what changed and keeps the others: ten changes a second do not empty it', async () => {
+    const pool = world.pool()
+    let asked = 0
+    pool.on('acquire', () => asked++)
+    const tenancy = open({ pool, lookups: { ...LONG, listen: direct() } })
+    await tenancy.lookup('globex')
+    await eventually(async () => (await listening()).length === 1)
+    for (const key of ['acme', 'globex']) await tenancy.lookup(key)
+    const before = asked
+    await world.tenancy().suspend('acme')
+    await eventually(async () => (await tenancy.lookup('acme'))?.status === 'suspended')
+    const behind = asked
+    expect(behind).toBeGreaterThan(before)
+    expect((await tenancy.lookup('globex'))?.status).toBe('active')
+    expect(asked).toBe(behind)
+  })
+
   it('says that the listening connection was lost, opens another, and misses nothing', async () => {
     const errors: Error[] = []
     const onListenError = (error: Error) => errors.push(error)
