@@ -72,13 +72,3 @@ function onProcessor(pid: number): number {
     return 0
   }
 }
-
-/** Bytes of memory that are a process's own, not shared with others. */
-export function ownMemory(pid: number): number | undefined {
-  try {
-    const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    return found ? Number(found[1]) * 1_024 : undefined
-  } catch {
-    return undefined
-  }
-}
