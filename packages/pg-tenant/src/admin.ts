@@ -1,7 +1,6 @@
 // `@org/pg-tenant/admin`: what an administrator runs, not a server. `import '@org/pg-tenant'` loads none of it.
 
 export { type AdoptableSchema, findSchemas } from './adoption/candidates.ts'
-export { proposeTenants, type TenantProposal } from './adoption/proposals.ts'
 export {
   type Adoption,
   type AdoptionFinding,
@@ -9,6 +8,7 @@ export {
   AdoptionRefused,
 } from './adoption/finding.ts'
 export type { AdoptOptions, SettleOptions } from './adoption/options.ts'
+export { proposeTenants, type TenantProposal } from './adoption/proposals.ts'
 export { dropDatabase } from './apps/drop-database.ts'
 export {
   type ProvisionDatabaseOptions,
