@@ -110,16 +110,16 @@ describe('migrateFleet', () => {
 
   it('writes a new version into the registry without an entry in any index', async () => {
     const client = await world.root.connect()
+    // A row stays in its page where there is room: what nobody sees any more is taken away, and one of many finds some.
+    await client.query('vacuum tenancy.tenant')
     await client.query('begin')
-    await client.query(
-      `update tenancy.tenant set schema_version = schema_version, updated_at = now() where key = 't0000'`,
-    )
+    await client.query(`update tenancy.tenant set schema_version = schema_version, updated_at = now()`)
     const { rows } = await client.query(
       `select pg_stat_get_xact_tuples_hot_updated('tenancy.tenant'::regclass)::int as hot`,
     )
     await client.query('rollback')
     client.release()
-    expect(rows).toEqual([{ hot: 1 }])
+    expect(rows[0]?.hot).toBeGreaterThan(0)
   })
 
   it('does nothing where there is no registry', async () => {
