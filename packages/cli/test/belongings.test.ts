@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { createDataKeys, dataKeyBelongings, dataKeyMigration, keyRing, localWrapper } from '@org/crypto'
 import { auditBelongings, auditLog, installAudit } from '@org/governance/audit'
+import { installOutbox, outbox, outboxBelongings } from '@org/governance/outbox'
 import { installPrivacy, privacyBelongings } from '@org/governance/privacy'
 import { installRetention, retentionBelongings } from '@org/governance/retention'
 import { installUsage, usage, usageBelongings } from '@org/governance/usage'
@@ -19,6 +20,7 @@ const belongings = [
   auditBelongings(),
   usageBelongings(),
   retentionBelongings(),
+  outboxBelongings(),
 ]
 const worlds = {
   eu: useTestTenancy(createTenancy, { options: { belongings } }),
@@ -41,6 +43,7 @@ beforeAll(async () => {
     await installUsage(admin, level)
     await installRetention(admin)
     await installPrivacy(admin)
+    await installOutbox(admin, level)
   }
 })
 
@@ -143,3 +146,37 @@ it('is refused before anything is closed where something has no place', async ()
   })
   expect(await placements.eu.find('odd')).toMatchObject({ status: 'active' })
 })
+
+it('is refused while events wait in the outbox, and leaves them where that is said', async () => {
+  const placements = { eu: worlds.eu.tenancy(), us: worlds.us.tenancy() }
+  const fleet = createFleet({ placements })
+  const events = outbox()
+  await fleet.provision('waits', { placement: 'eu' })
+  const refusal = {
+    code: 'CONFLICT',
+    message: expect.stringMatching(/outbox.*: 1 .*workers.*lose/),
+    details: { reason: 'stays', belongings: 'outbox', count: 1 },
+  }
+  // Published behind the first look, by a scope that is open already.
+  const checked = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<void>()
+  const scope = fleet.withTenant('waits', async (db) => {
+    await db.query('select 1')
+    opened.resolve()
+    await checked.promise
+    await events.publish(db, 'order.placed', { n: 1 })
+  })
+  await opened.promise
+  const onProgress = (step: string) => step === 'checked' && checked.resolve()
+  await expect(fleet.move('waits', 'us', { onProgress })).rejects.toMatchObject(refusal)
+  await scope
+  expect(await placements.eu.find('waits')).toMatchObject({ status: 'active' })
+  await expect(fleet.move('waits', 'us', { dryRun: true })).rejects.toMatchObject(refusal)
+  await expect(fleet.move('waits', 'us')).rejects.toMatchObject(refusal)
+  expect(await placements.eu.find('waits')).toMatchObject({ status: 'active' })
+  expect(await fleet.move('waits', 'us', { lose: ['outbox'] })).toMatchObject({ moved: true })
+  const { rows } = await worlds.eu.admin.query(
+    `select count(*)::int as n from governance.outbox where tenant = 'waits'`,
+  )
+  expect(rows).toEqual([{ n: 1 }])
+}, 60_000)

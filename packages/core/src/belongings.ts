@@ -20,6 +20,14 @@ export interface TenantTable {
   readonly appended?: boolean | undefined
 }
 
+/** What cannot go along and must not be lost without anybody having said so. */
+export interface Staying {
+  /** How many, of what {@link Belongings.name} says. */
+  readonly count: number
+  /** What to do first, as a sentence to read. */
+  readonly advice: string
+}
+
 /**
  * What a package keeps of a tenant outside the tenant's own data: taken along when the tenant moves to another cluster
  * (`fleet.move` of `@org/pg-tenant`).
@@ -27,8 +35,13 @@ export interface TenantTable {
 export interface Belongings {
   /** One word, the same in every cluster. */
   readonly name: string
-  /** Those that others refer to first. */
+  /** Those that others refer to first; none where nothing can go along. */
   readonly tables: readonly TenantTable[]
+  /**
+   * Where the tenant leaves: what would stay behind. The move is refused for it unless the caller has named it in `lose`. Asked
+   * before anything is closed, and once more behind the last scope.
+   */
+  stays?(control: Queryable, tenant: TenantKey): Promise<Staying | undefined>
   /**
    * Where the tenant leaves, in a transaction of its own, before anything is read: brings to rest what is under way.
    *

@@ -1,4 +1,4 @@
-export type { Belongings, TenantTable } from './belongings.ts'
+export type { Belongings, Staying, TenantTable } from './belongings.ts'
 export type { CheckFinding, CheckMeasure, CheckPlace, TenancyCheck } from './checks.ts'
 export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrentTenant } from './context.ts'
 export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'

@@ -2,13 +2,14 @@ import type { MoveOptions, MoveResult } from '@org/pg-tenant'
 import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { duration, plural } from '../output/format.ts'
-import { whole } from './values.ts'
+import { names, whole } from './values.ts'
 
 interface Options {
   readonly from?: string
   readonly drain?: number
   readonly terminate?: boolean
   readonly undo?: boolean
+  readonly lose?: readonly string[]
   readonly dryRun?: boolean
 }
 
@@ -28,6 +29,11 @@ export const move: CommandModule<Options> = {
     {
       flags: '--undo',
       text: 'call off a move that was cut off, as long as the tenant has not changed hands',
+    },
+    {
+      flags: '--lose <names>',
+      text: 'what may be lost or stay behind, as the refusal names it, separated by commas',
+      parse: names,
     },
     DRY_RUN,
   ],
@@ -56,12 +62,13 @@ export const move: CommandModule<Options> = {
 }
 
 function moving({ output, signal }: Invocation, options: Options): MoveOptions {
-  const { dryRun = false, undo = false, from, drain, terminate } = options
+  const { dryRun = false, undo = false, from, drain, terminate, lose } = options
   return {
     dryRun,
     undo,
     from,
     drain,
+    lose,
     onBusy: terminate ? 'terminate' : 'report',
     onProgress: (step) => output.note(step),
     signal,

@@ -123,17 +123,19 @@ async function belongingsOf({ config }: Settings, { belongings }: Needs): Promis
   if (!belongings) return given
   const parts = await Promise.all([
     import('@org/governance/audit'),
+    import('@org/governance/outbox'),
     import('@org/governance/privacy'),
     import('@org/governance/retention'),
     import('@org/governance/usage'),
     import('@org/crypto'),
   ])
-  const [audit, privacy, retention, usage, crypto] = parts
+  const [audit, outbox, privacy, retention, usage, crypto] = parts
   const at = { controlSchema: governanceSchema(config) }
   const ours = [
     crypto.dataKeyBelongings(),
     privacy.privacyBelongings(at),
     audit.auditBelongings(at),
+    outbox.outboxBelongings(at),
     usage.usageBelongings(at),
     retention.retentionBelongings(at),
   ]

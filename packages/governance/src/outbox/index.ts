@@ -1,3 +1,4 @@
+export { outboxBelongings } from './belongings.ts'
 export { forgetEvents } from './forget.ts'
 export { installOutbox, type OutboxInstallOptions } from './install.ts'
 export {

@@ -1,4 +1,11 @@
-import type { Belongings, Queryable, QueryRows, TenantTable } from '@org/core'
+import {
+  type Belongings,
+  type Queryable,
+  type QueryRows,
+  type Staying,
+  TenancyError,
+  type TenantTable,
+} from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../archive/client.ts'
 import { copyIn, copyOut } from '../archive/copy.ts'
@@ -72,6 +79,29 @@ function noPlace(route: Route, { name }: Belongings, table: TenantTable) {
     'belongings',
     `The cluster it is to go to has no place for its ${name} (table ${table.schema}.${table.name}, or a column of it). Install ` +
       'there what is installed here, and give both tenancies the same belongings. Nothing was changed.',
+  )
+}
+
+/**
+ * What cannot go along is told, unless it is to be left.
+ *
+ * @param lose names of belongings
+ * @throws TenancyError CONFLICT (`details.reason` `stays`)
+ */
+export async function refuseStaying(source: Admin, route: Route, lose: readonly string[]): Promise<void> {
+  for (const one of belongingsOf(route.from.lifecycle)) {
+    if (lose.includes(one.name)) continue
+    const found = await one.stays?.(control(source), route.tenant)
+    if (found && found.count > 0) throw stayingBehind(route, one.name, found)
+  }
+}
+
+function stayingBehind({ tenant, to }: Route, name: string, { count, advice }: Staying): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    `What ${name} holds of this tenant cannot go along: ${count} of them. ${advice} Then run it again; or name "${name}" in lose to ` +
+      'leave them behind. The tenant is in service where it was.',
+    { details: { tenant, reason: 'stays', belongings: name, count, placement: to.name } },
   )
 }
 

@@ -19,7 +19,7 @@ export interface MoveOptions {
   readonly onBusy?: OnBusy | undefined
   /** As `restore`: whether every table is read back (default `full`), or the archive's digests are trusted. */
   readonly verify?: 'full' | 'archive' | undefined
-  /** What may be lost although no archive holds it, by name, as the refusal names it (default: nothing). */
+  /** What may be lost although no archive holds it, or stay behind, by name, as the refusal names it (default: nothing). */
   readonly lose?: readonly string[] | undefined
   /** Told of each step; what it throws is ignored. */
   readonly onProgress?: ((step: MoveStep) => void) | undefined

@@ -7,14 +7,15 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
 import { recordOf, register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { carry } from './belongings.ts'
+import { carry, refuseStaying } from './belongings.ts'
 import type { MoveSettings } from './options.ts'
 import { type Route, refused, taken } from './route.ts'
 
 /**
  * Everything that can be known before anything is closed.
  *
- * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `not_archived`),
+ * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `stays`,
+ *   `not_archived`),
  *   INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
@@ -30,6 +31,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
   const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
   await refuseLosses(visit, lossless)
+  await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
   await carry(route, settings.patience.signal, true)
   await rehearse(route)
 }

@@ -38,8 +38,8 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
    * not called: it lives on. Change what its belongings hold only through the cluster that has it.
    *
    * @throws TenancyError INVALID_OPTION (no such placement, a right lacks), TENANT_NOT_FOUND, TIMEOUT (scopes did not end)
-   * @throws TenancyError CONFLICT, with `details.reason`: `level`, `prefix`, `version`, `key_taken`, `belongings`, `not_archived`,
-   *   `dependents`, `from`, `under_way`, `switched`; before anything was closed
+   * @throws TenancyError CONFLICT, with `details.reason`: `level`, `prefix`, `version`, `key_taken`, `belongings`, `stays`,
+   *   `not_archived`, `dependents`, `from`, `under_way`, `switched`; before anything was closed
    * @throws TenancyError ABORTED, DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (run it again)
    * @example
    * await fleet.move('acme', 'us')
