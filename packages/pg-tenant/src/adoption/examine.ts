@@ -23,6 +23,14 @@ export interface Examination {
   readonly survey: Survey
 }
 
+// A ledger is looked at once more behind its lock: a snapshot older than the lock would say what it was before.
+const AFRESH = 'set transaction isolation level read committed'
+
+// Should a name lead elsewhere by the time it is read, for a schema is renamed without a lock on what is in it: no policy and no view is
+// followed. The second setting came with minor releases of PostgreSQL 15 and 16.
+const NOTHING_BUT_TABLES = `select set_config(s.name, w.value, true) from pg_settings s join (values ('row_security', 'off'),
+  ('restrict_nonsystem_relation_kind', 'view, foreign-table')) w (name, value) on w.name = s.name`
+
 /** Finds out which migrations the schema has: what the caller says, or the ledger of another tool that is in it. */
 export async function baselineOf(
   lifecycle: Lifecycle,
@@ -32,6 +40,8 @@ export async function baselineOf(
   const { adminPool, migrations } = lifecycle
   const { said, findings } = await readOnly(adminPool, async (look) => {
     await look(`set local lock_timeout = ${lockTimeout}`)
+    await look(AFRESH)
+    await look(NOTHING_BUT_TABLES)
     return await askTools(look, schema, migrations, given)
   })
   const id = given !== undefined ? given : (said?.baseline ?? null)

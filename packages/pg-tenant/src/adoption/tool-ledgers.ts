@@ -36,6 +36,8 @@ export interface Said {
 
 /** Rows that are read at most: more migrations than anybody has. */
 const MOST = 20_000
+/** Characters of each that are read. */
+const LONGEST = 300
 
 /**
  * Reads the ledgers of other tools in a schema, in a transaction under a path that holds the catalogue alone.
@@ -82,7 +84,7 @@ async function rowsOf(look: Look, schema: string, tool: Tool): Promise<ToolRow[]
   const { nameColumn, checksumColumn, table, where = 'true' } = tool
   const checksum = checksumColumn === undefined ? 'null' : quoteIdentifier(checksumColumn)
   return await look<ToolRow>(
-    `select ${quoteIdentifier(nameColumn)}::pg_catalog.text as name, ${checksum}::pg_catalog.text as checksum
+    `select left(${quoteIdentifier(nameColumn)}::pg_catalog.text, ${LONGEST}) as name, left(${checksum}::pg_catalog.text, ${LONGEST}) as checksum
      from only ${qualify(schema, table)} where ${where} limit ${MOST}`,
   )
 }

@@ -42,7 +42,8 @@ export const TOOLS: readonly Tool[] = [
     table: 'flyway_schema_history',
     columns: ['installed_rank', 'version', 'script', 'success'],
     nameColumn: 'script',
-    where: 'success and version is not null',
+    // Whatever type it has.
+    where: `success::pg_catalog.text = 'true' and version is not null`,
   },
   { name: 'node-pg-migrate', table: 'pgmigrations', columns: ['name', 'run_on'], nameColumn: 'name' },
 ]

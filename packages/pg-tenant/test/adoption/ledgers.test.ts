@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
-import { useWorld } from '../support/world.ts'
+import { eventually, useWorld } from '../support/world.ts'
 import { makeOwner } from './legacy.ts'
 
 const FIRST = { id: '0001_notes', sql: 'create table notes (id int)' }
@@ -115,6 +115,34 @@ describe("another tool's ledger", () => {
     expect(given.findings.filter(({ severity }) => severity === 'error')).toEqual([])
     const { rows } = await world.root.query(`select from ${schema}.spied where who = $1`, [world.adminRole])
     expect(rows).toEqual([])
+  })
+
+  it('is not read where it becomes such a one while its lock is waited for (hazard x)', async () => {
+    await make(
+      'turned',
+      `${TOOLS.knex}; create function spy() returns bool language plpgsql as $f$ begin raise exception 'spied'; end $f$`,
+    )
+    const turning = await world.root.connect()
+    await turning.query(`begin; alter table turned.knex_migrations enable row level security, force row level security;
+      create policy p on turned.knex_migrations using (turned.spy())`)
+    const adopting = tenancy.adopt('x', { schema: 'turned', dryRun: true, lockTimeout: 60_000 })
+    await eventually(async () => {
+      const { rows } = await world.root.query(
+        `select from pg_locks where relation = 'turned.knex_migrations'::regclass and not granted`,
+      )
+      return rows.length === 1
+    })
+    await turning.query('commit')
+    turning.release()
+    const { findings } = await adopting
+    expect(findings.filter(({ severity }) => severity === 'error').map(({ code }) => code)).toEqual([
+      'LEDGER_UNREADABLE',
+    ])
+  })
+
+  it('may have a column of another type than its tool gives it', async () => {
+    await make('words', TOOLS.flyway.replace('success bool', 'success text'))
+    expect((await tenancy.adopt('x', { schema: 'words', dryRun: true })).baseline).toBe(SECOND.id)
   })
 
   it('is needed, or a baseline, where there are migrations', async () => {
