@@ -1,22 +1,27 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
-const PACKAGES = globSync('packages/*/package.json', { cwd: ROOT }).map(
-  (path) => (JSON.parse(read(path)) as { name: string }).name,
-)
-const CHANGESETS = globSync('.changeset/*.md', { cwd: ROOT }).filter((path) => !path.endsWith('README.md'))
+const PACKAGES = globSync('packages/*/package.json', { cwd: ROOT })
+  .map((path) => (JSON.parse(read(path)) as { name: string }).name)
+  .sort()
 
-it('names packages of this repository in every changeset: `changeset version` ends at one that is not', () => {
-  expect(CHANGESETS.length).toBeGreaterThan(0)
-  const unknown = CHANGESETS.flatMap((path) => {
-    const [, head = ''] = read(path).split(/^---$/m)
-    return [...head.matchAll(/^['"]?(@?[\w/-]+)['"]?:/gm)]
-      .map(([, name]) => String(name))
-      .filter((name) => !PACKAGES.includes(name))
-      .map((name) => `${path}: ${name}`)
+describe('what `changeset version` is given, which ends at a name it cannot release', () => {
+  it('releases all packages together, and nothing without a version', () => {
+    const { fixed } = JSON.parse(read('.changeset/config.json')) as { fixed: string[][] }
+    expect(fixed).toEqual([PACKAGES])
   })
-  expect(unknown).toEqual([])
+
+  it('has changesets of these packages alone', () => {
+    const strangers = globSync('.changeset/*.md', { cwd: ROOT }).flatMap((path) => {
+      const [, head = ''] = read(path).split(/^---$/m)
+      return [...head.matchAll(/^['"]?(@[\w/-]+)['"]?:/gm)]
+        .map(([, name]) => String(name))
+        .filter((name) => !PACKAGES.includes(name))
+        .map((name) => `${path}: ${name}`)
+    })
+    expect(strangers).toEqual([])
+  })
 })
