@@ -1,3 +1,4 @@
+import { usage } from './cli-error.ts'
 import type { Config } from './config/config.ts'
 import type { Environment, PlaceOptions, Settings } from './config/settings.ts'
 import type { Connected, Needs } from './config/tenancy.ts'
@@ -59,6 +60,17 @@ export interface CommandModule<O extends object = object> {
 /** The argument at a place; commander has made sure it is there. */
 export const argument = (args: readonly (string | readonly string[])[], at: number): string =>
   String(args[at] ?? '')
+
+/** The first argument, where it says what to do. @throws CliError USAGE */
+export function actionOf<Action extends string>(
+  command: string,
+  args: readonly (string | readonly string[])[],
+  actions: readonly Action[],
+): Action {
+  const action = actions.find((one) => one === args[0])
+  if (action === undefined) throw usage(`${command} takes ${actions.join(', ')}.`)
+  return action
+}
 
 /** The rest of the arguments, `undefined` when there is none. */
 export function argumentsFrom(

@@ -236,6 +236,8 @@ describe('level role', () => {
     ['privacy erase acme', 'an id', EXIT.usage],
     ['privacy erase nobody x --confirm x', '', EXIT.refused],
     ['privacy export acme x', '--to', EXIT.usage],
+    ['privacy export acme x --to x --dry-run', 'no dry run', EXIT.usage],
+    ['audit seal --dry-run', 'no dry run', EXIT.usage],
     ['audit export acme --to x --from nonsense', 'createdAtFrom', EXIT.failed],
   ])('%s is refused', async (line, text, exit) => {
     const ran = await run(line)

@@ -1,6 +1,6 @@
 import type { AuditLog, AuditPageOptions, AuditRecord } from '@org/governance/audit'
 import { usage } from '../cli-error.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { requireAuditKeys } from '../config/audit-keys.ts'
 import { levelOptions } from '../config/governance.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -63,8 +63,8 @@ export const audit: CommandModule<Options> = {
     'verify: 1 when something was changed, removed or forged. Keys: AUDIT_KEYS, e.g. k2=<base64>,k1=<base64>.',
   afterStop: 'Run it again: a file is there whole or not at all.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw usage(`audit takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('audit', args, ACTIONS)
+    if (options.dryRun && action !== 'install') throw usage(`audit ${action} has no dry run.`)
     const [, key] = args
     if (!OF_ALL.includes(action) && typeof key !== 'string') throw usage(`audit ${action} takes a tenant.`)
     if (action === 'export') requireTarget(invocation, options)

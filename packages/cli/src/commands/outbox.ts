@@ -1,6 +1,6 @@
 import type { LetterFilter, OutboxControl } from '@org/governance/outbox'
 import { usage } from '../cli-error.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { governanceSchema } from '../config/governance.ts'
 import { workerPool } from '../config/worker-pool.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -20,7 +20,6 @@ interface Options {
 }
 
 const ACTIONS = ['install', 'status', 'list', 'redrive', 'discard'] as const
-type Action = (typeof ACTIONS)[number]
 /** As many as one statement drives or discards. */
 const AT_ONCE = 1_000
 
@@ -55,8 +54,7 @@ export const outbox: CommandModule<Options> = {
   exits: 'redrive and discard want at least one of --tenant, --type, --reason, --number.',
   afterStop: 'Run it again: it goes on where it was.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw usage(`outbox takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('outbox', args, ACTIONS)
     const filter = filterOf(options)
     if ((action === 'redrive' || action === 'discard') && Object.keys(filter).length === 0) {
       throw usage(`${action} which? Say --tenant, --type, --reason or --number. Nothing was done.`)

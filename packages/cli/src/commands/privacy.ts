@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Privacy, SubjectData } from '@org/governance/privacy'
 import { CliError, usage } from '../cli-error.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { confirmKey } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -49,8 +49,8 @@ export const privacy: CommandModule<Options> = {
     'governance.privacy in the configuration.',
   afterStop: 'Run it again: an erasure that was cut off is finished.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw usage(`privacy takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('privacy', args, ACTIONS)
+    if (options.dryRun && action === 'export') throw usage('privacy export has no dry run.')
     const [, key, id] = args.map((one) => (typeof one === 'string' ? one : undefined))
     if (key === undefined && action !== 'install' && action !== 'check')
       throw usage(`privacy ${action} takes a tenant.`)

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Removed, Retention, TenantsRemoved } from '@org/governance/retention'
 import { usage } from '../cli-error.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { auditKeysOf } from '../config/audit-keys.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -47,8 +47,7 @@ export const retention: CommandModule<Options> = {
     'governance.retention in the configuration. With AUDIT_KEYS what leaves the audit log is signed for.',
   afterStop: 'Run it again: it goes on where it was.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw usage(`retention takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('retention', args, ACTIONS)
     const [, given] = args
     const key = typeof given === 'string' ? given : undefined
     if (OF_A_TENANT.includes(action) && key === undefined) throw usage(`retention ${action} takes a tenant.`)
@@ -175,12 +174,8 @@ const enrol: Run = async ({ output }, { tenancy, adminPool }, keeping, { key, dr
   for (let from = 0; !dryRun && from < tenants.length; from += AT_ONCE)
     await keeping.enrol(adminPool, tenants.slice(from, from + AT_ONCE))
   output.document({ enrolled: tenants.length, dryRun })
-  output.say(
-    `${plural(tenants.length, 'tenant')} ${dryRun ? 'would take' : 'takes'} part.`.replace(
-      /s takes/,
-      's take',
-    ),
-  )
+  const take = dryRun ? 'would take' : tenants.length === 1 ? 'takes' : 'take'
+  output.say(`${plural(tenants.length, 'tenant')} ${take} part.`)
   return EXIT.ok
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { UsageLog } from '@org/governance/usage'
 import { usage as wrong } from '../cli-error.ts'
-import { argument, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { levelOptions } from '../config/governance.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -23,7 +23,6 @@ interface Options {
 }
 
 const ACTIONS = ['install', 'list', 'limits', 'roll-up'] as const
-type Action = (typeof ACTIONS)[number]
 
 export const usage: CommandModule<Options> = {
   arguments: [
@@ -61,8 +60,7 @@ export const usage: CommandModule<Options> = {
   exits: 'install and roll-up at level database: in each tenant’s; 1 when one could not be reached.',
   afterStop: 'Run it again: it goes on where it was.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw wrong(`usage takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('usage', args, ACTIONS)
     const [, key] = args
     const whose = action === 'list' || action === 'limits'
     if (whose && typeof key !== 'string') throw wrong(`usage ${action} takes a tenant.`)

@@ -1,7 +1,14 @@
 import { TenancyError, type TenantQueryable } from '@org/core'
 import type { WebhookDelivery, Webhooks } from '@org/governance/webhooks'
 import { usage } from '../cli-error.ts'
-import { argument, argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import {
+  actionOf,
+  argument,
+  argumentsFrom,
+  type CommandModule,
+  DRY_RUN,
+  type Invocation,
+} from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { moment, plural } from '../output/format.ts'
 import { pace } from '../output/progress.ts'
@@ -53,8 +60,7 @@ export const webhooks: CommandModule<Options> = {
   exits: 'redeliver wants at least one of --delivery, --endpoint, --status.',
   afterStop: 'Run it again: what was published already is sent once more, under the same webhook-id.',
   async run(invocation, args, options) {
-    const action = argument(args, 0) as Action
-    if (!ACTIONS.includes(action)) throw usage(`webhooks takes ${ACTIONS.join(', ')}.`)
+    const action = actionOf('webhooks', args, ACTIONS)
     if (argumentsFrom(args, 2)) throw usage('webhooks takes one tenant.')
     const { endpoint, status, delivery } = options
     if (action === 'redeliver' && [endpoint, status, delivery].every((said) => said === undefined))
