@@ -9,6 +9,7 @@ import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
+import { refuseDoors } from './doors.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type SettleOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -61,6 +62,7 @@ async function settle(
   const { ownerApart } = traitsOf(level)
   const objects = await objectsIn(lookingAs(admin), schema, [markerOf(naming, tenant), LEDGER_TABLE])
   refuseOthers(tenant, objects, role)
+  await refuseDoors(admin, tenant, schema, role)
   const leaving = [...owners.map(({ name }) => name), application]
   const revoked = await revoking(admin, objects, leaving)
   if (revoked.length > 0) await admin.run(asRole(role, revoked))

@@ -9,6 +9,7 @@ export type AdoptionFindingCode =
   | 'TENANT_EXISTS'
   | 'ROLE_EXISTS'
   | 'OWNER_OUT_OF_REACH'
+  | 'OWNER_IS_TENANT'
   | 'ADMINISTRATOR_LACKS'
   | 'APPLICATION_INHERITS'
   | 'SHARED_RIGHTS'

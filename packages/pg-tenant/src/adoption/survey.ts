@@ -11,6 +11,7 @@ import { quoteIdentifier } from '../sql/identifier.ts'
 import type { AdoptionFinding } from './finding.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import type { Wanted } from './options.ts'
+import { ownedByTenant, tenantsAmong } from './other-tenants.ts'
 import { inSchema } from './survey-schema.ts'
 
 /** A role that owns something in the schema, or the schema. */
@@ -121,7 +122,9 @@ export async function survey(
     ...(again ? [] : [schema.owner]),
     ...objects.map(({ owner }) => owner),
   ])
-  for (const owner of owners) add(outOfReach(owner, objects, facts))
+  const tenants = await tenantsAmong(look, lifecycle, tenant, owners)
+  for (const owner of owners)
+    add(tenants.includes(owner.name) ? ownedByTenant(name, owner.name) : outOfReach(owner, objects, facts))
   if (objects.length * 3 > facts.locks)
     add({
       code: 'TOO_MANY_OBJECTS',

@@ -1,0 +1,86 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Tenancy } from '../../src/index.ts'
+import { codeOf, useWorld } from '../support/world.ts'
+import { BASELINE, makeOwner, makeSchema } from './legacy.ts'
+
+// Who was there before, or somebody who could create something in the schema, tries to have more of the tenant than is told.
+
+const world = useWorld([])
+let legacy: string
+let tenancy: Tenancy
+let before: ReturnType<typeof world.pool>
+
+beforeAll(async () => {
+  legacy = await makeOwner(world, 'legacy')
+  await makeSchema(world, legacy, 'house')
+  tenancy = world.tenancy({ migrations: [BASELINE] })
+  await tenancy.provision('evil')
+  const url = Object.assign(new URL(world.url), { username: legacy, password: 'legacy' }).href
+  before = world.pool({ connectionString: url, max: 2 })
+})
+
+const plantAsEvil = async () => {
+  await world.root.query('grant usage, create on schema house to public')
+  await tenancy.query('evil', `do $$ begin execute 'create table house.planted (id int)'; end $$`)
+}
+
+describe('another tenant that made something in the schema', () => {
+  it('becomes no member of the tenant, though the administrator has its rights', async () => {
+    await plantAsEvil()
+    const { rows } = await world.root.query<{ role: string }>(
+      `select relowner::regrole::text as role from pg_class where oid = 'house.planted'::regclass`,
+    )
+    const role = String(rows[0]?.role)
+    await world.root.query(`grant ${role} to ${world.adminRole}`)
+    const adopting = tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id, drift: 'accept' })
+    await expect(adopting).rejects.toMatchObject({
+      adoption: { findings: expect.arrayContaining([expect.objectContaining({ code: 'OWNER_IS_TENANT' })]) },
+    })
+    expect(await codeOf(tenancy.query('evil', 'select body from house.notes'))).toBe('DATABASE_ERROR')
+    await world.root.query('drop table house.planted; revoke all on schema house from public')
+  })
+})
+
+describe('what an earlier owner leaves for itself', () => {
+  beforeAll(async () => {
+    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id })
+    await before.query(`create schema lair; grant usage, create on schema lair to public;
+      create table lair.parent (id int, body text); create table lair.child () inherits (house.tags)`)
+  })
+
+  it.each([
+    [
+      'a function of the tenant’s role elsewhere',
+      (
+        role: string,
+      ) => `set role ${role}; create function lair.door() returns text language sql security definer
+          as 'select body from house.notes limit 1'; reset role`,
+      'function lair.door()',
+      'drop function lair.door()',
+    ],
+    [
+      'a parent of a table',
+      () =>
+        'alter table lair.parent alter id set not null, alter body set not null; alter table house.notes inherit lair.parent',
+      'table lair.parent',
+      'alter table house.notes no inherit lair.parent',
+    ],
+    ['a child of a table', () => 'select', 'table lair.child', 'drop table lair.child'],
+  ])('%s: is not confirmed', async (_, plant, door, end) => {
+    const { rows } = await world.root.query<{ role: string }>(
+      `select relowner::regrole::text as role from pg_class where oid = 'house.notes'::regclass`,
+    )
+    await before.query(plant(String(rows[0]?.role)))
+    await expect(tenancy.confirmAdoption('one')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'adoption', objects: expect.stringContaining(door) },
+    })
+    await world.root.query(end)
+  })
+
+  it('and without them is shut out', async () => {
+    expect(await tenancy.confirmAdoption('one')).toBe(true)
+    await expect(before.query('select from house.notes')).rejects.toMatchObject({ code: '42501' })
+    expect((await before.query('select from lair.parent')).rows).toEqual([])
+  })
+})
