@@ -65,6 +65,8 @@ async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResu
     gapMs: 0,
     left: [],
   }
+  // Somebody else has moved it there while we waited for them.
+  if (record.status === 'deleted') return result
   if (settings.undo) return { ...result, undone: await undo(route, open) }
   if (!open) await preflight(route, settings)
   settings.tell('checked')
@@ -86,11 +88,12 @@ async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResu
 async function standing({
   from,
   tenant,
+  to,
 }: Route): Promise<{ record: TenantRecord; open: MoveState | undefined }> {
   const { adminPool, registry } = from.lifecycle
   return await inAdminTransaction(adminPool, async (admin) => {
     const record = await recordOf(admin, registry, tenant)
-    if (!record || record.status === 'deleted') throw notFound(tenant)
+    if (!record || (record.status === 'deleted' && record.placement !== to.name)) throw notFound(tenant)
     return { record, open: await openMove(admin, registry, tenant) }
   })
 }

@@ -14,9 +14,8 @@ import { type Route, refused, taken } from './route.ts'
 /**
  * Everything that can be known before anything is closed.
  *
- * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `stays`,
- *   `not_archived`),
- *   INVALID_OPTION (a right that the administrator lacks there)
+ * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `stays`, `unconfirmed`,
+ *   `not_archived`), INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
   const { from, tenant, to } = route
@@ -26,6 +25,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
     throw refused(route, 'level', LEVEL)
   if (from.lifecycle.naming.schemaPrefix !== to.lifecycle.naming.schemaPrefix)
     throw refused(route, 'prefix', PREFIX)
+  await requireConfirmed(route)
   await requireFree(route)
   await requireSameHistory(route)
   const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
@@ -34,6 +34,19 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
   await carry(route, settings.patience.signal, true)
   await rehearse(route)
+}
+
+/** Earlier owners still write past the scopes that are waited for, and it could not be undone any more. */
+async function requireConfirmed(route: Route): Promise<void> {
+  const { from, tenant } = route
+  const { adminPool, registry } = from.lifecycle
+  const unconfirmed = await inAdminTransaction(adminPool, (admin) =>
+    admin.run(
+      `select from ${qualify(registry.controlSchema, 'tenant_adoption')} where prefix = $1 and key = $2`,
+      [registry.prefix, tenant],
+    ),
+  )
+  if (unconfirmed.length > 0) throw refused(route, 'unconfirmed', UNCONFIRMED)
 }
 
 async function requireFree(route: Route): Promise<void> {
@@ -81,6 +94,9 @@ async function rehearse({ tenant, to }: Route): Promise<void> {
 const LEVEL =
   'Tenants share their tables in one of the two clusters (level row) and have schemas of their own in the other: their tables ' +
   'differ. Nothing was changed.'
+const UNCONFIRMED =
+  'The tenant was adopted and nobody has confirmed that yet: earlier owners of its tables may still write to them, which would be ' +
+  'lost. Say confirmAdoption(key), or undoAdoption(key), first. Nothing was changed.'
 const PREFIX = 'The two clusters name the schemas of tenants differently (schemaPrefix). Nothing was changed.'
 const VERSION =
   'The tenant has a migration that the cluster it is to go to does not know, or not with the same text. Deploy the same release ' +

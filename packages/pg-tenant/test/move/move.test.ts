@@ -202,6 +202,34 @@ describe('a move that cannot be', () => {
     )
   })
 
+  it('is refused while an adoption is not confirmed: earlier owners write past the scopes that are waited for', async () => {
+    const { eu, us, fleet } = open(level)
+    const { admin } = settings.eu.world
+    await admin.query(
+      `create schema "Old Shop"; ${notesAt(level).sql.replace(/create table /, 'create table "Old Shop".')}`,
+    )
+    await eu.adopt('old-shop', { schema: 'Old Shop', baseline: notesAt(level).id })
+    await insert(eu, level, 'old-shop', 'before')
+    for (const dryRun of [true, false])
+      await expect(fleet.move('old-shop', 'us', { dryRun })).rejects.toMatchObject({
+        code: 'CONFLICT',
+        message: expect.stringContaining('confirmAdoption(key)'),
+        details: { reason: 'unconfirmed' },
+      })
+    expect(await us.find('old-shop')).toBeUndefined()
+    await eu.confirmAdoption('old-shop')
+    expect(await fleet.move('old-shop', 'us')).toMatchObject({ moved: true })
+    expect((await us.query('old-shop', 'select body from notes')).rows).toEqual([{ body: 'before' }])
+  })
+
+  it('is made once, whoever asks for it at the same time', async () => {
+    const { fleet } = open(level)
+    await fleet.provision('thrice')
+    const fleets = [fleet, open(level).fleet, open(level).fleet]
+    const moves = await Promise.all(fleets.map((one) => one.move('thrice', 'us')))
+    expect(moves.filter(({ moved }) => moved)).toHaveLength(1)
+  })
+
   it('gives up on scopes that do not end, with the tenant in service', async () => {
     const { eu, fleet } = open(level)
     await fleet.provision('busy')
