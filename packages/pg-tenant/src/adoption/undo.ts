@@ -65,7 +65,7 @@ async function undo(
   )
   await becomeMember(admin, role)
   const own = [marker, LEDGER_TABLE].map((table) => `drop table ${qualify(schema, table)}`)
-  await runBounded(admin, [...own, ...givingBack(objects, before, nameOf)], bounds)
+  await runBounded(admin, [...own, ...givingBack(objects, before, role, nameOf)], bounds)
   await admin.run(
     `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
   )
@@ -74,10 +74,11 @@ async function undo(
   await forgetTenant(admin, lifecycle, tenant)
 }
 
-/** What was made since goes to whom the schema belonged. */
+/** What the tenant made since goes to whom the schema belonged; what somebody else made stays theirs. */
 function givingBack(
   objects: readonly OwnedObject[],
   before: Before,
+  role: string,
   nameOf: (oid: number) => string,
 ): string[] {
   const owners = new Map(
@@ -85,7 +86,7 @@ function givingBack(
   )
   return objects.flatMap((object) => {
     const owner = nameOf(owners.get(`${object.class} ${object.oid}`) ?? before.schema.owner)
-    return object.follows || object.ownerName === owner ? [] : [alterOwner(object, owner)]
+    return object.follows || object.ownerName !== role ? [] : [alterOwner(object, owner)]
   })
 }
 

@@ -37,7 +37,21 @@ describe('another tenant that made something in the schema', () => {
       adoption: { findings: expect.arrayContaining([expect.objectContaining({ code: 'OWNER_IS_TENANT' })]) },
     })
     expect(await codeOf(tenancy.query('evil', 'select body from house.notes'))).toBe('DATABASE_ERROR')
-    await world.root.query('drop table house.planted; revoke all on schema house from public')
+    await world.root.query(`drop table house.planted; revoke all on schema house from public`)
+  })
+})
+
+describe('a stranger who made something in the schema since', () => {
+  it('keeps it, and nobody from undoing the adoption', async () => {
+    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id })
+    const stranger = `${world.rolePrefix}stranger`
+    await world.root.query(`create role ${stranger}; grant usage, create on schema house to ${stranger};
+      create table house.planted (id int); alter table house.planted owner to ${stranger}`)
+    const owner = `select relowner from pg_class where oid = 'house.planted'::regclass`
+    const { rows } = await world.root.query(owner)
+    await tenancy.undoAdoption('one')
+    expect((await world.root.query(owner)).rows).toEqual(rows)
+    await world.root.query('drop table house.planted')
   })
 })
 
