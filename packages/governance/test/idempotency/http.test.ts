@@ -1,5 +1,7 @@
 import { createFleet } from '@org/pg-tenant'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { encodeAnswer } from '../../src/idempotency/http/answer.ts'
+import { readResponse, responseOf } from '../../src/idempotency/http/response.ts'
 import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
 import { acme, useLevel } from '../support/levels.ts'
 import { type Served, serveExpress, serveFastify, serveHono, serveNest, serveWeb } from './servers.ts'
@@ -117,4 +119,11 @@ describe.each([
     const bad = await post('/json', 'a b')
     expect([bad.status, JSON.parse(bad.text).error.details]).toEqual([400, { field: 'Idempotency-Key' }])
   })
+})
+
+it.each([201, 204, 205, 304])('what was kept of an answer of %i is an answer again', async (status) => {
+  const body = status === 201 ? '{}' : null
+  const { answer } = await readResponse(new Response(body, { status }), 1_024)
+  const again = responseOf(encodeAnswer(answer))
+  expect([again.status, await again.text()]).toEqual([status, body ?? ''])
 })

@@ -151,3 +151,21 @@ describe.each([
     expect(body.error.code).toBe('RATE_LIMITED')
   })
 })
+
+it('web: leaves an answer what it is, with all its cookies; a redirect gets a copy', async () => {
+  const own = new globalThis.Response(null, { status: 204 })
+  for (const cookie of ['a=1', 'b=2; Path=/']) own.headers.append('set-cookie', cookie)
+  const away = globalThis.Response.redirect('http://hub.example/else', 303)
+  const through = (response: globalThis.Response) =>
+    forWeb(
+      make(),
+      'api',
+      () => response,
+      () => callerOf('a'),
+    )(new globalThis.Request('http://hub.example/'), {})
+  expect(await through(own)).toBe(own)
+  expect(own.headers.getSetCookie()).toEqual(['a=1', 'b=2; Path=/'])
+  const copy = await through(away)
+  expect([copy.status, copy.headers.get('location')]).toEqual([303, 'http://hub.example/else'])
+  for (const { headers } of [own, copy]) expect(headers.get('ratelimit')).toMatch(/^"api";r=1/)
+})

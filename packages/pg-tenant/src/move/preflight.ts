@@ -5,6 +5,7 @@ import { ownNamesOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
+import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf, register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { carry, refuseStaying } from './belongings.ts'
@@ -76,8 +77,12 @@ async function requireSameHistory(route: Route): Promise<void> {
 async function rehearse({ tenant, to }: Route): Promise<void> {
   const { lifecycle } = to
   const { ofLevel } = lifecycle
-  // What cannot be undone is not rehearsed.
-  if (ofLevel.staged || ofLevel.row) return
+  if (ofLevel.row) return
+  // What cannot be undone is not rehearsed; whether somebody else has its names is seen all the same.
+  if (ofLevel.staged) {
+    await tenantTransaction(lifecycle, tenant, undefined, (work) => ofLevel.exists(work))
+    return
+  }
   const application = await prepare(lifecycle)
   await withAdminClient(lifecycle.adminPool, async (admin) => {
     await begin(admin, 'read committed read write')

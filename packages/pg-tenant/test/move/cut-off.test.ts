@@ -108,3 +108,21 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
     expect(outcomes).toContain(false)
   }, 120_000)
 })
+
+it('level database: a database that somebody else has there is seen before anything is closed', async () => {
+  const { eu, us, fleet } = servers.open('database')
+  const world = servers.worlds.us
+  await fleet.provision('held', { placement: 'eu' })
+  const name = `"${world.rolePrefix}database_held"`
+  await world.root.query(`create database ${name}`)
+  const steps: string[] = []
+  for (const dryRun of [true, false])
+    await expect(
+      fleet.move('held', 'us', { dryRun, onProgress: (step) => steps.push(step) }),
+    ).rejects.toMatchObject({ code: 'CONFLICT' })
+  expect(steps).toEqual([])
+  expect(await eu.find('held')).toMatchObject({ status: 'active' })
+  expect(await us.find('held')).toBeUndefined()
+  await world.root.query(`drop database ${name}`)
+  expect(await fleet.move('held', 'us')).toMatchObject({ moved: true })
+}, 60_000)

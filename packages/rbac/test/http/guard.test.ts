@@ -302,6 +302,51 @@ describe('the inventory', () => {
       await app.close()
     })
 
+    it('what was said of a handler holds for what another decorator, or somebody at run time, puts in its place', async () => {
+      const guard = nestGuard(evaluatorOf)
+      class Mixed {
+        inner() {
+          return 'inner'
+        }
+        late() {
+          return 'late'
+        }
+        open() {
+          return 'open'
+        }
+      }
+      const placed = (name: 'inner' | 'open', rules: readonly MethodDecorator[]) => {
+        decorate(Mixed, { [name]: rules })
+        const own = Mixed.prototype[name]
+        Mixed.prototype[name] = function (this: Mixed, ...rest: []) {
+          return own.apply(this, rest)
+        }
+        decorate(Mixed, { [name]: [Get(name)] })
+      }
+      placed('inner', [guard.RequireAction('billing.invoice.pay')])
+      placed('open', [])
+      decorate(Mixed, { late: [Get('late'), guard.RequireAction('billing.invoice.pay')] })
+      guard.PublicRoute()(Mixed)
+      Controller('mixed')(Mixed)
+      const Bound = class extends Mixed {
+        override late = super.late.bind(this)
+      }
+      Controller('bound')(Bound)
+      const app = await nestApp(platform, guard, [Mixed, Bound])
+      const use = { method: 'GET', action: 'billing.invoice.pay', public: false }
+      expect(sorted(guard.checkRoutes(app).routes.filter(({ path }) => path.startsWith('/mixed')))).toEqual([
+        { ...use, path: '/mixed/inner' },
+        { ...use, path: '/mixed/late' },
+        { method: 'GET', path: '/mixed/open', public: true },
+      ])
+      await app.listen(0, '127.0.0.1')
+      const ask = at(await app.getUrl())
+      for (const path of ['/mixed/inner', '/mixed/late', '/bound/inner', '/bound/late'])
+        expect([path, (await ask('GET', path, { 'x-user': ids.member })).status]).toEqual([path, 403])
+      expect((await ask('GET', '/mixed/open', {})).status).toBe(200)
+      await app.close()
+    })
+
     it('what is said of a handler goes before what is said of its controller, which heirs have too', async () => {
       const guard = nestGuard(evaluatorOf)
       class Base {

@@ -25,7 +25,7 @@ export async function readResponse(
 /** @internal What was kept, as a response. */
 export function responseOf(text: string): Response {
   const { status, headers, body } = decodeAnswer(text)
-  const bodiless = status === 204 || status === 304
+  const bodiless = status === 204 || status === 205 || status === 304
   return new Response(bodiless ? null : Buffer.from(body), {
     status,
     headers: headers.map(([...pair]) => pair),

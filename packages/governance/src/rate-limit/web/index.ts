@@ -46,10 +46,19 @@ export function limit<Category extends string, Its, Rest extends readonly unknow
   }
 }
 
-/** A copy: the headers of a redirect, and of what `fetch` returned, cannot be changed. */
+/**
+ * The response itself, which may be more than a copy can be: one that turns into a socket, or a framework's own. The headers of a
+ * redirect, and of what `fetch` returned, cannot be changed: there a copy.
+ */
 function withFields(response: Response, fields: Readonly<Record<string, string>>): Response {
-  const { status, statusText, body } = response
-  const headers = new Headers(response.headers)
-  for (const [name, value] of Object.entries(fields)) headers.set(name, value)
-  return new Response(body, { status, statusText, headers })
+  const told = Object.entries(fields)
+  try {
+    for (const [name, value] of told) response.headers.set(name, value)
+    return response
+  } catch {
+    const { status, statusText, body } = response
+    const headers = new Headers(response.headers)
+    for (const [name, value] of told) headers.set(name, value)
+    return new Response(body, { status, statusText, headers })
+  }
 }
