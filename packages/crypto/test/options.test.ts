@@ -3,6 +3,7 @@ import { authenticateApiKey, createApiKeyDirectory, createApiKeys } from '../src
 import {
   assertKeyUnused,
   createDataKeys,
+  dataKeyBelongings,
   defineSettings,
   integrationCredentials,
   keyRing,
@@ -27,6 +28,7 @@ describe('a misspelt option', () => {
   it.each([
     ['retierd', 'retired', async () => keyRing(misspelt('retierd'))],
     ['maxAge', 'maxAgeMs', async () => createDataKeys(misspelt('maxAge'))],
+    ['shema', 'schema', async () => dataKeyBelongings(misspelt('shema'))],
     ['allowPlainText', 'allowPlaintext', async () => defineSettings({}, misspelt('allowPlainText'))],
     ['secret', 'secrets', async () => integrationCredentials(misspelt('secret'))],
     ['dryrun', 'dryRun', () => rotate(misspelt('dryrun'))],

@@ -14,7 +14,7 @@ import { type DataKeyTable, dataKeyMigration } from './sql.ts'
  * ```
  */
 export function dataKeyBelongings(at: DataKeyTable = {}): Belongings {
-  // Refuses what is no name.
+  // Refuses what is no name, and what is no option.
   dataKeyMigration(at)
   const { schema = 'public', table = 'tenant_data_key' } = at
   return { name: 'data-keys', tables: [{ schema, name: table, tenant: 'tenant' }] }

@@ -1,4 +1,4 @@
-import type { Migration } from '@org/core'
+import { type Migration, type OptionNames, requireKnownOptions } from '@org/core'
 import { quoteIdentifier } from './identifier.ts'
 
 /** Where the data keys are. The table is the platform's, not a tenant's: no tenant's role may touch it. */
@@ -8,6 +8,8 @@ export interface DataKeyTable {
   /** default `tenant_data_key` */
   readonly table?: string
 }
+
+const DATA_KEY_TABLE: OptionNames<DataKeyTable> = { schema: true, table: true }
 
 /**
  * One row per tenant, so that every change is one statement on one row. `keys` is a list of `{ id, wrapped, from }`,
@@ -92,6 +94,7 @@ export function dataKeyStatements(at: DataKeyTable): DataKeyStatements {
  * ```
  */
 export function dataKeyMigration(at: DataKeyTable = {}): Migration {
+  requireKnownOptions(at, DATA_KEY_TABLE)
   return { id: '0001_tenant_data_key', sql: createTable(nameOf(at)) }
 }
 

@@ -1,5 +1,5 @@
 import type { Belongings } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import { makePartitions } from '../partitions/partitions.ts'
 import { qualify } from '../sql/identifier.ts'
 import { AUDIT_LOG, type InstallAuditOptions } from './tables.ts'
@@ -27,7 +27,7 @@ const monthsSql = (log: string) =>
  * ```
  */
 export function auditBelongings(options: Pick<InstallAuditOptions, 'controlSchema'> = {}): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   const [log, sealer] = [qualify(schema, AUDIT_LOG.table), qualify(schema, 'audit_sealer')]
   return {
     name: 'audit',

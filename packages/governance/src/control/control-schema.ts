@@ -1,3 +1,4 @@
+import { requireKnownOptions } from '@org/core'
 import { invalidOption } from '../input/input.ts'
 
 /** Where tables live that tenants share, unless configured. */
@@ -10,4 +11,10 @@ export function parseControlSchema(name: unknown = DEFAULT_CONTROL_SCHEMA): stri
     'controlSchema',
     'the name of a schema: 1 to 63 of a-z, 0-9 and "_", beginning neither with a digit nor "pg_"',
   )
+}
+
+/** Of a function that takes nothing else. @internal @throws TenancyError INVALID_OPTION */
+export function onlyControlSchema(options: { readonly controlSchema?: string | undefined }): string {
+  requireKnownOptions(options, { controlSchema: true })
+  return parseControlSchema(options.controlSchema)
 }

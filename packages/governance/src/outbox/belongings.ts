@@ -1,5 +1,5 @@
 import type { Belongings, Queryable, TenantKey } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 
 /**
@@ -19,7 +19,7 @@ import { qualify, quoteIdentifier } from '../sql/identifier.ts'
  * ```
  */
 export function outboxBelongings(options: { readonly controlSchema?: string | undefined } = {}): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   return {
     name: 'outbox',
     tables: [],

@@ -1,5 +1,5 @@
 import type { Queryable, TenantKey } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 /**
@@ -22,6 +22,6 @@ export async function forgetEvents(
   tenant: TenantKey,
   options: { readonly controlSchema?: string | undefined } = {},
 ): Promise<void> {
-  const schema = quoteIdentifier(parseControlSchema(options.controlSchema))
+  const schema = quoteIdentifier(onlyControlSchema(options))
   await control.query(`select ${schema}.outbox_forget($1)`, [tenant])
 }

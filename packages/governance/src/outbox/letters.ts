@@ -1,6 +1,6 @@
 import type { Queryable } from '@org/core'
 import { codedControl } from '../control/coded.ts'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import { invalidField } from '../input/input.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { isEventType } from './publish.ts'
@@ -97,7 +97,7 @@ export function outboxControl(
   options: { readonly controlSchema?: string | undefined } = {},
 ): OutboxControl {
   const control = codedControl(pool, 'installOutbox(admin, { workers: [role] })')
-  const schema = quoteIdentifier(parseControlSchema(options.controlSchema))
+  const schema = quoteIdentifier(onlyControlSchema(options))
   const gone = (values: string) => `with chosen as (
       select d.no from ${schema}.outbox_dead d where ${values} order by d.no limit ${AT_ONCE} for update skip locked
     ), gone as (

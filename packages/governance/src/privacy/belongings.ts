@@ -1,5 +1,5 @@
 import type { Belongings } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import type { InstallPrivacyOptions } from './tables.ts'
 
 /**
@@ -15,7 +15,7 @@ import type { InstallPrivacyOptions } from './tables.ts'
  * ```
  */
 export function privacyBelongings(options: Pick<InstallPrivacyOptions, 'controlSchema'> = {}): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   const tables = ['subject_key', 'erasure_ledger']
   return { name: 'privacy', tables: tables.map((name) => ({ schema, name, tenant: 'tenant' })) }
 }

@@ -1,5 +1,5 @@
 import type { Belongings } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import type { InstallRetentionOptions } from './tables.ts'
 
 /**
@@ -17,7 +17,7 @@ import type { InstallRetentionOptions } from './tables.ts'
 export function retentionBelongings(
   options: Pick<InstallRetentionOptions, 'controlSchema'> = {},
 ): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   const tables = ['legal_hold', 'retention_schedule']
   return { name: 'retention', tables: tables.map((name) => ({ schema, name, tenant: 'tenant' })) }
 }

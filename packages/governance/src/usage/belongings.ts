@@ -1,5 +1,5 @@
 import type { Belongings } from '@org/core'
-import { parseControlSchema } from '../control/control-schema.ts'
+import { onlyControlSchema } from '../control/control-schema.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { InstallUsageOptions } from './tables.ts'
 
@@ -21,7 +21,7 @@ const ANEW = '18446744073709551615'
  * ```
  */
 export function usageBelongings(options: Pick<InstallUsageOptions, 'controlSchema'> = {}): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   const [delta, cursor] = [qualify(schema, 'usage_delta'), qualify(schema, 'usage_cursor')]
   const table = (name: string) => ({ schema, name, tenant: 'tenant' })
   return {

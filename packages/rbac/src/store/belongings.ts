@@ -1,5 +1,5 @@
 import type { Belongings } from '@org/core'
-import { type InstallOptions, parseControlSchema } from './install.ts'
+import { type InstallOptions, onlyControlSchema } from './install.ts'
 
 /**
  * What is stored of a tenant outside its own data, for `createTenancy({ belongings })`: plan, packages, overrides, limits and
@@ -14,7 +14,7 @@ import { type InstallOptions, parseControlSchema } from './install.ts'
  * ```
  */
 export function entitlementBelongings(options: Pick<InstallOptions, 'controlSchema'> = {}): Belongings {
-  const schema = parseControlSchema(options.controlSchema)
+  const schema = onlyControlSchema(options)
   const tables = ['tenant_entitlement', 'tenant_package', 'tenant_tool_override', 'tenant_resource']
   return { name: 'entitlements', tables: tables.map((name) => ({ schema, name, tenant: 'tenant' })) }
 }

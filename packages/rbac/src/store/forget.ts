@@ -1,6 +1,6 @@
 import type { Queryable, TenantKey } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import { type InstallOptions, parseControlSchema } from './install.ts'
+import { type InstallOptions, onlyControlSchema } from './install.ts'
 
 /**
  * Removes what is stored of a tenant outside its own data: packages, overrides, limits, resources. For the transaction that
@@ -21,7 +21,7 @@ export async function forgetTenant(
   tenant: TenantKey,
   options: Pick<InstallOptions, 'controlSchema'> = {},
 ): Promise<void> {
-  const schema = quoteIdentifier(parseControlSchema(options.controlSchema))
+  const schema = quoteIdentifier(onlyControlSchema(options))
   // The rest refers to it and goes with it.
   await control.query(`delete from ${schema}.tenant_entitlement where tenant = $1`, [tenant])
 }

@@ -24,6 +24,12 @@ export function parseControlSchema(name: unknown = DEFAULT_CONTROL_SCHEMA): stri
   )
 }
 
+/** Of a function that takes nothing else. @throws TenancyError INVALID_OPTION */
+export function onlyControlSchema(options: Pick<InstallOptions, 'controlSchema'>): string {
+  requireKnownOptions(options, { controlSchema: true })
+  return parseControlSchema(options.controlSchema)
+}
+
 const INSTALL_RBAC_OPTIONS: OptionNames<InstallOptions> = {
   controlSchema: true,
   managers: true,
