@@ -20,12 +20,14 @@ describe("import '@org/pg-tenant', built", async () => {
   it('loads no administration, and no connections of the tenants’ own', () => {
     const never = [
       'admin',
+      'adoption',
       'apps',
       'archive',
       'credentials',
       'doctor',
       'fleet',
       'lifecycle',
+      'move',
       'offboard',
       'stats',
       'verify',

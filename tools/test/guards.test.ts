@@ -28,6 +28,7 @@ const MARKED = [
   'r: a permanent error listener',
   'r: the error of an idle connection does not end the process',
   "the administrator's own path",
+  'the last scope may have left something behind since it was asked',
   'whoever was provisioned there since it was looked at is not moved over',
   'y: who the session is, its locks and its seed, behind COMMIT',
   'z: names of another tenant',

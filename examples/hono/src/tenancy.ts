@@ -24,7 +24,7 @@ export type OpenTenancy = Awaited<ReturnType<typeof openTenancy>>
 export async function openTenancy(database: SiteDatabase) {
   const { url, adminUrl, connections = 10, isolation = 'role', rolePrefix } = database
   const ours = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
-  const pool = new pg.Pool({ connectionString: url, max: connections, maxUses: 5_000 })
+  const pool = new pg.Pool({ connectionString: url, max: connections })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 2 })
   // Without a listener, a connection that dies while idle ends the process.
   for (const each of [pool, adminPool]) each.on('error', () => {})

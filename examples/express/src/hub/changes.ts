@@ -34,7 +34,7 @@ export interface Trail {
 type Told = Partial<Pick<AuditEntry, 'actor' | 'entity' | 'before' | 'after' | 'metadata'>>
 type Event = { readonly type: EventType; readonly payload: Record<string, unknown> }
 
-/** How routes change things. Nothing else writes, so nothing is changed that is not recorded. */
+/** How routes change things: nothing is changed that is not recorded. */
 export interface Changes {
   /** One transaction of the request's tenant, with its entry in the audit log, its events and its use. */
   inTenant<T>(
@@ -44,7 +44,8 @@ export interface Changes {
   ): Promise<T>
   /**
    * One transaction of the control schemas, recorded in the operators' own log and in that of the tenant it is about, if any;
-   * its events are told to both.
+   * its events are told to both. What `work` does in the tenant itself is committed before: it has to be such that the same
+   * request, sent again, does it again.
    */
   byOperator<T>(
     deed: Deed,

@@ -53,6 +53,23 @@ const gauges = z
 export function lookAfterRoutes(hub: Hub): Endpoint[] {
   const params = z.object({ id: tenantKey })
   const filterOf = ({ tenant, ...more }: z.output<typeof chosen>): LetterFilter => ({ tenant, ...more })
+  const ofDeadLetters = (what: 'redrive' | 'discard', summary: string) =>
+    endpoint({
+      method: 'post',
+      path: `/v1/dead-letters/${what}`,
+      access: 'platform.queue.update',
+      summary,
+      tag,
+      body: chosen,
+      creates: true,
+      data: z.object({ count: z.number().int() }),
+      handle: ({ body, operate }) =>
+        operate(undefined, async (tx, trail) => {
+          const count = await hub.queueIn(tx)[what](filterOf(body))
+          trail.record({ entity: { type: 'dead_letters', id: what }, metadata: { ...body, count } })
+          return { count }
+        }),
+    })
   return [
     endpoint({
       method: 'get',
@@ -85,38 +102,8 @@ export function lookAfterRoutes(hub: Hub): Endpoint[] {
         return { items, nextCursor: found.length > limit ? (items.at(-1)?.number ?? null) : null }
       },
     }),
-    endpoint({
-      method: 'post',
-      path: '/v1/dead-letters/redrive',
-      access: 'platform.queue.update',
-      summary: 'Give dead letters all their attempts again',
-      tag,
-      body: chosen,
-      creates: true,
-      data: z.object({ count: z.number().int() }),
-      handle: ({ body, operate }) =>
-        operate(undefined, async (tx, trail) => {
-          const count = await hub.queueIn(tx).redrive(filterOf(body))
-          trail.record({ entity: { type: 'dead_letters', id: 'redrive' }, metadata: { ...body, count } })
-          return { count }
-        }),
-    }),
-    endpoint({
-      method: 'post',
-      path: '/v1/dead-letters/discard',
-      access: 'platform.queue.update',
-      summary: 'Remove dead letters for good',
-      tag,
-      body: chosen,
-      creates: true,
-      data: z.object({ count: z.number().int() }),
-      handle: ({ body, operate }) =>
-        operate(undefined, async (tx, trail) => {
-          const count = await hub.queueIn(tx).discard(filterOf(body))
-          trail.record({ entity: { type: 'dead_letters', id: 'discard' }, metadata: { ...body, count } })
-          return { count }
-        }),
-    }),
+    ofDeadLetters('redrive', 'Give dead letters all their attempts again'),
+    ofDeadLetters('discard', 'Remove dead letters for good'),
     endpoint({
       method: 'get',
       path: '/v1/tenants/{id}/deliveries',

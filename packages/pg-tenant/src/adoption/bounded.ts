@@ -14,7 +14,7 @@ export interface Bounds {
 }
 
 /**
- * Runs statements that lock tables exclusively, all or none, as the last act of a transaction. Both limits are below the server's
+ * Runs statements that lock tables exclusively, all or none, as the last act of a transaction. By default both limits are below the server's
  * `deadlock_timeout` (1 s): when two wait for each other, it is this side that gives way, and no statement of the application's fails.
  */
 export async function runBounded(

@@ -4,14 +4,13 @@ import { rolePrefixAt } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { AdoptionFinding } from './finding.ts'
-import type { EarlierOwner } from './survey.ts'
 
 /** Owners that are the roles of other tenants: they would become members of this one's. */
 export async function tenantsAmong(
   look: Look,
   { level, naming, registry }: Lifecycle,
   tenant: TenantKey,
-  owners: readonly Pick<EarlierOwner, 'name'>[],
+  owners: readonly { readonly name: string }[],
 ): Promise<readonly string[]> {
   const table = qualify(registry.controlSchema, 'tenant')
   const [found] = await look<{ there: boolean }>('select to_regclass($1) is not null as there', [table])
