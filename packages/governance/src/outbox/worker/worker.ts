@@ -1,6 +1,6 @@
-import type { TenantQueryable } from '@org/core'
-import { type OptionNames, requireKnownOptions } from '@org/core'
+import { type OptionNames, requireKnownOptions, type TenantQueryable } from '@org/core'
 import type { EventMap } from '../publish.ts'
+import { doorbell } from './doorbell.ts'
 import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
 import { leasesOf } from './leases.ts'
 import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
@@ -288,32 +288,5 @@ async function lookAtHolds(
     const standing = await known.ask(tenant)
     if (standing === 'active') await queue.resume(tenant)
     else if (standing === 'deleted') await queue.forget(tenant)
-  }
-}
-
-/** Waits until somebody rings, or a time is over; ringing before somebody waits counts. */
-function doorbell(): { ring(): void; rung(within?: number): Promise<void> } {
-  let rang = false
-  let waiting: (() => void) | undefined
-  return {
-    ring: () => {
-      rang = true
-      waiting?.()
-    },
-    rung: async (within) => {
-      if (!rang) {
-        await new Promise<void>((resolve) => {
-          const timer = within === undefined ? undefined : setTimeout(resolve, within)
-          waiting = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
-      }
-      // What else ends in this turn of the loop comes along.
-      await new Promise((resolve) => setImmediate(resolve))
-      rang = false
-      waiting = undefined
-    },
   }
 }
