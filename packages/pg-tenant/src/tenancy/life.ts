@@ -46,14 +46,14 @@ export interface TenancyLife {
    * tables beside it.
    *
    * @returns whether that was still to be said
-   * @throws TenancyError CONFLICT when earlier owners made something since (run `adopt` again); TENANT_NOT_FOUND, TIMEOUT,
-   *   INVALID_TENANT_KEY, INVALID_OPTION
+   * @throws TenancyError CONFLICT when earlier owners made something since (run `adopt` again), or something outside the schema leads into it
+   * @throws TenancyError TENANT_NOT_FOUND, TIMEOUT, INVALID_TENANT_KEY, INVALID_OPTION
    */
   confirmAdoption(key: string, options?: SettleOptions): Promise<boolean>
 
   /**
    * Makes owners and privileges what they were before `adopt`, and the tenant one that never was: no role, no marker, no row in the
-   * registry. Rows stay as they are now; what was made since goes to whom the schema belonged. Calls `onForget`.
+   * registry. Rows stay as they are now; what the tenant made since goes to whom the schema belonged. Calls `onForget`.
    *
    * @throws TenancyError CONFLICT when the adoption was confirmed, or there was none; TENANT_NOT_FOUND, TIMEOUT,
    *   INVALID_TENANT_KEY, INVALID_OPTION
