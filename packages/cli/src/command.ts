@@ -72,6 +72,11 @@ export function actionOf<Action extends string>(
   return action
 }
 
+/** Who names a tenant means that one alone. @throws CliError USAGE */
+export function requireNoTenant(command: string, action: string, args: readonly unknown[]): void {
+  if (args[1] !== undefined) throw usage(`${command} ${action} takes no tenant. Nothing was done.`)
+}
+
 /** The rest of the arguments, `undefined` when there is none. */
 export function argumentsFrom(
   args: readonly (string | readonly string[])[],

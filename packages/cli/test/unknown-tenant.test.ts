@@ -1,11 +1,18 @@
+import { randomBytes } from 'node:crypto'
 import { beforeAll, expect, it } from 'vitest'
 import { EXIT } from '../src/index.ts'
 import { useProject } from './project.ts'
 
-const project = useProject('seed: async () => {}')
+const personal = `governance: { privacy: { data: { tables: new Map() } } }`
+const project = useProject(`seed: async () => {}, ${personal}`)
 const { run } = project
 
-beforeAll(() => run('create acme'))
+project.env.AUDIT_KEYS = `k1=${randomBytes(32).toString('base64')}`
+
+beforeAll(async () => {
+  await run('create acme')
+  for (const part of ['audit', 'outbox', 'privacy', 'retention', 'usage']) await run(`${part} install`)
+})
 
 it.each([
   'status nobody',
@@ -29,6 +36,23 @@ it.each([
   'backup acme nobody --folder backups',
   'backup nobody --format pg_dump --to nobody.dump',
   'export nobody --to nobody.jsonl',
+  'adopt nobody --confirm',
+  'audit list nobody',
+  'audit verify nobody',
+  'audit export nobody --to audit.jsonl',
+  'usage list nobody',
+  'usage limits nobody',
+  'usage limits nobody --set users=1',
+  'usage limits nobody --set users=1 --dry-run',
+  'retention enrol nobody',
+  'retention hold nobody --reason case-7',
+  'privacy check nobody',
+  'privacy export nobody p1 --to p1.json',
+  'privacy erase nobody p1 --dry-run',
+  'privacy ledger nobody',
+  'privacy replay nobody',
+  'webhooks list nobody',
+  'webhooks redeliver nobody --status failed --dry-run',
 ])('%s: there is no such tenant', async (line) => {
   const { exit, stderr } = await run(line)
   expect(stderr).toContain('TENANT_NOT_FOUND')
@@ -41,4 +65,20 @@ it('before anything of the others is done', async () => {
   expect((await run('status acme')).stdout).toMatch(/acme/)
   const { rows } = await project.world.root.query(`select to_regclass('c_acme.later') as later`)
   expect(rows).toEqual([{ later: null }])
+})
+
+it.each([
+  'audit install acme',
+  'audit seal acme',
+  'usage install acme',
+  'usage roll-up acme',
+  'retention install acme',
+  'retention run acme',
+  'retention check acme',
+  'retention holds acme',
+  'privacy install acme',
+])('%s: what is done for all is not done where one is named', async (line) => {
+  const { exit, stderr } = await run(line)
+  expect(stderr).toContain('takes no tenant')
+  expect(exit).toBe(EXIT.usage)
 })

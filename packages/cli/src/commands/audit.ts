@@ -1,12 +1,13 @@
 import type { AuditLog, AuditPageOptions, AuditRecord } from '@org/governance/audit'
 import { usage } from '../cli-error.ts'
-import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation, requireNoTenant } from '../command.ts'
 import { requireAuditKeys } from '../config/audit-keys.ts'
 import { levelOptions } from '../config/governance.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
 import { writeWhole } from '../output/whole-file.ts'
 import { type Places, wherever, withPlaces } from './places.ts'
+import { requireKnown } from './require-tenant.ts'
 import { names, whole } from './values.ts'
 
 interface Options {
@@ -66,7 +67,8 @@ export const audit: CommandModule<Options> = {
     const action = actionOf('audit', args, ACTIONS)
     if (options.dryRun && action !== 'install') throw usage(`audit ${action} has no dry run.`)
     const [, key] = args
-    if (!OF_ALL.includes(action) && typeof key !== 'string') throw usage(`audit ${action} takes a tenant.`)
+    if (OF_ALL.includes(action)) requireNoTenant('audit', action, args)
+    else if (typeof key !== 'string') throw usage(`audit ${action} takes a tenant.`)
     if (action === 'export') requireTarget(invocation, options)
     return await withPlaces(invocation, async (places) => {
       if (action === 'install') return await install(invocation, places, options)
@@ -75,6 +77,7 @@ export const audit: CommandModule<Options> = {
       const log = auditLog({ keys: requireAuditKeys(invocation.env), controlSchema })
       if (action === 'seal') return await seal(invocation, places, log)
       const tenant = String(key)
+      await requireKnown(places.tenancy, tenant)
       return await RUN[action](invocation, { log, tenant, control: await places.of(tenant) }, options)
     })
   },

@@ -2,14 +2,14 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Privacy, SubjectData } from '@org/governance/privacy'
 import { CliError, usage } from '../cli-error.ts'
-import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation, requireNoTenant } from '../command.ts'
 import { confirmKey } from '../confirm.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
 import { writeWhole } from '../output/whole-file.ts'
 import { eachTenant } from './each-tenant.ts'
 import { type Places, withPlaces } from './places.ts'
-import { allTenants, requireTenant } from './require-tenant.ts'
+import { allTenants, requireKnown, requireTenant } from './require-tenant.ts'
 import { names } from './values.ts'
 
 interface Options {
@@ -52,6 +52,7 @@ export const privacy: CommandModule<Options> = {
     const action = actionOf('privacy', args, ACTIONS)
     if (options.dryRun && action === 'export') throw usage('privacy export has no dry run.')
     const [, key, id] = args.map((one) => (typeof one === 'string' ? one : undefined))
+    if (action === 'install') requireNoTenant('privacy', action, args)
     if (key === undefined && action !== 'install' && action !== 'check')
       throw usage(`privacy ${action} takes a tenant.`)
     if (OF_A_PERSON.includes(action) && id === undefined)
@@ -64,7 +65,8 @@ export const privacy: CommandModule<Options> = {
     return await withPlaces(invocation, async (places) => {
       if (action === 'install') return await install(invocation, places, options)
       const people = await peopleOf(places)
-      if (OF_A_PERSON.includes(action)) await requireTenant(places.tenancy, String(key))
+      if (action === 'ledger') await requireKnown(places.tenancy, String(key))
+      else if (action !== 'check') await requireTenant(places.tenancy, String(key))
       return await RUN[action]({ ...options, invocation, places, people, key: key ?? '', id: id ?? '' })
     })
   },

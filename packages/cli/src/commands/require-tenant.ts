@@ -3,9 +3,20 @@ import type { Tenancy, TenantRecord } from '@org/pg-tenant'
 
 /** A tenant that is there. @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND */
 export async function requireTenant(tenancy: Tenancy, key: string): Promise<TenantRecord> {
+  const found = await requireKnown(tenancy, key)
+  if (found.status !== 'deleted') return found
+  throw unknown(key)
+}
+
+/** One that is there, or was: what is kept of it may outlive it. @throws TenancyError INVALID_TENANT_KEY, TENANT_NOT_FOUND */
+export async function requireKnown(tenancy: Tenancy, key: string): Promise<TenantRecord> {
   const found = await tenancy.find(key)
-  if (found && found.status !== 'deleted') return found
-  throw new TenancyError(
+  if (found) return found
+  throw unknown(key)
+}
+
+function unknown(key: string): TenancyError {
+  return new TenancyError(
     'TENANT_NOT_FOUND',
     'There is no such tenant. pg-tenant list shows those there are.',
     {

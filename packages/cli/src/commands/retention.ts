@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Removed, Retention, TenantsRemoved } from '@org/governance/retention'
 import { usage } from '../cli-error.ts'
-import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation, requireNoTenant } from '../command.ts'
 import { auditKeysOf } from '../config/audit-keys.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -50,6 +50,7 @@ export const retention: CommandModule<Options> = {
     const action = actionOf('retention', args, ACTIONS)
     const [, given] = args
     const key = typeof given === 'string' ? given : undefined
+    if (!OF_A_TENANT.includes(action) && action !== 'enrol') requireNoTenant('retention', action, args)
     if (OF_A_TENANT.includes(action) && key === undefined) throw usage(`retention ${action} takes a tenant.`)
     if (action === 'hold' && options.reason === undefined) throw usage('hold why? Say --reason <text>.')
     return await withPlaces(invocation, async (places) => {

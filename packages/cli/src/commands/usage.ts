@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { UsageLog } from '@org/governance/usage'
 import { usage as wrong } from '../cli-error.ts'
-import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
+import { actionOf, type CommandModule, DRY_RUN, type Invocation, requireNoTenant } from '../command.ts'
 import { levelOptions } from '../config/governance.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
 import { type Places, wherever, withPlaces } from './places.ts'
+import { requireKnown, requireTenant } from './require-tenant.ts'
 import { names, whole } from './values.ts'
 
 interface Options {
@@ -63,13 +64,15 @@ export const usage: CommandModule<Options> = {
     const action = actionOf('usage', args, ACTIONS)
     const [, key] = args
     const whose = action === 'list' || action === 'limits'
-    if (whose && typeof key !== 'string') throw wrong(`usage ${action} takes a tenant.`)
+    if (!whose) requireNoTenant('usage', action, args)
+    else if (typeof key !== 'string') throw wrong(`usage ${action} takes a tenant.`)
     return await withPlaces(invocation, async (places) => {
       if (action === 'install') return await install(invocation, places, options)
       const { usage: make } = await import('@org/governance/usage')
       // Places are taken and given back by the application, which has the key to their names.
       const log = make({ key: randomBytes(32), controlSchema: places.controlSchema })
       if (action === 'roll-up') return await rollUp(invocation, places, log, options)
+      await (action === 'list' ? requireKnown : requireTenant)(places.tenancy, String(key))
       const run = action === 'list' ? list : limits
       return await run(invocation, places, log, String(key), options)
     })
