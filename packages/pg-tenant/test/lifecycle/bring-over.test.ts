@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../archive/support.ts'
-import { codeOf, NOTES, useWorld } from '../support/world.ts'
+import { codeOf, eventually, NOTES, useWorld } from '../support/world.ts'
 
 // Level `schema`: tenants that an earlier release made as the administrator, and what the application makes at run time.
 
@@ -176,6 +176,28 @@ describe('what the application made at run time', () => {
       await open().restore(`${key}_again`, { from: again })
     },
   )
+
+  it('a closed tenant lets no scope in while it is read', async () => {
+    await made('shut')
+    await open().suspend('shut')
+    const holding = await world.root.connect()
+    await holding.query('begin; lock table s_shut.mine')
+    const reading = open().backup('shut', { to: folder.path('shut') })
+    await eventually(async () => {
+      const { rows } = await world.root.query(
+        `select from pg_locks where relation = 's_shut.mine'::regclass and not granted`,
+      )
+      return rows.length > 0
+    })
+    const { rows } = await world.root.query(`select has_schema_privilege($1, 's_shut', 'usage') as usage`, [
+      world.appRole,
+    ])
+    expect(rows).toEqual([{ usage: true }])
+    expect(await codeOf(open().query('shut', 'select 1'))).toBe('TENANT_SUSPENDED')
+    await holding.query('rollback')
+    holding.release()
+    await reading
+  })
 
   it('a closed tenant is closed again behind it, and resumes', async () => {
     await made('closed')
