@@ -118,17 +118,29 @@ describe.each(ONE_POOL)('level $level', ({ level }) => {
   })
 })
 
-it('is not believed in by who could become its owner', async () => {
+it.each([
+  [
+    'become its owner',
+    (_: string, owner: string, app: string) => [`grant ${owner} to ${app}`, `revoke ${owner} from ${app}`],
+  ],
+  [
+    'make another of its name, for other types',
+    (schema: string, _: string, app: string) =>
+      ['grant', 'revoke'].map(
+        (verb) => `${verb} create on schema ${schema} ${verb === 'grant' ? 'to' : 'from'} ${app}`,
+      ),
+  ],
+] as const)('is not believed in by who could %s', async (_, rights) => {
   const { root } = setting.world
   const pool = setting.world.pool({ connectionString: setting.directUrl, max: 1 })
   const tenancy = setting.tenancy('role', { pool })
   await tenancy.provision('good')
-  const { rows } = await root.query<{ name: string; owner: string }>(
-    `select format('%I.%I(float8, boolean)', nspname, proname) as name, proowner::regrole::text as owner
+  const { rows } = await root.query<{ schema: string; owner: string }>(
+    `select quote_ident(nspname) as schema, proowner::regrole::text as owner
       from pg_proc p join pg_namespace n on n.oid = pronamespace where proname = '${NAME}'`,
   )
   const app = new URL(setting.directUrl).username
-  for (const { owner } of rows) await root.query(`grant ${owner} to ${app}`)
+  for (const { schema, owner } of rows) await root.query(String(rights(schema, owner, app)[0]))
   const texts: string[] = []
   const proxy = await startWireProxy({
     target: setting.directUrl,
@@ -137,7 +149,7 @@ it('is not believed in by who could become its owner', async () => {
   const through = setting.world.pool({ connectionString: proxy.url, max: 1 })
   const wary = setting.tenancy('role', { pool: through })
   for (let time = 0; time < 3; time++) await wary.query('good', 'select 1')
-  for (const { owner } of rows) await root.query(`revoke ${owner} from ${app}`)
+  for (const { schema, owner } of rows) await root.query(String(rights(schema, owner, app)[1]))
   expect(texts.filter((text) => text.includes(NAME)).every((text) => text.includes('pg_proc'))).toBe(true)
   expect(texts.filter((text) => text === 'reset all').length).toBeGreaterThan(2)
   await through.end()
