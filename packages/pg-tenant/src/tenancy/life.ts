@@ -53,7 +53,8 @@ export interface TenancyLife {
 
   /**
    * Makes owners and privileges what they were before `adopt`, and the tenant one that never was: no role, no marker, no row in the
-   * registry. Rows stay as they are now; what the tenant made since goes to whom the schema belonged. Calls `onForget`.
+   * registry. Rows stay as they are now; what the tenant made since goes to whom the schema belonged, whose rights its functions and
+   * triggers have then. Calls `onForget`.
    *
    * @throws TenancyError CONFLICT when the adoption was confirmed, or there was none; TENANT_NOT_FOUND, TIMEOUT,
    *   INVALID_TENANT_KEY, INVALID_OPTION
