@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
+import { unlessAborted } from '../archive/abort.ts'
 import { invalid } from '../errors/invalid.ts'
 import { keyFor } from '../isolation/names.ts'
 import { prepare } from '../lifecycle/prepare.ts'
@@ -11,6 +12,7 @@ import { recordOf } from '../registry/registry.ts'
 import { type Inside, insideOf } from '../tenancy/create-tenancy.ts'
 import { conflicting } from './decide.ts'
 import type { PlacedTenancy } from './placed-tenancy.ts'
+import { silent } from './places.ts'
 
 /** See {@link Fleet.move}. */
 export async function moveBetween(
@@ -24,15 +26,15 @@ export async function moveBetween(
   if (!names.includes(to)) throw invalid('to', `one of ${names.join(', ')}`)
   if (settings.from !== undefined && !names.includes(settings.from))
     throw invalid('from', `one of ${names.join(', ')}`)
-  const sides = await Promise.all(
-    names.map(async (name): Promise<Side> => {
-      const lifecycle = await inside(placements, name).lifecycle(key)
-      return { name, lifecycle }
-    }),
-  )
+  const { signal } = settings.patience
+  const opening = names.map(async (name): Promise<Side> => {
+    const lifecycle = await inTime(name, inside(placements, name).lifecycle(key))
+    return { name, lifecycle }
+  })
+  const sides = await unlessAborted(Promise.all(opening), signal)
   const target = sides.find(({ name }) => name === to) as Side
   const tenant = keyFor(target.lifecycle.naming, key)
-  const from = await leaving(sides, tenant, to)
+  const from = await leaving(sides, tenant, to, signal)
   if (settings.from !== undefined && settings.from !== from.name) throw notThere(tenant, from.name)
   if (from.name === to)
     return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0, left: [] }
@@ -44,17 +46,14 @@ export async function moveBetween(
 }
 
 /** Where it is; or, when a move was cut off, where it left. Every cluster has to say so. */
-async function leaving(sides: readonly Side[], tenant: TenantKey, to: string): Promise<Side> {
-  const found = await Promise.all(
-    sides.map(async (side) => {
-      const { adminPool, registry } = side.lifecycle
-      await prepare(side.lifecycle)
-      return await inAdminTransaction(adminPool, async (admin) => {
-        const status = (await recordOf(admin, registry, tenant))?.status
-        return { side, status, open: await openMove(admin, registry, tenant) }
-      })
-    }),
-  )
+async function leaving(
+  sides: readonly Side[],
+  tenant: TenantKey,
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<Side> {
+  const asked = sides.map((side) => inTime(side.name, standingIn(side, tenant)))
+  const found = await unlessAborted(Promise.all(asked), signal)
   const underWay = found.find(({ open }) => open !== undefined)
   if (underWay) return underWay.side
   const holders = found.filter(({ status }) => status === 'active' || status === 'suspended')
@@ -70,6 +69,27 @@ async function leaving(sides: readonly Side[], tenant: TenantKey, to: string): P
     'No cluster holds this tenant, or it is being provisioned or dropped. Nothing was moved.',
     { details: { tenant, placement: to } },
   )
+}
+
+async function standingIn(side: Side, tenant: TenantKey) {
+  const { adminPool, registry } = side.lifecycle
+  await prepare(side.lifecycle)
+  return await inAdminTransaction(adminPool, async (admin) => {
+    const status = (await recordOf(admin, registry, tenant))?.status
+    return { side, status, open: await openMove(admin, registry, tenant) }
+  })
+}
+
+/** Milliseconds a cluster gets to answer; longer than administrative work waits for a lock. */
+const ANSWER_MS = 15_000
+
+/** One that hangs may be the one that holds the tenant, too. @throws TenancyError CONNECTION_LOST */
+async function inTime<T>(placement: string, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(silent(placement)), ANSWER_MS)
+  })
+  return await Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }
 
 function notThere(tenant: TenantKey, placement: string): TenancyError {

@@ -164,7 +164,8 @@ function put<T>(map: Map<string, T>, key: string, value: T, limit: number): void
   if (map.size > limit && oldest !== undefined) map.delete(oldest)
 }
 
-function silent(placement: string): TenancyError {
+/** It did not answer in time. */
+export function silent(placement: string): TenancyError {
   return new TenancyError(
     'CONNECTION_LOST',
     'A cluster does not answer, and it may be the one that holds the tenant. Nothing was done; try again.',

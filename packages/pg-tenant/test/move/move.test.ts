@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isTenancyError } from '@org/core'
@@ -228,6 +230,30 @@ describe('a move that cannot be', () => {
     const fleets = [fleet, open(level).fleet, open(level).fleet]
     const moves = await Promise.all(fleets.map((one) => one.move('thrice', 'us')))
     expect(moves.filter(({ moved }) => moved)).toHaveLength(1)
+  })
+
+  it('does not wait for ever for a cluster that hangs: nobody else says that it does not hold the tenant', async () => {
+    const { eu, us, fleet } = open(level)
+    await fleet.provision('waits-for-all')
+    const hole = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(hole, 'listening')
+    const { port } = hole.address() as AddressInfo
+    const world = settings.eu.world
+    const hanging = () =>
+      world.pool({ connectionString: `postgres://u@127.0.0.1:${port}/d`, connectionTimeoutMillis: 30_000 })
+    const asia = settings.eu.tenancy(level, {
+      migrations: [notesAt(level)],
+      pool: hanging(),
+      adminPool: hanging(),
+    })
+    const stop = new AbortController()
+    const move = createFleet({ placements: { asia, eu, us } }).move('waits-for-all', 'us', {
+      signal: stop.signal,
+    })
+    setImmediate(() => stop.abort())
+    expect(await codeOf(move)).toBe('ABORTED')
+    expect((await fleet.query('waits-for-all', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    hole.close()
   })
 
   it('gives up on scopes that do not end, with the tenant in service', async () => {
