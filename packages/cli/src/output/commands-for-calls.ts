@@ -37,7 +37,7 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   ],
   [/\bconfirmAdoption\(key\)/g, 'pg-tenant adopt <key> --confirm'],
   [/\bundoAdoption\(key\)/g, 'pg-tenant adopt <key> --undo'],
-  [/\bname (it|"[a-z]{1,30}") in lose\b/g, 'name $1 in --lose'],
+  [/\bname ("[a-z]{1,30}") in lose\b/g, 'name $1 in --lose'],
   [/\badopt\((?:its )?key\)/g, 'pg-tenant adopt <key>'],
   [/\bfind\(key\)/g, 'pg-tenant list'],
   [/baseline: '([^']{1,200})', or null for none of them/g, '--baseline $1, or none'],
