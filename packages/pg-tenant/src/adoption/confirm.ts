@@ -10,6 +10,7 @@ import { recordOf } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
 import { refuseDoors } from './doors.ts'
+import { earlierTransactionsEnd } from './earlier-transactions.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type SettleOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -26,9 +27,17 @@ export async function confirmAdoption(
 ): Promise<boolean> {
   const bounds = parseBounds(options)
   const application = await prepare(lifecycle)
-  const once = (admin: Admin) => confirm(admin, { lifecycle, tenant, application })
-  return await tryAgain(bounds, () => inAdminTransaction(lifecycle.adminPool, once))
+  const work = { lifecycle, tenant, application }
+  const settled = (last: boolean) =>
+    tryAgain(bounds, () => inAdminTransaction(lifecycle.adminPool, (admin) => confirm(admin, work, last)))
+  // What an open transaction has made is seen when it has committed: they are shut out, it ends, and only then is it looked at for good.
+  if (!(await settled(false))) return false
+  await earlierTransactionsEnd(lifecycle.adminPool, tenant, EARLIER_MS)
+  return await settled(true)
 }
+
+/** Milliseconds that transactions have that were writing before. */
+const EARLIER_MS = 30_000
 
 interface Work {
   readonly lifecycle: Lifecycle
@@ -36,7 +45,8 @@ interface Work {
   readonly application: string
 }
 
-async function confirm(admin: Admin, work: Work): Promise<boolean> {
+/** @param last whether what was before is forgotten, so that there is no way back */
+async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean> {
   const { lifecycle, tenant } = work
   const { registry } = lifecycle
   const record = await recordOf(admin, registry, tenant)
@@ -46,7 +56,7 @@ async function confirm(admin: Admin, work: Work): Promise<boolean> {
   if (!before) return false
   const owners = await ownersOf(lookingAs(admin), before.owners)
   await settle(admin, work, owners)
-  await forgetBefore(admin, registry, tenant)
+  if (last) await forgetBefore(admin, registry, tenant)
   return true
 }
 
@@ -84,7 +94,7 @@ function refuseOthers(tenant: TenantKey, objects: readonly OwnedObject[], role: 
   const more = others.length > NAMED ? ` and ${others.length - NAMED} more` : ''
   throw new TenancyError(
     'CONFLICT',
-    `Since the tenant was adopted, others made ${named.join(', ')}${more}. Nothing was changed. Run adopt(key) again, which ` +
+    `Since the tenant was adopted, others made ${named.join(', ')}${more}. It is not confirmed. Run adopt(key) again, which ` +
       'takes that over too, then confirm.',
     { details: { tenant, reason: 'adoption', objects: named.join(', '), count: others.length } },
   )

@@ -27,7 +27,7 @@ export async function refuseDoors(
   const named = doors.slice(0, NAMED).join(', ')
   throw new TenancyError(
     'CONFLICT',
-    `Outside the schema there is what reaches into it with rights that a confirmation does not end: ${named}. Nothing was changed. ` +
+    `Outside the schema there is what reaches into it with rights that a confirmation does not end: ${named}. It is not confirmed. ` +
       'Drop it, give it to another owner, or let its tables no longer inherit (ALTER TABLE … NO INHERIT), then confirm.',
     { details: { tenant, reason: 'adoption', objects: named, count: doors.length } },
   )

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
-import { codeOf, useWorld } from '../support/world.ts'
+import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { BASELINE, makeOwner, makeSchema } from './legacy.ts'
 
 // Who was there before, or somebody who could create something in the schema, tries to have more of the tenant than is told.
@@ -90,6 +90,28 @@ describe('what an earlier owner leaves for itself', () => {
       details: { reason: 'adoption', objects: expect.stringContaining(door) },
     })
     await world.root.query(end)
+  })
+
+  it('in a transaction that was open: it is waited for, and is not confirmed', async () => {
+    const client = await before.connect()
+    await client.query('begin; create table house.late (id int); alter table house.notes inherit lair.parent')
+    const confirming = tenancy.confirmAdoption('one').then(
+      () => 'confirmed',
+      ({ code, details }) => [code, details.objects],
+    )
+    // They are shut out by then, which is told by what they may no more.
+    await eventually(async () => {
+      const { rows } = await world.root.query(
+        `select from pg_auth_members m join pg_roles r on r.oid = m.member
+          where r.rolname = $1 and m.roleid = (select relowner from pg_class where oid = 'house.tags'::regclass)`,
+        [legacy],
+      )
+      return rows.length === 0
+    })
+    await client.query('commit')
+    client.release()
+    expect(await confirming).toEqual(['CONFLICT', expect.stringContaining('late')])
+    await world.root.query('drop table house.late; alter table house.notes no inherit lair.parent')
   })
 
   it('and without them is shut out', async () => {
