@@ -99,15 +99,20 @@ describe('what an earlier owner leaves for itself', () => {
       () => 'confirmed',
       ({ code, details }) => [code, details.objects],
     )
-    // They are shut out by then, which is told by what they may no more.
-    await eventually(async () => {
+    // Until it asks who is still writing, or has not.
+    const asks = eventually(async () => {
       const { rows } = await world.root.query(
-        `select from pg_auth_members m join pg_roles r on r.oid = m.member
-          where r.rolname = $1 and m.roleid = (select relowner from pg_class where oid = 'house.tags'::regclass)`,
-        [legacy],
+        `select from pg_stat_activity where datname = current_database() and query like 'select l.transactionid%'`,
       )
-      return rows.length === 0
+      return rows.length > 0
     })
+    await Promise.race([asks, confirming])
+    const membership = await world.root.query(
+      `select from pg_auth_members m join pg_roles r on r.oid = m.member
+        where r.rolname = $1 and m.roleid = (select relowner from pg_class where oid = 'house.tags'::regclass)`,
+      [legacy],
+    )
+    expect(membership.rowCount, 'shut out by then').toBe(0)
     await client.query('commit')
     client.release()
     expect(await confirming).toEqual(['CONFLICT', expect.stringContaining('late')])
