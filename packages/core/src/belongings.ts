@@ -43,6 +43,11 @@ export interface Belongings {
    */
   stays?(control: Queryable, tenant: TenantKey): Promise<Staying | undefined>
   /**
+   * Level `database`: a table of the tenant's own whose rows are no good in another cluster, though they move with all else that
+   * is the tenant's. The move is refused while it has some, as by {@link Belongings.stays}.
+   */
+  readonly own?: { readonly table: string; readonly advice: string }
+  /**
    * Where the tenant leaves, in a transaction of its own, before anything is read: brings to rest what is under way.
    *
    * @returns what is still under way; with anything but 0 the move waits and asks again

@@ -7,8 +7,8 @@ import { qualify, quoteIdentifier } from '../sql/identifier.ts'
  * another cluster is refused as long as it has some (`CONFLICT`, `details.reason` `stays`), or leaves them where `lose` names
  * `outbox`. Dead letters count: whoever gave them their attempts again behind the move would do so for a tenant that is gone.
  *
- * At level `database` what no worker has brought from the tenant's own database yet is known only where the application says who
- * has published (`application` of `installOutbox`); it counts as one.
+ * At level `database` what no worker has brought from the tenant's own database yet counts, too: a worker of another cluster would take it
+ * for a copy, and send none of it.
  *
  * @throws TenancyError INVALID_OPTION
  * @example
@@ -23,6 +23,7 @@ export function outboxBelongings(options: { readonly controlSchema?: string | un
   return {
     name: 'outbox',
     tables: [],
+    own: { table: 'outbox', advice: ADVICE },
     stays: async (control, tenant) => {
       const count = await undelivered(control, schema, tenant)
       return { count, advice: ADVICE }

@@ -6,9 +6,13 @@ import {
   TenancyError,
   type TenantTable,
 } from '@org/core'
+import { readInRoom } from '../admin/in-room.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../archive/client.ts'
 import { copyIn, copyOut } from '../archive/copy.ts'
+import { beginReading } from '../archive/describe.ts'
+import { type Place, placeOf, roomOf } from '../archive/place.ts'
+import { visitTenant } from '../archive/visit.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { type Route, refused } from './route.ts'
@@ -103,6 +107,32 @@ function stayingBehind({ tenant, to }: Route, name: string, { count, advice }: S
       'leave them behind. The tenant is in service where it was.',
     { details: { tenant, reason: 'stays', belongings: name, count, placement: to.name } },
   )
+}
+
+const IS_TABLE = `select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')`
+
+/** The same of what a tenant has in a database of its own, counted with the tenant's rights: the table may be anything by now. */
+export async function refuseOwnRows(route: Route, lose: readonly string[]): Promise<void> {
+  const { lifecycle } = route.from
+  const place = placeOf(lifecycle, route.tenant)
+  if (place.database === undefined) return
+  const visit = { lifecycle, tenant: route.tenant, place }
+  for (const { name, own } of belongingsOf(lifecycle)) {
+    if (own === undefined || lose.includes(name)) continue
+    const count = await visitTenant(visit, ['active', 'suspended', 'moving'], async (found) => {
+      await beginReading(found, place)
+      return await rowsOf(found.home, place, own.table)
+    })
+    if (count > 0) throw stayingBehind(route, name, { count, advice: own.advice })
+  }
+}
+
+async function rowsOf(admin: Admin, place: Place, table: string): Promise<number> {
+  if ((await admin.run(IS_TABLE, [place.schema, table])).length === 0) return 0
+  const counted = `select pg_catalog.count(*)::pg_catalog.float8 from ${qualify(place.schema, table)}`
+  const [row] = await readInRoom(admin, roomOf(place), counted, 'rows pg_catalog.float8')
+  return Number(row?.rows)
 }
 
 /** Asks what is under way to come to rest. @returns how much still is */

@@ -8,7 +8,7 @@ import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { bringData, discardArrival, openArrival } from './arrive.ts'
-import { carry, type Fingerprint, leave, refuseStaying } from './belongings.ts'
+import { carry, type Fingerprint, leave, refuseOwnRows, refuseStaying } from './belongings.ts'
 import { advance, close, closeHome, reopen } from './close.ts'
 import { changeHands, depart } from './depart.ts'
 import { type MoveState, openMove } from './ledger.ts'
@@ -147,6 +147,7 @@ async function atRest(route: Route, { lose, patience }: MoveSettings): Promise<v
   const { adminPool } = route.from.lifecycle
   // guard: the last scope may have left something behind since it was asked
   await inAdminTransaction(adminPool, (admin) => refuseStaying(admin, route, lose))
+  await refuseOwnRows(route, lose)
   const until = performance.now() + patience.drainMs
   for (;;) {
     const busy = await inAdminTransaction(adminPool, (admin) => leave(admin, route))

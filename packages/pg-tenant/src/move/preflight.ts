@@ -8,7 +8,7 @@ import { refuseLosses } from '../offboard/losses.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf, register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { carry, refuseStaying } from './belongings.ts'
+import { carry, refuseOwnRows, refuseStaying } from './belongings.ts'
 import type { MoveSettings } from './options.ts'
 import { type Route, refused, taken } from './route.ts'
 
@@ -33,6 +33,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
   await refuseLosses(visit, lossless)
   await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
+  await refuseOwnRows(route, settings.lose)
   await carry(route, settings.patience.signal, true)
   await rehearse(route)
 }

@@ -300,3 +300,32 @@ describe('a move that cannot be', () => {
     expect((await fleet.query('guarded', 'select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 })
+
+it('level database: is refused while a table of its own has rows that are no good elsewhere, and leaves them where that is said', async () => {
+  const own = { table: 'notes', advice: 'Send them first.' }
+  const { eu, us, fleet } = open('database', { belongings: [{ name: 'mail', tables: [], own }] })
+  await fleet.provision('sends', { placement: 'eu' })
+  expect(await fleet.move('sends', 'us', { dryRun: true })).toMatchObject({ moved: false })
+  const refusal = {
+    code: 'CONFLICT',
+    message: expect.stringContaining('Send them first.'),
+    details: { reason: 'stays', belongings: 'mail', count: 1 },
+  }
+  // By a scope that is open already when it is asked the first time.
+  const checked = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<void>()
+  const scope = fleet.withTenant('sends', async (db) => {
+    await db.query('select 1')
+    opened.resolve()
+    await checked.promise
+    await db.query(`insert into notes (body) values ('unsent')`)
+  })
+  await opened.promise
+  const onProgress = (step: string) => step === 'checked' && checked.resolve()
+  await expect(fleet.move('sends', 'us', { onProgress })).rejects.toMatchObject(refusal)
+  await scope
+  expect(await eu.find('sends')).toMatchObject({ status: 'active' })
+  await expect(fleet.move('sends', 'us', { dryRun: true })).rejects.toMatchObject(refusal)
+  expect(await fleet.move('sends', 'us', { lose: ['mail'] })).toMatchObject({ moved: true })
+  expect((await us.query('sends', 'select body from notes')).rows).toEqual([{ body: 'unsent' }])
+}, 120_000)
