@@ -21,6 +21,7 @@ interface Options {
   readonly reuseDeletedKey?: boolean
   readonly confirm?: boolean
   readonly undo?: boolean
+  readonly acceptCode?: boolean
   readonly lockTimeout?: number
   readonly maxLockTime?: number
   readonly attempts?: number
@@ -46,6 +47,7 @@ export const adopt: CommandModule<Options> = {
     { flags: '--reuse-deleted-key', text: 'also where a tenant of that key was dropped' },
     { flags: '--confirm', text: 'what is adopted stays so: earlier owners lose what they could do' },
     { flags: '--undo', text: 'as if it had not been adopted; until it is confirmed' },
+    { flags: '--accept-code', text: 'with --undo: also give back functions, views and triggers made since' },
     {
       flags: '--lock-timeout <number>',
       text: 'ms to wait for one lock (default 200)',
@@ -83,6 +85,7 @@ export const adopt: CommandModule<Options> = {
     const key = args[0] === undefined ? undefined : String(args[0])
     if (argumentsFrom(args, 0) || (key === undefined) !== all) throw usage('Give a key, or --all.')
     if (confirm && undo) throw usage('--confirm or --undo, not both.')
+    if (options.acceptCode && !undo) throw usage('--accept-code goes with --undo.')
     const settling = confirm || undo
     if (
       settling &&
@@ -170,7 +173,7 @@ async function settle(invocation: Invocation, key: string | undefined, options: 
   const word = confirm ? 'confirmed' : 'undone'
   const one = async (tenant: string) => {
     if (confirm) return { changed: await tenancy.confirmAdoption(tenant, bounds(options)) }
-    await tenancy.undoAdoption(tenant, bounds(options))
+    await tenancy.undoAdoption(tenant, { ...bounds(options), ...(options.acceptCode && { code: 'accept' }) })
     return { changed: true }
   }
   if (key !== undefined) {

@@ -13,6 +13,7 @@ import { lockTenant } from '../registry/locks.ts'
 import { recordMigrations, register, registered } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
+import { transactionOf } from './code-since.ts'
 import { type Baseline, baselineOf, examine, isUnconfirmed } from './examine.ts'
 import { type Adoption, AdoptionRefused, isInTheWay } from './finding.ts'
 import { type AdoptOptions, parseAdopt, type Wanted } from './options.ts'
@@ -76,7 +77,7 @@ async function takeOver(
   )
   if (isInTheWay(adoption.findings) || !survey.schema) throw new AdoptionRefused(tenant, adoption)
   if (!earlier) await furnish(admin, lifecycle, wanted, baseline, application)
-  const before = beforeIn(survey, survey.schema, role)
+  const before = { ...beforeIn(survey, survey.schema, role), since: await transactionOf(admin) }
   await keepBefore(admin, registry, tenant, earlier ? withMore(earlier, before) : before)
   const owners = survey.owners.filter(({ name }) => name !== role)
   await keepRights(admin, wanted, owners, survey.facts)

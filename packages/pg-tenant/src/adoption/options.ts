@@ -32,8 +32,14 @@ export interface AdoptOptions extends TenantFacts {
   readonly attempts?: number | undefined
 }
 
-/** Options of {@link Tenancy.confirmAdoption} and {@link Tenancy.undoAdoption}. */
+/** Options of {@link Tenancy.confirmAdoption}. */
 export type SettleOptions = Pick<AdoptOptions, 'lockTimeout' | 'maxLockTime' | 'attempts'>
+
+/** Options of {@link Tenancy.undoAdoption}. */
+export interface UndoOptions extends SettleOptions {
+  /** `accept`: functions, views, triggers and policies that were made or changed since are given back, too (default `refuse`). */
+  readonly code?: 'refuse' | 'accept' | undefined
+}
 
 /** What is to be adopted, checked. */
 export interface Wanted extends Bounds {

@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
+import { invalid } from '../errors/invalid.ts'
 import { markerOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
@@ -10,9 +11,10 @@ import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
 import { announce, recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
+import { refuseCode } from './code-since.ts'
 import { requireAtRest, unknown } from './confirm.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
-import { parseBounds, type SettleOptions } from './options.ts'
+import { parseBounds, type UndoOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { restorePrivileges } from './restore-acl.ts'
 import { ownersOf } from './survey.ts'
@@ -23,13 +25,17 @@ import { asRole } from './transfer.ts'
 export async function undoAdoption(
   lifecycle: Lifecycle,
   tenant: TenantKey,
-  options: SettleOptions = {},
+  options: UndoOptions = {},
 ): Promise<void> {
   const bounds = parseBounds(options)
+  const { code = 'refuse' } = options
+  if (code !== 'refuse' && code !== 'accept') throw invalid('code', '"refuse" or "accept"')
   const application = await prepare(lifecycle)
   const { adminPool, naming } = lifecycle
   await tryAgain(bounds, () =>
-    inAdminTransaction(adminPool, (admin) => undo(admin, lifecycle, tenant, application, bounds)),
+    inAdminTransaction(adminPool, (admin) =>
+      undo(admin, lifecycle, tenant, application, bounds, code === 'accept'),
+    ),
   )
   naming.names.learn(tenant, { schema: null, role: null, database: null })
 }
@@ -41,6 +47,7 @@ async function undo(
   tenant: TenantKey,
   application: string,
   bounds: Bounds,
+  acceptsCode: boolean,
 ): Promise<void> {
   const { level, naming, ofLevel, registry } = lifecycle
   const record = await recordOf(admin, registry, tenant)
@@ -48,6 +55,7 @@ async function undo(
   requireAtRest(record)
   const before = await beforeOf(admin, registry, tenant)
   if (!before) throw tooLate(tenant)
+  if (!acceptsCode) await refuseCode(admin, tenant, schemaOf(naming, tenant), before.since)
   await forget({ admin, lifecycle, tenant })
   const [schema, marker] = [schemaOf(naming, tenant), markerOf(naming, tenant)]
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''

@@ -1,5 +1,5 @@
 import { type OptionNames, requireKnownOptions, TRACES } from '@org/core'
-import type { AdoptOptions, SettleOptions } from '../adoption/options.ts'
+import type { AdoptOptions, SettleOptions, UndoOptions } from '../adoption/options.ts'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -57,7 +57,7 @@ const CALLS = {
     } satisfies OptionNames<AdoptOptions>,
   ],
   confirmAdoption: [1, SETTLING],
-  undoAdoption: [1, SETTLING],
+  undoAdoption: [1, { ...SETTLING, code: true } satisfies OptionNames<UndoOptions>],
   list: [0, { status: true, after: true, limit: true } satisfies OptionNames<ListOptions>],
   migrationStatus: [0, { limit: true, only: true } satisfies OptionNames<MigrationStatusOptions>],
   doctor: [0, { limit: true, reference: true, connections: true } satisfies OptionNames<DiagnoseOptions>],

@@ -1,5 +1,5 @@
 import type { Adoption } from '../adoption/finding.ts'
-import type { AdoptOptions, SettleOptions } from '../adoption/options.ts'
+import type { AdoptOptions, SettleOptions, UndoOptions } from '../adoption/options.ts'
 import type { UnconfirmedAdoption } from '../adoption/unconfirmed.ts'
 import type { BackupOptions, BackupResult } from '../archive/backup-options.ts'
 import type { ExportOptions, ExportResult } from '../archive/export/export.ts'
@@ -53,13 +53,13 @@ export interface TenancyLife {
 
   /**
    * Makes owners and privileges what they were before `adopt`, and the tenant one that never was: no role, no marker, no row in the
-   * registry. Rows stay as they are now; what the tenant made since goes to whom the schema belonged, whose rights its functions and
-   * triggers have then. Calls `onForget`.
+   * registry. Rows stay as they are now; what the tenant made since goes to whom the schema belonged. Code it made (functions, views,
+   * triggers, policies) would have that one's rights: it is refused and named, unless `code` says `accept`. Calls `onForget`.
    *
-   * @throws TenancyError CONFLICT when the adoption was confirmed, or there was none; TENANT_NOT_FOUND, TIMEOUT,
+   * @throws TenancyError CONFLICT when the adoption was confirmed, or there was none, or code was made since (`details.reason` `code`); TENANT_NOT_FOUND, TIMEOUT,
    *   INVALID_TENANT_KEY, INVALID_OPTION
    */
-  undoAdoption(key: string, options?: SettleOptions): Promise<void>
+  undoAdoption(key: string, options?: UndoOptions): Promise<void>
 
   /**
    * Adopted tenants that are not confirmed yet, in the byte order of their keys.

@@ -55,9 +55,49 @@ describe('a stranger who made something in the schema since', () => {
   })
 })
 
+describe('code that a tenant made since', () => {
+  const KINDS: readonly (readonly [string, string, string])[] = [
+    [
+      'a function',
+      `create function door() returns text language sql security definer as 'select current_user::text'`,
+      'function house.door()',
+    ],
+    ['a view', 'create view peek as select current_user as who', 'rule "_RETURN" on house.peek'],
+    [
+      'a view that was there',
+      'create or replace view recent as select * from notes order by id limit 3',
+      'rule "_RETURN" on house.recent',
+    ],
+    [
+      'a trigger',
+      'create trigger early before update on notes for each row execute function suppress_redundant_updates_trigger()',
+      'trigger early on house.notes',
+    ],
+    ['a rule', 'create rule away as on delete to tags do instead nothing', 'rule away on house.tags'],
+    ['a policy', 'create policy seen on tags using (true)', 'policy seen on house.tags'],
+  ]
+  it.each(KINDS)('%s is not given to an earlier owner unless that is said', async (_, make, named) => {
+    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id, drift: 'accept' })
+    await tenancy.query('one', `do $do$ begin execute $q$${make}$q$; end $do$`)
+    await expect(tenancy.undoAdoption('one')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'code', count: 1, objects: named },
+    })
+    expect(await tenancy.find('one')).toMatchObject({ status: 'active' })
+    await tenancy.undoAdoption('one', { code: 'accept' })
+    expect(await tenancy.find('one')).toBeUndefined()
+    await world.root.query(`drop function if exists house.door(); drop view if exists house.peek;
+      drop trigger if exists early on house.notes; drop rule if exists away on house.tags; drop policy if exists seen on house.tags`)
+  })
+  it('is one of two words', async () => {
+    expect(await codeOf(tenancy.undoAdoption('one', { code: 'yes' as never }))).toBe('INVALID_OPTION')
+  })
+})
+
 describe('what an earlier owner leaves for itself', () => {
   beforeAll(async () => {
-    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id })
+    // The view was changed above.
+    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id, drift: 'accept' })
     await before.query(`create schema lair; grant usage, create on schema lair to public;
       create table lair.parent (id int, body text); create table lair.child () inherits (house.tags)`)
   })

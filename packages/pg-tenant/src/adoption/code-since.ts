@@ -1,0 +1,47 @@
+import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
+
+/** The transaction that is under way, as `tenant_adoption` keeps it. */
+export async function transactionOf(admin: Admin): Promise<string> {
+  const [row] = await admin.run('select pg_current_xact_id()::text as id')
+  return String(row?.id)
+}
+
+// What runs with the rights of its owner or of whoever uses a table, by the transaction that made or last changed it; one that gave an
+// owner in the adoption itself is as old as that. $1 schema, $2 the transaction of the adoption.
+const CODE = `with home as (select oid from pg_namespace where nspname = $1)
+select i.type || ' ' || i.identity as code from (
+    select 1255 as class, p.oid, p.xmin from home join pg_proc p on p.pronamespace = home.oid
+    union all select 2620, t.oid, t.xmin from home join pg_class c on c.relnamespace = home.oid join pg_trigger t on t.tgrelid = c.oid
+      where not t.tgisinternal
+    union all select 2618, w.oid, w.xmin from home join pg_class c on c.relnamespace = home.oid join pg_rewrite w on w.ev_class = c.oid
+    union all select 3256, y.oid, y.xmin from home join pg_class c on c.relnamespace = home.oid join pg_policy y on y.polrelid = c.oid
+  ) made cross join lateral pg_identify_object(made.class, made.oid, 0) i
+where age(made.xmin) < age($2::xid8::xid) order by 1`
+
+/** Named in the error; the rest is counted. */
+const NAMED = 20
+
+/**
+ * What a tenant wrote as its own role is about to be somebody's who may more: a function with its owner's rights, a view, a trigger that
+ * fires when the earlier owner writes.
+ *
+ * @throws TenancyError CONFLICT (`details.reason` `code`)
+ */
+export async function refuseCode(
+  admin: Admin,
+  tenant: TenantKey,
+  schema: string,
+  since: string,
+): Promise<void> {
+  const code = (await admin.run(CODE, [schema, since])).map((row) => String(row.code))
+  if (code.length === 0) return
+  const named = code.slice(0, NAMED).join(', ')
+  const more = code.length > NAMED ? ` and ${code.length - NAMED} more` : ''
+  throw new TenancyError(
+    'CONFLICT',
+    `Since the adoption code was made or changed in the schema, which would run with the rights of whoever owned it before: ${named}${more}. ` +
+      "Nothing was changed. Look at it; drop it, or give it with code: 'accept'.",
+    { details: { tenant, reason: 'code', objects: named, count: code.length } },
+  )
+}
