@@ -293,26 +293,32 @@ export class Transaction {
 
   async #sendOnce(session: Session, steps: Steps): Promise<Sent> {
     const patience = this.#patience
-    const queued = this.#pending.splice(0)
-    const make = () =>
-      this.kept.guarded([...queued.map((one) => one(session)), ...steps(session)], session.slot)
-    if (this.#open) {
-      const sent = make()
-      if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
-      return { outcome: await session.send(sent, patience), sent }
+    const opens = !this.#open
+    const queued = [...this.#pending]
+    const make = (): readonly Step[] => {
+      const { entrance, settings } = this
+      const ahead = opens ? opening(session, entrance, this.#portal, settings.mode, settings) : []
+      const own = [...queued.map((one) => one(session)), ...steps(session)]
+      return [...ahead, ...this.kept.guarded(own, session.slot)]
     }
+    const sent = make()
+    // guard: f: steps that could not be made, because their block has ended meanwhile, have opened nothing
     this.#open = true
-    const open = async (): Promise<Sent> => {
-      const { mode } = this.settings
-      const sent = [...opening(session, this.entrance, this.#portal, mode, this.settings), ...make()]
-      return { outcome: await session.send(sent, patience), sent }
+    this.#pending.length = 0
+    if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
+    const first = { outcome: await session.send(sent, patience), sent }
+    if (!opens) return first
+    const again = async (): Promise<Sent> => {
+      this.#open = false
+      const anew = make()
+      this.#open = true
+      return { outcome: await session.send(anew, patience), sent: anew }
     }
-    const first = await open()
     if (foundNothing(first)) {
       const now = await entranceNow(session, this.entrance, GRACE_MS)
       if (!now) return first
       this.entrance = now
-      return open()
+      return again()
     }
     if (!forgotStatement(first)) return first
     // Somebody emptied the session behind our back (a listener of the pool's, say). The refused step had not begun, and
@@ -320,7 +326,7 @@ export class Transaction {
     session.distrust()
     session.memory.leave = undefined
     if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
-    return open()
+    return again()
   }
 }
 
