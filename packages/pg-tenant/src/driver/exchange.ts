@@ -12,6 +12,8 @@ export interface Step {
   readonly runs?: string
   /** The same, prepared anew: of a statement that was prepared by an earlier scope, which a migration may have outlived. */
   readonly afresh?: () => Step
+  /** It is not executed: it is done when it is bound. */
+  readonly endsBound?: true
   /** It undoes statements before it, and with them the locks they took. */
   readonly undoes?: true
   /** The statement it prepares, known on the connection once the step is done. */
@@ -66,7 +68,7 @@ export class Exchange implements Submittable {
 
   submit(connection: WireConnection): null {
     this.#submitted = true
-    if (this.#steps.some(({ afresh }) => afresh !== undefined)) {
+    if (this.#steps.some(({ afresh, endsBound }) => afresh !== undefined || endsBound)) {
       this.#watched = connection
       connection.on('bindComplete', this.#onBound)
     }
@@ -76,7 +78,8 @@ export class Exchange implements Submittable {
 
   /** `pg` has no hook for it. Until its values are bound, a statement is only planned (manual 54.2.3). */
   readonly #onBound = (): void => {
-    this.#bound = this.#current
+    if (this.#steps[this.#current]?.endsBound) this.#current++
+    else this.#bound = this.#current
   }
 
   handleRowDescription(message: { fields: never[] }): void {

@@ -23,6 +23,11 @@ export function statement(text: string, slot: Slot = ''): Buffer {
   return Buffer.concat([anew(slot, text), bind('', slot, []), execute('', 0)])
 }
 
+/** Parse and Bind alone: what is checked and locked ahead of the first row is, and nothing is run. */
+export function bound(text: string, slot: Slot): Buffer {
+  return Buffer.concat([anew(slot, text), bind('', slot, [])])
+}
+
 /** Parses a text in a slot, whatever was there. Forgetting a name first is free, and right even if there is none. */
 export function anew(slot: Slot, text: string): Buffer {
   return slot === '' ? parse('', text) : Buffer.concat([close('S', slot), parse(slot, text)])

@@ -51,9 +51,15 @@ export const CHECK = (tenant: string, migration: string) => `select case
 
 // The ledger that travels with the schema. $1 ids, $2 checksums, $3 how many it must have had before: it does not agree with
 // the registry when an older backup was restored, say. It raises where the schema is not there.
-export const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) select id, case
+const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) select id, case
   when (select count(*) from ${ledger}) = $3 then checksum else concat('${STALE}')::int8::text end
   from unnest($1::text[], $2::text[]) as w (id, checksum)`
+
+// The same in two, because Citus takes no subquery in an INSERT.
+const COUNT = (ledger: string) =>
+  `select case when count(*) = $1 then 0 else concat('${STALE}')::int8 end from ${ledger}`
+const ADD = (ledger: string) =>
+  `insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`
 
 // $1 prefix, $2 key, $3 ids, $4 checksums, then the milliseconds each took. Bounded by what its column holds, 25 days.
 const RECORD = (migration: string, spent: string) =>
@@ -197,7 +203,7 @@ export function migrationMessages(
   const opening = [...open(books, material, statements), lock(material, tenant), check(material, behind)]
   const work: Part[] = [
     ...grant,
-    { step: once('statement', LEDGER(ledger), [...facts, behind.has.length]) },
+    ...noteOf(lifecycle, ledger, facts, behind.has.length),
     ...inside(room.call, { step: call, room }),
     ...revoke,
   ]
@@ -212,6 +218,21 @@ export function migrationMessages(
       ...end,
     ],
   }
+}
+
+/**
+ * What writes migrations into the ledger of the schema, or raises where it does not hold as many as it must.
+ *
+ * @param facts ids and checksums
+ */
+export function noteOf(
+  { distributedSchemas }: Pick<Lifecycle, 'distributedSchemas'>,
+  ledger: string,
+  facts: readonly (readonly string[])[],
+  had: number,
+): Part[] {
+  if (!distributedSchemas) return [{ step: once('statement', LEDGER(ledger), [...facts, had]) }]
+  return [{ step: once('statement', COUNT(ledger), [had]) }, { step: once('statement', ADD(ledger), facts) }]
 }
 
 /** One call of a room: what makes it, the call itself, and what is to be done behind it. */

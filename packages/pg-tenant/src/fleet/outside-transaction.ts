@@ -13,10 +13,10 @@ import { attempt, type Trouble, undo } from './attempt.ts'
 import {
   check,
   inside,
-  LEDGER,
   lock,
   type Material,
   newest,
+  noteOf,
   open,
   type Part,
   pinOf,
@@ -233,7 +233,7 @@ class Run {
     const { id, checksum, ordinal } = this.#script
     const { migration, version } = textsOf(lifecycle.registry)
     const facts = [lifecycle.registry.prefix, tenant, id, checksum]
-    const noted: Part = { step: once('statement', LEDGER(this.#ledger), [[id], [checksum], has.length]) }
+    const noted = noteOf(lifecycle, this.#ledger, [[id], [checksum]], has.length)
     const end: Part[] = [
       {
         step: once('statement', version, [
@@ -246,7 +246,7 @@ class Run {
     ]
     if (!lifecycle.ofLevel.databaseOf) {
       const ended: Part = { step: once('statement', END_AND_RECORD(this.#notes, migration), facts) }
-      return await this.#books('I', noted, ended, ...this.#usage(false), ...end)
+      return await this.#books('I', ...noted, ended, ...this.#usage(false), ...end)
     }
     let ms = 0
     const sink = {
@@ -256,7 +256,7 @@ class Run {
     }
     const trouble = await this.#home(
       ...this.#begin(),
-      noted,
+      ...noted,
       { step: once('statement', END(this.#notes), this.#id, sink) },
       { step: once('statement', `drop table ${this.#notes}`) },
       ...this.#usage(false),

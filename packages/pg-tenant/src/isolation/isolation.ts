@@ -38,6 +38,8 @@ export interface Entrance {
    * under the scope until the transaction ends.
    */
   readonly pin: string
+  /** Whether the pin is executed; else it is parsed and bound, which is all it takes there (`pinOf`). */
+  readonly pinRuns: boolean
   /** For a scope that found nothing of its tenant: its names may have changed. Left out where there are none. */
   readonly renewal?: () => Renewal
 }

@@ -1,6 +1,5 @@
 import type { TenantKey } from '@org/core'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
-import { qualify } from '../sql/identifier.ts'
 import {
   type GateParts,
   gateForms,
@@ -11,7 +10,8 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { markerOf, type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
 // $3 search path, $4 schema, $5 role.
@@ -36,6 +36,7 @@ export function roleIsolation(
   naming: Naming,
   source: NamesSource = {},
   leave?: LeaveFunction,
+  distributed = false,
 ): Isolation {
   const forms = gateForms(PARTS, leave)
   return {
@@ -46,7 +47,7 @@ export function roleIsolation(
       return {
         place: naming.schemaPrefix + tenant,
         gate: { forms, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
-        pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
+        ...pinOf(naming, tenant, distributed),
       }
     }),
   }
@@ -65,8 +66,13 @@ export function loginIsolation(
   connect: (tenant: TenantKey) => Promise<PoolClientLike>,
   naming: Naming,
   learn?: (tenant: TenantKey) => Promise<void>,
+  distributed = false,
 ): Isolation {
   // Listeners are set on the pools behind it.
   const poolOf = (tenant: TenantKey): PoolLike => ({ connect: () => connect(tenant), on: () => {} })
-  return { ...roleIsolation(application, naming, { ...(learn && { learn }) }), level, poolOf }
+  return {
+    ...roleIsolation(application, naming, { ...(learn && { learn }) }, undefined, distributed),
+    level,
+    poolOf,
+  }
 }

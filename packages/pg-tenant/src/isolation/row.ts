@@ -45,6 +45,7 @@ export function rowIsolation(
       gate: { forms, values: [path, tenant] },
       // Neither a key nor the names in the path hold a quote (parseTenantKey, parseRowPlace, parseNaming).
       pin: `select ${entered}('${tenant}', '${path}')`,
+      pinRuns: true,
     }),
   }
 }

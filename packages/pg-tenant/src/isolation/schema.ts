@@ -1,5 +1,4 @@
 import type { PoolLike } from '../driver/types.ts'
-import { qualify } from '../sql/identifier.ts'
 import {
   type GateParts,
   gateForms,
@@ -11,7 +10,8 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { markerOf, type Naming, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, schemaOf, searchPathOf } from './names.ts'
+import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
 // $3 search path, $4 schema. The scope stays with the application's role: one that somebody left behind on the session
@@ -37,6 +37,7 @@ export function schemaIsolation(
   naming: Naming,
   source: NamesSource,
   leave: LeaveFunction,
+  distributed = false,
 ): Isolation {
   const forms = gateForms(PARTS, leave)
   return {
@@ -47,7 +48,7 @@ export function schemaIsolation(
       return {
         place: naming.schemaPrefix + tenant,
         gate: { forms, values: [searchPathOf(naming, tenant), schema] },
-        pin: `lock table ${qualify(schema, markerOf(naming, tenant))} in access share mode`,
+        ...pinOf(naming, tenant, distributed),
       }
     }),
   }

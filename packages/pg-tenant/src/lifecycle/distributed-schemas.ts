@@ -73,6 +73,16 @@ export async function createDistributedSchema(admin: Admin, schema: string): Pro
   )
 }
 
+/** Runs DDL here without sending it to other nodes. */
+export async function onThisNode(admin: Admin, ddl: () => Promise<void>): Promise<void> {
+  await admin.run('set local citus.enable_ddl_propagation to off')
+  await ddl()
+  await admin.run('set local citus.enable_ddl_propagation to on')
+}
+
+/** Of schemas `n`: whether they are distributed. */
+export const IS_DISTRIBUTED = 'exists (select from pg_catalog.pg_dist_schema d where d.schemaid = n.oid)'
+
 function refused(why: string): TenancyError {
   return new TenancyError('INVALID_OPTION', `Option "distributedSchemas" is "citus", but ${why}`, {
     details: { option: 'distributedSchemas' },

@@ -22,7 +22,7 @@ export async function createSchema(
   const inside = [...furnishing(schema, markerTable, role), closed(schema)]
   if (distributed) {
     await createDistributedSchema(admin, schema)
-    await runEach(admin, inside)
+    await runEach(admin, [...inside, movable(schema, markerTable)])
   } else {
     await admin.run([`create schema ${quoteIdentifier(schema)}`, ...inside].join(';\n'))
   }
@@ -70,13 +70,18 @@ export async function grantSchema(
   distributed?: DistributedSchemas,
 ): Promise<void> {
   const statements = [...granting(schema, markerTable, role), closed(schema)]
-  if (distributed) await runEach(admin, statements)
+  if (distributed) await runEach(admin, [...statements, movable(schema, markerTable)])
   else await admin.run(statements.join(';\n'))
 }
 
 /** Citus sends a statement on to other nodes as the text it came in: one at a time (citusdata/citus#6608). */
 export async function runEach(admin: Admin, statements: readonly string[]): Promise<void> {
   for (const statement of statements) await admin.run(statement)
+}
+
+/** Citus moves tables by logical replication, which must know rows that change (`citus_schema_move`, the rebalancer). */
+function movable(schema: string, markerTable: string): string {
+  return `alter table ${qualify(schema, markerTable)} replica identity full`
 }
 
 /** Nobody else gets anything. */

@@ -1,5 +1,5 @@
 import type { Sink, Step } from '../driver/exchange.ts'
-import { bind, execute, parse } from '../driver/messages.ts'
+import { bind, bound, execute, parse, type Slot } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import {
   ENTERING_ROWS,
@@ -57,13 +57,18 @@ export function opening(
   if (session.memory.direct === undefined) steps.push(greets(session, entrance.gate.forms))
   steps.push(gate(session, entrance, portal, limits))
   // guard: b: the pin holds the schema
-  steps.push(once('pin', slot, entrance.pin))
+  steps.push(pin(entrance, slot))
   return steps
 }
 
 /** Fetches the gate's last row: raises unless the scope still is what its opening made it. */
 export function tail(portal: string): Step {
   return { phase: 'tail', bytes: execute(portal, 1) }
+}
+
+function pin({ pin, pinRuns }: Entrance, slot: Slot): Step {
+  const step = once('pin', slot, pin)
+  return pinRuns ? step : { ...step, bytes: bound(pin, slot), endsBound: true }
 }
 
 function begin({ slot }: Session, mode: TransactionMode): Step {

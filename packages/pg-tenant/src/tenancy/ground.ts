@@ -73,7 +73,8 @@ export function groundOf(options: TenancyOptions): Ground {
     names: naming.names,
   }
   const { connectionTimeout } = limits
-  const open = openLevel(level, { pool, naming, registry, connectionTimeout }, options)
+  const distributed = distributedSchemas !== undefined
+  const open = openLevel(level, { pool, naming, registry, connectionTimeout, distributed }, options)
   const types = new TenantTypes(parseNamedTypes(options.types), schemasOfAll(level, naming, open.row))
   watchPool(pool)
   watchPool(adminPool)
@@ -98,7 +99,7 @@ export function groundOf(options: TenancyOptions): Ground {
     checks: parseChecks(options.checks),
     defaults: {
       ...limits,
-      distributed: distributedSchemas !== undefined,
+      distributed,
       types,
       keepStatements: parseKeepStatements(options.keepStatements),
       maxTenantsPerConnection: parseMaxTenants(options.maxTenantsPerConnection),

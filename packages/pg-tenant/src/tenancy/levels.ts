@@ -48,16 +48,17 @@ export interface OpenLevel {
 
 /** The one place that knows all levels. @throws TenancyError INVALID_OPTION */
 export function openLevel(level: IsolationLevel, context: LevelContext, options: LevelOptions): OpenLevel {
-  const { pool, naming, registry } = context
+  const { pool, naming, registry, distributed } = context
+  const source = { question: namesQuestion(registry) }
   switch (level) {
     case 'schema':
       return onePool(
-        schemaIsolation(pool, naming, { question: namesQuestion(registry) }, leaveFunction(registry)),
+        schemaIsolation(pool, naming, source, leaveFunction(registry), distributed),
         async () => (await import('../lifecycle/levels/schema.ts')).schemaLevel,
       )
     case 'role':
       return onePool(
-        roleIsolation(pool, naming, { question: namesQuestion(registry) }, leaveFunction(registry)),
+        roleIsolation(pool, naming, source, leaveFunction(registry), distributed),
         async () => (await import('../lifecycle/levels/role.ts')).roleLevel,
       )
     case 'login':
@@ -79,7 +80,7 @@ function onePool(isolation: Isolation, loadLifecycle: OpenLevel['loadLifecycle']
 
 /** What opens connections of the tenants' own is loaded with the first of them. */
 function ownPools(level: 'login' | 'database', context: LevelContext, options: LevelOptions): OpenLevel {
-  const { pool, naming, registry } = context
+  const { pool, naming, registry, distributed } = context
   const credentials = parseCredentials(options.credentials)
   const limits = parsePools(options.tenantPools ?? {})
   const template = options.databaseTemplate ?? 'template0'
@@ -99,6 +100,7 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
       async (tenant) => (await logins()).pools.connect(tenant),
       naming,
       async (tenant) => (await import('../registry/learn-names.ts')).learnNames(pool, registry, tenant),
+      distributed,
     ),
     loadLifecycle: async () => {
       const { keeper } = await logins()

@@ -17,6 +17,8 @@ export interface LevelContext {
   readonly registry: RegistryPlace
   /** Milliseconds a scope waits for a connection. */
   readonly connectionTimeout: number
+  /** Whether their schemas are spread over several nodes. */
+  readonly distributed: boolean
 }
 
 /** Where tenants log in by themselves: who keeps their passwords, and their connections. */

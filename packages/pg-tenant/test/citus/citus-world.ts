@@ -122,7 +122,7 @@ async function startCitus(): Promise<Citus & { close(): Promise<void> }> {
       return found
     },
     move: async (schema, to) => {
-      await coordinator.root.query('select citus_schema_move($1::regnamespace, $2, $3)', [
+      await coordinator.root.query('select citus_schema_move($1::regnamespace, $2::text, $3::int)', [
         schema,
         '127.0.0.1',
         to.port,

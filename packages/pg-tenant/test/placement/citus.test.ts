@@ -153,6 +153,26 @@ describe.each(['schema', 'role'] as const)('a distributed tenant at level %s', (
     await world.tenancy({ isolation }).query(`${key}-in`, `insert into notes (body) values ('hi')`)
     expect((await tenancy.query(`${key}-in`, 'select body from notes')).rows).toEqual([{ body: 'hi' }])
   })
+
+  it('is pinned by a statement that is bound and not run: it holds, and raises', async () => {
+    const tenancy = tenancyOf({ isolation })
+    await tenancy.provision(`${key}-pin`)
+    const held = await tenancy.withTenant(`${key}-pin`, async (db) => {
+      await db.query('select 1')
+      const { rows } = await world.root.query(
+        `select mode from pg_locks where relation = $1::regclass and granted`,
+        [`"c_${key}-pin"._tenant_c_`],
+      )
+      return rows
+    })
+    expect(held).toEqual([{ mode: 'AccessShareLock' }])
+    await tenancy.suspend(`${key}-pin`)
+    expect(await codeOf(tenancy.query(`${key}-pin`, 'select 1'))).toBe('TENANT_SUSPENDED')
+    await tenancy.resume(`${key}-pin`)
+    expect((await tenancy.query(`${key}-pin`, 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    await tenancy.drop(`${key}-pin`)
+    expect(await codeOf(tenancy.query(`${key}-pin`, 'select 1'))).toBe('SCHEMA_MISSING')
+  })
 })
 
 describe('afterwards', () => {
@@ -186,13 +206,16 @@ describe('afterwards', () => {
 })
 
 describe('tenants made ahead', () => {
-  it('are neither made nor given out', async () => {
-    expect(await messageOf(tenancyOf().ready.fill(1))).toMatch(/^INVALID_OPTION distributedSchemas: /)
+  it('are distributed too; one that was made before schemas were stays where it is', async () => {
     const plain = world.tenancy({ isolation: 'schema' })
     await plain.ready.fill(1)
-    expect(await tenancyOf().provision('new', { fromReady: true })).not.toHaveProperty('claimed')
+    const tenancy = tenancyOf()
+    expect(await tenancy.provision('new', { fromReady: true })).not.toHaveProperty('claimed')
     expect(await plain.ready.count()).toBe(1)
-    expect(await citus.distributed()).toContain('c_new')
+    await tenancy.ready.fill(2)
+    expect(await tenancy.provision('newer', { fromReady: true })).toMatchObject({ claimed: true })
+    expect(await citus.distributed()).toEqual(expect.arrayContaining(['c_new', 'c_newer']))
+    expect((await tenancy.query('newer', 'select key from _tenant_c_')).rows).toEqual([{ key: 'newer' }])
     await plain.ready.clear()
   })
 })

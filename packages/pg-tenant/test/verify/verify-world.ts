@@ -58,7 +58,7 @@ export function useVerifySetting(): VerifySetting {
         ...(options.sharedSchemas && { sharedSchemas: options.sharedSchemas }),
       })
       const registry = { controlSchema: parseControlSchema(), prefix: naming.schemaPrefix }
-      const context = { pool, naming, registry, connectionTimeout: 10_000 }
+      const context = { pool, naming, registry, connectionTimeout: 10_000, distributed: false }
       const open = openLevel(level, context, { credentials: setting.sealing })
       closers.push(() => open.close())
       const lifecycle: Lifecycle = {

@@ -3,6 +3,7 @@ import type { Admin } from '../../admin/transaction.ts'
 import { markerOf, roleOf, schemaOf } from '../../isolation/names.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
+import { onThisNode } from '../distributed-schemas.ts'
 import { standingOf } from '../lifecycle.ts'
 import { allowApplication, allowOwner } from '../schema-owner.ts'
 import { shareSchemas, withHint } from '../shared-schemas.ts'
@@ -48,8 +49,7 @@ export function schemaSteps(
   membersOf: (work: TenantWork) => readonly string[] | Promise<readonly string[]>,
 ): Omit<LevelLifecycle, 'level' | 'ensureRoles' | 'furnish' | 'ownerOf'> {
   const usage = async (work: TenantWork, allowed: boolean) => {
-    for (const member of await membersOf(work))
-      await setUsage(work.admin, schemaOf(work.lifecycle.naming, work.tenant), member, allowed)
+    for (const member of await membersOf(work)) await changeUsage(work, member, allowed)
   }
   return {
     staged: false,
@@ -62,6 +62,21 @@ export function schemaSteps(
       drainSchema(admin, schemaOf(naming, tenant), markerOf(naming, tenant)),
     takeDown: async ({ admin, lifecycle, tenant }) => dropSchema(admin, schemaOf(lifecycle.naming, tenant)),
   }
+}
+
+/**
+ * A tenant is closed on the coordinator alone, where all scopes are parsed, so that one can be closed while a node is down. It is
+ * opened on every node: one that has joined meanwhile got the rights as they were then.
+ */
+async function changeUsage(
+  { admin, lifecycle, tenant }: TenantWork,
+  member: string,
+  allowed: boolean,
+): Promise<void> {
+  const { distributedSchemas, naming } = lifecycle
+  const change = () => setUsage(admin, schemaOf(naming, tenant), member, allowed)
+  if (distributedSchemas && !allowed) await onThisNode(admin, change)
+  else await change()
 }
 
 /** Privileges, owners and rows stay as they are: they hang on the schema, not on its name. */

@@ -2,6 +2,7 @@ import { markerOf, ownerRoleOf, schemaOf } from '../../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { bringOverAtOnce } from '../bring-over.ts'
 import { dropRole, ensureRole, roleExists } from '../tenant-role.ts'
+import { runEach } from '../tenant-schema.ts'
 import { allowUsage, furnishSchema, renameSchema, schemaSteps } from './in-schema.ts'
 import type { LevelLifecycle, Lifecycle, TenantWork } from './level.ts'
 
@@ -46,6 +47,10 @@ export const schemaLevel: LevelLifecycle = {
   ready: {
     ensureRoles: async (work) => void (await ensureOwner(work)),
     adopt: async (work, from) => {
+      if (work.lifecycle.distributedSchemas) {
+        await runEach(work.admin, [renameSchema(work, from), allowUsage(work, work.application)])
+        return undefined
+      }
       await bringOverAtOnce({ ...work, tenant: from })
       const to = [work.application, String(ownRole(work))]
       const usage = to.map((role) => allowUsage(work, role))

@@ -14,9 +14,8 @@ export async function claim(
   work: TenantWork,
 ): Promise<(Furnished & { readonly connection?: TenantConnection }) | undefined> {
   const { admin, lifecycle, tenant } = work
-  const { distributedSchemas, migrations, naming, ofLevel } = lifecycle
-  // One made ahead before schemas were distributed would stay where it is.
-  if (!ofLevel.ready || distributedSchemas) return undefined
+  const { migrations, naming, ofLevel } = lifecycle
+  if (!ofLevel.ready) return undefined
   // Those made ahead have a marker for names that hold the key.
   if (Object.values(ownNamesOf(naming, tenant)).some((name) => name !== null)) return undefined
   const role = ofLevel.ownerOf(lifecycle, tenant)

@@ -3,13 +3,7 @@ import type { ReadySteps } from '../levels/level.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 
 /** @throws TenancyError INVALID_OPTION where tenants are not made ahead */
-export function readySteps({ distributedSchemas, ofLevel }: Lifecycle): ReadySteps {
-  if (distributedSchemas)
-    throw invalid(
-      'distributedSchemas',
-      'left out for tenants made ahead: giving one its key changes the tenant and the registry in one statement, and ' +
-        'one of them is distributed',
-    )
+export function readySteps({ ofLevel }: Lifecycle): ReadySteps {
   if (ofLevel.ready) return ofLevel.ready
   throw invalid(
     'isolation',

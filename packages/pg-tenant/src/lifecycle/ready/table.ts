@@ -1,6 +1,7 @@
 import type { TenantKey } from '@org/core'
 import type { Admin } from '../../admin/transaction.ts'
 import { qualify } from '../../sql/identifier.ts'
+import { IS_DISTRIBUTED } from '../distributed-schemas.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 
 // Every statement here is given: $1 prefix, $2 level, $3 ids and $4 checksums of the migrations there are.
@@ -24,6 +25,9 @@ const valuesOf = ({ level, migrations, registry }: Lifecycle): unknown[] => [
   migrations.map(({ checksum }) => checksum),
 ]
 
+// One made ahead before schemas were distributed would stay where it is.
+const DISTRIBUTED = `select from pg_namespace n where n.nspname = $1 || t.key and ${IS_DISTRIBUTED}`
+
 /** A ready tenant, its row locked until the transaction ends. */
 export interface Ready {
   readonly key: TenantKey
@@ -44,9 +48,10 @@ export async function takeReady(
 ): Promise<Ready | undefined> {
   const { tenant, migration } = tablesOf(lifecycle)
   const has = HAS(migration)
+  const spread = lifecycle.distributedSchemas ? `and exists (${DISTRIBUTED})` : ''
   const [row] = await admin.run(
     `select t.key, ${has} = cardinality($3::text[]) as current from ${tenant} t
-     where ${READY} and ${FITS(migration)}
+     where ${READY} and ${FITS(migration)} ${spread}
        and not exists (select from pg_namespace where nspname = $5)
        and not exists (select from pg_roles where rolname = $6)
      order by ${has} desc, t.created_at limit 1 for update of t skip locked`,
@@ -109,9 +114,10 @@ export async function moveReady(
 ): Promise<void> {
   const { tenant, migration } = tablesOf(lifecycle)
   const marker = qualify(lifecycle.naming.schemaPrefix + to, lifecycle.naming.marker)
+  // By itself: where schemas are distributed it is on another node than the registry.
+  await admin.run(`update ${marker} set key = $1, created_at = now()`, [to])
   await admin.run(
-    `with marked as (update ${marker} set key = $3, created_at = now()),
-       moved as (update ${migration} set key = $3 where prefix = $1 and key = $2)
+    `with moved as (update ${migration} set key = $3 where prefix = $1 and key = $2)
      delete from ${tenant} where prefix = $1 and key = $2`,
     [lifecycle.registry.prefix, from, to],
   )

@@ -78,7 +78,7 @@ describe('a process that dies', () => {
         (
           await one(
             `select count(*)::int as n from pg_stat_activity
-             where datname = current_database() and wait_event_type = 'Lock' and query like 'with marked%'`,
+             where datname = current_database() and wait_event_type = 'Lock' and query like 'with moved%'`,
           )
         ).n === 1,
     )
