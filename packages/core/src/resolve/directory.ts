@@ -1,5 +1,6 @@
+import { invalidOption } from '../invalid-input.ts'
 import type { TenantKey } from '../tenant-key.ts'
-import { invalidOption, moving, suspended, unknownTenant } from './refusals.ts'
+import { moving, suspended, unknownTenant } from './refusals.ts'
 
 /** What is known of a tenant; `tenancy.find` of `@org/pg-tenant` gives it. */
 export type TenantLookup = (tenant: TenantKey) => Promise<{ readonly status: string } | undefined>

@@ -1,6 +1,7 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { bearerOf, isApiKeyText } from './bearer.ts'
-import { invalidOption, invalidToken, malformed } from './refusals.ts'
+import { invalidToken, malformed } from './refusals.ts'
 import { headerValues, type IncomingRequest } from './request.ts'
 import type { ApiKeyActor, Credential, CredentialSource } from './types.ts'
 

@@ -1,6 +1,7 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { bearerOf, isApiKeyText } from './bearer.ts'
-import { invalidOption, invalidToken } from './refusals.ts'
+import { invalidToken } from './refusals.ts'
 import type { Credential, CredentialSource, TokenClaims } from './types.ts'
 
 export interface FromClaimOptions {

@@ -1,5 +1,6 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
-import { invalidOption, mismatch } from './refusals.ts'
+import { mismatch } from './refusals.ts'
 import { singleHeader } from './request.ts'
 import type { NamingSource } from './types.ts'
 

@@ -1,5 +1,6 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
-import { invalidOption, malformed } from './refusals.ts'
+import { malformed } from './refusals.ts'
 import type { NamingSource } from './types.ts'
 
 export interface FromPathOptions {

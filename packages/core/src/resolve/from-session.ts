@@ -1,7 +1,8 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { cookieOf, isCookieName } from './cookie.ts'
 import { requireSameSite } from './cross-site.ts'
-import { invalidOption, invalidToken, malformed } from './refusals.ts'
+import { invalidToken, malformed } from './refusals.ts'
 import type { Credential, CredentialSource, Session } from './types.ts'
 
 export interface FromSessionOptions<S extends Session = Session> {

@@ -1,6 +1,7 @@
+import { invalidOption } from '../invalid-input.ts'
 import { type OptionNames, requireKnownOptions } from '../known-options.ts'
 import { hostOf } from './host.ts'
-import { invalidOption, mismatch } from './refusals.ts'
+import { mismatch } from './refusals.ts'
 import type { NamingSource } from './types.ts'
 
 export interface FromSubdomainOptions {

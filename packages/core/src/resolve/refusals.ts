@@ -45,10 +45,3 @@ export function moving(): TenancyError {
 export function suspended(): TenancyError {
   return new TenancyError('TENANT_SUSPENDED', 'The tenant is suspended; resume(key) ends that.')
 }
-
-/** The program's set-up is mistaken; said when it starts. */
-export function invalidOption(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `Option "${option}" must be ${expected}.`, {
-    details: { option },
-  })
-}

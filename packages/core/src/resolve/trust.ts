@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { invalidOption } from './refusals.ts'
+import { invalidOption } from '../invalid-input.ts'
 import { type IncomingRequest, sentValues } from './request.ts'
 
 /**

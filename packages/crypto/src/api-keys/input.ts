@@ -1,4 +1,4 @@
-import { TenancyError, type TenantQueryable } from '@org/core'
+import { invalidField, TenancyError, type TenantQueryable } from '@org/core'
 import type { ApiKeyProfile } from './record.ts'
 
 /** What a key is to be. */
@@ -32,16 +32,16 @@ const FIELDS: ReadonlySet<string> = new Set(['name', 'expiresAt', 'profile', 'ac
 /** @throws TenancyError VALIDATION_ERROR, with the field's name in `details.field` and never its value */
 export function parseNewApiKey(input: NewApiKey, now: string | null): KeyFacts {
   if (typeof input !== 'object' || input === null)
-    throw invalid('key', 'an object { name, profile or actions }')
+    throw invalidField('key', 'an object { name, profile or actions }')
   for (const field of Object.keys(input)) {
-    if (!FIELDS.has(field)) throw invalid('key', 'made of name, profile or actions, and expiresAt')
+    if (!FIELDS.has(field)) throw invalidField('key', 'made of name, profile or actions, and expiresAt')
   }
   const { name, profile, actions } = input
   if ((profile === undefined) === (actions === undefined)) {
-    throw invalid('profile', 'given, or actions: one of the two, never both')
+    throw invalidField('profile', 'given, or actions: one of the two, never both')
   }
   if (profile !== undefined && !PROFILES.includes(profile)) {
-    throw invalid('profile', '"read-only", "write" or "admin"')
+    throw invalidField('profile', '"read-only", "write" or "admin"')
   }
   return {
     name: parseName(name),
@@ -60,7 +60,7 @@ function parseName(name: unknown): string {
     name.isWellFormed() &&
     !/\p{C}/u.test(name)
   if (good) return name
-  throw invalid('name', '1 to 100 characters, without control characters or space at either end')
+  throw invalidField('name', '1 to 100 characters, without control characters or space at either end')
 }
 
 function parseActions(actions: unknown): string[] {
@@ -70,7 +70,7 @@ function parseActions(actions: unknown): string[] {
     actions.length <= 500 &&
     actions.every((action) => typeof action === 'string' && action.length <= 128 && ACTION.test(action))
   if (good) return [...new Set(actions as string[])]
-  throw invalid(
+  throw invalidField(
     'actions',
     '1 to 500 action keys such as "orders.read"; a key that may do nothing is not made',
   )
@@ -80,10 +80,10 @@ function parseActions(actions: unknown): string[] {
 export function parseExpiry(expiresAt: unknown, now: string | null): string | null {
   if (expiresAt === null) return null
   if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) {
-    throw invalid('expiresAt', 'a Date, or null for never')
+    throw invalidField('expiresAt', 'a Date, or null for never')
   }
   if (expiresAt.getTime() <= (now === null ? Date.now() : Date.parse(now))) {
-    throw invalid('expiresAt', 'in the future')
+    throw invalidField('expiresAt', 'in the future')
   }
   return expiresAt.toISOString()
 }
@@ -91,21 +91,21 @@ export function parseExpiry(expiresAt: unknown, now: string | null): string | nu
 /** @internal */
 export function parseId(id: unknown): string {
   if (typeof id === 'string' && UUID.test(id)) return id
-  throw invalid('id', 'the id of an API key, a UUID')
+  throw invalidField('id', 'the id of an API key, a UUID')
 }
 
 /** @internal Whole numbers only. */
 export function parseCount(value: unknown, field: string, least: number, most: number): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
     return value as number
-  throw invalid(field, `a whole number from ${least} to ${most}`)
+  throw invalidField(field, `a whole number from ${least} to ${most}`)
 }
 
 /** @internal A reason people read: short, one line. */
 export function parseReason(reason: unknown): string | null {
   if (reason === undefined || reason === null) return null
   if (typeof reason === 'string' && reason.length <= 200 && !/\p{Cc}/u.test(reason)) return reason
-  throw invalid('reason', 'up to 200 characters on one line')
+  throw invalidField('reason', 'up to 200 characters on one line')
 }
 
 /** @internal The tenant is part of what is verified: without it nothing can be. */
@@ -115,9 +115,4 @@ export function requireTenant(db: TenantQueryable): TenantQueryable {
     'NO_TENANT_CONTEXT',
     'API keys live inside a tenant: pass the db of withTenant(tenant, (db) => …).',
   )
-}
-
-/** @internal */
-export function invalid(field: string, expected: string): TenancyError {
-  return new TenancyError('VALIDATION_ERROR', `"${field}" must be ${expected}.`, { details: { field } })
 }

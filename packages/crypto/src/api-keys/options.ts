@@ -1,4 +1,4 @@
-import { TenancyError, unknownOption } from '@org/core'
+import { invalidOption, unknownOption } from '@org/core'
 import { createPasswords, type Passwords } from '../passwords/passwords.ts'
 import type { ApiKeyHash, Hashing } from './hashing.ts'
 import { type ApiKeyEnv, badPrefix, PREFIX } from './key-text.ts'
@@ -44,13 +44,15 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 /** @throws TenancyError INVALID_OPTION, KEY_MISSING or KEY_INVALID */
 export function parseApiKeyOptions(options: ApiKeyOptions, tag: Tag): ApiKeySettings {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN])
   const { prefix = 'pgt', env = 'live', hash: kind = 'hmac-sha-256', now } = options
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) throw badPrefix()
-  if (env !== 'live' && env !== 'test') throw invalid('env', '"live" or "test"')
-  if (kind !== 'hmac-sha-256' && kind !== 'argon2id') throw invalid('hash', '"hmac-sha-256" or "argon2id"')
-  if (now !== undefined && typeof now !== 'function') throw invalid('now', 'a function that returns a Date')
+  if (env !== 'live' && env !== 'test') throw invalidOption('env', '"live" or "test"')
+  if (kind !== 'hmac-sha-256' && kind !== 'argon2id')
+    throw invalidOption('hash', '"hmac-sha-256" or "argon2id"')
+  if (now !== undefined && typeof now !== 'function')
+    throw invalidOption('now', 'a function that returns a Date')
   let { passwords } = options
   const hashing: Hashing = {
     kind,
@@ -66,12 +68,5 @@ export function parseApiKeyOptions(options: ApiKeyOptions, tag: Tag): ApiKeySett
 
 function instant(now: unknown): string {
   if (now instanceof Date && !Number.isNaN(now.getTime())) return now.toISOString()
-  throw invalid('now', 'a function that returns a Date')
-}
-
-/** @internal */
-export function invalid(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `Option "${option.slice(0, 40)}" must be ${expected}.`, {
-    details: { option: option.slice(0, 40) },
-  })
+  throw invalidOption('now', 'a function that returns a Date')
 }

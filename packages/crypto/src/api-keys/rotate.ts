@@ -1,6 +1,6 @@
-import type { TenantQueryable } from '@org/core'
+import { invalidField, type TenantQueryable } from '@org/core'
 import { hashSecret } from './hashing.ts'
-import { invalid, parseCount, parseExpiry, parseId } from './input.ts'
+import { parseCount, parseExpiry, parseId } from './input.ts'
 import { type ApiKeyEnv, makeKeyText } from './key-text.ts'
 import type { ApiKeySettings } from './options.ts'
 import { type ApiKeyRecord, conflict, found, notFound, type RecordRow } from './record.ts'
@@ -44,7 +44,7 @@ export async function rotateKey(
   const now = settings.now()
   parseId(id)
   for (const name of Object.keys(options)) {
-    if (!OPTIONS.has(name)) throw invalid('options', '{ overlap, expiresAt }')
+    if (!OPTIONS.has(name)) throw invalidField('options', '{ overlap, expiresAt }')
   }
   const overlap = parseCount(options.overlap ?? A_DAY, 'overlap', 0, 30 * A_DAY)
   const expiresAt = parseExpiry(options.expiresAt ?? null, now)

@@ -1,9 +1,8 @@
-import { TenancyError, type TenantQueryable, unknownOption } from '@org/core'
+import { invalidField, invalidOption, TenancyError, type TenantQueryable, unknownOption } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
-import { invalidOption } from '../settings/errors.ts'
 import { isEnvelopes, requireDb } from '../settings/options.ts'
-import { dataOf, instant, invalid, nameOf, version } from './input.ts'
+import { dataOf, instant, nameOf, version } from './input.ts'
 import { CREDENTIAL_TABLE } from './migration.ts'
 import { LIST, READ, REMOVE, WRITE, WRITE_IF_ABSENT, WRITE_IF_UNCHANGED } from './sql.ts'
 
@@ -132,7 +131,7 @@ export function integrationCredentials(options: {
     }),
     put: async (db, credential, { ifUpdatedAt } = {}) => {
       requireDb(db)
-      if (typeof credential !== 'object' || credential === null) throw invalid('credential', 'an object')
+      if (typeof credential !== 'object' || credential === null) throw invalidField('credential', 'an object')
       const [provider, name] = [nameOf(credential.provider, 'provider'), nameOf(credential.name, 'name')]
       const data = dataOf(credential.data)
       const expected = version(ifUpdatedAt)
@@ -155,7 +154,7 @@ export function integrationCredentials(options: {
     list: async (db, { provider, expiresBefore, after, limit = 100 } = {}) => {
       requireDb(db)
       if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
-        throw invalid('limit', 'a whole number from 1 to 1000')
+        throw invalidField('limit', 'a whole number from 1 to 1000')
       const values = [
         provider === undefined ? null : nameOf(provider, 'provider'),
         instant(expiresBefore, 'expiresBefore'),

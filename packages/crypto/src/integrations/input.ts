@@ -1,26 +1,21 @@
-import { TenancyError } from '@org/core'
+import { invalidField } from '@org/core'
 
 /** What a service calls a credential; more is a file. */
 const MAX_DATA = 65_536
 const NAME = /^[a-z][a-z0-9_.-]{0,99}$/
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)$/
 
-/** Neither the value nor anything of it. */
-export function invalid(field: string, expected: string): TenancyError {
-  return new TenancyError('VALIDATION_ERROR', `"${field}" must be ${expected}.`, { details: { field } })
-}
-
 /** @throws TenancyError VALIDATION_ERROR */
 export function nameOf(value: unknown, field: string): string {
   if (value === undefined && field === 'name') return 'default'
   if (typeof value === 'string' && NAME.test(value)) return value
-  throw invalid(field, '1 to 100 of a-z, 0-9, "_", "." and "-", beginning with a letter')
+  throw invalidField(field, '1 to 100 of a-z, 0-9, "_", "." and "-", beginning with a letter')
 }
 
 /** What reads back as the same value. @throws TenancyError VALIDATION_ERROR */
 export function dataOf(value: unknown): string {
   const expected = `an object that JSON can hold, at most ${MAX_DATA} bytes`
-  if (!isPlain(value)) throw invalid('data', expected)
+  if (!isPlain(value)) throw invalidField('data', expected)
   let json: string | undefined
   try {
     json = JSON.stringify(value, refuseLoss)
@@ -28,7 +23,7 @@ export function dataOf(value: unknown): string {
     // A cycle, a bigint, a toJSON that throws, or refused below: the cause may quote the value.
   }
   if (json !== undefined && Buffer.byteLength(json) <= MAX_DATA) return json
-  throw invalid('data', expected)
+  throw invalidField('data', expected)
 }
 
 function refuseLoss(_: string, value: unknown): unknown {
@@ -54,7 +49,7 @@ export function instant(value: unknown, field: string): string | null {
   if (value === undefined || value === null) return null
   const date = typeof value === 'string' && INSTANT.test(value) ? new Date(value) : value
   const good = date instanceof Date && date.getTime() >= 0 && date.getUTCFullYear() <= 9999
-  if (!good) throw invalid(field, 'a Date or a moment in ISO 8601 with its zone, from 1970 to 9999')
+  if (!good) throw invalidField(field, 'a Date or a moment in ISO 8601 with its zone, from 1970 to 9999')
   return typeof value === 'string' ? value : date.toISOString()
 }
 
@@ -62,5 +57,5 @@ export function instant(value: unknown, field: string): string | null {
 export function version(value: unknown): string | null | undefined {
   if (value === undefined || value === null) return value
   if (typeof value === 'string' && value.length <= 40 && INSTANT.test(value)) return value
-  throw invalid('ifUpdatedAt', 'the updatedAt that put, get or list gave, or null')
+  throw invalidField('ifUpdatedAt', 'the updatedAt that put, get or list gave, or null')
 }

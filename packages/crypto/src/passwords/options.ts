@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { TenancyError, unknownOption } from '@org/core'
+import { invalidOption, unknownOption } from '@org/core'
 
 /** What one hash costs (RFC 9106, 3.1). */
 export interface Argon2Cost {
@@ -67,7 +67,7 @@ const RANGES = {
  * @throws TenancyError INVALID_OPTION, with the option's name in `details.option`
  */
 export function parsePasswordOptions(options: PasswordOptions): PasswordSettings {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(RANGES, name)) throw unknownOption(name, Object.keys(RANGES))
   }
@@ -83,10 +83,10 @@ export function parsePasswordOptions(options: PasswordOptions): PasswordSettings
     maxStoredCost: whole(options, 'maxStoredCost', 8),
   }
   if (settings.memoryCost * settings.timeCost < CHEAPEST_WORK) {
-    throw invalid('memoryCost', `at least ${CHEAPEST_WORK} KiB when multiplied by timeCost`)
+    throw invalidOption('memoryCost', `at least ${CHEAPEST_WORK} KiB when multiplied by timeCost`)
   }
   if (settings.maxConcurrent > Math.max(1, pool - 1)) {
-    throw invalid('maxConcurrent', `less than UV_THREADPOOL_SIZE, which is ${pool} here`)
+    throw invalidOption('maxConcurrent', `less than UV_THREADPOOL_SIZE, which is ${pool} here`)
   }
   return settings
 }
@@ -104,11 +104,5 @@ function whole(options: PasswordOptions, name: keyof PasswordSettings, standard:
   const value = options[name] ?? standard
   const [least, most] = RANGES[name]
   if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw invalid(name, `a whole number from ${least} to ${most}`)
-}
-
-function invalid(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `Option "${option.slice(0, 40)}" must be ${expected}.`, {
-    details: { option: option.slice(0, 40) },
-  })
+  throw invalidOption(name, `a whole number from ${least} to ${most}`)
 }

@@ -1,5 +1,4 @@
-import { type ErrorCode, isTenancyError, TenancyError, type TenantQueryable } from '@org/core'
-import { invalidOption } from '../settings/errors.ts'
+import { type ErrorCode, invalidOption, isTenancyError, TenancyError, type TenantQueryable } from '@org/core'
 import { inLanes } from './lanes.ts'
 import { parseRotation, type RotationOptions, whole } from './options.ts'
 import { type RotationCounts, Tally } from './tally.ts'

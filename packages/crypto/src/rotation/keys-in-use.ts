@@ -1,5 +1,4 @@
-import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
-import { invalidOption } from '../settings/errors.ts'
+import { invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { type FleetRotationOptions, type RotationReport, rotate } from './fleet.ts'
 
 /** Options of {@link keysInUse} and {@link assertKeyUnused}. */

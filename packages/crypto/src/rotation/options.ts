@@ -1,7 +1,6 @@
-import { unknownOption } from '@org/core'
+import { invalidOption, unknownOption } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
-import { invalidOption } from '../settings/errors.ts'
 import { isEnvelopes } from '../settings/options.ts'
 import { type ParsedTable, parseTable, SEALED_SETTINGS } from './sealed-table.ts'
 

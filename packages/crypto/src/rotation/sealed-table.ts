@@ -1,6 +1,5 @@
-import { TenancyError } from '@org/core'
+import { invalidOption, TenancyError } from '@org/core'
 import { KEY_TYPES, type KeyColumn, type SealedTable } from '../envelope/sealed-table.ts'
-import { invalidOption } from '../settings/errors.ts'
 
 /** A {@link SealedTable}, checked. */
 export interface ParsedTable {

@@ -1,5 +1,5 @@
+import { invalidOption } from '@org/core'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { invalidOption } from './errors.ts'
 
 /** A schema with what else is to be known of a setting. Made by {@link secret} and {@link text}. */
 export interface DeclaredSetting<S extends StandardSchemaV1, Secret extends boolean> {

@@ -1,13 +1,5 @@
 import { TenancyError } from '@org/core'
 
-/** @internal */
-export function invalidOption(option: string, expected: string): TenancyError {
-  const name = option.slice(0, 40)
-  return new TenancyError('INVALID_OPTION', `Option "${name}" must be ${expected}.`, {
-    details: { option: name },
-  })
-}
-
 /**
  * A value that was given and is refused. Neither the value nor what the validator says about it is passed on: its
  * messages quote values, and its paths hold keys of records, which are data too.

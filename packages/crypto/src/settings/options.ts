@@ -1,6 +1,5 @@
-import { TenancyError, type TenantQueryable, unknownOption } from '@org/core'
+import { invalidOption, TenancyError, type TenantQueryable, unknownOption } from '@org/core'
 import type { Envelopes } from '../envelope/envelopes.ts'
-import { invalidOption } from './errors.ts'
 import type { PlaintextUse } from './keeper.ts'
 import type { SetOptions, SettingListOptions, SettingsOptions } from './types.ts'
 

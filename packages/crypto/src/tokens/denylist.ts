@@ -1,9 +1,13 @@
-import type { TenantKey, TenantQueryable } from '@org/core'
-import { type OptionNames, requireKnownOptions } from '@org/core'
+import {
+  invalidField,
+  invalidOption,
+  type OptionNames,
+  requireKnownOptions,
+  type TenantKey,
+  type TenantQueryable,
+} from '@org/core'
 import { LRUCache } from 'lru-cache'
-import type { DenylistOptions } from './denied-table.ts'
-import { type DeniedReader, type DeniedTable, deniedTable } from './denied-table.ts'
-import { invalidField, invalidOption } from './errors.ts'
+import { type DeniedReader, type DeniedTable, type DenylistOptions, deniedTable } from './denied-table.ts'
 import { identifier, numberOption } from './options.ts'
 import { CLEAN_DENIED, DENY } from './sql.ts'
 import type { DenylistReader } from './verifier.ts'

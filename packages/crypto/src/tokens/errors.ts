@@ -78,18 +78,6 @@ export function tokenExpired(): TenancyError {
   return error
 }
 
-/** The set-up is mistaken. */
-export function invalidOption(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `Option "${option}" must be ${expected}.`, {
-    details: { option },
-  })
-}
-
-/** What a caller wants to store or put into a token is mistaken; names the field, never its value. */
-export function invalidField(field: string, expected: string): TenancyError {
-  return new TenancyError('VALIDATION_ERROR', `"${field}" must be ${expected}.`, { details: { field } })
-}
-
 /** A key cannot be used. Without a cause: OpenSSL's texts may describe the key. */
 export function keyInvalid(expected: string): TenancyError {
   return new TenancyError('KEY_INVALID', `This token key cannot be used: ${expected}.`)

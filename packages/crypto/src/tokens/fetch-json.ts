@@ -1,4 +1,5 @@
-import { invalidOption, unavailable } from './errors.ts'
+import { invalidOption } from '@org/core'
+import { unavailable } from './errors.ts'
 
 /** A key set of a hundred 4096-bit keys has about 80 kB. */
 const MAX_BYTES = 262_144

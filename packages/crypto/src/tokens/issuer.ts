@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { type OptionNames, parseTenantKey, requireKnownOptions, type TenantKey } from '@org/core'
+import {
+  invalidField,
+  invalidOption,
+  type OptionNames,
+  parseTenantKey,
+  requireKnownOptions,
+  type TenantKey,
+} from '@org/core'
 import { SignJWT } from 'jose'
 import { type ActorType, type CustomClaims, isGroups, RESERVED_CLAIMS } from './claims.ts'
-import { invalidField, invalidOption } from './errors.ts'
 import { functionOption, identifier, numberOption, textOption } from './options.ts'
 import type { SigningKeys } from './signing-keys.ts'
 

@@ -1,4 +1,4 @@
-import { invalidField, invalidOption } from './errors.ts'
+import { invalidField, invalidOption } from '@org/core'
 
 /**
  * A number among the options, or its default.

@@ -1,4 +1,4 @@
-import { invalidOption } from './errors.ts'
+import { invalidOption } from '@org/core'
 import { numberOption } from './options.ts'
 
 export interface RefreshTokenOptions {

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { invalidOption, unavailable } from './errors.ts'
+import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { unavailable } from './errors.ts'
 import { fetchJson, keyUrl } from './fetch-json.ts'
 import { type KeySource, usableKeys } from './jwks.ts'
 import { functionOption, numberOption, textOption } from './options.ts'

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
-import { invalidOption, keyInvalid } from './errors.ts'
+import { invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
+import { keyInvalid } from './errors.ts'
 import type { KeySource } from './jwks.ts'
 import { functionOption, numberOption } from './options.ts'
 import { type KeyMaterial, type PublicJwk, privateKey, publicJwk, publicKey, thumbprint } from './rsa-key.ts'

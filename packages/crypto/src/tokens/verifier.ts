@@ -1,4 +1,4 @@
-import { type OptionNames, requireKnownOptions, type TenantKey } from '@org/core'
+import { invalidOption, type OptionNames, requireKnownOptions, type TenantKey } from '@org/core'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { compactVerify } from 'jose'
 import {
@@ -11,7 +11,7 @@ import {
   validUntil,
 } from './claims.ts'
 import { readCompact } from './compact.ts'
-import { invalidOption, invalidToken, type TokenRefusal, tokenRefusal } from './errors.ts'
+import { invalidToken, type TokenRefusal, tokenRefusal } from './errors.ts'
 import { ACCESS_TOKEN_TYPE, constant, MAX_TOKEN_LENGTH } from './issuer.ts'
 import type { KeySource } from './jwks.ts'
 import { functionOption, numberOption, textOption } from './options.ts'

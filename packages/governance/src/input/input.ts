@@ -1,14 +1,6 @@
-import { TenancyError } from '@org/core'
+import { invalidField, invalidOption } from '@org/core'
 
-/** @internal What the program was given and cannot be. */
-export function invalidOption(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `${option} must be ${expected}.`, { details: { option } })
-}
-
-/** @internal Input of a request: names the field, never the value. */
-export function invalidField(field: string, expected: string): TenancyError {
-  return new TenancyError('VALIDATION_ERROR', `${field} must be ${expected}.`, { details: { field } })
-}
+export { invalidField, invalidOption }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

@@ -1,6 +1,6 @@
+import { invalidOption } from '@org/core'
 import { readOnly } from '../doctor/read-only.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { invalid } from '../errors/invalid.ts'
 
 /** A schema that may hold a tenant's data. */
 export interface AdoptableSchema {
@@ -35,7 +35,7 @@ group by n.oid, n.nspname, n.nspowner order by n.nspname`
  */
 export async function findSchemas(adminPool: PoolLike, pattern = '*'): Promise<readonly AdoptableSchema[]> {
   if (typeof pattern !== 'string' || pattern === '' || pattern.length > 200)
-    throw invalid('pattern', 'a name of up to 200 characters, in which * stands for anything')
+    throw invalidOption('pattern', 'a name of up to 200 characters, in which * stands for anything')
   const like = pattern.replace(/[\\%_]/g, (one) => `\\${one}`).replaceAll('*', '%')
   return await readOnly(adminPool, (look) => look<AdoptableSchema>(SCHEMAS, [like]))
 }

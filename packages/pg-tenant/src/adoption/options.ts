@@ -1,8 +1,6 @@
-import type { TenantKey } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type TenantKey } from '@org/core'
 import { ownNamesOf, rolePrefixAt, schemaOf } from '../isolation/names.ts'
-import { requireOwnName } from '../isolation/own-names.ts'
-import type { RegistryNames } from '../isolation/tenant-names.ts'
+import { type RegistryNames, requireOwnName } from '../isolation/own-names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { factsOf, type TenantFacts } from '../registry/record.ts'
 import type { Bounds } from './bounded.ts'
@@ -67,10 +65,10 @@ export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: Ado
     ofLevel.ownerOf(lifecycle, tenant) ?? '',
     named.role,
   ])
-  if (drift !== 'refuse' && drift !== 'accept') throw invalid('drift', '"refuse" or "accept"')
-  if (typeof dryRun !== 'boolean') throw invalid('dryRun', 'true or false')
+  if (drift !== 'refuse' && drift !== 'accept') throw invalidOption('drift', '"refuse" or "accept"')
+  if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
   if (baseline !== undefined && baseline !== null && !migrations.some(({ id }) => id === baseline))
-    throw invalid('baseline', 'the id of one of the tenancy’s migrations, or null for none of them')
+    throw invalidOption('baseline', 'the id of one of the tenancy’s migrations, or null for none of them')
   return {
     ...parseBounds(options),
     tenant,
@@ -97,7 +95,7 @@ export function parseBounds({
     ['attempts', attempts, 1_000],
   ] as const) {
     if (!Number.isInteger(value) || value < 1 || value > most)
-      throw invalid(name, `a whole number from 1 to ${most}`)
+      throw invalidOption(name, `a whole number from 1 to ${most}`)
   }
   return { lockTimeout, maxLockTime, attempts }
 }

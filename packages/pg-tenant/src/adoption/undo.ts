@@ -1,6 +1,5 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
-import { invalid } from '../errors/invalid.ts'
 import { markerOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
@@ -29,7 +28,7 @@ export async function undoAdoption(
 ): Promise<void> {
   const bounds = parseBounds(options)
   const { code = 'refuse' } = options
-  if (code !== 'refuse' && code !== 'accept') throw invalid('code', '"refuse" or "accept"')
+  if (code !== 'refuse' && code !== 'accept') throw invalidOption('code', '"refuse" or "accept"')
   const application = await prepare(lifecycle)
   const { adminPool, naming } = lifecycle
   await tryAgain(bounds, () =>

@@ -1,11 +1,10 @@
-import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
+import { invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { type AdminSession, withAdminPool, withAdminSession } from '../admin/session.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
 import { generatePassword, scramVerifier } from '../credentials/password.ts'
 import { configOf } from '../driver/connection-config.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { invalid } from '../errors/invalid.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { nameOfApp, parseApp } from './app-names.ts'
 import { standingOfApp, waitForOthers, whileAppIsLocked } from './app-state.ts'
@@ -94,18 +93,18 @@ export async function provisionDatabase(
 
 function parse({ app, connectionLimit = 20, template = 'template0', ...rest }: ProvisionDatabaseOptions) {
   if (!Number.isInteger(connectionLimit) || connectionLimit < 1 || connectionLimit > 10_000)
-    throw invalid('connectionLimit', 'a whole number from 1 to 10,000')
+    throw invalidOption('connectionLimit', 'a whole number from 1 to 10,000')
   if (typeof template !== 'string' || template === '' || template.includes('\0'))
-    throw invalid('template', 'the name of a database')
+    throw invalidOption('template', 'the name of a database')
   endpointOf({ app, ...rest })
   return { app: parseApp(app), connectionLimit, template }
 }
 
 function endpointOf({ host, port }: ProvisionDatabaseOptions): { host?: string; port?: number } {
   if (host !== undefined && (typeof host !== 'string' || host === ''))
-    throw invalid('host', 'a name or address')
+    throw invalidOption('host', 'a name or address')
   if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65_535))
-    throw invalid('port', 'a whole number from 1 to 65,535')
+    throw invalidOption('port', 'a whole number from 1 to 65,535')
   return { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
 }
 

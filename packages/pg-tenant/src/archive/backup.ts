@@ -1,5 +1,4 @@
-import type { TenantKey } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type TenantKey } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { throwIfAborted } from './abort.ts'
 import type { BackupOptions, BackupResult } from './backup-options.ts'
@@ -26,8 +25,8 @@ export async function backupTenant(
   options: BackupOptions,
 ): Promise<BackupResult> {
   const { to, compression = DEFAULT_COMPRESSION, format = 'archive', signal } = options ?? {}
-  if (!isCompression(compression)) throw invalid('compression', '"zstd", "gzip" or "none"')
-  if (format !== 'archive' && format !== 'pg_dump') throw invalid('format', '"archive" or "pg_dump"')
+  if (!isCompression(compression)) throw invalidOption('compression', '"zstd", "gzip" or "none"')
+  if (format !== 'archive' && format !== 'pg_dump') throw invalidOption('format', '"archive" or "pg_dump"')
   throwIfAborted(signal)
   const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
   if (format === 'pg_dump') return await (await import('./pg-dump/dump.ts')).dumpTenant(visit, options)

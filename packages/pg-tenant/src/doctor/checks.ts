@@ -1,4 +1,4 @@
-import { TENANT_SETTING } from '../isolation/row-place.ts'
+import { TENANT_SETTING } from '../isolation/row.ts'
 import { ownName } from '../registry/record.ts'
 import type { FindingCode, Severity } from './finding.ts'
 

@@ -1,4 +1,4 @@
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption } from '@org/core'
 import { RUN_TABLE } from '../fleet/run-table.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -69,13 +69,13 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
 }
 
 function parse(options: DiagnoseOptions) {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { limit = 100, reference, connections = 4 } = options
   if (!Number.isInteger(limit) || limit < 1 || limit > 100_000)
-    throw invalid('limit', 'a whole number from 1 to 100000')
+    throw invalidOption('limit', 'a whole number from 1 to 100000')
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)
-    throw invalid('connections', 'a whole number from 1 to 100')
+    throw invalidOption('connections', 'a whole number from 1 to 100')
   if (reference !== undefined && typeof reference !== 'string')
-    throw invalid('reference', 'the key of a tenant')
+    throw invalidOption('reference', 'the key of a tenant')
   return { limit, reference, connections }
 }

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import type { RowPlace } from '../isolation/row-place.ts'
+import type { RowPlace } from '../isolation/row.ts'
 import { checkRowPolicies } from '../lifecycle/levels/row/check.ts'
 import { checkEntrance } from '../lifecycle/levels/row/entrance.ts'
 import { REPAIR, type RowFinding } from '../lifecycle/levels/row/findings.ts'

@@ -1,5 +1,5 @@
+import { invalidOption } from '@org/core'
 import type { PoolConfig } from 'pg'
-import { invalid } from '../errors/invalid.ts'
 import type { PoolLike } from './types.ts'
 
 /** How to connect as somebody else, or elsewhere, in the way a pool does: TLS, keep-alive, types and all. */
@@ -23,7 +23,10 @@ export async function loadPg() {
 export async function configOf(pool: PoolLike, option: 'pool' | 'adminPool'): Promise<ConnectionConfig> {
   const { options } = pool as { options?: PoolConfig }
   if (typeof options !== 'object' || options === null) {
-    throw invalid(option, 'a pg.Pool: at this isolation level its settings are used for further connections')
+    throw invalidOption(
+      option,
+      'a pg.Pool: at this isolation level its settings are used for further connections',
+    )
   }
   const pg = await loadPg()
   // Not connected: it only reads its settings, as the pool's own clients do.

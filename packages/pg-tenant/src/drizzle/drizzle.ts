@@ -1,6 +1,6 @@
+import { invalidOption } from '@org/core'
 import { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { PgDialect } from 'drizzle-orm/pg-core'
-import { invalid } from '../errors/invalid.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { checkOptions, type DrizzleOptions, loggerOf } from './options.ts'
 import { relationalConfigOf } from './relational-config.ts'
@@ -53,7 +53,7 @@ export function drizzle<TSchema extends Record<string, unknown> = Record<string,
 ): TenantDatabase<TSchema> {
   const handle = db as Partial<TenantDb> | undefined
   if (typeof handle?.query !== 'function' || typeof handle.savepoint !== 'function') {
-    throw invalid('db', 'the handle withTenant gives you: withTenant(key, (db) => … drizzle(db) …)')
+    throw invalidOption('db', 'the handle withTenant gives you: withTenant(key, (db) => … drizzle(db) …)')
   }
   checkOptions(config)
   const parts: SessionParts<TSchema> = {

@@ -1,6 +1,5 @@
-import { TenancyError } from '@org/core'
+import { invalidOption, TenancyError } from '@org/core'
 import { DefaultLogger, type Logger } from 'drizzle-orm'
-import { invalid } from '../errors/invalid.ts'
 
 /** Options of {@link drizzle}: those of Drizzle's own drivers, without its cache. */
 export interface DrizzleOptions<TSchema extends Record<string, unknown> = Record<string, never>> {
@@ -19,20 +18,20 @@ const KNOWN: ReadonlySet<string> = new Set(['schema', 'logger', 'casing'] satisf
 
 /** @throws TenancyError INVALID_OPTION */
 export function checkOptions(options: DrizzleOptions<Record<string, unknown>>): void {
-  if (typeof options !== 'object' || options === null) throw invalid('config', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('config', 'an object')
   for (const [name, value] of Object.entries(options)) {
     if (name === 'cache' && value !== undefined) throw cacheRefused()
-    if (name !== 'cache' && !KNOWN.has(name)) throw invalid(name, 'schema, logger or casing')
+    if (name !== 'cache' && !KNOWN.has(name)) throw invalidOption(name, 'schema, logger or casing')
   }
   const { schema, logger, casing } = options
   if (schema !== undefined && (typeof schema !== 'object' || schema === null)) {
-    throw invalid('schema', 'an object of tables and relations')
+    throw invalidOption('schema', 'an object of tables and relations')
   }
   if (casing !== undefined && casing !== 'snake_case' && casing !== 'camelCase') {
-    throw invalid('casing', '"snake_case" or "camelCase"')
+    throw invalidOption('casing', '"snake_case" or "camelCase"')
   }
   if (logger !== undefined && typeof logger !== 'boolean' && typeof logger?.logQuery !== 'function') {
-    throw invalid('logger', 'true, false or an object with logQuery(query, params)')
+    throw invalidOption('logger', 'true, false or an object with logQuery(query, params)')
   }
 }
 

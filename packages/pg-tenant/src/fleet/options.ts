@@ -1,6 +1,6 @@
-import { TenancyError, unknownOption } from '@org/core'
+import { invalidOption, unknownOption } from '@org/core'
 import { STATEMENT_MS } from '../admin/in-room.ts'
-import type { Phase } from '../migrations/annotations.ts'
+import type { Phase } from '../migrations/script.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
 
 /** Options of {@link Tenancy.migrate}. */
@@ -98,7 +98,7 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
     if (options[name] !== undefined) keys(name, options[name])
   }
   if (phase !== undefined && phase !== 'expand' && phase !== 'contract') {
-    throw invalid('phase', '"expand" or "contract"')
+    throw invalidOption('phase', '"expand" or "contract"')
   }
   return {
     ...options,
@@ -114,16 +114,10 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
 
 function whole(name: string, value: unknown, least: number): number {
   if (Number.isInteger(value) && Number(value) >= least && Number(value) <= MOST) return Number(value)
-  throw invalid(name, `a whole number from ${least}`)
+  throw invalidOption(name, `a whole number from ${least}`)
 }
 
 function keys(name: string, value: unknown): void {
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return
-  throw invalid(name, 'a list of names')
-}
-
-function invalid(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `migrate: ${option} must be ${expected}.`, {
-    details: { option },
-  })
+  throw invalidOption(name, 'a list of names')
 }

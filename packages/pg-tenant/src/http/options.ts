@@ -1,4 +1,5 @@
 import {
+  invalidOption,
   type OptionNames,
   parseTrust,
   type ResolveOptions,
@@ -9,7 +10,6 @@ import {
   type Trust,
   type Trusted,
 } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 import type { AccessLine } from './access-line.ts'
@@ -80,9 +80,10 @@ export function parseTenantOptions(
   names: Readonly<Record<string, true>> = TENANT_OPTIONS,
 ): TenantSettings {
   requireKnownOptions(options, names)
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with resolve')
+  if (typeof options !== 'object' || options === null)
+    throw invalidOption('options', 'an object with resolve')
   const { resolve, scope = 'call', scopeOptions = {}, abortOnDisconnect = false, onAccess, onError } = options
-  if (scope !== 'call' && scope !== 'request') throw invalid('scope', '"call" or "request"')
+  if (scope !== 'call' && scope !== 'request') throw invalidOption('scope', '"call" or "request"')
   const own = typeof resolve === 'function' ? undefined : resolve
   const directory = (tenant: TenantKey) => tenancy.lookup(tenant)
   return {

@@ -1,5 +1,4 @@
-import type { ResolvedTenant, Row, TenantKey } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type ResolvedTenant, type Row, type TenantKey } from '@org/core'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
@@ -42,7 +41,10 @@ export function inScope(db: TenantDb): RequestTenancy {
     query: <R extends object = Row>(text: string, values?: readonly unknown[]) => db.query<R>(text, values),
     transaction: async <T>(fn: (db: TenantDb) => Promise<T>, options?: ScopeOptions) => {
       if (options !== undefined) {
-        throw invalid('options', 'left out: the transaction of the request began already (scopeOptions)')
+        throw invalidOption(
+          'options',
+          'left out: the transaction of the request began already (scopeOptions)',
+        )
       }
       return db.savepoint(fn)
     },

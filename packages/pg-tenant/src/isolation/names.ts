@@ -1,10 +1,8 @@
-import { MAX_IDENTIFIER_BYTES, parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, MAX_IDENTIFIER_BYTES, parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { IsolationLevel } from './isolation.ts'
-import { digestOf, type NameFunction, requireOwnName } from './own-names.ts'
+import { digestOf, type NameFunction, type RegistryNames, requireOwnName, TenantNames } from './own-names.ts'
 import { type DeclaredTable, parseSharedTables, type SharedTable } from './shared-tables.ts'
-import { type RegistryNames, TenantNames } from './tenant-names.ts'
 import { traitsOf } from './traits.ts'
 
 /** How keys become names in PostgreSQL. */
@@ -155,7 +153,7 @@ export function parseNaming(options: NamingOptions): Naming {
   const { schemaOf: schema, roleOf: role, databaseOf: database } = options
   for (const [name, given] of Object.entries({ schemaOf: schema, roleOf: role, databaseOf: database })) {
     if (given !== undefined && typeof given !== 'function')
-      throw invalid(name, 'a function from a key to a name, or to undefined where the prefix says it')
+      throw invalidOption(name, 'a function from a key to a name, or to undefined where the prefix says it')
   }
   return {
     names: new TenantNames(),
@@ -174,7 +172,7 @@ const DEFAULT_CONTROL_SCHEMA = 'tenancy'
 /** @throws TenancyError INVALID_OPTION */
 export function parseControlSchema(name: string = DEFAULT_CONTROL_SCHEMA): string {
   if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,62}$/.test(name) && !name.startsWith('pg_')) return name
-  throw invalid(
+  throw invalidOption(
     'controlSchema',
     'the name of a schema: 1 to 63 of a-z, 0-9 and "_", not beginning with a digit or "pg_"',
   )

@@ -1,4 +1,4 @@
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption } from '@org/core'
 
 /** Reference data in a shared schema, which every scope may read. */
 export interface SharedTable {
@@ -20,7 +20,7 @@ const MOST = 200
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseSharedTables(given: readonly (string | SharedTable)[] = []): readonly DeclaredTable[] {
-  if (!Array.isArray(given)) throw invalid('sharedTables', 'an array of names, or { name, write }')
+  if (!Array.isArray(given)) throw invalidOption('sharedTables', 'an array of names, or { name, write }')
   return given.map((one: unknown) => {
     const {
       name,
@@ -28,12 +28,13 @@ export function parseSharedTables(given: readonly (string | SharedTable)[] = [])
       ...rest
     } = (typeof one === 'string' ? { name: one } : (one ?? {})) as Record<string, unknown>
     if (typeof name !== 'string' || name === '' || name.length > MOST || name.includes('\0'))
-      throw invalid('sharedTables', 'names: table, schema.table or schema.*')
+      throw invalidOption('sharedTables', 'names: table, schema.table or schema.*')
     if (typeof write !== 'boolean' || Object.keys(rest).length > 0)
-      throw invalid('sharedTables', 'names, or { name, write: true or false }')
+      throw invalidOption('sharedTables', 'names, or { name, write: true or false }')
     const dot = name.indexOf('.')
     const [schema, table] = dot < 0 ? [null, name] : [name.slice(0, dot), name.slice(dot + 1)]
-    if (schema === '' || table === '') throw invalid('sharedTables', 'names: table, schema.table or schema.*')
+    if (schema === '' || table === '')
+      throw invalidOption('sharedTables', 'names: table, schema.table or schema.*')
     return { schema, name: table === '*' ? null : table, write }
   })
 }

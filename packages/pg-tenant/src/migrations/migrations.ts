@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Migration, TenancyError } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type Migration, TenancyError } from '@org/core'
 import type { LoadOptions } from './folder/load.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
@@ -13,15 +12,15 @@ export interface CheckedMigration extends Migration {
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseMigrations(migrations: readonly Migration[]): CheckedMigration[] {
-  if (!Array.isArray(migrations)) throw invalid('migrations', 'an array of { id, sql }')
+  if (!Array.isArray(migrations)) throw invalidOption('migrations', 'an array of { id, sql }')
   const seen = new Set<string>()
   return migrations.map((migration: Partial<Migration>) => {
     const { id, sql } = migration ?? {}
     if (typeof id !== 'string' || id === '' || id.length > 200)
-      throw invalid('migrations', 'an array of { id, sql }, id up to 200 characters')
+      throw invalidOption('migrations', 'an array of { id, sql }, id up to 200 characters')
     if (typeof sql !== 'string' || sql.trim() === '')
-      throw invalid('migrations', 'an array of { id, sql }, none of them empty')
-    if (seen.has(id)) throw invalid('migrations', 'an array of { id, sql } with each id once')
+      throw invalidOption('migrations', 'an array of { id, sql }, none of them empty')
+    if (seen.has(id)) throw invalidOption('migrations', 'an array of { id, sql } with each id once')
     seen.add(id)
     return { id, ...fingerprintOf(sql) }
   })

@@ -1,5 +1,4 @@
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { OnBusy, Patience } from '../offboard/drain.ts'
 
 /** How far a move has come, as {@link MoveOptions.onProgress} is told. */
@@ -51,21 +50,24 @@ const KNOWN: OptionNames<MoveOptions> = {
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseMove(options: MoveOptions = {}): MoveSettings {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   requireKnownOptions(options, KNOWN)
   const { from, dryRun = false, undo = false, drain: drainMs = 10_000, onBusy = 'report' } = options
   const { verify = 'full', lose = [], onProgress, signal } = options
-  if (from !== undefined && typeof from !== 'string') throw invalid('from', 'the name of a placement')
-  if (typeof dryRun !== 'boolean') throw invalid('dryRun', 'true or false')
-  if (typeof undo !== 'boolean' || (undo && dryRun)) throw invalid('undo', 'true or false, without dryRun')
+  if (from !== undefined && typeof from !== 'string') throw invalidOption('from', 'the name of a placement')
+  if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
+  if (typeof undo !== 'boolean' || (undo && dryRun))
+    throw invalidOption('undo', 'true or false, without dryRun')
   if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000)
-    throw invalid('drain', 'a whole number of milliseconds from 1 to 3600000')
-  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalid('onBusy', '"report" or "terminate"')
-  if (verify !== 'full' && verify !== 'archive') throw invalid('verify', '"full" or "archive"')
+    throw invalidOption('drain', 'a whole number of milliseconds from 1 to 3600000')
+  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
+  if (verify !== 'full' && verify !== 'archive') throw invalidOption('verify', '"full" or "archive"')
   if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string'))
-    throw invalid('lose', 'a list of names')
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress', 'a function')
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
+    throw invalidOption('lose', 'a list of names')
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw invalidOption('onProgress', 'a function')
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalidOption('signal', 'an AbortSignal')
   const tell = (step: MoveStep) => {
     try {
       onProgress?.(step)

@@ -1,5 +1,4 @@
-import { TRACES, type TraceMessage } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, TRACES, type TraceMessage } from '@org/core'
 import { bounded, type Labels, type Meter } from './meter.ts'
 
 /** Options of {@link observe}. */
@@ -33,9 +32,10 @@ const SECONDS = 1 / 1_000
  * ```
  */
 export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => void {
-  if (typeof meter?.histogram !== 'function') throw invalid('meter', 'a Meter: prometheus(), for instance')
+  if (typeof meter?.histogram !== 'function')
+    throw invalidOption('meter', 'a Meter: prometheus(), for instance')
   if (tenants !== undefined && !(Number.isInteger(tenants) && tenants >= 1 && tenants <= 1_000))
-    throw invalid('tenants', 'a whole number from 1 to 1000')
+    throw invalidOption('tenants', 'a whole number from 1 to 1000')
   const tenant = bounded(tenants ?? 0)
   const whose = (message: { tenant: string }): Labels =>
     tenants === undefined ? {} : { tenant: tenant(message.tenant) }

@@ -1,4 +1,4 @@
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption } from '@org/core'
 import type { GaugeValue, Labels, Meter } from './meter.ts'
 
 /** A {@link Meter} that Prometheus can read. */
@@ -38,8 +38,8 @@ interface Series {
 export function prometheus(): PrometheusMeter {
   const texts = new Map<string, () => string | Promise<string>>()
   const add = (name: string, render: () => string | Promise<string>) => {
-    if (!/^[a-z][a-z0-9_]{0,99}$/.test(name)) throw invalid('name', "a metric's name: [a-z][a-z0-9_]*")
-    if (texts.has(name)) throw invalid('name', 'a name that is not in use')
+    if (!/^[a-z][a-z0-9_]{0,99}$/.test(name)) throw invalidOption('name', "a metric's name: [a-z][a-z0-9_]*")
+    if (texts.has(name)) throw invalidOption('name', 'a name that is not in use')
     texts.set(name, render)
   }
   return {

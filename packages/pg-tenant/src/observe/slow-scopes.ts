@@ -1,5 +1,4 @@
-import { type ScopeTrace, type StatementTrace, TRACES } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type ScopeTrace, type StatementTrace, TRACES } from '@org/core'
 
 /** When {@link onSlowScope} speaks up. */
 export interface SlowScopeOptions {
@@ -44,10 +43,11 @@ export function onSlowScope(
   { threshold = 1_000, slowest = 5 }: SlowScopeOptions,
   report: (scope: SlowScope) => void,
 ): () => void {
-  if (typeof threshold !== 'number' || !(threshold > 0)) throw invalid('threshold', 'milliseconds above 0')
+  if (typeof threshold !== 'number' || !(threshold > 0))
+    throw invalidOption('threshold', 'milliseconds above 0')
   if (!Number.isInteger(slowest) || slowest < 0 || slowest > 100)
-    throw invalid('slowest', 'a whole number from 0 to 100')
-  if (typeof report !== 'function') throw invalid('report', 'a function')
+    throw invalidOption('slowest', 'a whole number from 0 to 100')
+  if (typeof report !== 'function') throw invalidOption('report', 'a function')
   const statements = new WeakMap<ScopeTrace, StatementTrace[]>()
   const stops = [
     TRACES.statement.listen({

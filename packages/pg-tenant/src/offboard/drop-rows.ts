@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import type { RowPlace } from '../isolation/row-place.ts'
+import type { RowPlace } from '../isolation/row.ts'
 import { deleteRows, findRows, planDrop } from '../lifecycle/levels/row/delete.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'

@@ -1,6 +1,5 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import type { BackupOptions } from '../archive/backup-options.ts'
-import { invalid } from '../errors/invalid.ts'
 import type { OnBusy, Patience } from './drain.ts'
 
 /** Options of {@link offboard}. */
@@ -50,17 +49,17 @@ export function parseOffboard(
 ): OffboardSettings {
   if (confirm !== tenant) throw notConfirmed()
   if (backup !== 'skip' && typeof backup?.to !== 'string' && typeof backup?.to?.write !== 'function') {
-    throw invalid('backup', '{ to: path or Writable }, or "skip"')
+    throw invalidOption('backup', '{ to: path or Writable }, or "skip"')
   }
   if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string')) {
-    throw invalid('lose', 'a list of names')
+    throw invalidOption('lose', 'a list of names')
   }
   if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000) {
-    throw invalid('drain', 'a whole number of milliseconds from 1 to 3600000')
+    throw invalidOption('drain', 'a whole number of milliseconds from 1 to 3600000')
   }
-  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalid('onBusy', '"report" or "terminate"')
+  if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy.length > 200)) {
-    throw invalid('requestedBy', 'a text of at most 200 characters')
+    throw invalidOption('requestedBy', 'a text of at most 200 characters')
   }
   return { backup, lose, requestedBy: requestedBy ?? null, patience: { drainMs, onBusy, signal } }
 }

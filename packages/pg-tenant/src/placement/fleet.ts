@@ -1,5 +1,4 @@
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
 import type { MoveResult } from '../move/move.ts'
 import type { MoveOptions } from '../move/options.ts'
@@ -104,12 +103,13 @@ function requireFleetOptions(options: FleetOptions): void {
   const { placements, defaultPlacement, remember = 1, directory } = options
   const { answerWithin = 1, rememberMissing = 0, waitForMove = 0 } = options
   const names = Object.keys(placements ?? {})
-  if (names.length === 0) throw invalid('placements', 'tenancies by name')
+  if (names.length === 0) throw invalidOption('placements', 'tenancies by name')
   if (defaultPlacement !== undefined && !names.includes(defaultPlacement))
-    throw invalid('defaultPlacement', `one of ${names.join(', ')}`)
+    throw invalidOption('defaultPlacement', `one of ${names.join(', ')}`)
   if (!Number.isInteger(remember) || remember < 1 || remember > 1_000_000)
-    throw invalid('remember', 'a whole number from 1 to 1,000,000')
-  if (directory !== undefined && typeof directory !== 'function') throw invalid('directory', 'a function')
+    throw invalidOption('remember', 'a whole number from 1 to 1,000,000')
+  if (directory !== undefined && typeof directory !== 'function')
+    throw invalidOption('directory', 'a function')
   milliseconds('answerWithin', answerWithin, 1)
   milliseconds('rememberMissing', rememberMissing, 0)
   milliseconds('waitForMove', waitForMove, 0)
@@ -117,5 +117,5 @@ function requireFleetOptions(options: FleetOptions): void {
 
 function milliseconds(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least && value <= 60_000) return
-  throw invalid(name, `a whole number of milliseconds from ${least} to 60000`)
+  throw invalidOption(name, `a whole number of milliseconds from ${least} to 60000`)
 }

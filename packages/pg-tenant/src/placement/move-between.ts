@@ -1,7 +1,6 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
-import { invalid } from '../errors/invalid.ts'
 import { keyFor } from '../isolation/names.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { openMove } from '../move/ledger.ts'
@@ -23,9 +22,9 @@ export async function moveBetween(
 ): Promise<MoveResult> {
   const settings = parseMove(options)
   const names = Object.keys(placements)
-  if (!names.includes(to)) throw invalid('to', `one of ${names.join(', ')}`)
+  if (!names.includes(to)) throw invalidOption('to', `one of ${names.join(', ')}`)
   if (settings.from !== undefined && !names.includes(settings.from))
-    throw invalid('from', `one of ${names.join(', ')}`)
+    throw invalidOption('from', `one of ${names.join(', ')}`)
   const { signal } = settings.patience
   const opening = names.map(async (name): Promise<Side> => {
     const lifecycle = await inTime(name, inside(placements, name).lifecycle(key))
@@ -104,5 +103,5 @@ function notThere(tenant: TenantKey, placement: string): TenancyError {
 function inside(placements: Readonly<Record<string, PlacedTenancy>>, name: string): Inside {
   const found = insideOf(placements[name] as PlacedTenancy)
   if (found) return found
-  throw invalid(`placements.${name}`, 'made by createTenancy, or its tenants cannot be moved')
+  throw invalidOption(`placements.${name}`, 'made by createTenancy, or its tenants cannot be moved')
 }

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
 import type { MoveResult } from '../move/move.ts'
@@ -102,7 +101,7 @@ export class Routing<T extends PlacedTenancy> {
     const held = await this.#places.ask(key, { deleted: true })
     const place = facts.placement ?? held ?? this.#defaultPlacement
     if (place === undefined || !names.includes(place))
-      throw invalid('placement', `one of ${names.join(', ')}`)
+      throw invalidOption('placement', `one of ${names.join(', ')}`)
     if (held !== undefined && held !== place) throw elsewhere(key as TenantKey, held)
     const result = await (this.#placements[place] as T).provision(key, { ...facts, placement: place })
     this.#places.learn(key, place)

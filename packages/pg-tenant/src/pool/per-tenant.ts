@@ -1,5 +1,4 @@
-import { parseTenantKey, TenancyError } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, parseTenantKey, TenancyError } from '@org/core'
 
 /** Options of {@link perTenant}. */
 export interface PerTenantOptions<T> {
@@ -51,9 +50,9 @@ export function perTenant<T>(
   make: (key: string) => T | Promise<T>,
   { max = 100, close = () => {} }: PerTenantOptions<T> = {},
 ): PerTenant<T> {
-  if (typeof make !== 'function') throw invalid('make', 'a function that makes a client for a tenant')
+  if (typeof make !== 'function') throw invalidOption('make', 'a function that makes a client for a tenant')
   if (!Number.isInteger(max) || max < 1 || max > 10_000)
-    throw invalid('max', 'a whole number from 1 to 10000')
+    throw invalidOption('max', 'a whole number from 1 to 10000')
   const entries = new Map<string, Entry<T>>()
   let over = false
 

@@ -1,6 +1,9 @@
+import { invalidOption } from '@org/core'
 import pg from 'pg'
-import { invalid } from '../errors/invalid.ts'
+import { blockOf } from '../scope/handle.ts'
+import { openWithin } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
+import type { TenantDb } from '../scope/tenant-db.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import type { Reach } from './connection.ts'
 import type { ErrorStyle } from './errors.ts'
@@ -35,11 +38,12 @@ export function parsePoolOptions(options: TenantPoolOptions): {
   readonly ownTypes: Extent
   readonly scope: ScopeOptions
 } {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { max = 10, errors = 'safe', ownTypes = 'named', ...scope } = options
-  if (!Number.isInteger(max) || max < 1 || max > 1_000) throw invalid('max', 'a whole number from 1 to 1000')
-  if (errors !== 'safe' && errors !== 'pg') throw invalid('errors', '"safe" or "pg"')
-  if (ownTypes !== 'named' && ownTypes !== 'all') throw invalid('ownTypes', '"named" or "all"')
+  if (!Number.isInteger(max) || max < 1 || max > 1_000)
+    throw invalidOption('max', 'a whole number from 1 to 1000')
+  if (errors !== 'safe' && errors !== 'pg') throw invalidOption('errors', '"safe" or "pg"')
+  if (ownTypes !== 'named' && ownTypes !== 'all') throw invalidOption('ownTypes', '"named" or "all"')
   return { max, errors, ownTypes, scope }
 }
 
@@ -81,4 +85,33 @@ export function tenantPg(tenant: string, reach: Reach, { errors, ownTypes }: Sho
   const { native: _, ...rest } = Object.getOwnPropertyDescriptors(pg)
   const bound = Object.defineProperties({}, rest) as TenantPg
   return Object.assign(bound, { Pool, Client: Client as never })
+}
+
+/**
+ * A `pg.Pool` of one client over an open scope, for a library inside `withTenant`: its BEGIN is a savepoint of the scope, its
+ * statements take effect when the scope commits. Dead when the scope ends.
+ *
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { scopePool } from '@org/pg-tenant'
+ * import { Kysely, PostgresDialect } from 'kysely'
+ *
+ * interface Database {
+ *   notes: { body: string }
+ * }
+ * await tenancy.withTenant('acme', async (db) => {
+ *   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool: scopePool(db) }) })
+ *   await kysely.insertInto('notes').values({ body: 'hi' }).execute()
+ * })
+ * ```
+ */
+export function scopePool(db: TenantDb, { errors }: { readonly errors?: ErrorStyle } = {}): pg.Pool {
+  const options = parsePoolOptions({ max: 1, ...(errors && { errors }) })
+  blockOf(db)
+  const reach = {
+    once: (query: Parameters<TenantDb['query']>[0]) => db.query(query as never),
+    open: () => openWithin(db),
+  }
+  return tenantPool(db.tenant, reach, options)
 }

@@ -1,6 +1,5 @@
-import { type CachedLookup, cachedLookup, type TenantKey } from '@org/core'
+import { type CachedLookup, cachedLookup, invalidOption, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import { invalid } from '../errors/invalid.ts'
 import type { ListenConnection, Listener } from './listen.ts'
 import type { TenantRecord } from './record.ts'
 import type { RegistryPlace } from './registry.ts'
@@ -38,11 +37,11 @@ export function openLookups(
   options: LookupOptions = {},
   changed: (which?: (tenant: TenantKey) => boolean) => void = () => {},
 ): Lookups {
-  if (typeof options !== 'object' || options === null) throw invalid('lookups', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('lookups', 'an object')
   const { listen, onListenError = warn, ...bounds } = options
   if (listen !== undefined && (typeof listen !== 'object' || listen === null))
-    throw invalid('lookups.listen', 'settings for pg.Client, such as { connectionString }')
-  if (typeof onListenError !== 'function') throw invalid('lookups.onListenError', 'a function')
+    throw invalidOption('lookups.listen', 'settings for pg.Client, such as { connectionString }')
+  if (typeof onListenError !== 'function') throw invalidOption('lookups.onListenError', 'a function')
   const lookup = cachedLookup(async (tenant) => (await import('./read.ts')).find(pool, place, tenant), bounds)
   if (!listen) return { lookup, start: () => {}, close: async () => {} }
   const forget = (which?: (tenant: TenantKey) => boolean) => {

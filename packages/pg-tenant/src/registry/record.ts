@@ -1,6 +1,6 @@
 import type { OptionNames, TenantKey } from '@org/core'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
+import type { RegistryNames, TenantNames } from '../isolation/own-names.ts'
 import { qualify, quoteLiteral } from '../sql/identifier.ts'
 
 /**

@@ -2,7 +2,7 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { isServerError } from '../errors/server-error.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import type { RegistryNames, TenantNames } from '../isolation/tenant-names.ts'
+import type { RegistryNames, TenantNames } from '../isolation/own-names.ts'
 import { qualify } from '../sql/identifier.ts'
 import { bucketOf } from './bucket.ts'
 import {

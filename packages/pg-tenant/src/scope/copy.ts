@@ -4,7 +4,7 @@ import { TenancyError } from '@org/core'
 import { CopyExchange, CopyStalled } from '../driver/copy-exchange.ts'
 import { fromCall } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
-import { tracedStatement } from '../observe/statement.ts'
+import { tracedStatement } from '../observe/traced.ts'
 import type { Block } from './block.ts'
 
 /** `COPY … FROM STDIN`: gives the stream to write to once the server has accepted the statement. */

@@ -1,9 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
-import { crossTenant } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { crossTenant, invalidOption } from '@org/core'
 import type { Block } from './block.ts'
-import { requireCallback } from './misuse.ts'
-import { requireCopy } from './refuse.ts'
+import { requireCallback, requireCopy } from './refuse.ts'
 import type { QueryResult } from './result.ts'
 import { queueStatement, runStatement } from './run-statement.ts'
 import { runSavepoint } from './savepoint.ts'
@@ -48,7 +46,7 @@ const blocks = new WeakMap<TenantDb, Block>()
 export function blockOf(db: TenantDb): Block {
   const block = blocks.get(db)
   if (block) return block
-  throw invalid('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
+  throw invalidOption('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
 
 /** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */

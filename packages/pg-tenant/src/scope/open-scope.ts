@@ -1,11 +1,11 @@
 import { crossTenant, type ScopeTrace, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
 import type { Isolation } from '../isolation/isolation.ts'
-import { tracedScope } from '../observe/scope.ts'
+import { tracedScope } from '../observe/traced.ts'
 import { Block } from './block.ts'
 import { once, rollbackTo } from './control.ts'
 import { blockOf, createHandle } from './handle.ts'
-import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
+import { notAwaited, swallowed } from './refuse.ts'
 import type { TenantDb } from './tenant-db.ts'
 import { type Pending, Transaction } from './transaction.ts'
 

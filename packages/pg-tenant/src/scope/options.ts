@@ -1,5 +1,4 @@
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { Limits } from '../isolation/gate.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
 
@@ -102,20 +101,21 @@ const KNOWN: OptionNames<ScopeOptions> = {
  */
 export function parseScopeOptions(options: ScopeOptions | undefined, base: ScopeSettings): ScopeSettings {
   if (options === undefined) return base
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   requireKnownOptions(options, KNOWN)
   const { readOnly = false, isolationLevel, deferrable = false, signal, retry } = options
-  if (typeof readOnly !== 'boolean') throw invalid('readOnly', 'true or false')
+  if (typeof readOnly !== 'boolean') throw invalidOption('readOnly', 'true or false')
   if (isolationLevel !== undefined && !LEVELS.includes(isolationLevel)) {
-    throw invalid('isolationLevel', '"read committed", "repeatable read" or "serializable"')
+    throw invalidOption('isolationLevel', '"read committed", "repeatable read" or "serializable"')
   }
   if (typeof deferrable !== 'boolean' || (deferrable && !(readOnly && isolationLevel === 'serializable'))) {
-    throw invalid(
+    throw invalidOption(
       'deferrable',
       'used with readOnly: true and isolationLevel: "serializable" (it has no effect otherwise)',
     )
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal')
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalidOption('signal', 'an AbortSignal')
   const asked = isolationLevel !== undefined || readOnly
   const mode = `isolation level ${isolationLevel ?? 'read committed'} ${readOnly ? 'read only' : 'read write'}`
   return {
@@ -138,13 +138,13 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
 /** @throws TenancyError INVALID_OPTION */
 export function parseKeepStatements(most: number = DEFAULTS.keepStatements): number {
   if (Number.isInteger(most) && most >= 0 && most <= 200) return most
-  throw invalid('keepStatements', 'a whole number from 0 to 200')
+  throw invalidOption('keepStatements', 'a whole number from 0 to 200')
 }
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseMaxTenants(most: number = DEFAULTS.maxTenantsPerConnection): number {
   if (Number.isInteger(most) && most >= 1 && most <= 100_000) return most
-  throw invalid('maxTenantsPerConnection', 'a whole number from 1 to 100000')
+  throw invalidOption('maxTenantsPerConnection', 'a whole number from 1 to 100000')
 }
 
 /** The transaction of the server that is asked says nothing of one that another node committed before it. */
@@ -152,8 +152,8 @@ export const NODES_COMMIT = 'left out with distributedSchemas: another node comm
 
 function parseResolve({ resolveUnknownOutcome: resolves }: ScopeOptions, base: ScopeSettings): boolean {
   if (resolves === undefined) return base.resolveUnknownOutcome
-  if (typeof resolves !== 'boolean') throw invalid('resolveUnknownOutcome', 'true or false')
-  if (resolves && base.distributed) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
+  if (typeof resolves !== 'boolean') throw invalidOption('resolveUnknownOutcome', 'true or false')
+  if (resolves && base.distributed) throw invalidOption('resolveUnknownOutcome', NODES_COMMIT)
   return resolves
 }
 
@@ -164,14 +164,17 @@ function milliseconds(
 ): number {
   const value = options[name] ?? base[name]
   if (Number.isInteger(value) && value >= 1 && value <= A_DAY) return value
-  throw invalid(name, 'a whole number of milliseconds from 1 to 86400000; limits cannot be switched off')
+  throw invalidOption(
+    name,
+    'a whole number of milliseconds from 1 to 86400000; limits cannot be switched off',
+  )
 }
 
 function parseRetry(retry: RetryOptions): Required<RetryOptions> {
   const { attempts, backoff = DEFAULTS.retry.backoff } = retry
   if (!Number.isInteger(attempts) || attempts < 1 || attempts > 10)
-    throw invalid('retry', '{ attempts: 1 to 10 }')
+    throw invalidOption('retry', '{ attempts: 1 to 10 }')
   if (!(backoff >= 0 && backoff <= 1_000))
-    throw invalid('retry', '{ attempts, backoff: 0 to 1000 milliseconds }')
+    throw invalidOption('retry', '{ attempts, backoff: 0 to 1000 milliseconds }')
   return { attempts, backoff }
 }

@@ -1,10 +1,14 @@
 import type { ScopeTrace, TenantKey } from '@org/core'
 import { aborted } from '../errors/from-scope.ts'
 import type { Isolation } from '../isolation/isolation.ts'
+import { tracedStatement } from '../observe/traced.ts'
 import { Block, currentBlock } from './block.ts'
 import { createHandle } from './handle.ts'
-import { notAwaited, swallowed } from './misuse.ts'
 import type { ScopeSettings } from './options.ts'
+import { notAwaited, swallowed } from './refuse.ts'
+import type { QueryResult } from './result.ts'
+import { resultOf, StatementRun } from './run-statement.ts'
+import type { Statement } from './statement.ts'
 import type { TenantDb } from './tenant-db.ts'
 import { Transaction } from './transaction.ts'
 
@@ -63,4 +67,32 @@ function abortable<T>(work: Promise<T>, block: Block, signal: AbortSignal): Prom
     // The callback itself may have fired it, before anyone listened.
     if (signal.aborted) onAbort()
   })
+}
+
+/**
+ * One statement in a scope of its own, in one round trip: opening, statement, check and COMMIT leave in one message.
+ * (With `resolveUnknownOutcome` COMMIT waits for the transaction id: two trips.)
+ */
+export async function runOneShot<R>(
+  isolation: Isolation,
+  tenant: TenantKey,
+  statement: Statement,
+  settings: ScopeSettings,
+  trace?: ScopeTrace | undefined,
+): Promise<QueryResult<R>> {
+  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings, trace)
+  const run = new StatementRun(statement, resultOf(transaction))
+  try {
+    return await tracedStatement(trace, statement.text, async () => {
+      await transaction.commit(run.steps)
+      await run.sink.settle(async (question) => {
+        const { lookUpApart } = await import('./types/look-up.ts')
+        await lookUpApart(isolation.poolOf(tenant), settings, question)
+      })
+      return run.sink.result<R>(true)
+    })
+  } catch (error) {
+    await transaction.rollback(false)
+    throw error
+  }
 }

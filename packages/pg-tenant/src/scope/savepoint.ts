@@ -1,6 +1,6 @@
 import { Block, currentBlock } from './block.ts'
 import { once, rollbackTo } from './control.ts'
-import { notAwaited, swallowed } from './misuse.ts'
+import { notAwaited, swallowed } from './refuse.ts'
 
 let savepoints = 0
 

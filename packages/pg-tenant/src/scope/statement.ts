@@ -1,7 +1,6 @@
-import { TenancyError } from '@org/core'
+import { invalidOption, TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
 import type { TypeParsers } from '../driver/type-parsers.ts'
-import { invalid } from '../errors/invalid.ts'
 import { refuseUnsafe } from './refuse.ts'
 import type { Extent } from './types/decoding.ts'
 
@@ -120,5 +119,5 @@ export function toStreamStatement(
 ): StreamStatement {
   const statement = toStatement(query, values)
   if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 10_000) return { ...statement, batchSize }
-  throw invalid('batchSize', 'a whole number from 1 to 10000')
+  throw invalidOption('batchSize', 'a whole number from 1 to 10000')
 }

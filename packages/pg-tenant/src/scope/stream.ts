@@ -1,7 +1,7 @@
 import { type Row, TenancyError } from '@org/core'
 import type { Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
-import { tracedStatement } from '../observe/statement.ts'
+import { tracedStatement } from '../observe/traced.ts'
 import type { Block } from './block.ts'
 import { nextPortal } from './fresh.ts'
 import { ResultSink } from './result.ts'

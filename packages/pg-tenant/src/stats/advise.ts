@@ -1,5 +1,4 @@
-import type { CheckMeasure } from '@org/core'
-import { invalid } from '../errors/invalid.ts'
+import { type CheckMeasure, invalidOption } from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
 import type { FleetStats } from './stats.ts'
 
@@ -104,9 +103,9 @@ type Found = Advice | undefined
 function parse(thresholds: AdviceThresholds): Thresholds {
   const given = Object.entries(thresholds).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) {
-    if (!(name in DEFAULTS)) throw invalid(name, 'a threshold there is')
-    if (typeof value !== 'number' || !(value > 0)) throw invalid(name, 'a number above 0')
-    if (SHARES.some((share) => share === name) && value > 1) throw invalid(name, 'a share from 0 to 1')
+    if (!(name in DEFAULTS)) throw invalidOption(name, 'a threshold there is')
+    if (typeof value !== 'number' || !(value > 0)) throw invalidOption(name, 'a number above 0')
+    if (SHARES.some((share) => share === name) && value > 1) throw invalidOption(name, 'a share from 0 to 1')
   }
   return { ...DEFAULTS, ...Object.fromEntries(given) }
 }

@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { type RowPlace, TENANT_SETTING } from '../isolation/row-place.ts'
+import { type RowPlace, TENANT_SETTING } from '../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 
 /** What a tenant, or all of them together, take up. */

@@ -1,9 +1,8 @@
-import { type CheckMeasure, TenancyError, type TenantKey } from '@org/core'
+import { type CheckMeasure, invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
-import { invalid } from '../errors/invalid.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { databaseOf, keyFor, roleOf } from '../isolation/names.ts'
-import type { RowPlace } from '../isolation/row-place.ts'
+import type { RowPlace } from '../isolation/row.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -114,7 +113,7 @@ const EXACT_UP_TO = 100
 export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = {}): Promise<FleetStats> {
   const { adminPool, level, naming } = lifecycle
   const { tenants, activity = false } = options
-  if (tenants !== undefined && !Array.isArray(tenants)) throw invalid('tenants', 'an array of keys')
+  if (tenants !== undefined && !Array.isArray(tenants)) throw invalidOption('tenants', 'an array of keys')
   const keys = tenants?.map((key) => keyFor(naming, key)) ?? null
   const exact = options.exact ?? (keys !== null && keys.length <= EXACT_UP_TO)
   const { logsIn, ownDatabase } = traitsOf(level)

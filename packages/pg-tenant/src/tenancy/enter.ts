@@ -1,12 +1,13 @@
-import { crossTenant, type ScopeTrace, TenancyError, type TenantKey } from '@org/core'
+import { setTimeout as delay } from 'node:timers/promises'
+import { crossTenant, isTenancyError, type ScopeTrace, TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
+import { isRetryable } from '../errors/from-database.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, type Naming } from '../isolation/names.ts'
-import { tracedScope } from '../observe/scope.ts'
+import { tracedScope } from '../observe/traced.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { type Block, currentBlock } from '../scope/block.ts'
 import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
-import { withRetry } from '../scope/retry.ts'
 
 /** What a tenancy knows about entering a tenant. */
 export interface Entry {
@@ -95,4 +96,24 @@ export function requireSameMode(settings: ScopeSettings, outer: Block): void {
     'A nested withTenant joins the transaction around it and cannot change readOnly, isolationLevel or deferrable.',
     { details: { option: 'isolationLevel' } },
   )
+}
+
+const MAX_BACKOFF_MS = 1_000
+
+/**
+ * Runs `attempt` again after a serialization failure or deadlock, as often as the settings allow. An unknown outcome
+ * is neither, so it is never tried again.
+ */
+export async function withRetry<T>({ retry, signal }: ScopeSettings, attempt: () => Promise<T>): Promise<T> {
+  for (let made = 1; ; made++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const again = isTenancyError(error) && isRetryable(error) && made < retry.attempts && !signal?.aborted
+      if (!again) throw error
+      // Full jitter: those who collided do not meet again.
+      const ceiling = Math.min(MAX_BACKOFF_MS, retry.backoff * 2 ** (made - 1))
+      await delay(Math.random() * ceiling)
+    }
+  }
 }

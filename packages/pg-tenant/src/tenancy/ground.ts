@@ -1,12 +1,11 @@
-import { type Belongings, requireKnownOptions, type TenantKey } from '@org/core'
+import { type Belongings, invalidOption, requireKnownOptions, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { invalid } from '../errors/invalid.ts'
 import type { VersionGate } from '../fleet/version.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { type Naming, parseControlSchema, parseNaming } from '../isolation/names.ts'
-import { parseRowPlace, type RowPlace } from '../isolation/row-place.ts'
+import { parseRowPlace, type RowPlace } from '../isolation/row.ts'
 import { isLevel, traitsOf } from '../isolation/traits.ts'
 import type { DistributedSchemas } from '../lifecycle/distributed-schemas.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -81,7 +80,7 @@ export function groundOf(options: TenancyOptions): Ground {
   const gate = openGate(level, pool, registry, migrations, options.minimumVersion)
   const lookups = openLookups(pool, registry, options.lookups, (which) => gate?.forget(which))
   for (const [name, hook] of Object.entries({ onForget, onProvision }))
-    if (hook !== undefined && typeof hook !== 'function') throw invalid(name, 'a function')
+    if (hook !== undefined && typeof hook !== 'function') throw invalidOption(name, 'a function')
   return {
     identity: {},
     level,
@@ -127,7 +126,7 @@ function withoutOwn(level: IsolationLevel, options: TenancyOptions): TenancyOpti
 }
 
 function requireKnown(options: TenancyOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object with a pool')
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object with a pool')
   requireKnownOptions(options, TENANCY)
   for (const [name, names] of Object.entries(WITHIN)) {
     requireKnownOptions(options[name as keyof typeof WITHIN], names, name)
@@ -137,7 +136,7 @@ function requireKnown(options: TenancyOptions): void {
 function requirePool(pool: unknown, option: string): void {
   const candidate = pool as Partial<PoolLike> | undefined
   if (typeof candidate?.connect === 'function' && typeof candidate.on === 'function') return
-  throw invalid(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
+  throw invalidOption(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
 }
 
 function limitsOf(options: TenancyOptions): ScopeOptions {
@@ -163,13 +162,14 @@ function openGate(
 ): VersionGate | undefined {
   if (minimum === undefined) return undefined
   const { id, waitMs = 0 } = typeof minimum === 'string' ? { id: minimum } : (minimum ?? {})
-  if (typeof id !== 'string') throw invalid('minimumVersion', 'the id of a migration, or { id, waitMs }')
+  if (typeof id !== 'string')
+    throw invalidOption('minimumVersion', 'the id of a migration, or { id, waitMs }')
   if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 3_600_000)
-    throw invalid('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
+    throw invalidOption('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
   if (traitsOf(level).shared)
-    throw invalid('minimumVersion', `left out at level ${level}: its tenants share one schema`)
+    throw invalidOption('minimumVersion', `left out at level ${level}: its tenants share one schema`)
   if (!migrations.some((migration) => migration.id === id))
-    throw invalid('minimumVersion', 'the id of one of the migrations')
+    throw invalidOption('minimumVersion', 'the id of one of the migrations')
   let gate: VersionGate | undefined
   const load = async (): Promise<VersionGate> => {
     const { versionGate } = await import('../fleet/version.ts')
@@ -187,7 +187,7 @@ function parseAllowSchemas(names: TenancyOptions['allowSchemas']): readonly stri
   if (names === undefined) return undefined
   if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== ''))
     return [...names]
-  throw invalid('allowSchemas', 'a list of names of schemas')
+  throw invalidOption('allowSchemas', 'a list of names of schemas')
 }
 
 /** @throws TenancyError INVALID_OPTION */
@@ -195,7 +195,7 @@ function parseBelongings(list: TenancyOptions['belongings'] = []): readonly Belo
   const names = new Set(Array.isArray(list) ? list.map((one: Partial<Belongings> | null) => one?.name) : [])
   const whole = Array.isArray(list) && list.every((one) => one?.name && Array.isArray(one.tables))
   if (whole && names.size === list.length) return [...list]
-  throw invalid('belongings', 'a list of what packages keep of a tenant, each under a name of its own')
+  throw invalidOption('belongings', 'a list of what packages keep of a tenant, each under a name of its own')
 }
 
 function parseChecks(checks: TenancyOptions['checks']): TenancyOptions['checks'] {
@@ -203,7 +203,7 @@ function parseChecks(checks: TenancyOptions['checks']): TenancyOptions['checks']
   const isCheck = (one: unknown): boolean =>
     typeof (one as { name?: unknown } | null)?.name === 'string' && (one as { name: string }).name !== ''
   if (Array.isArray(checks) && checks.every(isCheck)) return [...checks]
-  throw invalid('checks', 'a list of checks, each with a name')
+  throw invalidOption('checks', 'a list of checks, each with a name')
 }
 
 /** Schemas whose types have one OID for all tenants. */
@@ -222,14 +222,15 @@ function parseDistributedSchemas(
   asksOutcome: boolean,
 ): DistributedSchemas | undefined {
   if (value === undefined) return undefined
-  if (value !== 'citus') throw invalid('distributedSchemas', '"citus", or left out')
+  if (value !== 'citus') throw invalidOption('distributedSchemas', '"citus", or left out')
   const { shared, ownDatabase } = traitsOf(level)
-  if (shared) throw invalid('distributedSchemas', `left out at level ${level}: its tenants share one schema`)
+  if (shared)
+    throw invalidOption('distributedSchemas', `left out at level ${level}: its tenants share one schema`)
   if (ownDatabase)
-    throw invalid(
+    throw invalidOption(
       'distributedSchemas',
       `left out at level ${level}: Citus spreads the schemas of one database`,
     )
-  if (asksOutcome) throw invalid('resolveUnknownOutcome', NODES_COMMIT)
+  if (asksOutcome) throw invalidOption('resolveUnknownOutcome', NODES_COMMIT)
   return value
 }

@@ -1,11 +1,9 @@
-import type { Sealing } from '@org/core'
+import { invalidOption, type Sealing } from '@org/core'
 import type { SuppliedCredentials } from '../credentials/keeper.ts'
-import { invalid } from '../errors/invalid.ts'
 import { leaveFunction } from '../isolation/gate.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
 import { loginIsolation, roleIsolation } from '../isolation/role.ts'
-import { rowIsolation } from '../isolation/row.ts'
-import { parseRowPlace, type RowOptions, type RowPlace } from '../isolation/row-place.ts'
+import { parseRowPlace, type RowOptions, type RowPlace, rowIsolation } from '../isolation/row.ts'
 import { schemaIsolation } from '../isolation/schema.ts'
 import type { MakePool } from '../isolation/tenant-pool.ts'
 import type { LevelLifecycle } from '../lifecycle/levels/level.ts'
@@ -70,7 +68,7 @@ export function openLevel(level: IsolationLevel, context: LevelContext, options:
       return { ...onePool(rowIsolation(pool, naming, row, leaveFunction(registry)), load), row }
     }
     default:
-      throw invalid('isolation', '"schema", "role", "login", "row" or "database"')
+      throw invalidOption('isolation', '"schema", "role", "login", "row" or "database"')
   }
 }
 
@@ -85,7 +83,7 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
   const limits = parsePools(options.tenantPools ?? {})
   const template = options.databaseTemplate ?? 'template0'
   if (typeof template !== 'string' || !/^[a-z_][a-z0-9_-]{0,62}$/.test(template))
-    throw invalid('databaseTemplate', 'the name of a database')
+    throw invalidOption('databaseTemplate', 'the name of a database')
   let opened: Promise<Logins> | undefined
   const logins = () => {
     opened ??= import('./logins.ts').then(({ openLogins }) =>
@@ -113,21 +111,21 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
 }
 
 function parsePools(options: TenantPoolsOptions) {
-  if (typeof options !== 'object' || options === null) throw invalid('tenantPools', 'an object')
+  if (typeof options !== 'object' || options === null) throw invalidOption('tenantPools', 'an object')
   const { maxConnections = 50, maxPerTenant = Math.min(5, maxConnections), create } = options
   if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 10_000)
-    throw invalid('tenantPools.maxConnections', 'a whole number from 1 to 10,000')
+    throw invalidOption('tenantPools.maxConnections', 'a whole number from 1 to 10,000')
   if (!Number.isInteger(maxPerTenant) || maxPerTenant < 1 || maxPerTenant > maxConnections)
-    throw invalid('tenantPools.maxPerTenant', 'a whole number from 1 to maxConnections')
+    throw invalidOption('tenantPools.maxPerTenant', 'a whole number from 1 to maxConnections')
   if (create !== undefined && typeof create !== 'function')
-    throw invalid('tenantPools.create', 'a function that makes a pg.Pool')
+    throw invalidOption('tenantPools.create', 'a function that makes a pg.Pool')
   return { maxConnections, maxPerTenant, create }
 }
 
 function parseCredentials(option: LevelOptions['credentials']): SuppliedCredentials | Sealing {
   if (typeof option === 'function') return option
   if (typeof option?.seal === 'function' && typeof option.open === 'function') return option
-  throw invalid(
+  throw invalidOption(
     'credentials',
     'a function that fetches the credentials of a tenant, or something that seals them ({ seal, open }, such as the ' +
       'Envelopes of @org/crypto): at this isolation level every tenant logs in by itself',

@@ -1,5 +1,5 @@
 import type { OptionNames } from '@org/core'
-import type { RowOptions } from '../isolation/row-place.ts'
+import type { RowOptions } from '../isolation/row.ts'
 import type { LookupOptions } from '../registry/lookups.ts'
 import { SCOPE_DEFAULTS } from '../scope/options.ts'
 import type { TenantPoolsOptions } from './levels.ts'

@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import type { RowPlace } from '../isolation/row-place.ts'
+import type { RowPlace } from '../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { mustBeRefused, type ProbeDb, type Verdict } from './probe.ts'
 

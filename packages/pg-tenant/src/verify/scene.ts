@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { roleOf, schemaOf } from '../isolation/names.ts'
-import type { RowPlace } from '../isolation/row-place.ts'
+import type { RowPlace } from '../isolation/row.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { isPromised, type VerifyCheckId } from './checks.ts'

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { annotationsOf } from '../../src/migrations/annotations.ts'
 import { lintMigrations } from '../../src/migrations/lint.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
-import { inTransaction, readScripts, textInRoom } from '../../src/migrations/script.ts'
+import { annotationsOf, inTransaction, readScripts, textInRoom } from '../../src/migrations/script.ts'
 import { statementsOf } from '../../src/migrations/statements.ts'
 
 const texts = (sql: string) => statementsOf(sql, 'm').map(({ text, line }) => [line, text])

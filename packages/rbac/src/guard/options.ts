@@ -1,4 +1,4 @@
-import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
+import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import { type Evaluator, forbidden } from '../evaluate/evaluator.ts'
 
@@ -37,9 +37,9 @@ export class RequestEvaluators<Request extends object, Action extends string> {
 
   constructor(options: GuardOptions<Request, Action>) {
     requireKnownOptions(options, GUARD_OPTIONS)
-    if (typeof options?.catalog?.has !== 'function') throw invalid('catalog', 'made by defineCatalog')
+    if (typeof options?.catalog?.has !== 'function') throw invalidOption('catalog', 'made by defineCatalog')
     if (typeof options.evaluator !== 'function')
-      throw invalid('evaluator', 'a function from a request to its evaluator')
+      throw invalidOption('evaluator', 'a function from a request to its evaluator')
     this.#options = options
   }
 
@@ -71,10 +71,6 @@ export class RequestEvaluators<Request extends object, Action extends string> {
 export function checkActionOptions(options: ActionOptions<never>): void {
   requireKnownOptions(options, ACTION_OPTIONS)
   if (options.onSomeRecords && options.resource) {
-    throw invalid('onSomeRecords', 'left out where there is a resource')
+    throw invalidOption('onSomeRecords', 'left out where there is a resource')
   }
-}
-
-function invalid(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `${option} must be ${expected}.`, { details: { option } })
 }

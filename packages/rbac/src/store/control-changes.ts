@@ -1,9 +1,9 @@
-import type { Queryable, TenantKey } from '@org/core'
+import { invalidField, type Queryable, type TenantKey } from '@org/core'
 import { toolOfPattern } from '../catalog/keys.ts'
 import type { Catalog } from '../catalog/model.ts'
 import { isFlag, isLimit } from '../snapshot/check.ts'
 import type { Flags, Limits } from '../snapshot/model.ts'
-import { invalidField, momentOf, optionalText, packageOf, patternOf, statusOf, textOf } from './input.ts'
+import { momentOf, optionalText, packageOf, patternOf, statusOf, textOf } from './input.ts'
 
 export interface AssignOptions {
   /** Default `active`. */

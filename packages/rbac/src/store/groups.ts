@@ -1,8 +1,8 @@
-import type { TenantQueryable } from '@org/core'
+import { invalidField, type TenantQueryable } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import { type Constraints, parseConstraints } from '../constraints/parse.ts'
 import type { Change, ChangeOptions } from './change.ts'
-import { idOf, invalidField, notFound, optionalText, patternOf, statusOf, textOf } from './input.ts'
+import { idOf, notFound, optionalText, patternOf, statusOf, textOf } from './input.ts'
 import { duplicate, limitOf } from './users.ts'
 
 export interface GroupRecord {

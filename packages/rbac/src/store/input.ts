@@ -1,15 +1,6 @@
-import { TenancyError } from '@org/core'
+import { invalidField, TenancyError } from '@org/core'
 import { toolOfPattern } from '../catalog/keys.ts'
 import type { Catalog } from '../catalog/model.ts'
-
-export function invalidOption(option: string, expected: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', `${option} must be ${expected}.`, { details: { option } })
-}
-
-/** Input of a request: names the field, never the value. */
-export function invalidField(field: string, expected: string): TenancyError {
-  return new TenancyError('VALIDATION_ERROR', `${field} must be ${expected}.`, { details: { field } })
-}
 
 export function notFound(what: string): TenancyError {
   return new TenancyError('NOT_FOUND', `There is no such ${what} in this tenant.`, {

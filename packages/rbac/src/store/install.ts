@@ -1,7 +1,6 @@
-import { type OptionNames, type Queryable, requireKnownOptions, TenancyError } from '@org/core'
+import { invalidOption, type OptionNames, type Queryable, requireKnownOptions, TenancyError } from '@org/core'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { CONTROL_STEPS, CONTROL_TABLES } from './control-sql.ts'
-import { invalidOption } from './input.ts'
 
 /** Where catalogue and entitlement live unless configured. */
 const DEFAULT_CONTROL_SCHEMA = 'rbac'

@@ -1,8 +1,8 @@
-import { type Queryable, TenancyError, type TenantQueryable } from '@org/core'
+import { invalidOption, type Queryable, TenancyError, type TenantQueryable } from '@org/core'
 import type { ActionKind, Catalog } from '../catalog/model.ts'
 import type { Change } from './change.ts'
 import { permissionValues } from './groups.ts'
-import { invalidOption, packageOf, patternOf, textOf } from './input.ts'
+import { packageOf, patternOf, textOf } from './input.ts'
 import { type NewUser, newUser } from './users.ts'
 
 /** The group whose members administer their tenant. */

@@ -1,5 +1,12 @@
-import type { Actor, Queryable, TenantKey, TenantQueryable } from '@org/core'
-import { type OptionNames, requireKnownOptions } from '@org/core'
+import {
+  type Actor,
+  invalidOption,
+  type OptionNames,
+  type Queryable,
+  requireKnownOptions,
+  type TenantKey,
+  type TenantQueryable,
+} from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import type { Snapshot } from '../snapshot/model.ts'
@@ -12,7 +19,6 @@ import { type Entitlements, entitlementsOf } from './control-changes.ts'
 import { type Entitlement, readEntitlement } from './entitlement.ts'
 import { readGrants, snapshotOf } from './grants.ts'
 import { type Groups, groupsOf } from './groups.ts'
-import { invalidOption } from './input.ts'
 import { parseControlSchema } from './install.ts'
 import { type WideGrant, wideGrants } from './report.ts'
 import { requireHandle, type SeedOptions, type SeedReport, seedTenant } from './seed.ts'

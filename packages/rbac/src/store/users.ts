@@ -1,6 +1,6 @@
-import { TenancyError, type TenantQueryable } from '@org/core'
+import { invalidField, TenancyError, type TenantQueryable } from '@org/core'
 import type { Change, ChangeOptions } from './change.ts'
-import { idOf, invalidField, notFound, optionalText, statusOf, textOf } from './input.ts'
+import { idOf, notFound, optionalText, statusOf, textOf } from './input.ts'
 
 export interface UserRecord {
   readonly id: string

@@ -1,6 +1,5 @@
 import type { Writable } from 'node:stream'
-import type { TenantKey } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, type TenantKey } from '@org/core'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { throwIfAborted } from '../abort.ts'
 import { readTables } from '../catalog.ts'
@@ -72,10 +71,11 @@ export async function exportTenant(
   options: ExportOptions,
 ): Promise<ExportResult> {
   const { to, format = 'jsonl', includeSecrets = false, keepFormulas = false, signal } = options ?? {}
-  if (!Object.hasOwn(FORMATS, format)) throw invalid('format', '"jsonl" or "csv"')
-  if (typeof includeSecrets !== 'boolean') throw invalid('includeSecrets', 'true or false')
-  if (typeof keepFormulas !== 'boolean') throw invalid('keepFormulas', 'true or false')
-  if (typeof to !== 'string' && format === 'csv') throw invalid('to', 'a folder: a stream takes "jsonl" only')
+  if (!Object.hasOwn(FORMATS, format)) throw invalidOption('format', '"jsonl" or "csv"')
+  if (typeof includeSecrets !== 'boolean') throw invalidOption('includeSecrets', 'true or false')
+  if (typeof keepFormulas !== 'boolean') throw invalidOption('keepFormulas', 'true or false')
+  if (typeof to !== 'string' && format === 'csv')
+    throw invalidOption('to', 'a folder: a stream takes "jsonl" only')
   throwIfAborted(signal)
   const visit: Visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant), signal }
   const out = typeof to === 'string' ? await openFolder(to) : await openSink(to, signal)

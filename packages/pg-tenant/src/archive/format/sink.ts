@@ -3,8 +3,7 @@ import { type FileHandle, link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { TenancyError } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, TenancyError } from '@org/core'
 import { unlessAborted } from '../abort.ts'
 
 /** Where a backup goes: a file that must not exist yet, or a stream of the caller's. */
@@ -25,7 +24,7 @@ export interface Sink {
 export async function openSink(to: BackupTarget, signal?: AbortSignal): Promise<Sink> {
   if (typeof to === 'string' && to !== '') return openFile(to)
   if (typeof to === 'object' && to !== null && typeof to.write === 'function') return streamSink(to, signal)
-  throw invalid('to', 'the path of a file to be made, or a Writable')
+  throw invalidOption('to', 'the path of a file to be made, or a Writable')
 }
 
 /**

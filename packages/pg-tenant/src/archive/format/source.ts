@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { TenancyError } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, TenancyError } from '@org/core'
 import { unlessAborted } from '../abort.ts'
 
 /** Where an archive comes from: a file, or anything that yields its bytes (a Readable does). */
@@ -29,7 +28,7 @@ export class ByteReader {
       })
       const next = await unlessAborted(read, this.#signal)
       if (next.done) break
-      if (!(next.value instanceof Uint8Array)) throw invalid('from', 'a source of bytes, not of text')
+      if (!(next.value instanceof Uint8Array)) throw invalidOption('from', 'a source of bytes, not of text')
       const piece = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength)
       this.#held.push(piece)
       this.#size += piece.length
@@ -58,7 +57,7 @@ export class ByteReader {
 function open(from: BackupSource): AsyncIterable<Uint8Array> {
   if (typeof from === 'string' && from !== '') return createReadStream(from, { highWaterMark: 1 << 18 })
   if (typeof from === 'object' && from !== null && Symbol.asyncIterator in from) return from
-  throw invalid('from', 'the path of an archive, or a Readable')
+  throw invalidOption('from', 'the path of an archive, or a Readable')
 }
 
 function readFailed(error: unknown): TenancyError {

@@ -1,5 +1,4 @@
-import { TenancyError } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, TenancyError } from '@org/core'
 import type { AdminClient } from '../client.ts'
 import { type Program, type ProgramEnvironment, versionOf } from './program.ts'
 
@@ -8,7 +7,7 @@ export async function environmentOf({ client, run, wire }: AdminClient): Promise
   const [row] = await run('select session_user::text as user, current_database()::text as database')
   const { password } = client as { password?: unknown }
   const { host, port, ssl } = wire
-  if (typeof host !== 'string' || typeof port !== 'number') throw invalid('adminPool', 'a pg.Pool')
+  if (typeof host !== 'string' || typeof port !== 'number') throw invalidOption('adminPool', 'a pg.Pool')
   return {
     PGHOST: host,
     PGPORT: String(port),

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, link, open, rm } from 'node:fs/promises'
-import { TenancyError } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, TenancyError } from '@org/core'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { BackupOptions, BackupResult } from '../backup-options.ts'
 import { readSequences } from '../catalog.ts'
@@ -21,9 +20,9 @@ import { runProgram } from './program.ts'
  * without one was cut off, and no restore takes it.
  */
 export async function dumpTenant(visit: Visit, { to, ...options }: BackupOptions): Promise<BackupResult> {
-  if (typeof to !== 'string' || to === '') throw invalid('to', 'the path of a file to be made')
+  if (typeof to !== 'string' || to === '') throw invalidOption('to', 'the path of a file to be made')
   if (visit.place.tenantColumn !== undefined)
-    throw invalid('format', '"archive" at level row: pg_dump dumps whole tables, of all tenants')
+    throw invalidOption('format', '"archive" at level row: pg_dump dumps whole tables, of all tenants')
   await refuseExisting(to)
   await refuseExisting(manifestPathOf(to))
   const partial = `${to}.${randomBytes(6).toString('hex')}.partial`

@@ -1,5 +1,4 @@
-import { TenancyError, type TenantKey } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { traitsOf } from '../../isolation/traits.ts'
 import { bringOver } from '../../lifecycle/bring-over.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
@@ -72,11 +71,11 @@ export async function restoreTenant(
 
 function checked(options: RestoreOptions): RestoreOptions {
   const { force, verify, skipMigrations } = options ?? {}
-  if (force !== undefined && force !== 'replace') throw invalid('force', '"replace"')
+  if (force !== undefined && force !== 'replace') throw invalidOption('force', '"replace"')
   if (verify !== undefined && verify !== 'full' && verify !== 'archive')
-    throw invalid('verify', '"full" or "archive"')
+    throw invalidOption('verify', '"full" or "archive"')
   if (skipMigrations !== undefined && typeof skipMigrations !== 'boolean')
-    throw invalid('skipMigrations', 'true or false')
+    throw invalidOption('skipMigrations', 'true or false')
   return options ?? {}
 }
 

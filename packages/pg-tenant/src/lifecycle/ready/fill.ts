@@ -1,6 +1,5 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
-import { invalid } from '../../errors/invalid.ts'
 import { schemaOf } from '../../isolation/names.ts'
 import { traitsOf } from '../../isolation/traits.ts'
 import { lockByName } from '../../registry/locks.ts'
@@ -37,7 +36,7 @@ const MAX_READY = 10_000
  */
 export async function fill(lifecycle: Lifecycle, count: number): Promise<FillResult> {
   if (!Number.isInteger(count) || count < 0 || count > MAX_READY)
-    throw invalid('count', `a whole number from 0 to ${MAX_READY}`)
+    throw invalidOption('count', `a whole number from 0 to ${MAX_READY}`)
   const steps = readySteps(lifecycle)
   const application = await prepare(lifecycle)
   const done = { made: 0, updated: 0, removed: 0 }

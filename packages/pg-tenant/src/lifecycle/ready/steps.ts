@@ -1,11 +1,11 @@
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption } from '@org/core'
 import type { ReadySteps } from '../levels/level.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 
 /** @throws TenancyError INVALID_OPTION where tenants are not made ahead */
 export function readySteps({ ofLevel }: Lifecycle): ReadySteps {
   if (ofLevel.ready) return ofLevel.ready
-  throw invalid(
+  throw invalidOption(
     'isolation',
     '"schema", "role" or "login": a row needs nothing made ahead, and a database is not renamed',
   )

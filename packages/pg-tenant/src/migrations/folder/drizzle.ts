@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Migration, TenancyError } from '@org/core'
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption, type Migration, TenancyError } from '@org/core'
 import { scan } from '../../sql/scan.ts'
 import { refused } from './files.ts'
 import { textOf } from './text-of.ts'
@@ -40,17 +39,17 @@ export function withoutSchema({ id, sql }: Migration, schema: string): Migration
 function tagsOf(journal: string): string[] {
   const { dialect, entries } = parse(journal)
   if (dialect !== undefined && dialect !== 'postgresql' && dialect !== 'pg') {
-    throw invalid('folder', 'a drizzle-kit folder for PostgreSQL')
+    throw invalidOption('folder', 'a drizzle-kit folder for PostgreSQL')
   }
   if (!Array.isArray(entries) || entries.length === 0)
-    throw invalid('folder', 'a drizzle-kit folder with migrations')
+    throw invalidOption('folder', 'a drizzle-kit folder with migrations')
   const ordered = entries as { idx?: unknown; tag?: unknown }[]
   return [...ordered]
     .sort((a, b) => Number(a.idx) - Number(b.idx))
     .map(({ tag }) => {
       // A tag becomes a path: nothing but a plain name.
       if (typeof tag === 'string' && /^[\w-]+$/.test(tag)) return tag
-      throw invalid('folder', 'a drizzle-kit folder whose journal has plain names')
+      throw invalidOption('folder', 'a drizzle-kit folder whose journal has plain names')
     })
 }
 
@@ -59,7 +58,7 @@ function parse(journal: string): { dialect?: unknown; entries?: unknown } {
     const parsed: unknown = JSON.parse(journal)
     return typeof parsed === 'object' && parsed !== null ? parsed : {}
   } catch {
-    throw invalid('folder', 'a drizzle-kit folder whose meta/_journal.json is JSON')
+    throw invalidOption('folder', 'a drizzle-kit folder whose meta/_journal.json is JSON')
   }
 }
 
@@ -91,7 +90,7 @@ async function refuseOtherProvider(folder: string): Promise<void> {
   const lock = await readFile(join(folder, 'migration_lock.toml'), 'utf8').catch(() => '')
   const [, provider] = /^[ \t]*provider[ \t]*=[ \t]*"([^"\n]*)"/m.exec(lock) ?? []
   if (provider !== undefined && provider !== 'postgresql')
-    throw invalid('folder', 'a folder of Prisma for PostgreSQL')
+    throw invalidOption('folder', 'a folder of Prisma for PostgreSQL')
 }
 
 /** A folder without the file is no migration; one whose file cannot be read must not be left out. */

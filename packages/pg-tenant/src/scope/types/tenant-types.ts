@@ -1,4 +1,4 @@
-import { invalid } from '../../errors/invalid.ts'
+import { invalidOption } from '@org/core'
 import type { LearnedType, NamedReaders, ReadValue } from './shape.ts'
 
 /**
@@ -89,14 +89,14 @@ const BUILT_IN: ReadonlySet<string> = new Set(
 export function parseNamedTypes(types: NamedTypes | undefined): NamedReaders {
   if (types === undefined) return new Map()
   if (typeof types !== 'object' || types === null)
-    throw invalid('types', 'an object of parsers by the name of a type: { status: (text) => … }')
+    throw invalidOption('types', 'an object of parsers by the name of a type: { status: (text) => … }')
   return new Map(
     Object.entries(types).map(([name, read]): [string, ReadValue] => {
       const option = `types.${name.slice(0, 40)}`
-      if (name === '' || name.includes('\0')) throw invalid(option, 'named as the type is')
-      if (typeof read !== 'function') throw invalid(option, 'a function of a text')
+      if (name === '' || name.includes('\0')) throw invalidOption(option, 'named as the type is')
+      if (typeof read !== 'function') throw invalidOption(option, 'a function of a text')
       if (BUILT_IN.has(name.replace(/\[\]$/, '').replace(/^pg_catalog\./, '')))
-        throw invalid(
+        throw invalidOption(
           option,
           'not of a built-in type, whose OID is the same everywhere: give the pool `types`, or use pg.types.setTypeParser',
         )

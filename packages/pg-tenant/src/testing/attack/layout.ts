@@ -1,6 +1,6 @@
 import type { Migration } from '@org/core'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
-import { TENANT_SETTING } from '../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../isolation/row.ts'
 import { traitsOf } from '../../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'

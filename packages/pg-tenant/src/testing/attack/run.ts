@@ -1,5 +1,5 @@
+import { invalidOption } from '@org/core'
 import pg, { type Pool, type PoolConfig } from 'pg'
-import { invalid } from '../../errors/invalid.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'
 import { ATTACKS } from './attacks/index.ts'
@@ -57,8 +57,8 @@ export interface AttackKitOptions {
  */
 export async function runAttackKit(options: AttackKitOptions): Promise<AttackReport> {
   const { isolation = 'role', adminPool, adminUrl, only } = options
-  if (!options.url && !options.pool) throw invalid('url', 'given, or pool')
-  if (!adminPool && !adminUrl) throw invalid('adminUrl', 'given, or adminPool')
+  if (!options.url && !options.pool) throw invalidOption('url', 'given, or pool')
+  if (!adminPool && !adminUrl) throw invalidOption('adminUrl', 'given, or adminPool')
   const admin = adminPool ?? new pg.Pool({ connectionString: adminUrl, max: 3 })
   if (!adminPool) admin.on('error', () => {})
   try {

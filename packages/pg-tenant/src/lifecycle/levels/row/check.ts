@@ -1,5 +1,5 @@
 import type { Admin } from '../../../admin/transaction.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { CALLABLE, CONSTRAINTS, DERIVED, PRIVILEGES, VIEW_ROLES } from './check-sql.ts'
 import { FINDINGS, type RowFinding, type RowFindingCode } from './findings.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { TenancyError } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { FINDINGS, type RowFinding } from './findings.ts'
 import type { RowLifecycle } from './lifecycle.ts'

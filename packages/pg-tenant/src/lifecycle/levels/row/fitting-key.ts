@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 
 // $1 schema, $2 tenant column, $3 reference tables.
 const TYPES = `select distinct t.typname as type from pg_class c

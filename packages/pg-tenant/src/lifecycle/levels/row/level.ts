@@ -1,6 +1,5 @@
 import { TenancyError } from '@org/core'
-import { ROW } from '../../../isolation/row.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import { ROW, type RowPlace } from '../../../isolation/row.ts'
 import { recordOf } from '../../../registry/registry.ts'
 import { removeLoginRole } from '../../login-role.ts'
 import type { LevelLifecycle, TenantWork } from '../level.ts'

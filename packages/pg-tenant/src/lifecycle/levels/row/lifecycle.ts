@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
-import { type RowPlace, TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { type RowPlace, TENANT_SETTING } from '../../../isolation/row.ts'
 import { lockByName } from '../../../registry/locks.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import type { Lifecycle } from '../../lifecycle.ts'

@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { OWN_PATH } from '../../../sql/own-path.ts'
 import { checkRowPolicies } from './check.ts'

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import { isOurs, keepCredential } from '../../../credentials/table.ts'
 import { roleOf } from '../../../isolation/names.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { roleExists } from '../../tenant-role.ts'
 import type { TenantWork } from '../level.ts'

@@ -1,5 +1,5 @@
 import type { Admin } from '../../../admin/transaction.ts'
-import { type RowPlace, TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { type RowPlace, TENANT_SETTING } from '../../../isolation/row.ts'
 import { asWritten, VIEW_POLICIES, type ViewPlace } from './view-place.ts'
 
 /** A table of the shared schema, as its catalogue has it. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Admin } from '../../../admin/transaction.ts'
 import type { Naming } from '../../../isolation/names.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 
 /** Where the views for tenants' own roles are, and the two roles behind them. */
 export interface ViewPlace {

@@ -1,5 +1,5 @@
 import type { Admin } from '../../../admin/transaction.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { inCatalogue, plain } from './tables.ts'
 import { asWritten, type ViewPlace } from './view-place.ts'

@@ -1,6 +1,6 @@
 import type { Admin } from '../../../admin/transaction.ts'
 import type { Naming } from '../../../isolation/names.ts'
-import type { RowPlace } from '../../../isolation/row-place.ts'
+import type { RowPlace } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { dropRole, roleExists } from '../../tenant-role.ts'
 import { inCatalogue } from './tables.ts'

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 import { qualify } from '../../../sql/identifier.ts'
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import { attack, EVERY, type Scene } from './scene.ts'

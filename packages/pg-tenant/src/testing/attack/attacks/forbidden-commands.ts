@@ -1,4 +1,4 @@
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import { open, settle, stopped } from '../finding.ts'
 import { attack, EVERY, type Scene } from './scene.ts'

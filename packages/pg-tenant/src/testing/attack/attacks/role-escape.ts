@@ -1,4 +1,4 @@
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Finding } from '../types.ts'

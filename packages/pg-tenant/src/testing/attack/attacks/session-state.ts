@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 
 const STATE = `select current_user::text as role, current_setting('search_path') as path,
   coalesce(current_setting('${TENANT_SETTING}', true), '') as tenant, current_setting('row_security') as row_security,

@@ -1,4 +1,4 @@
-import { TENANT_SETTING } from '../../../isolation/row-place.ts'
+import { TENANT_SETTING } from '../../../isolation/row.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
 import type { Lab } from '../types.ts'
 

@@ -1,5 +1,32 @@
-import { type QueryRows, type ScopeTrace, type StatementTrace, TRACES } from '@org/core'
+import { type QueryRows, type ScopeTrace, type StatementTrace, type TenantKey, TRACES } from '@org/core'
 import { fingerprint, normalise, operationOf } from './fingerprint.ts'
+
+/** What is known of a scope before it opens. */
+export interface ScopeFacts {
+  readonly kind: ScopeTrace['kind']
+  readonly tenant: TenantKey
+  readonly level: string
+  readonly readOnly: boolean
+}
+
+/** Runs a scope, and tells those who listen; there is a message only if anybody does, to scopes or to statements. */
+export function tracedScope<T>(
+  facts: ScopeFacts,
+  work: (trace: ScopeTrace | undefined) => Promise<T>,
+): Promise<T> {
+  const { scope, statement } = TRACES
+  if (!scope.hasSubscribers) return work(statement.hasSubscribers ? messageOf(facts) : undefined)
+  return scope.trace(() => messageOf(facts), work)
+}
+
+const messageOf = ({ kind, tenant, level, readOnly }: ScopeFacts): ScopeTrace => ({
+  kind,
+  tenant,
+  level,
+  readOnly,
+  statements: 0,
+  attempts: 0,
+})
 
 /** A statement's message. Its text is nobody's to read: what is said of it is worked out when somebody asks. */
 class StatementMessage implements StatementTrace {
