@@ -6,15 +6,18 @@ import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { type Command, commandOf, type Mode } from './command.ts'
-import { inFailedTransaction } from './errors.ts'
+import { canceled, inFailedTransaction } from './errors.ts'
+import { SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
 
 /** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
 export interface Reach {
   /** One statement in a scope of its own. */
-  once(query: QueryConfig): Promise<QueryResult>
+  once(query: QueryConfig, signal?: AbortSignal): Promise<QueryResult>
   /** A scope that ends by hand. */
   open(options: ScopeOptions): OpenScope
+  /** One on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
+  apart?(options: ScopeOptions): OpenScope | undefined
 }
 
 /** `I`dle, in a `T`ransaction, or in a failed (`E`) one, as ReadyForQuery says it. */
@@ -26,7 +29,12 @@ export type Status = 'I' | 'T' | 'E'
  */
 export class TenantConnection {
   readonly settings = new SessionSettings()
+  /** Whether somebody may cancel what is running. */
+  cancellable = false
   readonly #reach: Reach
+  readonly #locks: SessionLocks
+  /** Aborts what is running. */
+  #abort: AbortController | undefined
   #scope: OpenScope | undefined
   #mode: Mode = {}
   #sessionMode: Mode = {}
@@ -36,6 +44,7 @@ export class TenantConnection {
 
   constructor(reach: Reach) {
     this.#reach = reach
+    this.#locks = new SessionLocks((options) => reach.apart?.(options))
   }
 
   get status(): Status {
@@ -46,12 +55,36 @@ export class TenantConnection {
   /** Runs one statement or command. */
   async run(query: QueryConfig): Promise<QueryResult> {
     const command = commandOf(query.text)
+    if (command?.kind !== 'rollback') await this.#guarded(async () => this.#locks.requireHeld())
     if (command) return await this.#obey(command)
     if (this.#failed) throw inFailedTransaction()
+    const locked = await this.#lock(query)
+    if (locked) return locked
     if (this.#begun) return await this.#guarded(async () => (await this.db()).query(query))
     const { statement } = this.settings
-    if (!statement && Object.keys(this.#sessionMode).length === 0) return await this.#reach.once(query)
-    return await this.alone((db) => db.query(query))
+    if (statement || Object.keys(this.#sessionMode).length > 0)
+      return await this.alone((db) => db.query(query))
+    if (!this.cancellable) return await this.#reach.once(query)
+    return await this.#guarded(() => this.#reach.once(query, this.#abortable()))
+  }
+
+  /** Cancels what is running, as a CancelRequest does: a transaction can only be rolled back then. */
+  cancel(): void {
+    this.#abort?.abort()
+  }
+
+  #abortable(): AbortSignal {
+    this.#abort = new AbortController()
+    return this.#abort.signal
+  }
+
+  /** On a connection that keeps the locks; `undefined` where they are those of the scope that the statement runs in. */
+  async #lock(query: QueryConfig): Promise<QueryResult | undefined> {
+    const kind = sessionLocking(query.text)
+    if (kind === undefined) return undefined
+    // What it locks may be rows that only the transaction sees.
+    const own = this.#begun && (kind === 'unlock' ? !this.#locks.any : /\bfrom\b/i.test(query.text))
+    return own ? undefined : await this.#guarded(() => this.#locks.run(query))
   }
 
   /** The statements of a text that has several; a wrong split could do no harm: the server takes one at a time. */
@@ -64,7 +97,9 @@ export class TenantConnection {
   /** Several statements of one text: one transaction, as the simple protocol has it (manual 54.2.2.1). */
   async runAll(queries: readonly QueryConfig[]): Promise<QueryResult[]> {
     const results: QueryResult[] = []
-    const implicit = !this.#begun && queries.every(({ text }) => commandOf(text) === undefined)
+    const plain = ({ text }: QueryConfig) =>
+      commandOf(text) === undefined && sessionLocking(text) === undefined
+    const implicit = !this.#begun && queries.every(plain)
     if (implicit)
       return await this.alone(async (db) => {
         for (const query of queries) results.push(await db.query(query))
@@ -82,23 +117,29 @@ export class TenantConnection {
 
   /** A transaction of its own around `fn`. */
   async alone<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
-    await using scope = this.#reach.open(this.#sessionMode)
+    await using scope = this.#reach.open({ ...this.#sessionMode, signal: this.#abortable() })
     await this.#apply(scope.db)
     const value = await fn(scope.db)
     await scope.commit()
     return value
   }
 
-  /** Ends what is open: PostgreSQL rolls back when a client goes. */
-  async end(): Promise<void> {
+  /** Rolls back what is open. */
+  async reset(): Promise<void> {
     const scope = this.#scope
     this.#forget()
     await scope?.rollback()
   }
 
+  /** Ends what is open: PostgreSQL rolls back, and gives the session's locks back, when a client goes. */
+  async end(): Promise<void> {
+    await this.reset()
+    await this.#locks.end()
+  }
+
   async db(): Promise<TenantDb> {
     if (!this.#scope) {
-      this.#scope = this.#reach.open({ ...this.#sessionMode, ...this.#mode })
+      this.#scope = this.#reach.open({ ...this.#sessionMode, ...this.#mode, signal: this.#abortable() })
       await this.#apply(this.#scope.db)
     }
     this.#ran = true
@@ -114,8 +155,8 @@ export class TenantConnection {
     try {
       return await fn()
     } catch (error) {
-      this.#failed = true
-      throw error
+      this.#failed = this.#begun
+      throw this.#abort?.signal.aborted ? canceled(error) : error
     }
   }
 

@@ -77,3 +77,10 @@ export function inFailedTransaction(): Error {
   )
   return Object.assign(made, { severity: 'ERROR', code: '25P02', cause })
 }
+
+/** What PostgreSQL answers when somebody has cancelled the statement (SQLSTATE 57014). */
+export function canceled(cause: unknown): Error {
+  const message = 'canceling statement due to user request'
+  const made = new pg.DatabaseError(message, message.length, 'error')
+  return Object.assign(made, { severity: 'ERROR', code: '57014', cause })
+}

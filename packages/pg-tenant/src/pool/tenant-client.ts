@@ -7,6 +7,7 @@ import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
 import type { Reach, TenantConnection } from './connection.ts'
 import { asDatabaseError, type ErrorStyle } from './errors.ts'
+import type { RunningClients } from './running.ts'
 
 /** What makes clients: whose, how errors look. */
 export interface ClientBinding {
@@ -15,6 +16,8 @@ export interface ClientBinding {
   readonly ownTypes: Extent
   /** Named in what libraries show of a connection. */
   readonly tenant: string
+  /** The tenant's clients that can be cancelled by their `processID`. */
+  readonly running: RunningClients
 }
 
 type Callback = (error: unknown, result?: unknown) => void
@@ -36,7 +39,6 @@ export class TenantClient extends EventEmitter {
   readonly user: string
   readonly database: string
   readonly ssl = false
-  readonly processID = null
   readonly secretKey = null
   readonly connectionParameters: { readonly user: string; readonly database: string }
   /** Some listen to what a connection says at its start; this one says nothing. */
@@ -54,6 +56,7 @@ export class TenantClient extends EventEmitter {
   }
   readonly #named = new Map<string, string>()
   #overridden = false
+  #processID: number | undefined
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
@@ -72,6 +75,23 @@ export class TenantClient extends EventEmitter {
     if (!callback) return Promise.resolve(this)
     process.nextTick(callback, null, this)
     return undefined
+  }
+
+  /**
+   * A number that `pg_cancel_backend` and `pg_terminate_backend` of the same tenant's pool take, and the server knows nothing of. A
+   * client that was asked for it may be cancelled from then on; a statement outside a transaction then costs a trip more.
+   */
+  get processID(): number {
+    this.#processID ??= this.#binding.running.add({
+      cancel: () => this.#connection?.cancel(),
+      terminate: () => {
+        this._queryable = false
+        this.#connection?.cancel()
+        this.end()
+      },
+    })
+    if (this.#connection) this.#connection.cancellable = true
+    return this.#processID
   }
 
   isConnected(): boolean {
@@ -120,6 +140,7 @@ export class TenantClient extends EventEmitter {
 
   end(callback?: () => void): Promise<void> | undefined {
     this._ending = true
+    if (this.#processID !== undefined) this.#binding.running.remove(this.#processID)
     const ended = this.#last.then(async () => {
       await this.#connection?.end()
       this._connected = false
@@ -133,7 +154,7 @@ export class TenantClient extends EventEmitter {
 
   /** What was open when a client goes back to its pool is rolled back: nobody else gets into somebody's transaction. */
   async reset(): Promise<void> {
-    await this.#enqueue(async () => this.#connection?.end())
+    await this.#enqueue(async () => this.#connection?.reset())
   }
 
   get busy(): boolean {
@@ -166,6 +187,7 @@ export class TenantClient extends EventEmitter {
       types?: QueryConfig['types']
     }
     const values = given ?? config.values
+    if (this.#binding.running.obey(text, values)) return ANSWERED
     const connection = await this.#open()
     const parsers = types ?? (this.#overridden ? this.#parsers : undefined)
     const rest = {
@@ -217,6 +239,7 @@ export class TenantClient extends EventEmitter {
     if (this.#connection) return this.#connection
     const { TenantConnection } = await import('./connection.ts')
     this.#connection ??= new TenantConnection(this.#binding.reach)
+    this.#connection.cancellable = this.#processID !== undefined
     return this.#connection
   }
 
@@ -240,3 +263,11 @@ export class TenantClient extends EventEmitter {
 }
 
 const MAX_NAMES = 10_000
+
+/** As the server answers `pg_cancel_backend`. */
+const ANSWERED: QueryResult = {
+  command: 'SELECT',
+  rowCount: 1,
+  rows: [{ pg_cancel_backend: true }],
+  fields: [],
+}

@@ -7,6 +7,7 @@ import type { TenantDb } from '../scope/tenant-db.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import type { Reach } from './connection.ts'
 import type { ErrorStyle } from './errors.ts'
+import { RunningClients } from './running.ts'
 import { TenantClient } from './tenant-client.ts'
 
 /** Options of a tenant's pool. Those of scopes hold for every transaction of it. */
@@ -65,9 +66,13 @@ export function tenantPool(
 
 /** The module `pg` with `Pool` and `Client` bound to the tenant. */
 export function tenantPg(tenant: string, reach: Reach, { errors, ownTypes }: Shown): TenantPg {
+  const running = new RunningClients()
   class Client extends TenantClient {
     constructor(config?: unknown) {
-      super({ reach, errors, ownTypes, tenant }, typeof config === 'object' && config !== null ? config : {})
+      super(
+        { reach, errors, ownTypes, tenant, running },
+        typeof config === 'object' && config !== null ? config : {},
+      )
     }
   }
   class Pool extends pg.Pool {

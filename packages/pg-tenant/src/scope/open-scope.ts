@@ -1,4 +1,5 @@
 import { crossTenant, type ScopeTrace, TenancyError, type TenantKey, tryCurrentTenant } from '@org/core'
+import { aborted } from '../errors/from-scope.ts'
 import type { Isolation } from '../isolation/isolation.ts'
 import { tracedScope } from '../observe/traced.ts'
 import { Block } from './block.ts'
@@ -133,6 +134,11 @@ abstract class Scope implements OpenScope {
     await this.rollback()
   }
 
+  /** No statement of the scope, or of a savepoint in it, runs any more. */
+  protected endBlocks(why: () => TenancyError): void {
+    for (const block of [this.#base, ...this.#stack.map((one) => one.block)]) block.end(why)
+  }
+
   protected abstract committing(): Promise<void>
   protected abstract undoing(): Promise<void>
 
@@ -160,14 +166,33 @@ function below(block: Block): Block {
 class OwnScope extends Scope {
   readonly #transaction: Transaction
   readonly #end: End
+  #undone: Promise<void> | undefined
+  readonly #onAbort = () => this.#abort()
 
   constructor(owner: object, tenant: TenantKey, transaction: Transaction, end: End) {
     super(new Block(owner, tenant, transaction))
     this.#transaction = transaction
     this.#end = end
+    transaction.settings.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** What is running is cancelled on the server, everything is rolled back, and no statement runs any more. */
+  #abort(): void {
+    const { settings } = this.#transaction
+    const why = () => aborted(settings.signal as AbortSignal)
+    this.#transaction.doom ??= why()
+    this.endBlocks(why)
+    this.#undo(true)
+  }
+
+  #undo(cancel: boolean): Promise<void> {
+    this.#transaction.settings.signal?.removeEventListener('abort', this.#onAbort)
+    this.#undone ??= this.#transaction.rollback(cancel)
+    return this.#undone
   }
 
   protected async committing(): Promise<void> {
+    this.#transaction.settings.signal?.removeEventListener('abort', this.#onAbort)
     try {
       await this.#transaction.commit()
       this.#end()
@@ -179,7 +204,7 @@ class OwnScope extends Scope {
   }
 
   protected async undoing(): Promise<void> {
-    await this.#transaction.rollback(false)
+    await this.#undo(false)
     this.#end(this.#transaction.doom)
   }
 }
@@ -207,6 +232,7 @@ export function openScope(
 ): OpenScope {
   const current = tryCurrentTenant()
   if (current !== undefined && current !== tenant) throw crossTenant()
+  if (settings.signal?.aborted) throw aborted(settings.signal)
   const pool = isolation.poolOf(tenant)
   const [trace, end] = begun({ kind: 'open', tenant, level: isolation.level, readOnly: settings.readOnly })
   const transaction = new Transaction(pool, isolation.entranceOf(tenant), settings, trace)

@@ -61,12 +61,27 @@ export function requestsOf(ground: Ground): Requests {
     requireSameMode(settings, outer)
     return openWithin(createHandle(outer))
   }
+  const openApart = (key: string, scope?: ScopeOptions): OpenScope | undefined => {
+    const tenant = keyFor(naming, key)
+    if (enclosing(identity, tenant)) return undefined
+    return openScope(identity, isolation, tenant, parseScopeOptions(scope, defaults))
+  }
   /** What a tenant's pool runs, it runs through these. */
   const reachOf = (key: string, scope: ScopeOptions): Reach => {
     parseScopeOptions(scope, defaults)
+    const both = (mode: ScopeOptions): ScopeOptions => {
+      const signals = [scope.signal, mode.signal].filter((signal) => signal !== undefined)
+      const [first] = signals
+      return {
+        ...scope,
+        ...mode,
+        ...(first && { signal: signals.length > 1 ? AbortSignal.any(signals) : first }),
+      }
+    }
     return {
-      once: (one) => query(key, one, undefined, scope),
-      open: (mode) => openByHand(key, { ...scope, ...mode }),
+      once: (one, signal) => query(key, one, undefined, signal ? both({ signal }) : scope),
+      open: (mode) => openByHand(key, both(mode)),
+      apart: (mode) => openApart(key, both(mode)),
     }
   }
   return {

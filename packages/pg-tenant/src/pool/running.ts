@@ -1,0 +1,39 @@
+/** What can be asked to stop. */
+interface Running {
+  cancel(): void
+  terminate(): void
+}
+
+/** Above every process that an operating system numbers (Linux: 2^22), below the end of `integer`. */
+let last = 2 ** 30
+
+/** `select pg_cancel_backend(1073741825)` in one spacing or another, with or without a parameter or a name behind it. */
+const COMMAND = /^select (?:pg_catalog\.)?pg_(cancel|terminate)_backend\((\$1|\d{1,10})\)(?: as \w{1,60})?;?$/
+
+/**
+ * The clients of one tenant that somebody has asked for their `processID`. It is none of the server's: behind that one somebody
+ * else's statement may be running by the time it is cancelled (hazard i).
+ */
+export class RunningClients {
+  readonly #clients = new Map<number, Running>()
+
+  add(client: Running): number {
+    this.#clients.set(++last, client)
+    return last
+  }
+
+  remove(id: number): void {
+    this.#clients.delete(id)
+  }
+
+  /** Does what the statement asks for when it names one of these clients; says whether it did. */
+  obey(text: unknown, values: readonly unknown[] | undefined): boolean {
+    if (typeof text !== 'string' || !text.includes('_backend')) return false
+    const [, command, named] = COMMAND.exec(text.trim().toLowerCase()) ?? []
+    const client = this.#clients.get(Number(named === '$1' ? values?.[0] : named))
+    if (!client) return false
+    if (command === 'cancel') client.cancel()
+    else client.terminate()
+    return true
+  }
+}

@@ -1,0 +1,130 @@
+import { TenancyError } from '@org/core'
+import { blockOf } from '../scope/handle.ts'
+import type { OpenScope } from '../scope/open-scope.ts'
+import type { ScopeOptions } from '../scope/options.ts'
+import type { QueryResult } from '../scope/result.ts'
+import type { QueryConfig } from '../scope/statement.ts'
+import { scan, UnterminatedSql } from '../sql/scan.ts'
+
+/** A day: a migration may hold its lock for as long as it takes. */
+const HOLD: ScopeOptions = { readOnly: true, idleTimeout: 86_400_000 }
+const SAVEPOINT = 'locks'
+
+const LOCKS: ReadonlySet<string> = new Set([
+  'pg_advisory_lock',
+  'pg_advisory_lock_shared',
+  'pg_try_advisory_lock',
+  'pg_try_advisory_lock_shared',
+])
+const UNLOCKS: ReadonlySet<string> = new Set([
+  'pg_advisory_unlock',
+  'pg_advisory_unlock_shared',
+  'pg_advisory_unlock_all',
+])
+
+/** Those that this session has; a scope may have one of its own from its opening. */
+const HELD = `select pg_catalog.count(*)::pg_catalog.int4 as held from pg_catalog.pg_locks
+  where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()`
+
+/** What a statement does to the session's advisory locks (manual 9.28.10); those of transactions are the scope's. */
+export function sessionLocking(text: string): 'lock' | 'unlock' | undefined {
+  if (!/advisory_(?:un)?lock/i.test(text)) return undefined
+  const words = namesIn(text)
+  if (words.some((word) => LOCKS.has(word))) return 'lock'
+  return words.some((word) => UNLOCKS.has(word)) ? 'unlock' : undefined
+}
+
+/** What cannot be read is refused by the server as well. */
+function namesIn(text: string): string[] {
+  try {
+    return scan(text).flatMap((token) =>
+      token.kind === 'word' || token.kind === 'quoted' ? [token.text] : [],
+    )
+  } catch (error) {
+    if (error instanceof UnterminatedSql) return []
+    throw error
+  }
+}
+
+/**
+ * The advisory locks that a client takes for its session. Its statements run on connections that are somebody else's a moment
+ * later, so a scope of its own holds them, on a connection of its own, for as long as there are any. It is read only: what is
+ * written beside a lock would be written in that scope.
+ */
+export class SessionLocks {
+  readonly #apart: (options: ScopeOptions) => OpenScope | undefined
+  #holder: OpenScope | undefined
+  /** Those of the scope itself. */
+  #own = 0
+
+  constructor(apart: (options: ScopeOptions) => OpenScope | undefined) {
+    this.#apart = apart
+  }
+
+  get any(): boolean {
+    return this.#holder !== undefined
+  }
+
+  /** Runs it where the locks are kept; `undefined` inside a scope around the client, which has them until it ends. */
+  async run(query: QueryConfig): Promise<QueryResult | undefined> {
+    const holder = this.#holder ?? (await this.#begin())
+    if (!holder) return undefined
+    try {
+      const result = await holder.db.query(query)
+      await holder.rollbackTo(SAVEPOINT)
+      return result
+    } catch (error) {
+      await holder.rollbackTo(SAVEPOINT).catch(() => {})
+      throw error
+    } finally {
+      await this.#endUnlessHeld(holder)
+    }
+  }
+
+  /**
+   * What runs under a lock that is gone must not be done.
+   *
+   * @throws TenancyError CONNECTION_LOST once, when the connection that held them has gone
+   */
+  requireHeld(): void {
+    const holder = this.#holder
+    if (!holder || !blockOf(holder.db).transaction.doom) return
+    this.#holder = undefined
+    holder.rollback()
+    throw new TenancyError(
+      'CONNECTION_LOST',
+      "The connection that held this client's advisory locks is gone, and the locks with it. Take them again.",
+    )
+  }
+
+  async end(): Promise<void> {
+    const holder = this.#holder
+    this.#holder = undefined
+    await holder?.rollback()
+  }
+
+  async #begin(): Promise<OpenScope | undefined> {
+    const holder = this.#apart(HOLD)
+    if (!holder) return undefined
+    try {
+      this.#own = await held(holder)
+    } catch (error) {
+      await holder.rollback()
+      throw error
+    }
+    // A rollback gives back what a statement has set or broken, and leaves the session its locks (manual 13.3.5).
+    holder.savepoint(SAVEPOINT)
+    this.#holder = holder
+    return holder
+  }
+
+  async #endUnlessHeld(holder: OpenScope): Promise<void> {
+    const count = await held(holder).catch(() => 0)
+    if (count <= this.#own && this.#holder === holder) await this.end()
+  }
+}
+
+async function held({ db }: OpenScope): Promise<number> {
+  const { rows } = await db.query<{ held: number }>(HELD)
+  return rows[0]?.held ?? 0
+}
