@@ -188,7 +188,8 @@ describe('a webhook', () => {
     })
     const own = await world.send('GET', '/v1/audit-logs?action=platform.queue.update', { token })
     expect(own.body.data, 'the tenant sees what operators sent again').toMatchObject([
-      { actor: { type: 'operator' } },
+      { actor: { type: 'operator' }, metadata: { again: true } },
+      { actor: { type: 'operator' }, metadata: { begun: true } },
     ])
   })
 

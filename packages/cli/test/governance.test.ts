@@ -186,8 +186,17 @@ describe('level role', () => {
     )
     const { rows } = await world.root.query(`select type from governance.outbox where tenant = 'acme'`)
     expect(rows).toEqual([{ type: 'webhook.delivery' }, { type: 'webhook.delivery' }])
-    expect((await run('webhooks redeliver acme --delivery nonsense')).exit).not.toBe(EXIT.ok)
-    expect((await run(`webhooks redeliver acme --delivery ${randomUUID()}`)).exit).toBe(EXIT.refused)
+    const [{ id: known }] = (await tenancy.query<{ id: string }>('acme', 'select id from webhook_delivery'))
+      .rows as [{ id: string }]
+    for (const dry of ['', ' --dry-run']) {
+      const nonsense = await run(`webhooks redeliver acme --delivery nonsense${dry}`)
+      expect([nonsense.exit, nonsense.stdout]).toEqual([EXIT.failed, ''])
+      // Also behind one that is there: nothing of it is done.
+      const missing = await run(`webhooks redeliver acme --delivery ${known},${randomUUID()}${dry}`)
+      expect([missing.exit, missing.stdout]).toEqual([EXIT.refused, ''])
+    }
+    const after = await world.root.query(`select type from governance.outbox where tenant = 'acme'`)
+    expect(after.rows).toHaveLength(2)
   })
 
   it('doctor and advise say what is wrong, and with which command it is mended', async () => {

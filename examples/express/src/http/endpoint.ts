@@ -4,7 +4,7 @@ import type { Evaluator } from '@org/rbac'
 import type { Request } from 'express'
 import type { z } from 'zod'
 import type { HubAction, UnguardedAction } from '../catalog.ts'
-import type { Trail } from '../hub/changes.ts'
+import type { Told, Trail } from '../hub/changes.ts'
 import type { ControlTransaction } from '../hub/control.ts'
 import { parsed } from './parsed.ts'
 
@@ -29,6 +29,11 @@ export interface Call<Params, Query, Body> {
     about: TenantKey | undefined,
     work: (tx: ControlTransaction, trail: Trail) => Promise<T>,
   ): Promise<T>
+  /**
+   * Says in the same logs, at once, that something begins which is not all of one transaction: before anything of a tenant is
+   * changed from outside, by a scope of it or by the library.
+   */
+  announce(about: TenantKey | undefined, what?: Told): Promise<void>
   /** For answers that hold a secret: whose they are is all that is kept of them for a repetition. */
   reference(id: string): void
   /** For what few handlers need: headers, address. */

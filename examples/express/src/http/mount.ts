@@ -132,6 +132,7 @@ function handlerOf(one: Endpoint, guard: ExpressGuard, hub: MountedHub): Request
       evaluator: () => guard.evaluatorOf(req),
       change: (work) => hub.changes.inTenant(deed(), tenancy, work),
       operate: (about: TenantKey | undefined, work) => hub.changes.byOperator(deed(), about, work),
+      announce: (about, what) => hub.changes.announce(deed(), about, what),
       reference: (id) => idempotency.reference(req, id),
       request: req,
     })

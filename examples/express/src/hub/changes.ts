@@ -31,7 +31,7 @@ export interface Trail {
 }
 
 /** What of an entry is not the deed's; an actor, where the route finds out itself who it is. */
-type Told = Partial<Pick<AuditEntry, 'actor' | 'entity' | 'before' | 'after' | 'metadata'>>
+export type Told = Partial<Pick<AuditEntry, 'actor' | 'entity' | 'before' | 'after' | 'metadata'>>
 type Event = { readonly type: EventType; readonly payload: Record<string, unknown> }
 
 /** How routes change things: nothing is changed that is not recorded. */
@@ -44,14 +44,19 @@ export interface Changes {
   ): Promise<T>
   /**
    * One transaction of the control schemas, recorded in the operators' own log and in that of the tenant it is about, if any;
-   * its events are told to both. What `work` does in the tenant itself is committed before: it has to be such that the same
-   * request, sent again, does it again.
+   * its events are told to both. What `work` does beyond it, in the tenant itself, is committed before: it has to be
+   * `announce`d, and such that the same request, sent again, does it again.
    */
   byOperator<T>(
     deed: Deed,
     about: TenantKey | undefined,
     work: (tx: ControlTransaction, trail: Trail) => Promise<T>,
   ): Promise<T>
+  /**
+   * Records in the same two logs, committed at once, that a deed begins whose effects are not all of one transaction. Where what
+   * follows is cut off, this entry (`metadata.begun`, under the same request id) is what tells of what may have been changed.
+   */
+  announce(deed: Deed, about: TenantKey | undefined, what?: Told): Promise<void>
 }
 
 type Parts = Pick<Keeping, 'audit' | 'events' | 'used'> & {
@@ -69,6 +74,16 @@ export function changesOf({ audit, events, used, config, control }: Parts): Chan
     )
     await events.publishAll(db, told)
   }
+  const writeBoth = async (to: Queryable, deed: Deed, about: TenantKey | undefined, written: Written) => {
+    const { entries, told } = written
+    const entity = about && { entity: { type: 'tenant', id: about } }
+    const own = { entries: entries.map((entry) => ({ ...entity, ...entry })), told }
+    await write(asTenant(to, PLATFORM), deed, own, actorOf(deed))
+    if (about === undefined || about === PLATFORM) return
+    // Where the operator sits is the operators' business.
+    const shown = { ...deed, ip: undefined, userAgent: undefined }
+    await write(asTenant(to, about), shown, written, { type: 'operator', id: deed.actor.id })
+  }
   return {
     inTenant: (deed, tenancy, work) =>
       tenancy.transaction(async (db) => {
@@ -84,16 +99,14 @@ export function changesOf({ audit, events, used, config, control }: Parts): Chan
       control.transaction(async (tx) => {
         const { trail, written } = trailOf(config)
         const made = await work(tx, trail)
-        const { entries, told } = written()
-        const entity = about && { entity: { type: 'tenant', id: about } }
-        const own = { entries: entries.map((entry) => ({ ...entity, ...entry })), told }
-        await write(asTenant(tx, PLATFORM), deed, own, actorOf(deed))
-        if (about !== undefined && about !== PLATFORM) {
-          // Where the operator sits is the operators' business.
-          const shown = { ...deed, ip: undefined, userAgent: undefined }
-          await write(asTenant(tx, about), shown, { entries, told }, { type: 'operator', id: deed.actor.id })
-        }
+        await writeBoth(tx, deed, about, written())
         return made
+      }),
+    // On a connection of its own, which commits each statement: the transaction of the deed may not.
+    announce: (deed, about, what = {}) =>
+      writeBoth(control, deed, about, {
+        entries: [{ ...what, metadata: { ...what.metadata, begun: true } }],
+        told: [],
       }),
   }
 }

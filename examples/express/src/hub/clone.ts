@@ -49,11 +49,12 @@ export async function cloneTenant(
     name,
     adminUser,
   }: { readonly slug: string; readonly name: string; readonly adminUser: { email: string; name: string } },
-  operate: Call<unknown, unknown, unknown>['operate'],
+  { announce, operate }: Pick<Call<unknown, unknown, unknown>, 'announce' | 'operate'>,
 ): Promise<Cloned> {
   const tenant = parseTenantKey(slug)
   return await hub.oneAtATime(`onboard ${tenant}`, async () => {
     if ((await hub.control.query(IS_KNOWN, [tenant])).rowCount === 1) throw taken()
+    await announce(tenant)
     await copy(hub, source, tenant)
     await withoutPeople(hub, tenant)
     return await operate(tenant, async (tx, trail) => {

@@ -33,7 +33,7 @@ export interface Onboarded {
 export async function onboard(
   hub: Hub,
   { slug, name, packageKey, plan, adminUser }: NewTenant,
-  operate: Call<unknown, unknown, unknown>['operate'],
+  { announce, operate }: Pick<Call<unknown, unknown, unknown>, 'announce' | 'operate'>,
 ): Promise<Onboarded> {
   const tenant = parseTenantKey(slug)
   const { catalog } = await hub.governance.current()
@@ -49,6 +49,7 @@ export async function onboard(
         details: { field: 'slug' },
       })
     }
+    await announce(tenant)
     // Refuses the key of a tenant that has left, before anything is kept of this one.
     await hub.tenancy.provision(tenant, { plan })
     return await operate(tenant, async (tx, trail) => {

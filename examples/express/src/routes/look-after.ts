@@ -131,11 +131,13 @@ export function lookAfterRoutes(hub: Hub): Endpoint[] {
       status: 202,
       data: z.object({ deliveryId: id }),
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params: { id: key, deliveryId }, operate }) => {
+      handle: async ({ params: { id: key, deliveryId }, announce, operate }) => {
         const tenant = parseTenantKey((await findTenant(hub, key)).id)
+        const entity = { type: 'webhook_delivery', id: deliveryId }
+        await announce(tenant, { entity })
         return await operate(tenant, async (_tx, trail) => {
           await hub.inTenant(tenant, (db) => hub.hooks.deliveries.redeliver(db, deliveryId))
-          trail.record({ entity: { type: 'webhook_delivery', id: deliveryId }, metadata: { again: true } })
+          trail.record({ entity, metadata: { again: true } })
           return { deliveryId }
         })
       },

@@ -25,13 +25,15 @@ export function provisionRoutes({ config, adminPool }: Hub): Endpoint[] {
       bare: true,
       data: z.object({ connection_string: z.string() }),
       errors: ['UNAUTHORIZED', 'DUPLICATE_RESOURCE', 'DATABASE_ERROR', 'CONFLICT'],
-      handle: async ({ body, operate, reference }) => {
+      handle: async ({ body, announce, operate, reference }) => {
         if (!isSecret(body.admin_key, config.PROVISION_ADMIN_KEY)) {
           throw new TenancyError('UNAUTHORIZED', 'The admin key is not accepted.')
         }
+        const what = { actor: WHO_HAS_THE_KEY, entity: { type: 'app_database', id: body.app_name } }
+        await announce(undefined, what)
         return await operate(undefined, async (_tx, trail) => {
           const { connection } = await provisionDatabase(adminPool, { app: body.app_name })
-          trail.record({ actor: WHO_HAS_THE_KEY, entity: { type: 'app_database', id: body.app_name } })
+          trail.record(what)
           reference(body.app_name)
           return { connection_string: connection.url }
         })

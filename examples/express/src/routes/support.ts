@@ -74,9 +74,10 @@ export function supportRoutes(hub: Hub): Endpoint[] {
       params: params.extend({ impersonationId: id }),
       status: 204,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, operate }) => {
+      handle: async ({ params, announce, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
         const jti = params.impersonationId.toLowerCase()
+        await announce(tenant)
         await operate(tenant, async (_tx, trail) => {
           const exp = Math.floor(Date.now() / 1_000) + 3_600
           await hub.inTenant(tenant, (db) => hub.tokens.denylist.deny(db, { jti, exp }))
@@ -121,9 +122,9 @@ export function supportRoutes(hub: Hub): Endpoint[] {
       status: 201,
       data: z.object({ tenant: tenantShape, adminUser: z.object({ id, email }), invitation }),
       errors: ['NOT_FOUND', 'CONFLICT', 'DUPLICATE_RESOURCE'],
-      handle: async ({ params, body, operate, reference }) => {
+      handle: async ({ params, body, announce, operate, reference }) => {
         const source = notThePlatform(await presentTenant(hub, params.id))
-        const made = await hub.outside(() => cloneTenant(hub, source, body, operate))
+        const made = await hub.outside(() => cloneTenant(hub, source, body, { announce, operate }))
         reference(made.tenant)
         return {
           tenant: await madeTenant(hub, made.tenant),

@@ -86,9 +86,10 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
         invitation: invitation.nullable().describe('For an administrator without a password'),
       }),
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body, operate, reference }) => {
+      handle: async ({ params, body, announce, operate, reference }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
         reference(tenant)
+        await announce(tenant)
         // Everybody's store: what it remembers of the tenant's people is told of the change.
         const { store } = await hub.governance.current()
         return await operate(tenant, async (_tx, trail) => {
@@ -113,8 +114,9 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       creates: true,
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, operate }) => {
+      handle: async ({ params, announce, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
+        await announce(tenant)
         return await operate(tenant, async (tx, trail) => {
           // The hub still knows the tenant: its dropped schema goes back to its own, not to a new owner.
           await hub.outside(() => hub.tenancy.provision(tenant, { reuseDeletedKey: true }))
@@ -135,9 +137,10 @@ export function tenantPackageRoutes(hub: Hub): Endpoint[] {
       query: z.strictObject({ confirm: tenantKey.describe('The tenant once more') }),
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, query, operate }) => {
+      handle: async ({ params, query, announce, operate }) => {
         const tenant = notThePlatform(await presentTenant(hub, params.id))
         if (query.confirm !== tenant) throw notConfirmed()
+        await announce(tenant)
         return await operate(tenant, async (tx, trail) => {
           await tx.query(KEEP_NAME, [tenant])
           await hub.outside(() => hub.tenancy.drop(tenant))

@@ -91,8 +91,8 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       status: 201,
       data: z.object({ tenant: tenantShape, adminUser: z.object({ id, email }), invitation }),
       errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
-      handle: async ({ body, operate, reference }) => {
-        const made = await hub.outside(() => onboard(hub, body, operate))
+      handle: async ({ body, announce, operate, reference }) => {
+        const made = await hub.outside(() => onboard(hub, body, { announce, operate }))
         reference(made.tenant)
         const adminUser = { id: made.adminId, email: body.adminUser.email }
         return { tenant: await madeTenant(hub, made.tenant), adminUser, invitation: made.invitation }
@@ -143,9 +143,10 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       }),
       data: tenantShape,
       errors: ['NOT_FOUND', 'CONFLICT'],
-      handle: async ({ params, body, operate }) => {
+      handle: async ({ params, body, announce, operate }) => {
         const before = await presentTenant(hub, params.id)
         const tenant = parseTenantKey(before.id)
+        if (body.status !== undefined) await announce(tenant)
         return await operate(tenant, async (tx, trail) => {
           if (body.name !== undefined || body.domain !== undefined) {
             const { name = null, domain = null } = body
@@ -175,10 +176,11 @@ export function tenantRoutes(hub: Hub): Endpoint[] {
       }),
       data: z.object({ tenant: tenantKey, tables: z.number().int(), rows: z.number(), backup: z.boolean() }),
       errors: ['NOT_FOUND', 'CONFLICT', 'VALIDATION_ERROR'],
-      handle: async ({ params, query, actor, operate }) => {
+      handle: async ({ params, query, actor, announce, operate }) => {
         // Also one that has left: a leave that was cut off goes on.
         const tenant = notThePlatform(await findTenant(hub, params.id))
         if (query.confirm !== tenant) throw field('query.confirm', 'not_the_tenant')
+        await announce(tenant)
         return await operate(undefined, async (tx, trail) => {
           const skipBackup = query.backup === 'skip'
           const left = await hub.outside(() => leave(hub, tx, tenant, { skipBackup, actor }))

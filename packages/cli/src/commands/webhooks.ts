@@ -147,6 +147,12 @@ const deliveries: Run = async ({ output }, { hooks, scope }, { endpoint, status,
 /** A page of deliveries is published anew in one transaction. */
 const redeliver: Run = async ({ output, signal }, { hooks, key, scope }, options) => {
   const { delivery, dryRun = false } = options
+  // Those that are named are looked up first: of nonsense, or of one that is not there, nothing is done and nothing promised.
+  if (delivery !== undefined) {
+    await scope(async (db) => {
+      for (const id of delivery) await hooks.deliveries.get(db, id)
+    })
+  }
   const ids = delivery ?? (await chosen({ key, hooks, scope }, options))
   const progress = output.progress('deliveries')
   const at = pace(ids.length)

@@ -39,19 +39,23 @@ export interface Deliveries {
     db: TenantQueryable,
     filter?: DeliveryFilter,
   ): Promise<{ readonly deliveries: WebhookDelivery[]; readonly nextCursor: string | undefined }>
+  /** One of them. @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
+  get(db: TenantQueryable, id: string): Promise<WebhookDelivery>
   /** Sends the same message once more, with all attempts before it. @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
   redeliver(db: TenantQueryable, id: string): Promise<void>
   /** Sends an event `webhook.test` to one endpoint. @returns the delivery's id. @throws TenancyError NOT_FOUND, VALIDATION_ERROR */
   test(db: TenantQueryable, endpointId: string): Promise<string>
 }
 
-const LIST = `select d.id, d.endpoint_id as "endpointId", d.message_id as "messageId", m.type, d.status, d.attempts,
+const COLUMNS = `d.id, d.endpoint_id as "endpointId", d.message_id as "messageId", m.type, d.status, d.attempts,
     d.response_status as "responseStatus", d.error, d.duration_ms as "durationMs", d.last_attempt_at as "lastAttemptAt",
-    d.created_at as "createdAt", to_char(d.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+    d.created_at as "createdAt"`
+const LIST = `select ${COLUMNS}, to_char(d.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
   from webhook_delivery d join webhook_message m on m.id = d.message_id
   where ($1::uuid is null or d.endpoint_id = $1) and ($2::text is null or d.status = $2)
     and ($3::timestamptz is null or (d.created_at, d.id) < ($3, $4::uuid))
   order by d.created_at desc, d.id desc limit $5`
+const GET = `select ${COLUMNS} from webhook_delivery d join webhook_message m on m.id = d.message_id where d.id = $1`
 const AGAIN = `update webhook_delivery set status = 'pending' where id = $1 returning id`
 const ENDPOINT = 'select id from webhook_endpoint where id = $1'
 
@@ -82,6 +86,11 @@ export function deliveriesOf(outbox: Outbox): Deliveries {
         deliveries: page.map(({ at: _, ...delivery }) => delivery),
         nextCursor: last && `${last.at}_${last.id}`,
       }
+    },
+    get: async (db, id) => {
+      const { rows } = await db.query<WebhookDelivery>(GET, [uuidOf(id, 'id')])
+      if (rows[0] === undefined) throw notFound('webhook_delivery')
+      return rows[0]
     },
     redeliver: async (db, id) => {
       const { rows } = await db.query<{ id: string }>(AGAIN, [uuidOf(id, 'id')])
