@@ -34,6 +34,8 @@ const environment = z.object({
   TOKEN_SIGNING_KEY: z.string().min(1),
   API_KEY_PEPPER: key256,
   SETTINGS_ENCRYPTION_KEY: key256,
+  /** Keys that were the one above before, separated by commas: they only open. The worker seals everything anew under that one. */
+  SETTINGS_ENCRYPTION_KEYS_RETIRED: optional(z.string()).transform(listed).pipe(z.array(key256).max(15)),
   /** Signs the audit log. Keep it where the database's administrator does not find it. Default: derived from the key above. */
   AUDIT_KEY: optional(key256),
   /** How long things are kept, how often a delivery is tried, which events there are. */

@@ -14,4 +14,6 @@ export interface Sealing {
   seal(plaintext: string, place: SealedPlace): string | Promise<string>
   /** @returns what was sealed; rejects when the text is not genuine or belongs to another place */
   open(sealed: string, place: SealedPlace): string | Promise<string>
+  /** The same sealed anew under the current key, `null` when it is. Needed only where keys are rotated. */
+  reseal?(sealed: string, place: SealedPlace): string | null | Promise<string | null>
 }

@@ -52,7 +52,10 @@ export async function installKeeping(admin: pg.Pool, { hub, ...level }: Roles): 
 export type Keeping = ReturnType<typeof openKeeping>
 
 export function openKeeping(config: HubConfig, control: Control, tenancy: Tenancy) {
-  const sealing = keyRing({ key: config.SETTINGS_ENCRYPTION_KEY })
+  const sealing = keyRing({
+    key: config.SETTINGS_ENCRYPTION_KEY,
+    retired: config.SETTINGS_ENCRYPTION_KEYS_RETIRED,
+  })
   const key = auditKey(config)
   const keys = subjectKeys({ control, sealing })
   const audit = auditLog({
@@ -69,6 +72,8 @@ export function openKeeping(config: HubConfig, control: Control, tenancy: Tenanc
   return {
     audit,
     sealing,
+    /** People's keys, under which the audit log keeps what is personal. */
+    subjects: keys,
     events,
     used,
     calls: used.calls({ control }),
@@ -93,7 +98,7 @@ export function openKeeping(config: HubConfig, control: Control, tenancy: Tenanc
     }),
     /** @param onErase in the transaction that erases */
     people: (onErase?: NonNullable<Parameters<typeof privacy>[0]['onErase']>) =>
-      privacy({ data: PEOPLE, keys, scopes: tenancy, control, onErase }),
+      privacy({ data: PEOPLE, keys, scopes: tenancy, control, outbox: events, onErase }),
     keeping: retention({
       profile,
       audit,

@@ -7,7 +7,7 @@ import {
   TenancyError,
   type TenantKey,
 } from '@org/core'
-import { settingsMigration } from '@org/crypto'
+import { integrationCredentials, integrationsMigration, settingsMigration } from '@org/crypto'
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
 import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
@@ -99,6 +99,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       // Behind what tenants of earlier releases have.
       IDEMPOTENCY_MIGRATION,
       WEBHOOKS_MIGRATION,
+      integrationsMigration,
       ...migrations,
     ],
   }
@@ -148,7 +149,8 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       kept.queue,
     ),
     oneAtATime: turns,
-    settings: hubSettings(config.SETTINGS_ENCRYPTION_KEY),
+    settings: hubSettings(kept.sealing),
+    credentials: integrationCredentials({ secrets: kept.sealing }),
     /** Work of an operator on somebody else's tenant: the one place that leaves the request's own. */
     outside,
     /** The same in a scope of that tenant. */

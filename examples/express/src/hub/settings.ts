@@ -1,10 +1,10 @@
-import { defineSettings, keyRing, secret } from '@org/crypto'
+import { defineSettings, type KeyRing, secret } from '@org/crypto'
 import { z } from 'zod'
 
 const line = z.string().min(1).max(500)
 
 /** What a tenant may set; `smtp.password` is sealed for its tenant (`enc:v1`) and shown masked. */
-export function hubSettings(key: string) {
+export function hubSettings(secrets: KeyRing) {
   return defineSettings(
     {
       'mail.from': z.email(),
@@ -13,7 +13,7 @@ export function hubSettings(key: string) {
       'smtp.user': line,
       'smtp.password': secret(line),
     },
-    { secrets: keyRing({ key }) },
+    { secrets },
   )
 }
 

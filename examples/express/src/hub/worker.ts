@@ -6,6 +6,7 @@ import {
   type WorkerProblem,
 } from '@org/governance/outbox/worker'
 import type { Hub } from './open-hub.ts'
+import { rotateKeys } from './rotate-keys.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -47,12 +48,15 @@ export function openWorker(hub: Hub, { retry, lease, sealEvery }: WorkerPace = {
 }
 
 /** Administrators' work over all tenants; each may be killed anywhere, and run twice. */
-function jobsOf({ audit, used, keeping, control, tenancy, adminPool }: Hub, sealEvery = MINUTE): Job[] {
+function jobsOf(hub: Hub, sealEvery = MINUTE): Job[] {
+  const { audit, used, keeping, control, tenancy, adminPool } = hub
   return [
     { name: 'audit.seal', every: sealEvery, run: () => audit.seal(adminPool) },
     { name: 'usage.roll_up', every: MINUTE, run: () => used.rollUp(adminPool) },
     { name: 'retention.shared', every: 24 * HOUR, run: () => keeping.runShared(adminPool, { control }) },
     { name: 'retention.tenants', every: HOUR, run: () => keeping.runTenants(control, tenancy) },
+    { name: 'privacy.finish', every: HOUR, run: () => hub.people().finish() },
+    { name: 'keys.rotate', every: 24 * HOUR, run: (signal) => rotateKeys(hub, signal) },
   ]
 }
 

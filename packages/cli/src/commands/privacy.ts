@@ -91,7 +91,8 @@ async function peopleOf({ config, tenancy, adminPool, controlSchema }: Places): 
   const nothing = () => ''
   // Keys are destroyed here, and neither made nor opened.
   const keys = subjectKeys({ control: adminPool, sealing: { seal: nothing, open: nothing }, controlSchema })
-  return make({ ...declared, scopes: tenancy, control: adminPool, keys, controlSchema })
+  const outbox = { isolation: config.isolation ?? 'role', controlSchema: controlSchema ?? 'governance' }
+  return make({ ...declared, scopes: tenancy, control: adminPool, keys, controlSchema, outbox })
 }
 
 async function install(

@@ -12,7 +12,7 @@ import type { PersonalData } from '../privacy/personal-data.ts'
 import { auditFindings, auditMeasures } from './audit.ts'
 import { jobFindings } from './jobs.ts'
 import { outboxFindings, outboxMeasures } from './outbox.ts'
-import { personalFindings, unfinishedErasures } from './privacy.ts'
+import { eventFindings, personalFindings, unfinishedErasures } from './privacy.ts'
 import { retentionFindings } from './retention.ts'
 import { usageFindings } from './usage.ts'
 import { versionFindings } from './versions.ts'
@@ -71,5 +71,6 @@ export function governanceChecks(options: GovernanceCheckOptions = {}): readonly
   return [
     ...checks,
     { name: 'governance.personal', examine: (place) => personalFindings(place, personalData) },
+    { name: 'governance.events', examine: (place) => eventFindings(place, schema, personalData) },
   ]
 }

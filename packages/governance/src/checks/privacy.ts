@@ -55,6 +55,32 @@ const UNFINISHED = (schema: string) => `select e.tenant, count(*)::int as people
   from ${qualify(schema, 'erasure_ledger')} e where e.done_at is null and e.requested_at < clock_timestamp() - interval '1 hour'
   group by e.tenant order by e.tenant`
 
+/** The newest of the log, and all that is kept apart: types that nobody publishes any more say nothing. */
+const TYPES = (schema: string) => `select e.type from (
+    (select o.type from ${qualify(schema, 'outbox')} o order by o.xid desc, o.seq desc limit 10000)
+    union (select d.type from ${qualify(schema, 'outbox_dead')} d)
+  ) e where e.type <> all ($1::text[]) and e.type !~ '^webhook[.]' order by e.type limit 100`
+
+/** @internal Types of events that nobody has said anything about, once something is said of any. */
+export async function eventFindings(
+  place: CheckPlace,
+  schema: string,
+  { events }: PersonalData,
+): Promise<readonly CheckFinding[]> {
+  if (events.size === 0 || place.tenant !== undefined) return []
+  if (!(await areThere(place, schema, 'outbox', 'outbox_dead'))) return []
+  const { rows } = await place.query<{ type: string }>(TYPES(schema), [[...events.keys()]])
+  return rows.map(
+    ({ type }): CheckFinding => ({
+      code: 'PERSONAL_EVENT_UNCLASSIFIED',
+      severity: 'error',
+      subject: type,
+      message: `Nobody has said whether events ${type} hold what is personal: export and erasure pass them over.`,
+      fix: `Declare it in personalData(…, { events: { '${type}': 'keep' or its subject and paths } }).`,
+    }),
+  )
+}
+
 /** @internal Erasures that were asked for and cut off. */
 export async function unfinishedErasures(
   place: CheckPlace,

@@ -5,7 +5,13 @@ import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
-import { BY_REFERENCE, OUTBOX_FUNCTIONS, SIGNATURES } from './functions/index.ts'
+import {
+  BY_REFERENCE,
+  LATER_FUNCTIONS,
+  LATER_SIGNATURES,
+  OUTBOX_FUNCTIONS,
+  SIGNATURES,
+} from './functions/index.ts'
 import { LANES, MAX_DELAY_DAYS, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
 
 /**
@@ -42,6 +48,14 @@ export const STEPS: readonly string[] = [
     'alter function outbox_dispatch() set enable_hashjoin to on;',
     'alter function outbox_dispatch() set enable_mergejoin to on;',
     'alter table outbox enable row level security;',
+  ].join('\n'),
+  [
+    ...LATER_FUNCTIONS.map((text) => `${text};`),
+    ...LATER_SIGNATURES.flatMap((signature) => [
+      `revoke all on function ${signature} from public;`,
+      `alter function ${signature} set search_path from current;`,
+      `alter function ${signature} set enable_seqscan to off;`,
+    ]),
   ].join('\n'),
 ]
 
@@ -161,6 +175,6 @@ function working(schema: string, role: string): string[] {
     `grant usage on schema ${quoteIdentifier(schema)} to ${who}`,
     `grant select, insert, update, delete on outbox, ${WORKED.join(', ')} to ${who}`,
     `grant truncate on ${EMPTIED.join(', ')} to ${who}`,
-    `grant execute on function ${SIGNATURES.join(', ')} to ${who}`,
+    `grant execute on function ${[...SIGNATURES, ...LATER_SIGNATURES].join(', ')} to ${who}`,
   ]
 }

@@ -1,9 +1,11 @@
 export { privacyBelongings } from './belongings.ts'
 export { type CsvOptions, toCsv } from './csv.ts'
+export type { EventRule, EventRules, PersonalEvents } from './event-rules.ts'
 export {
   type ColumnRule,
   IDEMPOTENCY_RULES,
   type PersonalData,
+  type PersonalDataOptions,
   personalData,
   type TableRules,
 } from './personal-data.ts'

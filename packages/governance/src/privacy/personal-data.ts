@@ -1,4 +1,5 @@
 import { invalidOption } from '../input/input.ts'
+import { type ParsedEventRules, type PersonalEvents, parseEvents } from './event-rules.ts'
 
 /**
  * What becomes of a column when somebody is erased. `keep`: it says nothing of a person (ids, times, amounts). `null`: it
@@ -28,6 +29,17 @@ export interface TableRules {
 /** Personal data by table and column. Made by {@link personalData}. */
 export interface PersonalData {
   readonly tables: ReadonlyMap<string, TableRules>
+  /** By event type. */
+  readonly events: ReadonlyMap<string, ParsedEventRules | 'keep'>
+}
+
+/** What else is declared with the tables. */
+export interface PersonalDataOptions {
+  /**
+   * What is personal in events, by type: in the outbox, among dead letters and in messages to webhooks. Declared where the
+   * event's schema is; types that are not declared are found by `doctor` (default: events are not looked at).
+   */
+  readonly events?: PersonalEvents | undefined
 }
 
 /** Answers that are kept for repetitions (`@org/governance/idempotency`): they go. Spread it into {@link personalData}. */
@@ -62,17 +74,25 @@ export const IDEMPOTENCY_RULES: Readonly<Record<string, TableRules>> = {
  * ```ts
  * import { personalData } from '@org/governance/privacy'
  *
- * const data = personalData({
+ * const tables = {
  *   users: { subject: 'id', columns: { id: 'keep', email: 'email', name: 'text' } },
  *   notes: { columns: { id: 'keep', body: 'keep' } },
- * })
+ * } as const
+ * const events = {
+ *   'user.created': { subject: '/id', paths: { '/email': 'email' } },
+ *   'note.created': 'keep', // ids alone
+ * } as const
+ * const data = personalData(tables, { events })
  * ```
  */
-export function personalData(declared: Readonly<Record<string, TableRules>>): PersonalData {
+export function personalData(
+  declared: Readonly<Record<string, TableRules>>,
+  { events = {} }: PersonalDataOptions = {},
+): PersonalData {
   if (typeof declared !== 'object' || declared === null) throw invalidOption('personalData', 'rules by table')
   const tables = new Map(Object.entries(declared))
   for (const [table, rules] of tables) checkTable(table, rules, tables)
-  return { tables }
+  return { tables, events: parseEvents(events) }
 }
 
 function checkTable(table: string, rules: TableRules, all: ReadonlyMap<string, TableRules>): void {

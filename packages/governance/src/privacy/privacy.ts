@@ -9,9 +9,10 @@ import {
 } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
-import { invalidOption, textOf } from '../input/input.ts'
+import { invalidOption, textOf, wholeNumber } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
+import { inHand, type OutboxPlace, ownEvents, queuedEvents } from './events.ts'
 import type { PersonalData } from './personal-data.ts'
 import { COLUMNS, eraseSql, ownRowsOf, selectSql } from './sql.ts'
 import type { SubjectKeys } from './subject-keys.ts'
@@ -21,6 +22,10 @@ export interface PrivacyOptions {
   readonly scopes: TenantScopes
   /** A pool of a role among the managers, in the control database. */
   readonly control: Queryable
+  /** Needed where rules for events are declared: the outbox, as the tenancy's level has it. */
+  readonly outbox?: OutboxPlace | undefined
+  /** Milliseconds that an erasure waits for handlers that have an event of the person in their hands (default 5,000). */
+  readonly patience?: number | undefined
   /** Keys that are destroyed with the person (default none). */
   readonly keys?: Pick<SubjectKeys, 'destroy'> | undefined
   /** What the keys and other packages call somebody (default `user:` and the id). */
@@ -44,6 +49,11 @@ export type SubjectData = Readonly<Record<string, readonly Row[]>>
 export interface ErasureReport {
   /** Rows that were changed or removed now, by table; those that were erased before are not counted. */
   readonly rows: Readonly<Record<string, number>>
+  /**
+   * Handlers that still had an event of the person in their hands when patience ran out: what they write may say what was
+   * erased. The erasure counts as not done: `finish`, or the same call again, erases what they wrote.
+   */
+  readonly inHand: number
 }
 
 /** An erasure that was asked for. */
@@ -67,7 +77,7 @@ export interface Privacy {
   export(tenant: string, id: string): Promise<SubjectData>
   /**
    * Erases a person irreversibly and keeps the id: values go in every declared table, in one transaction; then keys are
-   * destroyed. The ledger is written first, so that an erasure that was cut off is known; repeating it finishes it, and is
+   * destroyed. So do they in events, wherever they wait or are kept, if rules for them are declared. The ledger is written first, so that an erasure that was cut off is known; repeating it finishes it, and is
    * nothing when it is done.
    *
    * @param options.dryRun only counts the rows; nothing is written, not even in the ledger
@@ -84,12 +94,20 @@ export interface Privacy {
    * @returns how many people
    */
   replay(tenant: string): Promise<number>
+  /**
+   * Erases once more whoever's erasure was cut off, or had events in a handler's hands; of all tenants. For a job that runs every hour.
+   *
+   * @returns how many people
+   */
+  finish(): Promise<number>
   /** Who was erased, or should have been. Keep a copy where a restore of the control database does not reach. */
   ledger(tenant: string): Promise<readonly Erasure[]>
 }
 
 const PRIVACY_OPTIONS: OptionNames<PrivacyOptions> = {
   data: true,
+  outbox: true,
+  patience: true,
   scopes: true,
   control: true,
   keys: true,
@@ -119,10 +137,17 @@ export function privacy(options: PrivacyOptions): Privacy {
   const { data, scopes, keys, onErase, subjectOf = (id: string) => `user:${id}` } = options ?? {}
   if (!(data?.tables instanceof Map)) throw invalidOption('data', 'made by personalData')
   if (typeof scopes?.withTenant !== 'function') throw invalidOption('scopes', 'a tenancy')
+  const patience = wholeNumber(options.patience, 'patience', { min: 0, max: 600_000, otherwise: 5_000 })
+  const eventful = [...data.events.values()].some((rules) => rules !== 'keep')
+  if (eventful && options.outbox === undefined)
+    throw invalidOption('outbox', 'given: there are rules for events')
   if (typeof options.control?.query !== 'function') throw invalidOption('control', 'a pool')
   const control = codedControl(options.control, 'installPrivacy(admin)')
   const table = qualify(parseControlSchema(options.controlSchema), 'erasure_ledger')
   const keyOf = (tenant: unknown) => parseTenantKey(tenant, { prefix: '' })
+
+  const queue = eventful && options.outbox ? queuedEvents(options.control, options.outbox, data) : undefined
+  const own = eventful && options.outbox ? ownEvents(options.outbox, data) : undefined
 
   const eraseIn = async (
     db: TenantQueryable,
@@ -135,22 +160,33 @@ export function privacy(options: PrivacyOptions): Privacy {
       const sql = eraseSql(name, rules, where, dryRun)
       if (sql !== undefined) rows[name] = (await db.query(sql, [prefix + id])).rowCount ?? 0
     }
+    Object.assign(rows, await own?.erase(db, id, dryRun))
     if (!dryRun) await onErase?.(db, id)
     return rows
   }
   const erase = async (tenant: TenantKey, id: string, dryRun = false): Promise<ErasureReport> => {
-    if (dryRun) return { rows: await scopes.withTenant(tenant, (db) => eraseIn(db, id, true), ONE_MOMENT) }
+    if (dryRun) {
+      const rows = await scopes.withTenant(tenant, (db) => eraseIn(db, id, true), ONE_MOMENT)
+      return { rows: { ...rows, ...(await queue?.count(tenant, id)) }, inHand: 0 }
+    }
     await control.query(
       `insert into ${table} (tenant, subject) values ($1::text, $2::text) on conflict do nothing`,
       [tenant, id],
     )
+    // Where events begin in the tenant's own database, nothing more may come from there.
+    const begun = await own?.eraseOutbox((fn) => scopes.withTenant(tenant, fn), id)
+    const queued = await queue?.erase(tenant, id)
+    // What a handler has read it may still write: behind it.
+    const left = queued === undefined ? 0 : await inHand(queued.leases, queue, patience)
     const rows = await scopes.withTenant(tenant, (db) => eraseIn(db, id, false))
     await keys?.destroy(tenant, subjectOf(id))
+    const report = { rows: { ...rows, ...begun, ...queued?.rows }, inHand: left }
+    if (left > 0) return report
     await control.query(
       `update ${table} set done_at = now() where tenant = $1::text and subject = $2::text and done_at is null`,
       [tenant, id],
     )
-    return { rows }
+    return report
   }
   const ledger = async (tenant: TenantKey): Promise<readonly Erasure[]> => {
     const { rows } = await control.query<Erasure>(
@@ -165,7 +201,13 @@ export function privacy(options: PrivacyOptions): Privacy {
     check: async (db) => check(db, data),
     export: async (tenant, id) => {
       const subject = textOf(id, 'id')
-      return scopes.withTenant(keyOf(tenant), (db) => exportFrom(db, data, subject), ONE_MOMENT)
+      const key = keyOf(tenant)
+      const found = await scopes.withTenant(
+        key,
+        async (db) => ({ ...(await exportFrom(db, data, subject)), ...(await own?.export(db, subject)) }),
+        ONE_MOMENT,
+      )
+      return { ...found, ...(await queue?.export(key, subject)) }
     },
     erase: async (tenant, id, { dryRun = false } = {}) => erase(keyOf(tenant), textOf(id, 'id'), dryRun),
     replay: async (tenant) => {
@@ -173,6 +215,13 @@ export function privacy(options: PrivacyOptions): Privacy {
       const all = await ledger(key)
       for (const { subject } of all) await erase(key, subject)
       return all.length
+    },
+    finish: async () => {
+      const { rows } = await control.query<{ tenant: string; subject: string }>(
+        `select tenant, subject from ${table} where done_at is null order by requested_at, tenant, subject`,
+      )
+      for (const { tenant, subject } of rows) await erase(keyOf(tenant), subject)
+      return rows.length
     },
     ledger: async (tenant) => ledger(keyOf(tenant)),
   }

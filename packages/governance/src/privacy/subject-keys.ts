@@ -37,6 +37,14 @@ export interface SubjectKeys {
   open(tenant: TenantKey, subject: string, sealed: string): Promise<string | undefined>
   /** Destroys the key for ever; twice is once. */
   destroy(tenant: TenantKey, subject: string): Promise<void>
+  /**
+   * Seals keys anew that are not under the current key of `sealing`, while everything goes on: before a retired one is taken away.
+   * May be repeated.
+   *
+   * @returns how many
+   * @throws TenancyError INVALID_OPTION when `sealing` cannot `reseal`; KEY_MISSING, ENVELOPE_UNREADABLE; SERVICE_UNAVAILABLE
+   */
+  reseal(): Promise<number>
 }
 
 /** What is kept of something said by a subject that was erased. */
@@ -82,6 +90,21 @@ export function subjectKeys(options: SubjectKeysOptions): SubjectKeys {
         [tenant, subject],
       )
     ).rows[0]
+  const page = async (last: { readonly tenant: string; readonly subject: string } | undefined) =>
+    (
+      await control.query<{ tenant: string; subject: string; sealed: string }>(
+        `select tenant, subject, sealed from ${table} where sealed is not null
+            and ($1::text is null or (tenant, subject) > ($1::text, $2::text)) order by tenant, subject limit ${PAGE}`,
+        [last?.tenant ?? null, last?.subject ?? null],
+      )
+    ).rows
+  const swap = async (tenant: string, subject: string, old: string, fresh: string): Promise<number> => {
+    const { rowCount } = await control.query(
+      `update ${table} set sealed = $4::text where tenant = $1::text and subject = $2::text and sealed = $3::text`,
+      [tenant, subject, old, fresh],
+    )
+    return rowCount ?? 0
+  }
   const make = async (tenant: string, subject: string) => {
     const sealed = await sealing.seal(randomBytes(32).toString('base64'), placeOf(tenant, subject))
     await control.query(
@@ -122,8 +145,25 @@ export function subjectKeys(options: SubjectKeysOptions): SubjectKeys {
       )
       known.delete(JSON.stringify([tenant, subject]))
     },
+    reseal: async () => {
+      if (sealing.reseal === undefined) throw invalidOption('sealing', 'what can reseal')
+      let resealed = 0
+      for (let last: { tenant: string; subject: string } | undefined; ; ) {
+        const rows = await page(last)
+        for (const { tenant, subject, sealed } of rows) {
+          const fresh = await sealing.reseal(sealed, placeOf(tenant, subject))
+          // Unless somebody was erased meanwhile.
+          if (fresh !== null) resealed += await swap(tenant, subject, sealed, fresh)
+        }
+        last = rows.at(-1)
+        if (last === undefined) return resealed
+      }
+    },
   }
 }
+
+/** Keys that are read at once. */
+const PAGE = 500
 
 /** AES-256-GCM (NIST SP 800-38D), bound to tenant and subject. */
 function sealWith(key: Buffer, tenant: string, subject: string, text: string): string {

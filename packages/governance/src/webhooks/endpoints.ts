@@ -63,6 +63,13 @@ export interface Endpoints {
 /** The table, which is also part of the place a secret is bound to. */
 export const ENDPOINT_TABLE = 'webhook_endpoint'
 
+const byId = { table: ENDPOINT_TABLE, key: { column: 'id', type: 'uuid' } } as const
+/** The secrets of endpoints, for `rotate({ tables })` of `@org/crypto`. */
+export const WEBHOOK_SECRETS = [
+  { ...byId, value: 'secret' },
+  { ...byId, value: 'previous_secret' },
+] as const
+
 const COLUMNS = `id, url, description, events, status, suspended_reason as "suspendedReason",
   failing_since as "failingSince", created_at as "createdAt"`
 const CREATE = `insert into webhook_endpoint (id, url, description, events, secret)

@@ -1,5 +1,6 @@
 export type { Deliveries, DeliveryFilter, WebhookDelivery } from './deliveries.ts'
 export type { EndpointInput, Endpoints, WebhookEndpoint } from './endpoints.ts'
+export { WEBHOOK_SECRETS } from './endpoints.ts'
 export { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION } from './migration.ts'
 export type { WebhookOptions } from './options.ts'
 export { type SignedHeaders, sign } from './signature.ts'

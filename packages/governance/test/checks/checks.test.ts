@@ -8,7 +8,7 @@ import { governanceChecks } from '../../src/checks/index.ts'
 import { createJobs, installJobs } from '../../src/jobs/index.ts'
 import { installOutbox, outboxControl } from '../../src/outbox/index.ts'
 import { createWorker } from '../../src/outbox/worker/index.ts'
-import { installPrivacy, personalData, privacy } from '../../src/privacy/index.ts'
+import { installPrivacy, type PersonalEvents, personalData, privacy } from '../../src/privacy/index.ts'
 import { installRetention, retention } from '../../src/retention/index.ts'
 import { installUsage, usage } from '../../src/usage/index.ts'
 import { acme, codeOf, globex, LEVELS, pass, useLevel } from '../support/levels.ts'
@@ -51,7 +51,7 @@ describe.each(LEVELS)('level %s', (level) => {
 
   it('nothing is wrong where nothing is', async () => {
     expect(await found()).toEqual([])
-    expect(own().size).toBe(8)
+    expect(own().size).toBe(9)
   })
 
   it('partitions that will run out are made by retention', async () => {
@@ -131,6 +131,23 @@ describe.each(LEVELS)('level %s', (level) => {
       .tenancy(level, { checks: governanceChecks({ personalData: gone }) })
       .doctor()
     expect(missing.counts.PERSONAL_MISSING).toBe(level === 'database' ? 2 : 1)
+  })
+
+  it('types of events that nobody has classified are found, once something is said of any', async () => {
+    const root = world.setting.world.root
+    await root.query(`insert into governance.outbox (tenant, type, payload) select 'acme', type, '1'
+      from unnest('{a.b,c.d,webhook.delivery}'::text[]) type`)
+    const said = async (events: PersonalEvents) => {
+      const checks = governanceChecks({ personalData: personalData(NOTES, { events }) })
+      const { findings } = await world.setting.tenancy(level, { checks }).doctor()
+      return findings
+        .filter(({ code }) => code === 'PERSONAL_EVENT_UNCLASSIFIED')
+        .map(({ subject }) => subject)
+    }
+    expect(await said({})).toEqual([])
+    expect(await said({ 'a.b': 'keep' })).toEqual(['c.d'])
+    expect(await said({ 'a.b': 'keep', 'c.d': { subject: '/id', paths: {} } })).toEqual([])
+    await root.query(`select governance.outbox_forget('acme')`)
   })
 
   it('dead letters are driven again', async () => {

@@ -1,5 +1,6 @@
 import { slotOf } from '../tables-sql.ts'
 import { DISPATCH } from './dispatch.ts'
+import { REDACT } from './redact.ts'
 import { NEXT_OF_KEY, RENEW, SETTLE, TAKE, TAKE_BACK } from './take.ts'
 import { ACCEPT, EMPTY, FORGET, HELD, HINTS, NEEDED, RESUME, SWEEP } from './upkeep.ts'
 
@@ -38,6 +39,10 @@ export const SIGNATURES = [
   'outbox_accept(text, jsonb)',
   'outbox_hints()',
 ] as const
+
+/** What came with a later step. */
+export const LATER_FUNCTIONS: readonly string[] = [REDACT]
+export const LATER_SIGNATURES = ['outbox_redact(text, xid8, uuid[], jsonb)'] as const
 
 /** Of these, those that look up the rows of a lease one by one. */
 export const BY_REFERENCE: readonly (typeof SIGNATURES)[number][] = [
