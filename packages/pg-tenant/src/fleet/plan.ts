@@ -31,19 +31,19 @@ export const BEHIND = (tenant: string, migration: string) => `
 with wanted as (
   select id, string_to_array(checksums, ' ') as checksums, ordinal::int
   from unnest($3::text[], $4::text[]) with ordinality as w (id, checksums, ordinal)
+), kept as (
+  select m.key, m.id, w.ordinal, m.checksum = any (w.checksums) as same
+  from ${migration} m left join wanted w on w.id = m.id where m.prefix = $1
 ), history as (
-  select m.key,
-         array_agg(w.ordinal) filter (where m.checksum = any (w.checksums)) as has,
-         count(*) filter (where m.checksum = any (w.checksums) and w.ordinal = any ($5::int[])) as asked,
-         min(m.id) filter (where w.id is null) as unknown,
-         min(m.id) filter (where m.checksum <> all (w.checksums)) as edited
-  from ${migration} m left join wanted w on w.id = m.id
-  where m.prefix = $1
-  group by m.key
+  select key, count(*) filter (where same and ordinal = any ($5::int[])) as asked,
+         min(id) filter (where ordinal is null) as unknown, min(id) filter (where not same) as edited
+  from kept group by key
 ), fleet as (
   select key, status from ${tenant} where prefix = $1 and isolation = $2 and status in ('active', 'suspended')
 )
-select t.key, t.status, coalesce(h.has, '{}') as has, h.unknown, h.edited
+select t.key, t.status, h.unknown, h.edited, array(
+  select w.ordinal from ${migration} m join wanted w on w.id = m.id
+  where m.prefix = $1 and m.key = t.key and m.checksum = any (w.checksums)) as has
 from fleet t full join history h on h.key = t.key
 where case when t.key is null then false
   else h.unknown is not null or h.edited is not null
