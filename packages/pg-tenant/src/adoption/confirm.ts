@@ -1,22 +1,28 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
-import { markerOf, schemaOf } from '../isolation/names.ts'
+import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
+import { fixSearchPath, grantConnect } from '../lifecycle/login-role.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { allowConnect } from '../lifecycle/tenant-database.ts'
+import { ensureRole } from '../lifecycle/tenant-role.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
 import { refuseDoors } from './doors.ts'
 import { earlierTransactionsEnd } from './earlier-transactions.ts'
+import type { AdoptionFinding } from './finding.ts'
+import { atHome, type Home } from './home.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type SettleOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { letApplicationIn } from './rights.ts'
 import { type EarlierOwner, ownersOf } from './survey.ts'
-import { beforeOf, forgetBefore } from './table.ts'
+import { surveyLogin } from './survey-login.ts'
+import { type Before, beforeOf, forgetBefore } from './table.ts'
 import { asRole } from './transfer.ts'
 
 /** See {@link Tenancy.confirmAdoption}. */
@@ -27,13 +33,15 @@ export async function confirmAdoption(
 ): Promise<boolean> {
   const bounds = parseBounds(options)
   const application = await prepare(lifecycle)
-  const work = { lifecycle, tenant, application }
-  const settled = (last: boolean) =>
-    tryAgain(bounds, () => inAdminTransaction(lifecycle.adminPool, (admin) => confirm(admin, work, last)))
-  // What an open transaction has made is seen when it has committed: they are shut out, it ends, and only then is it looked at for good.
-  if (!(await settled(false))) return false
-  await earlierTransactionsEnd(lifecycle.adminPool, tenant, EARLIER_MS)
-  return await settled(true)
+  return await atHome(lifecycle, databaseOf(lifecycle, tenant), async (home) => {
+    const work = { lifecycle, tenant, application, home }
+    const settled = (last: boolean) =>
+      tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => confirm(admin, work, last)))
+    // What an open transaction has made is seen when it has committed: they are shut out, it ends, and only then is it looked at for good.
+    if (!(await settled(false))) return false
+    await earlierTransactionsEnd(home.pool, tenant, EARLIER_MS)
+    return await settled(true)
+  })
 }
 
 /** Milliseconds that transactions have that were writing before. */
@@ -43,20 +51,25 @@ interface Work {
   readonly lifecycle: Lifecycle
   readonly tenant: TenantKey
   readonly application: string
+  readonly home: Home
 }
 
 /** @param last whether what was before is forgotten, so that there is no way back */
 async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean> {
-  const { lifecycle, tenant } = work
+  const { lifecycle, tenant, home } = work
   const { registry } = lifecycle
-  const record = await recordOf(admin, registry, tenant)
-  if (!record || record.status === 'deleted') throw unknown(tenant)
-  requireAtRest(record)
-  const before = await beforeOf(admin, registry, tenant)
+  const before = await home.write(admin, async (books) => {
+    const record = await recordOf(books, registry, tenant)
+    if (!record || record.status === 'deleted') throw unknown(tenant)
+    requireAtRest(record)
+    return await beforeOf(books, registry, tenant)
+  })
   if (!before) return false
   const owners = await ownersOf(lookingAs(admin), before.owners)
   await settle(admin, work, owners)
-  if (last) await forgetBefore(admin, registry, tenant)
+  if (traitsOf(lifecycle.level).logsIn) await settleLogin(admin, work, before)
+  // Behind the last doubt: where it is apart, what is settled there can be settled once more.
+  if (last) await home.write(admin, (books) => forgetBefore(books, registry, tenant))
   return true
 }
 
@@ -69,14 +82,14 @@ async function settle(
   const { naming, level, ofLevel } = lifecycle
   const schema = schemaOf(naming, tenant)
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
-  const { ownerApart } = traitsOf(level)
+  const { logsIn, ownerApart } = traitsOf(level)
   const objects = await objectsIn(lookingAs(admin), schema, [markerOf(naming, tenant), LEDGER_TABLE])
   refuseOthers(tenant, objects, role)
   await refuseDoors(admin, tenant, schema, role)
-  const leaving = [...owners.map(({ name }) => name), application]
+  const leaving = [...owners.map(({ name }) => name), application].filter((name) => name !== role)
   const revoked = await revoking(admin, objects, leaving)
   if (revoked.length > 0) await admin.run(asRole(role, revoked))
-  await endMembership(admin, role, owners, ownerApart ? undefined : application)
+  await endMembership(admin, role, owners, ownerApart || logsIn ? undefined : application)
   if (ownerApart) await letApplicationIn(admin, objects, role, application)
   const staying = ownerApart ? [application] : []
   await closeSchema(
@@ -84,6 +97,58 @@ async function settle(
     schema,
     leaving.filter((name) => !staying.includes(name)),
   )
+}
+
+/** The tenant's login is what provisioning makes: nobody's member, at home in its schema, and let into no other database by us. */
+async function settleLogin(
+  admin: Admin,
+  { lifecycle, tenant, application }: Work,
+  { keptRole }: Before,
+): Promise<void> {
+  const { naming, registry } = lifecycle
+  const [role, schema] = [roleOf(naming, tenant), schemaOf(naming, tenant)]
+  const database = databaseOf(lifecycle, tenant)
+  if (keptRole) {
+    // guard: it may have been given more since
+    const found = await surveyLogin(lookingAs(admin), lifecycle, { role, schema }, application)
+    refuseUnfit(tenant, found)
+    await ensureRole(admin, role, { login: true, application: undefined })
+    await fixSearchPath(admin, { lifecycle, tenant }, database)
+  }
+  if (database !== undefined) return await closeDatabase(admin, database, role)
+  if (!keptRole) return
+  await grantConnect(admin, registry, role)
+  const [here] = await admin.run('select current_database() as name')
+  const revoke = `revoke create on database ${quoteIdentifier(String(here?.name))} from ${quoteIdentifier(role)}`
+  await admin.attempt(MAY_NOT, revoke)
+}
+
+/** insufficient_privilege */
+const MAY_NOT = ['42501']
+
+// $1 the database, $2 the tenant's role.
+const LET_IN = `select distinct case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end as name
+from pg_database d cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+where d.datname = $1 and a.grantee <> d.datdba and pg_get_userbyid(a.grantee) <> $2`
+
+/** The administrator owns it, and beside him the tenant alone gets in. */
+async function closeDatabase(admin: Admin, database: string, role: string): Promise<void> {
+  const name = quoteIdentifier(database)
+  await admin.run(`alter database ${name} owner to current_user`)
+  const others = await admin.run(LET_IN, [database, role])
+  const from = others.map((one) => (one.name === null ? 'public' : quoteIdentifier(String(one.name))))
+  if (from.length > 0) await admin.run(`revoke all on database ${name} from ${from.join(', ')} cascade`)
+  await admin.run(`revoke all on database ${name} from ${quoteIdentifier(role)}`)
+  await allowConnect(admin, database, role, true)
+}
+
+function refuseUnfit(tenant: TenantKey, findings: readonly AdoptionFinding[]): void {
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  if (errors.length === 0) return
+  const text = errors.map(({ message, fix }) => `${message} ${fix ?? ''}`).join(' ')
+  throw new TenancyError('CONFLICT', `It is not confirmed. ${text}`, {
+    details: { tenant, reason: 'adoption', findings: errors.map(({ code }) => code).join(', ') },
+  })
 }
 
 /** What others made since is theirs: the tenant could not use it, and they would lose it. */

@@ -1,8 +1,11 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import type { Look } from '../doctor/read-only.ts'
 import { readOnly } from '../doctor/read-only.ts'
+import type { PoolLike } from '../driver/types.ts'
+import { markerOf } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import type { Known } from './adopt.ts'
 import { type Adoption, type AdoptionFinding, worstFirst } from './finding.ts'
 import type { Wanted } from './options.ts'
 import { referenceOf, type Shape, shapeOf } from './reference.ts'
@@ -34,11 +37,12 @@ const NOTHING_BUT_TABLES = `select set_config(s.name, w.value, true) from pg_set
 /** Finds out which migrations the schema has: what the caller says, or the ledger of another tool that is in it. */
 export async function baselineOf(
   lifecycle: Lifecycle,
+  home: PoolLike,
   { baseline: given, schema, lockTimeout }: Wanted,
   application: string,
 ): Promise<Baseline> {
-  const { adminPool, migrations } = lifecycle
-  const { said, findings } = await readOnly(adminPool, async (look) => {
+  const { migrations } = lifecycle
+  const { said, findings } = await readOnly(home, async (look) => {
     await look(`set local lock_timeout = ${lockTimeout}`)
     await look(AFRESH)
     await look(NOTHING_BUT_TABLES)
@@ -52,26 +56,33 @@ export async function baselineOf(
       return { id, from, reference: undefined, findings: [missing(schema, lifecycle)] }
   }
   try {
-    return { id, from, reference: await referenceOf(lifecycle, id, application), findings }
+    return { id, from, reference: await referenceOf(lifecycle, home, id, application), findings }
   } catch (error) {
     if (!isTenancyError(error)) throw error
     return { id, from, reference: undefined, findings: [...findings, unusable(error.message)] }
   }
 }
 
-/** Looks at everything there is, without changing anything. @param again whether the tenant was adopted before */
+/**
+ * Looks at everything there is, without changing anything.
+ *
+ * @param look where the tenant's data is
+ * @param books where the registry is
+ */
 export async function examine(
   look: Look,
+  books: Look,
   lifecycle: Lifecycle,
   wanted: Wanted,
-  { id, from, reference, findings: ofBaseline }: Baseline,
+  { again, baseline, login, outside }: Known,
   application: string,
-  again: boolean,
 ): Promise<Examination> {
-  const found = await survey(look, lifecycle, wanted, application, again)
-  const findings = [...found.findings]
+  const { id, from, reference, findings: ofBaseline } = baseline
+  const found = await survey(look, books, lifecycle, wanted, application, again)
+  const findings = [...outside, ...found.findings]
   if (!again) {
-    findings.push(...ofBaseline, ...(await registered(look, lifecycle, wanted)))
+    if (found.kept) findings.push(...(login?.findings ?? []))
+    findings.push(...ofBaseline, ...(await registered(books, lifecycle, wanted)))
     if (reference && found.schema) findings.push(...(await drift(look, lifecycle, wanted, reference)))
   }
   const { tenant, schema, role } = wanted
@@ -90,17 +101,22 @@ export async function examine(
 }
 
 /** Whether the tenant was adopted and that is not confirmed yet; there may be no registry. */
-export async function isUnconfirmed(
+export async function isFurnished(
   look: Look,
-  { registry }: Lifecycle,
-  tenant: TenantKey,
+  books: Look,
+  { naming, registry }: Lifecycle,
+  { database, schema, tenant }: Wanted,
 ): Promise<boolean> {
   const table = qualify(registry.controlSchema, 'tenant_adoption')
-  const [there] = await look<{ there: boolean }>('select to_regclass($1) is not null as there', [table])
+  const [there] = await books<{ there: boolean }>('select to_regclass($1) is not null as there', [table])
   if (!there?.there) return false
-  return (
-    (await look(`select from ${table} where prefix = $1 and key = $2`, [registry.prefix, tenant])).length > 0
-  )
+  const row = await books(`select from ${table} where prefix = $1 and key = $2`, [registry.prefix, tenant])
+  if (row.length === 0 || database === undefined) return row.length > 0
+  // Its own database is another transaction, which may not have come through.
+  const [marked] = await look<{ there: boolean }>('select to_regclass($1) is not null as there', [
+    qualify(schema, markerOf(naming, tenant)),
+  ])
+  return marked?.there ?? false
 }
 
 async function registered(
@@ -116,6 +132,8 @@ async function registered(
     tenant,
   ])
   if (!row || (row.status === 'deleted' && reuse)) return []
+  // An adoption of a database that was cut off: nothing else leaves one of its own there.
+  if (row.status === 'provisioning' && (await cutOff(look, registry, tenant))) return []
   const deleted = row.status === 'deleted'
   return [
     {
@@ -128,6 +146,13 @@ async function registered(
       fix: deleted ? 'Say reuseDeletedKey: true, or choose another key.' : 'Choose another key.',
     },
   ]
+}
+
+async function cutOff(books: Look, registry: Lifecycle['registry'], tenant: TenantKey): Promise<boolean> {
+  const table = qualify(registry.controlSchema, 'tenant_adoption')
+  return (
+    (await books(`select from ${table} where prefix = $1 and key = $2`, [registry.prefix, tenant])).length > 0
+  )
 }
 
 /** Lines of drift that are told of, of each kind. */

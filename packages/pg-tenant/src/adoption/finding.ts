@@ -1,4 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { TenantConnection } from '../credentials/connection.ts'
 import type { Severity } from '../doctor/finding.ts'
 
 /** What adopting a tenant looks for. */
@@ -8,6 +9,14 @@ export type AdoptionFindingCode =
   | 'SCHEMA_SHARED'
   | 'TENANT_EXISTS'
   | 'ROLE_EXISTS'
+  | 'ROLE_UNFIT'
+  | 'ROLE_REACHES_OUT'
+  | 'PASSWORD_MISSING'
+  | 'PASSWORD_NEW'
+  | 'LOGIN_REFUSED'
+  | 'DATABASE_NOT_FOUND'
+  | 'DATABASE_TAKEN'
+  | 'OTHER_SCHEMAS'
   | 'OWNER_OUT_OF_REACH'
   | 'OWNER_IS_TENANT'
   | 'ADMINISTRATOR_LACKS'
@@ -59,6 +68,11 @@ export interface Adoption {
   readonly earlierOwners: readonly string[]
   /** What is or was in the way, errors first. */
   readonly findings: readonly AdoptionFinding[]
+  /**
+   * The tenant's own connection, at levels `login` and `database`, where a password was set now. It is not shown again, and no part of
+   * what `console.log` and `JSON.stringify` show; `rotateCredentials` gives a new one.
+   */
+  readonly connection?: TenantConnection
 }
 
 /** What `tenancy.adopt()` rejects with when something is in the way: code `CONFLICT`, and all of it in `adoption`. */

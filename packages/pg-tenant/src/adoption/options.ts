@@ -1,6 +1,8 @@
 import { invalidOption, type TenantKey } from '@org/core'
-import { ownNamesOf, rolePrefixAt, schemaOf } from '../isolation/names.ts'
+import { isPassword } from '../credentials/password.ts'
+import { databaseOf, ownNamesOf, rolePrefixAt, schemaOf } from '../isolation/names.ts'
 import { type RegistryNames, requireOwnName } from '../isolation/own-names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { factsOf, type TenantFacts } from '../registry/record.ts'
 import type { Bounds } from './bounded.ts'
@@ -9,8 +11,20 @@ import type { Bounds } from './bounded.ts'
 export interface AdoptOptions extends TenantFacts {
   /** The schema that has the tenant's data, under the name it has (default: what `schemaOf` or the prefix says). */
   readonly schema?: string | undefined
-  /** The name for the tenant's role (default: what `roleOf` or the prefix says). It is made, and must not be there. */
+  /**
+   * The name for the tenant's role (default: what `roleOf` or the prefix says). It is made, and must not be there; but at levels
+   * `login` and `database` one that is there and logs in is the tenant's from then on.
+   */
   readonly role?: string | undefined
+  /** Level `database`: the database that has its data, under the name it has (default: what `databaseOf` or the prefix says). */
+  readonly database?: string | undefined
+  /** The password of the login that is there, which it keeps; left out where `credentials(tenant)` says it. */
+  readonly password?: string | undefined
+  /**
+   * Gives the login that is there a new password, which is in `connection`: whoever logs in with the old one cannot any more, and undoing
+   * the adoption does not bring it back (default false).
+   */
+  readonly newPassword?: boolean | undefined
   /**
    * Id of the newest of `migrations` whose work is in the schema already; `null` for none of them. Default: what the ledger of
    * another tool in the schema says (drizzle, Prisma, Knex, TypeORM, Flyway, node-pg-migrate).
@@ -44,6 +58,10 @@ export interface Wanted extends Bounds {
   readonly tenant: TenantKey
   readonly schema: string
   readonly role: string
+  /** The tenant's own database, where the level has one. */
+  readonly database: string | undefined
+  readonly password: string | undefined
+  readonly newPassword: boolean
   readonly names: RegistryNames
   readonly baseline: string | null | undefined
   readonly acceptsDrift: boolean
@@ -55,6 +73,7 @@ export interface Wanted extends Bounds {
 /** @throws TenancyError INVALID_OPTION */
 export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: AdoptOptions = {}): Wanted {
   const { level, migrations, naming, ofLevel } = lifecycle
+  const { logsIn, ownDatabase } = traitsOf(level)
   const { baseline, drift = 'refuse', dryRun = false, reuseDeletedKey: reuse = false } = options
   const named = ownNamesOf(naming, tenant)
   const [schema, schemaName] = nameOf(options.schema, tenant, 'schema', naming.schemaPrefix, [
@@ -65,6 +84,19 @@ export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: Ado
     ofLevel.ownerOf(lifecycle, tenant) ?? '',
     named.role,
   ])
+  if (options.database !== undefined && !ownDatabase)
+    throw invalidOption('database', 'left out: at this isolation level tenants have none of their own')
+  const [database, databaseName] = nameOf(options.database, tenant, 'database', naming.rolePrefix, [
+    databaseOf(naming, tenant),
+    named.database,
+  ])
+  const { password, newPassword = false } = options
+  if (password !== undefined && !logsIn)
+    throw invalidOption('password', 'left out: at this isolation level tenants do not log in')
+  if (typeof newPassword !== 'boolean' || (newPassword && (!logsIn || password !== undefined)))
+    throw invalidOption('newPassword', 'true or false, at levels login and database, without password')
+  if (password !== undefined && !isPassword(password))
+    throw invalidOption('password', '1 to 1,000 printable ASCII characters without spaces')
   if (drift !== 'refuse' && drift !== 'accept') throw invalidOption('drift', '"refuse" or "accept"')
   if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
   if (baseline !== undefined && baseline !== null && !migrations.some(({ id }) => id === baseline))
@@ -74,7 +106,10 @@ export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: Ado
     tenant,
     schema,
     role,
-    names: { schema: schemaName, role: roleName, database: named.database },
+    database: ownDatabase ? database : undefined,
+    password,
+    newPassword,
+    names: { schema: schemaName, role: roleName, database: ownDatabase ? databaseName : named.database },
     baseline,
     acceptsDrift: drift === 'accept',
     dryRun,
@@ -104,7 +139,7 @@ export function parseBounds({
 function nameOf(
   given: unknown,
   tenant: TenantKey,
-  what: 'schema' | 'role',
+  what: 'schema' | 'role' | 'database',
   prefix: string,
   otherwise: readonly [name: string, registered: string | null],
 ): readonly [string, string | null] {

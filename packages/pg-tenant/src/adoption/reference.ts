@@ -4,8 +4,13 @@ import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import type { Line } from '../doctor/drift.ts'
 import { LINES } from '../doctor/drift-sql.ts'
 import type { Look } from '../doctor/read-only.ts'
+import type { PoolLike } from '../driver/types.ts'
 import { rolePrefixAt, schemaOf } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
+import { furnishSchema } from '../lifecycle/levels/in-schema.ts'
+import type { TenantWork } from '../lifecycle/levels/level.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { ensureRole } from '../lifecycle/tenant-role.ts'
 import { ensureControlSchema } from '../registry/control-schema.ts'
 import { register } from '../registry/registry.ts'
 import { TOOL_TABLES } from './tools.ts'
@@ -46,44 +51,59 @@ const known = new WeakMap<Lifecycle, Map<string | null, Promise<Shape>>>()
  */
 export function referenceOf(
   lifecycle: Lifecycle,
+  home: PoolLike,
   baseline: string | null,
   application: string,
 ): Promise<Shape> {
   const shapes = known.get(lifecycle) ?? new Map<string | null, Promise<Shape>>()
   known.set(lifecycle, shapes)
-  const made = shapes.get(baseline) ?? make(lifecycle, baseline, application)
+  const made = shapes.get(baseline) ?? make(lifecycle, home, baseline, application)
   shapes.set(baseline, made)
   made.catch(() => shapes.delete(baseline))
   return made
 }
 
-async function make(lifecycle: Lifecycle, baseline: string | null, application: string): Promise<Shape> {
-  const { adminPool, level, naming, ofLevel, registry } = lifecycle
+async function make(
+  lifecycle: Lifecycle,
+  home: PoolLike,
+  baseline: string | null,
+  application: string,
+): Promise<Shape> {
+  const { adminPool, naming, registry } = lifecycle
   const tenant = `_adopt_${randomBytes(6).toString('hex')}` as TenantKey
   const upTo = { ...lifecycle, migrations: migrationsUpTo(lifecycle, baseline) }
-  const made: Shape[] = []
-  await inAdminTransaction(adminPool, async (admin) => {
-    const work = {
-      lifecycle: upTo,
-      tenant,
-      admin,
-      session: undefined,
-      application,
-      status: 'provisioning' as const,
-    }
+  const status = 'provisioning' as const
+  return await rolledBack(adminPool, async (admin) => {
     await ensureControlSchema(admin, registry.controlSchema, application)
     const names = { schema: null, role: null, database: null }
-    await register(admin, registry, tenant, level, { reuse: false, names })
-    await ofLevel.ensureRoles(work)
-    await ofLevel.furnish(work)
-    made.push(await shapeOf(lookingAs(admin), lifecycle, schemaOf(naming, tenant)))
+    await register(admin, registry, tenant, lifecycle.level, { reuse: false, names })
+    const work = { lifecycle: upTo, tenant, admin, session: undefined, application, status }
+    const fill = async (here: Admin) => {
+      await fillReference(work, here)
+      return await shapeOf(lookingAs(here), lifecycle, schemaOf(naming, tenant))
+    }
+    return home === adminPool ? await fill(admin) : await rolledBack(home, fill)
+  })
+}
+
+/** As the level furnishes a tenant, with a role that cannot log in: nobody is to. */
+async function fillReference(work: TenantWork, here: Admin): Promise<void> {
+  const { lifecycle, tenant, application } = work
+  const { ownerApart } = traitsOf(lifecycle.level)
+  const owner = lifecycle.ofLevel.ownerOf(lifecycle, tenant)
+  if (owner !== undefined) await ensureRole(here, owner, { login: false, application: undefined })
+  await furnishSchema(work, here, ownerApart || owner === undefined ? application : owner, owner)
+}
+
+async function rolledBack<T>(pool: PoolLike, fn: (admin: Admin) => Promise<T>): Promise<T> {
+  const made: T[] = []
+  await inAdminTransaction(pool, async (admin) => {
+    made.push(await fn(admin))
     throw new Error('rolled back')
   }).catch((error: unknown) => {
     if (made.length === 0) throw error
   })
-  const [shape] = made
-  if (!shape) throw new Error('no shape')
-  return shape
+  return made[0] as T
 }
 
 /** Looks in the administrator's transaction. */

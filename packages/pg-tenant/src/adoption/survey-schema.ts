@@ -14,7 +14,7 @@ interface Check {
 }
 
 // $1 the schema, $2 the application's role; both in each, so that one set of values fits.
-const CHECKS: readonly Check[] = [
+const BESIDE_OTHERS: readonly Check[] = [
   {
     code: 'EXTENSION',
     severity: 'error',
@@ -72,12 +72,30 @@ const CHECKS: readonly Check[] = [
   },
 ]
 
+/** In a database of its own the tenant may have extensions; its other schemas are in nobody's path. */
+const ALONE: readonly Check[] = [
+  ...BESIDE_OTHERS.filter(({ code }) => code !== 'EXTENSION'),
+  {
+    code: 'OTHER_SCHEMAS',
+    severity: 'warning',
+    sql: `select format('%I', n.nspname) as subject, 'has ' || count(*) || ' tables beside the schema that is the tenant''s: its scopes do not find them, and no archive has them' as what,
+        format('ALTER TABLE … SET SCHEMA %I;', home.name) as fix
+      from home join pg_namespace n on n.oid <> home.oid and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+      join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p') group by n.nspname, home.name`,
+  },
+]
+
 const HOME = `with home as (select oid, nspname as name, nspacl as acl from pg_namespace where nspname = $1 and $2::text is not null)`
 
 /** What is in a schema that its tenant, or those who were there before, will notice. */
-export async function inSchema(look: Look, schema: string, application: string): Promise<AdoptionFinding[]> {
+export async function inSchema(
+  look: Look,
+  schema: string,
+  application: string,
+  ownDatabase: boolean,
+): Promise<AdoptionFinding[]> {
   const findings: AdoptionFinding[] = []
-  for (const { code, severity, sql } of CHECKS) {
+  for (const { code, severity, sql } of ownDatabase ? ALONE : BESIDE_OTHERS) {
     for (const { subject, what, fix } of await look<Found>(`${HOME} ${sql}`, [schema, application]))
       findings.push({ code, severity, subject, message: `${subject} ${what}.`, ...(fix !== '' && { fix }) })
   }

@@ -12,6 +12,7 @@ import type { AdoptionFinding } from './finding.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import type { Wanted } from './options.ts'
 import { ownedByTenant, tenantsAmong } from './other-tenants.ts'
+import { surveyLogin } from './survey-login.ts'
 import { inSchema } from './survey-schema.ts'
 
 /** A role that owns something in the schema, or the schema. */
@@ -32,6 +33,8 @@ export interface Survey {
   readonly objects: readonly OwnedObject[]
   readonly owners: readonly EarlierOwner[]
   readonly facts: Facts
+  /** Whether the role is there and is to be the tenant's. */
+  readonly kept: boolean
 }
 
 export interface Facts {
@@ -74,22 +77,26 @@ from pg_roles r where r.oid = any ($1::oid[]) order by r.rolname`
  * Looks at everything that could be in the way, so that it is told of at once. It changes nothing and runs nobody's code: the
  * catalogue alone is read.
  *
+ * @param books where the registry is
  * @param application the role the application logs in with
  * @param again whether the tenant was adopted already and only what came since is to be taken over
  */
 export async function survey(
   look: Look,
+  books: Look,
   lifecycle: Lifecycle,
-  { schema: name, role, tenant }: Wanted,
+  wanted: Wanted,
   application: string,
   again: boolean,
 ): Promise<Survey> {
+  const { schema: name, role, tenant } = wanted
   const { level, naming, registry } = lifecycle
+  const { logsIn, ownDatabase } = traitsOf(level)
   const [facts] = (await look<Facts>(FACTS, [name, role, application])) as [Facts]
   const findings: AdoptionFinding[] = [...ofAdministrator(facts), ...ofApplication(facts, level, application)]
   const add = (finding: AdoptionFinding | undefined) => finding && findings.push(finding)
-  add(alreadyShared(lifecycle, name))
-  if (!traitsOf(level).ownDatabase)
+  if (!ownDatabase) add(alreadyShared(lifecycle, name))
+  if (!ownDatabase)
     for (const right of await readSharedRights(
       { run: (sql, values) => look(sql, values) },
       naming,
@@ -104,7 +111,9 @@ export async function survey(
         message: `${right.object} ${wordsOf(right)}.`,
         fix: REMEDY,
       })
-  if (!again) add(roleTaken(facts, role))
+  const kept = logsIn && facts.roleThere && !again
+  if (kept) findings.push(...(await surveyLogin(look, lifecycle, wanted, application)))
+  else if (!again) add(roleTaken(facts, role))
   if (facts.oid === null) {
     add({
       code: 'SCHEMA_NOT_FOUND',
@@ -112,7 +121,7 @@ export async function survey(
       subject: name,
       message: `There is no schema ${quoteIdentifier(name)} in database ${quoteIdentifier(facts.database)}.`,
     })
-    return { findings, schema: undefined, objects: [], owners: [], facts }
+    return { findings, schema: undefined, objects: [], owners: [], facts, kept }
   }
   if (!again && facts.marked.length > 0) add(taken(name, facts.marked))
   const objects = await objectsIn(look, name, [markerOf(naming, tenant), LEDGER_TABLE])
@@ -122,8 +131,10 @@ export async function survey(
     ...(again ? [] : [schema.owner]),
     ...objects.map(({ owner }) => owner),
   ])
-  const tenants = await tenantsAmong(look, lifecycle, tenant, owners)
-  for (const owner of owners)
+  const asked = kept ? [...owners, { name: role }] : owners
+  const tenants = await tenantsAmong(books, lifecycle, tenant, asked)
+  if (kept && tenants.includes(role)) add(ownedByTenant(name, role))
+  for (const owner of owners.filter((one) => !kept || one.name !== role))
     add(tenants.includes(owner.name) ? ownedByTenant(name, owner.name) : outOfReach(owner, objects, facts))
   if (objects.length * 3 > facts.locks)
     add({
@@ -133,9 +144,9 @@ export async function survey(
       message: `There are ${objects.length} objects in it, and one transaction locks them all: the server has room for about ${facts.locks} locks.`,
       fix: `ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil((objects.length * 64 * 4) / Math.max(1, facts.locks))}; -- and restart`,
     })
-  findings.push(...(await inSchema(look, name, application)))
+  findings.push(...(await inSchema(look, name, application, ownDatabase)))
   add(await hangingOnIt(look, name))
-  return { findings, schema, objects, owners, facts }
+  return { findings, schema, objects, owners, facts, kept }
 }
 
 /** The roles of some OIDs. */

@@ -10,6 +10,8 @@ export interface Before {
   readonly objects: readonly Pick<OwnedObject, 'class' | 'oid' | 'owner' | 'acl' | 'columns'>[]
   /** OIDs of the roles that keep what they may. */
   readonly owners: readonly number[]
+  /** The tenant's role was there, and is to be afterwards. */
+  readonly keptRole?: true
   /** The transaction that adopted it first, an `xid8`. */
   readonly since: string
 }
@@ -51,6 +53,7 @@ export function withMore(before: Before, more: Before): Before {
   const known = new Set(before.objects.map((one) => `${one.class} ${one.oid}`))
   return {
     schema: before.schema,
+    ...(before.keptRole && { keptRole: true as const }),
     since: before.since,
     objects: [...before.objects, ...more.objects.filter((one) => !known.has(`${one.class} ${one.oid}`))],
     owners: [...new Set([...before.owners, ...more.owners])],

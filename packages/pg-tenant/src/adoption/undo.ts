@@ -4,14 +4,18 @@ import { markerOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { forget } from '../lifecycle/forget.ts'
-import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
+import { endSessions, revokeConnect, setLogin } from '../lifecycle/login-role.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { allowConnect } from '../lifecycle/tenant-database.ts'
 import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
+import { whileNameIsLocked } from '../registry/locks.ts'
 import { announce, recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
 import { refuseCode } from './code-since.ts'
 import { requireAtRest, unknown } from './confirm.ts'
+import { atHome, type Home, stagedName } from './home.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type UndoOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -30,37 +34,70 @@ export async function undoAdoption(
   const { code = 'refuse' } = options
   if (code !== 'refuse' && code !== 'accept') throw invalidOption('code', '"refuse" or "accept"')
   const application = await prepare(lifecycle)
-  const { adminPool, naming } = lifecycle
-  await tryAgain(bounds, () =>
-    inAdminTransaction(adminPool, (admin) =>
-      undo(admin, lifecycle, tenant, application, bounds, code === 'accept'),
-    ),
-  )
+  const { adminPool, naming, registry } = lifecycle
+  const database = databaseOf(lifecycle, tenant)
+  const work = () =>
+    atHome(lifecycle, database, async (home) => {
+      const undoing = { lifecycle, tenant, application, home, bounds, acceptsCode: code === 'accept' }
+      await tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => undo(admin, undoing)))
+      // Behind what is undone there: until then the same call goes on.
+      if (home.apart)
+        await inAdminTransaction(adminPool, async (books) => {
+          await forget({ admin: books, lifecycle, tenant })
+          await forgetTenant(books, lifecycle, tenant)
+        })
+    })
+  if (database === undefined) await work()
+  else await whileNameIsLocked(adminPool, registry, stagedName(lifecycle, tenant), work)
   naming.names.learn(tenant, { schema: null, role: null, database: null })
 }
 
+interface Undoing {
+  readonly lifecycle: Lifecycle
+  readonly tenant: TenantKey
+  readonly application: string
+  readonly home: Home
+  readonly bounds: Bounds
+  readonly acceptsCode: boolean
+}
+
 /** Everything is given back, and what the library made is dropped; rows are what they are now. */
-async function undo(
-  admin: Admin,
-  lifecycle: Lifecycle,
-  tenant: TenantKey,
-  application: string,
-  bounds: Bounds,
-  acceptsCode: boolean,
-): Promise<void> {
-  const { level, naming, ofLevel, registry } = lifecycle
-  const record = await recordOf(admin, registry, tenant)
-  if (!record || record.status === 'deleted') throw unknown(tenant)
-  requireAtRest(record)
-  const before = await beforeOf(admin, registry, tenant)
+async function undo(admin: Admin, work: Undoing): Promise<void> {
+  const { lifecycle, tenant, home, acceptsCode } = work
+  const { naming, ofLevel, registry } = lifecycle
+  const before = await home.write(admin, async (books) => {
+    const record = await recordOf(books, registry, tenant)
+    if (!record || record.status === 'deleted') throw unknown(tenant)
+    // One of its own database that was cut off is not in service yet.
+    if (!home.apart || record.status !== 'provisioning') requireAtRest(record)
+    return await beforeOf(books, registry, tenant)
+  })
   if (!before) throw tooLate(tenant)
-  if (!acceptsCode) await refuseCode(admin, tenant, schemaOf(naming, tenant), before.since)
-  await forget({ admin, lifecycle, tenant })
   const [schema, marker] = [schemaOf(naming, tenant), markerOf(naming, tenant)]
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
+  if (home.apart && !(await isMarked(admin, schema, marker))) return
+  const ownOnly = before.keptRole && before.owners.length === 0
+  if (!acceptsCode && !ownOnly) await refuseCode(admin, tenant, schema, before.since)
+  if (!home.apart) await forget({ admin, lifecycle, tenant })
+  await giveBack(admin, work, before, { schema, marker, role })
+  if (!before.keptRole) await removeRole(admin, work, role)
+  if (!home.apart) await forgetTenant(admin, lifecycle, tenant)
+}
+
+async function isMarked(admin: Admin, schema: string, marker: string): Promise<boolean> {
+  const [row] = await admin.run('select to_regclass($1) is not null as there', [qualify(schema, marker)])
+  return row?.there === true
+}
+
+async function giveBack(
+  admin: Admin,
+  { lifecycle, tenant, application, bounds }: Undoing,
+  before: Before,
+  { schema, marker, role }: { readonly schema: string; readonly marker: string; readonly role: string },
+): Promise<void> {
+  const { ownerApart } = traitsOf(lifecycle.level)
   const nameOf = await ownerNames(admin, before, tenant)
   const objects = await objectsIn(lookingAs(admin), schema, [marker, LEDGER_TABLE])
-  const { ownerApart } = traitsOf(level)
   await admin.run(
     [
       ...withoutDefaults(schema, ownerApart ? application : role),
@@ -70,15 +107,38 @@ async function undo(
       ),
     ].join(';\n'),
   )
-  await becomeMember(admin, role)
+  if (!before.keptRole) await becomeMember(admin, role)
   const own = [marker, LEDGER_TABLE].map((table) => `drop table ${qualify(schema, table)}`)
   await runBounded(admin, [...own, ...givingBack(objects, before, role, nameOf)], bounds)
+  if (before.keptRole) await endMemberships(admin, before, role, nameOf)
   await admin.run(
     `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
   )
   await restorePrivileges(admin, schema, objects, before)
+}
+
+/** Of a role that stays, those who owned something are members no more. */
+async function endMemberships(
+  admin: Admin,
+  { owners }: Before,
+  role: string,
+  nameOf: (oid: number) => string,
+): Promise<void> {
+  const [me] = await admin.run('select current_user::text as name')
+  const members = [...new Set(owners)].map(nameOf).filter((name) => name !== me?.name)
+  for (const name of members) await admin.run(`revoke ${quoteIdentifier(role)} from ${quoteIdentifier(name)}`)
+}
+
+/** The tenant's connections end with its role, and so does what it was let into. */
+async function removeRole(admin: Admin, { lifecycle, tenant }: Undoing, role: string): Promise<void> {
+  if (traitsOf(lifecycle.level).logsIn) {
+    const database = databaseOf(lifecycle, tenant)
+    await setLogin(admin, role, false)
+    await endSessions(admin.run, role)
+    if (database === undefined) await revokeConnect(admin, lifecycle.registry, role)
+    else await allowConnect(admin, database, role, false)
+  }
   await dropRole(admin, role, tenant)
-  await forgetTenant(admin, lifecycle, tenant)
 }
 
 /** What the tenant made since goes to whom the schema belonged; what somebody else made stays theirs. */
@@ -92,8 +152,11 @@ function givingBack(
     before.objects.map(({ class: catalogue, oid, owner }) => [`${catalogue} ${oid}`, owner]),
   )
   return objects.flatMap((object) => {
-    const owner = nameOf(owners.get(`${object.class} ${object.oid}`) ?? before.schema.owner)
-    return object.follows || object.ownerName !== role ? [] : [alterOwner(object, owner)]
+    const was = owners.get(`${object.class} ${object.oid}`)
+    // What a login has made that was there goes on being its own.
+    if (object.follows || object.ownerName !== role || (was === undefined && before.keptRole)) return []
+    const owner = nameOf(was ?? before.schema.owner)
+    return owner === role ? [] : [alterOwner(object, owner)]
   })
 }
 
@@ -146,7 +209,7 @@ const OF_TENANT = [
 ]
 
 /** Not even a tombstone: the tenant was never this library's. */
-async function forgetTenant(admin: Admin, { registry }: Lifecycle, tenant: TenantKey): Promise<void> {
+export async function forgetTenant(admin: Admin, { registry }: Lifecycle, tenant: TenantKey): Promise<void> {
   for (const table of OF_TENANT) {
     await admin.run(`delete from ${qualify(registry.controlSchema, table)} where prefix = $1 and key = $2`, [
       registry.prefix,

@@ -9,6 +9,8 @@ export type SuppliedCredentials = (
 
 /** Where the passwords of tenants are kept. */
 export interface CredentialKeeper extends CredentialFinder {
+  /** Whether the caller keeps them, and says what they are. */
+  readonly supplied: boolean
   /** The password a tenant is to get, if that is decided already; else one is generated. */
   chosen(admin: Admin, tenant: TenantKey): Promise<string | undefined>
   /** What goes into the registry's table beside the role's name: the sealed password, or nothing. */

@@ -31,14 +31,17 @@ export async function scramVerifier(
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`
 }
 
+/** Printable ASCII only: SASLprep (RFC 4013), which the protocol prescribes, leaves it as it is. */
+export const isPassword = (password: unknown): password is string =>
+  typeof password === 'string' && /^[\x21-\x7e]{1,1000}$/.test(password)
+
 /**
- * Checks a password that was supplied. Printable ASCII only: SASLprep (RFC 4013), which the protocol prescribes, leaves
- * it as it is.
+ * Checks a password that was supplied.
  *
  * @throws TenancyError INVALID_OPTION
  */
 export function checkPassword(password: unknown): string {
-  if (typeof password === 'string' && /^[\x21-\x7e]{1,1000}$/.test(password)) return password
+  if (isPassword(password)) return password
   throw new TenancyError(
     'INVALID_OPTION',
     "credentials must give a tenant's password as 1 to 1,000 printable ASCII characters without spaces.",

@@ -19,6 +19,7 @@ export function storedCredentials(
   })
   const text = `select sealed, role from ${credentialTable(registry)} where prefix = $1 and key = $2 and sealed is not null`
   return {
+    supplied: false,
     find: async (tenant) => {
       const [row] = await readRegistry(pool, text, [registry.prefix, tenant])
       if (!row) return undefined

@@ -11,6 +11,7 @@ export function suppliedCredentials(source: SuppliedCredentials): CredentialKeep
     return { ...found, password: checkPassword(found.password) }
   }
   return {
+    supplied: true,
     find,
     chosen: async (_admin, tenant) => (await find(tenant))?.password,
     toStore: async () => null,

@@ -49,18 +49,23 @@ export async function ensureLoginRole(
   return await setPassword({ admin, lifecycle, tenant }, keeper, false, database)
 }
 
-/** Gives the tenant's role a password: the one that was chosen for it, or, when `anew`, in any case a new one. */
+/**
+ * Gives the tenant's role a password: the one that was chosen for it, or, when `anew`, in any case a new one.
+ *
+ * @param books a transaction in the database that holds the registry, where `admin` is in another
+ */
 export async function setPassword(
   { admin, lifecycle, tenant }: Pick<TenantWork, 'admin' | 'lifecycle' | 'tenant'>,
   keeper: CredentialKeeper,
   anew: boolean,
   database?: string,
+  books: Admin = admin,
 ): Promise<TenantConnection> {
   const { naming, pool, registry } = lifecycle
   const role = roleOf(naming, tenant)
-  const password = (anew ? undefined : await keeper.chosen(admin, tenant)) ?? generatePassword()
+  const password = (anew ? undefined : await keeper.chosen(books, tenant)) ?? generatePassword()
   await runFormatted(admin, 'alter role %I password %L', [role, await scramVerifier(password)])
-  await keepCredential(admin, registry, tenant, role, await keeper.toStore(tenant, password))
+  await keepCredential(books, registry, tenant, role, await keeper.toStore(tenant, password))
   const { host, port, database: shared } = await configOf(pool, 'pool')
   return tenantConnection({ host, port, database: database ?? shared, user: role }, password)
 }

@@ -46,6 +46,9 @@ const CALLS = {
     {
       schema: true,
       role: true,
+      database: true,
+      password: true,
+      newPassword: true,
       baseline: true,
       drift: true,
       dryRun: true,

@@ -1,0 +1,44 @@
+import type { TenantKey } from '@org/core'
+import { withAdminPool } from '../admin/session.ts'
+import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
+import { type Look, readOnly } from '../doctor/read-only.ts'
+import type { PoolLike } from '../driver/types.ts'
+import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+
+/** Where a tenant's data is: in the database that holds the registry, or in one of its own. */
+export interface Home {
+  readonly pool: PoolLike
+  /** Whether it is a database of the tenant's own: then what is written down of it commits by itself. */
+  readonly apart: boolean
+  /** Looks at both, changing nothing. */
+  look<T>(fn: (home: Look, books: Look) => Promise<T>): Promise<T>
+  /** Writes something down, in the transaction at home or, where it is apart, in one of its own. */
+  write<T>(home: Admin, fn: (books: Admin) => Promise<T>): Promise<T>
+}
+
+/** @param database the tenant's own, if it has one */
+export function atHome<T>(
+  { adminPool }: Pick<Lifecycle, 'adminPool'>,
+  database: string | undefined,
+  fn: (home: Home) => Promise<T>,
+): Promise<T> {
+  if (database === undefined)
+    return fn({
+      pool: adminPool,
+      apart: false,
+      look: (look) => readOnly(adminPool, (home) => look(home, home)),
+      write: (home, write) => write(home),
+    })
+  return withAdminPool(adminPool, database, (pool) =>
+    fn({
+      pool,
+      apart: true,
+      look: (look) => readOnly(adminPool, (books) => readOnly(pool, (home) => look(home, books))),
+      write: (_, write) => inAdminTransaction(adminPool, write),
+    }),
+  )
+}
+
+/** The lock of work over several transactions; see `onTenant`. */
+export const stagedName = ({ naming }: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string =>
+  `staged:${naming.schemaPrefix}${tenant}`
