@@ -7,7 +7,7 @@ import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
-import { lockTenant, whileNameIsLocked } from '../registry/locks.ts'
+import { lockTenant } from '../registry/locks.ts'
 import { register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
@@ -15,7 +15,7 @@ import { transactionOf } from './code-since.ts'
 import { type Baseline, baselineOf, examine, isFurnished } from './examine.ts'
 import { type Adoption, type AdoptionFinding, AdoptionRefused, isInTheWay, worstFirst } from './finding.ts'
 import { furnish, settleBooks } from './furnish.ts'
-import { atHome, type Home, stagedName } from './home.ts'
+import { alone, atHome, type Home } from './home.ts'
 import { type Login, tryLogin } from './login.ts'
 import { type AdoptOptions, parseAdopt, type Wanted } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -32,7 +32,7 @@ export async function adopt(
   tenant: TenantKey,
   options: AdoptOptions = {},
 ): Promise<Adoption> {
-  const { adminPool, registry } = lifecycle
+  const { adminPool } = lifecycle
   requireAdoptable(lifecycle)
   const wanted = parseAdopt(lifecycle, tenant, options)
   const application = await applicationOf(lifecycle.pool)
@@ -40,11 +40,10 @@ export async function adopt(
     return await atHome(lifecycle, undefined, (home) => adoptAt({ lifecycle, wanted, application, home }, []))
   const { findings, reachable } = await readOnly(adminPool, (look) => surveyDatabase(look, lifecycle, wanted))
   if (!reachable) return refuse(wanted, findings)
-  const work = () =>
-    atHome(lifecycle, wanted.database, (home) => adoptAt({ lifecycle, wanted, application, home }, findings))
-  if (wanted.dryRun) return await work()
+  const work = (home: Home) => adoptAt({ lifecycle, wanted, application, home }, findings)
+  if (wanted.dryRun) return await atHome(lifecycle, wanted.database, work)
   await prepare(lifecycle)
-  return await whileNameIsLocked(adminPool, registry, stagedName(lifecycle, tenant), work)
+  return await alone(lifecycle, tenant, wanted.database, work)
 }
 
 /** One adoption. */

@@ -15,7 +15,7 @@ import { tryAgain } from './bounded.ts'
 import { refuseDoors } from './doors.ts'
 import { earlierTransactionsEnd } from './earlier-transactions.ts'
 import type { AdoptionFinding } from './finding.ts'
-import { atHome, type Home } from './home.ts'
+import { alone, type Home } from './home.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type SettleOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -33,7 +33,8 @@ export async function confirmAdoption(
 ): Promise<boolean> {
   const bounds = parseBounds(options)
   const application = await prepare(lifecycle)
-  return await atHome(lifecycle, databaseOf(lifecycle, tenant), async (home) => {
+  const database = databaseOf(lifecycle, tenant)
+  return await alone(lifecycle, tenant, database, async (home) => {
     const work = { lifecycle, tenant, application, home }
     const settled = (last: boolean) =>
       tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => confirm(admin, work, last)))
@@ -113,6 +114,8 @@ async function settleLogin(
     const found = await surveyLogin(lookingAs(admin), lifecycle, { role, schema }, application)
     refuseUnfit(tenant, found)
     await ensureRole(admin, role, { login: true, application: undefined })
+    // What is said of a database comes before what is said of the role, which would only be in doctor's way.
+    await admin.run(`alter role ${quoteIdentifier(role)} reset search_path`)
     await fixSearchPath(admin, { lifecycle, tenant }, database)
   }
   if (database !== undefined) return await closeDatabase(admin, database, role)

@@ -4,6 +4,7 @@ import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { type Look, readOnly } from '../doctor/read-only.ts'
 import type { PoolLike } from '../driver/types.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { whileNameIsLocked } from '../registry/locks.ts'
 
 /** Where a tenant's data is: in the database that holds the registry, or in one of its own. */
 export interface Home {
@@ -39,6 +40,17 @@ export function atHome<T>(
   )
 }
 
-/** The lock of work over several transactions; see `onTenant`. */
-export const stagedName = ({ naming }: Pick<Lifecycle, 'naming'>, tenant: TenantKey): string =>
-  `staged:${naming.schemaPrefix}${tenant}`
+/**
+ * The same, one at a time: a transaction has the tenant's lock; work over several of them has that of a name, as `onTenant` has it.
+ */
+export async function alone<T>(
+  lifecycle: Pick<Lifecycle, 'adminPool' | 'naming' | 'registry'>,
+  tenant: TenantKey,
+  database: string | undefined,
+  fn: (home: Home) => Promise<T>,
+): Promise<T> {
+  const { adminPool, naming, registry } = lifecycle
+  const work = () => atHome(lifecycle, database, fn)
+  if (database === undefined) return await work()
+  return await whileNameIsLocked(adminPool, registry, `staged:${naming.schemaPrefix}${tenant}`, work)
+}

@@ -39,7 +39,7 @@ elsewhere as (
   select s.deptype, i.type || ' ' || i.identity as name from login join pg_shdepend s on s.refclassid = 'pg_authid'::regclass
       and s.refobjid = login.oid and s.deptype in ('o', 'a') join here on here.oid = s.dbid
     cross join lateral pg_identify_object(s.classid, s.objid, s.objsubid) i
-  where i.type is not null and i.schema is distinct from quote_ident($2) and not (s.deptype = 'a' and i.schema = any (
+  where i.type is not null and i.schema is distinct from quote_ident($2) and not (s.deptype = 'a' and coalesce(i.schema, '') = any (
       select quote_ident(n) from unnest($4::text[]) n))
     and not (s.classid = 2615 and s.objid = (select oid from pg_namespace where nspname = $2))
     and not (s.classid = 2615 and s.deptype = 'a' and i.identity = any (select quote_ident(n) from unnest($4::text[]) n))
@@ -172,8 +172,8 @@ function* ofLogin(
   if (facts.makesSchemas && !ownDatabase)
     yield find(
       'ROLE_REACHES_OUT',
-      'may make schemas in the database, until the confirmation.',
+      'may make schemas in the database. The confirmation takes that back where the administrator gave it.',
       `REVOKE CREATE ON DATABASE … FROM ${login};`,
-      'notice',
+      'warning',
     )
 }

@@ -47,6 +47,8 @@ export interface Facts {
   readonly oid: string | null
   readonly owner: string | null
   readonly acl: string | null
+  /** OID of who owns the database. */
+  readonly databaseOwner: string
   /** Tables of this library that are there. */
   readonly marked: readonly string[]
   readonly roleThere: boolean
@@ -59,6 +61,7 @@ export interface Facts {
 const FACTS = `select me.rolname as admin, me.rolsuper as superuser, me.rolsuper or me.rolcreaterole as "createsRoles",
   has_database_privilege(me.oid, current_database(), 'create') as "mayCreate", current_database() as database,
   current_setting('server_version_num')::int >= 160000 as sixteen,
+  (select datdba::int8::text from pg_database where datname = current_database()) as "databaseOwner",
   n.oid::int8::text as oid, n.nspowner::int8::text as owner, n.nspacl::text as acl,
   array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind = 'r' and starts_with(c.relname, '_tenant_')) as marked,
   exists (select from pg_roles r where r.rolname = $2) as "roleThere",
@@ -127,10 +130,12 @@ export async function survey(
   const objects = await objectsIn(look, name, [markerOf(naming, tenant), LEDGER_TABLE])
   const schema = { oid: Number(facts.oid), owner: Number(facts.owner), acl: facts.acl }
   // The second time the schema is the administrator's because it was adopted.
-  const owners = await ownersOf(look, [
-    ...(again ? [] : [schema.owner]),
-    ...objects.map(({ owner }) => owner),
-  ])
+  const owning = [...(again ? [] : [schema.owner]), ...objects.map(({ owner }) => owner)]
+  // Nobody can be given that role, nor it anything: it is whoever owns the database.
+  const owners = await ownersOf(
+    look,
+    owning.map((oid) => (oid === PG_DATABASE_OWNER ? Number(facts.databaseOwner) : oid)),
+  )
   const asked = kept ? [...owners, { name: role }] : owners
   const tenants = await tenantsAmong(books, lifecycle, tenant, asked)
   if (kept && tenants.includes(role)) add(ownedByTenant(name, role))
@@ -148,6 +153,9 @@ export async function survey(
   add(await hangingOnIt(look, name))
   return { findings, schema, objects, owners, facts, kept }
 }
+
+/** OID of the role `pg_database_owner`, to whom the schema `public` belongs (src/include/catalog/pg_authid.dat). */
+const PG_DATABASE_OWNER = 6171
 
 /** The roles of some OIDs. */
 export async function ownersOf(look: Look, oids: readonly number[]): Promise<readonly EarlierOwner[]> {

@@ -9,13 +9,12 @@ import { endSessions, revokeConnect, setLogin } from '../lifecycle/login-role.ts
 import { prepare } from '../lifecycle/prepare.ts'
 import { allowConnect } from '../lifecycle/tenant-database.ts'
 import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
-import { whileNameIsLocked } from '../registry/locks.ts'
 import { announce, recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
 import { refuseCode } from './code-since.ts'
 import { requireAtRest, unknown } from './confirm.ts'
-import { atHome, type Home, stagedName } from './home.ts'
+import { alone, type Home } from './home.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type UndoOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
@@ -34,21 +33,17 @@ export async function undoAdoption(
   const { code = 'refuse' } = options
   if (code !== 'refuse' && code !== 'accept') throw invalidOption('code', '"refuse" or "accept"')
   const application = await prepare(lifecycle)
-  const { adminPool, naming, registry } = lifecycle
-  const database = databaseOf(lifecycle, tenant)
-  const work = () =>
-    atHome(lifecycle, database, async (home) => {
-      const undoing = { lifecycle, tenant, application, home, bounds, acceptsCode: code === 'accept' }
-      await tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => undo(admin, undoing)))
-      // Behind what is undone there: until then the same call goes on.
-      if (home.apart)
-        await inAdminTransaction(adminPool, async (books) => {
-          await forget({ admin: books, lifecycle, tenant })
-          await forgetTenant(books, lifecycle, tenant)
-        })
-    })
-  if (database === undefined) await work()
-  else await whileNameIsLocked(adminPool, registry, stagedName(lifecycle, tenant), work)
+  const { adminPool, naming } = lifecycle
+  await alone(lifecycle, tenant, databaseOf(lifecycle, tenant), async (home) => {
+    const undoing = { lifecycle, tenant, application, home, bounds, acceptsCode: code === 'accept' }
+    await tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => undo(admin, undoing)))
+    // Behind what is undone there: until then the same call goes on.
+    if (home.apart)
+      await inAdminTransaction(adminPool, async (books) => {
+        await forget({ admin: books, lifecycle, tenant })
+        await forgetTenant(books, lifecycle, tenant)
+      })
+  })
   naming.names.learn(tenant, { schema: null, role: null, database: null })
 }
 

@@ -94,7 +94,7 @@ const CHECKS: readonly CheckText[] = [
       where (starts_with(n.nspname, p.schema_prefix) or starts_with(c.relname, p.marker || ':')) and n.nspname <> all (p.shared) and not exists (
         select from fleet f where f.nspname = n.nspname and f.status <> 'deleted')
         and (p.schema_prefix <> '' or c.oid is not null)`,
-    fix: 'Look at what is in it. A tenant with a marker: provision(its key); one from before, at level schema or role: adopt(its key). None: move it out of the prefix or drop it.',
+    fix: 'Look at what is in it. A tenant with a marker: provision(its key); one from before: adopt(its key). None: move it out of the prefix or drop it.',
   },
   {
     code: 'ORPHAN_ROLE',

@@ -45,7 +45,7 @@ export async function standingOf(admin: Admin, naming: Naming, tenant: TenantKey
   throw new TenancyError(
     'CONFLICT',
     "A schema of that name is there but is not this tenant's (no marker of it). Nothing was changed; choose another " +
-      'key or prefix, or move that schema away. Data of this tenant from before: adopt(key), at levels schema and role.',
+      'key or prefix, or move that schema away. Data of this tenant from before: adopt(key).',
     { details: { schema } },
   )
 }

@@ -24,8 +24,9 @@ export interface TenancyLife {
   provision(key: string, options?: ProvisionOptions): Promise<ProvisionResult>
 
   /**
-   * Takes over a schema that is there, under the name it has, with its data in place (levels `schema` and `role`): role, owners,
-   * marker, registry, and the ledger up to `baseline`. One transaction, in which the application goes on: tables are locked at the
+   * Takes over a schema that is there, under the name it has, with its data in place: role, owners, marker, registry, and the ledger
+   * up to `baseline`; at levels `login` and `database` a login and a database that are there, too (`role`, `password`, `database`). At level
+   * `row` there is nothing to take over one by one. One transaction (at level `database` one in each of the two), in which the application goes on: tables are locked at the
    * very end, for `maxLockTime` (800 ms) at most. Who owned the tables before may all that it could, until `confirmAdoption`; until
    * then `undoAdoption` makes everything what it was. Run again, it takes over what was made since.
    *

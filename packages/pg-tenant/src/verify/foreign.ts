@@ -1,5 +1,5 @@
 import type { TenantKey } from '@org/core'
-import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
+import { databaseOf, markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { TABLES_OF } from './application-sql.ts'
@@ -39,8 +39,11 @@ async function checkNames(
 ): Promise<void> {
   const { level, naming } = scene.lifecycle
   const schema = schemaOf(naming, other)
-  const table = qualify(schema, known ?? markerOf(naming, other))
-  const refusals = traitsOf(level).ownDatabase ? [...REFUSED, ...NOT_HERE] : REFUSED
+  const { ownDatabase } = traitsOf(level)
+  // Each in its own database may have a schema of that name; whose it is the marker says.
+  const sameName = ownDatabase && schema === schemaOf(naming, tenant)
+  const table = qualify(schema, (sameName ? undefined : known) ?? markerOf(naming, other))
+  const refusals = ownDatabase ? [...REFUSED, ...NOT_HERE] : REFUSED
   const refused = (sql: string) => mustBeRefused(db, sql, [], refusals)
   await check(scene, 'foreign_read', tenant, other, () => refused(`select from ${table} limit 1`))
   // EXPLAIN checks the same privileges and runs nothing, so that not even a trigger of a stranger fires.
@@ -50,8 +53,8 @@ async function checkNames(
       await refused(`explain delete from ${table}`),
     ]),
   )
-  await check(scene, 'foreign_ddl', tenant, other, () =>
-    refused(`create table ${qualify(schema, scene.scratch)} ()`),
+  await check(scene, 'foreign_ddl', tenant, other, async () =>
+    sameName ? worst([]) : await refused(`create table ${qualify(schema, scene.scratch)} ()`),
   )
 }
 
@@ -63,7 +66,9 @@ async function checkRoles(scene: Scene, db: ProbeDb, tenant: TenantKey, other: T
   await check(scene, 'role_in_sql', tenant, other, () =>
     mustBeRefused(db, `select set_config('role', $1, true)`, [role]),
   )
-  await check(scene, 'foreign_database', tenant, other, () => mayNotConnect(db, role))
+  await check(scene, 'foreign_database', tenant, other, () =>
+    mayNotConnect(db, databaseOf(scene.lifecycle.naming, other)),
+  )
 }
 
 async function mayNotConnect(db: ProbeDb, database: string): Promise<Verdict> {

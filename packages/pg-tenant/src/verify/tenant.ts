@@ -1,4 +1,5 @@
 import type { TenantKey } from '@org/core'
+import { databaseOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { qualify } from '../sql/identifier.ts'
 import { checkForeign } from './foreign.ts'
@@ -63,7 +64,9 @@ async function ownIdentity(scene: Scene, db: ProbeDb, tenant: TenantKey): Promis
     place.schema !== homeOf(scene, tenant) && `schema ${place.schema}`,
     place.role !== (role ?? place.login) && `role ${place.role}`,
     logsIn && place.login !== role && `login ${place.login}`,
-    ownDatabase && place.database !== role && `database ${place.database}`,
+    ownDatabase &&
+      place.database !== databaseOf(scene.lifecycle.naming, tenant) &&
+      `database ${place.database}`,
     shared && place.setting !== tenant && 'another app.tenant_id',
     place.mighty && `${place.role} has special rights`,
   ].filter((word) => word !== false)

@@ -246,3 +246,27 @@ describe('options', () => {
     await tenancy.close()
   })
 })
+
+describe('a login that is there', () => {
+  it('is adopted with the password it has, and with no other', async () => {
+    const root = rootPool()
+    await root.query(`create role user_old login password 'as-it-was'`)
+    await root.query(
+      'grant user_old to adm with admin option; create schema schema_old authorization user_old',
+    )
+    const tenancy = tenancyOf({ ...prefixed('old_'), migrations: [] })
+    const adopting = (password: string) =>
+      tenancy.adopt('acme', { schema: 'schema_old', role: 'user_old', password, baseline: null })
+    if (strict)
+      await expect(adopting('another')).rejects.toMatchObject({
+        code: 'CONFLICT',
+        details: { findings: 'LOGIN_REFUSED' },
+      })
+    heard.length = 0
+    await adopting('as-it-was')
+    expect(heard.join()).not.toContain('as-it-was')
+    const { rows } = await tenancy.query('acme', 'select session_user as who')
+    expect(rows).toEqual([{ who: 'user_old' }])
+    expect((await poolAs('user_old', 'as-it-was').query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+})

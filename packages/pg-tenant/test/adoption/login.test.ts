@@ -1,0 +1,228 @@
+import { testSealing } from '@org/pg-testing'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { AdoptionRefused } from '../../src/admin.ts'
+import type { Adoption, AdoptOptions, Tenancy } from '../../src/index.ts'
+import { codeOf, useWorld } from '../support/world.ts'
+import { BASELINE, catalogueOf, LATER, makeOwner, makeSchema, rowsOf } from './legacy.ts'
+
+// A login role and a schema for each client, as on managed PostgreSQL: user_<name>, schema_<name>. The role goes on logging in.
+
+const world = useWorld([])
+const sealing = testSealing()
+const migrations = [BASELINE, LATER]
+let tenancy: Tenancy
+const roleOf = (name: string) => `${world.rolePrefix}user_${name}`
+const errors = ({ findings }: Adoption) =>
+  findings.filter(({ severity }) => severity === 'error').map(({ code }) => code)
+const as = (user: string, password: string) =>
+  world.pool({
+    connectionString: Object.assign(new URL(world.url), { username: user, password }).href,
+    max: 2,
+  })
+
+/** A tenant as it was: its own login owns its schema, made by an administrator who may manage it. */
+async function makeLogin(name: string): Promise<string> {
+  const role = await makeOwner(world, `user_${name}`)
+  await world.root.query(`grant ${role} to ${world.adminRole} with admin option`)
+  await makeSchema(world, role, `schema_${name}`)
+  await world.root.query(`alter role ${role} set search_path to schema_${name};
+    do $$ begin execute format('revoke create on database %I from ${role}', current_database()); end $$`)
+  return role
+}
+
+const wanted = (name: string, more: AdoptOptions = {}): AdoptOptions => ({
+  schema: `schema_${name}`,
+  role: roleOf(name),
+  password: 'legacy',
+  baseline: BASELINE.id,
+  ...more,
+})
+
+beforeAll(async () => {
+  tenancy = world.tenancy({
+    isolation: 'login',
+    credentials: sealing,
+    migrations,
+    rolePrefix: `${world.rolePrefix}t_`,
+  })
+  for (const name of ['acme', 'farma', 'undone', 'third']) await makeLogin(name)
+})
+
+describe('adopting a login with its schema', () => {
+  it('says what it would do, then takes it over with its password and its rows', async () => {
+    const rows = await rowsOf(world, 'schema_acme')
+    const before = as(roleOf('acme'), 'legacy')
+    const dry = await tenancy.adopt('acme', wanted('acme', { dryRun: true }))
+    expect(errors(dry)).toEqual([])
+    const adoption = await tenancy.adopt('acme', wanted('acme'))
+    expect(adoption).toMatchObject({ adopted: true, role: roleOf('acme'), earlierOwners: [] })
+    expect(adoption.connection).toBeUndefined()
+    expect(await rowsOf(world, 'schema_acme')).toEqual(rows)
+    const { rows: seen } = await tenancy.query(
+      'acme',
+      'select session_user as who, current_schema() as home, count(*)::int as n from notes',
+    )
+    expect(seen).toEqual([{ who: roleOf('acme'), home: 'schema_acme', n: 3 }])
+    await before.query(`insert into notes (body) values ('by the application of before')`)
+    expect((await tenancy.query('acme', 'select count(*)::int as n from notes')).rows).toEqual([{ n: 4 }])
+  })
+
+  it('is one tenant, which does not see another', async () => {
+    await tenancy.adopt('farma', wanted('farma'))
+    expect(await codeOf(tenancy.query('acme', 'select * from schema_farma.notes'))).toBe('DATABASE_ERROR')
+    expect(await tenancy.migrate()).toMatchObject({ ok: true, migrated: 2 })
+  })
+
+  it('makes a login where there is none yet, and gives its connection once', async () => {
+    const legacy = await makeOwner(world, 'legacy')
+    await makeSchema(world, legacy, 'client_new')
+    const adoption = await tenancy.adopt('new', { schema: 'client_new', baseline: BASELINE.id })
+    expect(adoption.earlierOwners).toEqual([legacy])
+    expect(JSON.stringify(adoption)).not.toContain(String(adoption.connection?.password))
+    const own = world.pool({ connectionString: adoption.connection?.url, max: 1 })
+    expect((await own.query('select count(*)::int as n from notes')).rows).toEqual([{ n: 3 }])
+    expect((await tenancy.query('new', 'select count(*)::int as n from notes')).rows).toEqual([{ n: 3 }])
+    await tenancy.undoAdoption('new')
+    await expect(own.query('select 1')).rejects.toBeDefined()
+    await tenancy.adopt('new', { schema: 'client_new', baseline: BASELINE.id })
+  })
+
+  it('ends with a confirmation, after which doctor, verify and the attack kit find nothing', async () => {
+    await tenancy.migrate()
+    for (const key of ['acme', 'farma', 'new']) expect(await tenancy.confirmAdoption(key)).toBe(true)
+    const { findings } = await tenancy.doctor()
+    const found = findings
+      .filter(({ severity }) => severity === 'error')
+      .map(({ code, subject }) => [code, subject])
+    expect(found.filter(([code]) => code !== 'PUBLIC_PRIVILEGE')).toEqual([])
+    expect(await tenancy.verify()).toMatchObject({ ok: true })
+    const before = as(roleOf('acme'), 'legacy')
+    expect((await before.query('select count(*)::int as n from notes')).rows).toEqual([{ n: 4 }])
+  })
+
+  it('and its login is suspended and dropped like any other', async () => {
+    await tenancy.suspend('farma', 'test')
+    expect(await codeOf(tenancy.query('farma', 'select 1'))).toMatch(/SUSPENDED|UNUSABLE/)
+    await tenancy.resume('farma')
+    expect(await tenancy.drop('farma')).toBe(true)
+    expect(
+      (await world.root.query('select from pg_roles where rolname = $1', [roleOf('farma')])).rows,
+    ).toEqual([])
+  })
+})
+
+describe('undoing it', () => {
+  it('leaves no trace, and the login as it was', async () => {
+    const before = as(roleOf('undone'), 'legacy')
+    const was = await catalogueOf(world, 'schema_undone')
+    const rows = await rowsOf(world, 'schema_undone')
+    await tenancy.adopt('undone', wanted('undone'))
+    await tenancy.query('undone', `create table mine as select 1 as one; `.replace('; ', ''))
+    await tenancy.undoAdoption('undone')
+    expect((await before.query('select * from mine')).rows).toEqual([{ one: 1 }])
+    await before.query('drop table mine')
+    expect(await catalogueOf(world, 'schema_undone')).toEqual(was)
+    expect(await rowsOf(world, 'schema_undone')).toEqual(rows)
+    expect(await tenancy.find('undone')).toBeUndefined()
+    const { rows: left } = await world.root.query(
+      `select from tenancy.tenant_credential where key = 'undone'`,
+    )
+    expect(left).toEqual([])
+  })
+})
+
+describe('what is in the way of a login', () => {
+  const refusedFor = async (options: AdoptOptions, key = 'third') => {
+    const error = await tenancy.adopt(key, options).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(AdoptionRefused)
+    return errors((error as AdoptionRefused).adoption)
+  }
+
+  it.each([
+    [
+      'may do more than a tenant',
+      (r: string) => `alter role ${r} createdb`,
+      (r: string) => `alter role ${r} nocreatedb`,
+      'ROLE_UNFIT',
+    ],
+    [
+      'is a member of another',
+      (r: string) => `grant pg_monitor to ${r}`,
+      (r: string) => `revoke pg_monitor from ${r}`,
+      'ROLE_UNFIT',
+    ],
+    [
+      'has members',
+      (r: string) => `grant ${r} to ${world.appRole}`,
+      (r: string) => `revoke ${r} from ${world.appRole}`,
+      'ROLE_UNFIT',
+    ],
+    [
+      'has rights elsewhere',
+      (r: string) => `grant usage on schema schema_acme to ${r}`,
+      (r: string) => `revoke usage on schema schema_acme from ${r}`,
+      'ROLE_REACHES_OUT',
+    ],
+    [
+      'owns something elsewhere',
+      (r: string) => `create schema lair authorization ${r}`,
+      () => 'drop schema lair',
+      'ROLE_REACHES_OUT',
+    ],
+    [
+      'may write a shared table',
+      (r: string) => `create table plans (id int); grant select, insert on plans to ${r}`,
+      () => 'drop table plans',
+      'SHARED_RIGHTS',
+    ],
+    [
+      'may not log in',
+      (r: string) => `alter role ${r} nologin`,
+      (r: string) => `alter role ${r} login`,
+      'ROLE_UNFIT',
+    ],
+  ] as const)('it %s: nothing is changed', async (_, plant, end, code) => {
+    const role = roleOf('third')
+    await world.root.query(plant(role))
+    const was = await catalogueOf(world, 'schema_third')
+    expect(await refusedFor(wanted('third'))).toContain(code)
+    expect(await catalogueOf(world, 'schema_third')).toEqual(was)
+    await world.root.query(end(role))
+  })
+
+  it('is given more after the adoption: not confirmed', async () => {
+    await tenancy.adopt('third', wanted('third'))
+    await world.root.query(`alter role ${roleOf('third')} createdb`)
+    await expect(tenancy.confirmAdoption('third')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { findings: 'ROLE_UNFIT' },
+    })
+    await world.root.query(`alter role ${roleOf('third')} nocreatedb`)
+    await tenancy.undoAdoption('third')
+  })
+
+  it('is the role of another tenant, or of the application', async () => {
+    expect(await refusedFor(wanted('third', { role: roleOf('acme') }))).toContain('OWNER_IS_TENANT')
+    expect(await refusedFor(wanted('third', { role: world.appRole, password: 'app' }))).toContain(
+      'ROLE_UNFIT',
+    )
+  })
+
+  it('has a password that nobody says', async () => {
+    expect(await refusedFor(wanted('third', { password: undefined }))).toEqual(['PASSWORD_MISSING'])
+    expect(await codeOf(tenancy.adopt('third', wanted('third', { password: '' })))).toBe('INVALID_OPTION')
+    expect(await codeOf(tenancy.adopt('third', wanted('third', { newPassword: true })))).toBe(
+      'INVALID_OPTION',
+    )
+  })
+
+  it('unless it gets a new one', async () => {
+    const { connection } = await tenancy.adopt(
+      'third',
+      wanted('third', { password: undefined, newPassword: true }),
+    )
+    const own = world.pool({ connectionString: connection?.url, max: 1 })
+    expect((await own.query('select count(*)::int as n from notes')).rows).toEqual([{ n: 3 }])
+    expect((await tenancy.query('third', 'select count(*)::int as n from notes')).rows).toEqual([{ n: 3 }])
+  })
+})
