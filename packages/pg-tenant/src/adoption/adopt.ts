@@ -12,11 +12,13 @@ import { register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
 import { transactionOf } from './code-since.ts'
-import { type Baseline, baselineOf, examine, isFurnished } from './examine.ts'
+import { baselineOf, examine, isFurnished } from './examine.ts'
 import { type Adoption, type AdoptionFinding, AdoptionRefused, isInTheWay, worstFirst } from './finding.ts'
+import { forgetTenant } from './forget-tenant.ts'
 import { furnish, settleBooks } from './furnish.ts'
 import { alone, atHome, type Home } from './home.ts'
-import { type Login, tryLogin } from './login.ts'
+import type { Baseline, Known } from './known.ts'
+import { tryLogin } from './login.ts'
 import { type AdoptOptions, parseAdopt, type Wanted } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { keepRights, letApplicationIn } from './rights.ts'
@@ -24,7 +26,6 @@ import type { Survey } from './survey.ts'
 import { surveyDatabase } from './survey-database.ts'
 import { type Before, beforeOf, keepBefore, withMore } from './table.ts'
 import { giveTo } from './transfer.ts'
-import { forgetTenant } from './undo.ts'
 
 /** See {@link Tenancy.adopt}. */
 export async function adopt(
@@ -52,15 +53,6 @@ interface Work {
   readonly wanted: Wanted
   readonly application: string
   readonly home: Home
-}
-
-/** What is found out once, ahead of all tries. */
-export interface Known {
-  readonly again: boolean
-  readonly baseline: Baseline
-  readonly login: Login | undefined
-  /** What was found of the tenant's database, from outside. */
-  readonly outside: readonly AdoptionFinding[]
 }
 
 async function adoptAt(work: Work, outside: readonly AdoptionFinding[]): Promise<Adoption> {

@@ -5,20 +5,12 @@ import type { PoolLike } from '../driver/types.ts'
 import { markerOf } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import type { Known } from './adopt.ts'
 import { type Adoption, type AdoptionFinding, worstFirst } from './finding.ts'
+import type { Baseline, Known } from './known.ts'
 import type { Wanted } from './options.ts'
 import { referenceOf, type Shape, shapeOf } from './reference.ts'
 import { type Survey, survey } from './survey.ts'
 import { askTools } from './tool-ledgers.ts'
-
-/** Which migrations the schema has, and what they make. */
-export interface Baseline {
-  readonly id: string | null
-  readonly from: string
-  readonly reference: Shape | undefined
-  readonly findings: readonly AdoptionFinding[]
-}
 
 /** What an examination found. */
 export interface Examination {

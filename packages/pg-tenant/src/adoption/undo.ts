@@ -9,11 +9,12 @@ import { endSessions, revokeConnect, setLogin } from '../lifecycle/login-role.ts
 import { prepare } from '../lifecycle/prepare.ts'
 import { allowConnect } from '../lifecycle/tenant-database.ts'
 import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
-import { announce, recordOf } from '../registry/registry.ts'
+import { recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
 import { refuseCode } from './code-since.ts'
 import { requireAtRest, unknown } from './confirm.ts'
+import { forgetTenant } from './forget-tenant.ts'
 import { alone, type Home } from './home.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type UndoOptions } from './options.ts'
@@ -193,25 +194,6 @@ async function dropRole(admin: Admin, role: string, tenant: TenantKey): Promise<
     "The tenant's role owns something outside its schema, or was given rights to it. Nothing was changed; take that away first.",
     { details: { tenant, role, reason: 'adoption' } },
   )
-}
-
-const OF_TENANT = [
-  'tenant_adoption',
-  'tenant_migration',
-  'tenant_migration_run',
-  'tenant_credential',
-  'tenant',
-]
-
-/** Not even a tombstone: the tenant was never this library's. */
-export async function forgetTenant(admin: Admin, { registry }: Lifecycle, tenant: TenantKey): Promise<void> {
-  for (const table of OF_TENANT) {
-    await admin.run(`delete from ${qualify(registry.controlSchema, table)} where prefix = $1 and key = $2`, [
-      registry.prefix,
-      tenant,
-    ])
-  }
-  await announce(admin, registry)
 }
 
 function tooLate(tenant: TenantKey): TenancyError {
