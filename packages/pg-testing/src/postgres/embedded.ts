@@ -4,12 +4,12 @@ import { type Cluster, initCluster } from './cluster.ts'
 import { createDirectory, removeDirectory, sweepDirectories } from './directory.ts'
 import { TestPostgresError } from './error.ts'
 import { type Postmaster, startPostmaster } from './postmaster.ts'
-import { serverUser } from './server-user.ts'
+import { canReach, serverUser } from './server-user.ts'
 import type { PostgresServer } from './types.ts'
 import { startWatchdog, type Watchdog } from './watchdog.ts'
 
 /**
- * Runs a server of our own in a temporary directory, on 127.0.0.1. Both go when this process ends, however
+ * Runs a server of our own in a temporary directory (in memory where there is room), on 127.0.0.1. Both go when this process ends, however
  * it ends (see the watchdog); what even the watchdog missed, the next start sweeps.
  * @throws TestPostgresError `POSTGRES_START_FAILED`, `INVALID_OPTION`
  */
@@ -19,7 +19,7 @@ export async function startEmbedded(
 ): Promise<PostgresServer> {
   const user = serverUser()
   await sweepDirectories(user)
-  const dir = await createDirectory(user)
+  const dir = await createDirectory(user, !canReach(binaries.binDir, user))
   const watchdog = startWatchdog(dir, 'QUIT')
   try {
     return await run(await initCluster({ dir, user, watchdog }, binaries, settings), watchdog)

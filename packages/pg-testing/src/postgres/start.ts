@@ -18,7 +18,8 @@ import { wantedMajor } from './version.ts'
  *
  * A server it starts listens on 127.0.0.1, trusts every user, and ends with this process, even on SIGKILL; it
  * does not keep the event loop alive. It runs with `fsync` and `full_page_writes` off, `synchronous_commit` on,
- * `max_connections` 200. Embedded takes about half a second and works as root too. Roles belong to the whole
+ * `max_connections` 200. Embedded takes about half a second, works as root too, and keeps its data in memory (`/dev/shm`)
+ * where that has room, unless `TMPDIR` names another place. Roles belong to the whole
  * server, which test files share: give them unique names (`uniqueName`).
  * @throws TestPostgresError `POSTGRES_UNAVAILABLE`, `POSTGRES_START_FAILED`, `POSTGRES_UNREACHABLE`,
  * `POSTGRES_VERSION`, `INVALID_OPTION`

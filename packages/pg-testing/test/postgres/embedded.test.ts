@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -46,6 +46,29 @@ describe('an embedded server', () => {
       expect(await query(database.url, 'SELECT one FROM kept')).toEqual([{ one: 1 }])
       expect(await query(server.url, 'SELECT pg_postmaster_start_time()')).not.toEqual(started)
       await database.drop()
+    },
+  )
+})
+
+describe('the directory of a server', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  it('is where TMPDIR says, also where there is room in memory', async () => {
+    vi.stubEnv('TMPDIR', tmpdir())
+    const server = await startPostgres({ url: false, prefer: 'embedded' })
+    expect(dirname(dirname((await setting(server.url, 'data_directory')) ?? ''))).toBe(tmpdir())
+    await server.stop()
+  })
+
+  it.runIf(process.platform === 'linux' && !process.env.TMPDIR)(
+    'is in memory where there is room',
+    async () => {
+      const { bavail, bsize } = await statfs('/dev/shm')
+      const room = Math.min(bavail * bsize, process.availableMemory()) > 5 * 1024 ** 3
+      const server = await startPostgres({ url: false, prefer: 'embedded' })
+      const data = await setting(server.url, 'data_directory')
+      await server.stop()
+      if (room) expect(data).toMatch(/^\/dev\/shm\//)
     },
   )
 })
@@ -122,6 +145,8 @@ describe('a server that does not start', () => {
     await expect(failure).rejects.toMatchObject({ code: 'POSTGRES_START_FAILED' })
     await expect(failure).rejects.toThrow('shared_buffers')
     const mine = new RegExp(`^pgtt_[0-9a-f]+_${process.pid}_`)
-    await expect.poll(async () => (await readdir(tmpdir())).filter((name) => mine.test(name))).toEqual([])
+    const places = [tmpdir(), ...(existsSync('/dev/shm') ? ['/dev/shm'] : [])]
+    const left = async () => (await Promise.all(places.map((place) => readdir(place)))).flat()
+    await expect.poll(async () => (await left()).filter((name) => mine.test(name))).toEqual([])
   })
 })
