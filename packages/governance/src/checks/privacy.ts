@@ -65,7 +65,7 @@ const TYPES = (schema: string) => `select e.type from (
 export async function eventFindings(
   place: CheckPlace,
   schema: string,
-  { events }: PersonalData,
+  { events = new Map() }: PersonalData,
 ): Promise<readonly CheckFinding[]> {
   if (events.size === 0 || place.tenant !== undefined) return []
   if (!(await areThere(place, schema, 'outbox', 'outbox_dead'))) return []

@@ -196,7 +196,7 @@ function wanted(id: string): string {
   return JSON.stringify({ text: id, number: number ?? id })
 }
 
-function rulesOf({ events }: PersonalData): ReadonlyMap<string, ParsedEventRules> {
+function rulesOf({ events = new Map() }: PersonalData): ReadonlyMap<string, ParsedEventRules> {
   const all = [...events].filter((entry): entry is [string, ParsedEventRules] => entry[1] !== 'keep')
   return new Map(all)
 }

@@ -29,8 +29,8 @@ export interface TableRules {
 /** Personal data by table and column. Made by {@link personalData}. */
 export interface PersonalData {
   readonly tables: ReadonlyMap<string, TableRules>
-  /** By event type. */
-  readonly events: ReadonlyMap<string, ParsedEventRules | 'keep'>
+  /** By event type; none by default. */
+  readonly events?: ReadonlyMap<string, ParsedEventRules | 'keep'>
 }
 
 /** What else is declared with the tables. */

@@ -138,7 +138,7 @@ export function privacy(options: PrivacyOptions): Privacy {
   if (!(data?.tables instanceof Map)) throw invalidOption('data', 'made by personalData')
   if (typeof scopes?.withTenant !== 'function') throw invalidOption('scopes', 'a tenancy')
   const patience = wholeNumber(options.patience, 'patience', { min: 0, max: 600_000, otherwise: 5_000 })
-  const eventful = [...data.events.values()].some((rules) => rules !== 'keep')
+  const eventful = [...(data.events ?? new Map()).values()].some((rules) => rules !== 'keep')
   if (eventful && options.outbox === undefined)
     throw invalidOption('outbox', 'given: there are rules for events')
   if (typeof options.control?.query !== 'function') throw invalidOption('control', 'a pool')
