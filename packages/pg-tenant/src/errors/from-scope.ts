@@ -11,7 +11,8 @@ export function fromFailedStep(phase: Phase, error: ServerError, facts: Statemen
   // The cast that failed, or the portal that is gone. Anything else (a cancel, say) hit the check by chance.
   const found =
     error.code === SQLSTATE.INVALID_TEXT_REPRESENTATION || error.code === SQLSTATE.INVALID_CURSOR_NAME
-  if (phase === 'tail' && found) return withDriverError(escaped(), error)
+  if (phase === 'tail' && found)
+    return withDriverError(error.message.includes(TORN) ? torn() : escaped(), error)
   // Level `row` asks again before COMMIT whether the tenant is in service; the other levels' checks do not raise these.
   const outOfService =
     error.code === SQLSTATE.INSUFFICIENT_PRIVILEGE || error.code === SQLSTATE.INVALID_SCHEMA_NAME
@@ -25,6 +26,20 @@ export function escaped(): TenancyError {
     'SCOPE_ESCAPED',
     "A statement ended the scope's transaction or changed its role, search path or durability; it was not committed " +
       'by the scope. Look for COMMIT, SET ROLE or set_config inside functions and DO blocks.',
+  )
+}
+
+/** In the message of a check that failed (isolation/whole.ts), by which it is recognised in any language. */
+export const TORN = 'pg_tenant:torn'
+
+/** It wrote what two nodes commit one after the other. */
+function torn(): TenancyError {
+  return new TenancyError(
+    'STATEMENT_REFUSED',
+    'This scope wrote the tenant’s tables, which another node commits, and an ordinary table of this one: a crash in between would ' +
+      'keep only one half. Nothing was committed. Make the ordinary table known to Citus (create_reference_table or ' +
+      'citus_add_local_table_to_metadata), or write the two in scopes of their own.',
+    { details: { reason: 'torn' } },
   )
 }
 

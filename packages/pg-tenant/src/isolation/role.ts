@@ -13,6 +13,7 @@ import type { Isolation } from './isolation.ts'
 import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
 import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
+import { WHOLE } from './whole.ts'
 
 // $3 search path, $4 schema, $5 role.
 const PARTS: GateParts = {
@@ -38,7 +39,7 @@ export function roleIsolation(
   leave?: LeaveFunction,
   distributed = false,
 ): Isolation {
-  const forms = gateForms(PARTS, leave)
+  const forms = gateForms(distributed ? { ...PARTS, holds: [...PARTS.holds, WHOLE] } : PARTS, leave)
   return {
     level: 'role',
     poolOf: () => pool,
