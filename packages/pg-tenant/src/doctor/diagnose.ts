@@ -10,6 +10,7 @@ import { examineHomes, examineServer } from './databases.ts'
 import { addDrift, driftOf } from './drift.ts'
 import type { Diagnosis } from './finding.ts'
 import { checkLedgers } from './ledgers.ts'
+import { checkNodes } from './nodes.ts'
 import { readOnly } from './read-only.ts'
 import { examineRows } from './rows.ts'
 import { type Examination, type Home, runChecks } from './run-checks.ts'
@@ -59,7 +60,8 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       return homes.length
     }
     await runChecks(look, examination, { scope: 'schemas', run: there.run, roles: !fleet.distributedSchemas })
-    await checkLedgers(look, fleet, collected)
+    const away = fleet.distributedSchemas ? await checkNodes(look, examination) : undefined
+    await checkLedgers(look, fleet, collected, away)
     const drift = await driftOf(look, fleet, { ...(reference !== undefined && { reference }), limit })
     addDrift(drift, collected)
     return drift.tenants

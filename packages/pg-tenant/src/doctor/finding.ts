@@ -28,6 +28,10 @@ export type FindingCode =
   | 'ORPHAN_DATABASE'
   | 'FOREIGN_CONNECT'
   | 'CHECK_FAILED'
+  | 'NODE_UNREACHABLE'
+  | 'NODE_DURABILITY'
+  | 'NODE_LIMITS'
+  | 'UNMOVABLE'
   | `ROW_${Uppercase<RowFindingCode>}`
 
 /** `error`: tenants are not kept apart, or something does not work. `warning`: it may come to that. */

@@ -36,9 +36,20 @@ export function centralLedgers(look: Look, { naming, registry, level }: Lifecycl
   return look<Central>(CENTRAL(tenant, migration), [naming.schemaPrefix, level, LEDGER_TABLE])
 }
 
-/** Compares the ledger in each schema with that of the registry. */
-export async function checkLedgers(look: Look, fleet: Lifecycle, collected: Collected): Promise<void> {
-  const rows = (await centralLedgers(look, fleet)).filter(({ schema }) => schema !== null)
+/**
+ * Compares the ledger in each schema with that of the registry.
+ *
+ * @param away schemas that cannot be read now
+ */
+export async function checkLedgers(
+  look: Look,
+  fleet: Lifecycle,
+  collected: Collected,
+  away?: ReadonlySet<string>,
+): Promise<void> {
+  const rows = (await centralLedgers(look, fleet)).filter(
+    ({ schema }) => schema !== null && !away?.has(schema),
+  )
   for (let from = 0; from < rows.length; from += LEDGERS_AT_ONCE) {
     const some = rows.slice(from, from + LEDGERS_AT_ONCE)
     const own = await releasingLocks(look, () => ownLedgers(look, some))

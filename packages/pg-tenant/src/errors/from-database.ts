@@ -71,6 +71,8 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
     return timeout(`The statement ran longer than statementTimeout (${facts.statementTimeout} ms).`)
   }
   if (state === SQLSTATE.LOCK_NOT_AVAILABLE) {
+    if (error.routine === OF_ANOTHER_NODE && LOCK_TIMEOUT.test(error.message))
+      return timeout('The statement waited for a lock of another node longer than lock_timeout there.')
     // NOWAIT raises the same state from other routines; the timeout always comes from this one.
     if (error.routine !== 'ProcessInterrupts') return { code: 'CONFLICT', message: describe(error, facts) }
     return timeout(
@@ -93,6 +95,11 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
   }
   return { code: 'DATABASE_ERROR', message: describe(error, facts) }
 }
+
+/** What Citus reports an error of a worker from; whose own routine is not told. */
+const OF_ANOTHER_NODE = 'ReportResultError'
+/** Of `ProcessInterrupts`, in English: what a worker says in another language stays a CONFLICT. */
+const LOCK_TIMEOUT = /due to lock timeout$/
 
 /** Of `exec_bind_message`, in English. */
 const PARAMETERS = /^bind message supplies (\d+) parameters, but prepared statement ".*" requires (\d+)$/

@@ -1,7 +1,7 @@
 import { type CheckMeasure, invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
-import { databaseOf, keyFor, roleOf } from '../isolation/names.ts'
+import { databaseOf, keyFor, roleOf, schemaOf } from '../isolation/names.ts'
 import type { RowPlace } from '../isolation/row.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
@@ -178,7 +178,7 @@ async function registered(
 
 async function spaceOf(
   admin: Admin,
-  { level, naming, ofLevel }: Lifecycle,
+  { distributedSchemas, level, naming, ofLevel }: Lifecycle,
   keys: readonly TenantKey[],
   exact: boolean,
 ): Promise<Map<string, Space>> {
@@ -192,7 +192,15 @@ async function spaceOf(
     )
   }
   const rows = await admin.run(exact ? EXACT : ESTIMATED, homesOf(naming, keys))
-  return new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
+  const space = new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
+  if (!distributedSchemas) return space
+  const { spaceOnNodes } = await import('./nodes.ts')
+  const elsewhere = await spaceOnNodes(admin)
+  for (const key of keys) {
+    const [here, there] = [space.get(key), elsewhere.get(schemaOf(naming, key))]
+    if (here && there) space.set(key, { ...here, ...there })
+  }
+  return space
 }
 
 async function slowestOf(

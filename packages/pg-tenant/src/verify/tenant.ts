@@ -74,6 +74,9 @@ async function ownIdentity(scene: Scene, db: ProbeDb, tenant: TenantKey): Promis
   return { outcome: 'passed', evidence: `schema ${place.schema}, role ${place.role}` }
 }
 
+const PLACE_OF = `select n.nspname as schema from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.oid = pg_catalog.to_regclass($1)`
+
 /** Without its schema's name, so that it goes where the path leads. */
 async function writeAndRead(scene: Scene, db: ProbeDb, tenant: TenantKey): Promise<Verdict> {
   const table = scene.scratch
@@ -81,12 +84,11 @@ async function writeAndRead(scene: Scene, db: ProbeDb, tenant: TenantKey): Promi
     const rows = await db.savepoint(async (inner) => {
       await inner.query(`create table ${table} (v integer)`)
       await inner.query(`insert into ${table} values (42)`)
-      const read = await inner.query(
-        `select t.v, n.nspname as schema from ${table} t
-           join pg_catalog.pg_class c on c.oid = t.tableoid join pg_catalog.pg_namespace n on n.oid = c.relnamespace`,
-      )
+      const read = await inner.query(`select v from ${table}`)
+      // By itself: where schemas are distributed the row is on another node, whose catalogue has other names.
+      const place = await inner.query(PLACE_OF, [table])
       await inner.query(`drop table ${table}`)
-      return read.rows as { v: number; schema: string }[]
+      return [{ ...read.rows[0], ...place.rows[0] }] as { v?: number; schema?: string }[]
     })
     const landed = rows[0]?.schema
     const right = rows[0]?.v === 42 && landed === homeOf(scene, tenant)

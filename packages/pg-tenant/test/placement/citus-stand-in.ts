@@ -13,8 +13,10 @@ const STAND_IN = `
   create table pg_catalog.pg_dist_local_group (groupid int);
   create table pg_catalog.pg_dist_node (groupid int);
   create table pg_catalog.pg_dist_schema (schemaid oid primary key);
+  create table pg_catalog.pg_dist_partition (logicalrelid regclass, repmodel "char", colocationid int);
+  create function pg_catalog.relation_is_a_known_shard(regclass) returns bool language sql as 'select false';
   insert into pg_catalog.pg_dist_local_group values (0);
-  grant select on pg_catalog.pg_dist_local_group, pg_catalog.pg_dist_node, pg_catalog.pg_dist_schema to public;
+  grant select on pg_catalog.pg_dist_partition, pg_catalog.pg_dist_local_group, pg_catalog.pg_dist_node, pg_catalog.pg_dist_schema to public;
   create schema stand_in;
   create table stand_in.seen (id int generated always as identity, tag text, object text, setting text, message text);
   create function stand_in.note() returns event_trigger language plpgsql security definer set search_path = pg_catalog as $$
