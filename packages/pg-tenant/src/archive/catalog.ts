@@ -97,10 +97,22 @@ export async function readNames(
 /** Sequences asked for in one statement. */
 const AT_ONCE = 200
 
-/** Where the tenant's sequences stand. They are outside transactions: read them after the data. */
+// $1 schema. Those whose owner, the current role, has taken the right to read them back from itself.
+const DENIED = `select pg_catalog.string_agg(pg_catalog.format('grant select on sequence %I.%I to current_user', n.nspname, c.relname), '; ') as grants
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relkind = 'S' and pg_catalog.pg_get_userbyid(c.relowner) = current_user
+    and not pg_catalog.has_table_privilege(c.oid, 'select')`
+
+/**
+ * Where the tenant's sequences stand, read by their owner. They are outside transactions: read them after the data.
+ */
 export async function readSequences(admin: Admin, place: Place): Promise<ArchivedSequence[]> {
   const names = await readNames(admin, place, 'S')
   const found: ArchivedSequence[] = []
+  if (names.length === 0) return found
+  await admin.run('savepoint sequences')
+  const [denied] = await admin.run(DENIED, [place.schema])
+  if (typeof denied?.grants === 'string') await admin.run(denied.grants)
   for (let from = 0; from < names.length; from += AT_ONCE) {
     const selects = names
       .slice(from, from + AT_ONCE)
@@ -116,6 +128,7 @@ export async function readSequences(admin: Admin, place: Place): Promise<Archive
       })
     }
   }
+  await admin.run('rollback to savepoint sequences; release savepoint sequences')
   return found
 }
 

@@ -13,6 +13,8 @@ export interface TableReader {
   readonly role: string
   /** Whether the owner's own policies would hide rows (FORCE ROW LEVEL SECURITY) and have to be lifted. */
   readonly forced: boolean
+  /** Whether the owner has taken the right to read it back from itself. */
+  readonly denied: boolean
 }
 
 export type Readers = (table: string) => TableReader
@@ -21,7 +23,7 @@ export type Readers = (table: string) => TableReader
 const OWNERS = `select c.relname as name, pg_get_userbyid(c.relowner)::text as owner, c.relrowsecurity as secured,
     c.relrowsecurity and c.relforcerowsecurity as forced,
     coalesce((select has_table_privilege(r.oid, c.oid, 'select') from pg_roles r where r.rolname = $2), false) as tenant,
-    has_table_privilege(c.oid, 'select') as admin, session_user::text as me,
+    has_table_privilege(c.oid, 'select') as admin, not has_table_privilege(c.relowner, c.oid, 'select') as denied, session_user::text as me,
     coalesce((select has_table_privilege(r.oid, c.oid, 'select') from pg_roles r where r.rolname = $3), false) as application
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p') where n.nspname = $1`
 
@@ -30,6 +32,7 @@ interface Owner {
   readonly owner: string
   readonly secured: boolean
   readonly forced: boolean
+  readonly denied: boolean
   readonly tenant: boolean
   readonly admin: boolean
   readonly application: boolean
@@ -57,10 +60,11 @@ export async function withReaders<T>(
   const chosen = new Map(rows.map((row) => [row.name, choose(row, own, reading)]))
   const readers = (app: AdminClient | undefined): Readers => {
     return (table) => {
-      const { by = 'nobody', forced = false } = chosen.get(table) ?? {}
-      if (by === 'application' && app) return { client: app, role: 'none', forced }
-      if (by === 'tenant' && own !== undefined) return { client: home, role: quoteIdentifier(own), forced }
-      if (by === 'administrator') return { client: home, role: 'none', forced }
+      const { by = 'nobody', forced = false, denied = false } = chosen.get(table) ?? {}
+      if (by === 'application' && app) return { client: app, role: 'none', forced, denied }
+      if (by === 'tenant' && own !== undefined)
+        return { client: home, role: quoteIdentifier(own), forced, denied }
+      if (by === 'administrator') return { client: home, role: 'none', forced, denied }
       throw unreadable(table, rows.find(({ name }) => name === table)?.owner)
     }
   }
@@ -75,19 +79,25 @@ export async function withReaders<T>(
   return await withAdminClient(pool, asApplication, home.signal)
 }
 
+interface Choice {
+  readonly by: 'tenant' | 'administrator' | 'application' | 'nobody'
+  readonly forced: boolean
+  readonly denied: boolean
+}
+
 function choose(
-  { owner, secured, forced, tenant, admin, application, me }: Owner,
+  { owner, secured, forced, denied, tenant, admin, application, me }: Owner,
   own: string | undefined,
   app: string | undefined,
-): { by: 'tenant' | 'administrator' | 'application' | 'nobody'; forced: boolean } {
-  // The owner alone is not bound by policies, and may lift them where it is.
-  if (owner === own) return { by: 'tenant', forced }
-  if (tenant && !secured) return { by: 'tenant', forced: false }
-  if (owner === me) return { by: 'administrator', forced }
-  if (owner === app) return { by: 'application', forced }
-  if (secured) return { by: 'nobody', forced }
-  if (admin) return { by: 'administrator', forced: false }
-  return { by: application && app !== undefined ? 'application' : 'nobody', forced: false }
+): Choice {
+  // The owner alone is not bound by policies, and may lift them where it is; so with rights that it took from itself.
+  if (owner === own) return { by: 'tenant', forced, denied }
+  if (tenant && !secured) return { by: 'tenant', forced: false, denied: false }
+  if (owner === me) return { by: 'administrator', forced, denied }
+  if (owner === app) return { by: 'application', forced, denied }
+  if (secured) return { by: 'nobody', forced, denied }
+  if (admin) return { by: 'administrator', forced: false, denied: false }
+  return { by: application && app !== undefined ? 'application' : 'nobody', forced: false, denied: false }
 }
 
 /**
@@ -99,15 +109,16 @@ function choose(
  * @param check what has to be so when the table is locked, before its policies are lifted
  */
 export async function asReader(
-  { client, role, forced }: TableReader,
+  { client, role, forced, denied }: TableReader,
   { schema, searchPath }: Place,
   table: Pick<ArchivedTable, 'name'>,
   fn: (client: AdminClient) => Promise<void>,
   check?: (client: AdminClient) => Promise<void>,
 ): Promise<void> {
   const name = qualify(schema, table.name)
+  const granted = denied ? `grant select on table ${name} to current_user; ` : ''
   await client.run(
-    `savepoint one_table; set local role ${role}; lock table only ${name} in access share mode`,
+    `savepoint one_table; set local role ${role}; ${granted}lock table only ${name} in access share mode`,
   )
   await check?.(client)
   if (forced) await client.run(`alter table only ${name} no force row level security`)
@@ -119,7 +130,7 @@ export async function asReader(
 
 /** Who reads tables that a restore has just made. */
 export function ownerOf(client: AdminClient, { owner }: Place): TableReader {
-  return { client, role: owner === undefined ? 'none' : quoteIdentifier(owner), forced: false }
+  return { client, role: owner === undefined ? 'none' : quoteIdentifier(owner), forced: false, denied: false }
 }
 
 function unreadable(table: string, owner: string | undefined): TenancyError {

@@ -44,7 +44,7 @@ export async function measure(
 }
 
 /** Whether the tenant's role reads it as it is. */
-const isPlain = ({ forced, role }: TableReader): boolean => role !== 'none' && !forced
+const isPlain = ({ denied, forced, role }: TableReader): boolean => role !== 'none' && !forced && !denied
 
 /** Tables counted in one call of the room. */
 const AT_ONCE = 100

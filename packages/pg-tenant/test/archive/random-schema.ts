@@ -81,12 +81,16 @@ const TYPES: readonly (readonly [string, readonly string[]])[] = [
   ['double precision', ["'-0'", "'Infinity'"]],
 ]
 
-/** SQL that makes a schema, one statement each; not all of them are valid, which whoever runs them passes over. */
-export function randomSchema(random: Random): string[] {
+/**
+ * SQL that makes a schema, one statement each; not all of them are valid, which whoever runs them passes over.
+ * @param own names that stand in the way of a restore under another key: the schema's own, the role's
+ */
+export function randomSchema(random: Random, own: readonly string[] = []): string[] {
   const { int, pick, once } = random
   const statements: string[] = []
   let count = 0
-  const name = () => `${pick(NAMES).slice(0, 55)}${count++ % 3 === 0 && once(2) ? '' : count}`
+  const names = [...NAMES, ...own]
+  const name = () => `${pick(names).slice(0, 55)}${count++ % 3 === 0 && once(2) ? '' : count}`
   const made: {
     types: string[]
     tables: { name: string; columns: string[]; key: boolean }[]

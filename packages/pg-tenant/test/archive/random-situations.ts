@@ -1,9 +1,6 @@
-import type { Random } from './random-schema.ts'
-
-/** Several objects that need each other, as statements; `name` makes a quoted name. */
-type Situation = (random: Random, name: () => string) => string[]
-
-const literal = (name: string): string => `'${name.replaceAll("'", "''")}'`
+import { SITUATIONS_OF_CODE } from './random-situations-of-code.ts'
+import { SITUATIONS_OF_DATA } from './random-situations-of-data.ts'
+import { literal, type Situation } from './situation.ts'
 
 /** Tables whose checks read each other through functions, by the name alone. */
 const circle: Situation = (_, name) => {
@@ -246,4 +243,6 @@ export const SITUATIONS: readonly Situation[] = [
   shared,
   rights,
   operators,
+  ...SITUATIONS_OF_CODE,
+  ...SITUATIONS_OF_DATA,
 ]

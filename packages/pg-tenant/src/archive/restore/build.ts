@@ -51,16 +51,18 @@ export async function build(
     await verifyData(home, place, manifest.tables, end.summary.tables)
     await verifyComputed(home, place, manifest.tables, end.summary.tables)
   }
-  const isRole = ({ phase }: StructureStatement) => phase === PHASE.roleSetting
   const rest = made.slice(border)
+  const of = (kind: (made: StructureStatement) => boolean) => rest.filter(kind)
   await make(
     home,
     place,
-    rest.filter((one) => !isRole(one)),
+    of((one) => !isPrivilege(one) && !isRole(one)),
     made,
   )
-  await setRolesOfFunctions(home, place, rest.filter(isRole))
   await setSequences(home, place, end.summary.sequences)
+  // Last: an owner may have taken rights from itself.
+  await make(home, place, of(isPrivilege), made)
+  await setRolesOfFunctions(home, place, of(isRole))
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
   const now = await readStructure(home, place, namesApplication(statements) ? application : '')
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
@@ -68,6 +70,9 @@ export async function build(
   requireSame(statements, found, { words, privileges: comparePrivileges })
   return end
 }
+
+const isRole = ({ phase }: StructureStatement) => phase === PHASE.roleSetting
+const isPrivilege = ({ phase }: StructureStatement) => phase >= PHASE.privilege && phase < PHASE.refresh
 
 async function load(home: AdminClient, place: Place, archive: OpenArchive): Promise<ArchiveEnd> {
   const { tables } = archive.manifest

@@ -41,7 +41,8 @@ export function inOrder(
   return ordered
 }
 
-function needsOf(
+/** Which nodes a node needs. */
+export function needsOf(
   edges: readonly Edge[],
   keys: ReadonlyMap<string, StructureNode>,
 ): Map<StructureNode, Set<StructureNode>> {

@@ -1,6 +1,7 @@
 import type { Admin } from '../../admin/transaction.ts'
 import type { Place } from '../place.ts'
 import { underPath } from '../under-path.ts'
+import { withoutCircles } from './circles.ts'
 import * as code from './code-sql.ts'
 import { type FamilyTable, familyNodes } from './families.ts'
 import { inOrder } from './order.ts'
@@ -103,7 +104,9 @@ export async function readStructure(admin: Admin, place: Place, application = ''
     nodes.push(node)
   }
   const kept = nodes.filter((node) => !lost.has(node) && !together.has(node) && node.sql !== '')
-  return { statements: inOrder(kept, edges, keys), skipped }
+  const parted = await withoutCircles(admin, values, kept, edges, keys)
+  const whole = new Map([...keys, ...parted.nodes.map((node) => [node.key, node] as const)])
+  return { statements: inOrder(parted.nodes, parted.edges, whole), skipped }
 }
 
 async function comments(

@@ -37,10 +37,16 @@ export const ROW_SECURITY = `with ${PATH} select 'security:' || c.oid as key, '{
       case when c.relforcerowsecurity then format('alter table only %s force row level security', ${NAME}) end) as sql
   from ${RELATION} where c.relkind in ('r', 'p') and (c.relrowsecurity or c.relforcerowsecurity)`
 
-// Comments on what `what` names: the object of the same key. Columns, and constraints that are made with a domain, have none of their own.
+// Comments on what `what` names: the object of the same key. What is made with another (a column, the sequence of an identity, the
+// index of a key, a constraint of a domain) has none of its own.
 export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on, d.objsubid as sub, quote_literal(d.description) as text,
     case when d.objsubid <> 0 then (select format('column %I.%I.%I', h.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid
       where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = h.oid)
+      when d.classoid = 'pg_class'::regclass then (select format('%s %I.%I', case c.relkind when 'S' then 'sequence' when 'v' then 'view'
+          when 'm' then 'materialized view' when 'c' then 'type' when 'i' then 'index' when 'I' then 'index' else 'table' end, h.nspname, c.relname)
+        from pg_class c where c.oid = d.objoid and c.relnamespace = h.oid)
+      when d.classoid = 'pg_type'::regclass then (select format('%s %I.%I', case t.typtype when 'd' then 'domain' else 'type' end, h.nspname, t.typname)
+        from pg_type t where t.oid = d.objoid and t.typnamespace = h.oid)
       when d.classoid = 'pg_constraint'::regclass then (select format('constraint %I on domain %I.%I', k.conname, h.nspname, t.typname)
         from pg_constraint k join pg_type t on t.oid = k.contypid where k.oid = d.objoid) end as part
   from path, home h, pg_description d where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
@@ -63,11 +69,12 @@ const ACL = (what: string) => `concat_ws('; ', format('revoke all on %s from pub
 const ACL_OF_RELATION = `coalesce(c.relacl, case when pg_get_userbyid(c.relowner) = $5
   then acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner) end)`
 
+// Of aggregates GRANT takes the types alone, without ORDER BY.
 export const PRIVILEGES = `with ${PATH}, objects as (
     select '1259:' || c.oid as key, case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, ${ACL_OF_RELATION} as acl, c.relowner as owner
       from home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'S')
     union all select '1255:' || p.oid, case p.prokind when 'p' then 'procedure' else 'function' end || format(' %I.%I(%s)', h.nspname, p.proname,
-      pg_get_function_identity_arguments(p.oid)), p.proacl, p.proowner from home h join pg_proc p on p.pronamespace = h.oid where p.proacl is not null
+      case when p.prokind = 'a' then oidvectortypes(p.proargtypes) else pg_get_function_identity_arguments(p.oid) end), p.proacl, p.proowner from home h join pg_proc p on p.pronamespace = h.oid where p.proacl is not null
     union all select '1247:' || t.oid, format('type %I.%I', h.nspname, t.typname), t.typacl, t.typowner
       from home h join pg_type t on t.typnamespace = h.oid where t.typacl is not null and t.typelem = 0)
   select 'acl:' || o.key as key, '{}'::text[] as also, 90 as phase, 'privileges on ' || o.what as what, ${ACL('o.what')} as sql

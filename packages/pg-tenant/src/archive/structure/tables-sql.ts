@@ -85,7 +85,7 @@ const COLUMN_OPTIONS = OPTIONS(`array(select o from unnest(a.attoptions) as o wh
 export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
     format('column %s.%I state', ${NAME}, a.attname) as what,
     concat_ws('; ',
-      case when a.attstorage <> t.typstorage and c.relkind <> 'm' then format('alter table only %s alter column %I set storage %s', ${NAME}, a.attname,
+      case when a.attstorage <> t.typstorage then format('alter table only %s alter column %I set storage %s', ${NAME}, a.attname,
         case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end) end,
       case when a.attcompression <> '' then format('alter table only %s alter column %I set compression %s', ${NAME}, a.attname,
         case a.attcompression when 'p' then 'pglz' else 'lz4' end) end,
@@ -95,7 +95,7 @@ export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.
         then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end) as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
-  where c.relkind in ('r', 'p') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
+  where c.relkind in ('r', 'p', 'm') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
     or ${COLUMN_OPTIONS} is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
 
 export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,

@@ -1,0 +1,92 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { useSetting } from '../levels/setting.ts'
+import { useFolder } from './support.ts'
+
+// What a restore needs CREATE OR REPLACE for, and what an owner has said about its own objects.
+
+const MADE = [
+  // A view and a function that returns its rows; both of them, and what hangs on them.
+  'create view whole as select 1 as x, \'a\'::text collate "C" as y',
+  "create function rows_of_whole() returns setof whole language sql stable as $f$ select 2, 'b'::text $f$",
+  'create or replace view whole with (security_barrier) as select x, y from rows_of_whole()',
+  'create view counted as select count(*) as n from whole',
+  // A view over a function whose body reads the view.
+  'create function latest() returns bigint language sql stable as $f$ select 1::bigint $f$',
+  'create view newest as select latest() as id',
+  'create or replace function latest() returns bigint language sql stable begin atomic select max(id) + 0 * (select count(*) from newest) from notes; end',
+  // Three in a circle, one of them a view over a key.
+  'create table item (id bigint primary key, body text)',
+  'create view items as select id, body, count(*) as n from item group by id',
+  'create function first_item() returns items language sql stable as $f$ select 1::bigint, null::text, 1::bigint $f$',
+  'create view firsts as select (first_item()).id',
+  'create or replace view items as select id, body, count(*) + (select count(*) from firsts) * 0 as n from item group by id',
+  // Objects made with others.
+  'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
+  "comment on sequence numbers is 'of the identity'",
+  "comment on index numbered_key is 'of the key'",
+  "comment on constraint numbered_key on numbered is 'the key'",
+  "comment on table numbered is 'the table'",
+  'create materialized view summed as select id, body from numbered',
+  'alter materialized view summed alter column body set storage external',
+  'alter materialized view summed alter column id set statistics 7',
+  // Rights that the owner took from itself.
+  "insert into numbered (body) values ('a'), ('b')",
+  'create sequence counter start 41',
+  "select nextval('counter')",
+  'create aggregate summed_in_order(order by x int) (sfunc = int4pl, stype = int)',
+  'revoke all on function summed_in_order(int) from public',
+  'revoke all on sequence counter, numbers from current_user',
+  'revoke all on numbered from current_user',
+]
+
+const FACTS = `select pg_get_viewdef(c.oid) as view, c.reloptions, c.relacl::text is null as usual_rights, c.relname,
+    obj_description(c.oid, 'pg_class') as said, (select array_agg((attname, attstorage, attstattarget)::text order by attnum) from pg_attribute
+      where attrelid = c.oid and attnum > 0 and c.relkind = 'm') as columns
+  from pg_class c where relnamespace = $1::regnamespace and relname !~ '^_tenant_' order by relname`
+const FUNCTIONS = `select proname, pg_get_function_result(oid) as result, pg_get_function_sqlbody(oid) as body, proacl is null as usual
+  from pg_proc where pronamespace = $1::regnamespace order by 1`
+
+const setting = useSetting()
+const folder = useFolder()
+
+describe.each(['role', 'database'] as const)('at level %s', (level) => {
+  const tenancy = () => setting.tenancy(level)
+  const facts = async (key: string) => {
+    const schema = `"${setting.schemaOf(level, key)}"`
+    const [relations, functions] = [
+      await setting.rootAt(level, key, FACTS, [schema]),
+      await setting.rootAt(level, key, FUNCTIONS, [schema]),
+    ]
+    const text = JSON.stringify([relations.rows, functions.rows])
+    return JSON.parse(text.replaceAll(setting.schemaOf(level, key), 'here')) as unknown
+  }
+  const sequences = async (key: string) => {
+    const schema = `"${setting.schemaOf(level, key)}"`
+    const sql = `select last_value, is_called from ${schema}.counter union all select last_value, is_called from ${schema}.numbers`
+    return (await setting.rootAt(level, key, sql)).rows
+  }
+
+  beforeAll(async () => {
+    await tenancy().provision('acme')
+    for (const sql of MADE) await tenancy().query('acme', sql)
+  })
+
+  it('objects that need each other, rights taken back and comments come back as they were', async () => {
+    const to = folder.path(`circles-${level}`)
+    expect((await tenancy().backup('acme', { to })).skipped).toEqual([])
+    await tenancy().restore('copy', { from: to })
+    expect(await facts('copy')).toEqual(await facts('acme'))
+    expect(await sequences('copy')).toEqual(await sequences('acme'))
+    const rows = `select body from "${setting.schemaOf(level, 'copy')}".numbered order by 1`
+    expect((await setting.rootAt(level, 'copy', rows)).rows).toEqual([{ body: 'a' }, { body: 'b' }])
+    expect((await tenancy().query('copy', 'select n from counted')).rows).toEqual([{ n: '1' }])
+  })
+
+  it('they are exported and off-boarded all the same', async () => {
+    const exported = await tenancy().export('acme', { to: folder.path(`circles-export-${level}`) })
+    expect(exported.tables).toContainEqual(expect.objectContaining({ table: 'numbered', rows: 2 }))
+    const backup = { to: folder.path(`circles-last-${level}`) }
+    const receipt = await tenancy().offboard('acme', { confirm: 'acme', backup })
+    expect(receipt).toMatchObject({ status: 'deleted', rows: 2 })
+  })
+})
