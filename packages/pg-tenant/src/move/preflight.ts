@@ -99,7 +99,8 @@ async function rehearse({ tenant, to }: Route): Promise<void> {
 
 const LEVEL =
   'Tenants share their tables in one of the two clusters (level row) and have schemas of their own in the other: their tables ' +
-  'differ. Nothing was changed.'
+  'differ, and no archive of one fits the other. Nothing was changed. suspend(key), export(key) as jsonl, provision it there and put ' +
+  'its rows in (docs/scale-out.md, "From one level to another").'
 const UNCONFIRMED =
   'The tenant was adopted and nobody has confirmed that yet: earlier owners of its tables may still write to them, which would be ' +
   'lost. Say confirmAdoption(key), or undoAdoption(key), first. Nothing was changed.'
