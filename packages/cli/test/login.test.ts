@@ -84,3 +84,31 @@ it('does not lose the password when the seed fails', async () => {
   const [document = ''] = stdout.split(/(?<=^})/m)
   expect(JSON.parse(document)).toMatchObject({ seeded: false, connection: { password: expect.any(String) } })
 })
+
+it('adopts logins that are there, with their schemas and their passwords', async () => {
+  const { world, folder } = project
+  const roleOf = (key: string) => `${world.rolePrefix}.${key}`
+  for (const key of ['one', 'two'])
+    await world.root.query(`create role "${roleOf(key)}" login password 'as-${key}'; grant "${roleOf(key)}" to ${world.adminRole} with admin option;
+      create schema "schema_${key}" authorization "${roleOf(key)}"; set role "${roleOf(key)}"; set search_path to "schema_${key}";
+      create table notes (id bigint generated always as identity primary key, body text unique not null);
+      create table app_settings (key text primary key, value text not null, updated_at timestamptz not null default now());
+      insert into notes (body) values (current_schema()); reset role; reset search_path`)
+  await writeFile(join(folder, 'passwords.json'), '{ "one": "as-one", "two": "as-two" }')
+  const all = `adopt --all --schemas schema_* --roles ${world.rolePrefix}.* --baseline 0001_notes`
+  const dry = await run(`${all} --dry-run`)
+  expect([dry.exit, dry.stdout]).toEqual([EXIT.failed, expect.stringContaining('PASSWORD_MISSING')])
+  const adopted = await run(`${all} --passwords passwords.json --json`)
+  expect(adopted.lines()).toMatchObject([
+    { tenant: 'one', ok: true, role: roleOf('one'), adopted: true },
+    { tenant: 'two', ok: true },
+    { type: 'report', ok: true, done: 2 },
+  ])
+  expect(adopted.stdout).not.toContain('as-one')
+  expect((await run('adopt --all --confirm')).stdout).toBe('2 adoptions confirmed.\n')
+  expect((await run('env one')).stdout).toContain('TENANT_SCHEMA=schema_one')
+  expect(await run('adopt one --schema x --passwords nowhere.json')).toMatchObject({
+    exit: EXIT.configuration,
+  })
+  expect((await run('adopt --all --schemas x* --databases y*')).exit).toBe(EXIT.usage)
+})

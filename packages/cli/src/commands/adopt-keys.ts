@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CliError, usage } from '../cli-error.ts'
 
 /**
- * Which tenant each schema becomes.
+ * Which tenant each schema or database becomes.
  *
  * @param pattern what their names fit; `from` may be what its `*` stands for
  * @param from `star`, `name`, or the path of a file of JSON
@@ -43,13 +43,26 @@ function fromName(from: 'star' | 'name', pattern: string): (schema: string) => s
   return (schema) => schema.slice(before.length, schema.length - after.length)
 }
 
-async function fromFile(path: string): Promise<(schema: string) => string | undefined> {
+/**
+ * Passwords that logins have, from a file of JSON; never from the command line, which other users of the machine see.
+ *
+ * @throws CliError CONFIGURATION
+ */
+export async function passwordOf(path: string, folder: string): Promise<(key: string) => string | undefined> {
+  return await fromFile(resolve(folder, path), 'password')
+}
+
+async function fromFile(path: string, what = 'key'): Promise<(name: string) => string | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new CliError('CONFIGURATION', `${path} cannot be read: ${error.code}.`)
   })
   const map = parsed(text)
-  if (!map) throw new CliError('CONFIGURATION', `${path} must be JSON: { "schema": "key", … }.`)
-  return (schema) => map.get(schema)
+  if (!map)
+    throw new CliError(
+      'CONFIGURATION',
+      `${path} must be JSON: { "${what === 'key' ? 'schema' : 'key'}": "${what}", … }.`,
+    )
+  return (name) => map.get(name)
 }
 
 function parsed(text: string): ReadonlyMap<string, string> | undefined {

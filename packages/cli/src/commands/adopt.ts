@@ -1,4 +1,11 @@
-import type { Adoption, AdoptionFinding, AdoptionRefused, AdoptOptions } from '@org/pg-tenant'
+import type {
+  Adoption,
+  AdoptionFinding,
+  AdoptionRefused,
+  AdoptOptions,
+  PoolLike,
+  Tenancy,
+} from '@org/pg-tenant'
 import { usage } from '../cli-error.ts'
 import { argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -6,7 +13,8 @@ import { commandsForCalls } from '../output/commands-for-calls.ts'
 import { plural } from '../output/format.ts'
 import type { Output } from '../output/output.ts'
 import { safeText } from '../output/safe-text.ts'
-import { keysOf } from './adopt-keys.ts'
+import { showConnection } from '../output/show-connection.ts'
+import { keysOf, passwordOf } from './adopt-keys.ts'
 import { eachTenant } from './each-tenant.ts'
 import { whole } from './values.ts'
 
@@ -15,6 +23,11 @@ interface Options {
   readonly role?: string
   readonly all?: boolean
   readonly schemas?: string
+  readonly database?: string
+  readonly databases?: string
+  readonly roles?: string
+  readonly passwords?: string
+  readonly newPassword?: boolean
   readonly keyFrom?: string
   readonly baseline?: string
   readonly acceptDrift?: boolean
@@ -32,9 +45,26 @@ export const adopt: CommandModule<Options> = {
   arguments: [['[key]', 'the tenant it becomes']],
   options: [
     { flags: '--schema <name>', text: 'the schema that has its data, under the name it has' },
-    { flags: '--role <name>', text: 'the name of the role that is made for it' },
-    { flags: '--all', text: 'every schema that fits --schemas and is no tenant yet' },
+    {
+      flags: '--role <name>',
+      text: 'the name of the role that is made for it; or of its login that is there (levels login and database)',
+    },
+    { flags: '--database <name>', text: 'the database that has its data (level database)' },
+    {
+      flags: '--all',
+      text: 'every schema (or database) that fits --schemas (or --databases) and is no tenant yet',
+    },
     { flags: '--schemas <pattern>', text: 'with --all: their names, * for anything (client_*)' },
+    { flags: '--databases <pattern>', text: 'with --all, level database: their names (app_*)' },
+    { flags: '--roles <pattern>', text: 'with --all: their logins that are there, * for the key (user_*)' },
+    {
+      flags: '--passwords <file>',
+      text: 'the passwords those logins have: a file of JSON { "key": "password" }',
+    },
+    {
+      flags: '--new-password',
+      text: 'give its login a new one and show it, this once; the old one is no use then',
+    },
     {
       flags: '--key-from <where>',
       text: 'with --all: star (what the * stands for; default), name, or a file of JSON { "schema": "key" }',
@@ -81,48 +111,94 @@ export const adopt: CommandModule<Options> = {
     'Exits with 1 when one of several is not adopted, or a dry run found something in the way; with 5 when one is refused.',
   afterStop: 'Run it again to go on: what is adopted stays adopted, and nothing is half done.',
   async run(invocation, args, options) {
-    const { all = false, confirm = false, undo = false, schemas, keyFrom, schema } = options
+    const { all = false, confirm = false, undo = false } = options
     const key = args[0] === undefined ? undefined : String(args[0])
     if (argumentsFrom(args, 0) || (key === undefined) !== all) throw usage('Give a key, or --all.')
     if (confirm && undo) throw usage('--confirm or --undo, not both.')
     if (options.acceptCode && !undo) throw usage('--accept-code goes with --undo.')
     const settling = confirm || undo
-    if (
-      settling &&
-      (schema !== undefined || schemas !== undefined || options.baseline !== undefined || options.dryRun)
-    )
-      throw usage('--confirm and --undo take a key or --all, and nothing of what was adopted.')
-    if (all && !settling && (schemas === undefined || schema !== undefined || options.role !== undefined))
-      throw usage("--all takes --schemas 'client_*', and no --schema or --role.")
-    if (!all && (schemas !== undefined || keyFrom !== undefined))
-      throw usage('--schemas and --key-from go with --all.')
+    refuseMixed(options, settling)
     if (settling) return await settle(invocation, key, options)
     return key === undefined ? await adoptAll(invocation, options) : await adoptOne(invocation, key, options)
   },
 }
 
+function refuseMixed(options: Options, settling: boolean): void {
+  const {
+    all = false,
+    schemas,
+    schema,
+    database,
+    databases,
+    role,
+    roles,
+    keyFrom,
+    passwords,
+    newPassword,
+  } = options
+  const what = [
+    schema,
+    schemas,
+    database,
+    databases,
+    role,
+    roles,
+    passwords,
+    newPassword,
+    options.baseline,
+    options.dryRun,
+  ]
+  if (settling && what.some((given) => given !== undefined))
+    throw usage('--confirm and --undo take a key or --all, and nothing of what was adopted.')
+  if (all && !settling && (schemas === undefined) === (databases === undefined))
+    throw usage("--all takes --schemas 'client_*' or --databases 'app_*'.")
+  if (
+    all &&
+    (role !== undefined || database !== undefined || (schema !== undefined && databases === undefined))
+  )
+    throw usage(
+      '--all takes --schemas, --databases and --roles: patterns in place of --schema, --database and --role.',
+    )
+  if (all && newPassword) throw usage('--new-password is for one tenant: it is shown once.')
+  if (!all && [schemas, databases, roles, keyFrom].some((given) => given !== undefined))
+    throw usage('--schemas, --databases, --roles and --key-from go with --all.')
+}
+
 const bounds = ({ lockTimeout, maxLockTime, attempts }: Options) => ({ lockTimeout, maxLockTime, attempts })
 
-function wanted(options: Options, schema: string | undefined): AdoptOptions {
-  const { role, baseline, acceptDrift = false, reuseDeletedKey, dryRun = false } = options
+/** Names and password of one of them. */
+type Named = Pick<AdoptOptions, 'schema' | 'role' | 'database' | 'password'>
+
+function wanted(options: Options, named: Named): AdoptOptions {
+  const { baseline, acceptDrift = false, reuseDeletedKey, dryRun = false, newPassword } = options
   return {
     ...bounds(options),
-    schema,
-    role,
+    ...named,
     baseline: baseline === 'none' ? null : baseline,
     drift: acceptDrift ? 'accept' : 'refuse',
     dryRun,
     reuseDeletedKey,
+    ...(newPassword && { newPassword }),
   }
 }
 
-async function adoptOne({ connect, output }: Invocation, key: string, options: Options): Promise<ExitCode> {
+async function adoptOne(
+  { connect, io, output }: Invocation,
+  key: string,
+  options: Options,
+): Promise<ExitCode> {
+  const { schema, role, database, passwords } = options
+  const password = passwords === undefined ? undefined : await passwordOf(passwords, io.cwd)
   const { tenancy } = await connect()
   try {
-    const adoption = await tenancy.adopt(key, wanted(options, options.schema))
-    output.document(adoption)
+    const adoption = await tenancy.adopt(
+      key,
+      wanted(options, { schema, role, database, password: password?.(key) }),
+    )
     showFindings(adoption.findings, output)
     output.say(summary(adoption))
+    const shown = adoption.connection ? await showConnection(adoption.connection, undefined, output) : {}
+    output.document({ ...adoption, ...shown })
     return !adoption.adopted && inTheWay(adoption) > 0 ? EXIT.failed : EXIT.ok
   } catch (error) {
     if (!isRefused(error)) throw error
@@ -135,35 +211,67 @@ async function adoptOne({ connect, output }: Invocation, key: string, options: O
 
 async function adoptAll(invocation: Invocation, options: Options): Promise<ExitCode> {
   const { connect, io, output } = invocation
-  const { schemas = '*', keyFrom = 'star', dryRun = false } = options
+  const { schemas = '*', databases, roles, schema, keyFrom = 'star', passwords, dryRun = false } = options
+  const password = passwords === undefined ? undefined : await passwordOf(passwords, io.cwd)
   const { tenancy, adminPool } = await connect()
-  const { findSchemas } = await import('@org/pg-tenant/admin')
-  const found = await findSchemas(adminPool, schemas)
-  const left = found.filter(({ tenant }) => !tenant)
-  const keys = await keysOf(
-    left.map(({ schema }) => schema),
-    schemas,
-    keyFrom,
-    io.cwd,
-  )
-  if (found.length > left.length)
-    output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
+  const pattern = databases ?? schemas
+  const word = databases === undefined ? 'schema' : 'database'
+  const left =
+    databases === undefined
+      ? await schemasLeft(adminPool, pattern, output)
+      : await databasesThere(adminPool, pattern)
+  const keys = await keysOf(left, pattern, keyFrom, io.cwd)
+  const named = (key: string): Named => ({
+    ...(databases === undefined ? { schema: keys.get(key) } : { database: keys.get(key), schema }),
+    ...(roles !== undefined && { role: roles.replace('*', () => key) }),
+    ...(password && { password: password(key) }),
+  })
   let blocked = 0
-  const { done, failed, stopped } = await eachTenant(invocation, [...keys.keys()], async (key) => {
-    const adoption = await tenancy.adopt(key, wanted(options, keys.get(key)))
+  const wantedKeys = databases === undefined ? [...keys.keys()] : await notTenants(tenancy, keys, output)
+  const { done, failed, stopped } = await eachTenant(invocation, wantedKeys, async (key) => {
+    const adoption = await tenancy.adopt(key, wanted(options, named(key)))
     if (inTheWay(adoption) > 0 && !adoption.adopted) blocked++
-    if (dryRun) showFindings(adoption.findings, output, `${key} (${adoption.schema})`)
+    if (dryRun) showFindings(adoption.findings, output, `${key} (${keys.get(key)})`)
     const { tenant: _, ...rest } = adoption
     return { ...rest, ...(dryRun && { ok: inTheWay(adoption) === 0 }) }
   })
   if (dryRun)
-    output.say(`${plural(done - failed - blocked, 'schema')} could be adopted, ${blocked + failed} not.`)
+    output.say(`${plural(done - failed - blocked, word)} could be adopted, ${blocked + failed} not.`)
   else
     output.say(
       `${plural(done - failed, 'tenant')} adopted${failed > 0 ? `, ${failed} not` : ''}. Next: pg-tenant adopt --all --confirm`,
     )
   if (stopped) return EXIT.interrupted
   return failed + blocked > 0 ? EXIT.failed : EXIT.ok
+}
+
+async function schemasLeft(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
+  const { findSchemas } = await import('@org/pg-tenant/admin')
+  const found = await findSchemas(adminPool, pattern)
+  const left = found.filter(({ tenant }) => !tenant)
+  if (found.length > left.length)
+    output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
+  return left.map(({ schema }) => schema)
+}
+
+async function databasesThere(adminPool: PoolLike, pattern: string): Promise<string[]> {
+  const { findDatabases } = await import('@org/pg-tenant/admin')
+  return (await findDatabases(adminPool, pattern)).map(({ database }) => database)
+}
+
+/** Those that are none yet: of a database the registry alone says it. One that was cut off is gone on with. */
+async function notTenants(
+  tenancy: Pick<Tenancy, 'find'>,
+  keys: ReadonlyMap<string, string>,
+  output: Output,
+): Promise<string[]> {
+  const left: string[] = []
+  for (const key of keys.keys()) {
+    const known = await tenancy.find(key)
+    if (!known || known.status === 'provisioning' || known.status === 'deleted') left.push(key)
+  }
+  if (keys.size > left.length) output.note(`${plural(keys.size - left.length, 'database')} adopted already.`)
+  return left
 }
 
 async function settle(invocation: Invocation, key: string | undefined, options: Options): Promise<ExitCode> {

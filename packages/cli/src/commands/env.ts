@@ -63,6 +63,14 @@ function noLogins(level: string): CliError {
   )
 }
 
+interface Place {
+  readonly schema: string
+  readonly role: string
+  readonly database: string
+}
+
+const PLACE = `select pg_catalog.current_schema() as schema, current_user as role, pg_catalog.current_database() as database`
+
 /** What it takes to work as the tenant, without secrets. */
 async function settingsOf({ connect }: Invocation, key: string): Promise<Record<string, string>> {
   const { tenancy, settings, config } = await connect()
@@ -72,16 +80,20 @@ async function settingsOf({ connect }: Invocation, key: string): Promise<Record<
   const { hostname, port, pathname } = new URL(settings.databaseUrl)
   const database = decodeURIComponent(pathname.slice(1))
   const own = level === 'login' || level === 'database'
+  // Where it was adopted its key does not say it; one that is suspended cannot be asked.
+  const asked = await tenancy.query<Place>(key, PLACE).catch(() => undefined)
+  const place = asked?.rows[0]
+  const role = place?.role ?? rolePrefix + key
   return {
     TENANT_KEY: key,
     TENANT_ISOLATION: level,
     ...(level !== 'database' && {
-      TENANT_SCHEMA: level === 'row' ? (row?.schema ?? 'app') : schemaPrefix + key,
+      TENANT_SCHEMA: level === 'row' ? (row?.schema ?? 'app') : (place?.schema ?? schemaPrefix + key),
     }),
-    ...((level === 'role' || own) && { TENANT_ROLE: rolePrefix + key }),
+    ...((level === 'role' || own) && { TENANT_ROLE: role }),
     PGHOST: decodeURIComponent(hostname) || 'localhost',
     PGPORT: port || '5432',
-    PGDATABASE: level === 'database' ? rolePrefix + key : database,
-    ...(own && { PGUSER: rolePrefix + key }),
+    PGDATABASE: level === 'database' ? (place?.database ?? rolePrefix + key) : database,
+    ...(own && { PGUSER: role }),
   }
 }

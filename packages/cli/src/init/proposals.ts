@@ -33,6 +33,20 @@ export function wordsOf(proposal: TenantProposal): string {
       `pg-tenant adopt --all --schemas '${pattern}' --baseline <id> --dry-run`
     )
   }
+  if (proposal.kind === 'logins') {
+    const { roles, schemas, count } = proposal
+    return (
+      `Found: ${count} logins named ${roles}, each with its schema (${schemas}). With isolation: 'login' they become tenants in place: ` +
+      `pg-tenant adopt --all --schemas '${schemas}' --roles '${roles}' --passwords <file> --baseline <id> --dry-run`
+    )
+  }
+  if (proposal.kind === 'databases') {
+    const { pattern, databases, roles } = proposal
+    return (
+      `Found: ${databases.length} databases named ${pattern}, each of a login (${roles}). With isolation: 'database' they become tenants in place: ` +
+      `pg-tenant adopt --all --databases '${pattern}' --roles '${roles}' --schema public --passwords <file> --baseline <id> --dry-run`
+    )
+  }
   const { schema, column, type, tables, others } = proposal
   const without = others.length > 0 ? `; without it: ${others.slice(0, 10).join(', ')}` : ''
   return (

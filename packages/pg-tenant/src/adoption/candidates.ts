@@ -34,8 +34,42 @@ group by n.oid, n.nspname, n.nspowner order by n.nspname`
  * ```
  */
 export async function findSchemas(adminPool: PoolLike, pattern = '*'): Promise<readonly AdoptableSchema[]> {
+  const like = likeOf(pattern)
+  return await readOnly(adminPool, (look) => look<AdoptableSchema>(SCHEMAS, [like]))
+}
+
+/** A database that may be a tenant's own. */
+export interface AdoptableDatabase {
+  readonly database: string
+  readonly owner: string
+}
+
+// $1 a pattern of LIKE. Whether one is a tenant's already the registry knows, which may be elsewhere.
+const DATABASES = `select datname as database, pg_get_userbyid(datdba) as owner from pg_database
+where datname like $1 and datallowconn and not datistemplate and datname not in (current_database(), 'postgres') order by datname`
+
+/**
+ * The databases of a server whose names fit a pattern, in their order; templates and the one it is connected to are left out.
+ *
+ * @param pattern a name in which `*` stands for anything
+ * @throws TenancyError INVALID_OPTION, CONNECTION_LOST, DATABASE_ERROR
+ * @example
+ * ```ts
+ * import { findDatabases } from '@org/pg-tenant/admin'
+ *
+ * console.log(await findDatabases(adminPool, 'app_*')) // [] where there is none
+ * ```
+ */
+export async function findDatabases(
+  adminPool: PoolLike,
+  pattern = '*',
+): Promise<readonly AdoptableDatabase[]> {
+  const like = likeOf(pattern)
+  return await readOnly(adminPool, (look) => look<AdoptableDatabase>(DATABASES, [like]))
+}
+
+function likeOf(pattern: string): string {
   if (typeof pattern !== 'string' || pattern === '' || pattern.length > 200)
     throw invalidOption('pattern', 'a name of up to 200 characters, in which * stands for anything')
-  const like = pattern.replace(/[\\%_]/g, (one) => `\\${one}`).replaceAll('*', '%')
-  return await readOnly(adminPool, (look) => look<AdoptableSchema>(SCHEMAS, [like]))
+  return pattern.replace(/[\\%_]/g, (one) => `\\${one}`).replaceAll('*', '%')
 }

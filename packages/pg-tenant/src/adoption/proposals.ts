@@ -22,6 +22,22 @@ export type TenantProposal =
       /** Tables of the schema without it. */
       readonly others: readonly string[]
     }
+  | {
+      readonly kind: 'logins'
+      /** What the names of the roles have in common, `*` for the rest: each owns one schema. */
+      readonly roles: string
+      /** The same of their schemas. */
+      readonly schemas: string
+      readonly count: number
+    }
+  | {
+      readonly kind: 'databases'
+      /** What their names have in common, `*` for the rest; each belongs to a login of its own. */
+      readonly pattern: string
+      readonly databases: readonly string[]
+      /** The same of those logins. */
+      readonly roles: string
+    }
 
 // $1 names of columns. Partitions are their table's. Only what level `row` then takes.
 const SHARED = `select n.nspname as schema, a.attname as "column", format_type(a.atttypid, null) as type,
@@ -69,7 +85,74 @@ export async function proposeTenants(adminPool: PoolLike): Promise<readonly Tena
   const shared = rows.filter(
     ({ schema, column, tables }) => !taken.has(schema) && (column === 'tenant_id' || tables.length > 2),
   )
-  return [...alike, ...shared.map((one) => ({ kind: 'rows' as const, ...one }))]
+  const logins = await readOnly(adminPool, (look) => look<Owned>(LOGINS))
+  const databases = await readOnly(adminPool, (look) => look<Owned>(DATABASES))
+  return [
+    ...loginsOf(logins),
+    ...alike,
+    ...shared.map((one) => ({ kind: 'rows' as const, ...one })),
+    ...databasesOf(databases),
+  ]
+}
+
+/** Something that belongs to a login of its own. */
+interface Owned {
+  readonly name: string
+  readonly role: string
+}
+
+// Logins that own one schema each and may no more than a tenant; only what whoever asks may take over.
+const LOGINS = `select min(n.nspname) as name, r.rolname as role from pg_namespace n join pg_roles r on r.oid = n.nspowner
+where r.rolcanlogin and not r.rolsuper and not r.rolcreaterole and r.rolname <> current_user and pg_has_role(current_user, r.oid, 'usage') and n.nspname !~ '^pg_'
+  and not exists (select from pg_class m where m.relnamespace = n.oid and starts_with(m.relname, '_tenant_'))
+  and exists (select from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p'))
+group by r.rolname having count(*) = 1 order by r.rolname`
+
+const DATABASES = `select min(d.datname) as name, r.rolname as role from pg_database d join pg_roles r on r.oid = d.datdba
+where r.rolcanlogin and not r.rolsuper and not r.rolcreaterole and r.rolname <> current_user and pg_has_role(current_user, r.oid, 'usage') and d.datallowconn and not d.datistemplate
+  and d.datname <> current_database()
+group by r.rolname having count(*) = 1 order by r.rolname`
+
+const loginsOf = (found: readonly Owned[]): TenantProposal[] =>
+  alikeOf(found).map(({ names, roles, members }) => ({
+    kind: 'logins',
+    roles,
+    schemas: names,
+    count: members.length,
+  }))
+
+const databasesOf = (found: readonly Owned[]): TenantProposal[] =>
+  alikeOf(found).map(({ names, roles, members }) => ({
+    kind: 'databases',
+    pattern: names,
+    databases: members.map(({ name }) => name),
+    roles,
+  }))
+
+/** Those whose names and roles begin alike and then say the same, so that one pattern each says all of them. */
+function alikeOf(found: readonly Owned[]) {
+  const groups = new Map<string, Owned[]>()
+  for (const one of found) {
+    const rest = commonEnd(one.name, one.role)
+    if (rest.length === 0) continue
+    const group = `${one.name.slice(0, -rest.length)}*\0${one.role.slice(0, -rest.length)}*`
+    groups.set(group, [...(groups.get(group) ?? []), one])
+  }
+  return [...groups]
+    .filter(([, members]) => members.length > 1)
+    .map(([group, members]) => {
+      const [names = '', roles = ''] = group.split('\0')
+      return { names, roles, members }
+    })
+}
+
+/** The end that both have, from behind a separator on. */
+function commonEnd(name: string, role: string): string {
+  let length = 0
+  while (length < Math.min(name.length, role.length) && name.at(-1 - length) === role.at(-1 - length))
+    length++
+  const end = length === 0 ? '' : name.slice(-length)
+  return end === name || end === role ? end : (/^[^_-]*[_-](.+)$/.exec(end)?.[1] ?? '')
 }
 
 /** Schemas with as many tables each, whose names begin or end alike. */

@@ -2,7 +2,7 @@ import { testSealing } from '@org/pg-testing'
 import { useTestTenancy } from '@org/pg-testing/vitest'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AdoptionRefused } from '../../src/admin.ts'
+import { AdoptionRefused, proposeTenants } from '../../src/admin.ts'
 import { type Adoption, type AdoptOptions, createTenancy, type Tenancy } from '../../src/index.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { BASELINE, LATER } from './legacy.ts'
@@ -125,7 +125,7 @@ describe('adopting a database', () => {
     expect(rows).toEqual([{ owner: world.adminRole }])
   })
 
-  it('is suspended, resumed, backed up by its own means and dropped like any other', async () => {
+  it('is suspended, resumed and dropped like any other', async () => {
     await tenancy.suspend('other', 'test')
     expect(await codeOf(tenancy.query('other', 'select 1'))).toMatch(/SUSPENDED|UNUSABLE/)
     await tenancy.resume('other')
@@ -146,6 +146,13 @@ describe('undoing it', () => {
     await tenancy.undoAdoption('undone')
     expect(await stateOf('undone')).toEqual(was)
     expect(await tenancy.find('undone')).toBeUndefined()
+    await makeApp('second')
+    const proposed = await proposeTenants(world.admin)
+    expect(proposed.find(({ kind }) => kind === 'databases')).toMatchObject({
+      pattern: `${world.rolePrefix}app_*`,
+      databases: [databaseOf('second'), databaseOf('undone')],
+      roles: `${world.rolePrefix}user_*`,
+    })
     expect((await before.query('select count(*)::int as n from notes')).rows).toEqual([{ n: 3 }])
     const { rows } = await world.root.query(`select from tenancy.tenant_credential where key = 'undone'
       union all select from tenancy.tenant_adoption where key = 'undone'`)

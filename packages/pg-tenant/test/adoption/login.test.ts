@@ -1,6 +1,6 @@
 import { testSealing } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AdoptionRefused } from '../../src/admin.ts'
+import { AdoptionRefused, proposeTenants } from '../../src/admin.ts'
 import type { Adoption, AdoptOptions, Tenancy } from '../../src/index.ts'
 import { codeOf, useWorld } from '../support/world.ts'
 import { BASELINE, catalogueOf, LATER, makeOwner, makeSchema, rowsOf } from './legacy.ts'
@@ -49,6 +49,17 @@ beforeAll(async () => {
 })
 
 describe('adopting a login with its schema', () => {
+  it('is proposed, as far as whoever asks may take it over', async () => {
+    const logins = {
+      kind: 'logins',
+      roles: `${world.rolePrefix}user_*`,
+      schemas: 'schema_*',
+      count: 4,
+    }
+    expect(await proposeTenants(world.admin)).toContainEqual(logins)
+    expect(await proposeTenants(world.pool())).not.toContainEqual(logins)
+  })
+
   it('says what it would do, then takes it over with its password and its rows', async () => {
     const rows = await rowsOf(world, 'schema_acme')
     const before = as(roleOf('acme'), 'legacy')
@@ -87,7 +98,7 @@ describe('adopting a login with its schema', () => {
     await tenancy.adopt('new', { schema: 'client_new', baseline: BASELINE.id })
   })
 
-  it('ends with a confirmation, after which doctor, verify and the attack kit find nothing', async () => {
+  it('ends with a confirmation, after which doctor and verify find nothing', async () => {
     await tenancy.migrate()
     for (const key of ['acme', 'farma', 'new']) expect(await tenancy.confirmAdoption(key)).toBe(true)
     const { findings } = await tenancy.doctor()
