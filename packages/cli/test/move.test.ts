@@ -1,7 +1,7 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PostgresServer, startPostgres, type TestWorld, testWorld } from '@org/pg-testing'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EXIT } from '../src/exit-codes.ts'
 import { useProject } from './project.ts'
 
@@ -66,4 +66,50 @@ it('shows a cluster that is away as such', async () => {
   expect(exit).toBe(EXIT.connection)
   expect(stdout).toMatch(/away +CONNECTION_LOST/)
   expect(stdout).toMatch(/eu +\d/)
+})
+
+describe('a plan', () => {
+  beforeAll(async () => {
+    for (const key of ['one', 'two', 'three']) await project.run(`create ${key} --placement eu`)
+    const config = await readFile(join(project.folder, 'pg-tenant.config.mjs'), 'utf8')
+    const full = config.replace(/placements: \{ eu: \{/, 'placements: { eu: { thresholds: { tenants: 3 },')
+    await writeFile(join(project.folder, 'full.mjs'), full)
+  })
+
+  it('is proposed by advise, and changes nothing', async () => {
+    const advice = await project.run('advise --fleet --json --config full.mjs')
+    expect(advice.exit).toBe(EXIT.failed)
+    expect(advice.json()).toMatchObject({
+      clusters: [
+        { placement: 'eu', advice: expect.arrayContaining([expect.objectContaining({ id: 'tenants' })]) },
+        { placement: 'us' },
+      ],
+      moves: [{ from: 'eu', to: 'us', why: 'tenants' }],
+      crowded: [],
+    })
+    const told = await project.run('advise --fleet --config full.mjs')
+    expect(told.stdout).toMatch(/one|two|three {2}eu → us {2}\(.*too many tenants/)
+    const dry = await project.run('move --plan --dry-run --config full.mjs --json')
+    expect(dry.json()).toMatchObject({ moves: [{ from: 'eu', to: 'us' }], dryRun: true })
+    expect((await project.run('list --placement eu --json')).json()).toMatchObject({ tenants: { length: 3 } })
+  })
+
+  it('is carried out, and then there is nothing left to move', async () => {
+    const moved = await project.run('move --plan --config full.mjs')
+    expect(moved.stdout).toContain('1 tenant moved, 0 failed.')
+    expect(moved.exit).toBe(EXIT.ok)
+    expect((await project.run('move --plan --config full.mjs')).stderr).toContain('nothing to move')
+    expect((await project.run('advise --fleet --config full.mjs --json')).json()).toMatchObject({ moves: [] })
+  })
+
+  it.each([
+    ['move --plan acme us', '--plan takes no key'],
+    ['move acme us --limit 3', '--limit and --storage go with --plan'],
+    ['move acme', 'Give a key and a placement'],
+    ['move --plan --config away.mjs', 'CONNECTION_LOST'],
+  ])('refuses %s', async (line, told) => {
+    const { exit, stderr } = await project.run(line)
+    expect(exit).not.toBe(EXIT.ok)
+    expect(stderr).toContain(told)
+  })
 })

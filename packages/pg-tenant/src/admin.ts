@@ -21,6 +21,13 @@ export { type LintOptions, lintMigrations } from './migrations/lint.ts'
 export type { LintFinding } from './migrations/lint-finding.ts'
 export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
 export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export {
+  type MovePlan,
+  type MoveProposal,
+  type MoveReason,
+  type ProposeMovesOptions,
+  proposeMoves,
+} from './stats/propose-moves.ts'
 export { MigrationFailed } from './tenancy/migration-failed.ts'
 export {
   formatVerifyReport,

@@ -12,6 +12,8 @@ export interface PlacementConfig {
   readonly databaseUrl: string
   /** The administrator's URL there, direct and not through a pooler (default: `databaseUrl`). */
   readonly adminUrl?: string | undefined
+  /** When this cluster is too full, where that differs from `thresholds` of the configuration. */
+  readonly thresholds?: AdviceThresholds | undefined
 }
 
 /** What a seed may need beside its tenant's handle: what a store of `@org/rbac` is made of. */
@@ -92,7 +94,7 @@ export interface Config extends Omit<TenancyOptions, 'pool' | 'adminPool' | 'mig
   readonly worker?: WorkerConfig | undefined
   /** What `@org/governance` keeps. */
   readonly governance?: GovernanceConfig | undefined
-  /** When `advise` speaks up. */
+  /** When `advise` speaks up, and `move --plan` moves. */
   readonly thresholds?: AdviceThresholds | undefined
   /** Where backups go unless told otherwise (default `./backups`), relative to this file. */
   readonly backups?: string | undefined

@@ -35,6 +35,7 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
     /\blet it come round every (day|minute) \(createJobs\)/g,
     'let it come round every $1 (worker.jobs in the configuration)',
   ],
+  [/\bproposeMoves\b/g, 'pg-tenant advise --fleet'],
   [/\bconfirmAdoption\(key\)/g, 'pg-tenant adopt <key> --confirm'],
   [/\bundoAdoption\(key\)/g, 'pg-tenant adopt <key> --undo'],
   [/\bname ("[a-z]{1,30}") in lose\b/g, 'name $1 in --lose'],

@@ -79,7 +79,7 @@ const CRITICAL_AGE = 1_500_000_000
  * ```
  */
 export function advise(stats: FleetStats, thresholds: AdviceThresholds = {}): Advice[] {
-  const at = parse(thresholds)
+  const at = thresholdsOf(thresholds)
   const found = [
     connections(stats, at),
     storage(stats, at),
@@ -100,7 +100,8 @@ export function advise(stats: FleetStats, thresholds: AdviceThresholds = {}): Ad
 type Thresholds = typeof DEFAULTS
 type Found = Advice | undefined
 
-function parse(thresholds: AdviceThresholds): Thresholds {
+/** With the defaults. @throws TenancyError INVALID_OPTION */
+export function thresholdsOf(thresholds: AdviceThresholds): Thresholds {
   const given = Object.entries(thresholds).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) {
     if (!(name in DEFAULTS)) throw invalidOption(name, 'a threshold there is')
@@ -135,7 +136,8 @@ function storage({ cluster }: FleetStats, at: Thresholds): Found {
     measured: cluster.clusterBytes,
     threshold,
     message: `${bytes(cluster.clusterBytes)} of ${bytes(at.storageBytes)} storage are in use, without WAL.`,
-    action: 'Enlarge the volume, place new tenants on another cluster, or move the largest tenants.',
+    action:
+      'Enlarge the volume, place new tenants on another cluster, or move the largest tenants (proposeMoves).',
   }
 }
 
@@ -165,7 +167,7 @@ function tenants({ totals, level }: FleetStats, at: Thresholds): Found {
     threshold: at.tenants,
     message: `${totals.tenants} tenants live in this cluster.`,
     action:
-      'Place new tenants on another cluster (docs/scale-out.md), or use level row for the smallest ones.',
+      'Place new tenants on another cluster or move some (proposeMoves, docs/scale-out.md), or use level row for the smallest ones.',
   }
 }
 
