@@ -1,6 +1,7 @@
 import { TenancyError } from '@org/core'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { aborted } from '../errors/from-scope.ts'
+import { Deadlines, type Waiting } from './deadlines.ts'
 import { memoryOf } from './memory.ts'
 import { Session } from './session.ts'
 import { isWireClient, type PoolClientLike, type PoolLike } from './types.ts'
@@ -15,51 +16,86 @@ import { isWireClient, type PoolClientLike, type PoolLike } from './types.ts'
  */
 export function checkout(pool: PoolLike, waitMs: number, signal: AbortSignal | undefined): Promise<Session> {
   if (signal?.aborted) return Promise.reject(aborted(signal))
-  return new Promise((resolve, reject) => {
-    let waiting = true
-    const stop = (): boolean => {
-      const was = waiting
-      waiting = false
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      return was
+  return new Promise((resolve, reject) => new Checkout(pool, waitMs, signal, resolve, reject).take())
+}
+
+/** Of all pools. */
+const patience = new Deadlines()
+
+/** One who waits for a connection. */
+class Checkout implements Waiting {
+  readonly deadline: number
+  readonly #pool: PoolLike
+  readonly #waitMs: number
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort: (() => void) | undefined
+  readonly #resolve: (session: Session) => void
+  readonly #reject: (error: unknown) => void
+  #waiting = true
+
+  constructor(
+    pool: PoolLike,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    resolve: (session: Session) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.deadline = performance.now() + waitMs
+    this.#pool = pool
+    this.#waitMs = waitMs
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#reject = reject
+    patience.add(this)
+    if (!signal) return
+    this.#onAbort = () => {
+      if (this.#stop()) reject(aborted(signal))
     }
-    const onAbort = () => {
-      if (stop()) reject(aborted(signal as AbortSignal))
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  expire(): void {
+    if (this.#stop()) this.#reject(exhausted(this.#waitMs))
+  }
+
+  take(): void {
+    this.#pool.connect().then(
+      (client) => this.#given(client),
+      (error: unknown) => {
+        if (this.#stop()) this.#reject(fromConnectError(error))
+      },
+    )
+  }
+
+  #given(client: PoolClientLike): void {
+    // Too late: nobody waits any more. The connection is untouched, so it goes straight back.
+    if (!this.#waiting) {
+      client.release()
+      return
     }
-    const timer = setTimeout(() => {
-      if (stop()) reject(exhausted(waitMs))
-    }, waitMs)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const take = () => {
-      pool.connect().then(
-        (client) => {
-          // Too late: nobody waits any more. The connection is untouched, so it goes straight back.
-          if (!waiting) {
-            client.release()
-            return
-          }
-          if (isWireClient(client) && client.getTransactionStatus() !== 'I') {
-            // Somebody gave it back inside a transaction of theirs: BEGIN would join it.
-            client.release(true)
-            take()
-            return
-          }
-          stop()
-          try {
-            resolve(open(client))
-          } catch (error) {
-            client.release()
-            reject(error)
-          }
-        },
-        (error: unknown) => {
-          if (stop()) reject(fromConnectError(error))
-        },
-      )
+    if (isWireClient(client) && client.getTransactionStatus() !== 'I') {
+      // Somebody gave it back inside a transaction of theirs: BEGIN would join it.
+      client.release(true)
+      this.take()
+      return
     }
-    take()
-  })
+    this.#stop()
+    try {
+      this.#resolve(open(client))
+    } catch (error) {
+      client.release()
+      this.#reject(error)
+    }
+  }
+
+  /** @returns whether it still waited */
+  #stop(): boolean {
+    const was = this.#waiting
+    this.#waiting = false
+    patience.delete(this)
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
+    return was
+  }
 }
 
 function open(client: PoolClientLike): Session {

@@ -1,7 +1,8 @@
 import type { Outcome, Phase, TransactionStatus } from '../errors/outcome.ts'
 import { isServerError } from '../errors/server-error.ts'
+import { Deadlines, type Waiting } from './deadlines.ts'
 import { SYNC } from './messages.ts'
-import type { Submittable, WireConnection } from './types.ts'
+import type { Submittable, WireClient, WireConnection } from './types.ts'
 
 /** One statement of an exchange: the bytes up to and including its Execute, and who reads what it answers. */
 export interface Step {
@@ -29,36 +30,42 @@ export interface Sink {
   suspended?(): void
 }
 
+type Talking = Pick<WireClient, 'getTransactionStatus' | 'connection'>
+
+/** Of all connections. */
+const watchdog = new Deadlines()
+
 /**
  * Several statements and one Sync, written at once and answered in one round trip.
  *
  * The outcome settles only at ReadyForQuery or when the connection is lost: `pg` rejects earlier, at the error
  * message, and until ReadyForQuery the connection must not be judged (hazard g).
  */
-export class Exchange implements Submittable {
-  readonly outcome: Promise<Outcome>
+export class Exchange implements Submittable, Waiting {
+  readonly deadline: number
   /** `pg` replaces this when its own `query_timeout` is set, and expects the call when the query is over. */
-  callback: () => void = () => {}
+  callback: () => void = ignore
   readonly #steps: readonly Step[]
   readonly #bytes: Buffer
-  readonly #client: { getTransactionStatus(): string | null }
-  #settle!: (outcome: Outcome) => void
+  readonly #client: Talking
+  readonly #over: (outcome: Outcome) => void
   #current = 0
   #bound = -1
-  #watched: WireConnection | undefined
+  #watched: { readonly connection: WireConnection; readonly onBound: () => void } | undefined
   #submitted = false
+  #settled = false
 
-  constructor(steps: readonly Step[], client: { getTransactionStatus(): string | null }) {
+  /**
+   * @param deadline by `performance.now()`; when it is reached the connection is destroyed
+   * @param over called once, at the end
+   */
+  constructor(steps: readonly Step[], client: Talking, deadline: number, over: (outcome: Outcome) => void) {
     this.#steps = steps
     this.#client = client
-    this.#bytes = Buffer.concat([...steps.map((step) => step.bytes), SYNC])
-    this.outcome = new Promise((resolve) => {
-      this.#settle = (outcome) => {
-        this.#watched?.removeListener('bindComplete', this.#onBound)
-        this.callback()
-        resolve(outcome)
-      }
-    })
+    this.deadline = deadline
+    this.#over = over
+    this.#bytes = joined(steps)
+    watchdog.add(this)
   }
 
   /** How many steps have been answered so far. */
@@ -66,20 +73,33 @@ export class Exchange implements Submittable {
     return this.#current
   }
 
+  /** Nothing came back for so long: what is running settles as lost. */
+  expire(): void {
+    this.#client.connection.stream.destroy()
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    watchdog.delete(this)
+    if (this.#watched) this.#watched.connection.removeListener('bindComplete', this.#watched.onBound)
+    this.callback()
+    this.#over(outcome)
+  }
+
   submit(connection: WireConnection): null {
     this.#submitted = true
     if (this.#steps.some(({ afresh, endsBound }) => afresh !== undefined || endsBound)) {
-      this.#watched = connection
-      connection.on('bindComplete', this.#onBound)
+      // `pg` has no hook for it. Until its values are bound, a statement is only planned (manual 54.2.3).
+      const onBound = () => {
+        if (this.#steps[this.#current]?.endsBound) this.#current++
+        else this.#bound = this.#current
+      }
+      this.#watched = { connection, onBound }
+      connection.on('bindComplete', onBound)
     }
     connection.stream.write(this.#bytes)
     return null
-  }
-
-  /** `pg` has no hook for it. Until its values are bound, a statement is only planned (manual 54.2.3). */
-  readonly #onBound = (): void => {
-    if (this.#steps[this.#current]?.endsBound) this.#current++
-    else this.#bound = this.#current
   }
 
   handleRowDescription(message: { fields: never[] }): void {
@@ -135,3 +155,20 @@ export class Exchange implements Submittable {
     connection.once('end', onEnd)
   }
 }
+
+/** All steps and one Sync, in one piece. */
+function joined(steps: readonly Step[]): Buffer {
+  let size = SYNC.length
+  for (let n = 0; n < steps.length; n++) size += (steps[n] as Step).bytes.length
+  const all = Buffer.allocUnsafe(size)
+  let at = 0
+  for (let n = 0; n < steps.length; n++) {
+    const { bytes } = steps[n] as Step
+    all.set(bytes, at)
+    at += bytes.length
+  }
+  all.set(SYNC, at)
+  return all
+}
+
+function ignore(): void {}

@@ -1,3 +1,4 @@
+import type { TypeParsers } from './type-parsers.ts'
 import type { PoolClientLike, PoolLike } from './types.ts'
 
 /** What is remembered of one connection while it lives in the pool. Its size does not depend on tenants served. */
@@ -33,6 +34,8 @@ export interface ConnectionMemory {
   keepsNames: boolean
   /** Statements kept under names, name to text (bounded); only the tenant `served` may use them. */
   readonly prepared: Map<string, string>
+  /** Its parsers of values, as results are given them. */
+  types: TypeParsers | undefined
   /** The error that ended the connection while nobody was asking it anything (hazard r). */
   death: Error | undefined
   /** Told of it, while a scope has the connection. */
@@ -101,6 +104,7 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     unnamed: undefined,
     keepsNames: false,
     prepared: new Map(),
+    types: undefined,
     death: undefined,
     onDeath: undefined,
   }

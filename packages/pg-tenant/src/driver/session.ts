@@ -84,7 +84,8 @@ export class Session {
   /** Decodes values as the connection does, without being a way to it. */
   get types(): TypeParsers {
     const client = this.#client
-    return { getTypeParser: (oid, format) => client.getTypeParser(oid, format) }
+    this.memory.types ??= { getTypeParser: (oid, format) => client.getTypeParser(oid, format) }
+    return this.memory.types
   }
 
   /**
@@ -93,27 +94,39 @@ export class Session {
    * @param patienceMs milliseconds of silence after which the connection is destroyed: the last resort when the
    *   network swallows the answer, well beyond the server-side timeouts
    */
-  async send(steps: readonly Step[], patienceMs: number): Promise<Outcome> {
+  send(steps: readonly Step[], patienceMs: number): Promise<Outcome> {
     if (!this.alive) {
       const error = this.memory.death ?? new Error('connection closed')
-      return { kind: 'lost', step: 0, error, unsent: true }
+      return Promise.resolve({ kind: 'lost', step: 0, error, unsent: true })
     }
-    const exchange = new Exchange(steps, this.#client)
-    const watchdog = setTimeout(() => this.#sever(), patienceMs)
     this.#used = true
     this.#idle = false
-    this.#running = exchange
-    this.#client.query(exchange)
-    const outcome = await exchange.outcome
+    return new Promise((resolve) => {
+      const over = (outcome: Outcome): void => {
+        this.#settled(steps, outcome)
+        const cancelling = this.#cancelling
+        if (!cancelling) {
+          resolve(outcome)
+          return
+        }
+        // A cancel request still on its way must not outlive the statement it was meant for (hazard i).
+        void cancelling.then((dealtWith) => {
+          if (!dealtWith) this.#sever()
+          this.#cancelling = undefined
+          resolve(outcome)
+        })
+      }
+      const exchange = new Exchange(steps, this.#client, performance.now() + patienceMs, over)
+      this.#running = exchange
+      this.#client.query(exchange)
+    })
+  }
+
+  #settled(steps: readonly Step[], outcome: Outcome): void {
     this.#running = undefined
-    clearTimeout(watchdog)
     if (outcome.kind === 'lost') this.memory.death ??= outcome.error
     else this.#idle = outcome.status === 'I'
     this.#remember(steps, outcome)
-    // A cancel request still on its way must not outlive the statement it was meant for (hazard i).
-    if (this.#cancelling && !(await this.#cancelling)) this.#sever()
-    this.#cancelling = undefined
-    return outcome
   }
 
   /** Hands the connection to a foreign query of `pg`'s kind (COPY); the caller waits until it is over. */
@@ -185,7 +198,8 @@ export class Session {
     if (outcome.kind === 'lost') return
     const answered = outcome.kind === 'done' ? steps.length : outcome.step
     const { memory } = this
-    for (const { prepares } of steps.slice(0, answered)) {
+    for (let at = 0; at < answered; at++) {
+      const prepares = steps[at]?.prepares
       if (prepares?.name === '') memory.unnamed = prepares.text
       else if (prepares) memory.prepared.set(prepares.name, prepares.text)
     }

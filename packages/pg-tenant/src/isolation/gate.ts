@@ -56,6 +56,8 @@ export const LIMITS: readonly (readonly [setting: string, limit: keyof Limits])[
   ['idle_in_transaction_session_timeout', 'idleTimeout'],
 ]
 
+const LIMITED = LIMITS.map(([, limit]) => limit)
+
 export interface GateParts {
   /** Parameters of the level: from `$3` on. */
   readonly count: number
@@ -139,10 +141,10 @@ export const stillSearches = (path: string) => still(`pg_catalog.current_setting
 export function formFor(
   { forms }: Gate,
   limits: Limits,
-  own: Partial<Limits>,
+  own: Partial<Limits> | undefined,
   callsLeave: boolean,
 ): GateForm {
-  const setsLimits = LIMITS.some(([, limit]) => own[limit] !== limits[limit])
+  const setsLimits = own === undefined || !LIMITED.every((limit) => own[limit] === limits[limit])
   const form = forms.all.find((one) => one.setsLimits === setsLimits && one.callsLeave === callsLeave)
   if (!form) throw new RangeError('a gate without that form')
   return form

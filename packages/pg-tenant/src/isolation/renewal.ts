@@ -1,6 +1,7 @@
 import type { TenantKey } from '@org/core'
 import type { Entrance, Isolation, Renewal } from './isolation.ts'
-import type { Naming } from './names.ts'
+import { LatelyEntered } from './lately.ts'
+import { type Naming, schemaOf } from './names.ts'
 
 /** How to ask for schema, role and database of a tenant as the registry has them. */
 export interface NamesSource {
@@ -10,14 +11,20 @@ export interface NamesSource {
   readonly learn?: (tenant: TenantKey) => Promise<void>
 }
 
-/** The entrances of a level whose tenants may have names that this process does not know yet, or not any more. */
+/**
+ * The entrances of a level whose tenants may have names that this process does not know yet, or not any more.
+ *
+ * @param role what the scopes of a tenant run as, where that has a name
+ */
 export function renewable(
   naming: Naming,
   { question, learn }: NamesSource,
-  entranceOf: (tenant: TenantKey) => Omit<Entrance, 'renewal'>,
+  role: (tenant: TenantKey) => string,
+  entranceOf: (tenant: TenantKey, schema: string, role: string) => Omit<Entrance, 'renewal'>,
 ): Isolation['entranceOf'] {
-  const enter = (tenant: TenantKey): Entrance => {
-    const used = entranceOf(tenant)
+  const lately = new LatelyEntered()
+  const make = (tenant: TenantKey, schema: string, as: string): Entrance => {
+    const used = entranceOf(tenant, schema, as)
     const answered: Renewal['answered'] = async (row) => {
       if (row) {
         const [schema = null, role = null, database = null] = row
@@ -28,6 +35,11 @@ export function renewable(
       return isSame(used, now) ? undefined : now
     }
     return { ...used, renewal: () => ({ question: question?.(tenant), answered }) }
+  }
+  const enter = (tenant: TenantKey): Entrance => {
+    const schema = schemaOf(naming, tenant)
+    const as = role(tenant)
+    return lately.find(tenant, schema, as) ?? lately.keep(tenant, schema, as, make(tenant, schema, as))
   }
   return enter
 }

@@ -10,7 +10,7 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { type Naming, roleOf, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, roleOf, searchPathOf } from './names.ts'
 import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 import { WHOLE } from './whole.ts'
@@ -43,14 +43,16 @@ export function roleIsolation(
   return {
     level: 'role',
     poolOf: () => pool,
-    entranceOf: renewable(naming, source, (tenant) => {
-      const schema = schemaOf(naming, tenant)
-      return {
+    entranceOf: renewable(
+      naming,
+      source,
+      (tenant) => roleOf(naming, tenant),
+      (tenant, schema, role) => ({
         place: naming.schemaPrefix + tenant,
-        gate: { forms, values: [searchPathOf(naming, tenant), schema, roleOf(naming, tenant)] },
+        gate: { forms, values: [searchPathOf(naming, tenant), schema, role] },
         ...pinOf(naming, tenant, distributed),
-      }
-    }),
+      }),
+    ),
   }
 }
 

@@ -1,8 +1,9 @@
-import { invalidOption } from '@org/core'
+import { invalidOption, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type GateParts, gateForms, ITSELF, type LeaveFunction, searches, sets, still } from './gate.ts'
-import type { Isolation, IsolationLevel } from './isolation.ts'
+import type { Entrance, Isolation, IsolationLevel } from './isolation.ts'
+import { LatelyEntered } from './lately.ts'
 import { type Naming, schemaOf } from './names.ts'
 import { isName } from './own-names.ts'
 
@@ -87,16 +88,21 @@ export function rowIsolation(
 ): Isolation {
   const entered = qualify(schema, naming.marker)
   const forms = gateForms(parts(schema, entered), leave)
+  const lately = new LatelyEntered()
   const path = quoteIdentifier(schema) + naming.sharedPath
+  const make = (tenant: TenantKey, place: string): Entrance => ({
+    place,
+    gate: { forms, values: [path, tenant] },
+    // Neither a key nor the names in the path hold a quote (parseTenantKey, parseRowPlace, parseNaming).
+    pin: `select ${entered}('${tenant}', '${path}')`,
+    pinRuns: true,
+  })
   return {
     level: ROW,
     poolOf: () => pool,
-    entranceOf: (tenant) => ({
-      place: schemaOf(naming, tenant),
-      gate: { forms, values: [path, tenant] },
-      // Neither a key nor the names in the path hold a quote (parseTenantKey, parseRowPlace, parseNaming).
-      pin: `select ${entered}('${tenant}', '${path}')`,
-      pinRuns: true,
-    }),
+    entranceOf: (tenant) => {
+      const place = schemaOf(naming, tenant)
+      return lately.find(tenant, place, '') ?? lately.keep(tenant, place, '', make(tenant, place))
+    },
   }
 }

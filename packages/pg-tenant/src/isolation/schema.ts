@@ -10,7 +10,7 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { type Naming, schemaOf, searchPathOf } from './names.ts'
+import { type Naming, searchPathOf } from './names.ts'
 import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 import { WHOLE } from './whole.ts'
@@ -44,13 +44,15 @@ export function schemaIsolation(
   return {
     level: 'schema',
     poolOf: () => pool,
-    entranceOf: renewable(naming, source, (tenant) => {
-      const schema = schemaOf(naming, tenant)
-      return {
+    entranceOf: renewable(
+      naming,
+      source,
+      () => '',
+      (tenant, schema) => ({
         place: naming.schemaPrefix + tenant,
         gate: { forms, values: [searchPathOf(naming, tenant), schema] },
         ...pinOf(naming, tenant, distributed),
-      }
-    }),
+      }),
+    ),
   }
 }

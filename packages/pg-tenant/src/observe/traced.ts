@@ -9,6 +9,11 @@ export interface ScopeFacts {
   readonly readOnly: boolean
 }
 
+/** Whether anybody listens to scopes or to statements. */
+export function isTraced(): boolean {
+  return TRACES.scope.hasSubscribers || TRACES.statement.hasSubscribers
+}
+
 /** Runs a scope, and tells those who listen; there is a message only if anybody does, to scopes or to statements. */
 export function tracedScope<T>(
   facts: ScopeFacts,

@@ -24,15 +24,16 @@ export interface Sent {
 /** What one transaction knows of the statements that earlier ones have prepared on its connection. */
 export class KeptStatements {
   /** Names that have run in this transaction: it has their tables locked, so nobody else can change them. */
-  readonly #sure = new Set<string>()
+  #sure: Set<string> | undefined
   #ran = false
 
   /** Sets a savepoint in front of each that could be refused, unless it is the first statement of the transaction. */
   guarded(steps: readonly Step[], slot: Slot): readonly Step[] {
+    if (!steps.some(({ afresh }) => afresh !== undefined)) return steps
     let ran = this.#ran
     // guard: k: a kept statement that a migration outlived does not fail the scope
     const guards = steps.map((step) => {
-      const guard = ran && step.afresh !== undefined && !this.#sure.has(step.runs ?? '')
+      const guard = ran && step.afresh !== undefined && !this.#sure?.has(step.runs ?? '')
       ran ||= runs(step)
       return guard
     })
@@ -42,16 +43,20 @@ export class KeptStatements {
 
   /** Notes what has run. */
   note({ outcome, sent }: Sent): void {
-    for (const step of outcome.kind === 'done' ? sent : sent.slice(0, outcome.step)) {
-      if (step.undoes) this.#sure.clear()
+    const answered = outcome.kind === 'done' ? sent.length : outcome.step
+    for (let at = 0; at < answered; at++) {
+      const step = sent[at] as Step
+      if (step.undoes) this.#sure = undefined
       this.#ran ||= runs(step)
-      if (step.phase !== 'gate' && step.runs) this.#sure.add(step.runs)
+      if (step.phase === 'gate' || !step.runs) continue
+      this.#sure ??= new Set()
+      this.#sure.add(step.runs)
     }
   }
 
   /** The scope itself may have changed its tables. */
   doubt(): void {
-    this.#sure.clear()
+    this.#sure = undefined
   }
 }
 

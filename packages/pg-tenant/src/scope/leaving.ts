@@ -3,7 +3,7 @@ import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { type Gate, type GateForm, leaving as values } from '../isolation/gate.ts'
 import { AUTHORIZATION, CLEAN, DEALLOCATE, DISCARD_TEMP, RESET } from './control.ts'
-import { nextSeed } from './fresh.ts'
+import { nextSeed, SEED_LENGTH } from './fresh.ts'
 
 /**
  * A fingerprint of the server's shared memory: it survives an orderly restart and changes with every crash. After a
@@ -79,9 +79,32 @@ export function leavingLate(session: Session): Step[] {
 /** All of it in one call; only who logged in is put back ahead of it, because a function may not. */
 function byFunction(session: Session, gate: Gate, form: GateForm): Step[] {
   const { memory, slot, keepsNames } = session
-  const ahead = memory.superuser ? [AUTHORIZATION.on(slot)] : []
-  const call = [bind('', '', values(gate, form, nextSeed(), keepsNames)), execute('', 1), FORGET]
-  return [...ahead, { phase: 'clean', bytes: Buffer.concat(call), runs: '' }]
+  const { before, behind } = callOf(gate, form, keepsNames)
+  const bytes = Buffer.concat([before, Buffer.from(nextSeed(), 'latin1'), behind])
+  const call: Step = { phase: 'clean', bytes, runs: '' }
+  return memory.superuser ? [AUTHORIZATION.on(slot), call] : [call]
+}
+
+/** The call as it is sent each time, around the seed. */
+interface Call {
+  readonly before: Buffer
+  readonly behind: Buffer
+}
+
+/** By the form that is left, for sessions that keep names and for those that do not. */
+const calls = new WeakMap<GateForm, Map<boolean, Call>>()
+
+function callOf(gate: Gate, form: GateForm, keepsNames: boolean): Call {
+  const kept = calls.get(form) ?? new Map<boolean, Call>()
+  calls.set(form, kept)
+  const known = kept.get(keepsNames)
+  if (known) return known
+  const place = '#'.repeat(SEED_LENGTH)
+  const whole = Buffer.concat([bind('', '', values(gate, form, place, keepsNames)), execute('', 1), FORGET])
+  const at = whole.indexOf(place)
+  const call = { before: whole.subarray(0, at), behind: whole.subarray(at + SEED_LENGTH) }
+  kept.set(keepsNames, call)
+  return call
 }
 
 /** Locks, seed and role. */

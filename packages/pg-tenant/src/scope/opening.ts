@@ -5,6 +5,8 @@ import {
   ENTERING_ROWS,
   entering,
   formFor,
+  type Gate,
+  type GateForm,
   type GateForms,
   type LeaveFunction,
   LIMITS,
@@ -21,7 +23,7 @@ import {
   once,
   RESET,
 } from './control.ts'
-import { nextSeed } from './fresh.ts'
+import { GATE, nextSeed } from './fresh.ts'
 import type { TransactionMode } from './options.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
@@ -44,26 +46,64 @@ const hello = (
 export function opening(
   session: Session,
   entrance: Entrance,
-  portal: string,
   mode: TransactionMode,
   limits: Limits,
-): Step[] {
+): readonly Step[] {
   const { slot, untouched } = session
+  const kept = keptOpening(session, entrance, mode, limits)
+  if (kept) return kept
   const steps = [begin(session, mode)]
   // guard: k': what others left
   if (!untouched) steps.push(...cleaning(session))
   // guard: z: names of another tenant
-  if (untouched && forgetsNames(session, entrance.place)) steps.push(DEALLOCATE.on(slot))
+  if (untouched && forgetsNames(session, entrance.place)) {
+    session.memory.prepared.clear()
+    steps.push(DEALLOCATE.on(slot))
+  }
   if (session.memory.direct === undefined) steps.push(greets(session, entrance.gate.forms))
-  steps.push(gate(session, entrance, portal, limits))
+  steps.push(gate(session, entrance, limits))
   // guard: b: the pin holds the schema
   steps.push(pin(entrance, slot))
   return steps
 }
 
 /** Fetches the gate's last row: raises unless the scope still is what its opening made it. */
-export function tail(portal: string): Step {
-  return { phase: 'tail', bytes: execute(portal, 1) }
+export const TAIL: Step = { phase: 'tail', bytes: execute(GATE, 1) }
+
+/** An opening on a connection that a scope of ours left, as it was written the last time. */
+interface KeptOpening {
+  readonly form: GateForm
+  readonly limits: Limits
+  readonly steps: readonly Step[]
+}
+
+/** By what opens a tenant, which is kept for as long as its names are (isolation/lately.ts). */
+const openings = new WeakMap<Entrance, KeptOpening>()
+
+/**
+ * The opening of a scope where it says nothing new: a direct connection that scopes of ours alone have had, whose unnamed statement
+ * is this gate, no names of another tenant, and the usual mode. Its bytes are made once; what decides is asked each time.
+ */
+function keptOpening(
+  session: Session,
+  entrance: Entrance,
+  mode: TransactionMode,
+  limits: Limits,
+): readonly Step[] | undefined {
+  const { memory, slot, untouched } = session
+  if (mode !== '' || !untouched || slot === '' || forgetsNames(session, entrance.place)) return undefined
+  const form = formOf(session, entrance.gate, limits)
+  if (memory.unnamed !== form.text) return undefined
+  session.form = form
+  const known = openings.get(entrance)
+  if (known?.form === form && known.limits === limits) return known.steps
+  const steps = [
+    BEGIN.on(slot),
+    binding(entrance.gate, form, limits, null, true),
+    pin(entrance, slot),
+  ]
+  openings.set(entrance, { form, limits, steps })
+  return steps
 }
 
 function pin({ pin, pinRuns }: Entrance, slot: Slot): Step {
@@ -88,9 +128,7 @@ function cleaning(session: Session): Step[] {
 
 /** Names are one tenant's: another may have put statements of its own under them, and must not read their texts. */
 function forgetsNames({ memory }: Session, place: string): boolean {
-  if (memory.served === place || !memory.keepsNames) return false
-  memory.prepared.clear()
-  return true
+  return memory.served !== place && memory.keepsNames
 }
 
 function greets(session: Session, { leave }: GateForms): Step {
@@ -109,20 +147,28 @@ function greets(session: Session, { leave }: GateForms): Step {
   return once('gate', session.slot, hello(leave), sink)
 }
 
-function gate(session: Session, { gate }: Entrance, portal: string, limits: Limits): Step {
+function gate(session: Session, { gate }: Entrance, limits: Limits): Step {
+  const { memory, untouched } = session
+  const form = formOf(session, gate, limits)
+  session.form = form
+  return binding(gate, form, limits, untouched ? null : nextSeed(), untouched && memory.unnamed === form.text)
+}
+
+function formOf(session: Session, gate: Gate, limits: Limits): GateForm {
   const { memory, untouched } = session
   // The session has its own limits by now: RESET ALL went ahead, here or behind the scope before.
   // A role that somebody left may not call the function, and is taken back by the gate only.
   const callsLeave = untouched && memory.leave !== undefined && memory.leave === gate.forms.leave?.name
-  const form = formFor(gate, limits, memory.othersLimits ? {} : memory.limits, callsLeave)
+  const form = formFor(gate, limits, memory.othersLimits ? undefined : memory.limits, callsLeave)
   // Two forms in turn would be planned anew each time.
   if (memory.direct && form.setsLimits) memory.othersLimits = true
-  session.form = form
+  return form
+}
+
+/** Binds the gate and fetches its first rows; parses it, where the session has not. */
+function binding(gate: Gate, form: GateForm, limits: Limits, seed: string | null, parsed: boolean): Step {
   const { text } = form
-  const run = [
-    bind(portal, '', entering(gate, form, limits, untouched ? null : nextSeed())),
-    execute(portal, ENTERING_ROWS),
-  ]
-  if (memory.unnamed === text && untouched) return { phase: 'gate', bytes: Buffer.concat(run), runs: '' }
+  const run = [bind(GATE, '', entering(gate, form, limits, seed)), execute(GATE, ENTERING_ROWS)]
+  if (parsed) return { phase: 'gate', bytes: Buffer.concat(run), runs: '' }
   return { phase: 'gate', bytes: Buffer.concat([parse('', text), ...run]), prepares: { name: '', text } }
 }

@@ -5,7 +5,7 @@ import Result from 'pg/lib/result.js'
 import type { Sink } from '../driver/exchange.ts'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import type { Statement } from './statement.ts'
-import { Decoding } from './types/decoding.ts'
+import { Decoding, FIRST_NORMAL_OID } from './types/decoding.ts'
 import type { Question } from './types/look-up.ts'
 import type { LearnedType } from './types/shape.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
@@ -79,18 +79,27 @@ export class ResultSink implements Sink {
     this.#result = new Result(statement.rowMode, this.#decoding ?? types)
   }
 
+  // A type parser is the caller's code: whatever it throws must not reach the socket's handler.
+
   describe(fields: FieldDef[]): void {
-    this.#guard(() => {
+    try {
       const oids = this.#decoding?.missing(fields) ?? []
       if (oids.length > 0) this.#held = { oids, fields, rows: [] }
       else this.#begin(fields)
-    })
+    } catch {
+      this.#broken = true
+    }
   }
 
   row(fields: (string | null)[]): void {
     if (this.#broken) return
     if (this.#held) this.#held.rows.push(fields)
-    else this.#guard(() => this.#result.addRow(this.#result.parseRow(fields)))
+    else this.#read(fields)
+  }
+
+  /** Whether rows wait for their types to be looked up. */
+  get waits(): boolean {
+    return this.#held !== undefined
   }
 
   /**
@@ -104,10 +113,12 @@ export class ResultSink implements Sink {
     if (!held || !known) return
     await lookUp({ known, place, oids: held.oids })
     this.#held = undefined
-    this.#guard(() => {
+    try {
       this.#begin(held.fields)
-      for (const row of held.rows) this.#result.addRow(this.#result.parseRow(row))
-    })
+    } catch {
+      this.#broken = true
+    }
+    for (const row of held.rows) if (!this.#broken) this.#read(row)
   }
 
   complete(tag: string): void {
@@ -141,13 +152,15 @@ export class ResultSink implements Sink {
 
   #begin(fields: FieldDef[]): void {
     this.#result.addFields(fields)
-    this.#learned = fields.map(({ dataTypeID }) => this.#decoding?.find(dataTypeID))
+    const decoding = this.#decoding
+    // What is PostgreSQL's own was not learned, and that is nearly everything.
+    if (fields.some(({ dataTypeID }) => dataTypeID >= FIRST_NORMAL_OID))
+      this.#learned = fields.map(({ dataTypeID }) => decoding?.find(dataTypeID))
   }
 
-  /** A type parser is the caller's code: whatever it throws must not reach the socket's handler. */
-  #guard(decode: () => void): void {
+  #read(row: (string | null)[]): void {
     try {
-      decode()
+      this.#result.addRow(this.#result.parseRow(row))
     } catch {
       this.#broken = true
     }

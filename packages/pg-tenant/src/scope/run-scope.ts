@@ -1,4 +1,5 @@
 import type { ScopeTrace, TenantKey } from '@org/core'
+import type { PoolLike } from '../driver/types.ts'
 import { aborted } from '../errors/from-scope.ts'
 import type { Isolation } from '../isolation/isolation.ts'
 import { tracedStatement } from '../observe/traced.ts'
@@ -6,7 +7,7 @@ import { Block, currentBlock } from './block.ts'
 import { createHandle } from './handle.ts'
 import type { ScopeSettings } from './options.ts'
 import { notAwaited, swallowed } from './refuse.ts'
-import type { QueryResult } from './result.ts'
+import type { QueryResult, ResultSink } from './result.ts'
 import { resultOf, StatementRun } from './run-statement.ts'
 import type { Statement } from './statement.ts'
 import type { TenantDb } from './tenant-db.ts'
@@ -73,26 +74,37 @@ function abortable<T>(work: Promise<T>, block: Block, signal: AbortSignal): Prom
  * One statement in a scope of its own, in one round trip: opening, statement, check and COMMIT leave in one message.
  * (With `resolveUnknownOutcome` COMMIT waits for the transaction id: two trips.)
  */
-export async function runOneShot<R>(
+export function runOneShot<R>(
   isolation: Isolation,
   tenant: TenantKey,
   statement: Statement,
   settings: ScopeSettings,
   trace?: ScopeTrace | undefined,
 ): Promise<QueryResult<R>> {
-  const transaction = new Transaction(isolation.poolOf(tenant), isolation.entranceOf(tenant), settings, trace)
+  const pool = isolation.poolOf(tenant)
+  const transaction = new Transaction(pool, isolation.entranceOf(tenant), settings, trace)
+  if (!trace) return runAlone<R>(transaction, statement, pool)
+  return tracedStatement(trace, statement.text, () => runAlone<R>(transaction, statement, pool))
+}
+
+async function runAlone<R>(
+  transaction: Transaction,
+  statement: Statement,
+  pool: PoolLike,
+): Promise<QueryResult<R>> {
   const run = new StatementRun(statement, resultOf(transaction))
   try {
-    return await tracedStatement(trace, statement.text, async () => {
-      await transaction.commit(run.steps)
-      await run.sink.settle(async (question) => {
-        const { lookUpApart } = await import('./types/look-up.ts')
-        await lookUpApart(isolation.poolOf(tenant), settings, question)
-      })
-      return run.sink.result<R>(true)
-    })
+    await transaction.commit(run.steps)
+    if (run.sink.waits) await lookUpApart(run.sink, transaction, pool)
+    return run.sink.result<R>(true)
   } catch (error) {
     await transaction.rollback(false)
     throw error
   }
+}
+
+/** Looks types up that the result has and nobody knew; their scope is over, so in a transaction of its own. */
+async function lookUpApart(sink: ResultSink, { settings }: Transaction, pool: PoolLike): Promise<void> {
+  const code = await import('./types/look-up.ts')
+  await sink.settle((question) => code.lookUpApart(pool, settings, question))
 }

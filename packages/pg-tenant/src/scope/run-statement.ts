@@ -1,6 +1,6 @@
 import { MAX_IDENTIFIER_BYTES, TenancyError } from '@org/core'
 import type { Sink, Step } from '../driver/exchange.ts'
-import { anew, bind, close, describe, execute, parse } from '../driver/messages.ts'
+import { bind, close, describe, execute, parse } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { tracedStatement } from '../observe/traced.ts'
 import { firstWords } from '../sql/first-words.ts'
@@ -9,6 +9,7 @@ import { keptName, makeRoom } from './kept.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, type ResultOf, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
+import { parsing } from './texts.ts'
 import type { Steps, Transaction } from './transaction.ts'
 import type { Question } from './types/look-up.ts'
 
@@ -27,7 +28,7 @@ export async function runStatement<R>(block: Block, statement: Statement): Promi
       await block.send(run.steps)
       if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
       if (!PLAIN.test(run.sink.tag)) transaction.kept.doubt()
-      await run.sink.settle((question) => lookUp(block, question))
+      if (run.sink.waits) await run.sink.settle((question) => lookUp(block, question))
       return run.sink.result<R>(false)
     }),
   )
@@ -92,6 +93,9 @@ export function resultOf({ entrance, settings }: Transaction): ResultOf {
   return { place: entrance.place, known: settings.types, keeps: settings.keepStatements }
 }
 
+/** Describes what was bound, and runs it. */
+const RUN = Buffer.concat([describe(''), execute('', 0)])
+
 /**
  * The messages of a caller's statement. Under a name it is kept apart by schema: plans are never shared by tenants. One without
  * is kept for its tenant where the tenancy says so.
@@ -103,7 +107,6 @@ function stepOf(
   { place, keeps }: Pick<ResultOf, 'place' | 'keeps'>,
 ): Step {
   const { text, values } = statement
-  const run = (name: string) => [bind('', name, values), describe(''), execute('', 0)]
   const { memory, slot } = session
   const own = statement.name === undefined
   const name = own ? keptName(text, session, place, keeps) : `${statement.name}@${place}`
@@ -112,17 +115,20 @@ function stepOf(
     const preparing = (): Step => {
       session.names()
       const room = own ? makeRoom(memory, text, keeps) : []
-      const bytes = Buffer.concat([...room, close('S', name), parse(name, text), ...run(name)])
+      const bytes = Buffer.concat([...room, close('S', name), parse(name, text), bind('', name, values), RUN])
       return { phase: 'statement', bytes, sink, runs: name, prepares: { name, text } }
     }
     if (prepared.get(name) === text) {
       // What is used last stays longest.
       if (own) prepared.delete(name)
       prepared.set(name, text)
-      return { phase: 'statement', bytes: Buffer.concat(run(name)), sink, runs: name, afresh: preparing }
+      const bytes = Buffer.concat([bind('', name, values), RUN])
+      return { phase: 'statement', bytes, sink, runs: name, afresh: preparing }
     }
     if (own || prepared.size < MAX_PREPARED || prepared.has(name)) return preparing()
   }
-  const bytes = Buffer.concat([anew(slot, text), ...run(slot)])
-  return { phase: 'statement', bytes, sink, ...(slot === '' && { prepares: { name: '', text } }) }
+  const anew = slot === '' ? parse('', text) : parsing(text)
+  const bytes = Buffer.concat([anew, bind('', slot, values), RUN])
+  if (slot === '') return { phase: 'statement', bytes, sink, prepares: { name: '', text } }
+  return { phase: 'statement', bytes, sink }
 }

@@ -16,7 +16,7 @@ export async function* rowsOf<R = Row>(
   block: Block,
   query: StreamStatement,
 ): AsyncGenerator<R, void, undefined> {
-  const portal = nextPortal('stream')
+  const portal = nextPortal()
   let reader: ResultSink | undefined
   let more = true
   try {

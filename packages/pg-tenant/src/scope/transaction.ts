@@ -6,12 +6,12 @@ import type { Session } from '../driver/session.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromFailedCommit } from '../errors/from-commit.ts'
 import { connectionLost, escaped, fromFailedStep, fromLostCommit } from '../errors/from-scope.ts'
+import type { ServerError } from '../errors/server-error.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { COMMIT, CONSTRAINTS, once, ROLLBACK } from './control.ts'
-import { nextPortal } from './fresh.ts'
 import { afresh, KeptStatements, type Sent } from './kept.ts'
 import { leaving, leavingLate, TICKET, type Ticket } from './leaving.ts'
-import { opening, tail } from './opening.ts'
+import { opening, TAIL } from './opening.ts'
 import type { ScopeSettings } from './options.ts'
 import { entranceNow, forgotStatement, foundNothing } from './reopen.ts'
 
@@ -36,7 +36,6 @@ export class Transaction {
   readonly trace: ScopeTrace | undefined
   readonly #pool: PoolLike
   readonly kept = new KeptStatements()
-  readonly #portal = nextPortal('gate')
   /** What goes out with the next statement: savepoint commands, and statements whose answer nobody reads. */
   readonly #pending: Pending[] = []
   #checkout: Promise<Session> | undefined
@@ -69,18 +68,19 @@ export class Transaction {
   }
 
   /** The connection; one for the whole scope, however many ask for it at once. */
-  async connect(): Promise<Session> {
-    if (this.#closed) throw scopeOver()
-    this.#checkout ??= this.#checkOut()
-    const session = await this.#checkout
+  connect(): Promise<Session> {
+    if (this.#closed) return Promise.reject(scopeOver())
+    this.#checkout ??= this.#checkOut().then((session) => this.#given(session))
+    return this.#checkout
+  }
+
+  #given(session: Session): Session {
     if (this.#closed) {
       session.release(undefined)
       throw scopeOver()
     }
-    if (this.#session === undefined) {
-      this.#session = session
-      session.memory.onDeath = (error) => this.#die(connectionLost(error))
-    }
+    this.#session = session
+    session.memory.onDeath = (error) => this.#die(connectionLost(error))
     return session
   }
 
@@ -102,11 +102,15 @@ export class Transaction {
     if (this.#closed) throw scopeOver()
     const started = performance.now()
     this.#busy = true
-    const exchange = this.#send(session, steps).finally(() => {
-      this.#busy = false
-    })
+    const exchange = this.#send(session, steps)
     this.#wire = exchange
-    const { outcome, sent } = await exchange
+    let attempt: Sent
+    try {
+      attempt = await exchange
+    } finally {
+      this.#busy = false
+    }
+    const { outcome, sent } = attempt
     if (outcome.kind === 'done') {
       if (outcome.status === 'T') return
       throw this.escape()
@@ -163,39 +167,53 @@ export class Transaction {
    */
   async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
-    let ticket: Ticket = { xid: '', incarnation: '', alone: false }
-    const check = tail(this.#portal)
-    const apart = this.settings.resolveUnknownOutcome
-    if (apart) {
-      const sink: Sink = {
-        row: (values) => {
-          const [xid, incarnation, alone] = values
-          ticket = { xid: xid ?? '', incarnation: incarnation ?? '', alone: alone === 't' }
-        },
-      }
-      await this.run((one) => [
-        ...last(one),
-        CONSTRAINTS.on(one.slot),
-        check,
-        once('tail', one.slot, TICKET, sink),
-      ])
-    }
+    const ticket = this.settings.resolveUnknownOutcome ? await this.#ticketOf(last) : undefined
+    const heard = this.settings.distributed ? session.hear() : undefined
     const started = performance.now()
-    let tag = ''
-    const sink = {
-      complete: (text: string) => {
-        tag = text
+    const answer: Answer = new Answer()
+    const exchange = this.#send(session, (one) => this.#ending(one, ticket ? [] : last(one), answer))
+    this.#closed = true
+    const attempt = await (heard ? exchange.finally(() => heard.stop()) : exchange)
+    const { outcome } = attempt
+    if (answer.tag === 'COMMIT' && outcome.kind === 'done' && outcome.status === 'I') {
+      const leaves = this.#giveBack(session)
+      if (leaves) await leaves
+    } else await this.#failToCommit(session, attempt, answer, { started, ticket, notices: heard?.notices })
+  }
+
+  /** The last statements, the check and COMMIT, and what leaves the session. */
+  #ending(session: Session, last: readonly Step[], sink: Sink): readonly Step[] {
+    const { slot } = session
+    const commit: Step = { ...COMMIT.on(slot), sink }
+    const leave = leaving(session, this.entrance.gate, true)
+    // With a ticket the check went ahead.
+    if (this.settings.resolveUnknownOutcome) return [commit, ...leave]
+    return last.concat(CONSTRAINTS.on(slot), TAIL, commit, leave)
+  }
+
+  /** Runs the last statements and the check, and asks for what COMMIT will have to be known by. */
+  async #ticketOf(last: Steps): Promise<Ticket> {
+    let ticket: Ticket = { xid: '', incarnation: '', alone: false }
+    const sink: Sink = {
+      row: ([xid, incarnation, alone]) => {
+        ticket = { xid: xid ?? '', incarnation: incarnation ?? '', alone: alone === 't' }
       },
     }
-    const { gate } = this.entrance
-    const end: Steps = (one) => {
-      const own = apart ? [] : [...last(one), CONSTRAINTS.on(one.slot), check]
-      return [...own, { ...COMMIT.on(one.slot), sink }, ...leaving(one, gate, true)]
-    }
-    const heard = this.settings.distributed ? session.hear() : undefined
-    const exchange = this.#send(session, end)
-    this.#closed = true
-    const { outcome, sent } = await exchange.finally(() => heard?.stop())
+    await this.run((one) => [
+      ...last(one),
+      CONSTRAINTS.on(one.slot),
+      TAIL,
+      once('tail', one.slot, TICKET, sink),
+    ])
+    return ticket
+  }
+
+  async #failToCommit(
+    session: Session,
+    { outcome, sent }: Sent,
+    { tag }: Answer,
+    { started, ticket, notices }: Circumstances,
+  ): Promise<void> {
     if (tag === 'COMMIT' && outcome.kind !== 'done') {
       // It is committed, whatever went wrong behind it.
       session.destroy()
@@ -205,7 +223,7 @@ export class Transaction {
       session.destroy()
       const commitStep = sent.findIndex(({ phase }) => phase === 'commit')
       const error = outcome.unsent ? connectionLost(outcome.error) : fromLostCommit(outcome, commitStep)
-      if (error.code !== 'UNKNOWN_OUTCOME' || !apart) throw error
+      if (error.code !== 'UNKNOWN_OUTCOME' || !ticket) throw error
       // Nobody to ask with: it stays unknown.
       const asking = await import('./resolve-outcome.ts').catch(() => undefined)
       if (!asking) throw error
@@ -217,17 +235,14 @@ export class Transaction {
       else if (phase === 'tail') session.destroy()
       else await this.#undo(session)
       const facts = { ...this.settings, elapsed: performance.now() - started }
-      if (phase === 'commit') throw fromFailedCommit(outcome.error, heard?.notices, facts)
+      if (phase === 'commit') throw fromFailedCommit(outcome.error, notices, facts)
       throw fromFailedStep(phase, outcome.error, facts)
     }
-    if (tag !== 'COMMIT' || outcome.status !== 'I') {
-      session.destroy()
-      throw new TenancyError(
-        'SILENT_ROLLBACK',
-        'The server answered COMMIT with a rollback; nothing was committed.',
-      )
-    }
-    await this.#giveBack(session)
+    session.destroy()
+    throw new TenancyError(
+      'SILENT_ROLLBACK',
+      'The server answered COMMIT with a rollback; nothing was committed.',
+    )
   }
 
   /** Rolls back and gives the connection back; never throws. What is running is waited for, or cancelled first. */
@@ -266,10 +281,12 @@ export class Transaction {
     else session.destroy()
   }
 
-  async #giveBack(session: Session): Promise<void> {
+  /** @returns what has to be waited for, if anything */
+  #giveBack(session: Session): Promise<void> | undefined {
     const rest = leavingLate(session)
-    if (rest.length > 0 && (await session.send(rest, GRACE_MS)).kind !== 'done') session.destroy()
-    else session.release(this.entrance.place, this.settings.maxTenantsPerConnection)
+    const release = () => session.release(this.entrance.place, this.settings.maxTenantsPerConnection)
+    if (rest.length === 0) return release()
+    return session.send(rest, GRACE_MS).then(({ kind }) => (kind === 'done' ? release() : session.destroy()))
   }
 
   #die(error: TenancyError): void {
@@ -278,7 +295,21 @@ export class Transaction {
   }
 
   async #send(session: Session, steps: Steps): Promise<Sent> {
-    let attempt = await this.#sendOnce(session, steps)
+    const opens = !this.#open
+    const queued = this.#pending.splice(0)
+    let sent: readonly Step[]
+    try {
+      sent = this.#make(session, queued, steps, opens)
+    } catch (error) {
+      // guard: f: steps that could not be made, because their block has ended meanwhile, have opened nothing
+      this.#pending.unshift(...queued)
+      throw error
+    }
+    this.#open = true
+    if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
+    let attempt: Sent = { outcome: await session.send(sent, this.#patience), sent }
+    if (opens && attempt.outcome.kind === 'failed')
+      attempt = await this.#reopen(session, attempt, queued, steps)
     this.kept.note(attempt)
     for (let again = afresh(attempt, session.slot); again; again = afresh(attempt, session.slot)) {
       attempt = { outcome: await session.send(again, this.#patience), sent: again }
@@ -291,28 +322,21 @@ export class Transaction {
     return this.settings.statementTimeout + GRACE_MS
   }
 
-  async #sendOnce(session: Session, steps: Steps): Promise<Sent> {
-    const patience = this.#patience
-    const opens = !this.#open
-    const queued = [...this.#pending]
-    const make = (): readonly Step[] => {
-      const { entrance, settings } = this
-      const ahead = opens ? opening(session, entrance, this.#portal, settings.mode, settings) : []
-      const own = [...queued.map((one) => one(session)), ...steps(session)]
-      return [...ahead, ...this.kept.guarded(own, session.slot)]
-    }
-    const sent = make()
-    // guard: f: steps that could not be made, because their block has ended meanwhile, have opened nothing
-    this.#open = true
-    this.#pending.length = 0
-    if (sent.length === 0) return { outcome: { kind: 'done', status: 'T' }, sent }
-    const first = { outcome: await session.send(sent, patience), sent }
-    if (!opens) return first
+  #make(session: Session, queued: readonly Pending[], steps: Steps, opens: boolean): readonly Step[] {
+    const { entrance, settings } = this
+    const ahead = opens ? opening(session, entrance, settings.mode, settings) : []
+    const own = queued.length > 0 ? [...queued.map((one) => one(session)), ...steps(session)] : steps(session)
+    const guarded = this.kept.guarded(own, session.slot)
+    return ahead.concat(guarded)
+  }
+
+  /** What could not open is opened once more, where that may help; nothing has run then. */
+  async #reopen(session: Session, first: Sent, queued: readonly Pending[], steps: Steps): Promise<Sent> {
     const again = async (): Promise<Sent> => {
       this.#open = false
-      const anew = make()
+      const sent = this.#make(session, queued, steps, true)
       this.#open = true
-      return { outcome: await session.send(anew, patience), sent: anew }
+      return { outcome: await session.send(sent, this.#patience), sent }
     }
     if (foundNothing(first)) {
       const now = await entranceNow(session, this.entrance, GRACE_MS)
@@ -325,9 +349,25 @@ export class Transaction {
     // everything behind it was skipped, so nothing has run: open again, taking nothing for known.
     session.distrust()
     session.memory.leave = undefined
-    if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], patience)
+    if (first.outcome.status !== 'I') await session.send([ROLLBACK.on(session.slot)], this.#patience)
     return again()
   }
+}
+
+/** What COMMIT answers. */
+class Answer implements Sink {
+  tag = ''
+
+  complete(tag: string): void {
+    this.tag = tag
+  }
+}
+
+/** What is known of a COMMIT that did not go well. */
+interface Circumstances {
+  readonly started: number
+  readonly ticket: Ticket | undefined
+  readonly notices: readonly ServerError[] | undefined
 }
 
 /** Notes how long there was no connection. */

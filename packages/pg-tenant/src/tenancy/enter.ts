@@ -4,7 +4,7 @@ import type { PoolLike } from '../driver/types.ts'
 import { isRetryable } from '../errors/from-database.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { keyFor, type Naming } from '../isolation/names.ts'
-import { tracedScope } from '../observe/traced.ts'
+import { isTraced, tracedScope } from '../observe/traced.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { type Block, currentBlock } from '../scope/block.ts'
 import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
@@ -50,6 +50,7 @@ export function enter<T>(
     const settings = parseScopeOptions(options, entry.defaults)
     const outer = enclosing(entry.identity, tenant)
     if (!outer) {
+      if (!isTraced()) return open(entry, tenant, settings, job, undefined)
       const facts = { kind: job.kind, tenant, level: entry.level, readOnly: settings.readOnly }
       return tracedScope(facts, (trace) => open(entry, tenant, settings, job, trace))
     }
@@ -61,22 +62,22 @@ export function enter<T>(
   }
 }
 
-async function open<T>(
+/** Not an async function: every request comes through here, and each promise that is awaited costs it something. */
+function open<T>(
   entry: Entry,
   tenant: TenantKey,
   settings: ScopeSettings,
   job: Job<T>,
   trace: ScopeTrace | undefined,
 ): Promise<T> {
-  try {
-    const old = entry.askVersion(tenant)
-    if (old) await old
-    return await withRetry(settings, async () => job.open(tenant, settings, trace))
-  } catch (error) {
+  const attempt = () => job.open(tenant, settings, trace)
+  const work = () => (settings.retry.attempts === 1 ? attempt() : withRetry(settings, attempt))
+  const old = entry.askVersion(tenant)
+  return (old ? old.then(work) : work()).catch(async (error: unknown) => {
     // What cannot be explained is told as it came.
     const explain = await import('../registry/explain.ts').catch(() => undefined)
     throw explain ? await explain.explained(error, entry.pool, entry.registry, tenant) : error
-  }
+  })
 }
 
 /** The scope this call runs in, if it is one of ours and still alive. */

@@ -6,7 +6,9 @@ import type { TenantTypes } from './tenant-types.ts'
 export type Extent = 'all' | 'named'
 
 /** FirstNormalObjectId (access/transam.h): types below are PostgreSQL's own. */
-const FIRST_NORMAL_OID = 16_384
+export const FIRST_NORMAL_OID = 16_384
+
+const NONE: readonly number[] = []
 
 /** The part of a column that says its type. */
 interface TypedColumn {
@@ -34,13 +36,15 @@ export class Decoding implements TypeParsers {
   }
 
   /** OIDs among the columns' that must be looked up first. */
-  missing(columns: readonly TypedColumn[]): number[] {
-    const oids = new Set<number>()
+  missing(columns: readonly TypedColumn[]): readonly number[] {
+    let oids: Set<number> | undefined
     for (const { dataTypeID: oid, dataTypeSize } of columns) {
       if (oid < FIRST_NORMAL_OID || !this.#matters(dataTypeSize) || this.#baseKnows(oid)) continue
-      if (!this.#options.known.find(this.#options.place, oid)) oids.add(oid)
+      if (this.#options.known.find(this.#options.place, oid)) continue
+      oids ??= new Set()
+      oids.add(oid)
     }
-    return [...oids]
+    return oids ? [...oids] : NONE
   }
 
   getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
