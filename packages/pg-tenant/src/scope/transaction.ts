@@ -285,8 +285,12 @@ export class Transaction {
   #giveBack(session: Session): Promise<void> | undefined {
     const rest = leavingLate(session)
     const release = () => session.release(this.entrance.place, this.settings.maxTenantsPerConnection)
-    if (rest.length === 0) return release()
-    return session.send(rest, GRACE_MS).then(({ kind }) => (kind === 'done' ? release() : session.destroy()))
+    if (rest.length > 0)
+      return session
+        .send(rest, GRACE_MS)
+        .then(({ kind }) => (kind === 'done' ? release() : session.destroy()))
+    release()
+    return undefined
   }
 
   #die(error: TenancyError): void {
