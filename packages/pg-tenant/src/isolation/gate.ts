@@ -2,8 +2,9 @@ import { qualify, quoteLiteral } from '../sql/identifier.ts'
 
 /**
  * A query of three rows, bound to a portal when the scope opens. The first two are fetched at once: the first takes locks and
- * seed from whoever left them, the second sets limits, path and role. The third is fetched right before COMMIT: fetching it
- * raises unless everything still is as the second set it.
+ * seed from whoever left them, the second sets limits, path and role. The last is fetched right before COMMIT: fetching it
+ * raises unless everything still is as the second set it. Where a function is the pin, it is a row of its own between them, which
+ * costs no parsing; a row is prepared when it is fetched, so that the rights it needs are those of the role that the second set.
  *
  * A portal cannot outlive its transaction (manual 54.2.3), so after a smuggled COMMIT, ROLLBACK or AND CHAIN the
  * next fetch fails by itself: the portal is the scope's nonce (hazard f).
@@ -30,7 +31,7 @@ export interface GateForms {
   readonly leave: LeaveFunction | undefined
 }
 
-/** Rows that open a scope. */
+/** Rows that open a scope, ahead of the pin. */
 export const ENTERING_ROWS = 2
 
 /**
@@ -67,6 +68,8 @@ export interface GateParts {
   readonly role: string
   /** What must still be true before COMMIT. */
   readonly holds: readonly string[]
+  /** A pin that is an expression ({@link Entrance.pin}). */
+  readonly pins?: string
 }
 
 /** The forms of a gate: with the limits and without, and both again where there is a function to leave by. */
@@ -92,7 +95,7 @@ export function gateForms(parts: GateParts, leave: LeaveFunction | undefined): G
  * - VALUES, because it prepares each row when it is fetched; UNION would prepare all. That is why leaving has a short row.
  */
 function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | undefined): string {
-  const { count, enters, role, holds } = parts
+  const { count, enters, role, holds, pins } = parts
   const limits = setsLimits ? LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`)) : []
   const settings = [...limits, DURABLY, ...enters, sets('role', role)]
   const first = leave ? `${leave.name}($2::pg_catalog.float8, $${3 + count + limits.length})` : RESTS
@@ -102,7 +105,7 @@ function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | 
   else ${first} end),
 (pg_catalog.num_nulls(
   ${settings.join(',\n  ')})),
-(case when ${holds.join('\n  and ')}
+${pins === undefined ? '' : `(pg_catalog.num_nulls(${pins})),\n`}(case when ${holds.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
 

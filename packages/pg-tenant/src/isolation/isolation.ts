@@ -35,9 +35,9 @@ export interface Entrance {
   readonly gate: Gate
   /**
    * A statement that raises unless the tenant's schema is there and usable (hazard b), and keeps it from being dropped
-   * under the scope until the transaction ends.
+   * under the scope until the transaction ends. Left out where that is a row of the gate.
    */
-  readonly pin: string
+  readonly pin: string | undefined
   /** Whether the pin is executed; else it is parsed and bound, which is all it takes there (`pinOf`). */
   readonly pinRuns: boolean
   /** For a scope that found nothing of its tenant: its names may have changed. Left out where there are none. */

@@ -1,7 +1,17 @@
 import { invalidOption, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { type GateParts, gateForms, ITSELF, type LeaveFunction, searches, sets, still } from './gate.ts'
+import {
+  type GateParts,
+  gateForms,
+  ITSELF,
+  type LeaveFunction,
+  STILL_DURABLE,
+  searches,
+  sets,
+  still,
+  stillSearches,
+} from './gate.ts'
 import type { Entrance, Isolation, IsolationLevel } from './isolation.ts'
 import { LatelyEntered } from './lately.ts'
 import { type Naming, schemaOf } from './names.ts'
@@ -61,18 +71,22 @@ function isSchema(name: unknown): name is string {
 export const ROW: IsolationLevel = 'row'
 
 // $3 search path, $4 tenant. As in schema.ts, with the tenant in a setting that the policies read.
-// What the function `entered` (lifecycle/levels/row/entrance.ts) asks holds for the second row too: the setting, the path and
-// durability are as they were set, and the tenant has not been suspended meanwhile. Its queries take snapshots of their own;
-// the portal's is as old as the scope. It runs as its owner, so whether the application still finds the schema under its
-// name is asked outside of it (hazard b).
+// The function `entered` (lifecycle/levels/row/entrance.ts) is asked again, behind the rest, by a scope that has written: its tenant
+// may have been suspended or dropped meanwhile, and then nothing is committed. One that has only read has nothing to commit. Its queries
+// take snapshots of their own; the portal's is as old as the scope. It runs as its owner, so whether the application still finds the
+// schema under its name is asked outside of it (hazard b).
 const parts = (schema: string, entered: string): GateParts => ({
   count: 2,
   enters: [searches('$3'), sets(TENANT_SETTING, '$4')],
   role: ITSELF,
+  pins: `${entered}($4, $3)`,
   holds: [
     still('current_user', 'session_user'),
-    `${entered}($4, $3)`,
+    still(`pg_catalog.current_setting('${TENANT_SETTING}')`, '$4'),
+    stillSearches('$3'),
+    STILL_DURABLE,
     still('pg_catalog.current_schema()', `'${schema}'`),
+    `(pg_catalog.pg_current_xact_id_if_assigned() is null or ${entered}($4, $3))`,
   ],
 })
 
@@ -93,8 +107,7 @@ export function rowIsolation(
   const make = (tenant: TenantKey, place: string): Entrance => ({
     place,
     gate: { forms, values: [path, tenant] },
-    // Neither a key nor the names in the path hold a quote (parseTenantKey, parseRowPlace, parseNaming).
-    pin: `select ${entered}('${tenant}', '${path}')`,
+    pin: undefined,
     pinRuns: true,
   })
   return {

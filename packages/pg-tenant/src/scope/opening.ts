@@ -106,7 +106,11 @@ function keptOpening(
   return steps
 }
 
+/** The gate's next row, where the pin is no statement of its own. */
+const PIN: Step = { phase: 'pin', bytes: execute(GATE, 1) }
+
 function pin({ pin, pinRuns }: Entrance, slot: Slot): Step {
+  if (pin === undefined) return PIN
   const step = once('pin', slot, pin)
   return pinRuns ? step : { ...step, bytes: bound(pin, slot), endsBound: true }
 }
