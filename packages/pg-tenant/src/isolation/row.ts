@@ -13,9 +13,9 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Entrance, Isolation, IsolationLevel } from './isolation.ts'
-import { LatelyEntered } from './lately.ts'
 import { type Naming, schemaOf } from './names.ts'
 import { isName } from './own-names.ts'
+import { LatelyEntered } from './renewal.ts'
 
 /** The setting that says whose rows a transaction sees (a custom one: manual 19.16). */
 export const TENANT_SETTING = 'app.tenant_id'

@@ -77,7 +77,7 @@ interface KeptOpening {
   readonly steps: readonly Step[]
 }
 
-/** By what opens a tenant, which is kept for as long as its names are (isolation/lately.ts). */
+/** By what opens a tenant, which is kept for as long as its names are (isolation/renewal.ts). */
 const openings = new WeakMap<Entrance, KeptOpening>()
 
 /**
@@ -97,11 +97,7 @@ function keptOpening(
   session.form = form
   const known = openings.get(entrance)
   if (known?.form === form && known.limits === limits) return known.steps
-  const steps = [
-    BEGIN.on(slot),
-    binding(entrance.gate, form, limits, null, true),
-    pin(entrance, slot),
-  ]
+  const steps = [BEGIN.on(slot), binding(entrance.gate, form, limits, null, true), pin(entrance, slot)]
   openings.set(entrance, { form, limits, steps })
   return steps
 }

@@ -1,6 +1,6 @@
 import { MAX_IDENTIFIER_BYTES, TenancyError } from '@org/core'
 import type { Sink, Step } from '../driver/exchange.ts'
-import { bind, close, describe, execute, parse } from '../driver/messages.ts'
+import { anew, bind, close, describe, execute, parse, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { tracedStatement } from '../observe/traced.ts'
 import { firstWords } from '../sql/first-words.ts'
@@ -9,7 +9,6 @@ import { keptName, makeRoom } from './kept.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, type ResultOf, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
-import { parsing } from './texts.ts'
 import type { Steps, Transaction } from './transaction.ts'
 import type { Question } from './types/look-up.ts'
 
@@ -91,6 +90,22 @@ export async function lookUp(block: Block, question: Question): Promise<void> {
 /** Whose types the results of a transaction may have. */
 export function resultOf({ entrance, settings }: Transaction): ResultOf {
   return { place: entrance.place, known: settings.types, keeps: settings.keepStatements }
+}
+
+/** What parses the texts that came lately in the scratch slot: how many are kept, and how long they may be, in characters. */
+const parsings = new Map<string, Buffer>()
+const MAX_TEXTS = 500
+const MAX_LENGTH = 2_000
+
+function parsing(text: string): Buffer {
+  const known = parsings.get(text)
+  if (known) return known
+  const bytes = anew(SCRATCH, text)
+  if (text.length > MAX_LENGTH) return bytes
+  if (parsings.size >= MAX_TEXTS) parsings.clear()
+  // In a memory of its own: a piece of the common one would keep all of that.
+  parsings.set(text, Buffer.from(Uint8Array.from(bytes).buffer))
+  return bytes
 }
 
 /** Describes what was bound, and runs it. */

@@ -1,7 +1,7 @@
 import { invalidOption, TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
 import type { TypeParsers } from '../driver/type-parsers.ts'
-import { refuseUnsafeText } from './texts.ts'
+import { refuseUnsafe } from './refuse.ts'
 import type { Extent } from './types/decoding.ts'
 
 /** A query as an object, in the shape `pg` takes. */
@@ -62,7 +62,7 @@ export function toStatement(query: unknown, values?: unknown): Statement {
   if (types !== undefined && typeof types?.getTypeParser !== 'function') {
     throw malformed('types needs a getTypeParser function, as pg.types has.')
   }
-  refuseUnsafeText(text)
+  refuseUnsafe(text)
   const { [EXTENT]: extent = 'all' } = config as { readonly [EXTENT]?: Extent }
   return { text, values: toValues(values ?? config.values), name, rowMode, types, extent }
 }
