@@ -1,10 +1,11 @@
 import { onEnded, resume, signIn, signOut } from './api.js'
+import { showClusters } from './clusters.js'
 import { $, guarded, onSubmit, say } from './page.js'
 import { showQueue } from './queue.js'
 import { showTenants } from './tenants.js'
 
 const OUTSIDE = ['#sign-in', '#invitation']
-const INSIDE = ['#sign-out', '#tenants', '#queue']
+const INSIDE = ['#sign-out', '#tenants', '#clusters', '#queue']
 
 const invitation = new URLSearchParams(location.hash.slice(1)).get('invitation')
 // Not left in the address bar, nor in the history.
@@ -54,7 +55,7 @@ function show(parts) {
 
 function leave(to = '#sign-in') {
   show([to])
-  for (const list of document.querySelectorAll('#tenants tbody, #tenant .panel, #letters'))
+  for (const list of document.querySelectorAll('#tenants tbody, #tenant .panel, #clusters-list, #letters'))
     list.replaceChildren()
   $(`${to} input`).focus()
 }
@@ -63,5 +64,5 @@ async function welcome() {
   for (const one of OUTSIDE) $(`${one} form`).reset()
   show(INSIDE)
   $('#tenants-title').focus()
-  await Promise.all([showTenants(), showQueue()])
+  await Promise.all([showTenants(), showClusters(), showQueue()])
 }

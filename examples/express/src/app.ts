@@ -26,6 +26,7 @@ import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
 import { brandingRoutes } from './routes/branding.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
+import { clusterRoutes } from './routes/clusters.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
 import { lookAfterRoutes } from './routes/look-after.ts'
@@ -66,6 +67,7 @@ export function endpointsOf(hub: Hub): Endpoint[] {
     ...tenantInsideRoutes(hub),
     ...supportRoutes(hub),
     ...lookAfterRoutes(hub),
+    ...clusterRoutes(hub),
     ...catalogueRoutes(hub),
   ]
 }

@@ -181,6 +181,15 @@ describe.skipIf(program === undefined)('the administration page, day by day', ()
     await soon(() => audit.locator('[role=status]').textContent()).toMatch(/^As it was written: /)
   })
 
+  it('shows how full the cluster is', async () => {
+    const cells = desk.page.locator('#clusters-list tbody td')
+    await soon(() => cells.count()).toBe(7)
+    expect(await cells.nth(0).textContent()).toBe('default')
+    expect(await cells.nth(5).textContent()).toMatch(/^ \d+ of \d+$/)
+    const meter = desk.page.getByLabel('Connections of default')
+    expect(Number(await meter.getAttribute('value'))).toBeGreaterThan(0)
+  })
+
   it('shows dead letters, tries one again and discards one', async () => {
     const letters = desk.page.locator('#letters')
     expect(await letters.locator('tbody tr').count()).toBe(2)

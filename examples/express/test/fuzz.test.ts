@@ -104,7 +104,7 @@ function stringified(json: unknown, first: string): string | undefined {
 }
 
 function headersOf({ path, signedIn }: Operation, { sender }: Draft, body: Buffer | undefined) {
-  const operatorsOnly = /^\/v1\/(tenants|catalog|plans|queue|dead-letters)/.test(path)
+  const operatorsOnly = /^\/v1\/(tenants|catalog|clusters|plans|queue|dead-letters)/.test(path)
   const token = signedIn ? cast.credential(sender, operatorsOnly) : undefined
   const monitored = path === '/metrics' && sender === 'who may' ? world.config.METRICS_TOKEN : undefined
   const bearer = token ?? monitored
