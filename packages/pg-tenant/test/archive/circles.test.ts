@@ -29,6 +29,22 @@ const MADE = [
   'create materialized view summed as select id, body from numbered',
   'alter materialized view summed alter column body set storage external',
   'alter materialized view summed alter column id set statistics 7',
+  // Triggers of partitions, each in a state of its own.
+  'create table parted (id int, k int) partition by list (id)',
+  'create table part_one partition of parted for values in (1) partition by list (k)',
+  'create table part_deep partition of part_one for values in (1)',
+  'create table part_two partition of parted default',
+  'create function nothing() returns trigger language plpgsql as $f$ begin return new; end $f$',
+  'create trigger switched before insert on parted for each row execute function nothing()',
+  'alter table parted disable trigger switched',
+  'alter table only part_one enable always trigger switched',
+  'alter table only part_deep enable trigger switched',
+  'create trigger off before insert on parted for each row execute function nothing()',
+  'alter table parted disable trigger off',
+  // Text under a collation that knows no regular expressions.
+  "create collation loose (provider = icu, locale = 'und', deterministic = false)",
+  'create table loosely (a text collate loose, b text[] collate loose)',
+  "insert into loosely values ('=enc:v1:abc', '{x}')",
   // Rights that the owner took from itself.
   "insert into numbered (body) values ('a'), ('b')",
   'create sequence counter start 41',
@@ -43,6 +59,8 @@ const FACTS = `select pg_get_viewdef(c.oid) as view, c.reloptions, c.relacl::tex
     obj_description(c.oid, 'pg_class') as said, (select array_agg((attname, attstorage, attstattarget)::text order by attnum) from pg_attribute
       where attrelid = c.oid and attnum > 0 and c.relkind = 'm') as columns
   from pg_class c where relnamespace = $1::regnamespace and relname !~ '^_tenant_' order by relname`
+const TRIGGERS = `select tgrelid::regclass::text as on, tgname, tgenabled from pg_trigger join pg_class c on c.oid = tgrelid
+  where relnamespace = $1::regnamespace and not tgisinternal order by relname, tgname`
 const FUNCTIONS = `select proname, pg_get_function_result(oid) as result, pg_get_function_sqlbody(oid) as body, proacl is null as usual
   from pg_proc where pronamespace = $1::regnamespace order by 1`
 
@@ -53,11 +71,10 @@ describe.each(['role', 'database'] as const)('at level %s', (level) => {
   const tenancy = () => setting.tenancy(level)
   const facts = async (key: string) => {
     const schema = `"${setting.schemaOf(level, key)}"`
-    const [relations, functions] = [
-      await setting.rootAt(level, key, FACTS, [schema]),
-      await setting.rootAt(level, key, FUNCTIONS, [schema]),
-    ]
-    const text = JSON.stringify([relations.rows, functions.rows])
+    const found: unknown[] = []
+    for (const sql of [FACTS, FUNCTIONS, TRIGGERS])
+      found.push((await setting.rootAt(level, key, sql, [schema])).rows)
+    const text = JSON.stringify(found)
     return JSON.parse(text.replaceAll(setting.schemaOf(level, key), 'here')) as unknown
   }
   const sequences = async (key: string) => {
@@ -82,11 +99,35 @@ describe.each(['role', 'database'] as const)('at level %s', (level) => {
     expect((await tenancy().query('copy', 'select n from counted')).rows).toEqual([{ n: '1' }])
   })
 
+  it('tables with the name of a schema', async () => {
+    const [own, other] = [setting.schemaOf(level, 'same'), setting.schemaOf(level, 'other')]
+    const named = setting.tenancy(level)
+    await named.provision('same')
+    for (const table of [own, other]) {
+      await named.query('same', `create table ${table} (id int, body text)`)
+      await named.query(
+        'same',
+        `create view v_${table} as select ${table}.id, x.body from ${table} join ${table} x using (id)`,
+      )
+      await named.query(
+        'same',
+        `create function f_${table}() returns bigint language sql begin atomic select count(${table}.id) from ${table}; end`,
+      )
+    }
+    const to = folder.path(`same-${level}`)
+    await named.backup('same', { to })
+    await named.restore('other', { from: to })
+    await named.restore('same', { from: to, force: 'replace' })
+    const sql = `select count(*)::int as views from pg_views where schemaname = $1`
+    expect((await setting.rootAt(level, 'other', sql, [other])).rows).toEqual([{ views: 2 }])
+    expect((await setting.rootAt(level, 'same', sql, [own])).rows).toEqual([{ views: 2 }])
+  })
+
   it('they are exported and off-boarded all the same', async () => {
     const exported = await tenancy().export('acme', { to: folder.path(`circles-export-${level}`) })
     expect(exported.tables).toContainEqual(expect.objectContaining({ table: 'numbered', rows: 2 }))
     const backup = { to: folder.path(`circles-last-${level}`) }
     const receipt = await tenancy().offboard('acme', { confirm: 'acme', backup })
-    expect(receipt).toMatchObject({ status: 'deleted', rows: 2 })
+    expect(receipt).toMatchObject({ status: 'deleted', rows: 3 })
   })
 })

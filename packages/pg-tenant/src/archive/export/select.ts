@@ -24,6 +24,9 @@ const PLAIN = new Set(['D', 'N', 'B', 'E', 'I', 'V', 'T', 'R', 'G'])
 /** Of these, what never begins with a character that a spreadsheet takes for a formula, but for the sign of a number. */
 const HARMLESS = new Set(['D', 'N', 'B', 'I', 'V', 'T', 'R', 'G', 'A'])
 
+/** As a regular expression takes it: not under a collation that is not deterministic. */
+const TEXT = 'pg_catalog.text collate pg_catalog."C"'
+
 /** What stands for a sealed value: `enc:v1:…` and every later version (see packages/crypto/FORMAT.md). */
 const MASK = 'enc:***'
 const SEALED = 'enc:v[0-9]+:[A-Za-z0-9+/=:._-]*'
@@ -95,12 +98,10 @@ function treat(
   const opaque = base === 'bytea' || base === 'uuid'
   const mask = !withSecrets && !PLAIN.has(category) && !opaque
   const guard = neutralised && !HARMLESS.has(category) && !opaque
-  const masked = mask
-    ? `pg_catalog.regexp_replace(${column}::pg_catalog.text, '${SEALED}', '${MASK}', 'g')`
-    : column
+  const masked = mask ? `pg_catalog.regexp_replace(${column}::${TEXT}, '${SEALED}', '${MASK}', 'g')` : column
   const label = neutralised && new RegExp(FORMULA).test(name) ? `'${name}` : name
   if (guard) {
-    const value = `pg_catalog.regexp_replace(${masked}::pg_catalog.text, E'${FORMULA.replaceAll('\\', '\\\\')}', E'''\\\\1')`
+    const value = `pg_catalog.regexp_replace(${masked}::${TEXT}, E'${FORMULA.replaceAll('\\', '\\\\')}', E'''\\\\1')`
     return { value, name: label, type: 'pg_catalog.text' }
   }
   if (!mask) return { value: masked, name: label, type }

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../../sql/identifier.ts'
-import { scan } from '../../sql/scan.ts'
+import { scan, type Token } from '../../sql/scan.ts'
 import type { StructureStatement } from './statement.ts'
 
 /** The schema's name in stored statements: no schema can have it (`pg_` is reserved, manual CREATE SCHEMA). */
@@ -12,6 +12,9 @@ const HERE = 'pg_tenant:here'
 export function renameSchemaIn(sql: string, from: string, to: string): string {
   if (from === to || !sql.includes(from)) return sql
   const tokens = scan(sql)
+  const isName = (token: Token | undefined) =>
+    (token?.kind === 'word' || token?.kind === 'quoted') && token.text === from
+  const isRelation = relationsOf(tokens, isName)
   let [out, at] = ['', 0]
   let path = false
   for (const [index, token] of tokens.entries()) {
@@ -19,16 +22,53 @@ export function renameSchemaIn(sql: string, from: string, to: string): string {
     const next = tokens[index + 1]
     if (kind === 'word' && text === 'as') path = false
     if (kind === 'word' && text === 'search_path') path = true
-    const identifier = (kind === 'word' || kind === 'quoted') && text.replaceAll('""', '"') === from
     const named =
-      identifier &&
-      ((next?.text === '.' && tokens[index - 1]?.text !== '.') || isSchemaOf(tokens[index - 1]?.text))
+      isName(token) &&
+      ((next?.text === '.' && tokens[index - 1]?.text !== '.' && !isRelation(index)) ||
+        isSchemaOf(tokens[index - 1]?.text))
     const inPath = path && kind === 'string' && text === from
     if (!named && !inPath) continue
     out += sql.slice(at, start) + (inPath ? `'${to.replaceAll("'", "''")}'` : quoteIdentifier(to))
     at = end
   }
   return out + sql.slice(at)
+}
+
+/** What a name before a column stands behind, as PostgreSQL writes expressions; a type, a collation or a table never does. */
+const BEFORE_COLUMN = new Set(
+  'select , ( ) [ = < > + - * / % | & ! ~ @ # ^ ? where and or not by when then else case distinct on having returning values between like in'.split(
+    ' ',
+  ),
+)
+/** Statements in which columns are written behind the name of their table. */
+const WITH_QUERY = /^create (?:or replace )?(?:view|materialized view|rule|policy|function|procedure)\b/i
+
+/**
+ * Where a table, or an alias, has the schema's own name, `name.column` is its column and not the schema's table.
+ *
+ * @returns whether the name at that place, before a dot, is the table's
+ */
+function relationsOf(
+  tokens: readonly Token[],
+  isName: (token: Token | undefined) => boolean,
+): (index: number) => boolean {
+  const [first, second, third, fourth] = tokens
+  const head = [first, second, third, fourth].map((token) => token?.text ?? '').join(' ')
+  const isBare = (index: number) => isName(tokens[index]) && tokens[index + 1]?.text !== '.'
+  if (!WITH_QUERY.test(head) || !tokens.some((_, index) => isBare(index))) return () => false
+  const isCode = /^create (?:or replace )?(?:function|procedure)/i.test(head)
+  const isView = head.includes('view')
+  const body = isCode
+    ? tokens.findIndex(({ kind, text }) => kind === 'word' && (text === 'atomic' || text === 'return'))
+    : 0
+  return (index) => {
+    const [before, behind] = [tokens[index - 1], tokens[index + 3]]
+    if (body < 0 || index < body || behind?.text === '.' || behind?.text === '(') return false
+    if (before?.text === '(' && tokens[index - 2]?.text === 'operator') return false
+    // The table of a policy or rule stands behind ON.
+    if (before?.text === 'on' && !isView) return false
+    return before !== undefined && before.kind !== 'quoted' && BEFORE_COLUMN.has(before.text)
+  }
 }
 
 /** `alter default privileges in schema x` */

@@ -8,14 +8,19 @@ const NAME = `format('%I.%I', h.nspname, c.relname)`
 const STATE = (of: string) =>
   `case ${of} when 'D' then 'disable' when 'R' then 'enable replica' else 'enable always' end`
 
-// A partition has its parent's triggers, and may have them switched otherwise.
-export const TRIGGERS = `with ${PATH} select '2620:' || g.oid as key, '{}'::text[] as also, 75 + (g.tgparentid <> 0)::int as phase,
+// A partition has its parent's triggers, and may have them switched otherwise: the first one's state goes to all of them, then theirs
+// to those that differ.
+export const TRIGGERS = `with recursive ${PATH}, first as (
+    select g.oid, g.oid as of, g.tgenabled from pg_trigger g where g.tgparentid = 0 and not g.tgisinternal
+    union all select g.oid, f.of, f.tgenabled from first f join pg_trigger g on g.tgparentid = f.oid)
+  select '2620:' || g.oid as key, '{}'::text[] as also, 75 + (g.tgparentid <> 0)::int as phase,
     format('trigger %I on %s', g.tgname, ${NAME}) as what,
     concat_ws('; ', case when g.tgparentid = 0 then pg_get_triggerdef(g.oid) end,
-      case when g.tgenabled <> coalesce(p.tgenabled, 'O')
-        then format('alter table only %s %s trigger %I', ${NAME}, case g.tgenabled when 'O' then 'enable' else ${STATE('g.tgenabled')} end, g.tgname) end) as sql
-  from ${RELATION} join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal left join pg_trigger p on p.oid = g.tgparentid
-  where g.tgparentid = 0 or g.tgenabled <> p.tgenabled`
+      case when g.tgenabled <> case when g.tgparentid = 0 then 'O' else f.tgenabled end
+        then format('alter table %s%s %s trigger %I', case when g.tgparentid = 0 then '' else 'only ' end, ${NAME},
+          case g.tgenabled when 'O' then 'enable' else ${STATE('g.tgenabled')} end, g.tgname) end) as sql
+  from ${RELATION} join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal join first f on f.oid = g.oid
+  where g.tgparentid = 0 or g.tgenabled <> f.tgenabled`
 
 export const RULES = `with ${PATH} select '2618:' || r.oid as key, '{}'::text[] as also, 77 as phase,
     format('rule %I on %s', r.rulename, ${NAME}) as what,
