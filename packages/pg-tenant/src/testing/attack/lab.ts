@@ -80,7 +80,8 @@ class AttackLab implements Lab {
 
   /** Of the victims made last. */
   get #layout(): Layout {
-    return layoutOf(this.isolation, this.#prefix, this.#made)
+    const distributed = this.#options.tenancy?.distributedSchemas !== undefined
+    return layoutOf(this.isolation, this.#prefix, this.#made, distributed)
   }
 
   get sharedSchema(): string {

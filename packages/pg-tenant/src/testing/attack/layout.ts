@@ -43,9 +43,10 @@ export interface Layout {
 /**
  * Everything in it begins with `prefix`.
  *
+ * @param distributed whether the administrator owns what is in a schema
  * @param pair at level `row` each pair of victims has shared tables of its own: attacks take them down
  */
-export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number): Layout {
+export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number, distributed = false): Layout {
   const sharedSchema = `${prefix}shared`
   const [rowPrefix, rowSchema] = [`${prefix}${pair}_`, `${prefix}rows${pair}`]
   const { shared: isRow } = traitsOf(isolation)
@@ -70,6 +71,7 @@ export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number
     becomeOwner: (tenant) => {
       // Forced policies bind the owner as well.
       if (isRow) return { sql: `select set_config('${TENANT_SETTING}', $1, true)`, values: [tenant] }
+      if (distributed) return undefined
       return { sql: `set local role ${quoteIdentifier(roleOf(tenant))}`, values: [] }
     },
     bodiesOf: (tenant) =>

@@ -48,7 +48,7 @@ const killed = attack(
         await db.query(`insert into notes (body) values ('undone')`)
         const { rows } = await db.query('select pg_backend_pid() as pid')
         // The application may end sessions of its own role.
-        await killer.pool.query('select pg_terminate_backend($1)', [rows[0]?.pid])
+        await killer.pool.query('select pg_terminate_backend($1::int)', [rows[0]?.pid])
         await db.query('select 1')
       }),
     )
