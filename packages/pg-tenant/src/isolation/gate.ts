@@ -1,4 +1,5 @@
 import { qualify, quoteLiteral } from '../sql/identifier.ts'
+import { IS_WHOLE, refusesTorn, WHOLE } from './whole.ts'
 
 /**
  * A query of three rows, bound to a portal when the scope opens. The first two are fetched at once: the first takes locks and
@@ -70,6 +71,8 @@ export interface GateParts {
   readonly holds: readonly string[]
   /** A pin that is an expression ({@link Entrance.pin}). */
   readonly pins?: string
+  /** Whether other nodes commit the tenant's part of it. */
+  readonly distributed?: boolean
 }
 
 /** The forms of a gate: with the limits and without, and both again where there is a function to leave by. */
@@ -95,9 +98,11 @@ export function gateForms(parts: GateParts, leave: LeaveFunction | undefined): G
  * - VALUES, because it prepares each row when it is fetched; UNION would prepare all. That is why leaving has a short row.
  */
 function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | undefined): string {
-  const { count, enters, role, holds, pins } = parts
+  const { count, enters, role, holds, pins, distributed } = parts
   const limits = setsLimits ? LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`)) : []
   const settings = [...limits, DURABLY, ...enters, sets('role', role)]
+  const whole = distributed ? [refusesTorn(leave ? `${leave.whole}()` : IS_WHOLE)] : []
+  const still = [...holds, ...whole]
   const first = leave ? `${leave.name}($2::pg_catalog.float8, $${3 + count + limits.length})` : RESTS
   return `values (case when $1::pg_catalog.bool then pg_catalog.num_nulls(
     pg_catalog.pg_advisory_unlock_all(),
@@ -105,7 +110,7 @@ function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | 
   else ${first} end),
 (pg_catalog.num_nulls(
   ${settings.join(',\n  ')})),
-${pins === undefined ? '' : `(pg_catalog.num_nulls(${pins})),\n`}(case when ${holds.join('\n  and ')}
+${pins === undefined ? '' : `(pg_catalog.num_nulls(${pins})),\n`}(case when ${still.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
 
@@ -172,6 +177,8 @@ export const LEAVE = 'leave_scope_1'
 /** The function that leaves a session (registry/leave-function.ts), as gates know it. */
 export interface LeaveFunction {
   readonly name: string
+  /** What lies beside it where schemas are distributed ({@link WHOLE}). */
+  readonly whole: string
   /**
    * Whether a session may believe in it: there, the administrator's own (nobody else's can lie in that schema) and callable; and
    * who is logged in can never become the administrator, who could replace it.
@@ -183,6 +190,7 @@ export function leaveFunction({ controlSchema }: { readonly controlSchema: strin
   const [schema, name] = [quoteLiteral(controlSchema), quoteLiteral(LEAVE)]
   return {
     name: qualify(controlSchema, LEAVE),
+    whole: qualify(controlSchema, WHOLE),
     there: `exists (select from pg_catalog.pg_proc p
       join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
     where n.nspname operator(pg_catalog.=) ${schema} and p.proname operator(pg_catalog.=) ${name}

@@ -13,7 +13,6 @@ import type { Isolation } from './isolation.ts'
 import { type Naming, roleOf, searchPathOf } from './names.ts'
 import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
-import { WHOLE } from './whole.ts'
 
 // $3 search path, $4 schema, $5 role.
 const PARTS: GateParts = {
@@ -39,7 +38,7 @@ export function roleIsolation(
   leave?: LeaveFunction,
   distributed = false,
 ): Isolation {
-  const forms = gateForms(distributed ? { ...PARTS, holds: [...PARTS.holds, WHOLE] } : PARTS, leave)
+  const forms = gateForms({ ...PARTS, distributed }, leave)
   return {
     level: 'role',
     poolOf: () => pool,

@@ -13,7 +13,6 @@ import type { Isolation } from './isolation.ts'
 import { type Naming, searchPathOf } from './names.ts'
 import { pinOf } from './pin.ts'
 import { type NamesSource, renewable } from './renewal.ts'
-import { WHOLE } from './whole.ts'
 
 // $3 search path, $4 schema. The scope stays with the application's role: one that somebody left behind on the session
 // is put off, and taking one during the scope is noticed.
@@ -40,7 +39,7 @@ export function schemaIsolation(
   leave: LeaveFunction,
   distributed = false,
 ): Isolation {
-  const forms = gateForms(distributed ? { ...PARTS, holds: [...PARTS.holds, WHOLE] } : PARTS, leave)
+  const forms = gateForms({ ...PARTS, distributed }, leave)
   return {
     level: 'schema',
     poolOf: () => pool,

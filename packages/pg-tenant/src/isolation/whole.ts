@@ -15,12 +15,20 @@ const WRITTEN = `select case
     and l.mode operator(pg_catalog.=) any (array['RowExclusiveLock', 'AccessExclusiveLock']::pg_catalog.text[])
     and l.relation operator(pg_catalog.>=) 16384::pg_catalog.oid`
 
+/** Whether Citus commits all of it or nothing. */
+export const IS_WHOLE = `(select pg_catalog.bool_or(w.place operator(pg_catalog.=) 'elsewhere')
+    and pg_catalog.bool_or(w.place operator(pg_catalog.=) 'here')
+    and pg_catalog.bool_and(w.place operator(pg_catalog.<>) 'together') from (${WRITTEN}) w) is not true`
+
+/** The same in one call, of a function in the control schema; its name counts its releases. */
+export const WHOLE = 'scope_is_whole_1'
+
 /**
  * Raises where a scope would be torn: Citus commits on the one other node that was written first and then here, in one phase each. A
  * crash of this node in between keeps the tenant's half and loses the other. Asked only where something was written.
+ *
+ * @param asks {@link IS_WHOLE}, which costs a tenth of a scope by being there, or a call
  */
-export const WHOLE = `case when pg_catalog.pg_current_xact_id_if_assigned() is null then true
-  when (select pg_catalog.bool_or(w.place operator(pg_catalog.=) 'elsewhere')
-      and pg_catalog.bool_or(w.place operator(pg_catalog.=) 'here')
-      and pg_catalog.bool_and(w.place operator(pg_catalog.<>) 'together') from (${WRITTEN}) w)
-    then pg_catalog.concat('${TORN}')::pg_catalog.bool else true end`
+export const refusesTorn = (asks: string) => `case
+  when pg_catalog.pg_current_xact_id_if_assigned() is null or ${asks} then true
+  else pg_catalog.concat('${TORN}')::pg_catalog.bool end`

@@ -3,6 +3,7 @@ import { inAdminTransaction } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { ensureControlSchema } from '../registry/control-schema.ts'
+import { ensureWhole } from '../registry/whole-function.ts'
 import { requireCitus } from './distributed-schemas.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
@@ -32,6 +33,7 @@ async function prepareOnce(lifecycle: Preparing): Promise<string> {
     inAdminTransaction(adminPool, async (admin) => {
       if (distributedSchemas) await requireCitus(admin, level)
       await ensureControlSchema(admin, registry.controlSchema, application)
+      if (distributedSchemas) await ensureWhole(admin, registry.controlSchema, application)
     })
   await ensure().catch(async (error: unknown) => {
     // Two came at once where there was none.
@@ -41,8 +43,8 @@ async function prepareOnce(lifecycle: Preparing): Promise<string> {
   return application
 }
 
-/** unique_violation, duplicate_schema, duplicate_table, duplicate_column */
-const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701']
+/** unique_violation, duplicate_schema, duplicate_table, duplicate_column, duplicate_function */
+const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701', '42723']
 
 async function applicationRole(pool: PoolLike): Promise<string> {
   const client = await pool.connect().catch((error: unknown) => {

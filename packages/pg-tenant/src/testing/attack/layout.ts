@@ -46,7 +46,12 @@ export interface Layout {
  * @param distributed whether the administrator owns what is in a schema
  * @param pair at level `row` each pair of victims has shared tables of its own: attacks take them down
  */
-export function layoutOf(isolation: IsolationLevel, prefix: string, pair: number, distributed = false): Layout {
+export function layoutOf(
+  isolation: IsolationLevel,
+  prefix: string,
+  pair: number,
+  distributed = false,
+): Layout {
   const sharedSchema = `${prefix}shared`
   const [rowPrefix, rowSchema] = [`${prefix}${pair}_`, `${prefix}rows${pair}`]
   const { shared: isRow } = traitsOf(isolation)

@@ -11,7 +11,9 @@ export const idleError = attack(
     const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
     const killer = await lab.open()
     // The application may end sessions of its own role.
-    await killer.pool.query('select pg_terminate_backend($1::int) where $1::int <> pg_backend_pid()', [rows[0]?.pid])
+    await killer.pool.query('select pg_terminate_backend($1::int) where $1::int <> pg_backend_pid()', [
+      rows[0]?.pid,
+    ])
     await killer.close()
     for (let time = 0; time < 3; time++) {
       const outcome = await settle(subject.withTenant(a, (db) => db.query('select 1')))
