@@ -38,7 +38,8 @@ export function roleIsolation(
   leave?: LeaveFunction,
   distributed = false,
 ): Isolation {
-  const forms = gateForms({ ...PARTS, distributed }, leave)
+  // Only of one node, so no scope is torn.
+  const forms = gateForms(PARTS, leave)
   return {
     level: 'role',
     poolOf: () => pool,
