@@ -7,7 +7,15 @@ const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts'
  * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW` and look at more points then. Everything in it
  * also runs, smaller, in the default set.
  */
-const SLOW = ['faults/*', 'levels/faults', 'archive/server-killed', 'archive/cut-off', 'fuzz', 'soak']
+const SLOW = [
+  'faults/*',
+  'adoption/attacks',
+  'levels/faults',
+  'archive/server-killed',
+  'archive/cut-off',
+  'fuzz',
+  'soak',
+]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
 
 /**

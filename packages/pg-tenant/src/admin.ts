@@ -1,6 +1,11 @@
 // `@org/pg-tenant/admin`: what an administrator runs, not a server. `import '@org/pg-tenant'` loads none of it.
 
-export { type AdoptableDatabase, type AdoptableSchema, findDatabases, findSchemas } from './adoption/candidates.ts'
+export {
+  type AdoptableDatabase,
+  type AdoptableSchema,
+  findDatabases,
+  findSchemas,
+} from './adoption/candidates.ts'
 export {
   type Adoption,
   type AdoptionFinding,

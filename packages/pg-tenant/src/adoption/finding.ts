@@ -25,6 +25,7 @@ export type AdoptionFindingCode =
   | 'EXTENSION'
   | 'REACHES_OUT'
   | 'REACHED_FROM'
+  | 'FOREIGN_TRIGGER'
   | 'PUBLIC_PRIVILEGE'
   | 'OTHER_PRIVILEGE'
   | 'ROW_SECURITY'

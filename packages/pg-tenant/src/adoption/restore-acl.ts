@@ -6,12 +6,12 @@ import type { Before } from './table.ts'
 // What is in a privilege list now and was not before, and the other way round. A list that is not written out means the owner's
 // default, which it still does when it is. $1 [{class, oid, kind, identity, acl, columns}] as it was.
 const DIFFERENCES = `with was as (
-  select w.class, w.oid, w.kind, w.identity, w.acl::aclitem[] as acl, w.columns
-  from jsonb_to_recordset($1::jsonb) w (class int, oid oid, kind text, identity text, acl text, columns jsonb)
+  select w.class, w.oid, w.kind, w.identity, nullif(w.acl, 'null') as acl, w.columns
+  from jsonb_to_recordset($1::jsonb) w (class int, oid oid, kind text, identity text, acl jsonb, columns jsonb)
 ), lists as (
   select w.kind, w.identity, null::name as "column", w.acl as before, c.relacl as now, case c.relkind when 'S' then 's' else 'r' end::"char" as type, c.relowner as owner
     from was w join pg_class c on w.class = 1259 and c.oid = w.oid
-  union all select w.kind, w.identity, a.attname, (w.columns ->> a.attnum::text)::aclitem[], a.attacl, 'c', c.relowner
+  union all select w.kind, w.identity, a.attname, w.columns -> a.attnum::text, a.attacl, 'c', c.relowner
     from was w join pg_class c on w.class = 1259 and c.oid = w.oid join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
     where a.attacl is not null or w.columns ? a.attnum::text
   union all select w.kind, w.identity, null, w.acl, p.proacl, 'f', p.proowner from was w join pg_proc p on w.class = 1255 and p.oid = w.oid
@@ -22,9 +22,13 @@ const DIFFERENCES = `with was as (
     from lists l cross join lateral aclexplode(coalesce(l.now, acldefault(l.type, l.owner))) a
   union all
   select l.kind, l.identity, l."column", true, a.grantee, a.privilege_type, a.is_grantable
-    from lists l cross join lateral aclexplode(coalesce(l.before, acldefault(l.type, l.owner))) a
+    from lists l cross join lateral aclexplode(acldefault(l.type, l.owner)) a where l.before is null
+  union all
+  select l.kind, l.identity, l."column", true, (g.item ->> 0)::int8::oid, g.item ->> 1, (g.item ->> 2)::boolean
+    from lists l cross join lateral jsonb_array_elements(l.before) g (item)
 ), changed as (
   select kind, identity, "column", grantee, privilege_type, is_grantable, bool_or(was) as was from items
+  where grantee = 0 or exists (select from pg_roles r where r.oid = grantee)
   group by 1, 2, 3, 4, 5, 6 having bool_or(was) = bool_and(was)
 )
 select kind, identity, "column", case grantee when 0 then null else pg_get_userbyid(grantee) end as grantee,

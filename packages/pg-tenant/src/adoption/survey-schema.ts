@@ -35,6 +35,17 @@ const BESIDE_OTHERS: readonly Check[] = [
       where o.oid <> home.oid and o.nspname not in ('pg_catalog', 'information_schema') and not has_table_privilege('public', t.oid, 'select')`,
   },
   {
+    // Whoever owns the function may change it, and with it what runs when the tenant writes.
+    code: 'FOREIGN_TRIGGER',
+    severity: 'warning',
+    sql: `select format('%I on %I.%I', t.tgname, home.name, c.relname) as subject, format('runs %s of %I%s, which is outside the schema: so it goes on after the confirmation',
+          p.oid::regprocedure, pg_get_userbyid(p.proowner), case when p.prosecdef then ' with the rights of its owner' else '' end) as what,
+        format('DROP TRIGGER %I ON %I.%I; -- unless it is to see and to do that', t.tgname, home.name, c.relname) as fix
+      from home join pg_class c on c.relnamespace = home.oid join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
+      join pg_proc p on p.oid = t.tgfoid join pg_roles r on r.oid = p.proowner
+      where p.pronamespace not in (home.oid, 'pg_catalog'::regnamespace) and r.rolname <> current_user and (p.prosecdef or not r.rolsuper)`,
+  },
+  {
     code: 'PUBLIC_PRIVILEGE',
     severity: 'notice',
     sql: `select format('%I', home.name) as subject, 'PUBLIC has ' || string_agg(a.privilege_type, ', ' order by 1) || ' on it, until the confirmation' as what,

@@ -9,7 +9,7 @@ import { REMEDY, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { AdoptionFinding } from './finding.ts'
-import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
+import { alterOwner, type Grants, type OwnedObject, objectsIn, SCHEMA_GRANTS } from './objects.ts'
 import type { Wanted } from './options.ts'
 import { ownedByTenant, tenantsAmong } from './other-tenants.ts'
 import { surveyLogin } from './survey-login.ts'
@@ -46,7 +46,7 @@ export interface Facts {
   readonly sixteen: boolean
   readonly oid: string | null
   readonly owner: string | null
-  readonly acl: string | null
+  readonly acl: Grants | null
   /** OID of who owns the database. */
   readonly databaseOwner: string
   /** Tables of this library that are there. */
@@ -62,7 +62,7 @@ const FACTS = `select me.rolname as admin, me.rolsuper as superuser, me.rolsuper
   has_database_privilege(me.oid, current_database(), 'create') as "mayCreate", current_database() as database,
   current_setting('server_version_num')::int >= 160000 as sixteen,
   (select datdba::int8::text from pg_database where datname = current_database()) as "databaseOwner",
-  n.oid::int8::text as oid, n.nspowner::int8::text as owner, n.nspacl::text as acl,
+  n.oid::int8::text as oid, n.nspowner::int8::text as owner, ${SCHEMA_GRANTS} as acl,
   array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind = 'r' and starts_with(c.relname, '_tenant_')) as marked,
   exists (select from pg_roles r where r.rolname = $2) as "roleThere",
   coalesce((select rolinherit and not rolsuper from pg_roles where rolname = $3), false) as "applicationInherits",

@@ -3,6 +3,7 @@ import { RUN_TABLE } from '../fleet/run-table.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
+import { checkAdoptions } from './adoptions.ts'
 import { applicationOf } from './application.ts'
 import { runBroughtChecks } from './brought-checks.ts'
 import { Collected } from './collected.ts'
@@ -53,6 +54,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
     )
     if (!there?.tenant) return 0
     await runBroughtChecks(look, fleet, collected)
+    await checkAdoptions(look, fleet, collected)
     if (!ownDatabase) await checkSharedRights(look, examination)
     if (shared) return await examineRows(look, examination, ofLevel?.row)
     if (ownDatabase) {

@@ -8,6 +8,7 @@ export type FindingCode =
   | 'SCHEMA_MISSING'
   | 'ROLE_MISSING'
   | 'UNFINISHED'
+  | 'UNCONFIRMED'
   | 'STATUS_MISMATCH'
   | 'LEDGER_MISMATCH'
   | 'HALF_APPLIED'

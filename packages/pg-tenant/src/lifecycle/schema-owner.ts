@@ -1,5 +1,6 @@
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { OWNED_OBJECTS } from './owned-objects.ts'
 import { setUsage, TABLE_RIGHTS } from './tenant-schema.ts'
 
 // Level `schema`: what migrations make belongs to the tenant's role, which nobody acts as but the administrator, in the
@@ -54,46 +55,15 @@ export async function allowApplication(
 }
 
 // $1 schema, $2 names of relations that stay the administrator's, $3 the owner, $4 the application, which may be the administrator: it keeps
-// its rights then. From PostgreSQL 17 on a multirange type goes with its range. What belongs to an extension, or goes with a table
-// or a type, follows it. Parameters and names are as pg_identify_object writes them: qualified.
-const OWN = `with home as (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1),
-  me as (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user),
-  mine (class, oid) as (
-    select 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid from home join pg_catalog.pg_class c on c.relnamespace = home.oid
-      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relowner = (select me.oid from me)
-        and c.relname <> all ($2::pg_catalog.text[])
-        and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-          and d.objid = c.oid and c.relkind = 'S' and d.deptype in ('a', 'i'))
-    union all select 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid from home join pg_catalog.pg_type t on t.typnamespace = home.oid
-      where t.typowner = (select me.oid from me) and (t.typtype in ('e', 'd', 'r')
-        or t.typtype = 'm' and pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 170000 or t.typtype = 'c' and exists (
-        select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c'))
-    union all select 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid from home join pg_catalog.pg_proc p on p.pronamespace = home.oid
-      where p.proowner = (select me.oid from me) and not exists (select from pg_catalog.pg_depend d
-        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'i')
-    union all select 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_operator o on o.oprnamespace = home.oid
-      where o.oprowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_collation'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_collation o on o.collnamespace = home.oid
-      where o.collowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_conversion'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_conversion o on o.connamespace = home.oid
-      where o.conowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_opclass o on o.opcnamespace = home.oid
-      where o.opcowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_opfamily'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_opfamily o on o.opfnamespace = home.oid
-      where o.opfowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_statistic_ext o on o.stxnamespace = home.oid
-      where o.stxowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_ts_dict o on o.dictnamespace = home.oid
-      where o.dictowner = (select me.oid from me)
-    union all select 'pg_catalog.pg_ts_config'::pg_catalog.regclass, o.oid from home join pg_catalog.pg_ts_config o on o.cfgnamespace = home.oid
-      where o.cfgowner = (select me.oid from me))
+// its rights then. Parameters and names are as pg_identify_object writes them: qualified.
+const OWN = `with ${OWNED_OBJECTS}
   select pg_catalog.concat(pg_catalog.format('alter %s %s owner to %I',
     case i.type when 'function' then 'routine' when 'procedure' then 'routine' when 'aggregate' then 'routine'
       when 'statistics object' then 'statistics' else i.type end, i.identity, $3::pg_catalog.text),
     case when current_user = $4 and m.class = 'pg_catalog.pg_class'::pg_catalog.regclass then pg_catalog.format('; grant all on %s %s to %I',
       case i.type when 'sequence' then i.type else 'table' end, i.identity, $4::pg_catalog.text) end) as give
-  from mine m cross join lateral pg_catalog.pg_identify_object(m.class, m.oid, 0) i
-  where not exists (select from pg_catalog.pg_depend d where d.classid = m.class and d.objid = m.oid and d.deptype = 'e')
+  from made m cross join lateral pg_catalog.pg_identify_object(m.class, m.oid, 0) i
+  where m.owner = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user) and not m.follows
   order by m.class, m.oid`
 
 /**

@@ -142,6 +142,31 @@ describe('undoing an adoption', () => {
     expect(left).toEqual([])
   })
 
+  it('gives privileges back to roles that have another name by then', async () => {
+    const reader = `${world.rolePrefix}reader`
+    await world.root.query(
+      `create role ${reader}; grant select on undone.notes to ${reader}; revoke all on undone.tags from ${legacy}`,
+    )
+    await tenancy.adopt('undone', { schema: 'undone', baseline: BASELINE.id, drift: 'accept' })
+    await world.root.query(`alter role ${reader} rename to ${reader}_2`)
+    await tenancy.undoAdoption('undone')
+    const { rows } = await world.root.query(
+      `select has_table_privilege('${reader}_2', 'undone.notes', 'select') as reads, (select relacl::text from pg_class
+        where oid = 'undone.tags'::regclass) as tags`,
+    )
+    expect(rows).toEqual([{ reads: true, tags: '{}' }])
+    await world.root.query(`grant all on undone.tags to ${legacy}; drop owned by ${reader}_2`)
+  })
+
+  it('is what doctor asks for, or a confirmation', async () => {
+    await tenancy.adopt('undone', { schema: 'undone', baseline: BASELINE.id, drift: 'accept' })
+    const { findings } = await tenancy.doctor()
+    expect(findings.filter(({ code }) => code === 'UNCONFIRMED')).toMatchObject([
+      { severity: 'warning', subject: 'undone', fix: expect.stringContaining('undoAdoption(key)') },
+    ])
+    await tenancy.undoAdoption('undone')
+  })
+
   it('keeps what was written and made since', async () => {
     await tenancy.adopt('undone', { schema: 'undone', baseline: BASELINE.id, drift: 'accept' })
     await tenancy.query('undone', `insert into notes (body) values ('meanwhile')`)

@@ -132,6 +132,19 @@ describe('what an earlier owner leaves for itself', () => {
     await world.root.query(end)
   })
 
+  it('a trigger whose function is elsewhere is named, for it goes on', async () => {
+    await before.query(`create function lair.see() returns trigger language plpgsql security definer as 'begin return new; end';
+      create trigger seen before insert on house.tags for each row execute function lair.see()`)
+    const { findings } = await tenancy.adopt('one', { schema: 'house', dryRun: true })
+    expect(findings.find(({ code }) => code === 'FOREIGN_TRIGGER')).toMatchObject({
+      severity: 'warning',
+      subject: 'seen on house.tags',
+      message: expect.stringContaining(`lair.see() of ${legacy} with the rights of its owner`),
+      fix: expect.stringContaining('DROP TRIGGER seen ON house.tags'),
+    })
+    await before.query('drop function lair.see() cascade')
+  })
+
   it('in a transaction that was open: it is waited for, and is not confirmed', async () => {
     const client = await before.connect()
     await client.query('begin; create table house.late (id int); alter table house.notes inherit lair.parent')

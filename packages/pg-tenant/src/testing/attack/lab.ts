@@ -4,6 +4,7 @@ import pg, { type Pool, type PoolConfig } from 'pg'
 import { configOf } from '../../driver/connection-config.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { type LevelTraits, traitsOf } from '../../isolation/traits.ts'
+import type { ProvisionResult } from '../../lifecycle/provision.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { createTenancy } from '../../tenancy/create-tenancy.ts'
 import type { Tenancy } from '../../tenancy/interface.ts'
@@ -19,7 +20,25 @@ export interface LabOptions extends PoolSource {
   readonly adminPool: Pool
   readonly tenancy?: Partial<TenancyOptions> | undefined
   readonly subject?: ((setup: SubjectSetup) => Subject) | undefined
+  readonly provision?: MakeTenant | undefined
 }
+
+/** Where one of the kit's tenants is to be. */
+export interface TenantPlace {
+  readonly adminPool: Pool
+  readonly schema: string
+  readonly role: string
+  /** Level `database`: what its database is copied from; the database has the role's name. */
+  readonly template: string | undefined
+  readonly migrations: readonly Migration[]
+}
+
+/** Makes one of the kit's tenants, where they are not to be provisioned. */
+export type MakeTenant = (
+  tenancy: Tenancy,
+  tenant: string,
+  place: TenantPlace,
+) => Promise<Pick<ProvisionResult, 'connection'>>
 
 /** A lab and what takes it down again. */
 export interface OpenLab {
@@ -215,7 +234,12 @@ class AttackLab implements Lab {
   }
 
   async #provision(tenancy: Tenancy, tenant: string): Promise<void> {
-    this.#remembering(tenant, await tenancy.provision(tenant))
+    const { provision, adminPool } = this.#options
+    if (!provision) return void this.#remembering(tenant, await tenancy.provision(tenant))
+    const [schema, role] = [this.schemaOf(tenant), this.roleOf(tenant)]
+    const template = this.traits.ownDatabase ? this.#template : undefined
+    const place = { adminPool, schema, role, template, migrations: this.migrations }
+    this.#remembering(tenant, await provision(tenancy, tenant, place))
   }
 
   /** As the administrator, in another database of the server. */

@@ -5,7 +5,7 @@ import type { TenancyOptions } from '../../tenancy/options.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { nameOf, notApplicable, open } from './finding.ts'
 import type { HostileCall } from './hostile/calls.ts'
-import { openLab } from './lab.ts'
+import { type MakeTenant, openLab } from './lab.ts'
 import type { AttackReport, ReportedFinding } from './report.ts'
 import {
   type Attack,
@@ -33,6 +33,8 @@ export interface AttackKitOptions {
   readonly tenancy?: Partial<TenancyOptions>
   /** attack something else than `createTenancy` */
   readonly subject?: (setup: SubjectSetup) => Subject
+  /** how its tenants come to be (default `tenancy.provision`): adopted, for instance */
+  readonly provision?: MakeTenant
   /** run only attacks whose id is in the list or begins with an entry and a dot: `['a', 'f']` */
   readonly only?: readonly string[]
   /**
