@@ -7,6 +7,7 @@ const SUITES = [
   'provision',
   'memory',
   'fleet',
+  'registry',
   'crypto',
   'rbac',
   'outbox',

@@ -13,6 +13,7 @@ import { memorySuite } from './suites/memory.ts'
 import { outboxSuite } from './suites/outbox.ts'
 import { provisionSuite } from './suites/provision.ts'
 import { rbacSuite } from './suites/rbac.ts'
+import { registrySuite } from './suites/registry.ts'
 import { rolesSuite } from './suites/roles.ts'
 import { scopeSuite } from './suites/scope.ts'
 import { tripsSuite } from './suites/trips.ts'
@@ -54,6 +55,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     provision: () => provisionSuite(bench, effort),
     memory: async () => memorySuite(await manyTenants()),
     fleet: () => fleetSuite(bench, effort),
+    registry: () => registrySuite(bench, effort),
     crypto: () => cryptoSuite(bench, effort),
     rbac: () => rbacSuite(bench, effort),
     outbox: () => outboxSuite(bench, effort),
