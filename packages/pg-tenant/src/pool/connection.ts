@@ -9,6 +9,7 @@ import { type Command, commandOf, type Mode } from './command.ts'
 import { canceled, inFailedTransaction } from './errors.ts'
 import { SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
+import { Turns } from './turns.ts'
 
 /** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
 export interface Reach {
@@ -18,6 +19,8 @@ export interface Reach {
   open(options: ScopeOptions): OpenScope
   /** One on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
   apart?(options: ScopeOptions): OpenScope | undefined
+  /** In which clients of the pool wait for their first lock. */
+  readonly turns?: Turns
 }
 
 /** `I`dle, in a `T`ransaction, or in a failed (`E`) one, as ReadyForQuery says it. */
@@ -44,7 +47,7 @@ export class TenantConnection {
 
   constructor(reach: Reach) {
     this.#reach = reach
-    this.#locks = new SessionLocks((options) => reach.apart?.(options))
+    this.#locks = new SessionLocks(reach.turns ?? new Turns(), (options) => reach.apart?.(options))
   }
 
   get status(): Status {

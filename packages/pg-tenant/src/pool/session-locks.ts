@@ -4,6 +4,7 @@ import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
+import type { Turns } from './turns.ts'
 import { scan, UnterminatedSql } from '../sql/scan.ts'
 
 /** A day: a migration may hold its lock for as long as it takes. */
@@ -53,11 +54,13 @@ function namesIn(text: string): string[] {
  */
 export class SessionLocks {
   readonly #apart: (options: ScopeOptions) => OpenScope | undefined
+  readonly #turns: Turns
   #holder: OpenScope | undefined
   /** Those of the scope itself. */
   #own = 0
 
-  constructor(apart: (options: ScopeOptions) => OpenScope | undefined) {
+  constructor(turns: Turns, apart: (options: ScopeOptions) => OpenScope | undefined) {
+    this.#turns = turns
     this.#apart = apart
   }
 
@@ -67,8 +70,16 @@ export class SessionLocks {
 
   /** Runs it where the locks are kept; `undefined` inside a scope around the client, which has them until it ends. */
   async run(query: QueryConfig): Promise<QueryResult | undefined> {
-    const holder = this.#holder ?? (await this.#begin())
-    if (!holder) return undefined
+    const holder = this.#holder
+    if (holder) return await this.#runOn(holder, query)
+    // guard: waiting clients would have all connections, and the one whose lock they wait for none to go on
+    return await this.#turns.take(async () => {
+      const made = await this.#begin()
+      return made && (await this.#runOn(made, query))
+    })
+  }
+
+  async #runOn(holder: OpenScope, query: QueryConfig): Promise<QueryResult> {
     try {
       const result = await holder.db.query(query)
       await holder.rollbackTo(SAVEPOINT)

@@ -2,6 +2,7 @@ import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant 
 import { keyFor, schemaOf } from '../isolation/names.ts'
 import type { Reach } from '../pool/connection.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
+import { Turns } from '../pool/turns.ts'
 import type { Block } from '../scope/block.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
 import { type OpenScope, openScope, openWithin } from '../scope/open-scope.ts'
@@ -81,6 +82,7 @@ export function requestsOf(ground: Ground): Requests {
     return {
       once: (one, signal) => query(key, one, undefined, signal ? both({ signal }) : scope),
       open: (mode) => openByHand(key, both(mode)),
+      turns: new Turns(),
       apart: (mode) => openApart(key, both(mode)),
     }
   }

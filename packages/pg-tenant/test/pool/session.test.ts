@@ -43,6 +43,26 @@ describe('advisory locks of a session', () => {
       expect(await held()).toBe(0)
     }))
 
+  it('let whoever has them go on, however many wait for them', async () => {
+    // Four connections; each client that has a lock needs two.
+    const pool = world.tenancy().pool('acme', { max: 8 })
+    let inside = 0
+    let most = 0
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const client = await pool.connect()
+        await client.query(LOCK)
+        most = Math.max(most, ++inside)
+        await client.query('select 1')
+        inside--
+        await client.query(UNLOCK)
+        client.release()
+      }),
+    )
+    expect(most).toBe(1)
+    await pool.end()
+  })
+
   it('are counted: taken twice, they are given back twice', () =>
     two(async (one, other) => {
       await one.query(LOCK)

@@ -1,4 +1,4 @@
-import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import { type Evaluator, forbidden } from '../evaluate/evaluator.ts'
 
@@ -44,6 +44,8 @@ export class RequestEvaluators<Request extends object, Action extends string> {
   }
 
   of(request: Request): Promise<Evaluator<Action>> {
+    // guard: nothing is asked whose answer could not be remembered: its rejection would be nobody's
+    if (typeof request !== 'object' || request === null) return Promise.reject(noRequest())
     const known = this.#asked.get(request)
     if (known) return known
     const { evaluator, clock = Date.now } = this.#options
@@ -65,6 +67,13 @@ export class RequestEvaluators<Request extends object, Action extends string> {
     const resource = options.resource === undefined ? undefined : await options.resource(request)
     evaluator.assert(action, resource)
   }
+}
+
+function noRequest(): TenancyError {
+  return new TenancyError(
+    'NO_TENANT_CONTEXT',
+    'A guarded handler was called without what its request came with. Put it inside tenantHandler, or behind what finds the tenant.',
+  )
 }
 
 /** @throws TenancyError INVALID_OPTION */

@@ -8,6 +8,7 @@ import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as forExpress from '../../src/express/index.ts'
 import * as forHono from '../../src/hono/index.ts'
+import * as forWeb from '../../src/web/index.ts'
 import { acme, seeded, useRbac } from '../store/rbac-world.ts'
 import { catalog } from '../support/product.ts'
 import { codeOf } from '../support/world.ts'
@@ -385,4 +386,24 @@ describe('the inventory', () => {
     const wrong = '__proto__' as 'notes.item.read'
     expect(() => guard.requireAction(wrong)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
+})
+
+it('a Web handler outside tenantHandler is refused in words, and leaves no rejection to nobody', async () => {
+  const guard = forWeb.createGuard({
+    catalog,
+    evaluator: (its: { user: string }) => evaluatorOf(its.user),
+  })
+  const GET = guard.requireAction('notes.item.read', () => new Response('never'))
+  const orphans: unknown[] = []
+  const hear = (reason: unknown) => void orphans.push(reason)
+  process.on('unhandledRejection', hear)
+  try {
+    const bare = GET as never as (request: globalThis.Request) => Promise<Response>
+    expect(await codeOf(bare(new Request('http://localhost/notes')))).toBe('NO_TENANT_CONTEXT')
+    expect(await codeOf(guard.evaluatorOf(undefined as never))).toBe('NO_TENANT_CONTEXT')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(orphans).toEqual([])
+  } finally {
+    process.off('unhandledRejection', hear)
+  }
 })
