@@ -4,8 +4,8 @@ import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
-import type { Turns } from './turns.ts'
 import { scan, UnterminatedSql } from '../sql/scan.ts'
+import type { Turns } from './turns.ts'
 
 /** A day: a migration may hold its lock for as long as it takes. */
 const HOLD: ScopeOptions = { readOnly: true, idleTimeout: 86_400_000 }
