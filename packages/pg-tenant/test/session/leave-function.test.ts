@@ -130,6 +130,12 @@ it.each([
         (verb) => `${verb} create on schema ${schema} ${verb === 'grant' ? 'to' : 'from'} ${app}`,
       ),
   ],
+  [
+    'have it from somebody else',
+    (schema: string, owner: string) =>
+      // Whoever owns it can replace it; the one who may not even log in stands for anybody.
+      ['pg_monitor', owner].map((to) => `alter function ${schema}.${NAME}(float8, boolean) owner to ${to}`),
+  ],
 ] as const)('is not believed in by who could %s', async (_, rights) => {
   const { root } = setting.world
   const pool = setting.world.pool({ connectionString: setting.directUrl, max: 1 })
