@@ -19,7 +19,7 @@ export function ownRowsOf(
   const { subject, prefix = '' } = rules
   if (typeof subject !== 'object') return { where: ownRows(rules), prefix }
   const other = all.get(subject.table) as TableRules
-  return { where: ownRows(rules).replace('%own%', ownRows(other)), prefix: other.prefix ?? '' }
+  return { where: ownRows(rules).replace('%own%', () => ownRows(other)), prefix: other.prefix ?? '' }
 }
 
 /** @internal Erases what is personal, or counts what would be; touches no row that is erased already. */

@@ -40,12 +40,12 @@ const NAMES = /^(?:42|2B|3D|3F|55)/
 
 /** Whether somebody's code raised it (RAISE, and the same of other languages): by the routine, manual 54.8. */
 export function isRaised({ routine = '' }: ServerError): boolean {
-  return /^(?:exec_stmt_|PLy_|plperl_|pltcl_|plv8)/.test(routine)
+  return /^(?:exec_stmt_(?:raise|assert)$|PLy_|plperl_|pltcl_|plv8)/.test(routine)
 }
 
 const MAX_LENGTH = 500
-/** A token that is a literal of the statement: `syntax error at or near "'ann@x'"`. */
-const LITERAL = /at or near "[^"]*[^\w$.;,:()[\]<>=+*/-]/
+/** A literal of the statement: `syntax error at or near "'ann@x'"`, `near ".789"`, `ORDER BY position 41`. */
+const LITERAL = /at or near "(?:[.\d]|[^"]*[^\w$.;,:()[\]<>=+*/-])|\bposition -?\d/
 
 /** What may stand in each place of a shape. */
 const KINDS: Readonly<Record<string, RegExp>> = {

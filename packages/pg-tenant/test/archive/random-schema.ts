@@ -52,6 +52,15 @@ const NAMES = [
   ';',
   'c_',
   'int4',
+  '__proto__',
+  'constructor',
+  '$&',
+  "$'",
+  '$1',
+  'pg_tenant:here',
+  '{a,b}',
+  '%s%L',
+  '\u202e\u0301',
 ]
 const quote = (name: string) => `"${name.replaceAll('"', '""')}"`
 

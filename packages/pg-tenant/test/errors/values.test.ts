@@ -34,6 +34,9 @@ const TABLES = `
     raise exception using errcode = $2, message = 'no ' || $1, detail = $1, hint = $1, column = $1, constraint = $1, table = $1, schema = $1, datatype = $1; end $$;
   create function imitates(text) returns void language plpgsql as $$ begin
     raise unique_violation using message = 'duplicate key value violates unique constraint "' || $1 || '"'; end $$;
+  create function one_of(text) returns int language plpgsql as $$ declare r record; begin select $1 into strict r from generate_series(1, 2); return 1; end $$;
+  create function asserts(text) returns int language plpgsql as $$ begin assert false, $1; return 1; end $$;
+  create function cases(text) returns int language plpgsql as $$ begin case $1 when 'a' then return 1; end case; end $$;
   create function casts(text) returns int language plpgsql as $$ begin return $1::int; end $$;
   create function runs(text) returns void language plpgsql as $$ begin execute $1; end $$;
   insert into person (id, email, age) values (1, '${CANARY}', 30);
@@ -278,10 +281,104 @@ const REFUSED: readonly Case[] = [
 /** Not about one value of the request: 500, with the reason in the log and nothing for the client. */
 const WRONG: readonly Case[] = [
   ['select 1 / $1::int', [0], 500, undefined, 'division by zero'],
-  ['select now() at time zone $1', [CANARY], 500, undefined, 'invalid parameter value'],
-  ["select to_date($1, 'YYYY-MM-DD')", [CANARY], 400, { rule: 'format' }, 'invalid datetime format'],
-  ['select regexp_match($1, $1)', [`(${CANARY}`], 500, undefined, 'SQLSTATE 2201B'],
-  ['select repeat($1, 2000000000)', [CANARY], 500, undefined, 'SQLSTATE 54000'],
+  ['select now() at time zone $1', [CANARY], 500, undefined, 'time zone … not recognized'],
+  ["select to_date($1, 'YYYY-MM-DD')", [CANARY], 400, { rule: 'format' }, 'invalid value … for …'],
+  ['select regexp_match($1, $1)', [`(${CANARY}`], 500, undefined, 'invalid regular expression: …'],
+  ['select repeat($1, 2000000000)', [CANARY], 500, undefined, 'requested length too large'],
+  ['select lpad($1, 2000000000)', [CANARY], 500, undefined, 'requested length too large'],
+  ['select chr($1)', [888888888], 500, undefined, 'requested character too large for encoding: …'],
+  ['select * from person limit $1', [-88888888], 400, { rule: 'out_of_range' }, 'LIMIT must not be negative'],
+  [
+    'select * from person offset $1',
+    [-88888888],
+    400,
+    { rule: 'out_of_range' },
+    'OFFSET must not be negative',
+  ],
+  [
+    'select $1 like $1',
+    [`${CANARY}\\`],
+    400,
+    { rule: 'format' },
+    'LIKE pattern must not end with escape character',
+  ],
+  [
+    'select json($1 with unique keys)',
+    [`{"${CANARY}":1,"${CANARY}":2}`],
+    400,
+    { rule: 'format' },
+    'duplicate JSON object key',
+  ],
+  ['select $1::tsvector', [`'${CANARY}`], 500, undefined, 'syntax error in tsvector: …'],
+  ['select to_tsquery($1)', [`${CANARY} & (`], 500, undefined, 'no operand in tsquery: …'],
+  ['select $1::jsonpath', [CANARY], 500, undefined, 'syntax error'],
+  ['select ($1::jsonb)::int', [`"${CANARY}"`], 500, undefined, 'cannot cast jsonb string to type integer'],
+  [
+    "select jsonb_path_query(to_jsonb($1::text), '$.double()')",
+    [CANARY],
+    500,
+    undefined,
+    'of jsonpath item method',
+  ],
+  [
+    "select jsonb_path_query(to_jsonb($1::text), '$.datetime()')",
+    [CANARY],
+    500,
+    undefined,
+    'format is not recognized: …',
+  ],
+  ['select decode($1, $2)', [CANARY, 'hex'], 500, undefined, 'invalid hexadecimal digit: …'],
+  ['select encode($1, $2)', [Buffer.from('x'), CANARY], 500, undefined, 'unrecognized encoding: …'],
+  [
+    'select set_config($1, $2, true)',
+    ['work_mem', CANARY],
+    500,
+    undefined,
+    'invalid value for parameter "work_mem": …',
+  ],
+  [
+    'select set_config($1, $2, true)',
+    [CANARY, 'x'],
+    500,
+    undefined,
+    'invalid configuration parameter name …',
+  ],
+  [
+    'select date_trunc($1, now())',
+    [CANARY],
+    500,
+    undefined,
+    'not recognized for type timestamp with time zone',
+  ],
+  ['select pg_size_bytes($1)', [CANARY], 500, undefined, 'invalid size: …'],
+  ['select format($1, 1)', [`%${CANARY}`], 500, undefined, 'unrecognized format() type specifier …'],
+  ['select sqrt($1::float8)', [-8888888], 500, undefined, 'cannot take square root of a negative number'],
+  ['select generate_series(1, 10, $1::int)', [0], 500, undefined, 'step size cannot equal zero'],
+  [
+    'select ntile($1::int) over () from person',
+    [-88888888],
+    500,
+    undefined,
+    'argument of ntile must be greater than zero',
+  ],
+  [
+    'select * from person tablesample bernoulli ($1)',
+    [88888888],
+    500,
+    undefined,
+    'sample percentage must be between 0 and 100',
+  ],
+  ['select $1::cidr', ['10.88.88.88/8'], 400, { rule: 'format' }, 'invalid cidr value: …'],
+  ['select $1::varbit', [`2${CANARY}`], 400, { rule: 'format' }, '… is not a valid binary digit'],
+  ['select one_of($1)', [CANARY], 500, undefined, 'query returned more than one row'],
+  ['select asserts($1)', [CANARY], 500, undefined, 'assert failure'],
+  ['select cases($1)', [CANARY], 500, undefined, 'case not found'],
+  ['select query_to_xml($1, true, false, $2)', [`select ${CANARY}`, ''], 500, undefined, 'syntax error'],
+  ['select to_regclass($1)', ['a.b.canary.d'], 500, undefined, ''],
+  ['select pg_notify($1, $2)', ['x', CANARY.repeat(999)], 500, undefined, 'payload string too long'],
+  ['select * from person order by 88888888', [], 500, undefined, 'SQLSTATE 42P10'],
+  ['select * from person where age = 123.8888888.789', [], 500, undefined, 'syntax error'],
+  ['select 1 8888888', [], 500, undefined, 'syntax error'],
   ['select raises($1, $2)', [CANARY, 'P0001'], 500, undefined, 'raise exception'],
   ['select raises($1, $2)', [CANARY, '22P02'], 500, undefined, 'invalid text representation'],
   ['select raises($1, $2)', [CANARY, '23514'], 409, undefined, 'check violation'],
