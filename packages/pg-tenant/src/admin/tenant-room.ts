@@ -61,7 +61,7 @@ export const PENDING = 'pg_tenant:pending'
 
 // Where the administrator owns the tables, names in a migration would find what the application made beside them. Owners of
 // extensions and shared code are superusers, the administrator, or roles whose rights it has.
-const noForeignCode = (schema: string) => `select case when not exists (
+export const noForeignCode = (schema: string) => `select case when not exists (
   select from (
     select proowner as owner from pg_catalog.pg_proc where pronamespace = n.oid
     union all select oprowner from pg_catalog.pg_operator where oprnamespace = n.oid

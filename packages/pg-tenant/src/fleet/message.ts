@@ -1,12 +1,19 @@
 import type { TenantKey } from '@org/core'
-import { ESCAPED, type Limits, type Room, type RoomCall, roomCall } from '../admin/tenant-room.ts'
+import {
+  ESCAPED,
+  type Limits,
+  noForeignCode,
+  type Room,
+  type RoomCall,
+  roomCall,
+} from '../admin/tenant-room.ts'
 import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
-import { type Script, textInRoom } from '../migrations/script.ts'
+import { inTransaction, type Script, textInRoom } from '../migrations/script.ts'
 import { tryTenantText } from '../registry/locks.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
@@ -66,6 +73,10 @@ const RECORD = (migration: string, spent: string) =>
   `insert into ${migration} (prefix, key, id, checksum, duration_ms)
   select $1, $2, ($3::text[])[n], ($4::text[])[n], least(2147483647, greatest(0, ms))
   from ${spent} with ordinality as spent (ms, n)`
+
+// Of a message, in equal shares; $5 how many.
+const SHARED_OUT = `unnest(array_fill((extract(epoch from clock_timestamp() - transaction_timestamp()) * 1000
+  / $5::int8)::int8, array[$5::int4]))`
 
 // $1 prefix, $2 key, $3 version.
 export const VERSION = (tenant: string) =>
@@ -188,6 +199,7 @@ export function migrationMessages(
   const same = books === home
   const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
   const sink: Sink = { row: ([ms]: (string | null)[]) => void spent.push(Number(ms)) }
+  const record = once('statement', RECORD(migration, SHARED_OUT), [prefix, tenant, ...facts, todo.length])
   const call = same
     ? once('statement', RECORD(migration, `${room.call.name}($5)`), [
         prefix,
@@ -204,7 +216,9 @@ export function migrationMessages(
   const work: Part[] = [
     ...grant,
     ...noteOf(lifecycle, ledger, facts, behind.has.length),
-    ...inside(room.call, { step: call, room }),
+    ...(lifecycle.distributedSchemas
+      ? [...oneByOne(material, tenant, todo), { step: record }]
+      : inside(room.call, { step: call, room })),
     ...revoke,
   ]
   if (same) return { before: [], home: [...opening, ...work, ...end], after: () => [] }
@@ -243,6 +257,25 @@ export function inside(call: RoomCall, part: Part): Part[] {
     part,
     ...call.leave.map((text) => ({ step: once('tail', text) })),
   ]
+}
+
+/**
+ * The same for a distributed schema: statement by statement, because Citus distributes no table that a function makes
+ * (`ConvertNewTableIfNecessary`). It is the administrator's, as all there is in it.
+ */
+export function oneByOne(
+  { lifecycle: { naming } }: Material,
+  tenant: TenantKey,
+  scripts: readonly Script[],
+): Part[] {
+  const path = { step: once('clean', `set local search_path to ${searchPathOf(naming, tenant)}`) }
+  const alone = { step: once('statement', noForeignCode(schemaOf(naming, tenant))) }
+  const run = scripts.flatMap((script) => [
+    path,
+    ...inTransaction(script).map(({ text, line }) => ({ step: once('statement', text), script, line })),
+    { step: once('constraints', 'set constraints all immediate'), script },
+  ])
+  return [alone, ...run, { step: once('clean', OWN) }, alone]
 }
 
 /** A suspended tenant's role needs USAGE while its statements run, and nobody else sees it. */

@@ -17,6 +17,7 @@ import {
   type Material,
   newest,
   noteOf,
+  oneByOne,
   open,
   type Part,
   pinOf,
@@ -220,7 +221,9 @@ class Run {
     const call = once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], {})
     return await this.#home(
       ...this.#begin(),
-      ...inside(room.call, { step: call, room }),
+      ...(this.#material.lifecycle.distributedSchemas
+        ? oneByOne(this.#material, this.#behind.tenant, [one])
+        : inside(room.call, { step: call, room })),
       { step: once('statement', DONE(this.#notes), [...this.#id, number]) },
       { step: once('commit', 'commit') },
     )

@@ -2,10 +2,16 @@ import { beforeAll, expect, it } from 'vitest'
 import { codeOf, eventually } from '../support/world.ts'
 import { COMMERCE, describeCitus, type Node, useCitus } from './citus-world.ts'
 
-const COLUMN = { id: '0002_column', sql: 'alter table goods add column price int not null default 0' }
+const COLUMN = {
+  id: '0002_column',
+  sql: `alter table goods add column price int not null default 0;
+    create table notes (id bigint generated always as identity primary key, body text)`,
+}
 const CONCURRENT = {
   id: '0003_concurrent',
-  sql: '-- pg-tenant: no-transaction\ncreate index concurrently idx_goods_price on goods (price)',
+  sql: `-- pg-tenant: no-transaction
+    create table tags (id int primary key);
+    create index concurrently idx_goods_price on goods (price)`,
 }
 const KEYS = ['acme', 'globex', 'initech', 'umbrella']
 
@@ -52,6 +58,13 @@ describeCitus('the life of tenants on Citus', () => {
     expect(await tenancy.migrate()).toMatchObject({ ok: true, migrated: KEYS.length })
     expect(await tenancy.migrate()).toMatchObject({ ok: true, behind: 0 })
     await tenancy.query('acme', `insert into goods (name, price) values ('priced', 3)`)
+    // What migrations make is where the tenant is.
+    const { rows } = await citus.coordinator.root.query(
+      `select count(*)::int as made, count(p.logicalrelid)::int as distributed from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       left join pg_dist_partition p on p.logicalrelid = c.oid
+       where c.relname in ('notes', 'tags', 'goods') and n.nspname like 'c\\_%'`,
+    )
+    expect(rows).toEqual([{ made: 3 * KEYS.length, distributed: 3 * KEYS.length }])
   }, 120_000)
 
   it('gives out tenants made ahead', async () => {
