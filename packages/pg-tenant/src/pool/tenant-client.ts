@@ -124,8 +124,8 @@ export class TenantClient extends EventEmitter {
       callback?: Callback
     }
     const done = callback ?? (typeof values === 'function' ? (values as Callback) : config.callback)
-    const given = typeof values === 'function' ? undefined : values
-    const result = this.#enqueue(() => this.#run(config, given as unknown[] | undefined)).catch(
+    const given = asNow(typeof values === 'function' ? config.values : (values ?? config.values))
+    const result = this.#enqueue(() => this.#run(config, given)).catch(
       (error: unknown) => {
         throw this.#shown(error)
       },
@@ -186,7 +186,7 @@ export class TenantClient extends EventEmitter {
       rowMode?: 'array' | null
       types?: QueryConfig['types']
     }
-    const values = given ?? config.values
+    const values = given
     if (this.#binding.running.obey(text, values)) return ANSWERED
     const connection = await this.#open()
     const parsers = types ?? (this.#overridden ? this.#parsers : undefined)

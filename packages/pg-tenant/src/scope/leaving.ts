@@ -12,8 +12,14 @@ import { nextSeed, SEED_LENGTH } from './fresh.ts'
  */
 export const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
 
-// Whether the server hands work to other nodes (Citus is loaded), whatever the tenancy was told: they commit ahead of it.
-const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null`
+// Whether this server's transaction is the only one. Where Citus is loaded, whatever the tenancy was told, other nodes commit ahead of it;
+// what was written through a foreign table (postgres_fdw), which is locked until the end, is committed by another server and assigns
+// no transaction id here.
+const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null
+  and case when exists (select from pg_catalog.pg_foreign_table) then not exists (
+    select from pg_catalog.pg_lock_status() l
+    join pg_catalog.pg_foreign_table f on f.ftrelid operator(pg_catalog.=) l.relation
+    where l.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()) else true end`
 
 /** Asked before COMMIT: the {@link Ticket}. */
 export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION}), ${ALONE}`

@@ -29,7 +29,8 @@ export interface ScopeOptions extends Partial<Limits> {
   /**
    * When the connection is lost at COMMIT, ask the server by transaction id (`pg_xact_status`) whether it took
    * effect. Costs one more round trip at the end of each writing scope (default false). Refused with
-   * `distributedSchemas`: another node commits, and the one that is asked knows nothing of it.
+   * `distributedSchemas`: another node commits, and the one that is asked knows nothing of it. So it is with foreign tables: where a
+   * scope has used one, only its own commit is believed.
    */
   readonly resolveUnknownOutcome?: boolean
 }

@@ -1,5 +1,5 @@
 import { startWireProxy, type WireMessage, type WireProxy } from '@org/pg-testing'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy, TenancyOptions } from '../../src/index.ts'
 import { eventually, useWorld } from '../support/world.ts'
 
@@ -192,6 +192,44 @@ describe('resolveUnknownOutcome', () => {
     } finally {
       await world.root.query(`alter role ${world.appRole} reset ${setting}`)
     }
+  })
+})
+
+describe('resolveUnknownOutcome, where a scope has used a foreign table', () => {
+  beforeAll(async () => {
+    const { hostname, port } = new URL(world.appUrl)
+    const { rows } = await world.root.query('select current_user as me, current_database() as here')
+    const [{ me, here }] = rows as [{ me: string; here: string }]
+    await world.root.query(`create extension postgres_fdw schema public;
+      create table public.far_away (body text);
+      create server far foreign data wrapper postgres_fdw options (host '${hostname}', port '${port}', dbname '${here}');
+      create user mapping for public server far options (user '${me}', password_required 'false');
+      create foreign table c_acme.far (body text) server far options (schema_name 'public', table_name 'far_away');
+      grant select, insert on c_acme.far to public`)
+  })
+  afterAll(() => world.root.query('drop extension postgres_fdw cascade; drop table public.far_away'))
+
+  it.each([
+    'insert into far (body) values ($1)',
+    'with near as (insert into notes (body) values ($1)) insert into far (body) values ($1)',
+  ])('does not know what the other server did: %s', async (sql) => {
+    const { tenancy, arm } = await through((message) => (isCommit(message) ? 'cut-before' : undefined), {
+      resolveUnknownOutcome: true,
+      statementTimeout: 500,
+    })
+    const scope = tenancy.withTenant('acme', async (db) => {
+      await db.query(sql, ['far'])
+      arm()
+    })
+    await expect(scope).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+    expect((await world.root.query('select from public.far_away')).rowCount).toBe(0)
+  })
+
+  it('still knows of a scope that used none', async () => {
+    const { tenancy, arm } = await through((message) => (isCommit(message) ? 'cut-before' : undefined), {
+      resolveUnknownOutcome: true,
+    })
+    expect(await write(tenancy, 'near', arm)).toMatchObject({ code: 'CONNECTION_LOST' })
   })
 })
 
