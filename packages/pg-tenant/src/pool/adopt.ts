@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { type Readable, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { EXTENT, type QueryConfig } from '../scope/statement.ts'
+import { asOfNow, EXTENT, type QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import type { TenantConnection } from './connection.ts'
@@ -57,6 +57,7 @@ function adoptCursor(
 ): void {
   const { rowMode, types } = cursor._conf ?? {}
   const query = { text: cursor.text, ...(rowMode && { rowMode }), ...(types && { types }), [EXTENT]: extent }
+  const values = asOfNow(cursor.values) ?? []
   let rows: AsyncIterator<unknown> | undefined
   let done = false
   const finished = Promise.withResolvers<void>()
@@ -66,7 +67,7 @@ function adoptCursor(
     new Promise((resolve, reject) => {
       enqueue(() =>
         within(async (db) => {
-          rows = streamOf(db, query, cursor.values ?? [], batchSize)
+          rows = streamOf(db, query, values, batchSize)
           resolve(rows)
           await finished.promise
           await rows.return?.()

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import pg, { type QueryConfig as PgQueryConfig } from 'pg'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import type { QueryResult } from '../scope/result.ts'
-import { EXTENT, type QueryConfig } from '../scope/statement.ts'
+import { asOfNow, EXTENT, type QueryConfig } from '../scope/statement.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
 import type { Reach, TenantConnection } from './connection.ts'
@@ -124,12 +124,10 @@ export class TenantClient extends EventEmitter {
       callback?: Callback
     }
     const done = callback ?? (typeof values === 'function' ? (values as Callback) : config.callback)
-    const given = asNow(typeof values === 'function' ? config.values : (values ?? config.values))
-    const result = this.#enqueue(() => this.#run(config, given)).catch(
-      (error: unknown) => {
-        throw this.#shown(error)
-      },
-    )
+    const given = asOfNow(typeof values === 'function' ? config.values : (values ?? config.values))
+    const result = this.#enqueue(() => this.#run(config, given)).catch((error: unknown) => {
+      throw this.#shown(error)
+    })
     if (!done) return result
     result.then(
       (value) => done(null, value),
@@ -181,12 +179,11 @@ export class TenantClient extends EventEmitter {
   ref(): void {}
   unref(): void {}
 
-  async #run(config: PgQueryConfig, given: unknown[] | undefined): Promise<QueryResult | QueryResult[]> {
+  async #run(config: PgQueryConfig, values: unknown[] | undefined): Promise<QueryResult | QueryResult[]> {
     const { text, name, rowMode, types } = config as PgQueryConfig & {
       rowMode?: 'array' | null
       types?: QueryConfig['types']
     }
-    const values = given
     if (this.#binding.running.obey(text, values)) return ANSWERED
     const connection = await this.#open()
     const parsers = types ?? (this.#overridden ? this.#parsers : undefined)
@@ -218,9 +215,10 @@ export class TenantClient extends EventEmitter {
   /** `new pg.Query(…)`: an emitter of rows. */
   #runQueryObject(query: Submittable, callback: Callback | undefined): Submittable {
     const { text, values } = query as { text?: unknown; values?: unknown[] }
+    const given = asOfNow(values)
     const emitter = query as Submittable & EventEmitter & { callback?: Callback }
     const done = callback ?? emitter.callback
-    this.#enqueue(() => this.#run({ text: String(text) }, values)).then(
+    this.#enqueue(() => this.#run({ text: String(text) }, given)).then(
       (result) => {
         const last = Array.isArray(result) ? result.at(-1) : result
         for (const row of last?.rows ?? []) emitter.emit('row', row, last)

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { blockOf } from '../scope/handle.ts'
 import { openWithin } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
+import { asOfNow } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import type { Reach } from './connection.ts'
@@ -85,6 +86,14 @@ export function tenantPg(tenant: string, reach: Reach, { errors, ownTypes }: Sho
       })
       // Somebody who gives a client back inside a transaction has it rolled back, before anybody else gets the client.
       this.on('release', (_error, client) => void (client as unknown as TenantClient).reset())
+    }
+
+    /** Waits for a client with the values of this moment. */
+    override query(...args: never[]): never {
+      const [query, values, callback] = args as unknown[]
+      const { values: own } = (query ?? {}) as { readonly values?: unknown }
+      const [given, done] = typeof values === 'function' ? [own, values] : [values ?? own, callback]
+      return super.query(query as never, asOfNow(given) as never, done as never) as never
     }
   }
   const { native: _, ...rest } = Object.getOwnPropertyDescriptors(pg)

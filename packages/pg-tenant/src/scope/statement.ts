@@ -88,11 +88,27 @@ function toValues(values: unknown): (string | Buffer | null)[] {
   if (values.length > MAX_VALUES) throw malformed(`A statement takes at most ${MAX_VALUES} values.`)
   return values.map((value: unknown, index) => {
     try {
-      const prepared = prepareValue(value)
-      // Bytes are the caller's own buffer, who may write the next value into it before this one is sent (hazard ab).
-      return typeof prepared === 'object' && prepared !== null ? Buffer.from(prepared) : prepared
+      return asBound(value)
     } catch {
       throw malformed(`Value $${index + 1} cannot be converted (a circular object, perhaps).`)
+    }
+  })
+}
+
+/** Bytes are the caller's own buffer, who may write the next value into it before this one is sent (hazard ab). */
+function asBound(value: unknown): string | Buffer | null {
+  const prepared = prepareValue(value)
+  return typeof prepared === 'object' && prepared !== null ? Buffer.from(prepared) : prepared
+}
+
+/** Values as they are now, for a query that has to wait for others; {@link toStatement} refuses what cannot be converted. */
+export function asOfNow(values: unknown): unknown[] | undefined {
+  if (!Array.isArray(values)) return (values ?? undefined) as unknown[] | undefined
+  return values.map((value: unknown) => {
+    try {
+      return asBound(value)
+    } catch {
+      return value
     }
   })
 }

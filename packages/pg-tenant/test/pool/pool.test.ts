@@ -57,6 +57,37 @@ describe('a pool of one tenant', () => {
     await pool.end()
   })
 
+  it.each(['pool', 'client'] as const)('a %s takes values as they are at the call', async (kind) => {
+    const pool = world.tenancy().pool('acme', { max: 1 })
+    const client = kind === 'client' ? await pool.connect() : undefined
+    const on = client ?? pool
+    const bytes = Buffer.alloc(1)
+    const values: unknown[] = [bytes]
+    const sql = `insert into notes (body) values (encode($1::bytea, 'escape'))`
+    const writing = ['a', 'b', 'c'].map((letter) => {
+      bytes.write(letter)
+      return letter === 'c' ? on.query({ text: sql, values }) : on.query(sql, values)
+    })
+    bytes.write('x')
+    values[0] = null
+    await Promise.all(writing)
+    client?.release()
+    expect(await bodies()).toEqual(['a', 'b', 'c'])
+    await pool.end()
+  })
+
+  it('a cursor takes values as they are at the call', async () => {
+    const pool = world.tenancy().pool('acme')
+    const client = await pool.connect()
+    const values = ['a']
+    const cursor = client.query(new Cursor('select $1::text as body', values))
+    values[0] = 'x'
+    expect(await cursor.read(1)).toEqual([{ body: 'a' }])
+    await cursor.close()
+    client.release()
+    await pool.end()
+  })
+
   it('runs what stands between BEGIN and COMMIT as one scope, and undoes it at ROLLBACK', async () => {
     const pool = world.tenancy().pool('acme')
     const client = await pool.connect()
