@@ -65,5 +65,7 @@ export const DISCARD_TEMP = new ControlStatement('clean', 'discard temp')
 
 /** Statements under names, and with them their texts. */
 export const DEALLOCATE = new ControlStatement('clean', 'deallocate all')
+/** The role that somebody left, where the gate names what that role may not: the gate takes it back, but is parsed first. */
+export const NO_ROLE = new ControlStatement('clean', 'set local role none')
 /** A superuser's session may be somebody else's by now; its role goes with it. */
 export const AUTHORIZATION = new ControlStatement('clean', 'set session authorization default')

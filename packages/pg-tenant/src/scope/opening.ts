@@ -20,6 +20,7 @@ import {
   CLEAN,
   DEALLOCATE,
   DISCARD_TEMP,
+  NO_ROLE,
   once,
   RESET,
 } from './control.ts'
@@ -55,6 +56,7 @@ export function opening(
   const steps = [begin(session, mode)]
   // guard: k': what others left
   if (!untouched) steps.push(...cleaning(session))
+  if (!untouched && entrance.pin === undefined) steps.push(NO_ROLE.on(slot))
   // guard: z: names of another tenant
   if (untouched && forgetsNames(session, entrance.place)) {
     session.memory.prepared.clear()
