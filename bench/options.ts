@@ -8,6 +8,7 @@ const SUITES = [
   'memory',
   'fleet',
   'registry',
+  'archive',
   'crypto',
   'rbac',
   'outbox',
@@ -18,9 +19,13 @@ const SUITES = [
 type SuiteName = (typeof SUITES)[number]
 
 export const USAGE = `pnpm bench [options]
-  --quick          about a minute (default)
-  --full           about five minutes: more rounds, longer slices, 10,000 tenants
-  --only=<suite>   one of ${SUITES.join(', ')}; may be repeated; nothing is written unless --out is given
+  --quick          a few minutes (default)
+  --full           more rounds, longer slices, 10,000 tenants
+  --write          what is published: three runs of each suite, charts, and the figures of the READMEs, with the date
+  --only=<suite>   one of ${SUITES.join(', ')}; may be repeated. With --write the others' figures stay; without it
+                   nothing is written unless --out is given
+  --runs=<n>       how often each suite runs (default 1, with --write 3); the spread is then that of the runs
+  --minutes=<n>    no suite is run again when that would take longer (default 15); each runs once
   --tenants=<n>    tenants of the suites "roles" and "memory" (default 1,000, with --full 10,000)
   --url=<url>      a superuser's URL of a running server (600 connections) instead of one of its own
   --out=<folder>   where results and charts go (default bench/results)
@@ -46,6 +51,10 @@ export interface Options {
   readonly json: boolean
   /** Where to write; undefined: nowhere. */
   readonly out: string | undefined
+  /** Also into the READMEs. */
+  readonly figures: boolean
+  readonly runs: number
+  readonly minutes: number
 }
 
 const QUICK: Effort = {
@@ -75,6 +84,9 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     options: {
       quick: { type: 'boolean' },
       full: { type: 'boolean' },
+      write: { type: 'boolean' },
+      runs: { type: 'string' },
+      minutes: { type: 'string' },
       only: { type: 'string', multiple: true },
       tenants: { type: 'string' },
       url: { type: 'string' },
@@ -90,13 +102,21 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   for (const name of wanted ?? []) {
     if (!SUITES.some((suite) => suite === name)) throw new Error(`--only: one of ${SUITES.join(', ')}`)
   }
-  const tenants = values.tenants === undefined ? effort.tenants : Number(values.tenants)
-  if (!Number.isInteger(tenants) || tenants < 100) throw new Error('--tenants: a whole number from 100')
+  const whole = (name: 'tenants' | 'runs' | 'minutes', otherwise: number, least: number) => {
+    const value = values[name] === undefined ? otherwise : Number(values[name])
+    if (Number.isInteger(value) && value >= least) return value
+    throw new Error(`--${name}: a whole number from ${least}`)
+  }
+  const tenants = whole('tenants', effort.tenants, 100)
+  const { write: figures = false } = values
   return {
     effort: { ...effort, tenants },
     suites: SUITES.filter((suite) => wanted?.includes(suite) ?? true),
     url: values.url,
     json: values.json ?? false,
-    out: values.out ?? (wanted ? undefined : `${import.meta.dirname}/results`),
+    out: values.out ?? (wanted && !figures ? undefined : `${import.meta.dirname}/results`),
+    figures,
+    runs: whole('runs', figures ? 3 : 1, 1),
+    minutes: whole('minutes', 15, 1),
   }
 }

@@ -1,9 +1,14 @@
 import { availableParallelism, loadavg } from 'node:os'
+import { join } from 'node:path'
 import { type Options, parseOptions, USAGE } from './options.ts'
+import { writeFigures } from './report/figures.ts'
 import type { SuiteResult } from './report/result.ts'
+import { asOne } from './report/runs.ts'
+import { type Measurement, textOf } from './report/store.ts'
 import { render } from './report/terminal.ts'
-import { type Report, write } from './report/write.ts'
+import { write } from './report/write.ts'
 import { type Bench, startBench } from './server.ts'
+import { archiveSuite } from './suites/archive.ts'
 import { cryptoSuite } from './suites/crypto.ts'
 import { fleetSuite } from './suites/fleet.ts'
 import { governanceSuite } from './suites/governance.ts'
@@ -20,29 +25,42 @@ import { tripsSuite } from './suites/trips.ts'
 import { webhookSuite } from './suites/webhooks.ts'
 
 async function main(options: Options): Promise<void> {
-  const started = performance.now()
-  const [load = 0] = loadavg()
-  if (load > availableParallelism() / 2)
-    say(`the machine is busy (load ${load.toFixed(1)}): do not trust the figures`)
+  const load = busyness()
   const bench = await startBench(options.url)
   try {
     const results = await runSuites(bench, options)
-    const seconds = Math.round((performance.now() - started) / 1_000)
-    const machine = {
-      node: process.version,
-      postgres: `${Math.floor(bench.server.version / 10_000)}.${bench.server.version % 10_000}`,
-      cpus: availableParallelism(),
-      load,
-      effort: options.effort.name,
-      seconds,
+    const { version } = bench.server
+    const measured = new Map<string, Measurement>()
+    for (const [suite, runs] of results) {
+      const machine = {
+        date: new Date().toISOString().slice(0, 10),
+        node: process.version,
+        postgres: `${Math.floor(version / 10_000)}.${version % 10_000}`,
+        cpus: availableParallelism(),
+        load,
+        effort: options.effort.name,
+        runs: runs.length,
+      }
+      measured.set(suite, { machine, result: asOne(runs) })
     }
-    await publish({ machine, results }, options)
+    await publish(measured, options)
   } finally {
     await bench.stop()
   }
 }
 
-async function runSuites(bench: Bench, { suites, effort }: Options): Promise<SuiteResult[]> {
+function busyness(): number {
+  const [load = 0] = loadavg()
+  if (load > availableParallelism() / 2)
+    say(`the machine is busy (load ${load.toFixed(1)}): do not trust the figures`)
+  return load
+}
+
+/** All suites once, then again as often as asked for, as long as there is time for it. */
+async function runSuites(
+  bench: Bench,
+  { suites, effort, runs, minutes }: Options,
+): Promise<Map<string, SuiteResult[]>> {
   let many: Promise<ManyTenants> | undefined
   const manyTenants = () => {
     many ??= createManyTenants(bench, effort.tenants)
@@ -56,6 +74,7 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     memory: async () => memorySuite(await manyTenants()),
     fleet: () => fleetSuite(bench, effort),
     registry: () => registrySuite(bench, effort),
+    archive: () => archiveSuite(effort),
     crypto: () => cryptoSuite(bench, effort),
     rbac: () => rbacSuite(bench, effort),
     outbox: () => outboxSuite(bench, effort),
@@ -63,21 +82,31 @@ async function runSuites(bench: Bench, { suites, effort }: Options): Promise<Sui
     governance: () => governanceSuite(bench, effort),
     hub: () => hubSuite(bench, effort),
   }
-  const results: SuiteResult[] = []
-  for (const suite of suites) {
-    say(suite)
-    results.push(await run[suite]())
+  const began = performance.now()
+  const results = new Map<string, SuiteResult[]>()
+  const took = new Map<string, number>()
+  for (let time = 1; time <= runs; time++) {
+    for (const suite of suites) {
+      const elapsed = performance.now() - began
+      if (time > 1 && elapsed + (took.get(suite) ?? 0) > minutes * 60_000) continue
+      say(runs === 1 ? suite : `${suite}, run ${time} of ${runs}`)
+      results.set(suite, [...(results.get(suite) ?? []), await run[suite]()])
+      took.set(suite, performance.now() - began - elapsed)
+    }
   }
+  const seconds = [...took].map(([suite, ms]) => `${suite} ${(ms / 1_000).toFixed(0)}`)
+  say(`seconds of a run: ${seconds.join(', ')}`)
   return results
 }
 
-async function publish(report: Report, { json, out }: Options): Promise<void> {
-  const { machine, results } = report
-  process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : render(results))
-  if (out !== undefined) say(`wrote ${(await write(out, report)).join(', ')}`)
-  say(
-    `${machine.effort}, ${machine.seconds} s, PostgreSQL ${machine.postgres}, Node ${machine.node}, ${machine.cpus} cores`,
-  )
+async function publish(measured: Map<string, Measurement>, { json, out, figures }: Options): Promise<void> {
+  const results = [...measured.values()].map(({ result }) => result)
+  process.stdout.write(json ? textOf(measured) : render(results))
+  if (out !== undefined) {
+    const all = await write(out, measured)
+    const changed = figures ? await writeFigures(join(import.meta.dirname, '..'), all) : []
+    say(`wrote ${[out, ...changed].join(', ')}`)
+  }
   // A missed target is a finding; a wrong number of round trips is a bug.
   const wrong = results
     .flatMap((result) => result.counts ?? [])

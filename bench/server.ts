@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { type PostgresServer, startPostgres, type TestDatabase } from '@org/pg-tenant/testing'
+import {
+  type PostgresServer,
+  type StartPostgresOptions,
+  startPostgres,
+  type TestDatabase,
+} from '@org/pg-tenant/testing'
 import pg from 'pg'
 
 /** Pools of all contenders of one run, those of a pool per tenant included. */
 const CONNECTIONS = 600
+
+type PostgresMajor = NonNullable<StartPostgresOptions['version']>
 
 /** The server of one run, with the application's role in it. */
 export interface Bench {
@@ -23,13 +30,14 @@ interface BenchDatabase {
 }
 
 /** Starts a server of its own, or takes the one at `url`; what it makes there is gone afterwards. */
-export async function startBench(url: string | undefined): Promise<Bench> {
+export async function startBench(url: string | undefined, version?: PostgresMajor): Promise<Bench> {
   const server = await startPostgres(
     url === undefined
       ? {
           url: false,
           // Docker's port forwarding is not loopback.
           prefer: 'embedded',
+          ...(version && { version }),
           settings: { max_connections: String(CONNECTIONS), shared_buffers: '256MB' },
         }
       : { url },

@@ -66,7 +66,7 @@ export function scopeContenders(place: Place, max: number): Part {
 
 /** What there is to reach, and what a transaction costs. */
 function bare({ url, keys, schemaPrefix }: Place, max: number): Part {
-  const pools = [1, 2, 3, 4].map(() => new pg.Pool({ connectionString: url, max }))
+  const pools = [NAME.limit, NAME.floor, NAME.limitOne, NAME.named].map((name) => poolOf(url, max, name))
   const [plain, pipelined, one, named] = pools as [pg.Pool, pg.Pool, pg.Pool, pg.Pool]
   const schema = () => schemaPrefix + oneOf(keys)
   const first = qualified(schemaPrefix + (keys[0] ?? ''))
@@ -83,13 +83,13 @@ function bare({ url, keys, schemaPrefix }: Place, max: number): Part {
 
 function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number): Part {
   const pools: pg.Pool[] = []
-  const tenancy = (isolation: 'role' | 'schema', keepStatements = 0) => {
-    const pool = new pg.Pool({ connectionString: url, max })
+  const tenancy = (name: string, isolation: 'role' | 'schema', keepStatements = 0) => {
+    const pool = poolOf(url, max, name)
     pools.push(pool)
     const prefix = isolation === 'role' ? rolePrefix : schemaPrefix
     return createTenancy({ pool, isolation, schemaPrefix: prefix, rolePrefix: prefix, keepStatements })
   }
-  const rows = new pg.Pool({ connectionString: url, max })
+  const rows = poolOf(url, max, NAME.queryRow)
   pools.push(rows)
   const shared = createTenancy({
     pool: rows,
@@ -98,12 +98,12 @@ function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number):
     row: { schema: row.schema },
   })
   const [one, many, schema, scope, scopeSchema, kept] = [
-    tenancy('role'),
-    tenancy('role'),
-    tenancy('schema'),
-    tenancy('role'),
-    tenancy('schema'),
-    tenancy('role', 10),
+    tenancy(NAME.queryOne, 'role'),
+    tenancy(NAME.queryMany, 'role'),
+    tenancy(NAME.querySchema, 'schema'),
+    tenancy(NAME.scope, 'role'),
+    tenancy(NAME.scopeSchema, 'schema'),
+    tenancy(NAME.queryKept, 'role', 10),
   ]
   const first = keys[0] ?? ''
   return {
@@ -127,7 +127,7 @@ function ours({ url, keys, schemaPrefix, rolePrefix, row }: Place, max: number):
 }
 
 function helpers({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part {
-  const pools = [1, 2, 3].map(() => new pg.Pool({ connectionString: url, max }))
+  const pools = [NAME.obvious, NAME.obviousRole, NAME.obviousOne].map((name) => poolOf(url, max, name))
   const [plain, withRole, one] = pools as [pg.Pool, pg.Pool, pg.Pool]
   const path = (schema: string) => `SET LOCAL search_path TO "${schema}", public`
   return {
@@ -159,15 +159,15 @@ function helpers({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): P
 
 /** As its README and its documented defaults have it: up to 50 pools of up to 10 connections. */
 function poolPerTenant({ url, keys, schemaPrefix }: Place): Part {
-  const manager = () =>
+  const manager = (name: string) =>
     createTenantManager(
       defineConfig({
-        connection: { url },
+        connection: { url: named(url, name) },
         isolation: { strategy: 'schema', schemaNameTemplate: (id) => schemaPrefix + id },
         schemas: { tenant: { notes } },
       }),
     )
-  const [few, many] = [manager(), manager()]
+  const [few, many] = [manager(NAME.poolsFew), manager(NAME.poolsMany)]
   const read = (tenants: typeof few, among: readonly string[]) =>
     tenants.getDb(oneOf(among)).select().from(notes).where(eq(notes.id, randomId()))
   const twenty = keys.slice(0, 20)
@@ -181,7 +181,7 @@ function poolPerTenant({ url, keys, schemaPrefix }: Place): Part {
 }
 
 function drizzles({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): Part {
-  const pools = [1, 2].map(() => new pg.Pool({ connectionString: url, max }))
+  const pools = [NAME.drizzleAlone, NAME.drizzleOurs].map((name) => poolOf(url, max, name))
   const [plain, pool] = pools as [pg.Pool, pg.Pool]
   const alone = drizzle(plain)
   const tables = keys.map((key) => notesOf(schemaPrefix + key))
@@ -206,6 +206,16 @@ function drizzles({ url, keys, schemaPrefix, rolePrefix }: Place, max: number): 
     ],
     close: () => endAll(pools),
   }
+}
+
+/** The server knows whose its backends are. */
+const poolOf = (url: string, max: number, name: string) =>
+  new pg.Pool({ connectionString: named(url, name), max })
+
+function named(url: string, name: string): string {
+  const own = new URL(url)
+  own.searchParams.set('application_name', `bench ${name}`)
+  return own.href
 }
 
 function oneOf<T>(among: readonly T[]): T {

@@ -105,6 +105,25 @@ export function processorRatio(
   return spreadOf(of.map((cost, round) => cost / (to[round] ?? Number.NaN)))
 }
 
+/** The same as a column of a table. */
+export function processorOf(
+  measured: readonly Measured[],
+  name: string,
+  reference: string,
+): { readonly processor?: { client: number; server: number; ratio: Spread } } {
+  const both = processorRatio(measured, name, reference)
+  const times = measured.find((one) => one.name === name)?.processor ?? []
+  if (!both) return {}
+  const microseconds = (of: readonly number[]) => spreadOf(of).median * 1_000
+  return {
+    processor: {
+      client: microseconds(times.map(({ client }) => client)),
+      server: microseconds(times.map(({ server }) => server)),
+      ratio: both,
+    },
+  }
+}
+
 export function costOf(measured: readonly Measured[], name: string): readonly number[] {
   const found = measured.find((one) => one.name === name)
   if (!found) throw new Error(`no contender is called ${name}`)

@@ -9,7 +9,11 @@ export interface Line {
   readonly absolute: number
   /** Microseconds on a processor of client and server, and both together over the reference's. */
   readonly processor?: { readonly client: number; readonly server: number; readonly ratio: Spread }
+  /** Megabytes of its own that a backend holds at the end. */
+  readonly backend?: number
   readonly failures?: number
+  /** How a chart shows it. */
+  readonly kind?: 'ours' | 'other' | 'limit'
 }
 
 /** Contenders of one run on one link. */
@@ -36,6 +40,10 @@ export interface Finding {
   readonly spread?: Omit<Spread, 'median'>
   readonly target?: Target
   readonly note?: string
+  /** Why a target cannot be met, for the table of a README: measured, not supposed. */
+  readonly because?: string
+  /** How often the suite ran; `spread` is then the least and the most of the runs' medians. */
+  readonly runs?: number
 }
 
 /** An exact number of round trips: not a measurement but a fact. */
@@ -65,6 +73,7 @@ export function finding(
   ratio: Spread,
   target?: Target,
   note?: string,
+  because?: string,
 ): Finding {
   return {
     work,
@@ -73,6 +82,7 @@ export function finding(
     spread: { q1: ratio.q1, q3: ratio.q3 },
     ...(target && { target }),
     ...(note && { note }),
+    ...(because && { because }),
   }
 }
 

@@ -24,7 +24,7 @@ function ofCount({ work, trips, expected }: Count): string[] {
 
 function ofScenario({ title, reference, unit, lines }: Scenario): string {
   const absolute = (value: number) => (unit === 'ms' ? `${value.toFixed(3)} ms` : `${value.toFixed(0)}/s`)
-  const rows = lines.map(({ name, ratio, absolute: value, processor, failures }) => [
+  const rows = lines.map(({ name, ratio, absolute: value, processor, backend, failures }) => [
     '',
     name,
     `${figure(ratio.median)}×`,
@@ -33,13 +33,14 @@ function ofScenario({ title, reference, unit, lines }: Scenario): string {
     processor
       ? `${figure(processor.ratio.median)}×  ${processor.client.toFixed(0)} + ${processor.server.toFixed(0)} µs`
       : '',
+    backend === undefined ? '' : `${backend.toFixed(1)} MB`,
     failures ? `${failures} failed` : '',
   ])
   const what = unit === 'ms' ? 'time' : 'throughput'
-  return `${heading(`${title}: ${what} against ${reference}`)}\n${table([['', '', what, 'middle half', 'here', 'processor: client + server', ''], ...rows])}`
+  return `${heading(`${title}: ${what} against ${reference}`)}\n${table([['', '', what, 'spread', 'here', 'processor: client + server', 'a backend', ''], ...rows])}`
 }
 
-const FINDINGS = ['', '', 'against', 'target', 'measured', 'middle half', '']
+const FINDINGS = ['', '', 'against', 'target', 'measured', 'spread', '']
 
 function ofFinding(finding: Finding): string[] {
   const { work, reference, measured, spread, target, note } = finding

@@ -9,7 +9,8 @@ import { migrateFleet } from '../../packages/pg-tenant/src/fleet/migrate.ts'
 import { parseNaming } from '../../packages/pg-tenant/src/isolation/names.ts'
 import { roleLevel } from '../../packages/pg-tenant/src/lifecycle/levels/role.ts'
 import { parseMigrations } from '../../packages/pg-tenant/src/migrations/migrations.ts'
-import { type Contender, interleave, ratio } from '../measure/interleave.ts'
+import { type Contender, interleave, processorOf, processorRatio, ratio } from '../measure/interleave.ts'
+import { processorClock } from '../measure/processor.ts'
 import { spreadOf } from '../measure/statistics.ts'
 import type { Effort } from '../options.ts'
 import { atMost, finding, type SuiteResult } from '../report/result.ts'
@@ -22,6 +23,9 @@ const NAME = {
 } as const
 const CONNECTIONS = 4
 const ROUNDS = 5
+/** Why it is more than raw DDL. */
+const TWO_LEDGERS =
+  "each tenant's migrations run in a room of their own, and two ledgers are written and checked in the transaction that makes the change"
 /** Tenants of the question "who is behind?" when nobody is. */
 const IDLE_TENANTS = 10_000
 
@@ -49,17 +53,53 @@ export async function fleetSuite(bench: Bench, effort: Effort): Promise<SuiteRes
     await drizzle(bench, { ...place, adminUrl }),
   ]
   await admin.query('vacuum analyze')
-  const plan = { concurrency: 1, sliceMs: 0, rounds: ROUNDS, warmUp: 1 }
+  const processor = await processorClock(adminUrl)
+  const plan = { concurrency: 1, sliceMs: 0, rounds: ROUNDS, warmUp: 1, processor }
   const measured = await interleave(contenders, plan)
   const idle = await nothingToDo(bench, place)
   await Promise.all(contenders.map((one) => one.close?.()))
   await Promise.all([pool.end(), admin.end(), raw.end()])
   await drop()
   const each = measured.map(({ name, cost }) => `${name} ${(spreadOf(cost).median / count).toFixed(2)} ms`)
+  const spent = processorRatio(measured, NAME.ours, NAME.raw)
   return {
     suite: 'fleet',
+    scenarios: [
+      {
+        id: 'fleet-migrate',
+        title: `a column and an index for ${count} tenants`,
+        reference: NAME.raw,
+        unit: 'ms',
+        lines: measured.map(({ name, cost }) => ({
+          name,
+          ratio: ratio(measured, name, NAME.raw),
+          absolute: spreadOf(cost).median,
+          ...processorOf(measured, name, NAME.raw),
+          kind: name === NAME.ours ? 'ours' : name === NAME.raw ? 'limit' : 'other',
+        })),
+      },
+    ],
     findings: [
-      finding(`migrate ${count} tenants`, NAME.raw, ratio(measured, NAME.ours, NAME.raw), atMost(1.5)),
+      finding(
+        `migrate ${count} tenants`,
+        NAME.raw,
+        ratio(measured, NAME.ours, NAME.raw),
+        atMost(1.7),
+        undefined,
+        TWO_LEDGERS,
+      ),
+      ...(spent
+        ? [
+            finding(
+              `migrate ${count} tenants: processor time of both sides`,
+              NAME.raw,
+              spent,
+              atMost(1.7),
+              undefined,
+              TWO_LEDGERS,
+            ),
+          ]
+        : []),
       finding(`drizzle-multitenant, ${count} tenants`, NAME.raw, ratio(measured, NAME.other, NAME.raw)),
     ],
     notes: [

@@ -120,6 +120,7 @@ function scenario(measured: readonly Measured[], tenants: number): Scenario {
       // Throughput over throughput is cost over cost the other way round.
       ratio: ratio(measured, NAME.plain, name),
       absolute: 1_000 / spreadOf(cost).median,
+      kind: name === NAME.plain || name === NAME.schemas ? 'limit' : 'ours',
     })),
   }
 }

@@ -10,6 +10,9 @@ export interface Waiting {
 // A timer keeps the context it was made in, and would run what it ends in that of whichever tenant came first (hazard s).
 const outside = AsyncLocalStorage.snapshot()
 
+/** What a timer takes; one that was cut short looks again. */
+const LONGEST_MS = 2 ** 31 - 1
+
 /**
  * One timer for all that wait, however many come and go: to wait costs an entry in a set. It keeps the process alive only while
  * something waits.
@@ -33,9 +36,8 @@ export class Deadlines {
   #wake(at: number): void {
     clearTimeout(this.#timer)
     this.#due = at
-    this.#timer = outside(() =>
-      setTimeout(() => this.#look(), Math.max(1, Math.ceil(at - performance.now()))),
-    )
+    const ms = Math.min(LONGEST_MS, Math.max(1, Math.ceil(at - performance.now())))
+    this.#timer = outside(() => setTimeout(() => this.#look(), ms))
   }
 
   #look(): void {
