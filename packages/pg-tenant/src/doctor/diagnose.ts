@@ -13,7 +13,7 @@ import type { Diagnosis } from './finding.ts'
 import { checkLedgers } from './ledgers.ts'
 import { checkNodes } from './nodes.ts'
 import { readOnly } from './read-only.ts'
-import { examineRows } from './rows.ts'
+import { examineRows, examineRowsAhead } from './rows.ts'
 import { type Examination, type Home, runChecks } from './run-checks.ts'
 import { checkSharedRights } from './shared-rights.ts'
 
@@ -52,7 +52,12 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       'select to_regclass($1) is not null as tenant, to_regclass($2) is not null as run',
       [qualify(registry.controlSchema, 'tenant'), qualify(registry.controlSchema, RUN_TABLE)],
     )
-    if (!there?.tenant) return 0
+    if (!there?.tenant) {
+      // Ahead of the first tenant: whatever would be in its way.
+      if (!ownDatabase) await checkSharedRights(look, examination)
+      if (shared) await examineRowsAhead(look, examination, ofLevel?.row)
+      return 0
+    }
     await runBroughtChecks(look, fleet, collected)
     await checkAdoptions(look, fleet, collected)
     if (!ownDatabase) await checkSharedRights(look, examination)

@@ -7,6 +7,7 @@ import { LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import { viewPlaceOf } from '../lifecycle/levels/row/view-place.ts'
 import { isChecksumOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
+import type { Collected } from './collected.ts'
 import type { Look } from './read-only.ts'
 import { READER_CHECKS, ROW_CHECKS } from './row-checks.ts'
 import { type Examination, runChecks } from './run-checks.ts'
@@ -35,19 +36,36 @@ export async function examineRows(
      where prefix = $1 and isolation = 'row' and status in ('active', 'suspended')`,
     [registry.prefix],
   )
-  const before = !count?.tenants
   const policies = await checkRowPolicies(admin, row, application, views)
-  // Before the first tenant: what provisioning puts right by itself is no finding, what it would refuse is.
-  const findings: RowFinding[] = before
-    ? policies.filter(({ fix }) => fix !== REPAIR)
-    : [...(await checkEntrance(admin, { ...fleet, row }, application)), ...policies]
+  if (!count?.tenants) {
+    addRows(collected, inTheWay(policies))
+    return 0
+  }
+  addRows(collected, [...(await checkEntrance(admin, { ...fleet, row }, application)), ...policies])
+  await checkLedger(look, examination)
+  return count.tenants
+}
+
+/** Where there is no registry yet: what is in the way of the first tenant. */
+export async function examineRowsAhead(
+  look: Look,
+  { fleet, application, collected }: Examination,
+  row: RowPlace | undefined,
+): Promise<void> {
+  if (!row) return
+  const admin = { run: look }
+  const views = await viewPlaceOf(admin, fleet.naming, row)
+  addRows(collected, inTheWay(await checkRowPolicies(admin, row, application, views)))
+}
+
+/** Before the first tenant: what provisioning puts right by itself is no finding, what it would refuse is. */
+const inTheWay = (policies: readonly RowFinding[]) => policies.filter(({ fix }) => fix !== REPAIR)
+
+function addRows(collected: Collected, findings: readonly RowFinding[]): void {
   for (const { code, severity, object, message, fix } of findings) {
     const upper = `ROW_${code.toUpperCase() as Uppercase<typeof code>}` as const
     collected.add({ code: upper, severity, subject: object, message: `${object}: ${message}`, fix })
   }
-  if (before) return 0
-  await checkLedger(look, examination)
-  return count.tenants
 }
 
 /** The migrations of the shared schema: none that this program does not know, none that was edited. */

@@ -1,7 +1,7 @@
 import type { Admin } from '../../../admin/transaction.ts'
 import type { RowPlace } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
-import { CALLABLE, CONSTRAINTS, DERIVED, PRIVILEGES, VIEW_ROLES } from './check-sql.ts'
+import { CALLABLE, CONSTRAINTS, DERIVED, PRIVILEGES, UNSCOPED, VIEW_ROLES } from './check-sql.ts'
 import { FINDINGS, type RowFinding, type RowFindingCode } from './findings.ts'
 import {
   hasExactDefault,
@@ -40,11 +40,20 @@ async function lookAtAll(
     const meaning = FINDINGS[code]
     found.push({ code, object, ...meaning, ...(typeof sql === 'string' && { fix: sql }) })
   }
+  const [schema, column, reference] = [row.schema, row.tenantColumn, row.referenceTables]
+  const unscoped = new Map<unknown, unknown>()
+  for (const { name, fix } of await admin.run(UNSCOPED, [schema, column, reference])) unscoped.set(name, fix)
+  const [me] = await admin.run('select current_user::text as name')
+  const roles = { application, admin: String(me?.name) }
   for (const table of await readRowTables(admin, row, application)) {
     const codes = row.referenceTables.includes(table.name) ? [] : findingsOf(table, row, views)
-    for (const code of codes) add(code, table.name, remedyOf(code, table, row))
+    for (const code of codes)
+      add(
+        code,
+        table.name,
+        code === 'unscoped_table' ? unscoped.get(table.name) : remedyOf(code, table, row, roles, views),
+      )
   }
-  const [schema, column, reference] = [row.schema, row.tenantColumn, row.referenceTables]
   for (const [sql, values] of [
     [CONSTRAINTS, [schema, column, reference]],
     [DERIVED, [schema, column, reference, application]],
@@ -66,13 +75,37 @@ async function lookAtAll(
   return found.sort((a, b) => rank(a).localeCompare(rank(b)))
 }
 
-/** What mends it, as SQL, where that is one statement of the administrator's. */
-function remedyOf(code: RowFindingCode, { name }: RowTable, row: RowPlace): string | undefined {
+/** What mends it, as SQL of the administrator's; `undefined` where words say it better. */
+function remedyOf(
+  code: RowFindingCode,
+  { name, kind, policies, tooMuch }: RowTable,
+  row: RowPlace,
+  { application, admin }: { readonly application: string; readonly admin: string },
+  views: ViewPlace | undefined,
+): string | undefined {
   const [table, column] = [qualify(row.schema, name), quoteIdentifier(row.tenantColumn)]
-  if (code === 'index_missing') return `CREATE INDEX CONCURRENTLY ON ${table} (${column});`
-  if (code === 'column_nullable') return `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL;`
-  return undefined
+  switch (code) {
+    case 'index_missing':
+      return `CREATE INDEX ${kind === 'p' ? '' : 'CONCURRENTLY '}ON ${table} (${column});`
+    case 'column_nullable':
+      return `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL;`
+    case 'foreign_owner':
+      return `ALTER TABLE ${table} OWNER TO ${quoteIdentifier(admin)}; -- as its owner, or a superuser`
+    case 'too_many_privileges':
+      return `REVOKE ${tooMuch.join(', ').toUpperCase()} ON ${table} FROM PUBLIC, ${quoteIdentifier(application)};`
+    case 'policy_added':
+      return `${policies
+        .filter((policy) => isAdded(policy, views))
+        .map((policy) => `DROP POLICY ${quoteIdentifier(policy.name)} ON ${table};`)
+        .join(' ')} -- or CREATE it AS RESTRICTIVE`
+    default:
+      return undefined
+  }
 }
+
+/** Permissive policies add to each other; restrictive ones only take away. */
+const isAdded = ({ name, permissive }: RowTable['policies'][number], views: ViewPlace | undefined): boolean =>
+  permissive && name !== POLICY && !(views && name in VIEW_POLICIES)
 
 function findingsOf(table: RowTable, row: RowPlace, views: ViewPlace | undefined): RowFindingCode[] {
   const { column } = table
@@ -87,10 +120,7 @@ function findingsOf(table: RowTable, row: RowPlace, views: ViewPlace | undefined
     not_forced: !table.forced,
     policy_missing: !table.policies.some(({ name }) => name === POLICY),
     policy_altered: table.policies.some(({ name }) => name === POLICY) && !hasExactPolicy(table, row),
-    // Permissive policies add to each other; restrictive ones only take away.
-    policy_added: table.policies.some(
-      ({ name, permissive }) => permissive && name !== POLICY && !(views && name in VIEW_POLICIES),
-    ),
+    policy_added: table.policies.some((policy) => isAdded(policy, views)),
     views_policy: views !== undefined && !hasExactViewPolicies(table, row, views),
     index_missing: !table.indexed,
     too_many_privileges: table.tooMuch.length > 0,
