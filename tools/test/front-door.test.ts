@@ -8,7 +8,8 @@ describe("import '@org/pg-tenant', built", async () => {
   const { files, modules } = await loadedWhenBuilt('pg-tenant')
 
   it('loads what a request needs, and the linter, which is a plain function of the root', () => {
-    expect(modules.length).toBeLessThanOrEqual(79)
+    // The number of issue 12. What comes new: is it needed by a request, and is it a file of its own?
+    expect(modules.length).toBeLessThanOrEqual(75)
     expect(files).toBeLessThanOrEqual(40)
   })
 

@@ -56,7 +56,7 @@ it('finds the guards of every package', () => {
 })
 
 it('leaves files that are still TypeScript', () => {
-  const some = ALL.filter(({ marked }, index) => marked !== undefined || index % 25 === 0)
+  const some = ALL.filter(({ marked }, index) => marked !== undefined || index % 100 === 0)
   const broken = some.filter(({ file, ...mutant }) => {
     const { diagnostics } = ts.transpileModule(apply(read(file), { file, ...mutant }), {
       reportDiagnostics: true,

@@ -29,6 +29,7 @@ beforeAll(async () => {
 })
 
 describe('regular expressions', () => {
+  // Each takes a tenth of a second: a third of them here, all in the slow set, which CI runs.
   it('are linear, all of them', { timeout: 600_000 }, () => {
     const { regexes } = collectRegexes(root)
     const places = new Map<string, string[]>()
@@ -36,7 +37,8 @@ describe('regular expressions', () => {
       const key = JSON.stringify([source, flags])
       places.set(key, [...(places.get(key) ?? []), place])
     }
-    const slow = [...places].flatMap(([key, where]) => {
+    const looked = [...places].filter((_, at) => process.env.TEST_SLOW || at % 3 === 0)
+    const slow = looked.flatMap(([key, where]) => {
       const [source, flags] = JSON.parse(key) as [string, string]
       const found = complexity(source, flags)
       return found === 'linear' ? [] : [`${where.join(', ')}: /${source}/${flags} is ${found}`]

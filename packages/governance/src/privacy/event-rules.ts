@@ -1,8 +1,7 @@
 import { invalidOption } from '../input/input.ts'
-import type { ColumnRule } from './personal-data.ts'
 
-/** What becomes of a value in an event when somebody is erased: as of a column, {@link ColumnRule}. */
-export type EventRule = Exclude<ColumnRule, 'keep'>
+/** What becomes of a value in an event when somebody is erased: as of a column, where it may also stay (`ColumnRule`). */
+export type EventRule = 'null' | 'text' | 'email' | { readonly value: string | number | boolean }
 
 /** One type of event. Places in its payload are JSON Pointers (RFC 6901), in which a step `*` stands for each element of an array. */
 export interface EventRules {

@@ -1,12 +1,12 @@
 import { invalidOption } from '../input/input.ts'
-import { type ParsedEventRules, type PersonalEvents, parseEvents } from './event-rules.ts'
+import { type EventRule, type ParsedEventRules, type PersonalEvents, parseEvents } from './event-rules.ts'
 
 /**
  * What becomes of a column when somebody is erased. `keep`: it says nothing of a person (ids, times, amounts). `null`: it
  * becomes null. `text`: the word `erased`. `email`: an address that nobody has, another in every row, so that unique columns
  * stay unique. Or a value of its own.
  */
-export type ColumnRule = 'keep' | 'null' | 'text' | 'email' | { readonly value: string | number | boolean }
+export type ColumnRule = 'keep' | EventRule
 
 /** One table of every tenant. */
 export interface TableRules {

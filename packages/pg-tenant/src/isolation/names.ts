@@ -1,5 +1,5 @@
 import { invalidOption, MAX_IDENTIFIER_BYTES, parsePrefix, parseTenantKey, type TenantKey } from '@org/core'
-import { quoteIdentifier } from '../sql/identifier.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { IsolationLevel } from './isolation.ts'
 import { digestOf, type NameFunction, type RegistryNames, requireOwnName, TenantNames } from './own-names.ts'
 import { type DeclaredTable, parseSharedTables, type SharedTable } from './shared-tables.ts'
@@ -109,6 +109,24 @@ export function keyedMarker(
   return Buffer.byteLength(named) <= MAX_IDENTIFIER_BYTES
     ? named
     : `${marker}:#${digestOf(schemaPrefix + tenant)}`
+}
+
+/**
+ * What keeps the schema of a tenant there until the transaction ends, and raises unless it is usable (hazard b).
+ *
+ * Where schemas are distributed the marker is selected from but nothing is fetched: parsing takes the lock and checks the schema,
+ * binding checks the rights to the table (`InitPlan`), both on the coordinator. LOCK TABLE would be sent to every node of the
+ * cluster, one after the other, and fail for all tenants while one of them is down.
+ */
+export function pinOf(
+  naming: Naming,
+  tenant: TenantKey,
+  distributed: boolean,
+): { readonly pin: string; readonly pinRuns: boolean } {
+  const marker = qualify(schemaOf(naming, tenant), markerOf(naming, tenant))
+  return distributed
+    ? { pin: `select from ${marker}`, pinRuns: false }
+    : { pin: `lock table ${marker} in access share mode`, pinRuns: true }
 }
 
 /** What the registry is to write down of a new tenant: names that its key does not say. */

@@ -10,8 +10,7 @@ import {
   stillSearches,
 } from './gate.ts'
 import type { Isolation } from './isolation.ts'
-import { type Naming, roleOf, searchPathOf } from './names.ts'
-import { pinOf } from './pin.ts'
+import { type Naming, pinOf, roleOf, searchPathOf } from './names.ts'
 import { type NamesSource, renewable } from './renewal.ts'
 
 // $3 search path, $4 schema, $5 role.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { inspectArchive } from '../../src/admin.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { LEVELS, openLibrary, read, write } from './library.ts'
 import { useFolder } from './support.ts'
 
@@ -11,7 +12,7 @@ const folder = useFolder()
 /** More statements than any of this takes. */
 const MANY = 400
 /** An odd one: the process dies before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
-const STEP = process.env.TEST_FAULTS === 'all' ? 1 : process.env.TEST_SLOW ? 7 : 29
+const STEP = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 7 : 47
 
 describe.each(LEVELS)('level %s', (level) => {
   const sound = openLibrary.bind(undefined, setting, level)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { IsolationLevel, Migration } from '../../src/index.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { historyOf } from './crash-world.ts'
 
@@ -12,7 +13,7 @@ const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
 /** An odd one: the connection goes before and after statements in turn. The slow set takes every statement. */
-const STEP = process.env.TEST_SLOW ? 1 : 3
+const STEP = SLOW ? 1 : 7
 
 const tenancyOf = (level: IsolationLevel, options: object = {}) =>
   setting.tenancy(level, { migrations: historyOf(level), row: { schema: 'shared' }, ...options })

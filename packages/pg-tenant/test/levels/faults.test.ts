@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { SLOW } from '../support/sample.ts'
 import { codeOf, eventually, NOTES } from '../support/world.ts'
 import { killedAdmin } from './killed.ts'
 import { SUBJECTS, useSetting } from './setting.ts'
@@ -7,7 +8,7 @@ const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
 /** An odd one: the connection goes before and after statements in turn. The slow set takes every statement. */
-const STEP = process.env.TEST_SLOW ? 1 : 5
+const STEP = SLOW ? 1 : 9
 const LEVELS = SUBJECTS.map(({ level }) => level).filter((level) => level === 'login' || level === 'database')
 
 /** What is left of a tenant on the server. */

@@ -3,12 +3,13 @@ import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet } from '../../src/index.ts'
 import { ALL_SUBJECTS } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { bodies, insert, useServers } from './servers.ts'
 
 const servers = useServers()
 
 /** Every how-manieth message of the administrator the process dies at. `TEST_FAULTS=all` takes every one. */
-const STEP = process.env.TEST_FAULTS === 'all' ? 1 : process.env.TEST_SLOW ? 11 : 83
+const STEP = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 11 : 151
 
 /**
  * As SIGKILL: at the `at`-th message that asks something of either server all connections are gone, with that message or

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { sampled } from '../support/sample.ts'
 import { drawn, snapshotOf } from './snapshot.ts'
 
 // Sessions are left by a function of the administrator's (registry/leave-function.ts). What a tenant does to it, to what it is planned
@@ -96,26 +97,29 @@ describe.each(ONE_POOL)('level $level', ({ level }) => {
     await proxy.close()
   })
 
-  it.each(LIES)('%s: nothing is there for whoever comes next', async (lie) => {
-    // A session that compiles the function behind the lie, and one that has done so before.
-    for (const warm of [0, 2]) {
-      const { tenancy, pool } = stage()
-      for (let time = 0; time < warm; time++) await tenancy.query('good', 'select 1')
-      for (let time = 0; time < 2; time++) {
-        await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
-        expect(await seenBy(tenancy)).toBe(before)
-        await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
-        expect(await snapshotOf((sql) => pool.query(sql))).toBe(bare)
+  it.each(level === 'role' ? LIES : sampled(LIES, 5))(
+    '%s: nothing is there for whoever comes next',
+    async (lie) => {
+      // A session that compiles the function behind the lie, and one that has done so before.
+      for (const warm of [0, 2]) {
+        const { tenancy, pool } = stage()
+        for (let time = 0; time < warm; time++) await tenancy.query('good', 'select 1')
+        for (let time = 0; time < 2; time++) {
+          await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
+          expect(await seenBy(tenancy)).toBe(before)
+          await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
+          expect(await snapshotOf((sql) => pool.query(sql))).toBe(bare)
+        }
+        const draws = new Set<string>()
+        for (let time = 0; time < 3; time++) {
+          await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
+          draws.add(JSON.stringify(await drawn((sql) => tenancy.query('good', sql))))
+        }
+        expect(draws.size).toBe(3)
+        await pool.end()
       }
-      const draws = new Set<string>()
-      for (let time = 0; time < 3; time++) {
-        await tenancy.query('evil', telling(lie, schema)).catch(() => undefined)
-        draws.add(JSON.stringify(await drawn((sql) => tenancy.query('good', sql))))
-      }
-      expect(draws.size).toBe(3)
-      await pool.end()
-    }
-  })
+    },
+  )
 })
 
 it.each([

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { sampled } from '../support/sample.ts'
 import { hostileStatements, TIDY } from './hostile-statements.ts'
 import { drawn, snapshotOf } from './snapshot.ts'
 
@@ -28,6 +29,7 @@ async function attack(tenancy: Tenancy, sql: string): Promise<void> {
 /** What is different for anybody after each of the statements. */
 async function differences(
   tenancy: Tenancy,
+  statements: readonly string[],
   users: Readonly<Record<string, () => Promise<string>>>,
 ): Promise<string[]> {
   const before: Record<string, string> = {}
@@ -37,7 +39,7 @@ async function differences(
   }
   const found: string[] = []
   const everybody = Object.entries(users)
-  for (const [number, sql] of STATEMENTS.entries()) {
+  for (const [number, sql] of statements.entries()) {
     // Looking cleans as well, so that each user needs an attack of its own; two of three see each statement.
     for (const [who, look] of everybody.filter((_, at) => everybody.length < 3 || at !== number % 3)) {
       await attack(tenancy, sql)
@@ -84,7 +86,9 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
         'the bare pool': () => snapshotOf((sql) => bare.query(sql)),
       }),
     }
-    expect(await differences(tenancy, users)).toEqual([])
+    // Every one at the level that most use.
+    const statements = level === 'role' ? STATEMENTS : sampled(STATEMENTS, 5)
+    expect(await differences(tenancy, statements, users)).toEqual([])
   })
 
   it('nobody decides what another request draws', async () => {
@@ -123,7 +127,7 @@ describe.runIf(hasPgBouncer())('through PgBouncer with one server connection', (
       'another tenant': async () => known(await inside(tenancy, 'good')()),
       'the bare pool': async () => known(await snapshotOf((sql) => pool.query(sql))),
     }
-    expect(await differences(tenancy, users)).toEqual([])
+    expect(await differences(tenancy, sampled(STATEMENTS, 5), users)).toEqual([])
   })
 })
 
@@ -132,7 +136,8 @@ it('the obvious helper leaves most of it', async () => {
   const look = () => snapshotOf((sql) => pool.query(sql))
   const before = await look()
   let left = 0
-  for (const sql of STATEMENTS) {
+  const statements = sampled(STATEMENTS, 5)
+  for (const sql of statements) {
     const client = await pool.connect()
     await client.query('begin; set local search_path to role_evil, public')
     await client.query({ text: sql, queryMode: 'extended' } as pg.QueryConfig).catch(ignore)
@@ -141,5 +146,5 @@ it('the obvious helper leaves most of it', async () => {
     if ((await look().catch(ignore)) !== before) left++
     await pool.query('discard all')
   }
-  expect(left).toBeGreaterThan(40)
+  expect(left).toBeGreaterThan(statements.length / 5)
 })
