@@ -7,9 +7,9 @@ import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { type Command, commandOf, type Mode } from './command.ts'
 import { canceled, inFailedTransaction } from './errors.ts'
+import { Turns } from './running.ts'
 import { SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
-import { Turns } from './turns.ts'
 
 /** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
 export interface Reach {

@@ -1,3 +1,5 @@
+// What the clients of one tenant have together.
+
 /** What can be asked to stop. */
 interface Running {
   cancel(): void
@@ -35,5 +37,16 @@ export class RunningClients {
     if (command === 'cancel') client.cancel()
     else client.terminate()
     return true
+  }
+}
+
+/** Those who take one after the other. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  take<T>(job: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(job)
+    this.#last = turn.catch(() => {})
+    return turn
   }
 }

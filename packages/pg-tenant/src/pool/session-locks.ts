@@ -5,7 +5,7 @@ import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import { scan, UnterminatedSql } from '../sql/scan.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from './running.ts'
 
 /** A day: a migration may hold its lock for as long as it takes. */
 const HOLD: ScopeOptions = { readOnly: true, idleTimeout: 86_400_000 }
