@@ -8,7 +8,7 @@ describe("import '@org/pg-tenant', built", async () => {
   const { files, modules } = await loadedWhenBuilt('pg-tenant')
 
   it('loads what a request needs, and the linter, which is a plain function of the root', () => {
-    // The number of issue 12. What comes new: is it needed by a request, and is it a file of its own?
+    // The bound stays: what comes new, is it needed by a request, and a file of its own?
     expect(modules.length).toBeLessThanOrEqual(75)
     expect(files).toBeLessThanOrEqual(40)
   })
