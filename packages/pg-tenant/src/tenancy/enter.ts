@@ -72,12 +72,23 @@ function open<T>(
 ): Promise<T> {
   const attempt = () => job.open(tenant, settings, trace)
   const work = () => (settings.retry.attempts === 1 ? attempt() : withRetry(settings, attempt))
-  const old = entry.askVersion(tenant)
-  return (old ? old.then(work) : work()).catch(async (error: unknown) => {
+  return begun(() => {
+    const old = entry.askVersion(tenant)
+    return old ? old.then(work) : work()
+  }).catch(async (error: unknown) => {
     // What cannot be explained is told as it came.
     const explain = await import('../registry/explain.ts').catch(() => undefined)
     throw explain ? await explain.explained(error, entry.pool, entry.registry, tenant) : error
   })
+}
+
+/** What it throws at once becomes a rejection: those who listen are told of that end, too. */
+function begun<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work()
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** The scope this call runs in, if it is one of ours and still alive. */

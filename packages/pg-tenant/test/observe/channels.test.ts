@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
+import { parseTenantKey, runWithTenant } from '@org/core'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import {
@@ -65,6 +66,13 @@ describe('tracing channels', () => {
     expect(heard.statements.every((one) => one.scope === scope)).toBe(true)
     const seen = inspect(heard, { depth: 9, showHidden: true, getters: true })
     expect(seen + JSON.stringify(heard)).not.toContain('canary')
+  })
+
+  it('tell of the end of a scope that is refused before anything is sent', async () => {
+    const heard = hear()
+    const inside = runWithTenant(parseTenantKey('acme'), () => codeOf(tenancy.query('globex', 'select 1')))
+    expect(await inside).toBe('CROSS_TENANT')
+    expect(heard.scopes).toMatchObject([{ tenant: 'globex', code: 'CROSS_TENANT' }])
   })
 
   it('say why, and nothing of what somebody threw', async () => {
