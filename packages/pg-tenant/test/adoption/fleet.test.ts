@@ -31,7 +31,7 @@ const LAYOUTS: Readonly<Record<string, { name: (at: number) => string; ledger: s
       baseline: MIGRATION.id,
     },
     stancl: {
-      name: (at) => `tenant00000000-0000-4000-8000-00000000000${at}`,
+      name: (at) => `tenant00000000-0000-4000-8000-${String(at).padStart(12, '0')}`,
       ledger: `create table migrations (id serial primary key, migration varchar(255) not null, batch int not null);
       insert into migrations (migration, batch) values ('2024_01_01_000000_notes', 1)`,
       baseline: MIGRATION.id,
@@ -42,7 +42,8 @@ const LAYOUTS: Readonly<Record<string, { name: (at: number) => string; ledger: s
       insert into __drizzle_migrations (hash, created_at) values ('${HASH}', 1)`,
     },
   }
-const EACH = Math.max(4, Math.min(9, Number(process.env.TEST_FLEET_TENANTS ?? 0) / 100))
+// 1,000 schemas in the slow set: TEST_FLEET_TENANTS=1000.
+const EACH = Math.max(4, Math.floor(Number(process.env.TEST_FLEET_TENANTS ?? 0) / 4))
 
 const world = useWorld([])
 const schemas = Object.entries(LAYOUTS).flatMap(([layout, { name, baseline }]) =>
@@ -84,15 +85,18 @@ async function work(seed: number): Promise<void> {
   }
 }
 
-beforeAll(async () => {
-  legacy = await makeOwner(world, 'legacy')
-  for (const { layout, schema } of schemas)
-    await world.root.query(`set role ${legacy}; create schema "${schema}"; set search_path to "${schema}"; ${MIGRATION.sql}; ${LAYOUTS[layout]?.ledger};
+beforeAll(
+  async () => {
+    legacy = await makeOwner(world, 'legacy')
+    for (const { layout, schema } of schemas)
+      await world.root.query(`set role ${legacy}; create schema "${schema}"; set search_path to "${schema}"; ${MIGRATION.sql}; ${LAYOUTS[layout]?.ledger};
       insert into notes (body) select current_schema() from generate_series(1, 20); insert into tags select id, 'x' from notes; reset role; reset search_path`)
-  const url = Object.assign(new URL(world.url), { username: legacy, password: 'legacy' }).href
-  before = world.pool({ connectionString: url, max: 3 })
-  traffic.done = Promise.all([0, 1, 2].map(work)).then(() => {})
-})
+    const url = Object.assign(new URL(world.url), { username: legacy, password: 'legacy' }).href
+    before = world.pool({ connectionString: url, max: 3 })
+    traffic.done = Promise.all([0, 1, 2].map(work)).then(() => {})
+  },
+  60_000 + EACH * 1_000,
+)
 afterAll(async () => {
   traffic.stop = true
   await traffic.done
@@ -105,7 +109,9 @@ const oldRows = async (schema: string) =>
     )
   ).rows[0]
 
-it('is adopted while its application goes on, confirmed, and every row is there', async () => {
+it('is adopted while its application goes on, confirmed, and every row is there', {
+  timeout: 60_000 + EACH * 10_000,
+}, async () => {
   const tenancy = world.tenancy({ migrations: [MIGRATION, LATER] })
   expect((await findSchemas(world.admin, 'tenant_*')).map(({ tables, tenant }) => [tables, tenant])).toEqual(
     Array.from({ length: EACH }, () => [3, false]),

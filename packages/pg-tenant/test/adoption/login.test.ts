@@ -212,6 +212,45 @@ describe('what is in the way of a login', () => {
     await tenancy.undoAdoption('third')
   })
 
+  it('has left itself a door elsewhere since: not confirmed', async () => {
+    await tenancy.adopt('third', wanted('third'))
+    await world.root.query(`create schema lair; grant usage, create on schema lair to public`)
+    await tenancy.query(
+      'third',
+      `do $do$ begin execute $q$create function lair.door() returns bigint language sql security definer
+        as 'select count(*) from schema_third.notes'$q$; end $do$`,
+    )
+    await expect(tenancy.confirmAdoption('third')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { objects: 'function lair.door()' },
+    })
+    await world.root.query('drop schema lair cascade')
+    await tenancy.undoAdoption('third')
+  })
+
+  it('made code that another owner would get: not undone without a word', async () => {
+    const second = await makeOwner(world, 'second')
+    await world.root.query(
+      `alter table schema_third.tags owner to ${second}; grant usage on schema schema_third to ${second}`,
+    )
+    const was = await catalogueOf(world, 'schema_third')
+    const { earlierOwners } = await tenancy.adopt('third', wanted('third'))
+    expect(earlierOwners).toEqual([second])
+    await as(second, 'legacy').query(`insert into schema_third.tags values (null, 'goes on')`)
+    await tenancy.query(
+      'third',
+      `do $do$ begin execute 'create trigger early before update on tags for each row execute function suppress_redundant_updates_trigger()'; end $do$`,
+    )
+    await expect(tenancy.undoAdoption('third')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'code', objects: 'trigger early on schema_third.tags' },
+    })
+    await tenancy.query('third', `do $do$ begin execute 'drop trigger early on tags'; end $do$`)
+    await tenancy.undoAdoption('third')
+    expect(await catalogueOf(world, 'schema_third')).toEqual(was)
+    await world.root.query(`alter table schema_third.tags owner to ${roleOf('third')}`)
+  })
+
   it('is the role of another tenant, or of the application', async () => {
     expect(await refusedFor(wanted('third', { role: roleOf('acme') }))).toContain('OWNER_IS_TENANT')
     expect(await refusedFor(wanted('third', { role: world.appRole, password: 'app' }))).toContain(
