@@ -240,7 +240,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '42P07': ['relation "{name}" already exists'],
   '42P10': ['there is no unique or exclusion constraint matching the ON CONFLICT specification'],
   '42P18': [
-    'could not determine data type of parameter ${n}',
+    'could not determine data type of parameter {value}',
     'could not determine polymorphic type because input has type unknown',
   ],
   '42P16': ['multiple primary keys for table "{name}" are not allowed'],

@@ -5,7 +5,7 @@ const RELATIONS = `select relname as name, relkind = 'S' as sequence from pg_cla
   and relkind in ('r', 'm', 'S') and left(relname, 8) <> '_tenant_' order by 1`
 
 /** Every row of every table of a tenant as text, in a fixed order; long rows as their beginning and a digest. */
-export async function contents(world: World, key: string): Promise<Record<string, string[]>> {
+export async function contents(world: Pick<World, 'root'>, key: string): Promise<Record<string, string[]>> {
   const schema = quoteIdentifier(`c_${key}`)
   const client = await world.root.connect()
   try {

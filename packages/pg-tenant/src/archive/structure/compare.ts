@@ -21,9 +21,11 @@ export function requireSame(
 ): void {
   const compared = ({ phase }: StructureStatement) =>
     privileges || phase < PHASE.privilege || phase >= PHASE.refresh
-  const there = new Map(found.filter(compared).map(({ what, sql }) => [what, sql]))
+  const comparable = (one: readonly StructureStatement[]) =>
+    one.filter(compared).flatMap((made) => (words ? [made] : notNullApart(made)))
+  const there = new Map(comparable(found).map(({ what, sql }) => [what, sql]))
   const differences: string[] = []
-  for (const { what, sql } of expected.filter(compared)) {
+  for (const { what, sql } of comparable(expected)) {
     const now = there.get(what)
     if (now === undefined) differences.push(`${what} is missing`)
     else if (words && now !== sql) differences.push(`${what} is another`)
@@ -31,6 +33,24 @@ export function requireSame(
   }
   differences.push(...[...there.keys()].map((what) => `${what} is new`))
   if (differences.length > 0) throw drifted(differences)
+}
+
+/**
+ * NOT NULL of a column that was inherited is said of the column up to PostgreSQL 17, and is a constraint with a name from 18
+ * on: what is compared says it in one way.
+ */
+function notNullApart(made: StructureStatement): StructureStatement[] {
+  const { what, phase, sql } = made
+  const statements = sql.split('; ')
+  const isSet = (one: string) => one.endsWith(' set not null')
+  if (/^column .* state$/s.test(what) && statements.some(isSet)) {
+    const rest = statements.filter((one) => !isSet(one)).join('; ')
+    const apart = { what: `not null of ${what.slice('column '.length, -' state'.length)}`, phase, sql: '' }
+    return rest === '' ? [apart] : [apart, { what, phase, sql: rest }]
+  }
+  const [, table, column] =
+    /^alter table (.*) add constraint .* NOT NULL (.*?)(?: NO INHERIT)?(?: NOT VALID)?$/s.exec(sql) ?? []
+  return table === undefined ? [made] : [{ what: `not null of ${table}.${column}`, phase, sql: '' }]
 }
 
 /** Differences named in an error; the rest is counted. */
