@@ -9,9 +9,10 @@ export type Look = <R extends object>(sql: string, values?: readonly unknown[]) 
 
 // With only the catalogue in the path PostgreSQL qualifies every other name it writes, and nothing can stand in for it. Where the
 // registry has no statistics yet, the planner takes it for a few rows and joins it with the catalogue row by row: 10,000 tenants took
-// minutes. All that is asked joins whole sets.
+// minutes. All that is asked joins whole sets. A join that is switched off costs 10¹⁰ until PostgreSQL 17, and what seems to cost that
+// much is compiled first where the server has LLVM, which took a second for each question.
 const OPEN = `begin isolation level repeatable read read only; set local search_path to pg_catalog, pg_temp;
-  set local enable_nestloop to off`
+  set local enable_nestloop to off; set local jit to off`
 
 /** Looks at the database as it is at one moment, and cannot change it. */
 export async function readOnly<T>(pool: PoolLike, fn: (look: Look) => Promise<T>): Promise<T> {
