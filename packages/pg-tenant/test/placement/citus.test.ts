@@ -147,6 +147,22 @@ describe.each(['schema', 'role'] as const)('a distributed tenant at level %s', (
     )
   })
 
+  it('gets each statement of a later migration by itself, in no function', async () => {
+    await tenancyOf({ isolation }).provision(`${key}-later`)
+    await citus.seen()
+    expect(
+      await tenancyOf({ isolation, migrations: [NOTES, SEVERAL] }).migrate({ only: [`${key}-later`] }),
+    ).toMatchObject({
+      migrated: 1,
+    })
+    const made = await citus.seen()
+    expect(made.map(({ tag }) => tag)).toEqual(
+      expect.arrayContaining(['CREATE TABLE', 'CREATE INDEX', 'ALTER TABLE']),
+    )
+    for (const { message } of made) expect(statementsOf(message, 'seen')).toHaveLength(1)
+    expect(made.filter(({ message }) => /_room_/.test(message))).toEqual([])
+  })
+
   it('is entered as any other', async () => {
     const tenancy = tenancyOf({ isolation })
     await tenancy.provision(`${key}-in`)
