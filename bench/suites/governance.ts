@@ -1,16 +1,18 @@
 import { installAudit } from '@org/governance/audit'
-import { IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
+import { IDEMPOTENCY_LEAN_MIGRATION, IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
 import { installUsage } from '@org/governance/usage'
 import { createTenancy } from '@org/pg-tenant'
+import { startWireProxyInWorker } from '@org/pg-tenant/testing'
 import pg from 'pg'
 import { DECISIONS, GOVERNED, governedContenders, LIMIT, limitContenders } from '../contenders/governance.ts'
 import { costOf, interleave, ratio } from '../measure/interleave.ts'
 import { spreadOf } from '../measure/statistics.ts'
 import type { Effort } from '../options.ts'
-import { atLeast, atMost, type Finding, finding, type SuiteResult } from '../report/result.ts'
+import { atLeast, atMost, type Count, type Finding, finding, type SuiteResult } from '../report/result.ts'
 import type { Bench } from '../server.ts'
 
 const WRITERS = 16
+const TIMES = 25
 const NOTES = 'create table notes (id bigint generated always as identity primary key, body text not null)'
 /** What a decision may take, in microseconds. */
 const DECISION_US = 0.5
@@ -21,7 +23,7 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   const pool = new pg.Pool({ connectionString: applicationUrl, max: WRITERS })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
   const prefix = bench.prefix('g')
-  const migrations = [{ id: '0001_notes', sql: NOTES }, IDEMPOTENCY_MIGRATION]
+  const migrations = [{ id: '0001_notes', sql: NOTES }, IDEMPOTENCY_MIGRATION, IDEMPOTENCY_LEAN_MIGRATION]
   const tenancy = createTenancy({ pool, adminPool, migrations, schemaPrefix: prefix, rolePrefix: prefix })
   await tenancy.provision('acme')
   for (const install of [installAudit, installUsage]) await install(adminPool, { rolePrefix: prefix })
@@ -35,6 +37,7 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   const governed = await interleave(governedContenders(tenancy), writers)
   const alone = await interleave(governedContenders(tenancy), { ...writers, concurrency: 1 })
   const limits = await interleave(limitContenders(), { ...writers, concurrency: 1, sliceMs: loopbackSliceMs })
+  const counts = await tripsOf(applicationUrl, prefix)
   await Promise.all([pool.end(), adminPool.end()])
   await drop()
   // Throughput over throughput is cost over cost the other way round.
@@ -44,6 +47,7 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   const micros = (spreadOf(costOf(limits, LIMIT.ours)).median * 1_000) / DECISIONS
   return {
     suite: 'governance',
+    counts,
     findings: [
       commits(GOVERNED.audit),
       commits(GOVERNED.metered),
@@ -63,4 +67,21 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
       finding(LIMIT.known, LIMIT.flexible, ratio(limits, LIMIT.known, LIMIT.flexible)),
     ],
   }
+}
+
+/** Round trips of each over a proxy that counts them: what is written beside goes along with what is there anyway. */
+async function tripsOf(url: string, prefix: string): Promise<Count[]> {
+  const proxy = await startWireProxyInWorker({ target: url })
+  const pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
+  const tenancy = createTenancy({ pool, schemaPrefix: prefix, rolePrefix: prefix })
+  const counts: Count[] = []
+  for (const { name, run } of governedContenders(tenancy)) {
+    await run()
+    await proxy.reset()
+    for (let time = 0; time < TIMES; time++) await run()
+    counts.push({ work: name, expected: 2, trips: (await proxy.roundTrips()) / TIMES })
+  }
+  await pool.end()
+  await proxy.close()
+  return counts
 }

@@ -1,6 +1,7 @@
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
 import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
+import { GOVERNANCE_MIGRATIONS, installGovernance } from './governance/install.ts'
 import { plantsOf, runHostileSchema } from './hostile-schema.ts'
 import { CHURN_KEY, RANGE, TABLES, type Tenant } from './tenants.ts'
 
@@ -10,6 +11,8 @@ const APPLICATION = 'soak_app'
 export interface SoakDatabase {
   /** As the application, which is no superuser. */
   readonly url: string
+  /** As who works on the outbox. */
+  readonly workerUrl: string
   readonly admin: pg.Pool
   readonly server: PostgresServer
   /** Drops the tenant that comes and goes, after an administrator's calls on what it planted, and makes it anew. */
@@ -24,6 +27,7 @@ export interface SoakDatabase {
 export async function startDatabase(
   level: 'role' | 'schema',
   tenants: readonly Tenant[],
+  governance = false,
 ): Promise<SoakDatabase> {
   const server = await startPostgres({
     url: false,
@@ -34,8 +38,10 @@ export async function startDatabase(
   await admin.query(`create role ${APPLICATION} login noinherit; ${PUBLIC_TRAP}`)
   const url = new URL(server.url)
   url.username = APPLICATION
+  const workerUrl = new URL(url)
+  workerUrl.username = 'soak_worker'
   const pool = quietPool(url.href, 1)
-  const migrations = [{ id: '0001_soak', sql: TABLES }]
+  const migrations = [{ id: '0001_soak', sql: TABLES }, ...(governance ? GOVERNANCE_MIGRATIONS : [])]
   // What names that fall through would reach: declared, for it is there on purpose.
   const sharedTables = ['soak_row', 'soak_row_id_seq', 'soak_counter'].map((name) => ({
     name: `public.${name}`,
@@ -46,6 +52,7 @@ export async function startDatabase(
     await tenancy.provision(key)
     await admin.query(`alter sequence "${schema}".soak_row_id_seq restart with ${(index + 1) * RANGE + 1}`)
   }
+  if (governance) await installGovernance(admin, level, APPLICATION)
   await tenancy.provision(CHURN_KEY)
   const plants = plantsOf(
     APPLICATION,
@@ -53,6 +60,7 @@ export async function startDatabase(
   )
   return {
     url: url.href,
+    workerUrl: workerUrl.href,
     admin,
     server,
     churn: () => churn(tenancy, plants),

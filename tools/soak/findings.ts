@@ -1,7 +1,9 @@
-/** What the soak looks for. `leak` to `hang` must be 0 for the library. */
+/** What the soak looks for. All of them must be 0 for the library. */
 export const FINDING_KINDS = [
   'leak',
   'lost',
+  'twice',
+  'unnoticed',
   'rejected-but-committed',
   'uncaught',
   'hang',

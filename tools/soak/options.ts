@@ -19,6 +19,8 @@ export interface SoakOptions {
   readonly level: 'role' | 'schema'
   readonly subjects: readonly SubjectName[]
   readonly faults: boolean
+  /** Also publishers, two workers in processes of their own, webhooks, audit entries and idempotent requests. Ours only. */
+  readonly governance: boolean
   /** Operations between two verifications: bounds the ledger and the tables. */
   readonly epoch: number
   /** Operations between two server restarts. */
@@ -32,7 +34,7 @@ export interface SoakOptions {
 
 export const USAGE = `pnpm soak [options]
   --seed 1 --ops 20000 --seconds 3600 --tenants 12 --workers 24 --connections 12
-  --hostile 0.15 --level role|schema --subject ours|obvious|both --faults on|off
+  --hostile 0.15 --level role|schema --subject ours|obvious|both --faults on|off --governance
   --epoch 50000 --restart-every 25000 --hang-seconds 60 --without 'part of a name' --json`
 
 /** @throws TypeError when an option is unknown or out of its range */
@@ -51,6 +53,7 @@ export function parseOptions(args: readonly string[]): SoakOptions {
       level: text,
       subject: text,
       faults: text,
+      governance: { type: 'boolean' },
       epoch: text,
       'restart-every': text,
       'hang-seconds': text,
@@ -72,6 +75,7 @@ export function parseOptions(args: readonly string[]): SoakOptions {
     level: oneOf('level', values.level ?? 'role', ['role', 'schema']),
     subjects: subject === 'both' ? ['ours', 'obvious'] : [subject],
     faults: oneOf('faults', values.faults ?? 'on', ['on', 'off']) === 'on',
+    governance: values.governance ?? false,
     epoch: number('epoch', values.epoch ?? '50000', 100, 1e6),
     restartEvery: number('restart-every', values['restart-every'] ?? '25000', 100, 1e9),
     hangSeconds: number('hang-seconds', values['hang-seconds'] ?? '60', 1, 3_600),

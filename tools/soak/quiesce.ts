@@ -6,7 +6,8 @@ import type { Findings } from './findings.ts'
 const PATIENCE_MS = 8_000
 
 const OPEN = `select pid, state, left(query, 80) as query from pg_stat_activity
-  where usename = 'soak_app' and backend_type = 'client backend' and state <> 'idle'`
+  where usename = 'soak_app' and application_name <> 'soak_child' and backend_type = 'client backend'
+    and state <> 'idle'`
 
 /** Polls until `look` finds nothing, for a bounded time; returns what it found last. */
 async function untilNone<T>(look: () => T[] | Promise<T[]>, patience: number): Promise<T[]> {

@@ -3,6 +3,7 @@ import { type SoakDatabase, startDatabase } from './database.ts'
 import { Cutter } from './faults/cutter.ts'
 import { Faults } from './faults/faults.ts'
 import { Findings } from './findings.ts'
+import { Governance } from './governance/governance.ts'
 import { Ledger } from './ledger.ts'
 import type { SoakOptions, SubjectName } from './options.ts'
 import { endPools, openPools } from './pools.ts'
@@ -42,12 +43,20 @@ export async function soak(
   const tenants = Array.from({ length: options.tenants }, (_, index) => tenantAt(index))
   // The control has no tenant roles: its application may use every schema, as such applications do.
   const level = subject === 'ours' ? options.level : 'schema'
-  const database = await startDatabase(level, tenants)
+  const governed = options.governance && subject === 'ours'
+  const database = await startDatabase(level, tenants, governed)
   const findings = new Findings()
   const unwatch = watchProcess(findings)
   try {
-    const run = new Run(subject, { ...options, level }, database, tenants, findings)
-    return await run.toTheEnd(progress)
+    const governance = governed
+      ? await Governance.start(database, level, tenants, findings, options.seed)
+      : undefined
+    const run = new Run(subject, { ...options, level }, database, tenants, findings, governance)
+    try {
+      return await run.toTheEnd(progress)
+    } finally {
+      await governance?.stop()
+    }
   } finally {
     await database.stop()
     unwatch()
@@ -76,13 +85,14 @@ class Run {
     database: SoakDatabase,
     tenants: readonly Tenant[],
     findings: Findings,
+    governance: Governance | undefined,
   ) {
     this.#subject = subject
     this.#options = options
     this.#database = database
     this.#tenants = tenants
     this.#findings = findings
-    this.#world = new World(tenants, findings, options.level)
+    this.#world = new World(tenants, findings, options.level, governance)
     this.#ledger = new Ledger(options.epoch)
     this.#cutter = new Cutter(new Random(options.seed, 1))
     this.#faults = new Faults(database, new Random(options.seed, 2), this.#cutter, options.restartEvery)
@@ -114,7 +124,9 @@ class Run {
       tally: this.#tally,
       onOperation: () => {
         this.#operations++
-        if (this.#options.faults) this.#faults.tick()
+        if (!this.#options.faults) return
+        this.#faults.tick()
+        this.#world.governance?.tick()
       },
     })
   }
@@ -136,6 +148,7 @@ class Run {
     })
     this.#unknown.committed += committed
     this.#unknown.rolledBack += rolledBack
+    await this.#world.governance?.verify()
     workers.counted.clear()
     this.#world.forget()
   }
@@ -157,7 +170,7 @@ class Run {
       tally: this.#tally,
       findings: this.#findings,
       unknown: this.#unknown,
-      faults: this.#faults.counts,
+      faults: { ...this.#faults.counts, ...this.#world.governance?.counts },
       hits: this.#cutter.hits,
     }
   }

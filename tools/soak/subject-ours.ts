@@ -13,6 +13,7 @@ export function ourSubject(pool: Pool, level: 'role' | 'schema'): Subject {
   return {
     name: 'ours',
     pool,
+    tenancy,
     withTenant: (key, fn, options) => tenancy.withTenant(key, fn, options),
     query: (key, text, values, options) => tenancy.query(key, text, values, options),
     failureOf: (error) => (isTenancyError(error, 'UNKNOWN_OUTCOME') ? 'unknown' : 'rejected'),

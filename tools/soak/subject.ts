@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Tenancy } from '@org/pg-tenant'
 import type { Pool } from 'pg'
 import type { SubjectName } from './options.ts'
 
@@ -40,6 +41,8 @@ export type Failure = 'rejected' | 'unknown'
 export interface Subject {
   readonly name: SubjectName
   readonly pool: Pool
+  /** Of the library. */
+  readonly tenancy?: Tenancy
   withTenant<T>(key: string, fn: (db: ScopedDb) => Promise<T>, options?: SubjectOptions): Promise<T>
   query(
     key: string,

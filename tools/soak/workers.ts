@@ -41,7 +41,7 @@ export class Workers {
 
   constructor(setup: WorkersSetup) {
     this.#setup = setup
-    this.#kinds = kindsWithout(setup.options.without)
+    this.#kinds = kindsWithout(setup.options.without, setup.world.governance !== undefined)
   }
 
   /** Number of the next operation. */
@@ -96,6 +96,7 @@ export class Workers {
       if (code.startsWith('uncoded')) world.findings.add('uncoded', `op ${op} (${kind.name}): ${code}`)
     }
     this.#settle(op, operation, state, told)
+    world.governance?.settle(op, state)
     tally.add(kind.name, hostile, code)
     if (state === STATE.acked) tally.outcomes.acked++
     else tally.outcomes[state === STATE.unknown ? 'unknown' : 'rejected']++

@@ -1,4 +1,5 @@
 import type { Findings } from './findings.ts'
+import type { Governance } from './governance/governance.ts'
 import type { ScopedDb } from './subject.ts'
 import type { Tenant } from './tenants.ts'
 
@@ -16,13 +17,21 @@ export class World {
   readonly tenants: readonly Tenant[]
   readonly findings: Findings
   readonly level: 'role' | 'schema'
+  /** With `--governance`. */
+  readonly governance: Governance | undefined
   readonly #kept: KeptHandle[] = []
   readonly #recent: { tenant: Tenant; op: number }[] = []
 
-  constructor(tenants: readonly Tenant[], findings: Findings, level: 'role' | 'schema') {
+  constructor(
+    tenants: readonly Tenant[],
+    findings: Findings,
+    level: 'role' | 'schema',
+    governance?: Governance | undefined,
+  ) {
     this.tenants = tenants
     this.findings = findings
     this.level = level
+    this.governance = governance
   }
 
   keep(handle: KeptHandle): void {

@@ -29,6 +29,8 @@ const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 2_000
 const NOTHING = {
   leak: 0,
   lost: 0,
+  twice: 0,
+  unnoticed: 0,
   'rejected-but-committed': 0,
   uncaught: 0,
   hang: 0,
@@ -56,6 +58,14 @@ describe('soak', () => {
       expect(report.faults[fault], fault).toBeGreaterThan(0)
     }
     expect(Object.keys(report.hits).length).toBeGreaterThan(5)
+  })
+
+  it('loses, doubles and mixes up no event, answer or entry either, while workers are killed and stalled', async () => {
+    const { report, code } = await soak('--governance', '--seed', '3', '--ops', `${OPERATIONS}`)
+    expect(report.findings, JSON.stringify(report.samples, null, 2)).toEqual(NOTHING)
+    expect(code).toBe(0)
+    for (const what of ['worker killed', 'delivered', 'handled', 'entries verified', 'forgeries noticed'])
+      expect(report.faults[what], what).toBeGreaterThan(0)
   })
 
   it('finds leaks and losses in the obvious helper', async () => {

@@ -21,6 +21,11 @@ export interface NamedQuery {
   readonly name: string
   readonly text: string
   readonly values?: readonly unknown[]
+  /**
+   * Its text says the type of every value and of every column it returns (default `false`): where it is kept prepared, no
+   * migration of a table makes another statement of it, and nothing is done in case one had.
+   */
+  readonly steady?: boolean
 }
 
 /** A {@link Queryable} that runs every statement as one tenant, and says which: a `withTenant` handle is one. */

@@ -1,4 +1,5 @@
 import { Weighted } from '../random.ts'
+import { GOVERNED } from './governed.ts'
 import { HOSTILE_FLOW } from './hostile-flow.ts'
 import { HOSTILE_SESSION } from './hostile-session.ts'
 import { HOSTILE_TIME } from './hostile-time.ts'
@@ -18,10 +19,13 @@ export interface Kinds {
 }
 
 /** All kinds but those with one of `without` in their name. */
-export function kindsWithout(without: readonly string[]): Kinds {
+export function kindsWithout(without: readonly string[], governance = false): Kinds {
   const wanted = ({ name }: OperationKind) => !without.some((part) => name.includes(part))
   return {
-    ordinary: new Weighted([...ORDINARY, ...PROBES].filter(wanted), weightOf),
+    ordinary: new Weighted(
+      [...ORDINARY, ...PROBES, ...(governance ? GOVERNED : [])].filter(wanted),
+      weightOf,
+    ),
     hostile: new Weighted(HOSTILE.filter(wanted), weightOf),
   }
 }

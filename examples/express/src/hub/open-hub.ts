@@ -11,7 +11,7 @@ import { integrationCredentials, integrationsMigration, settingsMigration } from
 import { API_KEYS_MIGRATION, createApiKeyDirectory, createApiKeys } from '@org/crypto/api-keys'
 import { createPasswords } from '@org/crypto/passwords'
 import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
-import { IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
+import { IDEMPOTENCY_LEAN_MIGRATION, IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
 import { WEBHOOKS_MIGRATION } from '@org/governance/webhooks'
 import { createTenancy, type IsolationLevel, loadMigrations, type TenantDb } from '@org/pg-tenant'
 import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/store'
@@ -100,6 +100,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
       IDEMPOTENCY_MIGRATION,
       WEBHOOKS_MIGRATION,
       integrationsMigration,
+      IDEMPOTENCY_LEAN_MIGRATION,
       ...migrations,
     ],
   }

@@ -10,7 +10,7 @@ import { WRITTEN } from './tables.ts'
 /** @internal `insert` of one entry, and of many from one JSON array. */
 export function insertSql(table: string): { readonly one: string; readonly many: string } {
   const columns = WRITTEN.join(', ')
-  const values = WRITTEN.map((_, index) => `$${index + 1}`).join(', ')
+  const values = WRITTEN.map((name, index) => `$${index + 1}::${TYPES[name] ?? 'text'}`).join(', ')
   const types = WRITTEN.map((name) => `${name} ${TYPES[name] ?? 'text'}`).join(', ')
   return {
     one: `insert into ${table} (${columns}) values (${values})`,

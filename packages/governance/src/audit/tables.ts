@@ -98,7 +98,12 @@ export const STEPS: readonly string[] = [
     created_at timestamptz not null default now(),
     constraint pk_audit_horizon primary key (before, mac)
   );`,
+  // The policy of those who write says it.
+  `alter table audit_log drop constraint ck_audit_log_actor_type`,
 ]
+
+/** What a tenant's transaction says of who did it. */
+const OF_A_KIND = `actor_type operator(pg_catalog.=) any ('{user,service,operator,system,anonymous}'::pg_catalog.text[])`
 
 const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
   controlSchema: true,
@@ -134,7 +139,7 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
     steps: STEPS,
     always: [
       makePartitions(schema, AUDIT_LOG),
-      ...insertOnly(schema, 'audit_log', WRITTEN, writers, readers),
+      ...insertOnly(schema, 'audit_log', WRITTEN, writers, readers, { also: OF_A_KIND }),
       ...insertableBy(schema, 'audit_log', WRITTEN, writers, operators),
       ...['audit_seal', 'audit_sealer', 'audit_horizon'].flatMap((table) => [
         `alter table ${table} enable row level security`,

@@ -4,4 +4,4 @@ export { type Idempotency, type IdempotencyOptions, idempotency } from './idempo
 export type { Lease } from './lease.ts'
 export type { Outcome } from './once.ts'
 export type { IdempotentRequest } from './request.ts'
-export { IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from './table.ts'
+export { IDEMPOTENCY_LEAN_MIGRATION, IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from './table.ts'

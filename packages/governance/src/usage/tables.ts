@@ -100,7 +100,18 @@ export const STEPS: readonly string[] = [
   create trigger trg_resource_hold_taken after insert on resource_hold for each row execute function resource_taken();
   create trigger trg_resource_return_returned after insert on resource_return for each row
     execute function resource_returned();`,
+  // The policy of those who write says it.
+  `alter table usage_delta drop constraint ck_usage_delta_request_id, drop constraint ck_usage_delta_action,
+    drop constraint ck_usage_delta_amount`,
 ]
+
+const int = (column: string, low: number, high: number) =>
+  `${column} operator(pg_catalog.>=) ${low} and ${column} operator(pg_catalog.<=) ${high}`
+const A_USE = [
+  int('pg_catalog.octet_length(request_id)', 1, 200),
+  int('pg_catalog.octet_length(action)', 1, 200),
+  int('amount', 1, 1_000_000_000_000),
+].join(' and ')
 
 const READ = ['usage_metrics', 'tenant_resource', 'usage_delta', 'usage_cursor'] as const
 
@@ -133,13 +144,13 @@ export async function installUsage(admin: Queryable, options: InstallUsageOption
   const managers = rolesOf(options.managers, 'managers')
   const readers = [...new Set([...rolesOf(options.readers, 'readers'), ...managers])]
   const writers = writersOf(options)
-  const write = (table: string, columns: readonly string[]) =>
-    insertOnly(schema, table, columns, writers, readers)
+  const write = (table: string, columns: readonly string[], also?: string) =>
+    insertOnly(schema, table, columns, writers, readers, { ...(also && { also }) })
   await installControl(admin, schema, {
     part: 'usage',
     steps: STEPS,
     always: [
-      ...write('usage_delta', ['tenant', 'request_id', 'action', 'part', 'amount']),
+      ...write('usage_delta', ['tenant', 'request_id', 'action', 'part', 'amount'], A_USE),
       ...write('resource_hold', ['tenant', 'resource_type', 'token', 'amount']),
       ...write('resource_return', ['tenant', 'resource_type', 'token']),
       ...['usage_metrics', 'tenant_resource', 'usage_cursor'].flatMap((table) => [

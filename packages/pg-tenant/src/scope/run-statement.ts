@@ -138,7 +138,8 @@ function stepOf(
       if (own) prepared.delete(name)
       prepared.set(name, text)
       const bytes = Buffer.concat([bind('', name, values), RUN])
-      return { phase: 'statement', bytes, sink, runs: name, afresh: preparing }
+      const step: Step = { phase: 'statement', bytes, sink, runs: name }
+      return statement.steady ? step : { ...step, afresh: preparing }
     }
     if (own || prepared.size < MAX_PREPARED || prepared.has(name)) return preparing()
   }

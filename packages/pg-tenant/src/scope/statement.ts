@@ -14,6 +14,11 @@ export interface QueryConfig {
    * another statement of a scope that is a savepoint on the server, once for each name.
    */
   readonly name?: string | undefined
+  /**
+   * With `name`: the text says the type of every value (`$1::uuid`) and of every column it returns (default `false`). No migration
+   * outlives such a statement, and the savepoint is saved. What is not so fails where it would have been prepared anew.
+   */
+  readonly steady?: boolean | undefined
   /** `array`: rows as arrays of columns. */
   readonly rowMode?: 'array' | undefined
   /** Parsers of this query, as `pg` takes them; a tenant's own types that they do not know are read as without them. */
@@ -28,6 +33,7 @@ export interface Statement {
   readonly text: string
   readonly values: readonly (string | Buffer | null)[]
   readonly name: string | undefined
+  readonly steady: boolean
   readonly rowMode: 'array' | undefined
   readonly types: TypeParsers | undefined
   readonly extent: Extent
@@ -39,6 +45,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'text',
   'values',
   'name',
+  'steady',
   'rowMode',
   'types',
 ] satisfies (keyof QueryConfig)[])
@@ -52,24 +59,27 @@ const KNOWN: ReadonlySet<string> = new Set([
  */
 export function toStatement(query: unknown, values?: unknown): Statement {
   const config = typeof query === 'string' ? { text: query } : toConfig(query)
-  const { text, name, rowMode, types } = config
+  const { text, name, steady = false, rowMode, types } = config
   if (typeof text !== 'string') throw malformed('A query needs its SQL as a string (text).')
   if (text.includes('\0')) throw malformed('SQL text cannot contain a NUL character.')
   if (name !== undefined && !(typeof name === 'string' && /^[\w .:-]{1,40}$/.test(name))) {
     throw malformed('A statement name has 1 to 40 of: letters, digits, "_", ".", ":", "-", space.')
   }
+  if (typeof steady !== 'boolean') throw malformed('steady is true or false.')
   if (rowMode !== undefined && rowMode !== 'array') throw malformed('rowMode is "array" or left out.')
   if (types !== undefined && typeof types?.getTypeParser !== 'function') {
     throw malformed('types needs a getTypeParser function, as pg.types has.')
   }
   refuseUnsafe(text)
   const { [EXTENT]: extent = 'all' } = config as { readonly [EXTENT]?: Extent }
-  return { text, values: toValues(values ?? config.values), name, rowMode, types, extent }
+  return { text, values: toValues(values ?? config.values), name, steady, rowMode, types, extent }
 }
 
 function toConfig(query: unknown): QueryConfig {
   if (typeof query !== 'object' || query === null) {
-    throw malformed('query takes SQL text and values, or an object { text, values, name, rowMode, types }.')
+    throw malformed(
+      'query takes SQL text and values, or an object { text, values, name, steady, rowMode, types }.',
+    )
   }
   if (typeof (query as { submit?: unknown }).submit === 'function') {
     throw malformed(
