@@ -1,3 +1,4 @@
+import { isTenancyError } from '@org/core'
 import { idempotency } from '@org/governance/idempotency'
 import type { Tenancy, TenantDb } from '@org/pg-tenant'
 import type { Operation } from '../context.ts'
@@ -93,6 +94,11 @@ export const GOVERNED: readonly OperationKind[] = [
         const values = [key, o.tenant.key, o.op]
         await db.query('insert into soak_once (key, tenant, op) values ($1, $2, $3)', values)
         return String(o.op)
+      }).catch((error: unknown) => {
+        // How the claim fails inside is nobody's business.
+        if (isTenancyError(error, 'VALIDATION_ERROR'))
+          o.world.findings.add('uncoded', `op ${o.op}: a good request was said to be bad`)
+        throw error
       })
       o.world.governance?.answered(o.op, answer)
     },

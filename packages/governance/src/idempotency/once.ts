@@ -93,7 +93,8 @@ async function explain(settings: OnceSettings, request: CheckedRequest, error: u
     })
     .catch((reason: unknown) => reason)
   if (isLockTimeout(probe)) throw inFlight()
-  if (!isTaken(probe)) throw error
+  // What could not be found out is not the caller's mistake: the claim's own error would say so.
+  if (!isTaken(probe)) throw probe !== FREE && (isTaken(error) || isLockTimeout(error)) ? probe : error
   const found = await scopes.withTenant(request.tenant, (db) => look(db, request))
   if (found === undefined) throw error
   if (found.answer === null) throw inFlight()

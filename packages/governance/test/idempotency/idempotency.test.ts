@@ -1,3 +1,4 @@
+import { TenancyError } from '@org/core'
 import { startWireProxy } from '@org/pg-testing'
 import fc from 'fast-check'
 import pg from 'pg'
@@ -36,6 +37,30 @@ describe('cost', () => {
     expect(trips).toEqual([2, 2])
     await pool.end()
     await proxy.close()
+  })
+})
+
+describe('a connection that is lost while it is asked why the claim failed', () => {
+  it('is told as that, never as a mistake of the caller’s', async () => {
+    await made().once({ ...request, key: 'asked' }, async () => 'first')
+    let scopes = 0
+    const failing = idempotency({
+      sealing: world.setting.sealing,
+      scopes: {
+        withTenant: (tenant, fn) => {
+          scopes += 1
+          if (scopes === 2) return Promise.reject(new TenancyError('CONNECTION_LOST', 'lost'))
+          return world.tenancy.withTenant(tenant, fn)
+        },
+      },
+    })
+    expect(await codeOf(failing.once({ ...request, key: 'asked' }, async () => 'again'))).toBe(
+      'CONNECTION_LOST',
+    )
+    scopes = 2
+    expect(await failing.once({ ...request, key: 'asked' }, async () => 'again')).toMatchObject({
+      answer: 'first',
+    })
   })
 })
 
