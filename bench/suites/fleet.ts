@@ -25,7 +25,8 @@ const CONNECTIONS = 4
 const ROUNDS = 5
 /** Why it is more than raw DDL. */
 const TWO_LEDGERS =
-  "each tenant's migrations run in a room of their own, and two ledgers are written and checked in the transaction that makes the change"
+  'raw DDL takes 1,390 k of the server’s instructions for a tenant, this 8,920 k (callgrind, 2026-11-29): a function of the tenant’s is made, called and dropped, so that its code never has the administrator’s rights, and two ledgers are written and checked'
+
 /** Tenants of the question "who is behind?" when nobody is. */
 const IDLE_TENANTS = 10_000
 
