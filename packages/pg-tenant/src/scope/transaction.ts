@@ -69,7 +69,7 @@ export class Transaction {
 
   /** The connection; one for the whole scope, however many ask for it at once. */
   connect(): Promise<Session> {
-    if (this.#closed) return Promise.reject(scopeOver())
+    if (this.#closed) return Promise.reject(this.#over())
     this.#checkout ??= this.#checkOut().then((session) => this.#given(session))
     return this.#checkout
   }
@@ -77,7 +77,7 @@ export class Transaction {
   #given(session: Session): Session {
     if (this.#closed) {
       session.release(undefined)
-      throw scopeOver()
+      throw this.#over()
     }
     this.#session = session
     session.memory.onDeath = (error) => this.#die(connectionLost(error))
@@ -99,7 +99,7 @@ export class Transaction {
   async run(steps: Steps): Promise<void> {
     const session = await this.connect()
     while (this.#busy) await this.#wire.catch(ignore)
-    if (this.#closed) throw scopeOver()
+    if (this.#closed) throw this.#over()
     const started = performance.now()
     this.#busy = true
     const exchange = this.#send(session, steps)
@@ -123,9 +123,16 @@ export class Transaction {
     const elapsed = performance.now() - started
     const phase = sent[outcome.step]?.phase ?? 'statement'
     const error = fromFailedStep(phase, outcome.error, { ...this.settings, elapsed })
-    if (outcome.status !== 'E' || phase !== 'statement') this.doom = error
+    // Doomed while it ran: cancelled, and that is what to tell.
+    const cancelled = this.doom
+    if (outcome.status !== 'E' || phase !== 'statement') this.doom ??= error
     if (outcome.status === 'I') session.destroy()
-    throw error
+    throw cancelled ?? error
+  }
+
+  /** Why nothing runs any more. */
+  #over(): TenancyError {
+    return this.doom ?? scopeOver()
   }
 
   /** A statement turned out to have left the scope: never commit, and never use the connection again. */

@@ -209,10 +209,13 @@ describe('a scope opened by hand', () => {
     const controller = new AbortController()
     await using scope = world.tenancy().open('acme', { signal: controller.signal })
     await scope.db.query(`insert into notes (body) values ('aborted')`)
-    const sleep = scope.db.query('select pg_sleep(60)')
-    sleep.catch(() => {})
+    const running = [scope.db.query('select pg_sleep(60)'), scope.db.query('select 1 as behind')]
+    await using waiting = world
+      .tenancy({ pool: world.pool({ max: 1 }) })
+      .open('acme', { signal: controller.signal })
+    running.push(waiting.db.query('select 1 as waiting'))
     controller.abort()
-    await expect(sleep).rejects.toMatchObject({ name: 'TenancyError' })
+    expect(await Promise.all(running.map(codeOf))).toEqual(['ABORTED', 'ABORTED', 'ABORTED'])
     expect(await codeOf(scope.db.query('select 1'))).toBe('ABORTED')
     expect(await codeOf(scope.commit())).toBe('ABORTED')
     const { rows } = await world.tenancy().query('acme', `select 1 from notes where body = 'aborted'`)
