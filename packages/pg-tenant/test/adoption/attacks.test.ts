@@ -30,7 +30,7 @@ const adopted: MakeTenant = async (tenancy, tenant, { adminPool, schema, role, t
 }
 
 /** Each attack has victims of its own, which are adopted: by default those on what an adoption leaves; in the slow set all. */
-const ONLY = process.env.TEST_SLOW ? undefined : ['o.names', 'n']
+const ONLY = process.env.TEST_SLOW ? undefined : ['l.public', 'o.names', 'n']
 
 it.each<IsolationLevel>(['schema', 'role', 'login', 'database'])(
   'level %s: adopted tenants withstand what provisioned ones do',
