@@ -18,6 +18,8 @@ export interface Place {
   readonly schema: string
   /** The role that owns its tables; `undefined` where the administrator does (level `row`, and schemas that are distributed). */
   readonly owner: string | undefined
+  /** Whether Citus may keep them on another node. */
+  readonly distributed?: boolean
   /** Whether the application may have tables of its own beside the owner's (level `schema`). */
   readonly shared?: boolean
   readonly searchPath: string
@@ -53,6 +55,7 @@ export function placeOf(
     schema: lockName,
     owner: ownerOf(lifecycle, tenant),
     shared: traitsOf(ofLevel.level).ownerApart,
+    distributed: lifecycle.distributedSchemas !== undefined,
     searchPath: searchPathOf(naming, tenant),
     ours: [markerOf(naming, tenant), LEDGER_TABLE],
     marker: qualify(lockName, markerOf(naming, tenant)),

@@ -1,4 +1,5 @@
 import type { Admin } from '../../admin/transaction.ts'
+import { roleOf } from '../../isolation/names.ts'
 import { traitsOf } from '../../isolation/traits.ts'
 import { LEDGER_TABLE } from '../../lifecycle/apply-migrations.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
@@ -49,8 +50,12 @@ export async function putIn(
 }
 
 /** The role scopes run as. */
-export const memberOf = ({ application, lifecycle: { level }, place: { owner } }: Restoring): string =>
-  traitsOf(level).ownerApart || owner === undefined ? application : owner
+export const memberOf = ({
+  application,
+  lifecycle: { level, naming },
+  place: { owner },
+  tenant,
+}: Restoring): string => (traitsOf(level).ownRole ? (owner ?? roleOf(naming, tenant)) : application)
 
 /** Whether the archive's own statements make the schema. */
 export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): boolean {

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { copySource } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import { digestComputed } from '../computed.ts'
@@ -24,14 +25,23 @@ export async function verifyData(
     const found = new RowDigest()
     if (!table.partitioned) {
       await asReader(ownerOf(admin, place), place, table, (client) =>
-        copyOut(client, `copy ${copySource(place, table)} to stdout`, (piece, first, last) => {
-          found.add(piece, first, last)
-          return undefined
-        }),
+        copyOut(
+          client,
+          `copy ${place.distributed ? asQuery(place, table) : copySource(place, table)} to stdout`,
+          (piece, first, last) => {
+            found.add(piece, first, last)
+            return undefined
+          },
+        ),
       )
     }
     requireSameRows(table.name, found, expected)
   }
+}
+
+/** Citus reads a table on a connection of its own, which sees nothing of this transaction. What it plans here the migrations have made. */
+function asQuery({ schema }: Place, { name, columns }: ArchivedTable): string {
+  return `(select ${columns.map((column) => quoteIdentifier(column.name)).join(', ')} from ${qualify(schema, name)})`
 }
 
 /** @throws TenancyError INTERNAL_ERROR */

@@ -30,7 +30,8 @@ export function loginLevel(keeper: CredentialKeeper): LevelLifecycle {
       await fixSearchPath(work.admin, work)
       return connection
     },
-    ownerOf: ({ naming }, tenant) => roleOf(naming, tenant),
+    ownerOf: ({ distributedSchemas, naming }, tenant) =>
+      distributedSchemas ? undefined : roleOf(naming, tenant),
     furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),
     takeOutOfService: async (work) => {
       await steps.takeOutOfService(work)

@@ -27,7 +27,8 @@ export const roleLevel: LevelLifecycle = {
       return undefined
     },
   },
-  ownerOf: ({ naming }, tenant) => roleOf(naming, tenant),
+  ownerOf: ({ distributedSchemas, naming }, tenant) =>
+    distributedSchemas ? undefined : roleOf(naming, tenant),
   furnish: (work) => furnishSchema(work, work.admin, ownRole(work), ownRole(work)),
   takeDown: async (work) => {
     await steps.takeDown(work)
