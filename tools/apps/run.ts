@@ -25,7 +25,7 @@ function need(done: boolean, what: string): void {
 }
 
 cpSync(import.meta.dirname, home, { recursive: true, filter: (path) => !path.endsWith('run.ts') })
-cpSync(join(ROOT, 'docs/recipes/libraries.md'), join(home, 'libraries.md'))
+cpSync(join(ROOT, 'docs/recipes'), home, { recursive: true })
 for (const name of ['core', 'pg-testing', 'pg-tenant'])
   need(
     run(join(ROOT, 'packages', name), 'npx', ['--yes', 'pnpm@12', 'pack', '--pack-destination', home]),
