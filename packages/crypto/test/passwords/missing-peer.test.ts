@@ -17,7 +17,7 @@ it('without the optional package everything loads, and a hash says what to insta
     '--conditions=@org/source',
     '--no-warnings',
     `--import=data:text/javascript,${encodeURIComponent(WITHOUT)}`,
-    join(import.meta.dirname, 'missing-peer.ts'),
+    join(import.meta.dirname, 'fixtures/missing-peer.ts'),
   ])
   const { hash, argon2, hmac } = JSON.parse(stdout)
   const error = { code: 'INVALID_OPTION', message: expect.stringContaining('@node-rs/argon2') }
