@@ -70,9 +70,15 @@ function isSchema(name: unknown): name is string {
 /** The word for this level in the registry. */
 export const ROW: IsolationLevel = 'row'
 
+// `drop` waits for running scopes twice as long: one that was brief cannot have outlived its tenant.
+const BRIEF =
+  `pg_catalog.clock_timestamp() operator(pg_catalog.<) ` +
+  `(pg_catalog.transaction_timestamp() operator(pg_catalog.+) '5 s'::pg_catalog.interval)`
+
 // $3 search path, $4 tenant. As in schema.ts, with the tenant in a setting that the policies read.
 // The function `entered` (lifecycle/levels/row/entrance.ts) is asked again, behind the rest, by a scope that has written: its tenant
-// may have been suspended or dropped meanwhile, and then nothing is committed. One that has only read has nothing to commit. Its queries
+// may have been suspended or dropped meanwhile, and then nothing is committed. One that has only read has nothing to commit, but if it
+// lasted may have read what is another tenant's by now, of the same key. Its queries
 // take snapshots of their own; the portal's is as old as the scope. It runs as its owner, so whether the application still finds the
 // schema under its name is asked outside of it (hazard b).
 const parts = (schema: string, entered: string): GateParts => ({
@@ -86,7 +92,7 @@ const parts = (schema: string, entered: string): GateParts => ({
     stillSearches('$3'),
     STILL_DURABLE,
     still('pg_catalog.current_schema()', `'${schema}'`),
-    `(pg_catalog.pg_current_xact_id_if_assigned() is null or ${entered}($4, $3))`,
+    `(pg_catalog.pg_current_xact_id_if_assigned() is null and ${BRIEF} or ${entered}($4, $3))`,
   ],
 })
 

@@ -204,7 +204,7 @@ describe('a tenant that holds the lock of presence of another', () => {
     expect(await count(`select count(*) from app.notes where tenant_id = '${key}'`)).toBe(0)
   })
 
-  it('a scope that was there all the time commits nothing of a tenant that is gone', async () => {
+  it.concurrent('a scope that was there all the time commits nothing of a tenant that is gone', async () => {
     await here.provision('stays')
     let dropped: Promise<boolean> | undefined
     const scope = here.withTenant('stays', async (db) => {
@@ -214,6 +214,32 @@ describe('a tenant that holds the lock of presence of another', () => {
     })
     expect(await codeOf(scope)).toBe('SCHEMA_MISSING')
     expect(await count(`select count(*) from app.notes where tenant_id = 'stays'`)).toBe(0)
+  })
+
+  const { promise: made, resolve: resume } = Promise.withResolvers<void>()
+  it.concurrent('a scope that outlives its tenant neither writes into the next one of that key nor has read of it', async () => {
+    await here.provision('again')
+    const [, reader] = await Promise.allSettled([
+      here.withTenant('again', async (db) => {
+        await db.query(`insert into notes (body) values ('of the first')`)
+        expect(await elsewhere.drop('again')).toBe(true)
+        await elsewhere.provision('again', { reuseDeletedKey: true })
+        await insert(elsewhere, 'again', 'of the second')
+        resume()
+      }),
+      here.withTenant('again', async (db) => {
+        await db.query('select 1')
+        await made
+        // Its policies know the key alone.
+        return (await db.query('select body from notes')).rows
+      }),
+    ]).then((ended) => {
+      expect(ended[0]).toMatchObject({ status: 'rejected', reason: { code: 'SCHEMA_MISSING' } })
+      return ended
+    })
+    expect(reader).toMatchObject({ status: 'rejected', reason: { code: 'SCHEMA_MISSING' } })
+    const { rows } = await here.query('again', 'select body from notes')
+    expect(rows).toEqual([{ body: 'of the second' }])
   })
 
   it('control: without the row lock, a scope that passed the check ahead of the drop would leave rows behind', async () => {

@@ -18,6 +18,7 @@ const PRESENCE = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:'
 // the COMMIT, or the scope is refused. It never waits for the row, because who drops may wait for rows that the scope wrote. A scope
 // that has only read locks nothing, which would make it one that writes. Where the transaction keeps its first snapshot, the lock is
 // one that also fails (40001) if the row has changed since, by `suspend` for instance.
+// A tenant that was made after the scope had begun is another one, whose key was given out again.
 // It runs as the administrator, so every name in it is qualified, or a keyword: types and operators as well, IN among them.
 // Conditions are those that need no query wherever that can be: PL/pgSQL evaluates them for a tenth of what a plan costs.
 // The registry is never read whole: for some hundred rows the planner would, and comparing them costs more than all the rest.
@@ -25,6 +26,7 @@ const ENTERED = `create or replace function %2$s(tenant text, path text) returns
 language plpgsql volatile strict security definer set enable_seqscan = off as $function$
 declare
   found_status pg_catalog.text;
+  made_since pg_catalog.bool;
 begin
   if not coalesce(pg_catalog.current_setting('${TENANT_SETTING}', true) operator(pg_catalog.=) tenant
        and pg_catalog.current_setting('search_path') operator(pg_catalog.=) path
@@ -54,10 +56,13 @@ begin
       raise exception using errcode = '40001', message = 'pg_tenant: tenant is being dropped or changed';
     end if;
   end if;
-  select t.status into found_status from %3$s t
+  select t.status, t.created_at operator(pg_catalog.>) pg_catalog.transaction_timestamp()
+      and t.created_at operator(pg_catalog.<=) pg_catalog.clock_timestamp() into found_status, made_since from %3$s t
     where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant
       and t.isolation operator(pg_catalog.=) 'row';
-  if found_status operator(pg_catalog.=) 'active' then
+  if made_since then
+    raise exception using errcode = '3F000', message = 'pg_tenant: that tenant is gone, there is another of its key';
+  elsif found_status operator(pg_catalog.=) 'active' then
     return true;
   elsif found_status operator(pg_catalog.=) 'suspended' then
     raise exception using errcode = '42501', message = 'pg_tenant: tenant is suspended';
