@@ -35,6 +35,11 @@ export function requireSame(
   if (differences.length > 0) throw drifted(differences)
 }
 
+// A name is quoted where it has to be, and a quote in it is two: parts in quotes side by side. Between the constraint's name and NOT NULL
+// there is nothing: a CHECK speaks of NOT NULL, too.
+const NOT_NULL =
+  /^alter table ((?:"[^"]*"|[^" ])+) add constraint (?:"[^"]*"|[^" ])+ NOT NULL ((?:"[^"]*"|[^" ])+)(?: NO INHERIT)?(?: NOT VALID)?$/
+
 /**
  * NOT NULL of a column that was inherited is said of the column up to PostgreSQL 17, and is a constraint with a name from 18
  * on: what is compared says it in one way.
@@ -48,8 +53,7 @@ function notNullApart(made: StructureStatement): StructureStatement[] {
     const apart = { what: `not null of ${what.slice('column '.length, -' state'.length)}`, phase, sql: '' }
     return rest === '' ? [apart] : [apart, { what, phase, sql: rest }]
   }
-  const [, table, column] =
-    /^alter table (.*) add constraint .* NOT NULL (.*?)(?: NO INHERIT)?(?: NOT VALID)?$/s.exec(sql) ?? []
+  const [, table, column] = NOT_NULL.exec(sql) ?? []
   return table === undefined ? [made] : [{ what: `not null of ${table}.${column}`, phase, sql: '' }]
 }
 
