@@ -21,7 +21,9 @@ describe('structures of two major versions', () => {
   })
 
   it('are not where a CHECK that speaks of NOT NULL is another', () => {
-    const [one, other] = ['first', 'second'].map((name) => constraint(name, 'CHECK ((body IS NOT NULL OR id > 0))'))
+    const [one, other] = ['first', 'second'].map((name) =>
+      constraint(name, 'CHECK ((body IS NOT NULL OR id > 0))'),
+    )
     expect(() => requireSame([one as never], [other as never], between)).toThrow(
       expect.objectContaining({ code: 'CONFLICT', details: expect.objectContaining({ count: 2 }) }),
     )
