@@ -22,7 +22,9 @@ const isWorkerData = (data: unknown): data is WorkerData =>
 
 async function serve(port: MessagePort, options: WorkerOptions): Promise<void> {
   const proxy = await startWireProxy(options)
-  port.on('message', async ({ id, method, args }: Call) => {
+  port.on('message', async (call: Call | null) => {
+    if (call === null) return port.close()
+    const { id, method, args } = call
     try {
       const run: (...args: number[]) => unknown = proxy[method].bind(proxy)
       port.postMessage({ id, value: await run(...args) } satisfies Reply)
@@ -106,7 +108,10 @@ export async function startWireProxyInWorker(options: WorkerOptions): Promise<Wi
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     await caller.call<void>('close')
-    await worker.terminate()
+    // It ends when nothing is open. `terminate` while sockets are closing can spin for ever (seen with Node 20.20).
+    const ended = once(worker, 'exit')
+    worker.postMessage(null)
+    await ended
   }
   return {
     url,
