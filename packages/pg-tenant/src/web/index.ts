@@ -1,21 +1,2 @@
-export type { AccessLine } from '../http/access-line.ts'
-export {
-  type Actor,
-  currentActor,
-  currentTenant,
-  fromApiKey,
-  fromClaim,
-  fromHeader,
-  fromPath,
-  fromSession,
-  fromSubdomain,
-  isTenancyError,
-  type ResolvedTenant,
-  TenancyError,
-  type TenantKey,
-  type TokenClaims,
-  toErrorBody,
-} from '../http/core.ts'
-export type { ErrorContext, OnError, TenantOptions } from '../http/options.ts'
-export type { RequestTenancy } from '../http/request-tenancy.ts'
+export * from '../http/index.ts'
 export { type TenantRequest, tenantHandler, type WebTenantOptions } from './tenant-handler.ts'
