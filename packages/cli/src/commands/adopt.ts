@@ -1,18 +1,10 @@
-import type {
-  Adoption,
-  AdoptionFinding,
-  AdoptionRefused,
-  AdoptOptions,
-  PoolLike,
-  Tenancy,
-} from '@org/pg-tenant'
+import type { AdoptionRefused, AdoptOptions, PoolLike, Tenancy } from '@org/pg-tenant'
 import { usage } from '../cli-error.ts'
 import { argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { commandsForCalls } from '../output/commands-for-calls.ts'
 import { plural } from '../output/format.ts'
 import type { Output } from '../output/output.ts'
-import { safeText } from '../output/safe-text.ts'
+import { inTheWay, showFindings, summary } from '../output/show-adoption.ts'
 import { showConnection } from '../output/show-connection.ts'
 import { keysOf, passwordOf } from './adopt-keys.ts'
 import { eachTenant } from './each-tenant.ts'
@@ -297,31 +289,5 @@ async function settle(invocation: Invocation, key: string | undefined, options: 
   return failed > 0 ? EXIT.failed : EXIT.ok
 }
 
-const inTheWay = ({ findings }: Adoption): number =>
-  findings.filter(({ severity }) => severity === 'error').length
-
 const isRefused = (error: unknown): error is AdoptionRefused =>
   error instanceof Error && 'adoption' in error && 'code' in error
-
-function summary({ tenant, schema, adopted, baseline, objects, earlierOwners, findings }: Adoption): string {
-  if (!adopted) {
-    const errors = findings.filter(({ severity }) => severity === 'error').length
-    return errors > 0
-      ? `${plural(errors, 'thing')} in the way of ${tenant}.`
-      : `${schema} can be adopted as ${tenant}.`
-  }
-  return (
-    `${schema} is ${tenant} now: ${plural(objects, 'object')}, migrations up to ${baseline ?? 'none'}. ` +
-    `Earlier owners (${earlierOwners.join(', ')}) go on as before. Next: pg-tenant adopt ${tenant} --confirm, or --undo`
-  )
-}
-
-const STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const
-
-function showFindings(findings: readonly AdoptionFinding[], output: Output, whose = ''): void {
-  for (const { code, severity, message, fix } of findings) {
-    const text = safeText(`${whose === '' ? '' : `${whose}: `}${code}: ${commandsForCalls(message)}`)
-    output.data(`${output.paint(STYLES[severity], severity.padEnd(7))} ${text}`)
-    if (fix) output.data(`        ${safeText(commandsForCalls(fix))}`)
-  }
-}

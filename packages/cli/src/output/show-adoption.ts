@@ -1,0 +1,42 @@
+import type { Adoption, AdoptionFinding } from '@org/pg-tenant'
+import { commandsForCalls } from './commands-for-calls.ts'
+import { plural } from './format.ts'
+import type { Output } from './output.ts'
+import { safeText } from './safe-text.ts'
+
+/** How many findings keep it from being adopted. */
+export const inTheWay = ({ findings }: Pick<Adoption, 'findings'>): number =>
+  findings.filter(({ severity }) => severity === 'error').length
+
+/** What an adoption came to, in a sentence, with what to do next. */
+export function summary({
+  tenant,
+  schema,
+  adopted,
+  baseline,
+  objects,
+  earlierOwners,
+  findings,
+}: Adoption): string {
+  if (!adopted) {
+    const errors = inTheWay({ findings })
+    return errors > 0
+      ? `${plural(errors, 'thing')} in the way of ${tenant}.`
+      : `${schema} can be adopted as ${tenant}.`
+  }
+  return (
+    `${schema} is ${tenant} now: ${plural(objects, 'object')}, migrations up to ${baseline ?? 'none'}. ` +
+    `Earlier owners (${earlierOwners.join(', ')}) go on as before. Next: pg-tenant adopt ${tenant} --confirm, or --undo`
+  )
+}
+
+const STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const
+
+/** Each finding with what mends it. */
+export function showFindings(findings: readonly AdoptionFinding[], output: Output, whose = ''): void {
+  for (const { code, severity, message, fix } of findings) {
+    const text = safeText(`${whose === '' ? '' : `${whose}: `}${code}: ${commandsForCalls(message)}`)
+    output.data(`${output.paint(STYLES[severity], severity.padEnd(7))} ${text}`)
+    if (fix) output.data(`        ${safeText(commandsForCalls(fix))}`)
+  }
+}
