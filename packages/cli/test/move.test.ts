@@ -102,6 +102,21 @@ describe('a plan', () => {
     expect((await project.run('advise --fleet --config full.mjs --json')).json()).toMatchObject({ moves: [] })
   })
 
+  it('names whom an earlier run has left out of service', async () => {
+    const { root } = project.world
+    const status = (to: string) =>
+      root.query(`update tenancy.tenant set status = $1 where key = 'acme-left'`, [to])
+    await project.run('create acme-left --placement eu')
+    // As a process leaves it that is killed while it moves.
+    await status('moving')
+    const dry = await project.run('move --plan --dry-run --json')
+    expect(dry.json()).toMatchObject({ underWay: [{ tenant: 'acme-left', from: 'eu', to: null }] })
+    const told = await project.run('move --plan')
+    expect(told.stderr).toContain('acme-left is out of service: its move from eu was cut off.')
+    await status('active')
+    expect((await project.run('move --plan --dry-run --json')).json()).toMatchObject({ underWay: [] })
+  })
+
   it.each([
     ['move --plan acme us', '--plan takes no key'],
     ['move acme us --limit 3', '--limit and --storage go with --plan'],

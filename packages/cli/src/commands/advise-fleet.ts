@@ -12,7 +12,7 @@ export async function adviseFleet(
     import('../config/fleet.ts'),
     import('@org/pg-tenant/admin'),
   ])
-  const connected = await openFleet(global, env, io.cwd)
+  const connected = await openFleet(global, env, io.cwd, { checks: true })
   try {
     const { config } = connected
     const stats = await statsOfAll(connected)

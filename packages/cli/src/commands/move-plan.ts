@@ -25,20 +25,51 @@ export async function statsOfAll({
   return Object.fromEntries(await Promise.all(all))
 }
 
+/** A tenant whose move was cut off: out of service until it is gone on with, or undone. */
+interface UnderWay {
+  readonly tenant: string
+  readonly from: string
+  /** `null` as long as nothing of it has arrived anywhere. */
+  readonly to: string | null
+}
+
+/** What to move, what moves do not mend, and what an earlier run has left under way. */
+export interface Plan extends MovePlan {
+  readonly underWay: readonly UnderWay[]
+}
+
 /** Who should go where, by the thresholds of the configuration. @throws TenancyError INVALID_OPTION */
 export async function planOf(
   stats: Readonly<Record<string, FleetStats>>,
   { config }: Pick<ConnectedFleet, 'config'>,
   { limit, storage }: PlanOptions,
-): Promise<MovePlan> {
+): Promise<Plan> {
   const { proposeMoves } = await import('@org/pg-tenant/admin')
   const thresholds = { ...config.thresholds, ...(storage !== undefined && { storageBytes: storage }) }
   const own = Object.entries(config.placements ?? {}).map(([name, one]) => [name, one.thresholds ?? {}])
-  return proposeMoves(stats, { thresholds, placements: Object.fromEntries(own), limit })
+  const plan = proposeMoves(stats, { thresholds, placements: Object.fromEntries(own), limit })
+  return { ...plan, underWay: underWayIn(stats) }
+}
+
+function underWayIn(stats: Readonly<Record<string, FleetStats>>): UnderWay[] {
+  const all = Object.entries(stats).flatMap(([placement, { tenants }]) =>
+    tenants.map(({ key, status }) => ({ key, status, placement })),
+  )
+  const leaving = all.filter(({ status }) => status === 'moving' || status === 'moved')
+  return leaving.map(({ key, placement: from }) => {
+    const there = all.find((one) => one.key === key && one.placement !== from)
+    return { tenant: key, from, to: there?.placement ?? null }
+  })
 }
 
 /** Prints a plan as sentences. */
-export function showPlan({ moves, crowded }: MovePlan, output: Output): void {
+export function showPlan({ moves, crowded, underWay }: Plan, output: Output): void {
+  for (const { tenant, from, to } of underWay) {
+    const line = `pg-tenant move ${tenant} ${to ?? '<placement>'}`
+    output.complain(
+      `${tenant} is out of service: its move from ${from} was cut off. ${line} goes on, --undo calls it off.`,
+    )
+  }
   for (const one of moves) output.data(sentence(one))
   for (const { placement, why, measured, threshold } of crowded) {
     const [has, bound] = why === 'storage' ? [bytes(measured), bytes(threshold)] : [measured, threshold]
@@ -46,13 +77,14 @@ export function showPlan({ moves, crowded }: MovePlan, output: Output): void {
       `${placement} stays too full (${why}: ${has} of ${bound}): no other placement has room, or --limit.`,
     )
   }
-  if (moves.length === 0 && crowded.length === 0) output.note('No placement is too full: nothing to move.')
+  if (moves.length + crowded.length + underWay.length === 0)
+    output.note('No placement is too full: nothing to move.')
 }
 
 const sentence = ({ tenant, from, to, why, bytes: size }: MoveProposal): string =>
   `${tenant}  ${from} → ${to}  (${size === null ? '' : `${bytes(size)}, `}${from} has too ${why === 'storage' ? 'much storage' : `many ${why}`} in use)`
 
-/** Moves those that should go, one after the other; one that cannot stays where it is. */
+/** Goes on with what was cut off, then moves those that should go, one after the other; one that cannot stays where it is. */
 export async function carryOut(
   invocation: Invocation,
   connected: ConnectedFleet,
@@ -66,7 +98,8 @@ export async function carryOut(
     showPlan(plan, output)
     return EXIT.ok
   }
-  const of = new Map(plan.moves.map((one) => [String(one.tenant), one]))
+  const begun = plan.underWay.flatMap(({ tenant, from, to }) => (to === null ? [] : [{ tenant, from, to }]))
+  const of = new Map([...begun, ...plan.moves].map((one) => [String(one.tenant), one]))
   const tally = await eachTenant(invocation, [...of.keys()], async (tenant) => {
     const one = of.get(tenant)
     if (!one) throw new CliError('USAGE', 'No such move.')
@@ -76,7 +109,10 @@ export async function carryOut(
     })
     return { from, to, rows, gapMs }
   })
-  showPlan({ moves: [], crowded: plan.crowded }, output)
+  showPlan(
+    { moves: [], crowded: plan.crowded, underWay: plan.underWay.filter(({ to }) => to === null) },
+    output,
+  )
   output.say(`${plural(tally.done - tally.failed, 'tenant')} moved, ${tally.failed} failed.`)
   if (tally.stopped) return EXIT.interrupted
   return tally.failed > 0 ? EXIT.failed : EXIT.ok

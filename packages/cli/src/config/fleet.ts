@@ -3,7 +3,7 @@ import { CliError } from '../cli-error.ts'
 import type { Config } from './config.ts'
 import { loadConfig } from './load-config.ts'
 import { type Environment, type PlaceOptions, resolveSettings } from './settings.ts'
-import { type Connected, openTenancy } from './tenancy.ts'
+import { type Connected, type Needs, openTenancy } from './tenancy.ts'
 
 /** All placements of the configuration. */
 export interface ConnectedFleet {
@@ -22,6 +22,7 @@ export async function openFleet(
   options: PlaceOptions,
   env: Environment,
   cwd: string,
+  needs: Needs = { belongings: true },
 ): Promise<ConnectedFleet> {
   const { config } = await loadConfig(cwd, options.config)
   const names = Object.keys(config.placements ?? {})
@@ -34,7 +35,7 @@ export async function openFleet(
   try {
     for (const placement of names) {
       const settings = await resolveSettings({ config: options.config, placement }, env, cwd)
-      opened.push([placement, await openTenancy(settings, env, { belongings: true })])
+      opened.push([placement, await openTenancy(settings, env, needs)])
     }
     const tenancies = Object.fromEntries(opened.map(([name, { tenancy }]) => [name, tenancy]))
     const fleet = createFleet({ placements: tenancies })
