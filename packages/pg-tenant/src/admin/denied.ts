@@ -15,9 +15,11 @@ interface Rights {
   readonly schemas: boolean
 }
 
-const RIGHTS = `select rolname as role, current_database() as database, rolsuper or rolcreaterole as roles,
-  rolsuper or rolcreatedb as databases, has_database_privilege(oid, current_database(), 'create') as schemas
-  from pg_roles where rolname = current_user`
+// guard: asked behind ROLLBACK, under the path that who owns the database has set for it (ALTER DATABASE … SET search_path)
+const RIGHTS = `select r.rolname as role, pg_catalog.current_database() as database, r.rolsuper or r.rolcreaterole as roles,
+  r.rolsuper or r.rolcreatedb as databases,
+  pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database()::pg_catalog.text, 'create'::pg_catalog.text) as schemas
+  from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) current_user`
 
 /**
  * An administrator who was refused something: says which right the role lacks and how to give it. Asked only then.

@@ -4,7 +4,7 @@ import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
-import { fixSearchPath, grantConnect } from '../lifecycle/login-role.ts'
+import { fixSearchPath, grantConnect, setPassword } from '../lifecycle/login-role.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { allowConnect } from '../lifecycle/tenant-database.ts'
 import { ensureRole } from '../lifecycle/tenant-role.ts'
@@ -101,11 +101,8 @@ async function settle(
 }
 
 /** The tenant's login is what provisioning makes: nobody's member, at home in its schema, and let into no other database by us. */
-async function settleLogin(
-  admin: Admin,
-  { lifecycle, tenant, application }: Work,
-  { keptRole }: Before,
-): Promise<void> {
+async function settleLogin(admin: Admin, work: Work, { keptRole, owners }: Before): Promise<void> {
+  const { lifecycle, tenant, application } = work
   const { naming, registry } = lifecycle
   const [role, schema] = [roleOf(naming, tenant), schemaOf(naming, tenant)]
   const database = databaseOf(lifecycle, tenant)
@@ -118,12 +115,23 @@ async function settleLogin(
     await admin.run(`alter role ${quoteIdentifier(role)} reset search_path`)
     await fixSearchPath(admin, { lifecycle, tenant }, database)
   }
+  if (owners.length > 0) await sayPasswordAgain(admin, work)
   if (database !== undefined) return await closeDatabase(admin, database, role)
   if (!keptRole) return
   await grantConnect(admin, registry, role)
   const [here] = await admin.run('select current_database() as name')
   const revoke = `revoke create on database ${quoteIdentifier(String(here?.name))} from ${quoteIdentifier(role)}`
   await admin.attempt(MAY_NOT, revoke)
+}
+
+/** guard: earlier owners were members, so they could give the role a password of theirs (ALTER ROLE), and get in with it for good */
+async function sayPasswordAgain(admin: Admin, { lifecycle, tenant, home }: Work): Promise<void> {
+  const { keeper } = lifecycle.ofLevel
+  if (!keeper) return
+  await home.write(admin, async (books) => {
+    if ((await keeper.chosen(books, tenant)) === undefined) return
+    await setPassword({ admin, lifecycle, tenant }, keeper, false, databaseOf(lifecycle, tenant), books)
+  })
 }
 
 /** insufficient_privilege */
@@ -138,6 +146,8 @@ where d.datname = $1 and a.grantee <> d.datdba and pg_get_userbyid(a.grantee) <>
 async function closeDatabase(admin: Admin, database: string, role: string): Promise<void> {
   const name = quoteIdentifier(database)
   await admin.run(`alter database ${name} owner to current_user`)
+  // guard: who owned it set with what every session in it begins
+  await admin.run(`alter database ${name} reset search_path; alter database ${name} reset role`)
   const others = await admin.run(LET_IN, [database, role])
   const from = others.map((one) => (one.name === null ? 'public' : quoteIdentifier(String(one.name))))
   if (from.length > 0) await admin.run(`revoke all on database ${name} from ${from.join(', ')} cascade`)

@@ -31,6 +31,7 @@ interface LoginFacts {
   readonly makesSchemas: boolean
 }
 
+// Who has the ADMIN option alone grants itself the rest; an administrator that made the role has no more than that (PostgreSQL 16).
 // $1 the role, $2 the tenant's schema, $3 the application's role, $4 shared schemas, whose rights are looked at by themselves.
 const LOGIN = `with login as (select * from pg_roles where rolname = $1),
 me as (select r.*, current_setting('server_version_num')::int >= 160000 as sixteen from pg_roles r where r.rolname = current_user),
@@ -52,7 +53,8 @@ select me.rolname as admin, login.rolname in (me.rolname, $3) as acting, login.r
     case when login.rolreplication then 'REPLICATION' end], null) as mighty,
   array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = login.oid order by 1) as "memberOf",
   array(select distinct r.rolname::text from pg_auth_members m join pg_roles r on r.oid = m.member where m.roleid = login.oid
-    and r.oid <> me.oid and not r.rolsuper and (not me.sixteen or to_jsonb(m) ->> 'inherit_option' = 'true' or to_jsonb(m) ->> 'set_option' = 'true')
+    and r.oid <> me.oid and not r.rolsuper and (not me.sixteen or to_jsonb(m) ->> 'inherit_option' = 'true' or to_jsonb(m) ->> 'set_option' = 'true'
+      or m.admin_option and not r.rolcreaterole)
     order by 1) as members,
   me.rolsuper or me.rolcreaterole and (not me.sixteen or pg_has_role(me.oid, login.oid, 'usage with admin option')
     or pg_has_role(me.oid, login.oid, 'member with admin option')) as administers,

@@ -1,6 +1,7 @@
 import { testSealing } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AdoptionRefused, proposeTenants } from '../../src/admin.ts'
+import { scramVerifier } from '../../src/credentials/password.ts'
 import type { Adoption, AdoptOptions, Tenancy } from '../../src/index.ts'
 import { codeOf, useWorld } from '../support/world.ts'
 import { BASELINE, catalogueOf, LATER, makeOwner, makeSchema, rowsOf } from './legacy.ts'
@@ -169,6 +170,14 @@ describe('what is in the way of a login', () => {
       'ROLE_UNFIT',
     ],
     [
+      'has members that may give themselves its rights',
+      (r: string) => `create role ${r}_giver; grant ${r} to ${r}_giver with admin option;
+        do $$ begin if current_setting('server_version_num')::int >= 160000 then
+          execute 'grant ${r} to ${r}_giver with inherit false, set false'; end if; end $$`,
+      (r: string) => `drop role ${r}_giver`,
+      'ROLE_UNFIT',
+    ],
+    [
       'has rights elsewhere',
       (r: string) => `grant usage on schema schema_acme to ${r}`,
       (r: string) => `revoke usage on schema schema_acme from ${r}`,
@@ -210,6 +219,21 @@ describe('what is in the way of a login', () => {
     })
     await world.root.query(`alter role ${roleOf('third')} nocreatedb`)
     await tenancy.undoAdoption('third')
+  })
+
+  it('has a password that an earlier owner gave it: not any more', async () => {
+    const planter = await makeOwner(world, 'planter')
+    await makeSchema(world, planter, 'schema_planted')
+    const { connection } = await tenancy.adopt('planted', { schema: 'schema_planted', baseline: BASELINE.id })
+    const role = `${world.rolePrefix}t_planted`
+    await as(planter, 'legacy').query(`set role ${role}; alter role ${role} password 'planted'; reset role`)
+    await tenancy.confirmAdoption('planted')
+    const { rows } = await world.root.query('select rolpassword from pg_authid where rolname = $1', [role])
+    const [, iterations, salt] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$/.exec(rows[0]?.rolpassword) ?? []
+    expect(rows[0]?.rolpassword).toBe(
+      await scramVerifier(connection?.password ?? '', Buffer.from(salt ?? '', 'base64'), Number(iterations)),
+    )
+    await tenancy.drop('planted')
   })
 
   it('has left itself a door elsewhere since: not confirmed', async () => {

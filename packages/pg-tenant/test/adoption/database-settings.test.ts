@@ -1,0 +1,87 @@
+import { testSealing } from '@org/pg-testing'
+import { useTestTenancy } from '@org/pg-testing/vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AdoptOptions, createTenancy, type Tenancy } from '../../src/index.ts'
+import { BASELINE } from './legacy.ts'
+
+// Who owns a database sets what every session in it begins with, the administrator's as well (ALTER DATABASE … SET).
+
+const world = useTestTenancy(createTenancy, { createdb: true })
+let tenancy: Tenancy
+const databaseOf = (name: string) => `${world.rolePrefix}app_${name}`
+const roleOf = (name: string) => `${world.rolePrefix}user_${name}`
+const pools: pg.Pool[] = []
+afterAll(() => Promise.all(pools.map((pool) => pool.end())))
+
+/** As the one who owns it all. */
+async function makeApp(name: string): Promise<pg.Pool> {
+  const [database, role] = [databaseOf(name), roleOf(name)]
+  await world.root.query(`create role ${role} login password 'legacy'`)
+  await world.root.query(`grant ${role} to ${world.adminRole} with admin option`)
+  await world.root.query(`create database ${database} owner ${role}`)
+  const url = Object.assign(new URL(world.url), {
+    pathname: `/${database}`,
+    username: role,
+    password: 'legacy',
+  })
+  const own = new pg.Pool({ connectionString: url.href, max: 2 })
+  own.on('error', () => {})
+  pools.push(own)
+  await own.query(BASELINE.sql)
+  return own
+}
+
+const wanted = (name: string, more: AdoptOptions = {}): AdoptOptions => ({
+  database: databaseOf(name),
+  schema: 'public',
+  role: roleOf(name),
+  password: 'legacy',
+  baseline: BASELINE.id,
+  ...more,
+})
+
+beforeAll(() => {
+  tenancy = world.tenancy({
+    isolation: 'database',
+    credentials: testSealing(),
+    migrations: [BASELINE],
+    rolePrefix: `${world.rolePrefix}t_`,
+  })
+})
+
+/** Something that stands in for the catalogue behind a ROLLBACK, where no path is set, and makes a role if it is ever asked. */
+const LAIR = (made: string) => `create schema lair;
+  create function lair.strike() returns boolean language plpgsql as $$ begin
+    perform pg_catalog.set_config('role', 'none', false);
+    execute 'create role ${made}';
+    return true;
+  end $$;
+  create view lair.pg_roles as select current_user as rolname, 0::oid as oid, lair.strike() as rolsuper, true as rolcreaterole, true as rolcreatedb`
+
+describe('the settings of a database that is adopted', () => {
+  it('put nothing in the place of the catalogue when the administrator was refused something', async () => {
+    const made = `${world.rolePrefix}made`
+    const own = await makeApp('path')
+    await own.query(LAIR(made))
+    await own.query(`alter database ${databaseOf('path')} set search_path to lair, pg_catalog, public`)
+    await own.query(`alter database ${databaseOf('path')} set role to ${roleOf('path')}`)
+    await tenancy.adopt('path', wanted('path', { dryRun: true }))
+    expect((await world.root.query('select from pg_roles where rolname = $1', [made])).rowCount).toBe(0)
+  })
+
+  it('do not outlive the confirmation where they lead somewhere', async () => {
+    const own = await makeApp('kept')
+    const name = databaseOf('kept')
+    await own.query(
+      `alter database ${name} set search_path to lair, pg_catalog; alter database ${name} set work_mem to '5MB'`,
+    )
+    await tenancy.adopt('kept', wanted('kept'))
+    await tenancy.confirmAdoption('kept')
+    const { rows } = await world.root.query(
+      `select s.setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase where d.datname = $1 and s.setrole = 0`,
+      [name],
+    )
+    expect(rows).toEqual([{ setconfig: ['work_mem=5MB'] }])
+  })
+})
