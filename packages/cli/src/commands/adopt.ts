@@ -231,7 +231,7 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
     output.say(`${plural(done - failed - blocked, word)} could be adopted, ${blocked + failed} not.`)
   else
     output.say(
-      `${plural(done - failed, 'tenant')} adopted${failed > 0 ? `, ${failed} not` : ''}. Next: pg-tenant adopt --all --confirm`,
+      `${plural(done - failed, 'tenant')} adopted${failed > 0 ? `, ${failed} not` : ''}.${done > failed ? ' Next: pg-tenant adopt --all --confirm' : ''}`,
     )
   if (stopped) return EXIT.interrupted
   return failed + blocked > 0 ? EXIT.failed : EXIT.ok

@@ -1,4 +1,5 @@
-import type { FleetStats, MoveOptions } from '@org/pg-tenant'
+import { isTenancyError, TenancyError } from '@org/core'
+import type { FleetStats, MoveOptions, Tenancy } from '@org/pg-tenant'
 import type { MovePlan, MoveProposal } from '@org/pg-tenant/admin'
 import { CliError } from '../cli-error.ts'
 import type { Invocation } from '../command.ts'
@@ -20,9 +21,19 @@ export async function statsOfAll({
   placements,
 }: Pick<ConnectedFleet, 'placements'>): Promise<Record<string, FleetStats>> {
   const all = Object.entries(placements).map(
-    async ([placement, { tenancy }]) => [placement, await tenancy.stats()] as const,
+    async ([placement, { tenancy }]) => [placement, await statsAt(placement, tenancy)] as const,
   )
   return Object.fromEntries(await Promise.all(all))
+}
+
+async function statsAt(placement: string, tenancy: Pick<Tenancy, 'stats'>): Promise<FleetStats> {
+  try {
+    return await tenancy.stats()
+  } catch (error) {
+    if (!isTenancyError(error)) throw error
+    const { code, message, details, cause } = error
+    throw new TenancyError(code, message, { details: { ...details, placement }, cause })
+  }
 }
 
 /** A tenant whose move was cut off: out of service until it is gone on with, or undone. */
@@ -63,22 +74,27 @@ function underWayIn(stats: Readonly<Record<string, FleetStats>>): UnderWay[] {
 }
 
 /** Prints a plan as sentences. */
-export function showPlan({ moves, crowded, underWay }: Plan, output: Output): void {
+export function showPlan(plan: Plan, output: Output): void {
+  for (const one of plan.moves) output.data(sentence(one))
+  showLeft(plan, output)
+  if (plan.moves.length + plan.crowded.length + plan.underWay.length === 0)
+    output.note('No placement is too full: nothing to move.')
+}
+
+/** What the moves of a plan do not mend. */
+function showLeft({ crowded, underWay }: Omit<Plan, 'moves'>, output: Output): void {
   for (const { tenant, from, to } of underWay) {
     const line = `pg-tenant move ${tenant} ${to ?? '<placement>'}`
     output.complain(
       `${tenant} is out of service: its move from ${from} was cut off. ${line} goes on, --undo calls it off.`,
     )
   }
-  for (const one of moves) output.data(sentence(one))
   for (const { placement, why, measured, threshold } of crowded) {
     const [has, bound] = why === 'storage' ? [bytes(measured), bytes(threshold)] : [measured, threshold]
     output.data(
       `${placement} stays too full (${why}: ${has} of ${bound}): no other placement has room, or --limit.`,
     )
   }
-  if (moves.length + crowded.length + underWay.length === 0)
-    output.note('No placement is too full: nothing to move.')
 }
 
 const sentence = ({ tenant, from, to, why, bytes: size }: MoveProposal): string =>
@@ -109,10 +125,8 @@ export async function carryOut(
     })
     return { from, to, rows, gapMs }
   })
-  showPlan(
-    { moves: [], crowded: plan.crowded, underWay: plan.underWay.filter(({ to }) => to === null) },
-    output,
-  )
+  if (of.size === 0) showPlan(plan, output)
+  else showLeft({ crowded: plan.crowded, underWay: plan.underWay.filter(({ to }) => to === null) }, output)
   output.say(`${plural(tally.done - tally.failed, 'tenant')} moved, ${tally.failed} failed.`)
   if (tally.stopped) return EXIT.interrupted
   return tally.failed > 0 ? EXIT.failed : EXIT.ok

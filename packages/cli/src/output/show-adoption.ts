@@ -24,9 +24,11 @@ export function summary({
       ? `${plural(errors, 'thing')} in the way of ${tenant}.`
       : `${schema} can be adopted as ${tenant}.`
   }
+  const owners =
+    earlierOwners.length > 0 ? `Earlier owners (${earlierOwners.join(', ')}) go on as before. ` : ''
   return (
     `${schema} is ${tenant} now: ${plural(objects, 'object')}, migrations up to ${baseline ?? 'none'}. ` +
-    `Earlier owners (${earlierOwners.join(', ')}) go on as before. Next: pg-tenant adopt ${tenant} --confirm, or --undo`
+    `${owners}Next: pg-tenant adopt ${tenant} --confirm, or --undo`
   )
 }
 

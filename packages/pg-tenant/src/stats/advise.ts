@@ -102,9 +102,10 @@ type Found = Advice | undefined
 
 /** With the defaults. @throws TenancyError INVALID_OPTION */
 export function thresholdsOf(thresholds: AdviceThresholds): Thresholds {
+  if (typeof thresholds !== 'object' || thresholds === null) throw invalidOption('thresholds', 'an object')
   const given = Object.entries(thresholds).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) {
-    if (!(name in DEFAULTS)) throw invalidOption(name, 'a threshold there is')
+    if (!Object.hasOwn(DEFAULTS, name)) throw invalidOption(name, 'a threshold there is')
     if (typeof value !== 'number' || !(value > 0)) throw invalidOption(name, 'a number above 0')
     if (SHARES.some((share) => share === name) && value > 1) throw invalidOption(name, 'a share from 0 to 1')
   }

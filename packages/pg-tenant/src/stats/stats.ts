@@ -1,4 +1,4 @@
-import { type CheckMeasure, invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { type CheckMeasure, invalidOption, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import { databaseOf, keyFor, roleOf, schemaOf } from '../isolation/names.ts'
@@ -120,10 +120,11 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
   const inside = ownDatabase && exact
   return await inAdminTransaction(adminPool, async (admin) => {
     await admin.run('set transaction isolation level repeatable read read only')
-    const facts = await registered(admin, lifecycle, keys)
+    const begun = await hasControlSchema(admin, lifecycle)
+    const facts = begun ? await registered(admin, lifecycle, keys) : []
     const all = facts.map(({ key }) => key as TenantKey)
     const space = inside ? await insideHomes(lifecycle, all) : await spaceOf(admin, lifecycle, all, exact)
-    const row = lifecycle.ofLevel.row
+    const row = begun ? lifecycle.ofLevel.row : undefined
     const shared = row && (await sharedOf(admin, lifecycle, row))
     const seen = activity ? await activityOf(admin, lifecycle, all) : new Map<string, Date>()
     const connections = (await admin.run(CONNECTIONS)) as unknown[] as RoleConnections[]
@@ -143,7 +144,7 @@ export async function tenantStats(lifecycle: Lifecycle, options: StatsOptions = 
       totals: { ...totalsOf(described), ...shared?.space },
       versions,
       oldestVersion: versions[0]?.version ?? null,
-      slowestMigrations: shared?.slowest ?? (await slowestOf(admin, lifecycle, keys)),
+      slowestMigrations: shared?.slowest ?? (begun ? await slowestOf(admin, lifecycle, keys) : []),
       connections,
       cluster: await readCluster(admin),
       ...(lifecycle.checks && { measures: await measuresOf(looking(admin), lifecycle) }),
@@ -160,16 +161,19 @@ const looking =
 type Facts = Pick<TenantStats, 'key' | 'status' | 'plan' | 'placement' | 'schemaVersion'>
 const NO_SPACE: Space = { bytes: null, rows: null, tables: null, relations: null }
 
+/** A cluster has none before its first tenant: one that was added to a fleet, say, to move tenants to. */
+async function hasControlSchema(admin: Admin, { registry }: Lifecycle): Promise<boolean> {
+  const [found] = await admin.run('select exists (select from pg_namespace where nspname = $1) as there', [
+    registry.controlSchema,
+  ])
+  return found?.there === true
+}
+
 async function registered(
   admin: Admin,
   { registry, level }: Lifecycle,
   keys: readonly string[] | null,
 ): Promise<Facts[]> {
-  const [there] = await admin.run('select to_regnamespace($1) is not null as there', [registry.controlSchema])
-  if (!there?.there)
-    throw new TenancyError('INVALID_OPTION', 'There is no control schema yet: provision a tenant first.', {
-      details: { option: 'controlSchema' },
-    })
   const rows = await admin.run(tenantsSql(registry), [registry.prefix, keys])
   return rows
     .filter(({ isolation }) => isolation === level)

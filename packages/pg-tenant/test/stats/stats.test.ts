@@ -23,6 +23,14 @@ beforeAll(async () => {
 })
 
 describe.each(SUBJECTS)('level $level', ({ level, logsIn }) => {
+  it('has nobody before the first tenant, when there is no control schema', async () => {
+    const { lifecycle } = setting.verifiable(level)
+    const registry = { ...lifecycle.registry, controlSchema: 'not made yet' }
+    const stats = await tenantStats({ ...lifecycle, registry })
+    expect(stats).toMatchObject({ tenants: [], totals: { tenants: 0 }, versions: [], slowestMigrations: [] })
+    expect(stats.cluster.maxConnections).toBeGreaterThan(0)
+  })
+
   it('says what each tenant takes up, who has which version, and the sum of it', async () => {
     const stats = await statsOf(level, { exact: true })
     const [acme, globex] = stats.tenants
