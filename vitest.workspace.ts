@@ -15,6 +15,8 @@ const SLOW = [
     'session/nothing-stays',
     'session/leave-function',
     'move/cut-off',
+    'citus/attack',
+    'citus/rebalance',
   ],
   ...['archive/server-killed', 'archive/cut-off', 'archive/random', 'archive/concurrent', 'apps/apps'],
   ...['lifecycle/falls-through', 'offboard/neighbours', 'fuzz', 'soak', 'regular-expressions'],

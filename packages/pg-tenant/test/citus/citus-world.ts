@@ -60,25 +60,30 @@ const SETTINGS = {
 
 const DATABASE = 'shop'
 
-/** A coordinator and two workers for one test file: a database, an application and an administrator, none a superuser. */
-export function useCitus(): Citus {
+/** A coordinator and its workers for one test file: a database, an application and an administrator, none a superuser. */
+export function useCitus(workers = 2): Citus {
   const file: { cluster?: Citus; close?: () => Promise<void> } = {}
   beforeAll(async () => {
-    const { close, ...cluster } = await startCitus()
+    const { close, ...cluster } = await startCitus(workers)
     Object.assign(file, { cluster, close })
   }, 120_000)
   afterAll(() => file.close?.(), 60_000)
   return new Proxy({} as Citus, { get: (_, name) => Reflect.get(file.cluster ?? {}, name) })
 }
 
-async function startCitus(): Promise<Citus & { close(): Promise<void> }> {
+async function startCitus(others: number): Promise<Citus & { close(): Promise<void> }> {
   const start = () =>
     startPostgres({ url: false, binDir: String(CITUS_BIN), prefer: 'embedded', settings: SETTINGS })
-  const servers = await Promise.all([start(), start(), start()])
+  const servers = await Promise.all(Array.from({ length: 1 + others }, start))
   const nodes = await Promise.all(servers.map(nodeOf))
   const [coordinator, ...workers] = nodes as [Node, ...Node[]]
   for (const node of workers)
     await coordinator.root.query('select citus_add_node($1, $2)', ['127.0.0.1', node.port])
+  if (others === 0)
+    await coordinator.root.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [
+      '127.0.0.1',
+      coordinator.port,
+    ])
   await coordinator.root.query(`create role app login noinherit; create role admin login createrole;
     grant create on database ${DATABASE} to admin`)
   const urlOf = (user: string) => {

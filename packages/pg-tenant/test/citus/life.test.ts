@@ -13,6 +13,7 @@ const CONCURRENT = {
     create table tags (id int primary key);
     create index concurrently idx_goods_price on goods (price)`,
 }
+const LATER = { id: '0004_later', sql: 'create table later (id int primary key)' }
 const KEYS = ['acme', 'globex', 'initech', 'umbrella']
 
 describeCitus('the life of tenants on Citus', () => {
@@ -58,6 +59,7 @@ describeCitus('the life of tenants on Citus', () => {
     expect(await tenancy.migrate()).toMatchObject({ ok: true, migrated: KEYS.length })
     expect(await tenancy.migrate()).toMatchObject({ ok: true, behind: 0 })
     await tenancy.query('acme', `insert into goods (name, price) values ('priced', 3)`)
+    await tenancy.query('acme', `insert into notes (body) values ('with the rights that new tables carry')`)
     // What migrations make is where the tenant is.
     const { rows } = await citus.coordinator.root.query(
       `select count(*)::int as made, count(p.logicalrelid)::int as distributed from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -95,6 +97,9 @@ describeCitus('the life of tenants on Citus', () => {
         expect(await codeOf(tenancy.query(key, 'select 1'))).toBe('TENANT_SUSPENDED')
       // It would be opened for the nodes that are there alone.
       expect(await codeOf(tenancy.resume('acme'))).toBe('CONNECTION_LOST')
+      await expect(tenancy.provision('late')).rejects.toThrow()
+      const later = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT, LATER] })
+      expect(await later.migrate({ throwOnFailure: false })).toMatchObject({ ok: false, migrated: 0 })
     } finally {
       await down.restart()
     }
