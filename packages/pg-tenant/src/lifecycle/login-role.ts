@@ -148,8 +148,9 @@ const TERMINATE_MS = 5_000
 export async function endSessions(run: Admin['run'], role: string): Promise<void> {
   await run(`set role ${quoteIdentifier(role)}`)
   await run(
-    `select pg_terminate_backend(pid, ${TERMINATE_MS}) from pg_stat_activity
-     where usename = current_user and pid <> pg_backend_pid()`,
+    // guard: as the role, a schema of its name is in the path of a session
+    `select pg_catalog.pg_terminate_backend(a.pid, ${TERMINATE_MS}) from pg_catalog.pg_stat_activity a
+     where a.usename operator(pg_catalog.=) current_user and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()`,
   )
   await run('reset role')
 }

@@ -85,3 +85,25 @@ describe('the settings of a database that is adopted', () => {
     expect(rows).toEqual([{ setconfig: ['work_mem=5MB'] }])
   })
 })
+
+describe('a login that is adopted', () => {
+  it('with a schema of its name beside the registry: nothing in it runs when its sessions are ended', async () => {
+    const [role, made] = [roleOf('named'), `${world.rolePrefix}ended`]
+    const own = await makeApp('named')
+    await world.root.query(`create schema ${role} authorization ${role}`)
+    await world.root.query(`set role ${role};
+      create function ${role}.pg_terminate_backend(int, int) returns boolean language plpgsql as $$ begin
+        perform pg_catalog.set_config('role', 'none', false);
+        execute 'create role ${made}';
+        return true;
+      end $$;
+      reset role`)
+    await tenancy.adopt('named', wanted('named'))
+    await tenancy.confirmAdoption('named')
+    const session = await own.connect()
+    session.on('error', () => {})
+    await tenancy.drop('named').catch(() => {})
+    session.release(true)
+    expect((await world.root.query('select from pg_roles where rolname = $1', [made])).rowCount).toBe(0)
+  })
+})
