@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import { beforeAll, expect, it } from 'vitest'
 import { codeOf, eventually } from '../support/world.ts'
-import { describeCitus, type Node, useCitus } from './citus-world.ts'
+import { COMMERCE, describeCitus, type Node, useCitus } from './citus-world.ts'
 
 // What docs/scale-out.md says of Citus and no other file here runs.
 describeCitus('what is documented of Citus', () => {
@@ -111,6 +111,24 @@ describeCitus('what is documented of Citus', () => {
     await direct.end()
     await tenancy.resume('acme')
   })
+
+  it('holds partitions beside their table, keys to reference tables, and rows of INSERT … SELECT', async () => {
+    const { root } = citus.coordinator
+    await root.query('create table public.countries (code text primary key)')
+    await root.query(`select create_reference_table('public.countries')`)
+    await root.query(`insert into public.countries values ('at')`)
+    await root.query('grant select, references on public.countries to admin')
+    await root.query('grant select on public.countries to app')
+    const sql = `create table months (day date not null, country text references public.countries) partition by range (day);
+      create table months_1 partition of months for values from ('2026-01-01') to ('2026-02-01')`
+    const tenancy = citus.tenancy({ migrations: [COMMERCE, { id: '0002_months', sql }] })
+    await tenancy.migrate({ allowSchemas: ['public'] })
+    await tenancy.query('acme', `insert into months select '2026-01-02', code from public.countries`)
+    expect((await tenancy.query('acme', 'select from months_1')).rowCount).toBe(1)
+    expect(await codeOf(tenancy.query('acme', `insert into months values ('2026-01-03', 'nowhere')`))).toBe(
+      'CONFLICT',
+    )
+  }, 60_000)
 
   it.each([
     'create table t (like goods) inherits (goods)',
