@@ -4,6 +4,7 @@ import { readOnly } from '../doctor/read-only.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { markerOf } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { type NamedRecord, ownNames } from '../registry/record.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Adoption, type AdoptionFinding, worstFirst } from './finding.ts'
 import type { Baseline, Known } from './known.ts'
@@ -72,7 +73,8 @@ export async function examine(
   const { id, from, reference, findings: ofBaseline } = baseline
   const found = await survey(look, books, lifecycle, wanted, application, again)
   const findings = [...outside, ...found.findings]
-  if (!again) {
+  if (again) findings.push(...(await otherNames(books, lifecycle, wanted)))
+  else {
     if (found.kept) findings.push(...(login?.findings ?? []))
     findings.push(...ofBaseline, ...(await registered(books, lifecycle, wanted)))
     if (reference && found.schema) findings.push(...(await drift(look, lifecycle, wanted, reference)))
@@ -139,6 +141,29 @@ async function registered(
     },
   ]
 }
+
+/** Adopted again it is what was adopted: in another schema no scope would find what would be taken over. */
+async function otherNames(
+  look: Look,
+  { registry }: Lifecycle,
+  { tenant, names }: Wanted,
+): Promise<AdoptionFinding[]> {
+  const table = qualify(registry.controlSchema, 'tenant')
+  const [row] = await look<Pick<NamedRecord, 'names'>>(
+    `select ${ownNames('t')} from ${table} t where prefix = $1 and key = $2`,
+    [registry.prefix, tenant],
+  )
+  const others = NAMED.filter((what) => row && row.names[what] !== names[what])
+  return others.map((what) => ({
+    code: 'TENANT_EXISTS',
+    severity: 'error',
+    subject: tenant,
+    message: `The tenant "${tenant}" was adopted with another ${what} (${row?.names[what] ?? 'of prefix and key'}).`,
+    fix: 'Say the same, or undoAdoption(key) first, or choose another key.',
+  }))
+}
+
+const NAMED = ['schema', 'role', 'database'] as const
 
 async function cutOff(books: Look, registry: Lifecycle['registry'], tenant: TenantKey): Promise<boolean> {
   const table = qualify(registry.controlSchema, 'tenant_adoption')

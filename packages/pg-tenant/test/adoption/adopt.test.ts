@@ -99,6 +99,22 @@ describe('adopting a schema', () => {
     await tenancy.query('acme', 'drop table since')
   })
 
+  it.each([
+    ['schema', { schema: 'drifted' }],
+    ['role', { schema: 'client_acme', role: 'another role' }],
+  ])('is not taken over a second time, with another %s', async (_, names) => {
+    const [before, owners] = [await catalogueOf(world, 'drifted'), await catalogueOf(world, 'client_acme')]
+    const dry = await tenancy.adopt('acme', { ...names, dryRun: true })
+    expect(codes(dry)).toContain('TENANT_EXISTS')
+    expect(codes(await refusal(tenancy.adopt('acme', names)))).toContain('TENANT_EXISTS')
+    expect(await catalogueOf(world, 'drifted')).toEqual(before)
+    expect(await catalogueOf(world, 'client_acme')).toEqual(owners)
+    expect((await tenancy.find('acme'))?.status).toBe('active')
+    expect((await tenancy.query('acme', 'select current_schema() as schema')).rows).toEqual([
+      { schema: 'client_acme' },
+    ])
+  })
+
   it('ends with a confirmation, after which only the tenant may', async () => {
     await world.root.query(`grant select on client_acme.notes to public; grant update (body) on client_acme.notes to ${world.appRole};
       grant usage on schema client_acme to public`)
