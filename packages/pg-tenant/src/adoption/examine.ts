@@ -143,17 +143,17 @@ async function registered(
 }
 
 /** Adopted again it is what was adopted: in another schema no scope would find what would be taken over. */
-async function otherNames(
-  look: Look,
-  { registry }: Lifecycle,
-  { tenant, names }: Wanted,
-): Promise<AdoptionFinding[]> {
+async function otherNames(look: Look, { registry }: Lifecycle, wanted: Wanted): Promise<AdoptionFinding[]> {
+  const { tenant, names } = wanted
   const table = qualify(registry.controlSchema, 'tenant')
   const [row] = await look<Pick<NamedRecord, 'names'>>(
     `select ${ownNames('t')} from ${table} t where prefix = $1 and key = $2`,
     [registry.prefix, tenant],
   )
-  const others = NAMED.filter((what) => row && row.names[what] !== names[what])
+  // Left out, a name is the one that was learned from here.
+  const same = (what: (typeof NAMED)[number]) =>
+    row?.names[what] === names[what] || row?.names[what] === wanted[what]
+  const others = row ? NAMED.filter((what) => !same(what)) : []
   return others.map((what) => ({
     code: 'TENANT_EXISTS',
     severity: 'error',

@@ -94,7 +94,8 @@ describe('adopting a schema', () => {
       details: { reason: 'adoption', objects: expect.stringContaining('client_acme.since') },
     })
     expect(await codeOf(tenancy.query('acme', 'select * from since'))).toBe('DATABASE_ERROR')
-    await tenancy.adopt('acme', { schema: 'client_acme' })
+    // By its key alone, also in a process that was never told the name.
+    await world.tenancy({ migrations }).adopt('acme')
     expect((await tenancy.query('acme', 'select * from since')).rows).toEqual([])
     await tenancy.query('acme', 'drop table since')
   })
