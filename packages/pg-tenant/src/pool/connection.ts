@@ -8,17 +8,15 @@ import type { TenantDb } from '../scope/tenant-db.ts'
 import { type Command, commandOf, type Mode } from './command.ts'
 import { canceled, inFailedTransaction } from './errors.ts'
 import { Turns } from './running.ts'
-import { SessionLocks, sessionLocking } from './session-locks.ts'
+import { type Apart, SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
 
 /** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
-export interface Reach {
+export interface Reach extends Apart {
   /** One statement in a scope of its own. */
   once(query: QueryConfig, signal?: AbortSignal): Promise<QueryResult>
   /** A scope that ends by hand. */
   open(options: ScopeOptions): OpenScope
-  /** One on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
-  apart?(options: ScopeOptions): OpenScope | undefined
   /** In which clients of the pool wait for their first lock. */
   readonly turns?: Turns
 }
@@ -47,7 +45,7 @@ export class TenantConnection {
 
   constructor(reach: Reach) {
     this.#reach = reach
-    this.#locks = new SessionLocks(reach.turns ?? new Turns(), (options) => reach.apart?.(options))
+    this.#locks = new SessionLocks(reach.turns ?? new Turns(), reach)
   }
 
   get status(): Status {

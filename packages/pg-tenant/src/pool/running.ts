@@ -1,4 +1,6 @@
-// What the clients of one tenant have together.
+import { TenancyError } from '@org/core'
+
+// What the clients of one tenant, or of all, have together.
 
 /** What can be asked to stop. */
 interface Running {
@@ -49,4 +51,63 @@ export class Turns {
     this.#last = turn.catch(() => {})
     return turn
   }
+}
+
+/**
+ * The connections that keep session locks, of all tenants' clients together. Whoever has one needs a second to go on, so that they
+ * may have half of them: the rest is everybody's, whatever they wait for.
+ */
+export class LockHolders {
+  #free: number
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>()
+
+  /** @param connections how many there are for tenants' scopes */
+  constructor(connections: number) {
+    this.#free = Math.floor(connections / 2)
+  }
+
+  /**
+   * Waits until there is one to spare.
+   *
+   * @returns gives it back
+   * @throws TenancyError POOL_EXHAUSTED
+   */
+  async take(waitMs: number): Promise<() => void> {
+    // guard: ad: a tenant's session locks leave the others connections
+    if (this.#free === 0) await this.#turn(waitMs)
+    this.#free--
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#free++
+      const [next] = this.#waiting
+      next?.()
+    }
+  }
+
+  #turn(waitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const come = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(come)
+        resolve()
+      }
+      const timer = setTimeout(() => {
+        this.#waiting.delete(come)
+        reject(holdersExhausted())
+      }, waitMs)
+      this.#waiting.add(come)
+    })
+  }
+}
+
+function holdersExhausted(): TenancyError {
+  return new TenancyError(
+    'POOL_EXHAUSTED',
+    'Half of the connections keep advisory locks of sessions, and no more may. Take locks of transactions (pg_advisory_xact_lock), ' +
+      'give locks back sooner, or give the pool more connections (at least 2).',
+    { details: { reason: 'session_locks' } },
+  )
 }

@@ -5,7 +5,15 @@ import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import { scan, UnterminatedSql } from '../sql/scan.ts'
-import type { Turns } from './running.ts'
+import type { LockHolders, Turns } from './running.ts'
+
+/** Where session locks are kept. */
+export interface Apart {
+  /** A scope on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
+  apart?(options: ScopeOptions): OpenScope | undefined
+  /** One more connection that keeps locks. @returns gives it back. @throws TenancyError POOL_EXHAUSTED */
+  hold?(): ReturnType<LockHolders['take']>
+}
 
 /** A day: a migration may hold its lock for as long as it takes. */
 const HOLD: ScopeOptions = { readOnly: true, idleTimeout: 86_400_000 }
@@ -53,15 +61,16 @@ function namesIn(text: string): string[] {
  * written beside a lock would be written in that scope.
  */
 export class SessionLocks {
-  readonly #apart: (options: ScopeOptions) => OpenScope | undefined
+  readonly #reach: Apart
   readonly #turns: Turns
   #holder: OpenScope | undefined
+  #giveBack: (() => void) | undefined
   /** Those of the scope itself. */
   #own = 0
 
-  constructor(turns: Turns, apart: (options: ScopeOptions) => OpenScope | undefined) {
+  constructor(turns: Turns, reach: Apart) {
     this.#turns = turns
-    this.#apart = apart
+    this.#reach = reach
   }
 
   get any(): boolean {
@@ -100,8 +109,7 @@ export class SessionLocks {
   requireHeld(): void {
     const holder = this.#holder
     if (!holder || !blockOf(holder.db).transaction.doom) return
-    this.#holder = undefined
-    holder.rollback()
+    this.#let(holder.rollback())
     throw new TenancyError(
       'CONNECTION_LOST',
       "The connection that held this client's advisory locks is gone, and the locks with it. Take them again.",
@@ -110,19 +118,29 @@ export class SessionLocks {
 
   async end(): Promise<void> {
     const holder = this.#holder
+    if (holder) await this.#let(holder.rollback())
+  }
+
+  /** The connection is everybody's again when it has been left. */
+  async #let(left: Promise<unknown>): Promise<void> {
+    const giveBack = this.#giveBack
     this.#holder = undefined
-    await holder?.rollback()
+    this.#giveBack = undefined
+    await left.finally(giveBack)
   }
 
   async #begin(): Promise<OpenScope | undefined> {
-    const holder = this.#apart(HOLD)
+    const holder = this.#reach.apart?.(HOLD)
     if (!holder) return undefined
+    const giveBack = await this.#reach.hold?.()
     try {
       this.#own = await held(holder)
     } catch (error) {
       await holder.rollback()
+      giveBack?.()
       throw error
     }
+    this.#giveBack = giveBack
     // A rollback gives back what a statement has set or broken, and leaves the session its locks (manual 13.3.5).
     holder.savepoint(SAVEPOINT)
     this.#holder = holder

@@ -39,6 +39,8 @@ export interface OpenLevel {
   readonly isolation: Isolation
   /** Where the shared tables are, at level `row`. */
   readonly row?: RowPlace | undefined
+  /** How many connections there can be, where they are not the application's pool's. */
+  readonly connections?: number
   /** Loads what makes and removes tenants: a server that only scopes queries never does. */
   readonly loadLifecycle: () => Promise<LevelLifecycle>
   close(): Promise<void>
@@ -106,6 +108,7 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
         ? (await import('../lifecycle/levels/login.ts')).loginLevel(keeper)
         : (await import('../lifecycle/levels/database.ts')).databaseLevel(keeper, template)
     },
+    connections: limits.maxConnections,
     close: async () => (await logins()).pools.close(),
   }
 }

@@ -1,7 +1,7 @@
 import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant } from '@org/core'
 import { keyFor, schemaOf } from '../isolation/names.ts'
 import type { Reach } from '../pool/connection.ts'
-import { Turns } from '../pool/running.ts'
+import { LockHolders, Turns } from '../pool/running.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
 import type { Block } from '../scope/block.ts'
 import { createHandle, join, nest } from '../scope/handle.ts'
@@ -67,6 +67,7 @@ export function requestsOf(ground: Ground): Requests {
     if (enclosing(identity, tenant)) return undefined
     return openScope(identity, isolation, tenant, parseScopeOptions(scope, defaults))
   }
+  const holders = new LockHolders(open.connections ?? connectionsOf(ground.pool))
   /** What a tenant's pool runs, it runs through these. */
   const reachOf = (key: string, scope: ScopeOptions): Reach => {
     parseScopeOptions(scope, defaults)
@@ -83,6 +84,7 @@ export function requestsOf(ground: Ground): Requests {
       once: (one, signal) => query(key, one, undefined, signal ? both({ signal }) : scope),
       open: (mode) => openByHand(key, both(mode)),
       turns: new Turns(),
+      hold: () => holders.take(parseScopeOptions(scope, defaults).connectionTimeout),
       apart: (mode) => openApart(key, both(mode)),
     }
   }
@@ -119,4 +121,10 @@ export function requestsOf(ground: Ground): Requests {
       return lookups.lookup(tenant)
     },
   }
+}
+
+/** How many a pool of `pg` makes at most; one of another kind is taken for such. */
+function connectionsOf(pool: object): number {
+  const { options } = pool as { readonly options?: { readonly max?: unknown } }
+  return typeof options?.max === 'number' ? options.max : 10
 }

@@ -63,6 +63,36 @@ describe('advisory locks of a session', () => {
     await pool.end()
   })
 
+  it('leave other tenants their connections: whoever keeps some has half of them at most', async () => {
+    const tenancy = world.tenancy({ pool: world.pool({ max: 2 }), connectionTimeout: 300 })
+    const pools = [tenancy.pool('acme'), tenancy.pool('globex')] as const
+    const [one, other] = await Promise.all(pools.map((pool) => pool.connect()))
+    try {
+      await one?.query(LOCK)
+      await expect(other?.query('select pg_advisory_lock(43)')).rejects.toMatchObject({
+        code: 'POOL_EXHAUSTED',
+        details: { reason: 'session_locks' },
+      })
+      // Each goes on beside it.
+      for (const client of [one, other])
+        expect((await client?.query('select 1 as one'))?.rows).toEqual([{ one: 1 }])
+      const waits = other?.query('select pg_advisory_lock(43)')
+      await one?.query(UNLOCK)
+      await waits
+      await other?.query('select pg_advisory_unlock_all()')
+    } finally {
+      for (const client of [one, other]) client?.release()
+      for (const pool of pools) await pool.end()
+    }
+  })
+
+  it('are refused where one connection is all there is: whoever has a lock needs another to go on', async () => {
+    const pool = world.tenancy({ pool: world.pool({ max: 1 }), connectionTimeout: 50 }).pool('acme')
+    await expect(pool.query(LOCK)).rejects.toMatchObject({ code: 'POOL_EXHAUSTED' })
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    await pool.end()
+  })
+
   it('are counted: taken twice, they are given back twice', () =>
     two(async (one, other) => {
       await one.query(LOCK)
