@@ -19,6 +19,8 @@ interface LoginFacts {
   readonly logsIn: boolean
   readonly expired: boolean
   readonly mighty: readonly string[]
+  /** Whether the server was made with it: it cannot be made less. */
+  readonly bootstrap: boolean
   readonly memberOf: readonly string[]
   readonly members: readonly string[]
   /** Whether the administrator may change it and grant membership in it. */
@@ -50,7 +52,7 @@ select me.rolname as admin, login.rolname in (me.rolname, $3) as acting, login.r
   coalesce(login.rolvaliduntil <= now(), false) as expired,
   array_remove(array[case when login.rolsuper then 'SUPERUSER' end, case when login.rolcreaterole then 'CREATEROLE' end,
     case when login.rolcreatedb then 'CREATEDB' end, case when login.rolbypassrls then 'BYPASSRLS' end,
-    case when login.rolreplication then 'REPLICATION' end], null) as mighty,
+    case when login.rolreplication then 'REPLICATION' end], null) as mighty, login.oid = 10 as bootstrap,
   array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = login.oid order by 1) as "memberOf",
   array(select distinct r.rolname::text from pg_auth_members m join pg_roles r on r.oid = m.member where m.roleid = login.oid
     and r.oid <> me.oid and not r.rolsuper and (not me.sixteen or to_jsonb(m) ->> 'inherit_option' = 'true' or to_jsonb(m) ->> 'set_option' = 'true'
@@ -120,7 +122,9 @@ function* ofLogin(
     yield find(
       'ROLE_UNFIT',
       `may more than a tenant: ${facts.mighty.join(', ')}.`,
-      `ALTER ROLE ${login} ${facts.mighty.map((word) => `NO${word}`).join(' ')};`,
+      facts.bootstrap
+        ? 'Say another role.'
+        : `ALTER ROLE ${login} ${facts.mighty.map((word) => `NO${word}`).join(' ')};`,
     )
   if (facts.memberOf.length > 0)
     yield find(

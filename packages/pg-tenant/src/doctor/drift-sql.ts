@@ -38,7 +38,7 @@ const PLAIN = `
   select f.key, concat_ws(' ', 'type', t.typname, t.typtype, replace(format_type(nullif(t.typbasetype, 0), t.typtypmod), f.home, ''),
     (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
     (select string_agg(replace(pg_get_constraintdef(c.oid), f.home, ''), ',' order by 1) from pg_constraint c where c.contypid = t.oid))
-  from fleet f join pg_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
+  from fleet f join own_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
   union all
   select f.key, concat('schema owner ', case when f.schema_owner = f.role then 'tenant' else f.schema_owner::regrole::text end)
   from fleet f`
@@ -69,18 +69,28 @@ const RELNAME = `case when c.relname like '\\_tenant\\_%:%' then split_part(c.re
 /** Whose a thing is, and who may use it: as it is, or left out, to compare schemas before they are anybody's. */
 export type Owners = 'told' | 'untold'
 
+// What an extension brings is not the migrations': it stays where it is, and a schema that is compared before it is anybody's may lack it.
+const OF_NO_EXTENSION = (catalogue: string, oid: string) => `not exists (
+  select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`
+
 const OWNERS = {
   told: {
     role: 'coalesce(r.oid, 0)',
     schema: 'n.nspowner',
     relation: 'c.relowner, c.relacl',
     routine: 'p.proowner as owned_by, p.proacl as acl',
+    relations: '',
+    routines: '',
+    types: '',
   },
   untold: {
     role: '0::oid',
     schema: '0::oid',
     relation: '0::oid as relowner, null::aclitem[] as relacl',
     routine: '0::oid as owned_by, null::aclitem[] as acl',
+    relations: ` and ${OF_NO_EXTENSION('pg_class', 'c.oid')}`,
+    routines: ` where ${OF_NO_EXTENSION('pg_proc', 'p.oid')}`,
+    types: ` where ${OF_NO_EXTENSION('pg_type', 't.oid')}`,
   },
 } as const satisfies Record<Owners, object>
 
@@ -95,9 +105,11 @@ with fleet as materialized (
 ), relation as materialized (
   select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, ${OWNERS[owners].relation}, c.relrowsecurity,
     c.relforcerowsecurity, c.relpersistence, c.reloptions
-  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')${OWNERS[owners].relations}
 ), routine as (
-  select p.*, ${OWNERS[owners].routine} from pg_proc p
+  select p.*, ${OWNERS[owners].routine} from pg_proc p${OWNERS[owners].routines}
+), own_type as (
+  select t.* from pg_type t${OWNERS[owners].types}
 ), shape (key, line) as (${LINES_OF[lines]}
 )`
 

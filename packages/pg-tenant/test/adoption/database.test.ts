@@ -260,3 +260,19 @@ describe('what is in the way', () => {
     expect(await codeOf(role.adopt('x', { schema: 'x', password: 'x' }))).toBe('INVALID_OPTION')
   })
 })
+
+it('a database with extensions in its schema is taken: what they bring is not of the migrations', async () => {
+  await makeApp('extended')
+  const root = connect('extended')
+  await root.query('create extension citext schema public; create extension hstore schema public')
+  const before = await stateOf('extended')
+  expect(errors(await tenancy.adopt('extended', wanted('extended', { dryRun: true })))).toEqual([])
+  await tenancy.adopt('extended', wanted('extended'))
+  const { rows } = await tenancy.query(
+    'extended',
+    `select 'A'::citext = 'a' as same, count(*)::int as n from notes`,
+  )
+  expect(rows).toEqual([{ same: true, n: 3 }])
+  await tenancy.undoAdoption('extended')
+  expect(await stateOf('extended')).toEqual(before)
+})

@@ -221,6 +221,15 @@ describe('what is in the way of a login', () => {
     await tenancy.undoAdoption('third')
   })
 
+  it('is the one the server was made with: another role, and no word of making that less', async () => {
+    const { rows } = await world.root.query('select rolname from pg_roles where oid = 10')
+    const dry = await tenancy.adopt('third', wanted('third', { role: rows[0]?.rolname, dryRun: true }))
+    expect(dry.findings).toContainEqual(
+      expect.objectContaining({ code: 'ROLE_UNFIT', fix: 'Say another role.' }),
+    )
+    expect(dry.findings.map(({ fix }) => fix).join()).not.toContain('NOSUPERUSER')
+  })
+
   it('has a password that an earlier owner gave it: not any more', async () => {
     const planter = await makeOwner(world, 'planter')
     await makeSchema(world, planter, 'schema_planted')
