@@ -1,11 +1,20 @@
 import type { Outcome } from '../errors/outcome.ts'
+import type { ServerError } from '../errors/server-error.ts'
 import { cancelBackend } from './cancel.ts'
 import { Exchange, type Step } from './exchange.ts'
-import { type Hearing, hearNotices } from './hear.ts'
 import { type ConnectionMemory, isUntouched } from './memory.ts'
 import { SCRATCH, type Slot } from './messages.ts'
 import type { TypeParsers } from './type-parsers.ts'
 import type { Submittable, WireClient } from './types.ts'
+
+/** How many notices are kept: what a tenant's code raises must not pile up. */
+const NOTICES = 2
+
+/** The last notices and warnings of a connection, oldest first. */
+export interface Hearing {
+  readonly notices: readonly ServerError[]
+  stop(): void
+}
 
 /**
  * One checked-out connection. It goes back to the pool only when the last word on it was an answered COMMIT or
@@ -137,9 +146,16 @@ export class Session {
     this.#client.query(query)
   }
 
-  /** Keeps the last notices that come from now on, until it is stopped. */
+  /** Keeps the last notices that come from now on, until it is stopped; they have the fields of an error (manual 54.8). */
   hear(): Hearing {
-    return hearNotices(this.#client.connection)
+    const { connection } = this.#client
+    const notices: ServerError[] = []
+    const onNotice = (notice: Omit<ServerError, 'name' | 'stack'>) => {
+      notices.push(Object.assign(new Error(notice.message), notice))
+      if (notices.length > NOTICES) notices.shift()
+    }
+    connection.on('notice', onNotice)
+    return { notices, stop: () => connection.removeListener('notice', onNotice) }
   }
 
   /** Status after a foreign query has answered. */

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { TenancyError, type TenantKey } from '@org/core'
 import type { CopyExchange } from '../driver/copy-exchange.ts'
-import type { Steps, Transaction } from './transaction.ts'
+import type { Steps } from './conversation.ts'
+import type { Transaction } from './transaction.ts'
 
 /** How long what a callback forgot may go on before its scope ends without it, in milliseconds. */
 const PATIENCE_MS = 5_000

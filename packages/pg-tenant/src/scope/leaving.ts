@@ -2,36 +2,21 @@ import type { Sink, Step } from '../driver/exchange.ts'
 import { anew, bind, close, execute, SCRATCH } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import { type Gate, type GateForm, leaving as values } from '../isolation/gate.ts'
-import { AUTHORIZATION, CLEAN, DEALLOCATE, DISCARD_TEMP, RESET } from './control.ts'
-import { nextSeed, SEED_LENGTH } from './fresh.ts'
+import type { Entrance } from '../isolation/isolation.ts'
+import {
+  AUTHORIZATION,
+  CLEAN,
+  DEALLOCATE,
+  DISCARD_TEMP,
+  nextSeed,
+  RESET,
+  ROLLBACK,
+  SEED_LENGTH,
+} from './control.ts'
+import type { ScopeSettings } from './options.ts'
 
-/**
- * A fingerprint of the server's shared memory: it survives an orderly restart and changes with every crash. After a
- * crash, transaction ids whose WAL had not been flushed are handed out again, so `pg_xact_status` may speak of somebody
- * else's transaction; it is believed only when this has not changed.
- */
-export const INCARNATION = 'select extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time())'
-
-// Whether this server's transaction is the only one. Where Citus is loaded, whatever the tenancy was told, other nodes commit ahead of it;
-// what was written through a foreign table (postgres_fdw), which is locked until the end, is committed by another server and assigns
-// no transaction id here.
-const ALONE = `pg_catalog.current_setting('citus.enable_schema_based_sharding', true) is null
-  and case when exists (select from pg_catalog.pg_foreign_table) then not exists (
-    select from pg_catalog.pg_lock_status() l
-    join pg_catalog.pg_foreign_table f on f.ftrelid operator(pg_catalog.=) l.relation
-    where l.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()) else true end`
-
-/** Asked before COMMIT: the {@link Ticket}. */
-export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, '0'), (${INCARNATION}), ${ALONE}`
-
-/** What must be known before COMMIT to ask about it afterwards. */
-export interface Ticket {
-  /** The transaction id; `0` if nothing was written. */
-  readonly xid: string
-  readonly incarnation: string
-  /** Whether nothing but this server's own transaction can have taken effect. */
-  readonly alone: boolean
-}
+/** Silence beyond the server's own limit before a connection is given up, in milliseconds. */
+export const GRACE_MS = 5_000
 
 /** What the gate does when it is left, for where it is not there any more. */
 const REST = `select pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed($1::pg_catalog.float8),
@@ -73,7 +58,7 @@ export function leaving(session: Session, gate: Gate, opened: boolean): Step[] {
  * What could not be sent behind COMMIT, because it was not known yet: whether statements under names are ours to remove
  * (behind a pooler they are not), and that this scope was the session's first with temporary objects.
  */
-export function leavingLate(session: Session): Step[] {
+function leavingLate(session: Session): Step[] {
   const { memory, slot, keepsNames } = session
   const steps: Step[] = []
   if (slot === '' && memory.direct === true && !keepsNames) steps.push(DEALLOCATE.on(slot))
@@ -137,4 +122,32 @@ function rest(session: Session, gate: Gate, opened: boolean): Step {
     bytes: Buffer.concat([anew(slot, REST), bind('', slot, [seed]), execute('', 0)]),
     ...(slot === '' && { prepares: { name: '', text: REST } }),
   }
+}
+
+/** What is left: how it was opened, and for how many tenants a connection serves. */
+export interface Left {
+  readonly entrance: Entrance
+  readonly settings: Pick<ScopeSettings, 'maxTenantsPerConnection'>
+}
+
+/** Rolls back and leaves, in one message; a session that cannot be left clean is given up. */
+export async function undo(session: Session, scope: Left): Promise<void> {
+  const leave = leaving(session, scope.entrance.gate, session.memory.unnamed === session.form?.text)
+  const { kind } = await session.send([ROLLBACK.on(session.slot), ...leave], GRACE_MS)
+  if (kind === 'done') await giveBack(session, scope)
+  else session.destroy()
+}
+
+/**
+ * Gives back a session that has been left.
+ *
+ * @returns what has to be waited for, if anything
+ */
+export function giveBack(session: Session, { entrance, settings }: Left): Promise<void> | undefined {
+  const rest = leavingLate(session)
+  const release = () => session.release(entrance.place, settings.maxTenantsPerConnection)
+  if (rest.length > 0)
+    return session.send(rest, GRACE_MS).then(({ kind }) => (kind === 'done' ? release() : session.destroy()))
+  release()
+  return undefined
 }

@@ -4,11 +4,12 @@ import type { Isolation } from '../isolation/isolation.ts'
 import { tracedScope } from '../observe/traced.ts'
 import { Block } from './block.ts'
 import { once, rollbackTo } from './control.ts'
+import type { Pending } from './conversation.ts'
 import { blockOf, createHandle } from './handle.ts'
 import type { ScopeSettings } from './options.ts'
 import { notAwaited, swallowed } from './refuse.ts'
 import type { TenantDb } from './tenant-db.ts'
-import { type Pending, Transaction } from './transaction.ts'
+import { Transaction } from './transaction.ts'
 
 /** A scope that is opened and closed by hand, for code that cannot be put into a callback. */
 export interface OpenScope extends AsyncDisposable {
@@ -76,7 +77,7 @@ abstract class Scope implements OpenScope {
     const { block } = this
     if (block.failure) throw block.failure
     const sql = `pgt_o${(++savepoints).toString(36)}`
-    const entry = block.transaction.queueCommand(`savepoint ${sql}`)
+    const entry = block.transaction.conversation.queueCommand(`savepoint ${sql}`)
     this.#stack.push({ name, sql, block: below(block), entry })
   }
 
@@ -87,9 +88,10 @@ abstract class Scope implements OpenScope {
     const parent = this.block
     const { transaction } = parent
     for (const { block } of [found, ...inner]) block.end()
-    transaction.unqueueBehind(found.entry)
+    transaction.conversation.unqueueBehind(found.entry)
     // Not sent yet: nothing ran behind it.
-    if (transaction.unqueue(found.entry)) found.entry = transaction.queueCommand(`savepoint ${found.sql}`)
+    if (transaction.conversation.unqueue(found.entry))
+      found.entry = transaction.conversation.queueCommand(`savepoint ${found.sql}`)
     else await parent.send(({ slot }) => [rollbackTo(slot, found.sql)])
     found.block = below(parent)
     this.#stack.push(found)
@@ -105,9 +107,10 @@ abstract class Scope implements OpenScope {
     const { transaction } = found.block
     for (const one of [found, ...inner]) {
       one.block.end()
-      if (one !== found) transaction.unqueue(one.entry)
+      if (one !== found) transaction.conversation.unqueue(one.entry)
     }
-    if (!transaction.unqueue(found.entry)) transaction.queueCommand(`release savepoint ${found.sql}`)
+    if (!transaction.conversation.unqueue(found.entry))
+      transaction.conversation.queueCommand(`release savepoint ${found.sql}`)
   }
 
   async commit(): Promise<void> {
@@ -247,18 +250,19 @@ class InnerScope extends Scope {
   constructor(parent: Block) {
     super(below(parent))
     this.#parent = parent
-    this.#entry = parent.transaction.queueCommand(`savepoint ${this.#sql}`)
+    this.#entry = parent.transaction.conversation.queueCommand(`savepoint ${this.#sql}`)
   }
 
   protected async committing(): Promise<void> {
     const { transaction } = this.#parent
-    if (!transaction.unqueue(this.#entry)) transaction.queueCommand(`release savepoint ${this.#sql}`)
+    if (!transaction.conversation.unqueue(this.#entry))
+      transaction.conversation.queueCommand(`release savepoint ${this.#sql}`)
   }
 
   protected async undoing(): Promise<void> {
     const { transaction } = this.#parent
-    transaction.unqueueBehind(this.#entry)
-    if (transaction.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
+    transaction.conversation.unqueueBehind(this.#entry)
+    if (transaction.conversation.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
     await this.#parent.send(({ slot }) => [
       rollbackTo(slot, this.#sql),
       once('savepoint', slot, `release savepoint ${this.#sql}`),

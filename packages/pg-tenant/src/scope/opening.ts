@@ -20,11 +20,12 @@ import {
   CLEAN,
   DEALLOCATE,
   DISCARD_TEMP,
+  GATE,
   NO_ROLE,
+  nextSeed,
   once,
   RESET,
 } from './control.ts'
-import { GATE, nextSeed } from './fresh.ts'
 import type { TransactionMode } from './options.ts'
 
 const READ_ONLY = 'isolation level read committed read only'

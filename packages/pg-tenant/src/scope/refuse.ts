@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import { firstWords } from '../sql/first-words.ts'
 import { scan, type Token, UnterminatedSql } from '../sql/scan.ts'
-import { PORTAL_PREFIX } from './fresh.ts'
+import { PORTAL_PREFIX } from './control.ts'
 
 const TRANSACTION =
   'The scope owns its transaction: return to commit, throw to roll back, nest with db.savepoint(fn).'

@@ -3,8 +3,17 @@ import { TenancyError } from '@org/core'
 import { checkout } from '../driver/checkout.ts'
 import { anew, bind, execute } from '../driver/messages.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { INCARNATION, type Ticket } from './leaving.ts'
+import { INCARNATION } from './control.ts'
 import type { ScopeSettings } from './options.ts'
+
+/** What must be known before COMMIT to ask about it afterwards. */
+export interface Ticket {
+  /** The transaction id; `0` if nothing was written. */
+  readonly xid: string
+  readonly incarnation: string
+  /** Whether nothing but this server's own transaction can have taken effect. */
+  readonly alone: boolean
+}
 
 /** Milliseconds between two looks at a transaction that the server still counts as running. */
 const POLL_MS = 50

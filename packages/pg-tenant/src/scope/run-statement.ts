@@ -5,11 +5,12 @@ import type { Session } from '../driver/session.ts'
 import { tracedStatement } from '../observe/traced.ts'
 import { firstWords } from '../sql/first-words.ts'
 import type { Block } from './block.ts'
+import type { Steps } from './conversation.ts'
 import { keptName, makeRoom } from './kept.ts'
 import { isForbiddenTag } from './refuse.ts'
 import { type QueryResult, type ResultOf, ResultSink } from './result.ts'
 import type { Statement } from './statement.ts'
-import type { Steps, Transaction } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
 import type { Question } from './types/look-up.ts'
 
 /** Callers' prepared statements kept on one connection; beyond that, statements run unnamed. */
@@ -26,7 +27,7 @@ export async function runStatement<R>(block: Block, statement: Statement): Promi
     tracedStatement(transaction.trace, statement.text, async () => {
       await block.send(run.steps)
       if (isForbiddenTag(run.sink.tag)) throw transaction.escape()
-      if (!PLAIN.test(run.sink.tag)) transaction.kept.doubt()
+      if (!PLAIN.test(run.sink.tag)) transaction.conversation.kept.doubt()
       if (run.sink.waits) await run.sink.settle((question) => lookUp(block, question))
       return run.sink.result<R>(false)
     }),
@@ -51,10 +52,10 @@ export async function queueStatement(block: Block, statement: Statement): Promis
     )
   }
   const { transaction } = block
-  const { place } = transaction.entrance
+  const { place } = transaction.conversation.entrance
   await block.enqueue(async () => {
     if (transaction.trace) transaction.trace.statements++
-    transaction.queue((session) => asQueued(stepOf(statement, {}, session, { place, keeps: 0 })))
+    transaction.conversation.queue((session) => asQueued(stepOf(statement, {}, session, { place, keeps: 0 })))
   })
 }
 
@@ -88,7 +89,7 @@ export async function lookUp(block: Block, question: Question): Promise<void> {
 }
 
 /** Whose types the results of a transaction may have. */
-export function resultOf({ entrance, settings }: Transaction): ResultOf {
+export function resultOf({ conversation: { entrance, settings } }: Transaction): ResultOf {
   return { place: entrance.place, known: settings.types, keeps: settings.keepStatements }
 }
 

@@ -14,11 +14,11 @@ export function runSavepoint<T>(block: Block, body: (inner: Block) => Promise<T>
     const { transaction, owner, tenant } = block
     const name = `pgt_${(++savepoints).toString(36)}`
     const inner = new Block(owner, tenant, transaction, block)
-    const entry = transaction.queueCommand(`savepoint ${name}`)
+    const entry = transaction.conversation.queueCommand(`savepoint ${name}`)
     const undo = async () => {
-      transaction.unqueueBehind(entry)
+      transaction.conversation.unqueueBehind(entry)
       // Not sent yet: nothing ran inside. Never sent because the scope is doomed: COMMIT will not happen either.
-      if (transaction.unqueue(entry) || transaction.doom) return
+      if (transaction.conversation.unqueue(entry) || transaction.doom) return
       await block.send(({ slot }) => [
         rollbackTo(slot, name),
         once('savepoint', slot, `release savepoint ${name}`),
@@ -34,7 +34,8 @@ export function runSavepoint<T>(block: Block, body: (inner: Block) => Promise<T>
       await undo()
       throw error
     }
-    if (!transaction.unqueue(entry)) transaction.queueCommand(`release savepoint ${name}`)
+    if (!transaction.conversation.unqueue(entry))
+      transaction.conversation.queueCommand(`release savepoint ${name}`)
     return value
   })
 }

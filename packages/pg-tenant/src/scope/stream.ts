@@ -3,7 +3,7 @@ import type { Step } from '../driver/exchange.ts'
 import { anew, bind, close, describe, execute, type Slot, statement } from '../driver/messages.ts'
 import { tracedStatement } from '../observe/traced.ts'
 import type { Block } from './block.ts'
-import { nextPortal } from './fresh.ts'
+import { nextPortal } from './control.ts'
 import { ResultSink } from './result.ts'
 import { lookUp, resultOf } from './run-statement.ts'
 import type { StreamStatement } from './statement.ts'
@@ -35,7 +35,7 @@ export async function* rowsOf<R = Row>(
           return {}
         })
         // At its end a portal still holds its tables, so that an ALTER behind it would fail (55006).
-        if (!more) block.transaction.queue(({ slot }) => closing(slot, portal))
+        if (!more) block.transaction.conversation.queue(({ slot }) => closing(slot, portal))
         await reader.settle((question) => lookUp(block, question))
         reader.assertReadable(false)
         return reader.takeRows() as R[]
