@@ -11,6 +11,7 @@ const SLOW = [
   ...[
     'faults/*',
     'adoption/attacks',
+    'pool/attacks',
     'levels/faults',
     'session/nothing-stays',
     'session/leave-function',

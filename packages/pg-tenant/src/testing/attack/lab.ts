@@ -10,6 +10,7 @@ import { createTenancy } from '../../tenancy/create-tenancy.ts'
 import type { Tenancy } from '../../tenancy/interface.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'
 import { type Layout, layoutOf } from './layout.ts'
+import { poolSubject } from './pool-subject.ts'
 import { openRig, type PoolSource } from './rig.ts'
 import { sweep } from './sweep.ts'
 import { tenancySubject } from './tenancy-subject.ts'
@@ -21,6 +22,7 @@ export interface LabOptions extends PoolSource {
   readonly tenancy?: Partial<TenancyOptions> | undefined
   readonly subject?: ((setup: SubjectSetup) => Subject) | undefined
   readonly provision?: MakeTenant | undefined
+  readonly through?: 'scope' | 'pool' | undefined
 }
 
 /** Where one of the kit's tenants is to be. */
@@ -81,6 +83,7 @@ type Run = (sql: string, values?: readonly unknown[]) => Promise<Row[]>
 
 class AttackLab implements Lab {
   readonly isolation: IsolationLevel
+  readonly through: 'scope' | 'pool'
   readonly traits: LevelTraits
   readonly application: string
   readonly #options: LabOptions
@@ -93,6 +96,7 @@ class AttackLab implements Lab {
     this.#options = options
     this.#prefix = prefix
     this.isolation = options.isolation
+    this.through = options.through ?? 'scope'
     this.traits = traitsOf(options.isolation)
     this.application = application
   }
@@ -224,7 +228,7 @@ class AttackLab implements Lab {
     if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema, rowSchema })
     const tenancy = this.#createTenancy(pool)
     return {
-      ...tenancySubject(tenancy),
+      ...(this.through === 'pool' ? poolSubject(tenancy) : tenancySubject(tenancy)),
       provision: (tenant) => this.#provision(tenancy, tenant),
     }
   }

@@ -31,6 +31,8 @@ export interface AttackKitOptions {
   readonly isolation?: IsolationLevel
   /** options of the tenancy under attack; names and migrations are the kit's own */
   readonly tenancy?: Partial<TenancyOptions>
+  /** what carries the queries of tenants: `tenancy.withTenant` (`scope`, default), or `tenancy.pool(key)` with BEGIN and COMMIT */
+  readonly through?: 'scope' | 'pool'
   /** attack something else than `createTenancy` */
   readonly subject?: (setup: SubjectSetup) => Subject
   /** how its tenants come to be (default `tenancy.provision`): adopted, for instance */

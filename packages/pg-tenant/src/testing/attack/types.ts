@@ -97,6 +97,8 @@ export interface Rig {
 /** Where attacks take place. Everything it makes carries one random prefix and is removed at the end. */
 export interface Lab {
   readonly isolation: IsolationLevel
+  /** Through a `pool` a transaction is its caller's: COMMIT as a text is no escape, a handle is bound to its tenant for good. */
+  readonly through: 'scope' | 'pool'
   /** What this level is. */
   readonly traits: LevelTraits
   readonly sharedSchema: string

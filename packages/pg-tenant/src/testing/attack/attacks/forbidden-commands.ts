@@ -56,7 +56,8 @@ async function traceOf(scene: Scene, sql: string, commit: boolean): Promise<stri
       if (!commit) throw new Error('undo everything')
     }),
   )
-  const kept = [...(await lab.bodies(a)), ...(await lab.sharedBodies())].includes(body)
+  const own = lab.through === 'scope' ? await lab.bodies(a) : []
+  const kept = [...own, ...(await lab.sharedBodies())].includes(body)
   if (kept && !commit) return 'rows of a failed scope are there'
   const state = await settle(sessionState(pool))
   if (state.ok && state.value !== clean) {
@@ -133,7 +134,8 @@ const several = attack(
         throw new Error('undo everything')
       }),
     )
-    return (await lab.bodies(a)).includes(body)
+    const own = lab.through === 'scope' ? await lab.bodies(a) : []
+    return [...own, ...(await lab.sharedBodies())].includes(body)
       ? open('a COMMIT behind a semicolon was executed')
       : stopped('one statement for each query')
   },

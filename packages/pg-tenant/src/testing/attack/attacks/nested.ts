@@ -3,6 +3,8 @@ import { attack, EVERY, type Scene } from './scene.ts'
 
 const PATIENCE_MS = 3_000
 const CONNECTION_TIMEOUT_MS = 200
+/** For what has to wait: the one connection is taken. */
+const IMPATIENT = { connectionTimeout: CONNECTION_TIMEOUT_MS }
 
 const same = attack(
   { id: 'j', title: 'nested scope of the same tenant, pool of 1', promise: EVERY },
@@ -10,7 +12,7 @@ const same = attack(
     const { subject, a } = scene
     const nested = subject.withTenant(a, async (db) => {
       await db.query('select 1')
-      return await subject.withTenant(a, (inner) => inner.query('select body from notes'))
+      return await subject.withTenant(a, (inner) => inner.query('select body from notes'), IMPATIENT)
     })
     const outcome = await settleWithin(PATIENCE_MS, nested)
     if (outcome === 'pending') return open(`deadlock: nothing happened for ${PATIENCE_MS} ms`)
@@ -25,7 +27,7 @@ const other = attack(
   async ({ subject, a, b }) => {
     const nested = subject.withTenant(a, async (db) => {
       await db.query('select 1')
-      return await settle(subject.withTenant(b, (inner) => inner.query('select 1')))
+      return await settle(subject.withTenant(b, (inner) => inner.query('select 1'), IMPATIENT))
     })
     const outcome = await settleWithin(PATIENCE_MS, nested)
     if (outcome === 'pending') return open(`deadlock: nothing happened for ${PATIENCE_MS} ms`)
@@ -64,10 +66,9 @@ const exhausted = attack(
   async (scene) => {
     const { subject, a } = scene
     const giveBack = await exhaust(scene)
-    const options = { connectionTimeout: CONNECTION_TIMEOUT_MS }
     const outcome = await settleWithin(
       PATIENCE_MS,
-      subject.withTenant(a, (db) => db.query('select 1'), options),
+      subject.withTenant(a, (db) => db.query('select 1'), IMPATIENT),
     )
     await giveBack()
     if (outcome === 'pending') return open(`still waiting after ${PATIENCE_MS} ms`)

@@ -9,11 +9,11 @@ export interface Scene extends Rig, Victims {
 export function attack(
   facts: Omit<Attack, 'run'>,
   act: (scene: Scene) => Promise<Finding>,
-  options: RigOptions = {},
+  options: RigOptions | ((lab: Lab) => RigOptions) = {},
 ): Attack {
   const run = async (lab: Lab): Promise<Finding> => {
     const victims = await lab.victims()
-    const rig = await lab.open(options)
+    const rig = await lab.open(typeof options === 'function' ? options(lab) : options)
     try {
       return await act({ ...rig, ...victims, lab })
     } finally {
@@ -25,3 +25,6 @@ export function attack(
 
 /** All levels: what the scope itself keeps. */
 export const EVERY = ['schema', 'role', 'login', 'row', 'database'] as const
+
+/** A pool's client needs a connection for what it does behind its transaction. */
+export const ROOM = ({ through }: Lab) => ({ max: through === 'pool' ? 2 : 1 })

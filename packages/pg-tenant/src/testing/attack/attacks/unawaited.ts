@@ -1,5 +1,5 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
-import { attack, EVERY } from './scene.ts'
+import { attack, EVERY, ROOM } from './scene.ts'
 
 export const unawaited = attack(
   { id: 'd', title: 'un-awaited query runs after its scope', promise: EVERY },
@@ -21,7 +21,10 @@ export const unawaited = attack(
     })
     if ((await lab.bodies(b)).includes(body)) return open("the stray insert is in the next tenant's table")
     if ((await lab.sharedBodies()).includes(body)) return open('the stray insert ran without a tenant')
+    if (outcome.ok && lab.through === 'pool')
+      return stopped('what ran behind the transaction ran as its own tenant')
     if (outcome.ok) return open('the scope reported success before its queries had run')
     return stopped(`the scope failed with ${nameOf(outcome.error)}, nothing ran outside it`)
   },
+  ROOM,
 )

@@ -1,0 +1,55 @@
+import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
+import { HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from '../hazards/honestly-open.ts'
+import { kitLeftovers } from '../hazards/kit-world.ts'
+import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
+
+// The attack kit over `tenancy.pool(key)`: a library of somebody else's sends BEGIN, COMMIT and everything between.
+
+const setting = useSetting()
+/** What a pool answers otherwise than a scope; the slow set attacks with all there is. */
+const SAMPLE = ['a', 'd', 'e', 'f.several', 'o.lasting', 'w']
+const LEVELS = ALL_SUBJECTS.map(({ level }) => level)
+
+let bouncer: PgBouncer | undefined
+beforeAll(async () => {
+  // Fewer server connections than clients, so that scopes do change backends.
+  if (hasPgBouncer()) bouncer = await startPgBouncer({ url: setting.world.url, poolSize: 2 })
+})
+afterAll(() => bouncer?.stop())
+
+const through = (pooler: PgBouncer) =>
+  Object.assign(new URL(setting.directUrl), { port: new URL(pooler.url).port }).href
+
+describe.each(LEVELS)('a pool of a tenant at level %s', (isolation) => {
+  const attack = async (url: string, adminUrl = setting.world.adminUrl): Promise<AttackReport> =>
+    await runAttackKit({
+      url,
+      adminUrl,
+      isolation,
+      through: 'pool',
+      ...(!SLOW && { only: SAMPLE }),
+    })
+  const requireStopped = (report: AttackReport) => {
+    expect(report.findings.filter(({ promised, verdict }) => promised && verdict === 'open')).toEqual([])
+    if (!SLOW) return
+    expect(idsOf(report, 'open')).toEqual(HONESTLY_OPEN[isolation])
+    expect(idsOf(report, 'not applicable').toSorted()).toEqual([...NOT_APPLICABLE[isolation], 't'].toSorted())
+  }
+
+  it('withstands the attack kit', async () => {
+    requireStopped(await attack(setting.directUrl))
+    expect(await kitLeftovers(setting.world)).toEqual([])
+  })
+
+  it.runIf(hasPgBouncer() && (SLOW || isolation === 'role'))('withstands it through PgBouncer', async () => {
+    // PgBouncer asks each database who may log in, as a superuser, whose sessions only a superuser ends.
+    const { url, adminUrl } = setting.world
+    requireStopped(await attack(through(bouncer as PgBouncer), isolation === 'database' ? url : adminUrl))
+    expect(await kitLeftovers(setting.world)).toEqual([])
+  })
+})
+
+it.skipIf(hasPgBouncer())('SKIPPED: install pgbouncer to attack through a transaction-mode pooler', () => {})
