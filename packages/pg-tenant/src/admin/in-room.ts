@@ -4,7 +4,7 @@ import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { PENDING, type Room, type RoomCall, roomCall, roomQuery } from './tenant-room.ts'
-import { ADMIN_LIMITS, type Admin, giveUpOnFailure } from './transaction.ts'
+import { ADMIN_LIMITS, type Admin, entersRoom } from './transaction.ts'
 
 /**
  * Executes statements that may run a tenant's code, with nobody's rights but the tenant's: see {@link Room}. In the
@@ -24,7 +24,7 @@ export async function runInRoom(
   patience: number = STATEMENT_MS,
 ): Promise<number[]> {
   const call = roomCall(room, files, ADMIN_LIMITS)
-  const most = Math.min(MOST_MS, patience * Math.max(1, call.texts.length))
+  const most = Math.min(MOST_MS, patience * Math.max(1, call.statements))
   const bounded = { ...call, make: [...call.make, `set local statement_timeout = ${most}`] }
   const began = performance.now()
   const rows = await enter(admin, bounded, `select spent from ${call.name}($1) spent`, failed).catch(
@@ -63,10 +63,11 @@ export async function withRoomQuery(
   read: (from: string) => Promise<void>,
 ): Promise<void> {
   const call = roomQuery(room, query, ADMIN_LIMITS)
-  giveUpOnFailure(admin)
+  entersRoom(admin)
   await admin.run(call.make.join(';'))
   const tag = `$q${randomBytes(12).toString('hex')}$`
-  await read(`${call.name}(array[${tag}${query}${tag}]) as answer (${columns})`)
+  const texts = call.texts.map((text) => `${tag}${text}${tag}`)
+  await read(`${call.name}(array[${texts.join()}]) as answer (${columns})`)
   await admin.run(call.leave.join(';'))
 }
 
@@ -101,7 +102,7 @@ async function enter(
   failed: (error: unknown, statement: number) => unknown,
 ): Promise<Record<string, unknown>[]> {
   // Statements prepared and advisory locks taken inside outlive a rollback.
-  giveUpOnFailure(admin)
+  entersRoom(admin)
   await admin.run(call.make.join(';'))
   const rows = await admin.run(text, [call.texts]).catch((error: unknown) => {
     if (isServerError(error) && error.message.includes(PENDING)) throw leftPending(error)

@@ -36,13 +36,17 @@ export interface RoomCall {
   readonly make: readonly string[]
   /** The function's name, to be called once: `select … from ${name}($n)`, `$n` being `texts`. */
   readonly name: string
-  /** The statements to be executed. */
+  /** The statements to be executed, and what stands between files. */
   readonly texts: readonly string[]
+  /** How many statements there are. */
+  readonly statements: number
   /** Takes away what code inside left behind in the session and in what COMMIT would do, then the function. */
   readonly leave: readonly string[]
-  /** Which statement failed, from 0: the outermost line of the error's context says it, whatever the code inside wrote. */
-  failedAt(error: Pick<ServerError, 'where'>): number | undefined
+  /** Which statement failed, from 0: what is outermost in the error's context says it, whatever the code inside wrote. */
+  failedAt(error: Failed): number | undefined
 }
+
+type Failed = Pick<ServerError, 'message' | 'internalQuery' | 'where'>
 
 /** Limits of the administrator's transaction, in milliseconds, put back behind the call. */
 export interface Limits {
@@ -78,20 +82,22 @@ from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
 // shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
 // foreign keys run as the table's owner anyway.
-const NOTHING_PENDING = `begin
-for pending in select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
+const TO_ASK = `select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
   where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o'
     and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = current_user)
     and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
     and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
     and c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
-      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
+      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))`
+
+const NOTHING_PENDING = `begin
+for pending in execute ${quoteLiteral(TO_ASK)}
 loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop;
 exception when object_in_use then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text;
 end;`
 
 // Tables of others cannot be asked so. What was written in this transaction is still locked, and that is enough to refuse it.
-const NOTHING_PENDING_ELSEWHERE = `select c.oid::pg_catalog.regclass into pending
+const LOCKED = `select c.oid::pg_catalog.regclass
   from pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
     join pg_catalog.pg_roles o on o.oid = c.relowner
   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
@@ -99,37 +105,45 @@ const NOTHING_PENDING_ELSEWHERE = `select c.oid::pg_catalog.regclass into pendin
     and c.relhastriggers and not o.rolsuper and o.rolname not in (current_user, session_user)
     and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
       and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
-  limit 1;
-if found then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text; end if;`
+  limit 1`
 
-const DECLARE = `declare pending pg_catalog.regclass; began pg_catalog.timestamptz;
-  path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`.replace(/\s+/g, ' ')
+const NOTHING_PENDING_ELSEWHERE = `execute ${quoteLiteral(LOCKED)} into pending;
+if pending is not null then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text; end if;`
 
-// What changes its path makes its objects elsewhere.
-const SAME_PATH = `if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
-  raise exception using errcode = '22P02', message = '${ESCAPED}'; end if;`.replace(/\s+/g, ' ')
+// What PL/pgSQL knows of a function stays in the session when the function is gone, a plan for each of its expressions; every
+// change of a table walks through all of them. So they are few, however many statements there are: those come as values,
+// under EXECUTE, which keeps nothing.
+const DECLARE = `declare pending pg_catalog.regclass; line pg_catalog.text; began pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+  path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`
 
 const ELAPSED = `(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) began)
-  operator(pg_catalog.*) 1000)::pg_catalog.int8`.replace(/\s+/g, ' ')
+  operator(pg_catalog.*) 1000)::pg_catalog.int8`
+
+// Behind a file. What changes its path makes its objects elsewhere.
+const RUN = (ends: string) => `foreach line in array texts loop
+  if pg_catalog.starts_with(line, ${quoteLiteral(ends)}) then
+    if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
+      raise exception using errcode = '22P02', message = pg_catalog.concat('${ESCAPED} ', line); end if;
+    return next ${ELAPSED};
+    began := pg_catalog.clock_timestamp();
+  else execute line; end if;
+end loop;`
+
+const OWN_PATH_AGAIN = `select pg_catalog.set_config('search_path', '${OWN_PATH}', true)`
+
+const DEFERRED = 'set constraints all immediate'
 
 /** A call that executes `files` of statements; it answers one row for each file: the milliseconds it took. */
 export function roomCall(room: Room, files: readonly (readonly string[])[], limits: Limits): RoomCall {
-  const lines: string[] = []
-  const statementAt = new Map<number, number>()
-  const texts: string[] = []
-  const add = (line: string, statement?: number) => {
-    lines.push(line)
-    // The first line of the body is the declaration.
-    if (statement !== undefined) statementAt.set(lines.length + 1, statement)
-  }
-  for (const file of files) {
-    add('began := pg_catalog.clock_timestamp();')
-    for (const text of file) add(`execute texts[${texts.push(text)}];`, texts.length - 1)
-    add('set constraints all immediate;', texts.length - 1)
-    add(SAME_PATH, texts.length - 1)
-    add(`return next ${ELAPSED};`)
-  }
-  return callOf(room, 'pg_catalog.int8', lines, texts, statementAt, limits)
+  const name = nameOf()
+  let statement = -1
+  const texts = files.flatMap((file) => [
+    ...file.map((text) => `${text}\n${tag(name, ++statement)}`),
+    `${DEFERRED} ${tag(name, statement)}`,
+    tag(name, statement),
+  ])
+  const body = [RUN(`/* ${name} `)]
+  return callOf(room, name, 'pg_catalog.int8', body, [...texts, OWN_PATH_AGAIN], statement + 1, limits)
 }
 
 /**
@@ -137,23 +151,33 @@ export function roomCall(room: Room, files: readonly (readonly string[])[], limi
  * portal that is fetched from outside would run the tenant's code as the administrator.
  */
 export function roomQuery(room: Room, query: string, limits: Limits): RoomCall {
-  const lines = ['return query execute texts[1];', 'set constraints all immediate;']
-  return callOf(room, 'pg_catalog.record', lines, [query], new Map([2, 3].map((line) => [line, 0])), limits)
+  const name = nameOf()
+  const texts = [`${query}\n${tag(name, 0)}`, `${DEFERRED} ${tag(name, 0)}`, OWN_PATH_AGAIN]
+  const body = [
+    'return query execute texts[1];',
+    'foreach line in array texts[2:] loop execute line; end loop;',
+  ]
+  return callOf(room, name, 'pg_catalog.record', body, texts, 1, limits)
 }
+
+const nameOf = () => `_room_${randomBytes(12).toString('hex')}`
+
+/** Behind a statement: it says in the error's context which one failed. */
+const tag = (name: string, statement: number) => `/* ${name} ${statement} */`
 
 function callOf(
   room: Room,
+  bare: string,
   answers: string,
   lines: readonly string[],
   texts: readonly string[],
-  statementAt: ReadonlyMap<number, number>,
+  statements: number,
   limits: Limits,
 ): RoomCall {
-  const name = qualify(room.schema, `_room_${randomBytes(12).toString('hex')}`)
+  const name = qualify(room.schema, bare)
   const body = [
     DECLARE,
     ...lines,
-    `perform pg_catalog.set_config('search_path', '${OWN_PATH}', true);`,
     NOTHING_PENDING,
     ...(room.shared ? [NOTHING_PENDING_ELSEWHERE] : []),
     'end',
@@ -173,8 +197,9 @@ function callOf(
     make: [...alone, made, ...given],
     name,
     texts,
+    statements,
     leave: [...leaving(name, limits), ...alone],
-    failedAt: ({ where }) => statementAt.get(outermostLine(where, name) ?? 0),
+    failedAt: (error) => lastTag(bare, error),
   }
 }
 
@@ -201,11 +226,12 @@ const check = (lockTimeout: number, statementTimeout: number) => `select case
     pg_catalog.set_config('statement_timeout', '${statementTimeout}', true))
   else pg_catalog.concat('${ESCAPED}')::pg_catalog.int8 end`
 
-/** PL/pgSQL says where it was in many languages: always the function, then the line (`src/pl/plpgsql/src/pl_exec.c`). */
-function outermostLine(where: string | undefined, name: string): number | undefined {
-  const [, bare = ''] = /"(_room_[0-9a-f]+)"$/.exec(name) ?? []
-  const from = where?.lastIndexOf(`${bare}(`) ?? -1
-  if (from < 0) return undefined
-  const line = /^[^)]*\)\D*(\d+)/.exec((where as string).slice(from))?.[1]
-  return line === undefined ? undefined : Number(line)
+/**
+ * The context ends with the room's own call, the statement's text before it; a statement that could not be parsed is the
+ * error's `internalQuery` instead. Behind them all that code inside may have written.
+ */
+function lastTag(bare: string, { message, internalQuery, where }: Failed): number | undefined {
+  const tags = new RegExp(`/\\* ${bare} (\\d+) \\*/`, 'g')
+  const found = [message, internalQuery, where].flatMap((text) => [...(text ?? '').matchAll(tags)]).at(-1)
+  return found && Number(found[1])
 }

@@ -45,23 +45,34 @@ export async function inAdminTransaction<T>(pool: PoolLike, fn: (admin: Admin) =
     const result = await fn(admin)
     phase = 'commit'
     await client.query('commit')
-    client.release()
+    client.release(isSpent(client, admin, false))
     return result
   } catch (error) {
-    throw await afterRollback(client, error, phase, givenUp.has(admin))
+    throw await afterRollback(client, error, phase, isSpent(client, admin, true))
   }
 }
 
-const givenUp = new WeakSet<Admin>()
+/** Rooms that were entered in this transaction, and on this connection before it. */
+const entered = new WeakMap<Admin, number>()
+const enteredBefore = new WeakMap<PoolClientLike, number>()
 
-/** Says that the connection must not be used again when this transaction fails: its session may hold what outlives it. */
-export function giveUpOnFailure(admin: Admin): void {
-  givenUp.add(admin)
+/**
+ * A session keeps the plans of each room's function (tenant-room.ts), about 130 kB, and every change of a table walks through
+ * all of them: with 400 they cost as much as the work itself.
+ */
+export const MOST_ROOMS = 50
+
+/** Says that code of a tenant runs in this transaction: when it fails the connection is not used again, whose session may hold what outlives it. */
+export function entersRoom(admin: Admin): void {
+  entered.set(admin, (entered.get(admin) ?? 0) + 1)
 }
 
-/** Whether {@link giveUpOnFailure} was said of it. */
-export function isGivenUp(admin: Admin): boolean {
-  return givenUp.has(admin)
+/** Whether the connection ends with this transaction: it failed behind {@link entersRoom}, or has seen {@link MOST_ROOMS}. */
+export function isSpent(client: PoolClientLike, admin: Admin, failed: boolean): boolean {
+  const here = entered.get(admin) ?? 0
+  const rooms = (enteredBefore.get(client) ?? 0) + here
+  enteredBefore.set(client, rooms)
+  return rooms >= MOST_ROOMS || (failed && here > 0)
 }
 
 /** What runs on a client that is the caller's alone. */
@@ -93,7 +104,7 @@ async function afterRollback(
   client: PoolClientLike,
   error: unknown,
   phase: 'work' | 'commit',
-  giveUp: boolean,
+  ends: boolean,
 ): Promise<unknown> {
   try {
     await client.query('rollback')
@@ -102,7 +113,7 @@ async function afterRollback(
     return lost(error, phase)
   }
   const lacking = await whatIsLacking(error, adminOf(client).run)
-  client.release(giveUp)
+  client.release(ends)
   return lacking ?? (isServerError(error) ? fromStatement(error) : lost(error, phase))
 }
 

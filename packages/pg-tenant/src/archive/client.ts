@@ -1,5 +1,5 @@
 import { isTenancyError, TenancyError } from '@org/core'
-import { type Admin, adminOf, isGivenUp } from '../admin/transaction.ts'
+import { type Admin, adminOf, isSpent } from '../admin/transaction.ts'
 import { cancelBackend } from '../driver/cancel.ts'
 import { isWireClient, type PoolClientLike, type PoolLike, type WireClient } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
@@ -63,11 +63,11 @@ export async function withAdminClient<T>(
   try {
     const result = await fn(admin)
     await canceller.settled()
-    await giveBack(client, false)
+    await giveBack(client, isSpent(client, admin, false))
     return result
   } catch (error) {
     await canceller.settled()
-    const there = await giveBack(client, isGivenUp(admin))
+    const there = await giveBack(client, isSpent(client, admin, true))
     if (signal?.aborted && !phase.committing) throw aborted(signal)
     throw there ? coded(error, phase) : lost(error, phase)
   }
@@ -127,7 +127,7 @@ function cancelOnAbort(
 /**
  * Back to the pool only after an answered ROLLBACK (hazard g); behind a COMMIT it does nothing.
  *
- * @param ends whether code of a tenant ran in it, so that the session may hold what a rollback does not take back
+ * @param ends whether the session may hold what a rollback does not take back, or too much of what it ran
  */
 async function giveBack(client: PoolClientLike, ends: boolean): Promise<boolean> {
   try {

@@ -5,6 +5,7 @@ export interface ServerError extends Error {
   readonly position?: string
   /** The same in SQL that a function executes. */
   readonly internalPosition?: string
+  readonly internalQuery?: string
   /** The context: one line for each call, the innermost first. */
   readonly where?: string
   readonly schema?: string

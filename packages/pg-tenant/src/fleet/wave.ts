@@ -1,5 +1,6 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
+import { MOST_ROOMS } from '../admin/transaction.ts'
 import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -110,6 +111,7 @@ async function runLane(wave: Wave, line: Line): Promise<void> {
   const first = await checkout(wave.lifecycle.adminPool, CONNECT_MS, undefined).catch(() => undefined)
   if (!first && --line.lanes > 0) return
   let session = first
+  let rooms = 0
   try {
     for (;;) {
       const journey = await line.next(wave.stopped)
@@ -117,8 +119,9 @@ async function runLane(wave: Wave, line: Line): Promise<void> {
       journey.attempts++
       const began = performance.now()
       const step = await tryOnce(wave, journey, async () => {
-        if (!session?.alive) {
+        if (!session?.alive || rooms++ === MOST_ROOMS) {
           session?.destroy()
+          rooms = 1
           session = await checkout(wave.lifecycle.adminPool, CONNECT_MS, undefined)
         }
         return session

@@ -2,7 +2,7 @@ import type { TenantKey } from '@org/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readInRoom, runInRoom } from '../../src/admin/in-room.ts'
 import type { Room } from '../../src/admin/tenant-room.ts'
-import { type Admin, inAdminTransaction } from '../../src/admin/transaction.ts'
+import { type Admin, inAdminTransaction, MOST_ROOMS } from '../../src/admin/transaction.ts'
 import { watchPool } from '../../src/driver/memory.ts'
 import { NOTES, useWorld } from '../support/world.ts'
 
@@ -261,5 +261,28 @@ describe('behind the room', () => {
     })
     await expect(replacing).rejects.toMatchObject({ details: { sqlState: '22P02' } })
     for (let turn = 0; turn < 3; turn++) expect(await inAdminTransaction(world.admin, pid)).not.toBe(used)
+  })
+
+  it('a session keeps as little of a thousand statements as of one', async () => {
+    const kept = (statements: number) =>
+      inAdminTransaction(world.root, async (admin) => {
+        await runInRoom(admin, room(), [Array.from({ length: statements }, () => 'select 1')])
+        const [row] = await admin.run('select count(*)::int as n from pg_backend_memory_contexts')
+        return Number(row?.n)
+      })
+    await kept(1)
+    const before = await kept(1)
+    const one = (await kept(1)) - before
+    expect(await kept(1000)).toBeLessThanOrEqual(before + 2 * one + 10)
+  })
+
+  it('and ends when it has seen many', async () => {
+    const pids = new Set<unknown>()
+    for (let turn = 0; turn <= MOST_ROOMS; turn++)
+      await inAdminTransaction(world.admin, async (admin) => {
+        await runInRoom(admin, room(), [['select 1']])
+        pids.add((await admin.run('select pg_backend_pid() as pid'))[0]?.pid)
+      })
+    expect(pids.size).toBe(2)
   })
 })
