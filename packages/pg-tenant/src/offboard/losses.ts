@@ -1,6 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { beginReading } from '../archive/describe.ts'
-import { readStructure, type Skipped } from '../archive/structure/read.ts'
+import { readSkipped, type Skipped } from '../archive/structure/read.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { find } from '../registry/read.ts'
@@ -21,7 +21,7 @@ export async function refuseLosses(visit: Visit, { backup, lose }: OffboardSetti
   if (record?.status !== 'active' && record?.status !== 'suspended') return
   const skipped = await visitTenant(visit, [record.status], async (found) => {
     await beginReading(found, place)
-    return (await readStructure(found.home, place)).skipped
+    return await readSkipped(found.home, place)
   })
   requireNamed(tenant, skipped, lose)
 }

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 })
 const LEVELS: readonly IsolationLevel[] = ['role', 'schema', 'login', 'database']
 /** Databases grow, and what a server remembers of dropped objects with them. */
-const PER_WORLD = 100
+const PER_WORLD = 25
 
 const server = await startPostgres({
   version: Number(values.version) as 18,

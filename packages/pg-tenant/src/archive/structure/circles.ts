@@ -15,10 +15,10 @@ const STUBS = `with ${PATH}
         join pg_namespace cn on cn.oid = co.collnamespace join pg_type b on b.oid = a.atttypid
         where co.oid = a.attcollation and a.attcollation <> b.typcollation), a.attname), ', ' order by a.attnum)
     from pg_attribute a where a.attrelid = c.oid and a.attnum > 0)) as sql
-  from path, home h join pg_class c on c.relnamespace = h.oid and c.relkind = 'v' where c.oid = any ($3::oid[])
+  from path, home h join pg_class c on c.oid = any ($3::oid[]) and c.relkind = 'v'
   union all select '1255:' || p.oid, left(d.text, -length(pg_get_function_sqlbody(p.oid)) - 1) || ' AS '''''
-  from path, home h join pg_proc p on p.pronamespace = h.oid and p.prosqlbody is not null
-    cross join lateral (select rtrim(pg_get_functiondef(p.oid), e'\\n') as text) d where p.oid = any ($3::oid[])`
+  from path, home h join pg_proc p on p.oid = any ($3::oid[]) and p.prosqlbody is not null
+    cross join lateral (select rtrim(pg_get_functiondef(p.oid), e'\\n') as text) d`
 
 /** The same objects, with stubs of those that need each other, and what needs what then. */
 export async function withoutCircles(

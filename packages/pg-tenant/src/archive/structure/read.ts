@@ -2,55 +2,12 @@ import type { Admin } from '../../admin/transaction.ts'
 import type { Place } from '../place.ts'
 import { underPath } from '../under-path.ts'
 import { withoutCircles } from './circles.ts'
-import * as code from './code-sql.ts'
-import { type FamilyTable, familyNodes } from './families.ts'
+import { familyNodes } from './families.ts'
+import { readFamilies, readInventory, readNodes } from './inventory.ts'
 import { inOrder } from './order.ts'
 import * as rules from './rules-sql.ts'
 import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
 import { PHASE, type StructureNode, type StructureStatement } from './statement.ts'
-import * as tables from './tables-sql.ts'
-import * as types from './types-sql.ts'
-
-const SOURCES: readonly string[] = [
-  types.ENUMS,
-  types.COMPOSITES,
-  types.DOMAINS,
-  types.DOMAIN_CHECKS,
-  types.RANGE_SHELLS,
-  types.RANGES,
-  types.COLLATIONS,
-  code.FUNCTIONS,
-  code.ROLES_OF_FUNCTIONS,
-  code.AGGREGATES,
-  code.OPERATORS,
-  code.CASTS,
-  code.DICTIONARIES,
-  code.CONFIGURATIONS,
-  tables.SEQUENCES,
-  tables.TABLES,
-  tables.COLUMN_STATE,
-  tables.VIEWS,
-  tables.DEFAULTS,
-  tables.CONSTRAINTS,
-  tables.INDEXES,
-  tables.ATTACHED,
-  tables.ATTACHED_INDEXES,
-  tables.OWNED_BY,
-  tables.TABLE_STATE,
-  tables.STATISTICS,
-  rules.TRIGGERS,
-  rules.RULES,
-  rules.POLICIES,
-  rules.ROW_SECURITY,
-  rules.PRIVILEGES,
-  rules.COLUMN_PRIVILEGES,
-  rules.DEFAULT_PRIVILEGES,
-  rules.DEFAULT_PRIVILEGES_EVERYWHERE,
-  tables.REFRESH,
-]
-
-/** All of them in one message. */
-const EVERYTHING = SOURCES.map((sql) => `(${sql})`).join(' union all ')
 
 /** What a schema is made of. */
 export interface Structure {
@@ -74,11 +31,12 @@ export interface Skipped {
  * @param application the role that scopes run as, where that is not the tenant's
  */
 export async function readStructure(admin: Admin, place: Place, application = ''): Promise<Structure> {
-  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '', application]
-  const nodes = (await underPath(admin, EVERYTHING, values)) as unknown as StructureNode[]
+  const values = [place.schema, place.searchPath]
+  const found = await readInventory(admin, place)
+  const nodes = await readNodes(admin, place, found, application)
   const keys = new Map(nodes.flatMap((node) => [node.key, ...node.also].map((key) => [key, node] as const)))
-  const left = (await underPath(admin, LEFT_OUT, values)) as unknown as (Skipped & { key: string | null })[]
-  const needs = await underPath(admin, NEEDS, values)
+  const left = await leftOut(admin, place)
+  const needs = await admin.run(NEEDS, members([...keys.keys()]))
   const edges = needs.map(({ who, whom }) => [String(who), String(whom)] as const)
   // A function's role goes with the function.
   edges.push(
@@ -92,7 +50,7 @@ export async function readStructure(admin: Admin, place: Place, application = ''
     ...left.map(({ name, kind }) => ({ name, kind })),
     ...[...lost].map(({ what }) => ({ name: what, kind: 'depends on one of them' })),
   ]
-  const families = familyNodes((await underPath(admin, tables.FAMILIES, values)) as unknown as FamilyTable[])
+  const families = familyNodes(await readFamilies(admin, place, found))
   const together = new Set<StructureNode>()
   for (const { node, members } of families) {
     const made = members.flatMap((key) => keys.get(key) ?? [])
@@ -107,6 +65,25 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   const parted = await withoutCircles(admin, values, kept, edges, keys)
   const whole = new Map([...keys, ...parted.nodes.map((node) => [node.key, node] as const)])
   return { statements: inOrder(parted.nodes, parted.edges, whole), skipped }
+}
+
+/**
+ * What no archive carries of a tenant, and no more: where it is nothing, nothing is read besides.
+ */
+export async function readSkipped(admin: Admin, place: Place): Promise<readonly Skipped[]> {
+  const left = await leftOut(admin, place)
+  return left.length === 0 ? [] : (await readStructure(admin, place)).skipped
+}
+
+const leftOut = async (admin: Admin, { schema, searchPath, ours, owner = '' }: Place) =>
+  (await underPath(admin, LEFT_OUT, [schema, searchPath, [...ours], owner])) as unknown as (Skipped & {
+    key: string | null
+  })[]
+
+/** Keys of objects that are in a catalogue, as the catalogues and the oids. */
+function members(keys: readonly string[]): [string[], string[]] {
+  const found = keys.flatMap((key) => (/^\d+:\d+$/.test(key) ? [key.split(':')] : []))
+  return [found.map(([of = '']) => of), found.map(([, oid = '']) => oid)]
 }
 
 async function comments(
@@ -127,7 +104,7 @@ async function comments(
 
 /** Statements that take back what the tenant's role said of all that it will make. */
 export async function usualDefaultPrivileges(admin: Admin, place: Place): Promise<StructureStatement[]> {
-  const values = [place.schema, place.searchPath, [...place.ours], place.owner ?? '', '']
+  const values = [place.schema, place.searchPath, '', place.owner ?? '', '']
   return (await underPath(admin, rules.USUAL_DEFAULT_PRIVILEGES, values)) as unknown as StructureNode[]
 }
 

@@ -10,7 +10,7 @@ const STATE = (of: string) =>
 
 // A partition has its parent's triggers, and may have them switched otherwise: the first one's state goes to all of them, then theirs
 // to those that differ.
-export const TRIGGERS = `with recursive ${PATH}, first as (
+export const TRIGGERS = `with recursive first as (
     select g.oid, g.oid as of, g.tgenabled from pg_trigger g where g.tgparentid = 0 and not g.tgisinternal
     union all select g.oid, f.of, f.tgenabled from first f join pg_trigger g on g.tgparentid = f.oid)
   select '2620:' || g.oid as key, '{}'::text[] as also, 75 + (g.tgparentid <> 0)::int as phase,
@@ -22,13 +22,13 @@ export const TRIGGERS = `with recursive ${PATH}, first as (
   from ${RELATION} join pg_trigger g on g.tgrelid = c.oid and not g.tgisinternal join first f on f.oid = g.oid
   where g.tgparentid = 0 or g.tgenabled <> f.tgenabled`
 
-export const RULES = `with ${PATH} select '2618:' || r.oid as key, '{}'::text[] as also, 77 as phase,
+export const RULES = `select '2618:' || r.oid as key, '{}'::text[] as also, 77 as phase,
     format('rule %I on %s', r.rulename, ${NAME}) as what,
     concat_ws('; ', rtrim(pg_get_ruledef(r.oid), ';'),
       case when r.ev_enabled <> 'O' then format('alter table only %s %s rule %I', ${NAME}, ${STATE('r.ev_enabled')}, r.rulename) end) as sql
   from ${RELATION} join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`
 
-export const POLICIES = `with ${PATH} select '3256:' || y.oid as key, '{}'::text[] as also, 80 as phase,
+export const POLICIES = `select '3256:' || y.oid as key, '{}'::text[] as also, 80 as phase,
     format('policy %I on %s', y.polname, ${NAME}) as what,
     format('create policy %I on %s as %s for %s to %s%s%s', y.polname, ${NAME}, case when y.polpermissive then 'permissive' else 'restrictive' end,
       case y.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
@@ -37,7 +37,7 @@ export const POLICIES = `with ${PATH} select '3256:' || y.oid as key, '{}'::text
       ' using (' || pg_get_expr(y.polqual, y.polrelid) || ')', ' with check (' || pg_get_expr(y.polwithcheck, y.polrelid) || ')') as sql
   from ${RELATION} join pg_policy y on y.polrelid = c.oid`
 
-export const ROW_SECURITY = `with ${PATH} select 'security:' || c.oid as key, '{}'::text[] as also, 81 as phase, 'row security of ' || ${NAME} as what,
+export const ROW_SECURITY = `select 'security:' || c.oid as key, '{}'::text[] as also, 81 as phase, 'row security of ' || ${NAME} as what,
     concat_ws('; ', case when c.relrowsecurity then format('alter table only %s enable row level security', ${NAME}) end,
       case when c.relforcerowsecurity then format('alter table only %s force row level security', ${NAME}) end) as sql
   from ${RELATION} where c.relkind in ('r', 'p') and (c.relrowsecurity or c.relforcerowsecurity)`
@@ -46,12 +46,12 @@ export const ROW_SECURITY = `with ${PATH} select 'security:' || c.oid as key, '{
 // index of a key, a constraint of a domain) has none of its own.
 export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on, d.objsubid as sub, quote_literal(d.description) as text,
     case when d.objsubid <> 0 then (select format('column %I.%I.%I', h.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid
-      where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = h.oid)
+      where a.attrelid = d.objoid and a.attnum = d.objsubid and c.relnamespace = quote_ident($1)::regnamespace)
       when d.classoid = 'pg_class'::regclass then (select format('%s %I.%I', case c.relkind when 'S' then 'sequence' when 'v' then 'view'
           when 'm' then 'materialized view' when 'c' then 'type' when 'i' then 'index' when 'I' then 'index' else 'table' end, h.nspname, c.relname)
-        from pg_class c where c.oid = d.objoid and c.relnamespace = h.oid)
+        from pg_class c where c.oid = d.objoid and c.relnamespace = quote_ident($1)::regnamespace)
       when d.classoid = 'pg_type'::regclass then (select format('%s %I.%I', case t.typtype when 'd' then 'domain' else 'type' end, h.nspname, t.typname)
-        from pg_type t where t.oid = d.objoid and t.typnamespace = h.oid)
+        from pg_type t where t.oid = d.objoid and t.typnamespace = quote_ident($1)::regnamespace)
       when d.classoid = 'pg_constraint'::regclass then (select format('constraint %I on domain %I.%I', k.conname, h.nspname, t.typname)
         from pg_constraint k join pg_type t on t.oid = k.contypid where k.oid = d.objoid) end as part
   from path, home h, pg_description d where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
@@ -74,18 +74,26 @@ const ACL = (what: string) => `concat_ws('; ', format('revoke all on %s from pub
 const ACL_OF_RELATION = `coalesce(c.relacl, case when pg_get_userbyid(c.relowner) = $5
   then acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner) end)`
 
-// Of aggregates GRANT takes the types alone, without ORDER BY.
-export const PRIVILEGES = `with ${PATH}, objects as (
-    select '1259:' || c.oid as key, case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, ${ACL_OF_RELATION} as acl, c.relowner as owner
-      from home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'S')
-    union all select '1255:' || p.oid, case p.prokind when 'p' then 'procedure' else 'function' end || format(' %I.%I(%s)', h.nspname, p.proname,
-      case when p.prokind = 'a' then oidvectortypes(p.proargtypes) else pg_get_function_identity_arguments(p.oid) end), p.proacl, p.proowner from home h join pg_proc p on p.pronamespace = h.oid where p.proacl is not null
-    union all select '1247:' || t.oid, format('type %I.%I', h.nspname, t.typname), t.typacl, t.typowner
-      from home h join pg_type t on t.typnamespace = h.oid where t.typacl is not null and t.typelem = 0)
+const PRIVILEGES = (objects: string) => `with objects as (${objects})
   select 'acl:' || o.key as key, '{}'::text[] as also, 90 as phase, 'privileges on ' || o.what as what, ${ACL('o.what')} as sql
   from path, objects o where o.acl is not null`
 
-export const COLUMN_PRIVILEGES = `with ${PATH} select 'acl:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
+export const PRIVILEGES_ON_RELATIONS = PRIVILEGES(`select '1259:' || c.oid as key,
+    case c.relkind when 'S' then 'sequence ' else 'table ' end || ${NAME} as what, ${ACL_OF_RELATION} as acl, c.relowner as owner
+  from home h join pg_class c on c.oid = any ($3::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'S')`)
+
+// Of aggregates GRANT takes the types alone, without ORDER BY.
+export const PRIVILEGES_ON_FUNCTIONS =
+  PRIVILEGES(`select '1255:' || p.oid as key, case p.prokind when 'p' then 'procedure' else 'function' end || format(' %I.%I(%s)', h.nspname, p.proname,
+    case when p.prokind = 'a' then oidvectortypes(p.proargtypes) else pg_get_function_identity_arguments(p.oid) end) as what,
+    p.proacl as acl, p.proowner as owner
+  from home h join pg_proc p on p.oid = any ($3::oid[]) and p.proacl is not null`)
+
+export const PRIVILEGES_ON_TYPES =
+  PRIVILEGES(`select '1247:' || t.oid as key, format('type %I.%I', h.nspname, t.typname) as what, t.typacl as acl, t.typowner as owner
+  from home h join pg_type t on t.oid = any ($3::oid[]) and t.typacl is not null and t.typelem = 0`)
+
+export const COLUMN_PRIVILEGES = `select 'acl:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
     format('privileges on column %s.%I', ${NAME}, a.attname) as what,
     (select string_agg(format('grant %s (%I) on table %s to %s%s', lower(g.privilege_type), a.attname, ${NAME}, ${GRANTEE('g')},
        case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
@@ -94,26 +102,26 @@ export const COLUMN_PRIVILEGES = `with ${PATH} select 'acl:' || c.oid || ':' || 
     cross join lateral (select c.relowner as owner) o`
 
 // What the tenant's role said of objects it will make. What was said for the application comes with provisioning.
-export const DEFAULT_PRIVILEGES = `with ${PATH} select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
+export const DEFAULT_PRIVILEGES = `select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
     format('default privileges on %s', x.defaclobjtype) as what,
     coalesce((select string_agg(format('alter default privileges in schema %I grant %s on %s to %s%s', h.nspname, lower(g.privilege_type),
        case x.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end, ${GRANTEE('g')},
        case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
      from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee and r.rolname <> $5)), '') as sql
-  from path, home h join pg_default_acl x on x.defaclnamespace = h.oid and pg_get_userbyid(x.defaclrole) = $4 and $3::text[] is not null
+  from path, home h join pg_default_acl x on x.defaclnamespace <> 0 and x.oid = any ($3::oid[])
     cross join lateral (select x.defaclrole as owner) o`
 
 const KIND = `case x.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types' when 'n' then 'schemas' end`
 
 // The same wherever the role makes them: all taken back, then each given. (18 has large objects as well, which are not carried.)
-export const DEFAULT_PRIVILEGES_EVERYWHERE = `with ${PATH} select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
+export const DEFAULT_PRIVILEGES_EVERYWHERE = `select '826:' || x.oid as key, '{}'::text[] as also, 92 as phase,
     format('default privileges everywhere on %s', x.defaclobjtype) as what,
     concat_ws('; ', format('alter default privileges revoke all on %s from public, current_user', ${KIND}),
       (select string_agg(format('alter default privileges grant %s on %s to %s%s', lower(g.privilege_type), ${KIND}, ${GRANTEE('g')},
         case when g.is_grantable and g.grantee <> o.owner then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
        from aclexplode(x.defaclacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee))) as sql
-  from path, pg_default_acl x cross join lateral (select x.defaclrole as owner) o
-  where x.defaclnamespace = 0 and x.defaclobjtype <> 'L' and pg_get_userbyid(x.defaclrole) = $4 and $1 <> '' and $3::text[] is not null`
+  from path, home h join pg_default_acl x on x.defaclnamespace = 0 and x.oid = any ($3::oid[])
+    cross join lateral (select x.defaclrole as owner) o`
 
 // As they are when nobody has said anything: what is restored gets its own privileges, not those of what the role makes today.
 export const USUAL_DEFAULT_PRIVILEGES = `with ${PATH} select '' as key, '{}'::text[] as also, 0 as phase, 'default privileges' as what,
@@ -124,4 +132,4 @@ export const USUAL_DEFAULT_PRIVILEGES = `with ${PATH} select '' as key, '{}'::te
       case x.defaclobjtype when 'f' then 'alter default privileges grant execute on functions to public'
         when 'T' then 'alter default privileges grant usage on types to public' end) as sql
   from path, pg_default_acl x cross join lateral (select x.defaclrole as owner) o
-  where x.defaclnamespace = 0 and x.defaclobjtype <> 'L' and pg_get_userbyid(x.defaclrole) = $4 and $1 <> '' and $3::text[] is not null`
+  where x.defaclnamespace = 0 and x.defaclobjtype <> 'L' and pg_get_userbyid(x.defaclrole) = $4 and $1 <> '' and $3::text is not null and $5::text is not null`

@@ -1,30 +1,14 @@
-import { PATH } from './types-sql.ts'
+// What hangs on what among a tenant's objects, and what no archive carries; $1 schema, $2 the tenant's search path.
 
-// What hangs on what among a tenant's objects, and what no archive carries; parameters as in types-sql.ts.
-
-const MEMBERS = `select 1259 as class, c.oid from home h join pg_class c on c.relnamespace = h.oid
-    union all select 1247, t.oid from home h join pg_type t on t.typnamespace = h.oid
-    union all select 1255, p.oid from home h join pg_proc p on p.pronamespace = h.oid
-    union all select 2606, k.oid from home h join pg_constraint k on k.connamespace = h.oid
-    union all select 2604, x.oid from home h join pg_class c on c.relnamespace = h.oid join pg_attrdef x on x.adrelid = c.oid
-    union all select 2618, r.oid from home h join pg_class c on c.relnamespace = h.oid join pg_rewrite r on r.ev_class = c.oid
-    union all select 2620, g.oid from home h join pg_class c on c.relnamespace = h.oid join pg_trigger g on g.tgrelid = c.oid
-    union all select 3256, y.oid from home h join pg_class c on c.relnamespace = h.oid join pg_policy y on y.polrelid = c.oid
-    union all select 2617, o.oid from home h join pg_operator o on o.oprnamespace = h.oid
-    union all select 3456, o.oid from home h join pg_collation o on o.collnamespace = h.oid
-    union all select 3381, s.oid from home h join pg_statistic_ext s on s.stxnamespace = h.oid
-    union all select 3600, d.oid from home h join pg_ts_dict d on d.dictnamespace = h.oid
-    union all select 3602, d.oid from home h join pg_ts_config d on d.cfgnamespace = h.oid
-    union all select 2605, k.oid from pg_cast k`
-
-export const NEEDS = `with ${PATH}, members as materialized (${MEMBERS})
-  select distinct d.classid || ':' || d.objid as who, d.refclassid || ':' || d.refobjid as whom
-  from path, pg_depend d join members m on m.class = d.classid and m.oid = d.objid
+// $1 and $2 catalogues and oids of the objects.
+export const NEEDS = `select distinct d.classid || ':' || d.objid as who, d.refclassid || ':' || d.refobjid as whom
+  from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_depend d on d.classid = m.class and d.objid = m.oid
   where d.deptype in ('n', 'a', 'i', 'P', 'S') and not (d.classid = d.refclassid and d.objid = d.refobjid)
     and not (d.deptype = 'a' and d.classid = 1259 and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S'))`
 
-// The key of what others may hang on, its name, and what PostgreSQL calls it.
-export const LEFT_OUT = `with ${PATH}, own as (select oid from pg_roles where rolname = $4)
+// $3 names of relations that are not the tenant's, $4 its role. The key of what others may hang on, its name, and what PostgreSQL calls it.
+export const LEFT_OUT = `with path as materialized (select set_config('search_path', $2, true)),
+  home as (select oid from pg_namespace where nspname = $1), own as (select oid from pg_roles where rolname = $4)
   select key, name, kind from path, (
     select '1259:' || c.oid as key, c.relname::text as name, 'foreign table' as kind from home h join pg_class c on c.relnamespace = h.oid
       and c.relkind = 'f' and c.relname <> all ($3::text[])

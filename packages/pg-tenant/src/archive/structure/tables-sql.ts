@@ -3,8 +3,7 @@ import { PATH } from './types-sql.ts'
 // Relations of a schema; parameters as in types-sql.ts. Tables are made bare: what could run while rows come in (defaults,
 // checks, keys, triggers, policies) follows behind the data. Generated columns and what is not null cannot follow.
 
-const EXTENSION = `not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')`
-export const RELATION = `path, home h join pg_class c on c.relnamespace = h.oid and c.relname <> all ($3::text[]) and ${EXTENSION}`
+export const RELATION = `path, home h join pg_class c on c.oid = any ($3::oid[])`
 const NAME = `format('%I.%I', h.nspname, c.relname)`
 const OPTIONS = (of: string) =>
   `(select string_agg(split_part(option, '=', 1) || ' = ' || quote_literal(substr(option, strpos(option, '=') + 1)), ', ') from unnest(${of}) as option)`
@@ -12,7 +11,7 @@ const OPTIONS = (of: string) =>
 /** A table's own options, and those of the table behind it that holds its large values. */
 const RELATION_OPTIONS = `c.reloptions || array(select 'toast.' || o from pg_class t, unnest(t.reloptions) as o where t.oid = c.reltoastrelid)`
 
-export const SEQUENCES = `with ${PATH} select '1259:' || c.oid as key, '{}'::text[] as also, 20 as phase, 'sequence ' || ${NAME} as what,
+export const SEQUENCES = `select '1259:' || c.oid as key, '{}'::text[] as also, 20 as phase, 'sequence ' || ${NAME} as what,
     format('create %ssequence %s as %s increment by %s minvalue %s maxvalue %s start with %s cache %s%s',
       case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
       s.seqstart, s.seqcache, case when s.seqcycle then ' cycle' else '' end) as sql
@@ -20,12 +19,12 @@ export const SEQUENCES = `with ${PATH} select '1259:' || c.oid as key, '{}'::tex
   where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i')`
 
 // The column of a serial: the sequence goes with it.
-export const OWNED_BY = `with ${PATH} select 'owned:' || c.oid as key, '{}'::text[] as also, 70 as phase,
+export const OWNED_BY = `select 'owned:' || c.oid as key, '{}'::text[] as also, 70 as phase,
     'sequence ' || ${NAME} || ' owned by' as what,
     format('alter sequence %s owned by %I.%I.%I', ${NAME}, h.nspname, t.relname, a.attname) as sql
   from ${RELATION} join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'a'
       and d.refclassid = 'pg_class'::regclass
-    join pg_class t on t.oid = d.refobjid and t.relnamespace = h.oid
+    join pg_class t on t.oid = d.refobjid and t.relnamespace = c.relnamespace
     join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
   where c.relkind = 'S'`
 
@@ -53,7 +52,7 @@ const PARENTS = `(select string_agg(format('%I.%I', pn.nspname, p.relname), ', '
     join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid and not c.relispartition)`
 
 // Partitions are made by themselves and attached behind the data: their columns keep their order.
-export const TABLES = `with ${PATH} select '1259:' || c.oid as key,
+export const TABLES = `select '1259:' || c.oid as key,
     array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
       array(select '2604:' || x.oid from pg_attrdef x join pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum
             where x.adrelid = c.oid and a.attgenerated <> '') ||
@@ -82,7 +81,7 @@ export const FAMILIES = `with ${PATH} select '1259:' || c.oid as key, ${NAME} as
 const COLUMN_OPTIONS = OPTIONS(`array(select o from unnest(a.attoptions) as o where o !~ '^pg_attver=')`)
 
 // What a column has beside its type.
-export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
+export const COLUMN_STATE = `select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
     format('column %s.%I state', ${NAME}, a.attname) as what,
     concat_ws('; ',
       case when a.attstorage <> t.typstorage then format('alter table only %s alter column %I set storage %s', ${NAME}, a.attname,
@@ -98,7 +97,7 @@ export const COLUMN_STATE = `with ${PATH} select 'column:' || c.oid || ':' || a.
   where c.relkind in ('r', 'p', 'm') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
     or ${COLUMN_OPTIONS} is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
 
-export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,
+export const VIEWS = `select '1259:' || c.oid as key,
     array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
       array(select '2618:' || r.oid from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') as also, 30 as phase,
     case c.relkind when 'v' then 'view ' else 'materialized view ' end || ${NAME} as what,
@@ -107,18 +106,18 @@ export const VIEWS = `with ${PATH} select '1259:' || c.oid as key,
       ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')', rtrim(pg_get_viewdef(c.oid), ';'), case c.relkind when 'm' then ' with no data' end) as sql
   from ${RELATION} where c.relkind in ('v', 'm')`
 
-export const REFRESH = `with ${PATH} select 'refresh:' || c.oid as key, '{}'::text[] as also, 95 as phase,
+export const REFRESH = `select 'refresh:' || c.oid as key, '{}'::text[] as also, 95 as phase,
     'rows of materialized view ' || ${NAME} as what, 'refresh materialized view ' || ${NAME} as sql
   from ${RELATION} where c.relkind = 'm' and c.relispopulated`
 
-export const DEFAULTS = `with ${PATH} select '2604:' || x.oid as key, '{}'::text[] as also, 40 as phase,
+export const DEFAULTS = `select '2604:' || x.oid as key, '{}'::text[] as also, 40 as phase,
     format('default of %s.%I', ${NAME}, a.attname) as what,
     format('alter table only %s alter column %I set default %s', ${NAME}, a.attname, pg_get_expr(x.adbin, x.adrelid)) as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attgenerated = ''
     join pg_attrdef x on x.adrelid = a.attrelid and x.adnum = a.attnum`
 
 // Foreign keys and checks that came from a partitioned or inherited table come with it; keys are made on each partition and attached.
-export const CONSTRAINTS = `with ${PATH} select '2606:' || k.oid as key,
+export const CONSTRAINTS = `select '2606:' || k.oid as key,
     case when k.conindid <> 0 and k.contype in ('p', 'u', 'x') then array['1259:' || k.conindid] else '{}' end as also,
     case k.contype when 'c' then 45 when 'n' then 45 when 'f' then 65 else 55 end as phase,
     format('constraint %I on %s', k.conname, ${NAME}) as what,
@@ -132,7 +131,7 @@ export const CONSTRAINTS = `with ${PATH} select '2606:' || k.oid as key,
     and (k.contype <> 'n' or (k.conislocal and (not k.convalidated
       or exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = k.conkey[1] and not a.attislocal and not c.relispartition))))`
 
-export const INDEXES = `with ${PATH} select '1259:' || x.oid as key, '{}'::text[] as also, 55 as phase,
+export const INDEXES = `select '1259:' || x.oid as key, '{}'::text[] as also, 55 as phase,
     format('index %I.%I', h.nspname, x.relname) as what,
     pg_get_indexdef(x.oid) || coalesce((select string_agg(format('; alter index %I.%I alter column %s set statistics %s', h.nspname, x.relname,
       a.attnum, a.attstattarget), '' order by a.attnum) from pg_attribute a where a.attrelid = x.oid and coalesce(a.attstattarget, -1) >= 0), '') as sql
@@ -140,21 +139,21 @@ export const INDEXES = `with ${PATH} select '1259:' || x.oid as key, '{}'::text[
   where c.relkind in ('r', 'p', 'm')
     and not exists (select from pg_constraint k where k.conindid = x.oid and k.contype in ('p', 'u', 'x') and k.conrelid = c.oid)`
 
-export const ATTACHED = `with ${PATH} select 'attach:' || c.oid as key, '{}'::text[] as also, 50 as phase,
+export const ATTACHED = `select 'attach:' || c.oid as key, '{}'::text[] as also, 50 as phase,
     format('partition %s of %I.%I', ${NAME}, pn.nspname, p.relname) as what,
     format('alter table only %I.%I attach partition %s %s', pn.nspname, p.relname, ${NAME}, pg_get_expr(c.relpartbound, c.oid)) as sql
   from ${RELATION} join pg_inherits i on i.inhrelid = c.oid join pg_class p on p.oid = i.inhparent
     join pg_namespace pn on pn.oid = p.relnamespace
   where c.relispartition and c.relkind in ('r', 'p')`
 
-export const ATTACHED_INDEXES = `with ${PATH} select 'attach:' || x.oid as key, '{}'::text[] as also, 60 as phase,
+export const ATTACHED_INDEXES = `select 'attach:' || x.oid as key, '{}'::text[] as also, 60 as phase,
     format('partition index %I.%I of %I.%I', h.nspname, x.relname, pn.nspname, p.relname) as what,
     format('alter index %I.%I attach partition %I.%I', pn.nspname, p.relname, h.nspname, x.relname) as sql
   from ${RELATION} join pg_index xi on xi.indrelid = c.oid join pg_class x on x.oid = xi.indexrelid join pg_inherits i on i.inhrelid = x.oid
     join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace
   where x.relispartition`
 
-export const TABLE_STATE = `with ${PATH} select 'state:' || c.oid as key, '{}'::text[] as also, 70 as phase, 'state of table ' || ${NAME} as what,
+export const TABLE_STATE = `select 'state:' || c.oid as key, '{}'::text[] as also, 70 as phase, 'state of table ' || ${NAME} as what,
     concat_ws('; ',
       case when c.reloftype <> 0 then format('alter table %s of %s', ${NAME}, format_type(c.reloftype, null)) end,
       case when c.relreplident = 'f' then format('alter table only %s replica identity full', ${NAME})
@@ -166,9 +165,8 @@ export const TABLE_STATE = `with ${PATH} select 'state:' || c.oid as key, '{}'::
   from ${RELATION} where c.relkind in ('r', 'p', 'm') and (c.reloftype <> 0 or c.relreplident <> 'd'
     or exists (select from pg_index i where i.indrelid = c.oid and i.indisclustered))`
 
-export const STATISTICS = `with ${PATH} select '3381:' || s.oid as key, '{}'::text[] as also, 70 as phase,
+export const STATISTICS = `select '3381:' || s.oid as key, '{}'::text[] as also, 70 as phase,
     format('statistics %I.%I', h.nspname, s.stxname) as what,
     pg_get_statisticsobjdef(s.oid) || coalesce((select format('; alter statistics %I.%I set statistics %s', h.nspname, s.stxname, target)
       from (select (to_jsonb(s) ->> 'stxstattarget')::int as target) x where x.target >= 0), '') as sql
-  from path, home h join pg_statistic_ext s on s.stxnamespace = h.oid
-  where not exists (select from pg_depend e where e.classid = 'pg_statistic_ext'::regclass and e.objid = s.oid and e.deptype = 'e')`
+  from path, home h join pg_statistic_ext s on s.oid = any ($3::oid[])`
