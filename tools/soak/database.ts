@@ -1,23 +1,35 @@
-import { createTenancy, type Tenancy } from '@org/pg-tenant'
-import { type PostgresServer, startPostgres } from '@org/pg-testing'
+import { createTenancy, type IsolationLevel, type Tenancy, type TenancyOptions } from '@org/pg-tenant'
+import { type PostgresServer, startPgBouncer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
 import { GOVERNANCE_MIGRATIONS, installGovernance } from './governance/install.ts'
 import { plantsOf, runHostileSchema } from './hostile-schema.ts'
-import { CHURN_KEY, RANGE, TABLES, type Tenant } from './tenants.ts'
+import { CHURN_KEY, COUNTERS, RANGE, SHARED, SHARED_TABLES, TABLES, type Tenant } from './tenants.ts'
 
 const APPLICATION = 'soak_app'
 
 /** A server of our own, so that it can be restarted and crashed, with tenants and the application's login role. */
 export interface SoakDatabase {
-  /** As the application, which is no superuser. */
+  /** As the application, which is no superuser; through the pooler where there is one. */
   readonly url: string
+  /** How a tenancy finds its tenants. */
+  readonly options: Partial<TenancyOptions>
   /** As who works on the outbox. */
   readonly workerUrl: string
   readonly admin: pg.Pool
+  /** A tenant's tables, for an administrator who sees everything. */
+  rowsOf(key: string): Place
   readonly server: PostgresServer
   /** Drops the tenant that comes and goes, after an administrator's calls on what it planted, and makes it anew. */
   churn(): Promise<void>
   stop(): Promise<void>
+}
+
+/** Where rows of a tenant are. */
+export interface Place {
+  readonly pool: pg.Pool
+  readonly schema: string
+  /** Which rows of its tables are the tenant's. */
+  readonly own: string
 }
 
 /**
@@ -25,9 +37,9 @@ export interface SoakDatabase {
  * machine, and what a COMMIT has written is in the system's cache by then.
  */
 export async function startDatabase(
-  level: 'role' | 'schema',
+  level: IsolationLevel,
   tenants: readonly Tenant[],
-  governance = false,
+  { governance = false, pooler = false }: { readonly governance?: boolean; readonly pooler?: boolean },
 ): Promise<SoakDatabase> {
   const server = await startPostgres({
     url: false,
@@ -36,36 +48,78 @@ export async function startDatabase(
   })
   const admin = quietPool(server.url, 4)
   await admin.query(`create role ${APPLICATION} login noinherit; ${PUBLIC_TRAP}`)
-  const url = new URL(server.url)
+  const bouncer = pooler
+    ? await startPgBouncer({ url: server.url, poolSize: 4, settings: { server_login_retry: '1' } })
+    : undefined
+  const url = new URL(bouncer?.url ?? server.url)
   url.username = APPLICATION
   const workerUrl = new URL(url)
   workerUrl.username = 'soak_worker'
   const pool = quietPool(url.href, 1)
-  const migrations = [{ id: '0001_soak', sql: TABLES }, ...(governance ? GOVERNANCE_MIGRATIONS : [])]
+  const shares = level === 'row'
+  const migrations = [
+    { id: '0001_soak', sql: shares ? SHARED_TABLES : TABLES },
+    ...(governance ? GOVERNANCE_MIGRATIONS : []),
+  ]
   // What names that fall through would reach: declared, for it is there on purpose.
   const sharedTables = ['soak_row', 'soak_row_id_seq', 'soak_counter'].map((name) => ({
     name: `public.${name}`,
     write: true,
   }))
-  const tenancy = createTenancy({ pool, adminPool: admin, isolation: level, migrations, sharedTables })
-  for (const { key, schema, index } of tenants) {
-    await tenancy.provision(key)
-    await admin.query(`alter sequence "${schema}".soak_row_id_seq restart with ${(index + 1) * RANGE + 1}`)
+  const passwords = new Map<string, string>()
+  const options: Partial<TenancyOptions> = {
+    isolation: level,
+    ...(level !== 'database' && { sharedTables }),
+    ...(shares && { row: { schema: SHARED } }),
+    ...((level === 'login' || level === 'database') && {
+      credentials: (tenant: string) => {
+        const password = passwords.get(tenant)
+        return password === undefined ? undefined : { password }
+      },
+    }),
   }
-  if (governance) await installGovernance(admin, level, APPLICATION)
-  await tenancy.provision(CHURN_KEY)
-  const plants = plantsOf(
-    APPLICATION,
-    tenants.slice(0, 2).map(({ schema }) => schema),
-  )
+  const tenancy = createTenancy({ pool, adminPool: admin, migrations, ...options })
+  const provision: Provision = async (key, facts) => {
+    const { connection } = await tenancy.provision(key, facts)
+    if (connection) passwords.set(key, connection.password)
+    await tenancy.query(key, COUNTERS)
+  }
+  const databases = new Map<string, pg.Pool>()
+  const rowsOf = (key: string): Place => {
+    if (level !== 'database')
+      return {
+        pool: admin,
+        schema: shares ? SHARED : `c_${key}`,
+        own: shares ? `tenant_id = '${key}'` : 'true',
+      }
+    const known = databases.get(key)
+    const made = known ?? quietPool(Object.assign(new URL(server.url), { pathname: `/c_${key}` }).href, 1)
+    databases.set(key, made)
+    return { pool: made, schema: `c_${key}`, own: 'true' }
+  }
+  for (const { key, index } of tenants) {
+    await provision(key)
+    const { pool: at, schema } = rowsOf(key)
+    const first = (index + 1) * RANGE + 1
+    if (!shares) await at.query(`alter sequence "${schema}".soak_row_id_seq restart with ${first}`)
+  }
+  if (governance) await installGovernance(admin, level === 'schema' ? level : 'role', APPLICATION)
+  await provision(CHURN_KEY)
+  const others = tenants.slice(0, 2).map(({ schema }) => schema)
+  // Where tables are shared the application makes nothing; what a database's own tenant plants, test/hostile has.
+  const plants = shares || level === 'database' ? [] : plantsOf(APPLICATION, others)
   return {
     url: url.href,
     workerUrl: workerUrl.href,
+    options,
     admin,
+    rowsOf,
     server,
-    churn: () => churn(tenancy, plants),
+    churn: () => churn(tenancy, provision, plants),
     async stop() {
-      await Promise.all([pool.end(), admin.end()])
+      await tenancy.close()
+      await Promise.all([pool, admin, ...databases.values()].map((one) => one.end()))
+      await bouncer?.stop()
       await server.stop()
     },
   }
@@ -78,11 +132,13 @@ const PUBLIC_TRAP = `
   grant select, insert, update, delete on public.soak_row, public.soak_counter to public;
   grant usage, select on sequence public.soak_row_id_seq to public`
 
-async function churn(tenancy: Tenancy, plants: readonly string[]): Promise<void> {
+type Provision = (key: string, facts?: { readonly reuseDeletedKey: true }) => Promise<void>
+
+async function churn(tenancy: Tenancy, provision: Provision, plants: readonly string[]): Promise<void> {
   // The server may be restarting: what follows is tried all the same.
   await runHostileSchema(tenancy, CHURN_KEY, plants).catch(() => undefined)
   await tenancy.drop(CHURN_KEY)
-  await tenancy.provision(CHURN_KEY, { reuseDeletedKey: true })
+  await provision(CHURN_KEY, { reuseDeletedKey: true })
   await tenancy.suspend(CHURN_KEY)
   await tenancy.resume(CHURN_KEY)
 }

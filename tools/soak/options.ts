@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { IsolationLevel } from '@org/pg-tenant'
 
 export type SubjectName = 'ours' | 'obvious'
 
@@ -16,7 +17,11 @@ export interface SoakOptions {
   readonly connections: number
   /** Share of hostile operations, 0 to 1. */
   readonly hostile: number
-  readonly level: 'role' | 'schema'
+  readonly level: IsolationLevel
+  /** What carries the library's operations: `withTenant`, or BEGIN and COMMIT over `tenancy.pool(key)`. */
+  readonly through: 'scope' | 'pool'
+  /** PgBouncer in transaction mode between the application and the server. */
+  readonly pooler: boolean
   readonly subjects: readonly SubjectName[]
   readonly faults: boolean
   /** Also publishers, two workers in processes of their own, webhooks, audit entries and idempotent requests. Ours only. */
@@ -34,7 +39,7 @@ export interface SoakOptions {
 
 export const USAGE = `pnpm soak [options]
   --seed 1 --ops 20000 --seconds 3600 --tenants 12 --workers 24 --connections 12
-  --hostile 0.15 --level role|schema --subject ours|obvious|both --faults on|off --governance
+  --hostile 0.15 --level role|schema|login|database|row --through scope|pool --pooler --subject ours|obvious|both --faults on|off --governance
   --epoch 50000 --restart-every 25000 --hang-seconds 60 --without 'part of a name' --json`
 
 /** @throws TypeError when an option is unknown or out of its range */
@@ -51,6 +56,8 @@ export function parseOptions(args: readonly string[]): SoakOptions {
       connections: text,
       hostile: text,
       level: text,
+      through: text,
+      pooler: { type: 'boolean' },
       subject: text,
       faults: text,
       governance: { type: 'boolean' },
@@ -64,6 +71,10 @@ export function parseOptions(args: readonly string[]): SoakOptions {
   const subject = oneOf('subject', values.subject ?? 'ours', ['ours', 'obvious', 'both'])
   const seconds = values.seconds === undefined ? 3_600 : number('seconds', values.seconds, 1, 1e6)
   const ops = number('ops', values.ops ?? (values.seconds === undefined ? '20000' : '1e9'), 1, 1e9)
+  const level = oneOf('level', values.level ?? 'role', ['role', 'schema', 'login', 'database', 'row'])
+  const governance = values.governance ?? false
+  if (governance && level !== 'role' && level !== 'schema')
+    throw new TypeError('--governance goes with --level role or schema')
   return {
     seed: number('seed', values.seed ?? '1', 0, 2 ** 31),
     ops,
@@ -72,10 +83,12 @@ export function parseOptions(args: readonly string[]): SoakOptions {
     workers: number('workers', values.workers ?? '24', 1, 1_000),
     connections: number('connections', values.connections ?? '12', 1, 150),
     hostile: number('hostile', values.hostile ?? '0.15', 0, 1),
-    level: oneOf('level', values.level ?? 'role', ['role', 'schema']),
+    level,
+    through: oneOf('through', values.through ?? 'scope', ['scope', 'pool']),
+    pooler: values.pooler ?? false,
     subjects: subject === 'both' ? ['ours', 'obvious'] : [subject],
     faults: oneOf('faults', values.faults ?? 'on', ['on', 'off']) === 'on',
-    governance: values.governance ?? false,
+    governance,
     epoch: number('epoch', values.epoch ?? '50000', 100, 1e6),
     restartEvery: number('restart-every', values['restart-every'] ?? '25000', 100, 1e9),
     hangSeconds: number('hang-seconds', values['hang-seconds'] ?? '60', 1, 3_600),

@@ -6,7 +6,7 @@ import type { Findings } from './findings.ts'
 const PATIENCE_MS = 8_000
 
 const OPEN = `select pid, state, left(query, 80) as query from pg_stat_activity
-  where usename = 'soak_app' and application_name <> 'soak_child' and backend_type = 'client backend'
+  where (usename = 'soak_app' or starts_with(usename, 'c_')) and application_name <> 'soak_child' and backend_type = 'client backend'
     and state <> 'idle'`
 
 /** Polls until `look` finds nothing, for a bounded time; returns what it found last. */

@@ -1,4 +1,3 @@
-import type pg from 'pg'
 import { type SoakDatabase, startDatabase } from './database.ts'
 import { Cutter } from './faults/cutter.ts'
 import { Faults } from './faults/faults.ts'
@@ -9,8 +8,10 @@ import type { SoakOptions, SubjectName } from './options.ts'
 import { endPools, openPools } from './pools.ts'
 import { quiesce } from './quiesce.ts'
 import { Random } from './random.ts'
+import type { Subject } from './subject.ts'
 import { obviousSubject } from './subject-obvious.ts'
 import { ourSubject } from './subject-ours.ts'
+import { poolSubject } from './subject-pool.ts'
 import { Tally } from './tally.ts'
 import { type Tenant, tenantAt } from './tenants.ts'
 import { watchProcess } from './uncaught.ts'
@@ -40,16 +41,16 @@ export async function soak(
   options: SoakOptions,
   progress: Progress,
 ): Promise<SoakReport> {
-  const tenants = Array.from({ length: options.tenants }, (_, index) => tenantAt(index))
   // The control has no tenant roles: its application may use every schema, as such applications do.
   const level = subject === 'ours' ? options.level : 'schema'
+  const tenants = Array.from({ length: options.tenants }, (_, index) => tenantAt(index, level))
   const governed = options.governance && subject === 'ours'
-  const database = await startDatabase(level, tenants, governed)
+  const database = await startDatabase(level, tenants, { governance: governed, pooler: options.pooler })
   const findings = new Findings()
   const unwatch = watchProcess(findings)
   try {
     const governance = governed
-      ? await Governance.start(database, level, tenants, findings, options.seed)
+      ? await Governance.start(database, level === 'schema' ? level : 'role', tenants, findings, options.seed)
       : undefined
     const run = new Run(subject, { ...options, level }, database, tenants, findings, governance)
     try {
@@ -101,9 +102,14 @@ class Run {
   async toTheEnd(progress: Progress): Promise<SoakReport> {
     const proxy = await this.#cutter.start(this.#database.url)
     const pools = openPools(this.#options, this.#database.url, proxy.url)
-    const workers = this.#workers(pools)
+    const { through } = this.#options
+    const ours = through === 'pool' ? poolSubject : ourSubject
+    const subjects = pools.map((pool) =>
+      this.#subject === 'ours' ? ours(pool, this.#database.options) : obviousSubject(pool),
+    )
+    const workers = this.#workers(subjects)
     const ticker = setInterval(() => progress(this.#report()), 1_000)
-    while (this.#operations < this.#options.ops && !this.#late()) await this.#epoch(workers, pools)
+    while (this.#operations < this.#options.ops && !this.#late()) await this.#epoch(workers, subjects)
     clearInterval(ticker)
     const report = this.#report()
     await endPools(pools)
@@ -111,11 +117,7 @@ class Run {
     return report
   }
 
-  #workers(pools: readonly pg.Pool[]): Workers {
-    const level = this.#options.level
-    const subjects = pools.map((pool) =>
-      this.#subject === 'ours' ? ourSubject(pool, level) : obviousSubject(pool),
-    )
+  #workers(subjects: readonly Subject[]): Workers {
     return new Workers({
       options: this.#options,
       subjects: spread(subjects),
@@ -131,15 +133,17 @@ class Run {
     })
   }
 
-  async #epoch(workers: Workers, pools: readonly pg.Pool[]): Promise<void> {
+  async #epoch(workers: Workers, subjects: readonly Subject[]): Promise<void> {
     const { ops, epoch } = this.#options
     this.#ledger.restart(workers.next)
     await workers.run(Math.min(ops, workers.next + epoch), () => this.#late())
     await this.#faults.settled()
     this.#cutter.reset()
+    await Promise.all(subjects.map((subject) => subject.rest?.()))
+    const pools = subjects.map(({ pool }) => pool)
     await quiesce(pools, this.#database.admin, this.#findings)
     const { committed, rolledBack } = await verify({
-      admin: this.#database.admin,
+      database: this.#database,
       tenants: this.#tenants,
       ledger: this.#ledger,
       next: workers.next,

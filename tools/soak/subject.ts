@@ -41,6 +41,8 @@ export type Failure = 'rejected' | 'unknown'
 export interface Subject {
   readonly name: SubjectName
   readonly pool: Pool
+  /** Its transactions are ended by texts, as those of `pg`: what is written behind such a text may be there or not. */
+  readonly byText?: boolean
   /** Of the library. */
   readonly tenancy?: Tenancy
   withTenant<T>(key: string, fn: (db: ScopedDb) => Promise<T>, options?: SubjectOptions): Promise<T>
@@ -50,6 +52,8 @@ export interface Subject {
     values: readonly unknown[],
     options?: SubjectOptions,
   ): Promise<{ rows: Rows }>
+  /** Ends the clients it keeps, and with them the locks of their sessions. */
+  rest?(): Promise<void>
   failureOf(error: unknown): Failure
   codeOf(error: unknown): string
   /** The error for whoever has to find out why. */

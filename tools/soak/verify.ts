@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import type { SoakDatabase } from './database.ts'
 import type { Findings } from './findings.ts'
 import { HAD } from './hostile-schema.ts'
 import { type Ledger, STATE } from './ledger.ts'
@@ -12,7 +12,7 @@ export interface UnknownOutcomes {
 
 /** What is compared with what. */
 export interface Verification {
-  readonly admin: pg.Pool
+  readonly database: Pick<SoakDatabase, 'admin' | 'rowsOf'>
   readonly tenants: readonly Tenant[]
   readonly ledger: Ledger
   /** Number after the epoch's last operation. */
@@ -30,33 +30,36 @@ type Found = Map<number, number>
  * Nothing else may be running.
  */
 export async function verify(what: Verification): Promise<UnknownOutcomes> {
-  const { admin, tenants, findings } = what
+  const { database, tenants, findings } = what
   const found: Found = new Map()
   for (const tenant of tenants) await readTenant(what, tenant, found)
-  await readPublic(admin, findings)
-  await readChurn(admin, findings)
+  await readPublic(database, findings)
+  await readChurn(database, findings)
   const unknown = compare(what, found)
   await compareCounters(what, found)
-  for (const { schema } of tenants) {
-    await admin.query(`truncate "${schema}".soak_row; update "${schema}".soak_counter set v = 0`)
+  for (const { key } of tenants) {
+    const { pool, schema, own } = database.rowsOf(key)
+    const empty =
+      own === 'true' ? `truncate "${schema}".soak_row` : `delete from "${schema}".soak_row where ${own}`
+    await pool.query(`${empty}; update "${schema}".soak_counter set v = 0 where ${own}`)
   }
   return unknown
 }
 
 async function readTenant(
-  { admin, ledger, findings }: Verification,
+  { database, ledger, findings }: Verification,
   tenant: Tenant,
   found: Found,
 ): Promise<void> {
-  const table = `"${tenant.schema}".soak_row`
-  const { rows } = await admin.query({
-    text: `select op::int, bit_or(1 << part), bool_and(tenant = $1) from ${table} group by op`,
+  const { pool, schema, own } = database.rowsOf(tenant.key)
+  const { rows } = await pool.query({
+    text: `select op::int, bit_or(1 << part), bool_and(tenant = $1) from "${schema}".soak_row where ${own} group by op`,
     values: [tenant.key],
     rowMode: 'array',
   })
-  for (const [op, mask, own] of rows as [number, number, boolean][]) {
+  for (const [op, mask, mine] of rows as [number, number, boolean][]) {
     const entry = ledger.entry(op)
-    if (!own || (entry && entry.tenant !== tenant.index)) {
+    if (!mine || (entry && entry.tenant !== tenant.index)) {
       findings.add('leak', `op ${op} (${entry?.kind}): a row of another tenant in the table of ${tenant.key}`)
     } else if (!entry) {
       findings.add('rejected-but-committed', `op ${op}: written after its epoch had been verified`)
@@ -66,24 +69,33 @@ async function readTenant(
   }
 }
 
-async function readPublic(admin: pg.Pool, findings: Findings): Promise<void> {
+/** Its database has gone, and with it all that was in it. */
+const NOT_THERE = { rows: [{ there: false }] }
+
+type Database = Verification['database']
+
+async function readPublic({ admin }: Database, findings: Findings): Promise<void> {
   const { rows } = await admin.query('select tenant, op from public.soak_row')
   for (const { tenant, op } of rows) findings.add('leak', `op ${op}: a row of ${tenant} in schema public`)
   await admin.query('truncate public.soak_row')
 }
 
 /** The tenant that comes and goes may be gone just now; those never provisioned must not have appeared. */
-async function readChurn(admin: pg.Pool, findings: Findings): Promise<void> {
+async function readChurn({ admin, rowsOf }: Database, findings: Findings): Promise<void> {
   const schemas = GHOST_KEYS.map((key) => `c_${key}`)
   const ghosts = await admin.query('select nspname from pg_namespace where nspname = any($1)', [schemas])
   for (const { nspname } of ghosts.rows) findings.add('leak', `schema ${nspname} has appeared`)
   const had = await admin.query('select from pg_namespace where nspname = $1', [HAD])
   if (had.rowCount !== 0) findings.add('leak', 'code that a tenant planted ran as the administrator')
-  const churn = await admin.query(`select to_regclass('c_${CHURN_KEY}.soak_row') is not null as there`)
+  const { pool, schema, own } = rowsOf(CHURN_KEY)
+  const churn = await pool
+    .query(`select to_regclass('${schema}.soak_row') is not null as there`)
+    .catch(() => NOT_THERE)
   if (!churn.rows[0].there) return
-  const { rows } = await admin.query(`select tenant, op from c_${CHURN_KEY}.soak_row where tenant <> $1`, [
-    CHURN_KEY,
-  ])
+  const { rows } = await pool.query(
+    `select tenant, op from "${schema}".soak_row where ${own} and tenant <> $1`,
+    [CHURN_KEY],
+  )
   for (const { tenant, op } of rows)
     findings.add('leak', `op ${op}: a row of ${tenant} in the table of ${CHURN_KEY}`)
 }
@@ -115,15 +127,16 @@ function compare({ ledger, next, findings }: Verification, found: Found): Unknow
 
 /** Each tenant's counters hold exactly the increments of the operations whose row is there: none lost or repeated. */
 async function compareCounters(
-  { admin, tenants, counted, findings }: Verification,
+  { database, tenants, counted, findings }: Verification,
   found: Found,
 ): Promise<void> {
   const expected = new Map<number, number>()
   for (const [op, tenant] of counted) {
     if (found.has(op)) expected.set(tenant, (expected.get(tenant) ?? 0) + 1)
   }
-  for (const { index, key, schema } of tenants) {
-    const { rows } = await admin.query(`select sum(v)::int as sum from "${schema}".soak_counter`)
+  for (const { index, key } of tenants) {
+    const { pool, schema, own } = database.rowsOf(key)
+    const { rows } = await pool.query(`select sum(v)::int as sum from "${schema}".soak_counter where ${own}`)
     const should = expected.get(index) ?? 0
     if (rows[0].sum !== should)
       findings.add('lost', `counters of ${key} sum up to ${rows[0].sum}, expected ${should}`)

@@ -88,7 +88,7 @@ export class Workers {
     let told = code
     try {
       await kind.run(operation)
-      if (operation.must !== 0) world.acknowledged(operation.tenant, op)
+      if (operation.must !== 0 && !operation.exempt) world.acknowledged(operation.tenant, op)
     } catch (error) {
       state = STATE[slot.subject.failureOf(error)]
       code = slot.subject.codeOf(error)

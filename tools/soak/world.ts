@@ -1,3 +1,4 @@
+import type { IsolationLevel } from '@org/pg-tenant'
 import type { Findings } from './findings.ts'
 import type { Governance } from './governance/governance.ts'
 import type { ScopedDb } from './subject.ts'
@@ -16,7 +17,7 @@ export interface KeptHandle {
 export class World {
   readonly tenants: readonly Tenant[]
   readonly findings: Findings
-  readonly level: 'role' | 'schema'
+  readonly level: IsolationLevel
   /** With `--governance`. */
   readonly governance: Governance | undefined
   readonly #kept: KeptHandle[] = []
@@ -25,7 +26,7 @@ export class World {
   constructor(
     tenants: readonly Tenant[],
     findings: Findings,
-    level: 'role' | 'schema',
+    level: IsolationLevel,
     governance?: Governance | undefined,
   ) {
     this.tenants = tenants

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { hasPgBouncer } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 
 const RUN = fileURLToPath(new URL('../soak/run.ts', import.meta.url))
@@ -26,6 +27,13 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
 }
 
 const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 2_000
+/** The slow set: every level, and each through PgBouncer. */
+const THROUGH_POOLS = process.env.TEST_SLOW
+  ? ['schema', 'role', 'login', 'database', 'row'].flatMap((level) => [
+      ['--level', level],
+      ...(hasPgBouncer() ? [['--level', level, '--pooler']] : []),
+    ])
+  : [['--level', 'role']]
 const NOTHING = {
   leak: 0,
   lost: 0,
@@ -58,6 +66,24 @@ describe('soak', () => {
       expect(report.faults[fault], fault).toBeGreaterThan(0)
     }
     expect(Object.keys(report.hits).length).toBeGreaterThan(5)
+  })
+
+  it.each(THROUGH_POOLS)('finds nothing through tenants’ pools: %s', async (...where) => {
+    const { report, code } = await soak(
+      ...[
+        '--through',
+        'pool',
+        '--seed',
+        '5',
+        '--ops',
+        `${OPERATIONS / 2}`,
+        '--restart-every',
+        `${OPERATIONS / 5}`,
+      ],
+      ...where,
+    )
+    expect(report.findings, JSON.stringify(report.samples, null, 2)).toEqual(NOTHING)
+    expect(code).toBe(0)
   })
 
   it('loses, doubles and mixes up no event, answer or entry either, while workers are killed and stalled', async () => {

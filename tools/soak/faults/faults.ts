@@ -14,7 +14,7 @@ const EVERY: Readonly<Record<Exclude<FaultKind, 'fast restart' | 'crash'>, numbe
   'black hole': 15_000,
 }
 
-const ANY_BACKEND = `from pg_stat_activity where usename in ('soak_app', 'soak_worker') and backend_type = 'client backend'
+const ANY_BACKEND = `from pg_stat_activity where (usename in ('soak_app', 'soak_worker') or starts_with(usename, 'c_')) and backend_type = 'client backend'
   and (state = 'active' or $1) order by md5(pid::text || $2) limit 1`
 
 /** Lets faults happen every so many operations, at points that the seed decides. */

@@ -25,6 +25,8 @@ async function deed(
   await tenancyOf(o).withTenant(o.tenant.key, async (db) => void (await work(db)), o.options())
 }
 
+/** Governed runs have no other levels. */
+const levelOf = ({ world }: Operation) => (world.level === 'schema' ? 'schema' : 'role')
 const carried = ({ op, tenant: { key } }: Operation) => ({ op, tenant: key })
 const maybe = async (o: Operation, db: TenantDb) => {
   if (o.random.chance(0.5)) await db.query('select tenant from soak_row limit 1')
@@ -37,7 +39,7 @@ export const GOVERNED: readonly OperationKind[] = [
     weight: 14,
     run: (o) =>
       deed(o, 'effect', async (db) => {
-        await events(o.world.level).publish(db, 'soak.effect', carried(o), {
+        await events(levelOf(o)).publish(db, 'soak.effect', carried(o), {
           ...(o.random.chance(0.3) && { key: `k${o.random.int(4)}` }),
           ...(o.random.chance(0.2) && { delay: o.random.int(2_000) }),
         })
@@ -49,7 +51,7 @@ export const GOVERNED: readonly OperationKind[] = [
     weight: 4,
     run: (o) =>
       deed(o, 'effect', async (db) => {
-        await events(o.world.level).publish(db, 'soak.effect', carried(o))
+        await events(levelOf(o)).publish(db, 'soak.effect', carried(o))
         await maybe(o, db)
         throw new Deliberate()
       }),
@@ -57,7 +59,7 @@ export const GOVERNED: readonly OperationKind[] = [
   {
     name: 'governance: tell a webhook',
     weight: 4,
-    run: (o) => deed(o, 'told', (db) => events(o.world.level).publish(db, 'soak.told', carried(o))),
+    run: (o) => deed(o, 'told', (db) => events(levelOf(o)).publish(db, 'soak.told', carried(o))),
   },
   {
     name: 'governance: audit',

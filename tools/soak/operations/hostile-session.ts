@@ -60,6 +60,8 @@ const HIDDEN = [
 ]
 
 async function inTheMiddle(o: Operation, text: string): Promise<void> {
+  // Where texts end transactions, the rows of this one are its caller's business; whose they are is not.
+  if (o.subject.byText) o.exempt = true
   const careless = o.random.chance(0.7)
   await o.scope(async (db) => {
     await o.write(db, 0)
@@ -101,12 +103,7 @@ export const HOSTILE_SESSION: readonly OperationKind[] = [
     name: 'two statements in one text',
     weight: 3,
     run: (o) =>
-      o.scope(async (db) => {
-        await o.write(db, 0)
-        const tail = o.random.pick(['commit', 'reset role', 'set search_path to public'])
-        await db.query(`select 1; ${tail}`).catch(() => {})
-        await o.write(db, 1)
-      }),
+      inTheMiddle(o, `select 1; ${o.random.pick(['commit', 'reset role', 'set search_path to public'])}`),
   },
   {
     name: 'one-shot of a hostile text',
