@@ -13,6 +13,7 @@ export const PROGRAMS: readonly Program[] = [
   { names: ['pg_dump'], tests: "archives in PostgreSQL's own format", debian: 'postgresql-client' },
   { names: ['pg_restore'], tests: "archives in PostgreSQL's own format", debian: 'postgresql-client' },
   { names: ['psql'], tests: 'the SQL that `init` and `deploy/` give to psql', debian: 'postgresql-client' },
+  { names: ['redis-server'], tests: 'the recipe for BullMQ', debian: 'redis-server' },
   {
     names: ['chromium', 'chromium-browser', 'google-chrome'],
     tests: 'the administration page in a browser',
