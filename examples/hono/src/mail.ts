@@ -26,7 +26,7 @@ export const postOffice = (
     tenants: tenancy,
     outbox: mail,
     handlers: {
-      'note.mail': async ({ payload: { id } }, { withTenant, idempotencyKey }) => {
+      'note.mail': async ({ payload: { id } }, { withTenant, requireLease, idempotencyKey }) => {
         const [note, smtp] = await withTenant(async (db) => [
           await orm(db).query.notes.findFirst({ where: eq(notes.id, id) }),
           await settings.list(db, { reveal: ['smtp.password'] }),
@@ -35,6 +35,7 @@ export const postOffice = (
         if (!note || !host || !user || !password) throw new GiveUp('NO_LONGER_THERE')
         // The scope has ended: no transaction waits for a mail server.
         const server = { host: host.value, user: user.value, password: password.value }
+        await requireLease()
         await send(server, note.body, idempotencyKey)
       },
     },

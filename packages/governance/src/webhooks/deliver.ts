@@ -76,6 +76,7 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     const sent = async (url: URL): Promise<Answer> => {
       let answer: Answer = REFUSED
       await pace.during(due.endpoint, async () => {
+        await context.requireLease()
         answer = await send(url, headers(), body, {
           timeout: settings.timeout,
           allowed: settings.allowed,

@@ -3,7 +3,8 @@ import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import pg from 'pg'
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest'
 import type { EventMap } from '../../src/outbox/index.ts'
-import { createWorker, type WorkerOptions } from '../../src/outbox/worker/index.ts'
+import { createWorker, type HandlerContext, type WorkerOptions } from '../../src/outbox/worker/index.ts'
+import type { TenantScopes } from '../../src/tenants/scopes.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'
 import { eventually } from '../support/world.ts'
 
@@ -64,6 +65,110 @@ it('of two who hold the same event one after the other, only the second one says
     `select from governance.outbox_dead union all select from governance.outbox where attempts > 1`,
   )
   expect(rows).toEqual([])
+})
+
+/** A worker that stands still while it handles an event, until another has taken it over. */
+async function overtaken(
+  handler: (stands: () => Promise<void>, context: HandlerContext<TenantDb>) => Promise<unknown>,
+  scopes = there.tenancy as TenantScopes<TenantDb>,
+) {
+  const [begun, woken, ended] = [1, 2, 3].map(() => Promise.withResolvers<unknown>()) as [Gate, Gate, Gate]
+  let still = false
+  const first = make({
+    lease: 1_000,
+    concurrency: 1,
+    tenants: scopes,
+    control: {
+      query: async (text, values) => {
+        if (still) await woken.promise
+        return there.control.query(text, values as unknown[])
+      },
+    },
+    handlers: {
+      a: async (_, context) => {
+        const stands = async () => {
+          still = true
+          begun.resolve(undefined)
+          await woken.promise
+          still = false
+        }
+        const made = handler(stands, context)
+        made.then(ended.resolve, ended.resolve)
+        return made
+      },
+    },
+  })
+  await publish(acme, 'a')
+  first.start()
+  await begun.promise
+  let done = 0
+  const second = make({ handlers: { a: async () => (done += 1) } })
+  await eventually(async () => {
+    await second.drain()
+    return done === 1
+  })
+  woken.resolve(undefined)
+  const ending = await ended.promise
+  await eventually(() => first.counts.lost === 1)
+  return ending
+}
+type Gate = PromiseWithResolvers<unknown>
+
+it.each([
+  ['before its scope', 'before'],
+  ['in its scope', 'within'],
+  ['in front of COMMIT', 'commit'],
+  ['before an effect elsewhere', 'effect'],
+])('a worker that stood still %s and was overtaken does nothing more', async (_, where) => {
+  const note = `${where} ${Math.random()}`
+  let commit = async () => {}
+  const scopes: TenantScopes<TenantDb> = {
+    withTenant: (tenant, fn) =>
+      there.tenancy.withTenant(tenant, async (db) => {
+        const made = await fn(db)
+        await commit()
+        return made
+      }),
+  }
+  let effects = 0
+  const error = await overtaken(async (stands, { withTenant, requireLease }) => {
+    if (where === 'before') await stands()
+    if (where === 'commit') commit = stands
+    if (where === 'effect') {
+      await stands()
+      await requireLease()
+      effects += 1
+    }
+    await withTenant(async (db) => {
+      await db.query('insert into notes (body) values ($1)', [note])
+      if (where === 'within') await stands()
+    })
+  }, scopes)
+  expect(error).toMatchObject({ code: 'CONFLICT', details: { reason: 'lease_lost' } })
+  expect((await there.tenancy.query(acme, 'select from notes where body = $1', [note])).rows).toEqual([])
+  expect(effects).toBe(0)
+})
+
+it('a handler that was given up on changes nothing any more', async () => {
+  const [late, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<unknown>()]
+  const worker = make({
+    handlerTimeout: 1,
+    handlers: {
+      a: async (_, { withTenant }) => {
+        await late.promise
+        await withTenant((db) => db.query("insert into notes (body) values ('late')")).then(
+          ended.resolve,
+          ended.resolve,
+        )
+      },
+    },
+  })
+  await publish(acme, 'a')
+  worker.start()
+  await eventually(() => worker.counts.retried > 0)
+  late.resolve()
+  expect(await ended.promise).toMatchObject({ code: 'CONFLICT' })
+  expect((await there.tenancy.query(acme, "select from notes where body = 'late'")).rows).toEqual([])
 })
 
 it('a handler that takes longer than a lease keeps it, and is not disturbed', async () => {

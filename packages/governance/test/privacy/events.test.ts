@@ -166,6 +166,51 @@ describe('while a worker is at it', () => {
     }
   })
 
+  it('a worker that stood still until the person was erased brings nothing back', async () => {
+    await installPrivacy(world.setting.world.admin)
+    const hooks = webhooks({ outbox: world.events, sealing: testSealing() })
+    const [begun, woken, ended] = [1, 2, 3].map(() => Promise.withResolvers<unknown>())
+    let still = false
+    const shared = { tenants: world.tenancy, pollInterval: 20 }
+    const stopped = createWorker({
+      ...shared,
+      lease: 1_000,
+      control: {
+        query: async (text, values) => {
+          if (still) await woken?.promise
+          return world.control.query(text, values as unknown[])
+        },
+      },
+      handlers: {
+        'user.created': async (event, context) => {
+          still = true
+          begun?.resolve(undefined)
+          await woken?.promise
+          const written = hooks.fanOut({ ...event, id: randomUUID() }, context)
+          await written.then(ended?.resolve, ended?.resolve)
+        },
+      },
+    })
+    const other = createWorker({ ...shared, control: world.control, handlers: { '*': async () => {} } })
+    const [id, canary] = [randomUUID(), `canary-${randomUUID()}`]
+    await world.tenancy.withTenant(acme, (db) =>
+      world.events.publish(db, 'user.created', { id, email: `${canary}@x.test` }),
+    )
+    stopped.start()
+    await begun?.promise
+    try {
+      await eventually(async () => (await other.drain()).done > 0)
+      expect(await people(60_000).erase(acme, id)).toMatchObject({ inHand: 0 })
+      still = false
+      woken?.resolve(undefined)
+      expect(await ended?.promise).toMatchObject({ code: 'CONFLICT', details: { reason: 'lease_lost' } })
+      expect(await allText(world.setting.world.root)).not.toContain(canary)
+    } finally {
+      woken?.resolve(undefined)
+      await stopped.stop()
+    }
+  })
+
   it('a copy that was made since it was read is changed as well', async () => {
     const { root } = world.setting.world
     const [event, canary] = [randomUUID(), `canary-${randomUUID()}`]

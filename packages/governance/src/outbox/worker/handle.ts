@@ -6,7 +6,9 @@ import {
   type TenantQueryable,
   TRACES,
 } from '@org/core'
+import { isTaken as isRaised } from '../../idempotency/errors.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
+import { send } from '../../tenants/send.ts'
 import type { EventMap } from '../publish.ts'
 import type { Handler, HandlerContext, Handlers, OutboxEvent } from './handler.ts'
 import { GiveUp, isOnHold, Postpone, RetryLater, reasonOf } from './outcome.ts'
@@ -56,6 +58,8 @@ export interface CallOptions {
   readonly last: boolean
   /** Told after a scope of the event's tenant: it may have published something. */
   readonly wrote: (tenant: TenantKey) => void
+  /** That the event is still ours, and until when: see `Leases`. */
+  readonly hold: () => Promise<number>
 }
 
 /** One call of a handler, no longer than `timeout`. */
@@ -63,7 +67,7 @@ export async function call<Events extends EventMap, Db extends TenantQueryable>(
   taken: Taken,
   handlers: Handlers<Events, Db>,
   tenants: TenantScopes<Db>,
-  { timeout, last, wrote }: CallOptions,
+  { timeout, ...told }: CallOptions,
   controller: AbortController,
 ): Promise<void> {
   const handler = handlerOf(handlers, taken.type)
@@ -85,7 +89,7 @@ export async function call<Events extends EventMap, Db extends TenantQueryable>(
       () => traceOf(taken, tenant),
       () =>
         Promise.race([
-          handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, { last, wrote }, controller)),
+          handler(eventOf(taken, tenant), contextOf(taken, tenant, tenants, told, controller)),
           late,
         ]),
     )
@@ -134,13 +138,44 @@ function contextOf<Db extends TenantQueryable>(
   taken: Taken,
   tenant: TenantKey,
   tenants: TenantScopes<Db>,
-  { last, wrote }: Pick<CallOptions, 'last' | 'wrote'>,
+  { last, wrote, hold }: Omit<CallOptions, 'timeout'>,
   controller: AbortController,
 ): HandlerContext<Db> {
   return {
-    withTenant: (fn) => tenants.withTenant(tenant, fn).finally(() => wrote(tenant)),
+    withTenant: (fn) => heldScope(tenants, tenant, fn, hold).finally(() => wrote(tenant)),
+    requireLease: async () => void (await hold()),
     last,
     idempotencyKey: `${tenant}:${taken.id}`,
     signal: controller.signal,
+  }
+}
+
+/** Raises behind a moment of the database's clock: `$1` in milliseconds since 1970. Not folded when it is planned (`concat`). */
+const FENCE = `select case when clock_timestamp() > to_timestamp($1::float8 / 1000) then concat('lease over')::integer end as held`
+
+/**
+ * A scope that commits only while the event is ours. Asked before and after `fn`, and by the server with COMMIT: this process, or
+ * the network, may stand still in between.
+ */
+async function heldScope<T, Db extends TenantQueryable>(
+  tenants: TenantScopes<Db>,
+  tenant: TenantKey,
+  fn: (db: Db) => Promise<T>,
+  hold: () => Promise<number>,
+): Promise<T> {
+  await hold()
+  let fenced = false
+  try {
+    return await tenants.withTenant(tenant, async (db) => {
+      const made = await fn(db)
+      const values = [await hold()]
+      fenced = true
+      await send(db, { name: 'governance_lease', text: FENCE, values })
+      return made
+    })
+  } catch (error) {
+    // Says so itself.
+    if (fenced && isRaised(error)) await hold()
+    throw error
   }
 }

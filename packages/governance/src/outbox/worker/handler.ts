@@ -19,7 +19,12 @@ export interface OutboxEvent<Type extends string = string, Payload = unknown> {
 
 /** What a handler is given beside the event. */
 export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
-  /** A scope of the event's tenant, and of no other: one transaction, committed when `fn` resolves. */
+  /**
+   * A scope of the event's tenant, and of no other: one transaction, committed when `fn` resolves and the event is still this
+   * worker's (by the database's clock).
+   *
+   * @throws TenancyError CONFLICT with `details.reason` `lease_lost`: nothing was changed
+   */
   withTenant<T>(fn: (db: Db) => Promise<T>): Promise<T>
   /**
    * The same at every attempt, and different for every event of every tenant. An event may be handed over more than once
@@ -28,6 +33,13 @@ export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
   readonly idempotencyKey: string
   /** Whether it becomes a dead letter when this attempt fails. */
   readonly last: boolean
+  /**
+   * Makes sure that the event is still this worker's: await it right in front of an effect outside the database. A worker that was
+   * stopped for a while may have been overtaken, and what the event says may have been erased meanwhile.
+   *
+   * @throws TenancyError CONFLICT with `details.reason` `lease_lost`
+   */
+  requireLease(): Promise<void>
   /** Aborted when the time is up, the lease was lost, or the worker stops and would wait no longer. */
   readonly signal: AbortSignal
 }

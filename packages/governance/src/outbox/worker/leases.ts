@@ -1,12 +1,20 @@
-import type { Outcome } from './outcome.ts'
+import { leaseOver, type Outcome } from './outcome.ts'
 import type { Queue, Taken } from './queue.ts'
 
 /** What a worker holds: renews it, and says what became of it, together where it can. */
 export interface Leases {
-  /** Events just taken. */
-  add(taken: readonly Taken[]): void
+  /** @param since when it was begun to take them (`performance.now`) */
+  add(taken: readonly Taken[], since: number): void
   /** One event's end; resolves at once, what is said goes out with what else of the lease ends within some milliseconds. */
   settle(event: Taken, outcome: Outcome['outcome'], more?: { delay?: number; reason?: string }): void
+  /**
+   * Makes sure that an event is still this worker's; where its lease was not renewed lately (the process was stopped, or the
+   * database did not answer), asks.
+   *
+   * @returns until when it surely is, by the database's clock: milliseconds since 1970
+   * @throws TenancyError CONFLICT with `details.reason` `lease_lost`
+   */
+  hold(event: Taken): Promise<number>
   /** Called when the lease of an event was lost to somebody else. */
   onLost(event: Taken, lost: () => void): void
   /** Prolongs what is open. */
@@ -19,6 +27,9 @@ export interface Leases {
 interface Lease {
   readonly id: string
   readonly token: string
+  /** Until when it surely is ours: by the clock of this process that only goes forward, and by the database's. */
+  until: number
+  deadline: number
   readonly lost: Map<string, () => void>
   left: number
   done: string[]
@@ -27,6 +38,9 @@ interface Lease {
   /** While what is said waits for more of the same lease: says it now. */
   hurry: (() => void) | undefined
 }
+
+/** How much of a lease is counted on: the rest is for a COMMIT that is under way. */
+const SURE = 0.75
 
 /** How long the end of an event waits for those of others of its lease (ms): a settlement costs the database more than they do. */
 const GATHER = 5
@@ -44,6 +58,7 @@ export function leasesOf(
   report: (problem: 'lost' | 'unsettled', error?: unknown) => void,
 ): Leases {
   const leases = new Map<string, Lease>()
+  const sureMs = leaseMs * SURE
 
   const drop = (lease: Lease) => {
     if (leases.get(lease.id) !== lease) return
@@ -77,16 +92,37 @@ export function leasesOf(
         if (lease.done.length + lease.others.length > 0 && leases.has(lease.id)) flush(lease)
       })
   }
+  const renew = async (open: readonly Lease[]) => {
+    const since = performance.now()
+    const { ids, now } = await queue.renew(open, leaseMs)
+    for (const lease of open) {
+      if (ids.has(lease.id)) {
+        lease.until = since + sureMs
+        lease.deadline = now + sureMs
+      } else if (leases.get(lease.id) === lease && !lease.sending) {
+        report('lost')
+        drop(lease)
+      }
+    }
+  }
   return {
     get open() {
       return leases.size
     },
-    add: (taken) => {
-      for (const { lease: id, token } of taken) {
-        const lease = leases.get(id) ?? newLease(id, token)
+    add: (taken, since) => {
+      for (const { lease: id, token, now } of taken) {
+        const lease = leases.get(id) ?? newLease(id, token, since + sureMs, now + sureMs)
         lease.left += 1
         leases.set(id, lease)
       }
+    },
+    hold: async (event) => {
+      const lease = leases.get(event.lease)
+      // guard: a handler that was overtaken or given up on changes nothing any more
+      if (lease && performance.now() >= lease.until) await renew([lease])
+      if (lease === undefined || leases.get(lease.id) !== lease || !lease.lost.has(event.seq))
+        throw leaseOver()
+      return lease.deadline
     },
     onLost: (event, lost) => leases.get(event.lease)?.lost.set(event.seq, lost),
     settle: (event, outcome, more = {}) => {
@@ -100,13 +136,7 @@ export function leasesOf(
     },
     renew: async () => {
       const open = [...leases.values()].filter(({ left }) => left > 0)
-      if (open.length === 0) return
-      const kept = await queue.renew(open, leaseMs)
-      for (const lease of open) {
-        if (kept.has(lease.id) || leases.get(lease.id) !== lease || lease.sending) continue
-        report('lost')
-        drop(lease)
-      }
+      if (open.length > 0) await renew(open)
     },
     flushed: async () => {
       for (const { hurry } of leases.values()) hurry?.()
@@ -117,9 +147,11 @@ export function leasesOf(
   }
 }
 
-const newLease = (id: string, token: string): Lease => ({
+const newLease = (id: string, token: string, until: number, deadline: number): Lease => ({
   id,
   token,
+  until,
+  deadline,
   lost: new Map(),
   left: 0,
   done: [],

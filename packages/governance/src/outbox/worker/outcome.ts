@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
 
 /** What became of an event, as `outbox_settle` takes it; `delay` in seconds. */
 export interface Outcome {
@@ -42,6 +42,15 @@ export class GiveUp extends Error {
     super('to be tried no more')
     this.reason = reason
   }
+}
+
+/** @internal What a handler meets whose event is not its own any more. */
+export function leaseOver(): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'The lease on this event is over: somebody else handles it now, or its handler was given up on. Nothing of this was done.',
+    { details: { reason: 'lease_lost' } },
+  )
 }
 
 const REASON = /^[A-Za-z0-9_.:-]{1,100}$/

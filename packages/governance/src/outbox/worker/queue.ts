@@ -18,19 +18,29 @@ export interface Taken {
   readonly published_at: Date
   /** It was on a lease that ran out: perhaps it is what kills. */
   readonly solo: boolean
+  /** When it was taken, by the database's clock: milliseconds since 1970. */
+  readonly now: number
+}
+
+/** Leases that are still held, and since when they last longer, by the database's clock. */
+export interface Renewed {
+  readonly ids: ReadonlySet<string>
+  readonly now: number
 }
 
 /** The outbox as a worker sees it; one statement each, so that any pooler will do. */
 export interface Queue {
   take(want: number, leaseMs: number, maxAttempts: number, alone: boolean): Promise<readonly Taken[]>
   settle(lease: string, token: string, done: readonly string[], others: readonly Outcome[]): Promise<boolean>
-  /** @returns ids of the leases that are still held */
-  renew(leases: readonly { id: string; token: string }[], leaseMs: number): Promise<ReadonlySet<string>>
+  renew(leases: readonly { id: string; token: string }[], leaseMs: number): Promise<Renewed>
   held(olderThanMs: number): Promise<readonly string[]>
   resume(tenant: string): Promise<void>
   forget(tenant: string): Promise<void>
   sweep(): Promise<void>
 }
+
+/** Of the transaction's beginning: what it grants lasts longer than counted from there. */
+const NOW = 'floor(extract(epoch from now()) * 1000)::float8 as now'
 
 export function queueOf(pool: Queryable, controlSchema: string): Queue {
   const control = codedControl(pool, 'installOutbox(admin, { workers: [role] })')
@@ -42,7 +52,7 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
     )
   return {
     take: async (want, leaseMs, maxAttempts, alone) => {
-      const text = `select * from ${schema}.outbox_take($1, $2, $3, $4)`
+      const text = `select t.*, ${NOW} from ${schema}.outbox_take($1, $2, $3, $4) t`
       return (await control.query<Taken>(text, [want, leaseMs / 1_000, maxAttempts, alone])).rows
     },
     settle: async (lease, token, done, others) => {
@@ -51,7 +61,9 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
     },
     renew: async (leases, leaseMs) => {
       const values = [leases.map(({ id }) => id), leases.map(({ token }) => token), leaseMs / 1_000]
-      return new Set((await call('outbox_renew', values)).rows.map(({ value }) => String(value)))
+      const text = `select id::text as id, ${NOW} from ${schema}.outbox_renew($1, $2, $3) as id`
+      const { rows } = await control.query<{ id: string; now: number }>(text, values)
+      return { ids: new Set(rows.map(({ id }) => id)), now: rows[0]?.now ?? 0 }
     },
     held: async (olderThanMs) =>
       (await call('outbox_held', [olderThanMs / 1_000])).rows.map(({ value }) => String(value)),

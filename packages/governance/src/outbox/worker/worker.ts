@@ -170,7 +170,12 @@ export function createWorker<
           event,
           options.handlers,
           options.tenants,
-          { timeout: settings.handlerTimeout, last: event.attempt > policy.retries, wrote },
+          {
+            timeout: settings.handlerTimeout,
+            last: event.attempt > policy.retries,
+            wrote,
+            hold: () => leases.hold(event),
+          },
           controller,
         )
     } catch (error) {
@@ -192,9 +197,10 @@ export function createWorker<
   const free = () => concurrency - inHand.size
   /** @returns how many events there were */
   const takeSome = async (): Promise<number> => {
+    const since = performance.now()
     const taken = await queue.take(free(), settings.lease, policy.retries + 1, !solo)
     counts.taken += taken.length
-    leases.add(taken)
+    leases.add(taken, since)
     for (const event of taken) {
       // Never two that may kill us at once: the one that does would take the other with it, again and again.
       if (event.solo) solo = true
