@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { AttackKitOptions, AttackReport } from '../../src/testing/attack/index.ts'
 import { useWorld } from '../support/world.ts'
 import { attackIn, findingOf, pipelining } from './kit-world.ts'
-import { ambient, obvious, pipelined } from './obvious.ts'
+import { ambient, batching, obvious, pipelined } from './obvious.ts'
 
 const world = useWorld([])
 
@@ -81,6 +81,14 @@ describe('the obvious helper', () => {
 it('the ambient variant is broken by s', async () => {
   const report = await attackControl({ subject: ambient, only: ['s'] })
   expect(findingOf(report, 's')).toMatchObject({ verdict: 'open' })
+})
+
+it('one batching client over AsyncLocalStorage, as Prisma’s is, is broken by s.batch', async () => {
+  const report = await attackControl({ subject: batching, only: ['s'] })
+  expect(findingOf(report, 's.batch')).toMatchObject({
+    verdict: 'open',
+    evidence: "one tenant's look-up was answered with another's rows",
+  })
 })
 
 it('the pipelining variant is broken by w', async () => {

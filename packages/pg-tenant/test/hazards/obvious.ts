@@ -112,3 +112,35 @@ export function pipelined(setup: SubjectSetup): Subject {
   }
   return { name: 'the obvious helper, pipelined', withTenant }
 }
+
+/** What Prisma's client and every DataLoader do: the look-ups of one tick are one query, sent by the first of them. */
+export class BatchingClient<T> {
+  #waiting: Promise<T> | undefined
+  readonly #send: () => Promise<T>
+
+  constructor(send: () => Promise<T>) {
+    this.#send = send
+  }
+
+  find(): Promise<T> {
+    this.#waiting ??= Promise.resolve().then(() => {
+      this.#waiting = undefined
+      return this.#send()
+    })
+    return this.#waiting
+  }
+}
+
+/** One such client for all tenants, which finds the tenant in the async context: what people make of Prisma (hazard s). */
+export function batching(setup: SubjectSetup): Subject {
+  const storage = new AsyncLocalStorage<string>()
+  const inner = obvious(setup)
+  const shared = new BatchingClient(() =>
+    inner.withTenant(storage.getStore() ?? '', (db) => db.query('select body from notes')),
+  )
+  return {
+    ...inner,
+    name: 'one batching client over AsyncLocalStorage',
+    query: (tenant) => storage.run(tenant, () => shared.find()),
+  }
+}

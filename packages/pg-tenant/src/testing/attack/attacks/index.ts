@@ -51,7 +51,7 @@ export const ATTACKS: readonly Attack[] = [
   ...barePool,
   lostCommit,
   idleError,
-  context,
+  ...context,
   transactionText,
   durability,
   failedOpening,
