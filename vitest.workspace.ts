@@ -15,6 +15,7 @@ const SLOW = [
     'levels/faults',
     'session/nothing-stays',
     'session/leave-function',
+    'move/ahead',
     'move/cut-off',
     'citus/attack',
     'citus/rebalance',

@@ -10,6 +10,7 @@ interface Options {
   readonly drain?: number
   readonly terminate?: boolean
   readonly undo?: boolean
+  readonly replication?: boolean
   readonly lose?: readonly string[]
   readonly plan?: boolean
   readonly limit?: number
@@ -35,6 +36,10 @@ export const move: CommandModule<Options> = {
       text: 'call off a move that was cut off, as long as the tenant has not changed hands',
     },
     {
+      flags: '--replication',
+      text: 'send a copy ahead that follows the tenant: a short gap, however large it is',
+    },
+    {
       flags: '--lose <names>',
       text: 'what may be lost or stay behind, as the refusal names it, separated by commas',
       parse: names,
@@ -55,6 +60,10 @@ export const move: CommandModule<Options> = {
   examples: [
     ['pg-tenant move acme us --dry-run', 'checks all that can be checked'],
     ['pg-tenant move acme us', 'closes, copies from server to server, changes hands, opens'],
+    [
+      'pg-tenant move acme us --replication',
+      'a tenant of gigabytes (wal_level = logical, and rights that it names)',
+    ],
     ['pg-tenant move acme us --undo', 'back into service where it was'],
     ['pg-tenant move --plan --dry-run', 'who would go where, so that no cluster is too full'],
   ],
@@ -93,12 +102,13 @@ function requireFitting(key: string, to: string, { plan, limit, storage, from, u
 }
 
 function moving({ output, signal }: Invocation, options: Options): MoveOptions {
-  const { dryRun = false, undo = false, from, drain, terminate, lose } = options
+  const { dryRun = false, undo = false, from, drain, terminate, replication, lose } = options
   return {
     dryRun,
     undo,
     from,
     drain,
+    copy: replication ? 'replication' : 'stream',
     lose,
     onBusy: terminate ? 'terminate' : 'report',
     onProgress: (step) => output.note(step),

@@ -5,11 +5,20 @@ import type { BackupOptions, BackupResult } from './backup-options.ts'
 import { readSequences } from './catalog.ts'
 import { beginReading, describe } from './describe.ts'
 import { DEFAULT_COMPRESSION, isCompression } from './format/compression.ts'
+import type { ArchiveManifest } from './format/manifest.ts'
 import { openSink } from './format/sink.ts'
 import { ArchiveWriter } from './format/writer.ts'
 import { actAsOwner, placeOf } from './place.ts'
 import { digestTables } from './read-tables.ts'
 import { type Found, type Visit, visitTenant } from './visit.ts'
+
+/** An instant that somebody else holds. */
+export interface Instant {
+  /** An exported snapshot. */
+  readonly snapshot: string
+  /** Told what there is. */
+  describe(manifest: ArchiveManifest): void
+}
 
 /**
  * Writes all of a tenant's data into one archive, as of one instant (a repeatable read transaction), in constant memory.
@@ -23,6 +32,7 @@ export async function backupTenant(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: BackupOptions,
+  instant?: Instant,
 ): Promise<BackupResult> {
   const { to, compression = DEFAULT_COMPRESSION, format = 'archive', signal } = options ?? {}
   if (!isCompression(compression)) throw invalidOption('compression', '"zstd", "gzip" or "none"')
@@ -34,7 +44,7 @@ export async function backupTenant(
   try {
     const writer = new ArchiveWriter(sink, compression)
     return await visitTenant(visit, ['active', 'suspended', 'deleting', 'moving'], (found) =>
-      write(found, visit, writer),
+      write(found, visit, writer, instant),
     )
   } catch (error) {
     await sink.abandon()
@@ -42,11 +52,17 @@ export async function backupTenant(
   }
 }
 
-async function write(found: Found, visit: Visit, writer: ArchiveWriter): Promise<BackupResult> {
+async function write(
+  found: Found,
+  visit: Visit,
+  writer: ArchiveWriter,
+  instant: Instant | undefined,
+): Promise<BackupResult> {
   const { place, signal, tenant } = visit
   const { home } = found
-  await beginReading(found, place)
+  await beginReading(found, place, instant?.snapshot)
   const manifest = await describe(found, visit)
+  instant?.describe(manifest)
   await writer.begin(manifest)
   const tables = await digestTables(found, visit, manifest.tables, writer)
   await actAsOwner(home, place)

@@ -2,7 +2,7 @@ import type { Admin } from '../admin/transaction.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { qualify } from '../sql/identifier.ts'
+import { qualify, quoteLiteral } from '../sql/identifier.ts'
 import { readNames, readTables } from './catalog.ts'
 import { begin, pinSettings } from './client.ts'
 import type { ArchiveManifest } from './format/manifest.ts'
@@ -12,9 +12,10 @@ import { toHere } from './structure/rename.ts'
 import type { Found, Visit } from './visit.ts'
 
 /** Begins the transaction that sees one instant. What is dropped or provisioned before we have the marker is seen. */
-export async function beginReading({ home, closed }: Found, place: Place): Promise<void> {
+export async function beginReading({ home, closed }: Found, place: Place, snapshot?: string): Promise<void> {
   // What policies hide is uncovered, and a room is made, in savepoints that are rolled back.
   await begin(home, `repeatable read ${place.tenantColumn === undefined ? 'read write' : 'read only'}`)
+  if (snapshot !== undefined) await home.run(`set transaction snapshot ${quoteLiteral(snapshot)}`)
   await holdMarker(home, place)
   await pinSettings(home)
   if (closed) await openForOwner(home, place)

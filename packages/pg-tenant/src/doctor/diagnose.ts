@@ -11,6 +11,7 @@ import { examineHomes, examineServer } from './databases.ts'
 import { addDrift, driftOf } from './drift.ts'
 import type { Diagnosis } from './finding.ts'
 import { checkLedgers } from './ledgers.ts'
+import { checkMoves } from './moves.ts'
 import { checkNodes } from './nodes.ts'
 import { readOnly } from './read-only.ts'
 import { examineRows, examineRowsAhead } from './rows.ts'
@@ -60,6 +61,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
     }
     await runBroughtChecks(look, fleet, collected)
     await checkAdoptions(look, fleet, collected)
+    await checkMoves(look, fleet, collected)
     if (!ownDatabase) await checkSharedRights(look, examination)
     if (shared) return await examineRows(look, examination, ofLevel?.row)
     if (ownDatabase) {

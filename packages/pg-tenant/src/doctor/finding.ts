@@ -33,6 +33,8 @@ export type FindingCode =
   | 'NODE_DURABILITY'
   | 'NODE_LIMITS'
   | 'UNMOVABLE'
+  | 'MOVE_UNFINISHED'
+  | 'SLOT_UNREAD'
   | `ROW_${Uppercase<RowFindingCode>}`
 
 /** `error`: tenants are not kept apart, or something does not work. `warning`: it may come to that. */

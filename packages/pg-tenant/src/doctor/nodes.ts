@@ -19,10 +19,11 @@ interface Settings {
 }
 
 // $1 schema prefix. Partitions follow their table.
-const UNMOVABLE = `select c.oid::regclass::text as subject
+const UNMOVABLE = `select c.oid::regclass::text as subject, r.rolcanlogin as known
   from pg_catalog.pg_dist_schema d join pg_catalog.pg_namespace n on n.oid = d.schemaid
   join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind = 'r' and pg_catalog.starts_with(n.nspname, $1)
-  where c.relreplident = 'n' or c.relreplident = 'd'
+  join pg_catalog.pg_roles r on r.oid = c.relowner
+  where not r.rolcanlogin or c.relreplident = 'n' or c.relreplident = 'd'
     and not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)`
 
 /**
@@ -67,14 +68,14 @@ export async function checkNodes(
         LIMIT,
       )
   }
-  for (const { subject } of await look<{ subject: string }>(UNMOVABLE, [fleet.naming.schemaPrefix]))
-    add(
-      'UNMOVABLE',
-      'warning',
-      subject,
-      'has neither a primary key nor a replica identity: Citus does not move its tenant',
-      IDENTITY,
-    )
+  for (const { subject, known } of await look<{ subject: string; known: boolean }>(UNMOVABLE, [
+    fleet.naming.schemaPrefix,
+  ])) {
+    const why = known
+      ? 'has neither a primary key nor a replica identity'
+      : 'belongs to a role that cannot log in to other nodes'
+    add('UNMOVABLE', 'warning', subject, `${why}: Citus does not move its tenant`, known ? IDENTITY : OWNER)
+  }
   const away = answers.filter(({ value }) => value === undefined).map(({ group }) => group)
   const schemas = away.length > 0 ? await look<{ schema: string }>(SCHEMAS_OF_NODES, [away]) : []
   return new Set(schemas.map(({ schema }) => schema))
@@ -86,3 +87,4 @@ const LIMIT =
   'ALTER ROLE … SET lock_timeout for the application’s role on the coordinator, which Citus passes on to all nodes.'
 const IDENTITY =
   'A migration with a primary key, or ALTER TABLE … REPLICA IDENTITY FULL. The tenant’s marker: provision(key).'
+const OWNER = 'As a superuser: REASSIGN OWNED BY its owner TO the administrator’s role.'

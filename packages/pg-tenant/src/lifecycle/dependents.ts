@@ -5,6 +5,9 @@ import { traitsOf } from '../isolation/traits.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import type { TenantWork } from './levels/level.ts'
 
+/** What a move publishes begins so; it is taken back, or left by a process that was killed, and is nobody's. */
+export const MOVE_PUBLICATION = 'pg_tenant_move_'
+
 // $1 schema, $2 the tenant's role or ''. What hangs on an object of the schema and is in another one, or in none (publications,
 // event triggers, extensions): CASCADE would take it along; and what belongs to the tenant's role and is elsewhere: DROP OWNED would
 // (large objects have words of their own). A cast is where one of its types is.
@@ -55,7 +58,9 @@ const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $
       end, 0) <> (select oid from home))
   select distinct i.type || ' ' || i.identity as name from outside o
     cross join lateral pg_identify_object(o.classid, o.objid, o.objsubid) i
-  where i.type is not null and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
+  where i.type is not null and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+      where o.classid = 6106 and r.oid = o.objid and starts_with(p.pubname, '${MOVE_PUBLICATION}'))
+    and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
 
 // $1 `off` shows them.
 const SHOW_SHARDS = `select pg_catalog.set_config('citus.override_table_visibility', $1, true)`

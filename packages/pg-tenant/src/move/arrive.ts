@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type { TenancyError, TenantKey } from '@org/core'
-import { backupTenant } from '../archive/backup.ts'
+import { backupTenant, type Instant } from '../archive/backup.ts'
 import { restoreTenant } from '../archive/restore/restore.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { tenantTransaction } from '../offboard/work.ts'
@@ -15,12 +15,14 @@ import { type Route, refused, type Side, taken } from './route.ts'
  * Brings the data: the archive of the one cluster is the restore of the other, without a file between them. It is read back
  * and compared before it commits, and is out of service there until the tenant changes hands.
  *
+ * @param instant as of which it is read; the tenant is in service then
  * @returns how many rows
  */
 export async function bringData(
   route: Route,
   record: TenantRecord,
   { patience: { signal }, verify }: MoveSettings,
+  instant?: Instant,
 ): Promise<number> {
   const { from, tenant, to } = route
   await announceArrival(route, record)
@@ -30,7 +32,12 @@ export async function bringData(
     failed.push(error)
     stream.destroy()
   }
-  const sent = backupTenant(from.lifecycle, tenant, { to: stream, compression: 'none', signal }).catch(note)
+  const sent = backupTenant(
+    from.lifecycle,
+    tenant,
+    { to: stream, compression: 'none', signal },
+    instant,
+  ).catch(note)
   const options = { from: stream, reuseDeletedKey: true, verify, signal }
   const taken = restoreTenant(to.lifecycle, tenant, options, true).catch(note)
   const [, restored] = await Promise.all([sent, taken])

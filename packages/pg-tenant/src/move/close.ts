@@ -1,4 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import type { Admin } from '../admin/transaction.ts'
 import { notFound, placeOf } from '../archive/place.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { drain } from '../offboard/drain.ts'
@@ -15,10 +16,11 @@ const NOW = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"
  * also of a COMMIT that was late. Where the tenant has a database of its own the registry says so first, and what is cut off
  * between the two is closed when it is run again.
  *
+ * @param ahead where a copy was sent ahead
  * @throws TenancyError TIMEOUT (scopes did not end: nothing changed), CONFLICT, TENANT_NOT_FOUND
  */
-export async function close(route: Route, settings: MoveSettings): Promise<MoveState> {
-  const { from, tenant, to } = route
+export async function close(route: Route, settings: MoveSettings, ahead?: MoveState): Promise<MoveState> {
+  const { from, tenant } = route
   const { lifecycle } = from
   const place = placeOf(lifecycle, tenant)
   const ownDatabase = place.database !== undefined
@@ -32,18 +34,14 @@ export async function close(route: Route, settings: MoveSettings): Promise<MoveS
       await lifecycle.ofLevel.takeOutOfService(work)
     }
     await setStatus(admin, lifecycle.registry, tenant, 'moving', record?.suspendedReason ?? null)
-    const [row] = await admin.run(NOW)
-    const made: MoveState = {
-      startedAt: String(row?.now),
-      from: from.name,
-      to: to.name,
-      cameFrom: status,
-      suspendedReason: record?.suspendedReason ?? null,
-      reached: 'closed',
-      rows: 0,
+    const facts = { cameFrom: status, suspendedReason: record?.suspendedReason ?? null } as const
+    if (ahead) {
+      await requireOurs(admin, lifecycle, tenant, ahead)
+      const closed: MoveState = { ...ahead, ...facts, reached: 'closed' }
+      await saveMove(admin, lifecycle.registry, tenant, closed)
+      return closed
     }
-    await beginMove(admin, lifecycle.registry, tenant, made)
-    return made
+    return await begun(admin, route, { ...facts, reached: 'closed' })
   })
   if (ownDatabase) {
     await closeHome(route, settings).catch(async (error: unknown) => {
@@ -52,6 +50,25 @@ export async function close(route: Route, settings: MoveSettings): Promise<MoveS
     })
   }
   return state
+}
+
+async function begun(
+  admin: Admin,
+  { from, tenant, to }: Route,
+  facts: Pick<MoveState, 'cameFrom' | 'suspendedReason' | 'reached'>,
+): Promise<MoveState> {
+  const [row] = await admin.run(NOW)
+  const made = { startedAt: String(row?.now), from: from.name, to: to.name, rows: 0, ...facts }
+  await beginMove(admin, from.lifecycle.registry, tenant, made)
+  return made
+}
+
+/** A copy is on its way; the tenant is in service as before. */
+export async function beginAhead(route: Route): Promise<MoveState> {
+  return await tenantTransaction(route.from.lifecycle, route.tenant, undefined, async ({ admin, status }) => {
+    if (status !== 'active' && status !== 'suspended') throw notFound(route.tenant)
+    return await begun(admin, route, { cameFrom: status, suspendedReason: null, reached: 'ahead' })
+  })
 }
 
 /** The tenant's own database; may be repeated. */
@@ -71,6 +88,7 @@ export async function reopen({ lifecycle }: Side, tenant: TenantKey, state: Move
   const { ofLevel, registry } = lifecycle
   await tenantTransaction(lifecycle, tenant, undefined, async (work) => {
     await requireOurs(work.admin, lifecycle, tenant, state)
+    if (state.reached === 'ahead') return await endMove(work.admin, registry, tenant, state, 'undone')
     if (work.status !== 'moving') throw changedMeanwhile(tenant)
     if (state.cameFrom === 'active') await ofLevel.putBackIntoService(work)
     await setStatus(work.admin, registry, tenant, state.cameFrom, state.suspendedReason)

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
+import { placeOf } from '../archive/place.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
+import { dropPublications } from './ahead/publication.ts'
 import { type Fingerprint, fingerprint, holdStill, leaveBehind } from './belongings.ts'
 import { changedMeanwhile, requireOurs } from './close.ts'
 import { endMove, type MoveState, saveMove } from './ledger.ts'
@@ -51,6 +53,9 @@ export async function depart(route: Route, state: MoveState): Promise<readonly s
     await requireOurs(work.admin, from.lifecycle, tenant, state)
     if (work.status !== 'moved') throw changedMeanwhile(tenant)
     await requireAlone(work)
+    // A database of its own takes it along.
+    if (placeOf(from.lifecycle, tenant).database === undefined)
+      await dropPublications(work.admin, from.lifecycle, tenant)
     const kept = await leaveBehind(work.admin, route, state.print ?? {})
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
     await setStatus(work.admin, registry, tenant, 'deleted')

@@ -5,11 +5,12 @@ import { qualify } from '../sql/identifier.ts'
 
 /**
  * How far a move has come, written down in the cluster the tenant leaves, each time in the transaction that goes that far:
+ * - `ahead`: a copy is being sent ahead; the tenant is in service. It is never gone on with.
  * - `closed`: no scope is open and none opens; what is there is all there is.
  * - `copied`: the cluster it goes to has all of it, out of service.
  * - `switched`: it lives there. From here on a move is finished and never undone.
  */
-export type Reached = 'closed' | 'copied' | 'switched'
+export type Reached = 'ahead' | 'closed' | 'copied' | 'switched'
 
 export interface MoveState {
   readonly startedAt: string
@@ -22,6 +23,8 @@ export interface MoveState {
   readonly rows: number
   /** What its belongings were when it changed hands. */
   readonly print?: Readonly<Record<string, string>>
+  /** The two were compared when it had changed hands, and were not the same. */
+  readonly differs?: true
 }
 
 const tableOf = ({ controlSchema }: RegistryPlace) => qualify(controlSchema, 'tenant_move')

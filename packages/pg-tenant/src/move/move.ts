@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { TenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import { notFound } from '../archive/place.ts'
@@ -7,9 +7,11 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
+import type { Changes, Copy } from './ahead/ahead.ts'
+import { unpublish } from './ahead/publication.ts'
 import { bringData, discardArrival, openArrival } from './arrive.ts'
 import { carry, type Fingerprint, leave, refuseOwnRows, refuseStaying } from './belongings.ts'
-import { advance, close, closeHome, reopen } from './close.ts'
+import { advance, beginAhead, close, closeHome, reopen } from './close.ts'
 import { changeHands, depart } from './depart.ts'
 import { type MoveState, openMove } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
@@ -47,18 +49,31 @@ export async function moveTenant(route: Route, settings: MoveSettings): Promise<
   const { adminPool, registry } = from.lifecycle
   await prepare(from.lifecycle)
   const name = `move:${registry.prefix}${tenant}`
-  return await whileNameIsLocked(adminPool, registry, name, () => moveAlone(route, settings))
+  const alone = (changes?: Changes) =>
+    whileNameIsLocked(adminPool, registry, name, () => moveAlone(route, settings, changes))
+  const { copy, dryRun, undo } = settings
+  if (copy === 'stream' || dryRun || undo || isCopied((await standing(route)).open)) return await alone()
+  const { withChanges } = await import('./ahead/ahead.ts')
+  return await withChanges(route, settings, alone)
 }
 
-async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResult> {
+/** Nothing is copied any more. */
+const isCopied = (open: MoveState | undefined) => open?.reached === 'copied' || open?.reached === 'switched'
+
+async function moveAlone(
+  route: Route,
+  settings: MoveSettings,
+  changes: Changes | undefined,
+): Promise<MoveResult> {
   const { from, tenant, to } = route
   throwIfAborted(settings.patience.signal)
-  const { record, open } = await standing(route)
-  if (open && open.to !== to.name) throw elsewhere(route, open)
+  let { record, open } = await standing(route)
+  const { name } = to
+  if (open && open.to !== name) throw elsewhere(route, open)
   const result = {
     tenant,
     from: from.name,
-    to: to.name,
+    to: name,
     moved: false,
     undone: false,
     rows: 0,
@@ -68,21 +83,68 @@ async function moveAlone(route: Route, settings: MoveSettings): Promise<MoveResu
   // Somebody else has moved it there while we waited for them.
   if (record.status === 'deleted') return result
   if (settings.undo) return { ...result, undone: await undo(route, open) }
+  // What was sent ahead follows no more: back into service, and anew.
+  if (open?.reached === 'ahead' || (changes && open?.reached === 'closed')) {
+    if (settings.dryRun) return result
+    await callOff(route, open)
+    ;({ record, open } = await standing(route))
+  }
   if (!open) await preflight(route, settings)
   settings.tell('checked')
   if (settings.dryRun) return result
+  if (!changes || open) return { ...result, ...(await goThrough(route, record, open, settings)) }
+  return { ...result, ...(await goAhead(route, record, settings, changes)) }
+}
+
+/** With a copy that was sent ahead. What fails while it is on its way leaves the tenant as it was: in service. */
+async function goAhead(route: Route, record: TenantRecord, settings: MoveSettings, changes: Changes) {
+  const { sendAhead } = await import('./ahead/ahead.ts')
+  await discardArrival(route.to, route.tenant)
+  const state = await beginAhead(route)
+  try {
+    return await sendAhead(route, record, settings, changes, (copy) =>
+      goThrough(route, record, state, settings, copy),
+    )
+  } catch (error) {
+    // Where it has come further somebody else has said what becomes of it.
+    await callOff(route, state).catch(() => {})
+    throw error
+  }
+}
+
+async function goThrough(
+  route: Route,
+  record: TenantRecord,
+  open: MoveState | undefined,
+  settings: MoveSettings,
+  copy?: Copy,
+) {
+  if (open?.differs && !settings.lose.includes('difference')) throw different(route)
   const began = performance.now()
-  const closed = open ?? (await close(route, settings))
+  const closed = open && open.reached !== 'ahead' ? open : await close(route, settings, open)
   settings.tell('closed')
   const switched =
-    closed.reached === 'switched' ? closed : await copyAndSwitch(route, closed, record, settings)
+    closed.reached === 'switched' ? closed : await copyAndSwitch(route, closed, record, settings, copy)
   settings.tell('switched')
+  const full = settings.verify === 'full'
+  if (full) await copy?.hold()
   await openArrival(route, switched)
-  const gapMs = open ? 0 : Math.round(performance.now() - began)
+  const gapMs = open && !copy ? 0 : Math.round(performance.now() - began)
   settings.tell('opened')
+  if (full && copy) await compared(route, switched, copy)
   const left = await depart(route, switched)
   settings.tell('left')
-  return { ...result, moved: true, rows: switched.rows, gapMs, left }
+  return { moved: true, rows: switched.rows, gapMs, left }
+}
+
+/** What differs is written down, so that it is never taken down where it was by mistake. */
+async function compared(route: Route, state: MoveState, copy: Copy): Promise<void> {
+  try {
+    await copy.compare()
+  } catch (error) {
+    if (isTenancyError(error, 'INTERNAL_ERROR')) await advance(route, state, { ...state, differs: true })
+    throw error
+  }
 }
 
 async function standing({
@@ -104,6 +166,7 @@ async function copyAndSwitch(
   closed: MoveState,
   record: TenantRecord,
   settings: MoveSettings,
+  copy: Copy | undefined,
 ): Promise<MoveState> {
   let state = closed
   let print: Fingerprint
@@ -111,8 +174,7 @@ async function copyAndSwitch(
     await closeHome(route, settings)
     await atRest(route, settings)
     if (state.reached === 'closed') {
-      await discardArrival(route.to, route.tenant)
-      const rows = await bringData(route, record, settings)
+      const rows = await (copy ? copy.complete() : bringAnew(route, record, settings))
       state = await advance(route, state, { ...state, reached: 'copied', rows })
     }
     print = await carry(route, settings.patience.signal)
@@ -124,6 +186,11 @@ async function copyAndSwitch(
     throw error
   }
   return await changeHandsAtLast(route, state, print)
+}
+
+async function bringAnew(route: Route, record: TenantRecord, settings: MoveSettings): Promise<number> {
+  await discardArrival(route.to, route.tenant)
+  return await bringData(route, record, settings)
 }
 
 /** Whether its COMMIT came through is not known where that fails: never called off, but run again. */
@@ -160,15 +227,28 @@ async function atRest(route: Route, { lose, patience }: MoveSettings): Promise<v
 
 async function callOff(route: Route, state: MoveState): Promise<void> {
   await reopen(route.from, route.tenant, state)
+  await unpublish(route)
   await discardArrival(route.to, route.tenant)
 }
 
 /** @throws TenancyError CONFLICT when it has changed hands */
 async function undo(route: Route, open: MoveState | undefined): Promise<boolean> {
-  if (!open) return false
+  if (!open) {
+    await unpublish(route)
+    return false
+  }
   if (open.reached === 'switched') throw refused(route, 'switched', SWITCHED)
   await callOff(route, open)
   return true
+}
+
+function different(route: Route): TenancyError {
+  return refused(
+    route,
+    'difference',
+    'The tenant has changed hands, but a table was not there as it was here. Compare the two; then name "difference" in lose to ' +
+      'take down what is here.',
+  )
 }
 
 const SWITCHED = 'The tenant has changed hands: run the move again to finish it, then move it back.'

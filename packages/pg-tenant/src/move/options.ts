@@ -2,7 +2,7 @@ import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { OnBusy, Patience } from '../offboard/drain.ts'
 
 /** How far a move has come, as {@link MoveOptions.onProgress} is told. */
-export type MoveStep = 'checked' | 'closed' | 'copied' | 'switched' | 'opened' | 'left'
+export type MoveStep = 'checked' | 'ahead' | 'closed' | 'copied' | 'switched' | 'opened' | 'left'
 
 /** Options of {@link Fleet.move}. */
 export interface MoveOptions {
@@ -18,6 +18,12 @@ export interface MoveOptions {
   readonly onBusy?: OnBusy | undefined
   /** As `restore`: whether every table is read back (default `full`), or the archive's digests are trusted. */
   readonly verify?: 'full' | 'archive' | undefined
+  /**
+   * `stream` (default): it is copied when it is closed, and out of service meanwhile. `replication`: a copy is sent ahead and follows it
+   * (logical replication), so that the gap is short however large it is; needs `wal_level` `logical` and REPLICATION where it is,
+   * `SET` on `session_replication_role` where it goes, and a primary key for each table.
+   */
+  readonly copy?: 'stream' | 'replication' | undefined
   /** What may be lost although no archive holds it, or stay behind, by name, as the refusal names it (default: nothing). */
   readonly lose?: readonly string[] | undefined
   /** Told of each step; what it throws is ignored. */
@@ -31,6 +37,7 @@ export interface MoveSettings {
   readonly dryRun: boolean
   readonly undo: boolean
   readonly verify: 'full' | 'archive'
+  readonly copy: 'stream' | 'replication'
   readonly lose: readonly string[]
   readonly patience: Patience
   tell(step: MoveStep): void
@@ -43,6 +50,7 @@ const KNOWN: OptionNames<MoveOptions> = {
   drain: true,
   onBusy: true,
   verify: true,
+  copy: true,
   lose: true,
   onProgress: true,
   signal: true,
@@ -53,7 +61,7 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   requireKnownOptions(options, KNOWN)
   const { from, dryRun = false, undo = false, drain: drainMs = 10_000, onBusy = 'report' } = options
-  const { verify = 'full', lose = [], onProgress, signal } = options
+  const { verify = 'full', copy = 'stream', lose = [], onProgress, signal } = options
   if (from !== undefined && typeof from !== 'string') throw invalidOption('from', 'the name of a placement')
   if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
   if (typeof undo !== 'boolean' || (undo && dryRun))
@@ -62,6 +70,7 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
     throw invalidOption('drain', 'a whole number of milliseconds from 1 to 3600000')
   if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
   if (verify !== 'full' && verify !== 'archive') throw invalidOption('verify', '"full" or "archive"')
+  if (copy !== 'stream' && copy !== 'replication') throw invalidOption('copy', '"stream" or "replication"')
   if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string'))
     throw invalidOption('lose', 'a list of names')
   if (onProgress !== undefined && typeof onProgress !== 'function')
@@ -75,5 +84,5 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
       // Whoever watches does not decide.
     }
   }
-  return { from, dryRun, undo, verify, lose, patience: { drainMs, onBusy, signal }, tell }
+  return { from, dryRun, undo, verify, copy, lose, patience: { drainMs, onBusy, signal }, tell }
 }

@@ -8,6 +8,7 @@ import { refuseLosses } from '../offboard/losses.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf, register } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
+import { requireReplicable } from './ahead/publication.ts'
 import { carry, refuseOwnRows, refuseStaying } from './belongings.ts'
 import type { MoveSettings } from './options.ts'
 import { type Route, refused, taken } from './route.ts'
@@ -16,7 +17,7 @@ import { type Route, refused, taken } from './route.ts'
  * Everything that can be known before anything is closed.
  *
  * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `stays`, `unconfirmed`,
- *   `not_archived`), INVALID_OPTION (a right that the administrator lacks there)
+ *   `not_archived`, `replication`), INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
   const { from, tenant, to } = route
@@ -29,6 +30,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await requireConfirmed(route)
   await requireFree(route)
   await requireSameHistory(route)
+  if (settings.copy === 'replication') await requireReplicable(route)
   const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
   const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
   await refuseLosses(visit, lossless)

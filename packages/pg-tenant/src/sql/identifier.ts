@@ -13,6 +13,13 @@ export function quoteLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** The same of any text, read in one way whatever the settings are. */
+export function quoteText(text: string): string {
+  if (!text.includes('\\')) return quoteLiteral(text)
+  if (text.includes('\0')) throw new RangeError('not a text')
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+}
+
 /** `"schema"."name"` */
 export function qualify(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`

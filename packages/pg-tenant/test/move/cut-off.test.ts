@@ -3,39 +3,11 @@ import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet } from '../../src/index.ts'
 import { ALL_SUBJECTS } from '../levels/setting.ts'
-import { SLOW } from '../support/sample.ts'
-import { bodies, insert, useServers } from './servers.ts'
+import { bodies, insert, stepOf, useServers } from './servers.ts'
 
 const servers = useServers()
 
-/** Every how-manieth message of the administrator the process dies at. `TEST_FAULTS=all` takes every one. */
-const STEP = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 11 : 151
-
-/**
- * As SIGKILL: at the `at`-th message that asks something of either server all connections are gone, with that message or
- * behind it, and none can be made.
- */
-function dying(at: number) {
-  const told = { messages: 0 }
-  const onMessage = ({ from, type }: { from: string; type: string }) => {
-    if (from !== 'frontend') return 'deliver'
-    if (type === 'Parse' || type === 'Query' || type === 'CopyData' || type === 'CopyDone') told.messages++
-    if (told.messages < at) return 'deliver'
-    return at % 2 === 0 && told.messages === at ? 'cut-after' : 'cut-before'
-  }
-  return { told, onMessage }
-}
-
-async function movedThrough(level: (typeof ALL_SUBJECTS)[number]['level'], key: string, at: number) {
-  const { told, onMessage } = dying(at)
-  const through = await servers.openThrough(level, onMessage)
-  const error = await through.fleet.move(key, 'us').then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  await through.close()
-  return { error, messages: told.messages }
-}
+const STEP = stepOf(11, 151)
 
 describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
   it('is finished by the same call wherever it was cut off: 0 lost, 0 twice', async () => {
@@ -45,14 +17,14 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
       for (const body of ['a', 'b', 'c']) await insert(fleet, level, key, body)
     }
     await filled('whole')
-    const { error, messages } = await movedThrough(level, 'whole', Number.POSITIVE_INFINITY)
+    const { error, messages } = await servers.movedThrough(level, 'whole', Number.POSITIVE_INFINITY)
     expect(error).toBeUndefined()
     expect(messages).toBeGreaterThan(50)
     for (let at = 2; at <= messages; at += STEP) {
       const key = `cut-${at}`
       await filled(key)
       // It may have had all answers it needed.
-      await movedThrough(level, key, at)
+      await servers.movedThrough(level, key, at)
       // Processes that have never heard of it are not told a lie about it meanwhile.
       const stranger = createFleet({ placements: { eu, us }, waitForMove: 0 })
       const told = await insert(stranger, level, key, 'meanwhile').then(
@@ -88,7 +60,7 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
       const key = `undo-${at}`
       await fleet.provision(key, { placement: 'eu' })
       await insert(fleet, level, key, 'kept')
-      const { error } = await movedThrough(level, key, at)
+      const { error } = await servers.movedThrough(level, key, at)
       if (error === undefined) break
       let undone: unknown
       await eventually(async () => {

@@ -15,9 +15,11 @@ import {
   createTenancy,
   type Fleet,
   type IsolationLevel,
+  type MoveOptions,
   type Tenancy,
   type TenancyOptions,
 } from '../../src/index.ts'
+import { SLOW } from '../support/sample.ts'
 
 export type Name = 'eu' | 'us'
 
@@ -38,24 +40,63 @@ export interface Servers {
     level: IsolationLevel,
     onMessage: WireProxyOptions['onMessage'],
   ): Promise<Opened & { close(): Promise<void> }>
+  /**
+   * Moves a tenant to `us` in a process that dies at the `at`-th message.
+   *
+   * @returns what it was told, and how many messages there were
+   */
+  movedThrough(
+    level: IsolationLevel,
+    key: string,
+    at: number,
+    options?: MoveOptions,
+  ): Promise<{ error: unknown; messages: number }>
 }
 
-export function useServers(): Servers {
+/** Every how-manieth message of the administrator a process dies at. `TEST_FAULTS=all` takes every one. */
+export const stepOf = (slow: number, quick: number) =>
+  process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? slow : quick
+
+/**
+ * As SIGKILL: at the `at`-th message that asks something of either server all connections are gone, with that message or
+ * behind it, and none can be made.
+ */
+function dying(at: number) {
+  const told = { messages: 0 }
+  const onMessage = ({ from, type }: { from: string; type: string }) => {
+    if (from !== 'frontend') return 'deliver'
+    if (type === 'Parse' || type === 'Query' || type === 'CopyData' || type === 'CopyDone') told.messages++
+    if (told.messages < at) return 'deliver'
+    return at % 2 === 0 && told.messages === at ? 'cut-after' : 'cut-before'
+  }
+  return { told, onMessage }
+}
+
+/** @param follows whether changes may be followed from `eu` to `us`: then `eu` is a server of the file's own, too */
+export function useServers(follows = false): Servers {
   const worlds = {} as Record<Name, TestWorld>
   const sealings = { eu: testSealing(), us: testSealing() }
   const apps: Partial<Record<Name, pg.Pool>> = {}
   const opened: Tenancy[] = []
-  let second: PostgresServer | undefined
+  const started: PostgresServer[] = []
+  const start = async (settings: Record<string, string> = {}) => {
+    const server = await startPostgres({ settings })
+    started.push(server)
+    return server.url
+  }
   beforeAll(async () => {
-    second = await startPostgres()
-    worlds.eu = await testWorld({ server: inject('pgTenantServerUrl' as never), createdb: true })
-    worlds.us = await testWorld({ server: second.url, createdb: true })
+    const first = follows ? await start({ wal_level: 'logical' }) : inject('pgTenantServerUrl' as never)
+    worlds.eu = await testWorld({ server: first, createdb: true })
+    worlds.us = await testWorld({ server: await start(), createdb: true })
+    if (follows) await allowFollowing(worlds as Record<Name, TestWorld>)
   })
   afterAll(async () => {
     await Promise.all(opened.map((tenancy) => tenancy.close()))
+    const { us } = worlds
+    if (follows) await us.root.query(`revoke set on parameter session_replication_role from ${us.adminRole}`)
     await worlds.eu.close()
     await worlds.us.close()
-    await second?.stop()
+    await Promise.all(started.map((server) => server.stop()))
   })
   const at = (name: Name, level: IsolationLevel, options: Partial<TenancyOptions> = {}): Tenancy => {
     const world = worlds[name]
@@ -78,28 +119,45 @@ export function useServers(): Servers {
     const placements = { eu: at('eu', level, options), us: at('us', level, options) }
     return { ...placements, fleet: createFleet({ placements, defaultPlacement: 'eu', waitForMove: 20_000 }) }
   }
+  const openThrough: Servers['openThrough'] = async (level, onMessage) => {
+    const through = async (name: Name) => {
+      const world = worlds[name]
+      const proxy = await startWireProxy({ target: world.adminUrl, ...(onMessage && { onMessage }) })
+      const adminPool = world.pool({ connectionString: proxy.url, max: 3 })
+      return { tenancy: at(name, level, { adminPool }), close: () => proxy.close() }
+    }
+    const [eu, us] = [await through('eu'), await through('us')]
+    const placements = { eu: eu.tenancy, us: us.tenancy }
+    return {
+      ...placements,
+      fleet: createFleet({ placements }),
+      close: async () => {
+        await eu.close()
+        await us.close()
+      },
+    }
+  }
   return {
     worlds,
     open,
-    openThrough: async (level, onMessage) => {
-      const through = async (name: Name) => {
-        const world = worlds[name]
-        const proxy = await startWireProxy({ target: world.adminUrl, ...(onMessage && { onMessage }) })
-        const adminPool = world.pool({ connectionString: proxy.url, max: 3 })
-        return { tenancy: at(name, level, { adminPool }), close: () => proxy.close() }
-      }
-      const [eu, us] = [await through('eu'), await through('us')]
-      const placements = { eu: eu.tenancy, us: us.tenancy }
-      return {
-        ...placements,
-        fleet: createFleet({ placements }),
-        close: async () => {
-          await eu.close()
-          await us.close()
-        },
-      }
+    openThrough,
+    movedThrough: async (level, key, at, options) => {
+      const { told, onMessage } = dying(at)
+      const through = await openThrough(level, onMessage)
+      const error = await through.fleet.move(key, 'us', options).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )
+      await through.close()
+      return { error, messages: told.messages }
     },
   }
+}
+
+/** What `copy: 'replication'` asks of a superuser. */
+async function allowFollowing({ eu, us }: Record<Name, TestWorld>): Promise<void> {
+  await eu.root.query(`alter role ${eu.adminRole} replication`)
+  await us.root.query(`grant set on parameter session_replication_role to ${us.adminRole}`)
 }
 
 /** A row, at every level. */

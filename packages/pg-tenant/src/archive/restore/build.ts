@@ -105,7 +105,7 @@ function fits({ columns }: ArchivedTable, there: readonly { readonly name: strin
   return names.size === there.length && there.every(({ name }) => names.has(name))
 }
 
-async function setSequences(
+export async function setSequences(
   home: AdminClient,
   { owner, schema }: Place,
   sequences: readonly ArchivedSequence[],

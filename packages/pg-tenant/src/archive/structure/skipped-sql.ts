@@ -1,3 +1,5 @@
+import { MOVE_PUBLICATION } from '../../lifecycle/dependents.ts'
+
 // What hangs on what among a tenant's objects, and what no archive carries; $1 schema, $2 the tenant's search path.
 
 // $1 and $2 catalogues and oids of the objects.
@@ -23,9 +25,9 @@ export const LEFT_OUT = `with path as materialized (select set_config('search_pa
     union all select '3764:' || o.oid, o.tmplname, 'text search template' from home h join pg_ts_template o on o.tmplnamespace = h.oid
       where not exists (select from pg_depend e where e.classid = 3764 and e.objid = o.oid and e.deptype = 'e')
     union all select '3079:' || x.oid, x.extname, 'extension' from home h join pg_extension x on x.extnamespace = h.oid
-    union all select null, p.pubname, 'publication' from pg_publication p where exists (select from home h join pg_class c on c.relnamespace = h.oid
+    union all select null, p.pubname, 'publication' from pg_publication p where not starts_with(p.pubname, '${MOVE_PUBLICATION}') and (exists (select from home h join pg_class c on c.relnamespace = h.oid
         join pg_publication_rel r on r.prrelid = c.oid and r.prpubid = p.oid)
-      or exists (select from home h join pg_publication_namespace n on n.pnnspid = h.oid and n.pnpubid = p.oid)
+      or exists (select from home h join pg_publication_namespace n on n.pnnspid = h.oid and n.pnpubid = p.oid))
     union all select null, count(*)::text, 'large objects' from pg_largeobject_metadata l join own on l.lomowner = own.oid having count(*) > 0
     union all select null, x.relname, 'invalid index' from home h join pg_class c on c.relnamespace = h.oid and c.relkind in ('r', 'm')
         join pg_index i on i.indrelid = c.oid and not i.indisvalid join pg_class x on x.oid = i.indexrelid

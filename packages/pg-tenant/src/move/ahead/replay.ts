@@ -1,0 +1,167 @@
+import { isTenancyError } from '@org/core'
+import { runInRoom } from '../../admin/in-room.ts'
+import { type AdminClient, begin, pinSettings } from '../../archive/client.ts'
+import { holdMarker, type Place, roomOf } from '../../archive/place.ts'
+import { connectionLost } from '../../errors/from-scope.ts'
+import { isServerError } from '../../errors/server-error.ts'
+import { setUsage } from '../../lifecycle/tenant-schema.ts'
+import { qualify } from '../../sql/identifier.ts'
+import { statementOf } from './changes.ts'
+import { type Message, type Relation, readMessage } from './pgoutput.ts'
+import type { Followed } from './publication.ts'
+import type { Wal } from './wal.ts'
+
+/** Statements, and characters of them, sent at once. */
+const AT_ONCE = 2_000
+const CHARACTERS = 4 << 20
+/** Milliseconds between two questions how far the server has looked, while somebody waits for that. */
+const ASK_MS = 10
+
+/**
+ * Does to the copy what is done to the tenant, in the tenant's room and order. Triggers, rules and foreign keys do nothing meanwhile:
+ * what they did is among the changes.
+ */
+export class Replay {
+  readonly #home: AdminClient
+  readonly #place: Place
+  readonly #wal: Wal
+  readonly #tables: ReadonlyMap<string, Followed & { readonly columns: ReadonlySet<string> }>
+  readonly #changed: () => Error
+  readonly #relations = new Map<number, Relation>()
+  #statements: string[] = []
+  #characters = 0
+  /** As far as the server has told everything. */
+  #seen = 0n
+  #reached = 0n
+  #wanted: { readonly end: bigint; done(): void } | undefined
+  #stopped = false
+
+  /** @param changed what to throw when a table is not any more what it was */
+  constructor(
+    home: AdminClient,
+    place: Place,
+    wal: Wal,
+    tables: readonly (Followed & { readonly columns: ReadonlySet<string> })[],
+    changed: () => Error,
+  ) {
+    this.#home = home
+    this.#place = place
+    this.#wal = wal
+    this.#tables = new Map(tables.map((table) => [table.name, table]))
+    this.#changed = changed
+  }
+
+  /** Goes on until {@link stop}. @throws what ended the stream, or refused a change */
+  async run(): Promise<void> {
+    try {
+      await this.#follow()
+    } catch (error) {
+      if (isTenancyError(error) || isServerError(error) || !(error instanceof Error)) throw error
+      throw connectionLost(error)
+    }
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#stopped) {
+      const piece = this.#wal.take()
+      if (piece?.data) {
+        await this.#add(readMessage(piece.data))
+        continue
+      }
+      if (piece) {
+        this.#seen = piece.end
+        continue
+      }
+      await this.#flush()
+      const timer = this.#wanted && setTimeout(() => this.#wal.ask(), ASK_MS)
+      if (!this.#stopped) await this.#wal.arrived()
+      clearTimeout(timer)
+    }
+  }
+
+  /** Resolves when everything that was committed before is in the copy. */
+  reach(end: bigint): Promise<void> {
+    return new Promise((done) => {
+      this.#wanted = { end, done }
+      this.#wal.wake()
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#wal.wake()
+  }
+
+  #arriveAt(end: bigint): void {
+    if (end > this.#reached) this.#reached = end
+    this.#wal.confirm(this.#reached)
+    if (!this.#wanted || this.#reached < this.#wanted.end) return
+    const { done } = this.#wanted
+    this.#wanted = undefined
+    done()
+  }
+
+  async #add(message: Message): Promise<void> {
+    if (message.kind === 'relation') this.#relations.set(message.relation.oid, message.relation)
+    else if (message.kind === 'truncate') this.#push(`truncate ${this.#names(message.oids)}`)
+    else if (message.kind === 'commit') this.#seen = message.end
+    else if (message.kind !== 'other') {
+      const relation = this.#relations.get(message.oid)
+      const table = relation && this.#tables.get(relation.name)
+      if (!table || !sameColumns(relation, table.columns)) throw this.#changed()
+      const statement = statementOf(this.#place.schema, relation, table, message)
+      if (statement !== undefined) this.#push(statement)
+    }
+    if (this.#statements.length >= AT_ONCE || this.#characters >= CHARACTERS) await this.#flush()
+  }
+
+  #names(oids: readonly number[]): string {
+    const names = oids.flatMap((oid) => this.#relations.get(oid)?.name ?? [])
+    if (names.length !== oids.length) throw this.#changed()
+    return names.map((name) => `only ${qualify(this.#place.schema, name)}`).join(', ')
+  }
+
+  #push(statement: string): void {
+    this.#statements.push(statement)
+    this.#characters += statement.length
+  }
+
+  /** In a transaction of its own, also where theirs goes on: nobody sees the copy before it is whole. */
+  async #flush(): Promise<void> {
+    const statements = this.#statements
+    this.#statements = []
+    this.#characters = 0
+    if (statements.length > 0) await inCopy(this.#home, this.#place, () => this.#run(statements))
+    this.#arriveAt(this.#seen)
+  }
+
+  async #run(statements: readonly string[]): Promise<void> {
+    await this.#home.run(`set local session_replication_role = 'replica'`)
+    await runInRoom(this.#home, roomOf(this.#place), [statements], (error) =>
+      isServerError(error) && error.code === NO_SUCH_ROW ? this.#changed() : error,
+    )
+  }
+}
+
+/** division_by_zero: see changes.ts. */
+const NO_SUCH_ROW = '22012'
+
+/** One transaction in a copy that is out of service, and is left so. */
+export async function inCopy(home: AdminClient, place: Place, fn: () => Promise<unknown>): Promise<void> {
+  const { owner = '', schema } = place
+  await begin(home, 'read committed read write')
+  await holdMarker(home, place)
+  const [found] = await home.run('select has_schema_privilege($1::name, $2::text, $3::text) as usage', [
+    owner,
+    schema,
+    'usage',
+  ])
+  if (found?.usage !== true) await setUsage(home, schema, owner, true)
+  await pinSettings(home)
+  await fn()
+  if (found?.usage !== true) await setUsage(home, schema, owner, false)
+  await home.run('commit')
+}
+
+const sameColumns = ({ columns }: Relation, known: ReadonlySet<string>): boolean =>
+  columns.length === known.size && columns.every((column) => known.has(column))

@@ -1,0 +1,414 @@
+import { isTenancyError } from '@org/core'
+import { eventually } from '@org/pg-testing'
+import { describe, expect, it } from 'vitest'
+import type { Fleet, MoveOptions, TenancyOptions, TenantDb } from '../../src/index.ts'
+import { notesAt, SUBJECTS } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
+import { bodies, insert, stepOf, useServers } from './servers.ts'
+
+const servers = useServers(true)
+const ahead = { copy: 'replication' } as const
+
+/** Writes until it is stopped. */
+function writers(fleet: Fleet, level: (typeof SUBJECTS)[number]['level'], key: string, count: number) {
+  const stop = new AbortController()
+  const [acknowledged, told] = [new Set<string>(), new Set<string>()]
+  const note = (error: unknown) => told.add(isTenancyError(error) ? error.code : String(error))
+  const write = async (name: string) => {
+    // Whoever is told too much has to stop: the test has failed by then.
+    for (let n = 0; !stop.signal.aborted && told.size < 3; n++) {
+      const body = `${name} ${n}`
+      await insert(fleet, level, key, body).then(() => acknowledged.add(body), note)
+    }
+  }
+  const running = Array.from({ length: count }, (_, n) => write(`w${n}`))
+  return {
+    acknowledged,
+    told,
+    stop: async () => {
+      stop.abort()
+      await Promise.all(running)
+    },
+  }
+}
+
+/** Nothing of a move is left that would hold back the log, or stand in a writer's way. */
+async function nothingLeft() {
+  const { root } = servers.worlds.eu
+  // The server notices the end of a connection in its own time.
+  await eventually(async () => (await root.query('select from pg_replication_slots')).rows.length === 0)
+  expect((await root.query('select pubname from pg_publication')).rows).toEqual([])
+}
+
+describe.each(SUBJECTS)('level $level', ({ level }) => {
+  it('moves under traffic with a copy that was sent ahead: 0 lost, 0 twice', async () => {
+    const { eu, us, fleet } = servers.open(level)
+    const key = `ahead-${level}`
+    await fleet.provision(key, { placement: 'eu', plan: 'pro' })
+    await insert(fleet, level, key, 'first')
+    const { acknowledged, told, stop } = writers(fleet, level, key, 3)
+    await expect.poll(() => acknowledged.size).toBeGreaterThan(20)
+    const steps: string[] = []
+    const result = await fleet
+      .move(key, 'us', { ...ahead, onProgress: (step) => steps.push(step) })
+      .catch(async (error: unknown) => {
+        await stop()
+        throw error
+      })
+    expect(result).toMatchObject({ moved: true, from: 'eu', to: 'us' })
+    expect(steps).toEqual(['checked', 'ahead', 'closed', 'copied', 'switched', 'opened', 'left'])
+    const before = acknowledged.size
+    await expect.poll(() => acknowledged.size).toBeGreaterThan(before + 20)
+    await stop()
+    const there = await bodies(us, key)
+    expect([...acknowledged].filter((body) => !there.includes(body))).toEqual([])
+    expect(new Set(there).size).toBe(there.length)
+    expect([...told].filter((code) => code !== 'SERVICE_UNAVAILABLE')).toEqual([])
+    expect(await us.find(key)).toMatchObject({ status: 'active', plan: 'pro', placement: 'us' })
+    expect(await eu.find(key)).toMatchObject({ status: 'deleted', placement: 'us' })
+    await nothingLeft()
+  }, 60_000)
+
+  it.skipIf(!SLOW && level !== 'role')(
+    'is finished by the same call wherever it was cut off, and is undone until it changes hands',
+    async () => {
+      const { eu, us, fleet } = servers.open(level)
+      const filled = async (key: string) => {
+        await fleet.provision(key, { placement: 'eu' })
+        for (const body of ['a', 'b']) await insert(fleet, level, key, body)
+      }
+      await filled('whole')
+      const { error, messages } = await servers.movedThrough(level, 'whole', Number.POSITIVE_INFINITY, ahead)
+      expect(error).toBeUndefined()
+      for (let at = 3; at <= messages; at += stepOf(17, 211)) {
+        const key = `cut-${at}`
+        await filled(key)
+        await servers.movedThrough(level, key, at, ahead)
+        const goesOn = async (how: MoveOptions) => {
+          let again: unknown
+          await eventually(async () => {
+            again = await fleet.move(key, 'us', how).catch((reason: unknown) => reason)
+            return !isTenancyError(again, 'TIMEOUT')
+          }, 30_000)
+          return again
+        }
+        const undone = await goesOn({ undo: true })
+        if (isTenancyError(undone, 'CONFLICT')) expect(undone.details.reason).toBe('switched')
+        else {
+          // Unless it had all its answers, and was through.
+          if ((await eu.find(key))?.status !== 'deleted')
+            expect(await eu.find(key), `message ${at}`).toMatchObject({ status: 'active' })
+          await insert(fleet, level, key, 'meanwhile')
+        }
+        const again = await goesOn(ahead)
+        if (again instanceof Error) throw again
+        const expected = isTenancyError(undone, 'CONFLICT') ? ['a', 'b'] : ['a', 'b', 'meanwhile']
+        expect(await bodies(us, key), `message ${at}`).toEqual(expected)
+        expect(await eu.find(key)).toMatchObject({ status: 'deleted', placement: 'us' })
+        await insert(fleet, level, key, 'behind')
+      }
+      await nothingLeft()
+    },
+    240_000,
+  )
+})
+
+/** Runs a scope that was open before the move and writes when a copy was sent ahead: the move waits for its end. */
+async function whileAhead(
+  { fleet, key, ...options }: { fleet: Fleet; key: string } & MoveOptions,
+  work: (db: TenantDb) => Promise<unknown>,
+) {
+  let go = () => {}
+  const isAhead = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  let opened = () => {}
+  const isOpen = new Promise<void>((resolve) => {
+    opened = resolve
+  })
+  const scope = fleet.withTenant(
+    key,
+    async (db) => {
+      await db.query('select 1')
+      opened()
+      await isAhead
+      await work(db)
+    },
+    { idleTimeout: 60_000 },
+  )
+  await isOpen
+  const onProgress = (step: string) => step === 'ahead' && go()
+  const moved = fleet.move(key, 'us', { ...ahead, ...options, onProgress }).finally(go)
+  const [outcome] = await Promise.allSettled([moved, scope])
+  return outcome.status === 'fulfilled' ? outcome.value : outcome.reason
+}
+
+const NOTES_AND_MORE = [notesAt('role'), { id: '0002_more', sql: 'create table more (id int primary key)' }]
+
+const KINDS = {
+  id: '0001_kinds',
+  sql: `create type mood as enum ('glad', 'sad');
+    create type pair as (a int, b text);
+    create domain short as text check (length(value) < 100);
+    create table kinds (id bigint generated always as identity primary key, t text, j json, jb jsonb, b bytea, n numeric(10, 3), f float8,
+      i int[], ts timestamptz, d date, iv interval, ok boolean, c char(5), m mood, p pair, s short, r int4range, big text,
+      twice int generated always as (length(t) * 2) stored, check (t is null or t <> 'never'));
+    alter table kinds alter column big set storage external;
+    create table by_name (name text primary key, parent text references by_name on delete cascade deferrable initially deferred);
+    create table pairs (a int not null, b text not null, note text);
+    create unique index u_pairs on pairs (b, a);
+    alter table pairs replica identity using index u_pairs;
+    create table days (day date not null, n int not null, primary key (day, n)) partition by range (day);
+    create table days_old partition of days for values from ('2000-01-01') to ('2020-01-01');
+    create table days_new partition of days for values from ('2020-01-01') to ('2040-01-01');
+    create table emptied (id int primary key);
+    create table told (id bigserial primary key, what text not null);
+    create function tell() returns trigger language plpgsql as $$ begin insert into told (what) values (tg_op); return null; end $$;
+    create trigger tell after insert or update or delete on kinds for each row execute function tell();
+    create materialized view counted as select count(*) as n from kinds`,
+}
+
+const TABLES = ['kinds', 'by_name', 'pairs', 'days', 'emptied', 'told', 'counted']
+
+const contents = async (db: Pick<TenantDb, 'query'>) => {
+  const found: Record<string, unknown[]> = {}
+  for (const table of TABLES)
+    found[table] = (await db.query(`select t::text as row from ${table} t order by 1`)).rows
+  found.sequence = (await db.query(`select last_value from told_id_seq`)).rows
+  return found
+}
+
+describe('every kind of change', () => {
+  const options: Partial<TenancyOptions> = { migrations: [KINDS] }
+  const insertKind = `insert into kinds (t, j, jb, b, n, f, i, ts, d, iv, ok, c, m, p, s, r, big)
+    values ($1, '{"a":  1}', '{"b": [1, null]}', '\\x005c27', 1.5, 'NaN', '{1,null,3}', now(), '2024-02-29', '1 mon 2 days', true, 'ab', 'sad',
+      row (1, 'x"y\\z'), 'short', '[1,5)', repeat($1, 200000))`
+
+  it('is in the copy: types, keys, cascades, partitions, large values, TRUNCATE, sequences', async () => {
+    const { us, fleet } = servers.open('role', options)
+    await fleet.provision('kinds', { placement: 'eu' })
+    await fleet.withTenant('kinds', async (db) => {
+      for (const text of ['plain', 'to go', 'to change', "it's \\ \n\t"]) await db.query(insertKind, [text])
+      await db.query(
+        `insert into by_name values ('root', null), ('child', 'root'), ('leaf', 'child'), ('other', null)`,
+      )
+      await db.query(`insert into pairs values (1, 'x', 'old'), (2, 'x', 'goes')`)
+      await db.query(`insert into days values ('2010-01-01', 1), ('2030-01-01', 1)`)
+      await db.query('insert into emptied values (1), (2)')
+    })
+    let expected: unknown
+    const result = await whileAhead({ fleet, key: 'kinds' }, async (db) => {
+      await db.query(insertKind, ["new \\ '' \\\\ é 😀"])
+      await db.query('insert into kinds (t, m) values (null, null)')
+      // What lies apart and is not changed is not told.
+      await db.query(`update kinds set t = 'changed', twice = default where t = 'to change'`)
+      await db.query(`update kinds set big = repeat('\\', 3000000), p = null where t = 'plain'`)
+      await db.query(`delete from kinds where t = 'to go'`)
+      await db.query(`delete from by_name where name = 'root'`)
+      await db.query(`insert into by_name values ('first', 'later'), ('later', null)`)
+      await db.query(`update by_name set name = 'renamed' where name = 'other'`)
+      await db.query(`update pairs set a = 10, note = 'new' where a = 1`)
+      await db.query('delete from pairs where a = 2')
+      await db.query(`update days set day = '2031-05-05' where day = '2010-01-01'`)
+      await db.query('truncate emptied')
+      await db.query('insert into emptied values (7)')
+      await db
+        .savepoint(async (inner) => {
+          await inner.query('insert into emptied values (8)')
+          throw new Error('taken back')
+        })
+        .catch(() => {})
+      await db.query('refresh materialized view counted')
+      expected = await contents(db)
+    })
+    expect(result).toMatchObject({ moved: true })
+    expect(await us.withTenant('kinds', contents)).toEqual(expected)
+    await us.query('kinds', `insert into kinds (t) values ('triggers work')`)
+    expect((await us.query('kinds', 'select count(*)::int as n from told where id > 0')).rows).not.toEqual([])
+    await nothingLeft()
+  }, 60_000)
+})
+
+describe('a copy that cannot be sent ahead', () => {
+  const table = (sql: string): Partial<TenancyOptions> => ({ migrations: [{ id: '0001_odd', sql }] })
+  const good = 'create table good (id int primary key);'
+  it.each([
+    ['a table without a key', table(`${good} create table odd (n int)`), /odd has no primary key/],
+    [
+      'a key that is deferrable',
+      table(`${good} create table odd (n int primary key deferrable)`),
+      /odd has no primary key/,
+    ],
+    [
+      'no replica identity',
+      table(`${good} create table odd (n int primary key); alter table odd replica identity nothing`),
+      /odd has no primary/,
+    ],
+    ['an unlogged table', table(`${good} create unlogged table odd (n int primary key)`), /odd is unlogged/],
+    [
+      'forced row-level security',
+      table(
+        `${good} create table odd (n int primary key); alter table odd enable row level security, force row level security`,
+      ),
+      /odd forces/,
+    ],
+    [
+      'a trigger that runs on replicas',
+      table(`${good} create table odd (n int primary key);
+       create function f() returns trigger language plpgsql as 'begin return new; end';
+       create trigger g before insert on odd for each row execute function f(); alter table odd enable always trigger g`),
+      /odd has a trigger/,
+    ],
+  ])(
+    '%s: is refused before anything is closed',
+    async (name, options, told) => {
+      const key = name.replaceAll(/\W/g, '-')
+      const { eu, us, fleet } = servers.open('role', options)
+      await fleet.provision(key, { placement: 'eu' })
+      for (const dryRun of [true, false])
+        await expect(fleet.move(key, 'us', { ...ahead, dryRun })).rejects.toMatchObject({
+          code: 'CONFLICT',
+          details: { reason: 'replication' },
+          message: expect.stringMatching(told),
+        })
+      expect(await eu.find(key)).toMatchObject({ status: 'active' })
+      expect(await us.find(key)).toBeUndefined()
+      await nothingLeft()
+      // As a stream it goes.
+      expect(await fleet.move(key, 'us')).toMatchObject({ moved: true })
+      // That server keeps no log to follow.
+      await expect(fleet.move(key, 'eu', ahead)).rejects.toThrow(/wal_level = logical/)
+      await us.drop(key)
+      await eu.drop(key)
+    },
+    60_000,
+  )
+
+  it('lacks a right: which, and of whom, is said', async () => {
+    const { eu, fleet } = servers.open('role')
+    const { worlds } = servers
+    await fleet.provision('rights', { placement: 'eu' })
+    const refused = async (take: () => Promise<unknown>, give: () => Promise<unknown>, told: RegExp) => {
+      await take()
+      await expect(fleet.move('rights', 'us', ahead)).rejects.toThrow(told)
+      await give()
+      expect(await eu.find('rights')).toMatchObject({ status: 'active' })
+    }
+    const { eu: here, us: there } = worlds
+    await refused(
+      () => here.root.query(`alter role ${here.adminRole} noreplication`),
+      () => here.root.query(`alter role ${here.adminRole} replication`),
+      /in eu: ALTER ROLE .* REPLICATION/,
+    )
+    await refused(
+      () => there.root.query(`revoke set on parameter session_replication_role from ${there.adminRole}`),
+      () => there.root.query(`grant set on parameter session_replication_role to ${there.adminRole}`),
+      /in us: GRANT SET ON PARAMETER/,
+    )
+    const newer = servers.open('role', { migrations: NOTES_AND_MORE })
+    await expect(newer.fleet.move('rights', 'us', ahead)).rejects.toThrow(/run migrate first/)
+    const writing = await here.root.connect()
+    await writing.query('begin; select pg_current_xact_id()')
+    const outcome = await fleet
+      .move('rights', 'us', { ...ahead, drain: 500 })
+      .catch((error: unknown) => error)
+    await writing.query('rollback')
+    writing.release()
+    expect(outcome).toMatchObject({ code: 'TIMEOUT' })
+    await nothingLeft()
+    expect(await fleet.move('rights', 'us', ahead)).toMatchObject({ moved: true })
+  }, 60_000)
+})
+
+describe('what happens while a copy is on its way', () => {
+  it.each([
+    ['a new table', 'create table later (id int primary key); insert into later values (1)'],
+    ['a new column', `alter table notes add column more text; insert into notes (body) values ('with more')`],
+    ['a table that is gone', 'drop table notes'],
+    ['a new index', 'create index on notes (body)'],
+  ])(
+    'DDL is noticed: %s',
+    async (name, sql) => {
+      const { eu, us, fleet } = servers.open('role')
+      const key = name.replaceAll(' ', '-')
+      await fleet.provision(key, { placement: 'eu' })
+      const outcome = await whileAhead({ fleet, key }, async (db) => {
+        for (const statement of sql.split('; ')) await db.query(statement)
+      })
+      expect(outcome).toMatchObject({ code: 'CONFLICT', details: { reason: 'changed' } })
+      expect(await eu.find(key)).toMatchObject({ status: 'active' })
+      expect(await us.find(key)).toMatchObject({ status: 'deleted' })
+      await nothingLeft()
+      expect(await fleet.move(key, 'us', ahead)).toMatchObject({ moved: true })
+    },
+    60_000,
+  )
+
+  it('stopped, it leaves the tenant in service and nothing behind', async () => {
+    const { eu, us, fleet } = servers.open('role')
+    await fleet.provision('stopped', { placement: 'eu' })
+    await insert(fleet, 'role', 'stopped', 'kept')
+    const stop = new AbortController()
+    const onProgress = (step: string) => step === 'ahead' && stop.abort()
+    await expect(
+      fleet.move('stopped', 'us', { ...ahead, onProgress, signal: stop.signal }),
+    ).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(await eu.find('stopped')).toMatchObject({ status: 'active' })
+    expect(await us.find('stopped')).toMatchObject({ status: 'deleted' })
+    expect(await bodies(fleet, 'stopped')).toEqual(['kept'])
+    await nothingLeft()
+  }, 60_000)
+
+  it('a copy that is not the same is found, and what it came from is kept', async () => {
+    const { eu, us, fleet } = servers.open('role')
+    await fleet.provision('spoilt', { placement: 'eu' })
+    for (const body of ['one', 'two']) await insert(fleet, 'role', 'spoilt', body)
+    const outcome = await whileAhead({ fleet, key: 'spoilt' }, () =>
+      servers.worlds.us.root.query(`delete from role_spoilt.notes where body = 'two'`),
+    )
+    expect(outcome).toMatchObject({
+      code: 'INTERNAL_ERROR',
+      details: { table: 'notes', found: 1, expected: 2 },
+    })
+    expect(await eu.find('spoilt')).toMatchObject({ status: 'moved' })
+    expect(await us.find('spoilt')).toMatchObject({ status: 'active' })
+    for (const how of [{}, ahead])
+      await expect(fleet.move('spoilt', 'us', how)).rejects.toMatchObject({
+        details: { reason: 'difference' },
+      })
+    const { rows } = await servers.worlds.eu.root.query('select body from role_spoilt.notes order by id')
+    expect(rows).toEqual([{ body: 'one' }, { body: 'two' }])
+    expect(await fleet.move('spoilt', 'us', { lose: ['difference'] })).toMatchObject({ moved: true })
+    expect(await eu.find('spoilt')).toMatchObject({ status: 'deleted' })
+    await nothingLeft()
+  }, 60_000)
+})
+
+it('doctor names a move that was cut off, what it published, and a slot that nobody reads', async () => {
+  const { eu, us, fleet } = servers.open('role')
+  await fleet.provision('cut', { placement: 'eu' })
+  const { root } = servers.worlds.eu
+  const found = async () => {
+    const { findings } = await eu.doctor()
+    return findings.filter(({ code }) => code === 'MOVE_UNFINISHED' || code === 'SLOT_UNREAD')
+  }
+  expect(await found()).toEqual([])
+  await root.query(`insert into tenancy.tenant_move (prefix, key, started_at, state) values ('role_', 'cut', now(),
+    jsonb_build_object('startedAt', 'then', 'from', 'eu', 'to', 'us', 'cameFrom', 'active', 'reached', 'ahead', 'rows', 0))`)
+  await root.query('create publication pg_tenant_move_left for table role_cut.notes')
+  await root.query(`select pg_create_logical_replication_slot('unread', 'pgoutput')`)
+  expect(await found()).toMatchObject([
+    { code: 'MOVE_UNFINISHED', severity: 'warning', subject: 'cut' },
+    { code: 'SLOT_UNREAD', severity: 'warning', subject: 'unread' },
+    { code: 'MOVE_UNFINISHED', severity: 'notice', subject: 'pg_tenant_move_left' },
+  ])
+  await root.query(`select pg_drop_replication_slot('unread')`)
+  await root.query('drop publication pg_tenant_move_left')
+  // Neither the publication nor that state keeps the tenant from moving as a stream.
+  await root.query(
+    `update tenancy.tenant_move set state = state || '{"startedAt": "2026-01-01"}', started_at = '2026-01-01' where key = 'cut'`,
+  )
+  expect(await fleet.move('cut', 'us')).toMatchObject({ moved: true })
+  expect(await us.find('cut')).toMatchObject({ status: 'active' })
+  expect(await found()).toEqual([])
+}, 60_000)
