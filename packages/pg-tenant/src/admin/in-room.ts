@@ -3,7 +3,15 @@ import { TenancyError } from '@org/core'
 import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
-import { PENDING, type Room, type RoomCall, roomCall, roomQuery } from './tenant-room.ts'
+import {
+  asking,
+  mayBePending,
+  pendingCall,
+  type Room,
+  type RoomCall,
+  roomCall,
+  roomQuery,
+} from './tenant-room.ts'
 import { ADMIN_LIMITS, type Admin, entersRoom } from './transaction.ts'
 
 /**
@@ -27,13 +35,11 @@ export async function runInRoom(
   const most = Math.min(MOST_MS, patience * Math.max(1, call.statements))
   const bounded = { ...call, make: [...call.make, `set local statement_timeout = ${most}`] }
   const began = performance.now()
-  const rows = await enter(admin, bounded, `select spent from ${call.name}($1) spent`, failed).catch(
-    (error: unknown) => {
-      const late = isServerError(error) && error.code === SQLSTATE.QUERY_CANCELED
-      throw late && performance.now() - began >= most ? tooLong(error, most) : error
-    },
-  )
-  return rows.map(({ spent }) => Number(spent))
+  const rows = await enter(admin, room, bounded, asking(call), failed).catch((error: unknown) => {
+    const late = isServerError(error) && error.code === SQLSTATE.QUERY_CANCELED
+    throw late && performance.now() - began >= most ? tooLong(error, most) : error
+  })
+  return call.timed ? rows.map(({ ms }) => Number(ms)) : [Math.round(performance.now() - began)]
 }
 
 /**
@@ -48,7 +54,13 @@ export async function readInRoom(
   columns: string,
 ): Promise<Record<string, unknown>[]> {
   const call = roomQuery(room, query, ADMIN_LIMITS)
-  return await enter(admin, call, `select * from ${call.name}($1) as answer (${columns})`, (error) => error)
+  return await enter(
+    admin,
+    room,
+    call,
+    `select * from ${call.name}($1) as answer (${columns})`,
+    (error) => error,
+  )
 }
 
 /**
@@ -68,7 +80,7 @@ export async function withRoomQuery(
   const tag = `$q${randomBytes(12).toString('hex')}$`
   const texts = call.texts.map((text) => `${tag}${text}${tag}`)
   await read(`${call.name}(array[${texts.join()}]) as answer (${columns})`)
-  await admin.run(call.leave.join(';'))
+  await leave(admin, room, call)
 }
 
 /** Milliseconds a statement of a migration or an archive may take, unless somebody says otherwise: an hour. */
@@ -97,6 +109,7 @@ export function leftPending(error: ServerError): TenancyError {
 
 async function enter(
   admin: Admin,
+  room: Room,
   call: RoomCall,
   text: string,
   failed: (error: unknown, statement: number) => unknown,
@@ -105,10 +118,29 @@ async function enter(
   entersRoom(admin)
   await admin.run(call.make.join(';'))
   const rows = await admin.run(text, [call.texts]).catch((error: unknown) => {
-    if (isServerError(error) && error.message.includes(PENDING)) throw leftPending(error)
     const statement = isServerError(error) ? call.failedAt(error) : undefined
     throw statement === undefined ? error : failed(error, statement)
   })
-  await admin.run(call.leave.join(';'))
+  await leave(admin, room, call)
   return rows
 }
+
+/** @throws TenancyError STATEMENT_REFUSED when deferred triggers are left for COMMIT */
+async function leave(admin: Admin, room: Room, call: RoomCall): Promise<void> {
+  try {
+    await admin.run(tidying(call))
+    const [row] = await admin.run(`select ${mayBePending(room)} as may`, [room.owner ?? null])
+    if (row?.may !== true) return
+    const check = pendingCall(room, ADMIN_LIMITS)
+    await admin.run(check.make.join(';'))
+    await admin.run(asking(check), [check.texts])
+    await admin.run(tidying(check))
+  } catch (error) {
+    throw isServerError(error) && isPending(error) ? leftPending(error) : error
+  }
+}
+
+const tidying = ({ leave: { first, next, last } }: RoomCall): string => [...first, ...next, ...last].join(';')
+
+/** Whether an error behind a call says that triggers are pending. DISCARD TEMP says it of a temporary table. */
+export const isPending = ({ code }: ServerError): boolean => code === SQLSTATE.OBJECT_IN_USE

@@ -40,10 +40,22 @@ export interface RoomCall {
   readonly texts: readonly string[]
   /** How many statements there are. */
   readonly statements: number
-  /** Takes away what code inside left behind in the session and in what COMMIT would do, then the function. */
-  readonly leave: readonly string[]
+  /** Whether it answers a row for each file: the milliseconds it took. */
+  readonly timed: boolean
+  /** Takes away what code inside left behind in the session, then the function. */
+  readonly leave: Leaving
   /** Which statement failed, from 0: what is outermost in the error's context says it, whatever the code inside wrote. */
   failedAt(error: Failed): number | undefined
+}
+
+/** What is sent behind a call, in this order. */
+export interface Leaving {
+  /** Sent as they stand, each time: code inside may have put something else under any name. Behind them, none has. */
+  readonly first: readonly string[]
+  /** The same for every tenant. */
+  readonly next: readonly string[]
+  /** Of this call. */
+  readonly last: readonly string[]
 }
 
 type Failed = Pick<ServerError, 'message' | 'internalQuery' | 'where'>
@@ -82,13 +94,17 @@ from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
 // shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
 // foreign keys run as the table's owner anyway.
-const TO_ASK = `select c.oid::pg_catalog.regclass from pg_catalog.pg_shdepend d join pg_catalog.pg_class c on c.oid = d.objid
-  where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o'
-    and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = current_user)
-    and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-    and c.relhastriggers and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
-      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))`
+const DEFERRABLE = `t.tgdeferrable
+    and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc)`
+const THIS_DATABASE = '(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())'
+const TABLES_OF = (
+  role: string,
+) => `pg_catalog.pg_shdepend d join pg_catalog.pg_trigger t on t.tgrelid = d.objid
+  where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o' and d.refobjid = ${role}
+    and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.dbid = ${THIS_DATABASE} and ${DEFERRABLE}`
+
+const TO_ASK = `select distinct t.tgrelid::pg_catalog.regclass
+  from ${TABLES_OF('(select oid from pg_catalog.pg_roles where rolname = current_user)')}`
 
 const NOTHING_PENDING = `begin
 for pending in execute ${quoteLiteral(TO_ASK)}
@@ -97,54 +113,74 @@ exception when object_in_use then raise exception using errcode = '55006', messa
 end;`
 
 // Tables of others cannot be asked so. What was written in this transaction is still locked, and that is enough to refuse it.
-const LOCKED = `select c.oid::pg_catalog.regclass
-  from pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
-    join pg_catalog.pg_roles o on o.oid = c.relowner
+const WRITTEN_ELSEWHERE = (
+  owner: string,
+) => `pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
+    join pg_catalog.pg_roles o on o.oid = c.relowner join pg_catalog.pg_trigger t on t.tgrelid = c.oid
   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
-    and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-    and c.relhastriggers and not o.rolsuper and o.rolname not in (current_user, session_user)
-    and exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgdeferrable
-      and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc))
-  limit 1`
+    and l.database = ${THIS_DATABASE} and not o.rolsuper and o.rolname not in (${owner}, session_user) and ${DEFERRABLE}`
+
+const LOCKED = `select c.oid::pg_catalog.regclass from ${WRITTEN_ELSEWHERE('current_user')} limit 1`
 
 const NOTHING_PENDING_ELSEWHERE = `execute ${quoteLiteral(LOCKED)} into pending;
 if pending is not null then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text; end if;`
 
+/**
+ * Whether anything can be pending behind a call at all; {@link pendingCall} tells whether it is. It is asked by the administrator,
+ * under its own path, of the catalogue alone. $1 the owner, or null.
+ */
+export const mayBePending = ({ shared }: Pick<Room, 'shared'>): string => {
+  const own = `exists (select from ${TABLES_OF('pg_catalog.to_regrole(pg_catalog.quote_ident(coalesce($1, current_user)))::pg_catalog.oid')})`
+  return shared ? `(${own} or exists (select from ${WRITTEN_ELSEWHERE('$1')}))` : own
+}
+
 // What PL/pgSQL knows of a function stays in the session when the function is gone, a plan for each of its expressions; every
 // change of a table walks through all of them. So they are few, however many statements there are: those come as values,
 // under EXECUTE, which keeps nothing.
-const DECLARE = `declare pending pg_catalog.regclass; line pg_catalog.text; began pg_catalog.timestamptz := pg_catalog.clock_timestamp();
-  path pg_catalog.text := pg_catalog.current_setting('search_path'); begin`
-
 const ELAPSED = `(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) began)
   operator(pg_catalog.*) 1000)::pg_catalog.int8`
 
-// Behind a file. What changes its path makes its objects elsewhere.
-const RUN = (ends: string) => `foreach line in array texts loop
+const BEGAN = 'began pg_catalog.timestamptz := pg_catalog.clock_timestamp();'
+const PATH = `path pg_catalog.text := pg_catalog.current_setting('search_path');`
+const LINE = 'line pg_catalog.text;'
+
+// What changes its path makes its objects elsewhere.
+const SAME_PATH = `if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
+  raise exception using errcode = '22P02', message = pg_catalog.concat('${ESCAPED} ', line); end if;`
+
+const RUN_FILE = `foreach line in array texts loop execute line; end loop;
+${SAME_PATH}`
+
+// Behind each file what begins with `ends`.
+const RUN_FILES = (ends: string) => `foreach line in array texts loop
   if pg_catalog.starts_with(line, ${quoteLiteral(ends)}) then
-    if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
-      raise exception using errcode = '22P02', message = pg_catalog.concat('${ESCAPED} ', line); end if;
+    ${SAME_PATH}
     return next ${ELAPSED};
     began := pg_catalog.clock_timestamp();
   else execute line; end if;
 end loop;`
 
-const OWN_PATH_AGAIN = `select pg_catalog.set_config('search_path', '${OWN_PATH}', true)`
-
 const DEFERRED = 'set constraints all immediate'
 
-/** A call that executes `files` of statements; it answers one row for each file: the milliseconds it took. */
+/** A call that executes `files` of statements; where there are several it answers a row for each: the milliseconds it took. */
 export function roomCall(room: Room, files: readonly (readonly string[])[], limits: Limits): RoomCall {
   const name = nameOf()
+  const timed = files.length > 1
   let statement = -1
   const texts = files.flatMap((file) => [
     ...file.map((text) => `${text}\n${tag(name, ++statement)}`),
     `${DEFERRED} ${tag(name, statement)}`,
-    tag(name, statement),
+    ...(timed ? [tag(name, statement)] : []),
   ])
-  const body = [RUN(`/* ${name} `)]
-  return callOf(room, name, 'pg_catalog.int8', body, [...texts, OWN_PATH_AGAIN], statement + 1, limits)
+  const code = timed
+    ? { answers: 'setof pg_catalog.int8', declares: LINE + PATH + BEGAN, lines: [RUN_FILES(`/* ${name} `)] }
+    : { answers: 'pg_catalog.void', declares: LINE + PATH, lines: [RUN_FILE] }
+  return { ...callOf(room, name, code, limits), texts, statements: statement + 1, timed }
 }
+
+/** What calls it, where it answers no rows of a query. $1 its texts. */
+export const asking = ({ name, timed }: RoomCall): string =>
+  timed ? `select ms from ${name}($1) as ms` : `select ${name}($1)`
 
 /**
  * A call that answers the rows of one query, materialised inside: `select * from ${name}($1) as t (column type, …)`. A
@@ -152,12 +188,17 @@ export function roomCall(room: Room, files: readonly (readonly string[])[], limi
  */
 export function roomQuery(room: Room, query: string, limits: Limits): RoomCall {
   const name = nameOf()
-  const texts = [`${query}\n${tag(name, 0)}`, `${DEFERRED} ${tag(name, 0)}`, OWN_PATH_AGAIN]
-  const body = [
-    'return query execute texts[1];',
-    'foreach line in array texts[2:] loop execute line; end loop;',
-  ]
-  return callOf(room, name, 'pg_catalog.record', body, texts, 1, limits)
+  const texts = [`${query}\n${tag(name, 0)}`, `${DEFERRED} ${tag(name, 0)}`]
+  const lines = ['return query execute texts[1];', 'execute texts[2];']
+  const code = { answers: 'setof pg_catalog.record', declares: '', lines }
+  return { ...callOf(room, name, code, limits), texts, statements: 1 }
+}
+
+/** Sent behind another call: as the owner it can find out what the administrator cannot. It raises {@link PENDING}. */
+export function pendingCall({ schema, owner, shared }: Room, limits: Limits): RoomCall {
+  const lines = [NOTHING_PENDING, ...(shared ? [NOTHING_PENDING_ELSEWHERE] : [])]
+  const code = { answers: 'pg_catalog.void', declares: 'pending pg_catalog.regclass;', lines }
+  return callOf({ schema, owner, searchPath: OWN_PATH }, nameOf(), code, limits)
 }
 
 const nameOf = () => `_room_${randomBytes(12).toString('hex')}`
@@ -165,26 +206,19 @@ const nameOf = () => `_room_${randomBytes(12).toString('hex')}`
 /** Behind a statement: it says in the error's context which one failed. */
 const tag = (name: string, statement: number) => `/* ${name} ${statement} */`
 
-function callOf(
-  room: Room,
-  bare: string,
-  answers: string,
-  lines: readonly string[],
-  texts: readonly string[],
-  statements: number,
-  limits: Limits,
-): RoomCall {
+/** What a function is made of. */
+interface Code {
+  readonly answers: string
+  readonly declares: string
+  readonly lines: readonly string[]
+}
+
+function callOf(room: Room, bare: string, { answers, declares, lines }: Code, limits: Limits): RoomCall {
   const name = qualify(room.schema, bare)
-  const body = [
-    DECLARE,
-    ...lines,
-    NOTHING_PENDING,
-    ...(room.shared ? [NOTHING_PENDING_ELSEWHERE] : []),
-    'end',
-  ].join('\n')
+  const body = [`declare ${declares} begin`, ...lines, 'end'].join('\n')
   const settings = Object.entries({ search_path: room.searchPath, ...room.settings })
   const made = [
-    `create function ${name}(texts pg_catalog.text[]) returns setof ${answers}`,
+    `create function ${name}(texts pg_catalog.text[]) returns ${answers}`,
     'language plpgsql volatile security definer',
     ...settings.map(([setting, value]) => `set ${setting} to ${value}`),
     `as $room$${body}$room$`,
@@ -196,32 +230,29 @@ function callOf(
   return {
     make: [...alone, made, ...given],
     name,
-    texts,
-    statements,
-    leave: [...leaving(name, limits), ...alone],
+    texts: [],
+    statements: 0,
+    timed: false,
+    leave: {
+      first: ['reset all', NONE_PREPARED],
+      // A held cursor would run its query inside COMMIT.
+      next: [OWN, 'close all', 'unlisten *', 'discard temp', settled(limits)],
+      last: [`drop function if exists ${name}(pg_catalog.text[])`, ...alone],
+    },
     failedAt: (error) => lastTag(bare, error),
   }
 }
 
-/** What code inside can leave: a held cursor would run its query inside COMMIT; settings would change what we send next. */
-function leaving(name: string, { lockTimeout, statementTimeout }: Limits): string[] {
-  return [
-    'close all',
-    'reset all',
-    'unlisten *',
-    'discard temp',
-    check(lockTimeout, statementTimeout),
-    `drop function if exists ${name}(pg_catalog.text[])`,
-  ]
-}
+// Never sent under a name: what is prepared under one may have been replaced by PREPARE inside. That outlives a rollback, so a
+// session in which it was found must be given up; where none was found, what is there was prepared by no SQL.
+const NONE_PREPARED = `select pg_catalog.concat('${ESCAPED}')::pg_catalog.int8
+  from pg_catalog.pg_prepared_statement() p where p.from_sql`
 
-// Never sent under a name: what is prepared under one may have been replaced by PREPARE inside. That outlives a rollback,
-// so a session in which it was found must be given up.
-const check = (lockTimeout: number, statementTimeout: number) => `select case
+const OWN = `set local search_path to ${OWN_PATH}`
+
+const settled = ({ lockTimeout, statementTimeout }: Limits) => `select case
   when current_user operator(pg_catalog.=) session_user
-   and not exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql)
   then pg_catalog.num_nulls(pg_catalog.pg_advisory_unlock_all(),
-    pg_catalog.set_config('search_path', '${OWN_PATH}', true),
     pg_catalog.set_config('lock_timeout', '${lockTimeout}', true),
     pg_catalog.set_config('statement_timeout', '${statementTimeout}', true))
   else pg_catalog.concat('${ESCAPED}')::pg_catalog.int8 end`

@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
-import { leftPending } from '../admin/in-room.ts'
-import { FOREIGN_CODE, PENDING } from '../admin/tenant-room.ts'
+import { isPending, leftPending } from '../admin/in-room.ts'
+import { FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -9,7 +9,7 @@ import type { Outcome } from '../errors/outcome.ts'
 import type { ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { foreignCode } from '../lifecycle/apply-migrations.ts'
-import { ESCAPED, type Part, STALE } from './message.ts'
+import { ESCAPED, MAY_PEND, type Part, type Seen, STALE } from './message.ts'
 import { once } from './sql.ts'
 
 /** Why a try did not succeed, and what follows from it. */
@@ -20,7 +20,7 @@ export type Trouble =
   | { readonly kind: 'stale' }
   /** A lock, a deadlock, a lost connection: the same again may well succeed. */
   | { readonly kind: 'passing'; readonly error: TenancyError }
-  | { readonly kind: 'failed'; readonly error: TenancyError }
+  | { readonly kind: 'failed'; readonly error: TenancyError; readonly mayPend?: boolean }
 
 const PASSING: ReadonlySet<string> = new Set([
   SQLSTATE.LOCK_NOT_AVAILABLE,
@@ -30,6 +30,9 @@ const PASSING: ReadonlySet<string> = new Set([
   '53300', // too many connections
   '53400', // a configured limit was reached
 ])
+
+/** A row is there already, or one that must be there is not: the ledger in the schema is ahead of the registry's, or behind. */
+const DISAGREE: ReadonlySet<string> = new Set([SQLSTATE.UNIQUE_VIOLATION, SQLSTATE.NOT_NULL_VIOLATION])
 
 /** Milliseconds beyond the server's own limit after which a silent connection is given up. */
 const GRACE_MS = 60_000
@@ -58,6 +61,17 @@ export async function attempt(
   return troubleOf(outcome, tenant, parts, limits)
 }
 
+/** Runs it again where triggers may be pending: the owner is asked then, and from then on at once. */
+export async function askingOwner(
+  seen: Seen,
+  run: () => Promise<Trouble | undefined>,
+): Promise<Trouble | undefined> {
+  const trouble = await run()
+  if (trouble?.kind !== 'failed' || !trouble.mayPend) return trouble
+  seen.deferrable = true
+  return await run()
+}
+
 /**
  * Takes back what a message did. A tenant's code may have run in it, and what it prepared under our names or locked for the
  * session outlives the rollback.
@@ -84,12 +98,13 @@ function troubleOf(
   const part = parts[step]
   if (part?.step.phase === 'gate' && error.code === SQLSTATE.LOCK_NOT_AVAILABLE)
     return { kind: 'busy', error: busy(tenant, error) }
-  // A row that is there already: the ledger in the schema is ahead of the registry's.
-  const known = error.message.includes(STALE) || error.code === SQLSTATE.UNIQUE_VIOLATION
+  const known = error.message.includes(STALE) || DISAGREE.has(error.code)
   const at = part?.room?.call.failedAt(error)
   const where = at === undefined ? part : part?.room?.where[at]
   if (known && !where?.script) return { kind: 'stale' }
-  if (error.message.includes(PENDING)) return { kind: 'failed', error: leftPending(error) }
+  const mayPend = error.message.includes(MAY_PEND)
+  if (mayPend || (part?.step.phase === 'tail' && isPending(error)))
+    return { kind: 'failed', error: leftPending(error), mayPend }
   if (error.message.includes(FOREIGN_CODE)) return { kind: 'failed', error: foreignCode(error) }
   if (error.message.includes(ESCAPED)) {
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }

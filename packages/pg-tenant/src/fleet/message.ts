@@ -1,8 +1,11 @@
 import type { TenantKey } from '@org/core'
 import {
+  asking,
   ESCAPED,
   type Limits,
+  mayBePending,
   noForeignCode,
+  pendingCall,
   type Room,
   type RoomCall,
   roomCall,
@@ -28,7 +31,7 @@ export interface Part {
   readonly script?: Script
   readonly line?: number
   /** Where the step executes many statements: which of them failed, and whose they are. */
-  readonly room?: { readonly call: RoomCall; readonly where: readonly Where[] }
+  readonly room?: Visit
 }
 
 interface Where {
@@ -39,6 +42,9 @@ interface Where {
 /** In the message of a raised check, by which it is recognised in any language. */
 export const STALE = 'pg_tenant:stale'
 export { ESCAPED }
+
+/** In the message of an error behind a room: triggers may be pending, so the owner itself has to be asked. */
+export const MAY_PEND = 'pg_tenant:may_pend'
 
 const BEGIN = 'begin isolation level read committed read write'
 const OWN = `set local search_path to ${OWN_PATH}`
@@ -56,27 +62,32 @@ export const CHECK = (tenant: string, migration: string) => `select case
    and (select count(*) from ${migration} where prefix = $1 and key = $2) = $4 then 0
   else concat('${STALE}')::int8 end`
 
-// The ledger that travels with the schema. $1 ids, $2 checksums, $3 how many it must have had before: it does not agree with
-// the registry when an older backup was restored, say. It raises where the schema is not there.
-const LEDGER = (ledger: string) => `insert into ${ledger} (id, checksum) select id, case
-  when (select count(*) from ${ledger}) = $3 then checksum else concat('${STALE}')::int8::text end
-  from unnest($1::text[], $2::text[]) as w (id, checksum)`
+// The ledger that travels with the schema. $1 and $2 an id and its checksum, and so on; at last one that it must have had before:
+// it has not where an older backup was restored, say. It raises then, and where the schema is not there.
+const LEDGER = (ledger: string, count: number, had: boolean) => {
+  const rows = Array.from({ length: count }, (_, at) => `($${2 * at + 1}, $${2 * at + 2})`)
+  if (had) rows[0] = `($1, (select $2::varchar from ${ledger} where id = $${2 * count + 1}))`
+  return `insert into ${ledger} (id, checksum) values ${rows.join(', ')}`
+}
 
-// The same in two, because Citus takes no subquery in an INSERT.
+// The same with a count in two, because Citus takes no subquery in an INSERT.
 const COUNT = (ledger: string) =>
   `select case when count(*) = $1 then 0 else concat('${STALE}')::int8 end from ${ledger}`
 const ADD = (ledger: string) =>
   `insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`
 
+const MIGRATION_COLUMNS = '(prefix, key, id, checksum, duration_ms)'
+
 // $1 prefix, $2 key, $3 ids, $4 checksums, then the milliseconds each took. Bounded by what its column holds, 25 days.
-const RECORD = (migration: string, spent: string) =>
-  `insert into ${migration} (prefix, key, id, checksum, duration_ms)
+const RECORD = (migration: string, spent: string) => `insert into ${migration} ${MIGRATION_COLUMNS}
   select $1, $2, ($3::text[])[n], ($4::text[])[n], least(2147483647, greatest(0, ms))
   from ${spent} with ordinality as spent (ms, n)`
 
-// Of a message, in equal shares; $5 how many.
-const SHARED_OUT = `unnest(array_fill((extract(epoch from clock_timestamp() - transaction_timestamp()) * 1000
-  / $5::int8)::int8, array[$5::int4]))`
+// The same, of the transaction in equal shares; $5 how many.
+const RECORD_SHARES = (migration: string) => `insert into ${migration} ${MIGRATION_COLUMNS}
+  select $1, $2, id, checksum,
+    least(2147483647, extract(epoch from clock_timestamp() - transaction_timestamp()) * 1000 / $5::int8)
+  from unnest($3::text[], $4::text[]) as w (id, checksum)`
 
 // $1 prefix, $2 key, $3 version.
 export const VERSION = (tenant: string) =>
@@ -116,6 +127,13 @@ export interface Material {
   readonly books: Session
   /** In the database of the tenant: the same session, unless it has one of its own. */
   readonly home: Session
+  /** What the run has seen of its tenants so far. */
+  readonly seen: Seen
+}
+
+export interface Seen {
+  /** Tables whose triggers can be deferred: the owner is asked each time from then on, in the same message. */
+  deferrable: boolean
 }
 
 /** The first steps of every transaction. */
@@ -153,8 +171,17 @@ function limitsOf({ lockTimeout, statementTimeout }: MigrateSettings, statements
 /** The largest integer of PostgreSQL's settings. */
 const MOST = 2_147_483_647
 
+/** What a room is entered for, and what is asked when it is left. */
+interface Visit {
+  readonly room: Room
+  readonly limits: Limits
+  readonly call: RoomCall
+  /** Whose the statements of the call are, in order. */
+  readonly where: readonly Where[]
+}
+
 /** The tenant's room, for these scripts. */
-export function roomFor(material: Material, tenant: TenantKey, files: readonly Script[]) {
+export function roomFor(material: Material, tenant: TenantKey, files: readonly Script[]): Visit {
   const { naming } = material.lifecycle
   const room: Room = {
     schema: schemaOf(naming, tenant),
@@ -164,7 +191,8 @@ export function roomFor(material: Material, tenant: TenantKey, files: readonly S
   }
   const where = files.flatMap((script) => script.statements.map(({ line }) => ({ script, line })))
   const all = files.map(({ statements }) => statements.map(textInRoom))
-  return { call: roomCall(room, all, limitsOf(material.settings, where.length)), where }
+  const limits = limitsOf(material.settings, where.length)
+  return { room, limits, call: roomCall(room, all, limits), where }
 }
 
 /** Everything one tenant needs: in one message, or around one to its own database. */
@@ -199,15 +227,13 @@ export function migrationMessages(
   const same = books === home
   const ledger = qualify(schemaOf(lifecycle.naming, tenant), LEDGER_TABLE)
   const sink: Sink = { row: ([ms]: (string | null)[]) => void spent.push(Number(ms)) }
-  const record = once('statement', RECORD(migration, SHARED_OUT), [prefix, tenant, ...facts, todo.length])
-  const call = same
-    ? once('statement', RECORD(migration, `${room.call.name}($5)`), [
-        prefix,
-        tenant,
-        ...facts,
-        room.call.texts,
-      ])
-    : once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], sink)
+  const shared = [prefix, tenant, ...facts, todo.length]
+  const record: Part = { step: kept(books.memory, 'statement', RECORD_SHARES(migration), shared) }
+  // What each of several took is known inside alone.
+  const recorded = same && room.call.timed && !lifecycle.distributedSchemas
+  const call = recorded
+    ? once('statement', RECORD(migration, `${room.call.name}($5)`), [...shared.slice(0, 4), room.call.texts])
+    : once('statement', asking(room.call), [room.call.texts], room.call.timed ? sink : {})
   const end: Part[] = [
     { step: kept(books.memory, 'statement', setVersion, [prefix, tenant, version]) },
     { step: kept(books.memory, 'commit', 'commit', []) },
@@ -215,10 +241,9 @@ export function migrationMessages(
   const opening = [...open(books, material, statements), lock(material, tenant), check(material, behind)]
   const work: Part[] = [
     ...grant,
-    ...noteOf(lifecycle, ledger, facts, behind.has.length),
-    ...(lifecycle.distributedSchemas
-      ? [...oneByOne(material, tenant, todo), { step: record }]
-      : inside(room.call, { step: call, room })),
+    ...noteOf(material, behind, ledger, todo),
+    ...(lifecycle.distributedSchemas ? oneByOne(material, tenant, todo) : inside(material, room, call)),
+    ...(same && !recorded ? [record] : []),
     ...revoke,
   ]
   if (same) return { before: [], home: [...opening, ...work, ...end], after: () => [] }
@@ -226,38 +251,68 @@ export function migrationMessages(
     before: opening,
     home: [...open(home, material, statements), ...work, { step: kept(home.memory, 'commit', 'commit', []) }],
     after: (ms) => [
-      {
-        step: once('statement', RECORD(migration, 'unnest($5::int8[])'), [prefix, tenant, ...facts, [...ms]]),
-      },
+      ms.length === 0
+        ? record
+        : {
+            step: once('statement', RECORD(migration, 'unnest($5::int8[])'), [
+              prefix,
+              tenant,
+              ...facts,
+              [...ms],
+            ]),
+          },
       ...end,
     ],
   }
 }
 
-/**
- * What writes migrations into the ledger of the schema, or raises where it does not hold as many as it must.
- *
- * @param facts ids and checksums
- */
+/** What writes migrations into the ledger of the schema, or raises where that lacks what the registry says it has. */
 export function noteOf(
-  { distributedSchemas }: Pick<Lifecycle, 'distributedSchemas'>,
+  { lifecycle: { distributedSchemas }, scripts }: Material,
+  { has }: Behind,
   ledger: string,
-  facts: readonly (readonly string[])[],
-  had: number,
+  todo: readonly Script[],
 ): Part[] {
-  if (!distributedSchemas) return [{ step: once('statement', LEDGER(ledger), [...facts, had]) }]
-  return [{ step: once('statement', COUNT(ledger), [had]) }, { step: once('statement', ADD(ledger), facts) }]
+  if (!distributedSchemas) {
+    const last = newest(scripts, has)
+    const text = LEDGER(ledger, todo.length, last !== null)
+    const facts = todo.flatMap(({ id, checksum }) => [id, checksum])
+    return [{ step: once('statement', text, last === null ? facts : [...facts, last]) }]
+  }
+  const facts = [todo.map(({ id }) => id), todo.map(({ checksum }) => checksum)]
+  return [
+    { step: once('statement', COUNT(ledger), [has.length]) },
+    { step: once('statement', ADD(ledger), facts) },
+  ]
 }
 
 /** One call of a room: what makes it, the call itself, and what is to be done behind it. */
-export function inside(call: RoomCall, part: Part): Part[] {
+export function inside({ home, seen }: Material, visit: Visit, step: Step): Part[] {
+  const { room, limits, call } = visit
+  const owner = room.owner ?? null
+  const check = pendingCall(room, limits)
+  const ask = once('tail', asking(check), [check.texts])
   return [
     // What is refused here is refused to the tenant: it may make nothing.
-    ...call.make.map((text) => ({ step: once('statement', text), ...part.room?.where[0] })),
-    part,
-    ...call.leave.map((text) => ({ step: once('tail', text) })),
+    ...call.make.map((text) => ({ step: once('statement', text), ...visit.where[0] })),
+    { step, room: visit },
+    ...tidying(home, call),
+    ...(seen.deferrable
+      ? [...check.make.map((text) => ({ step: once('tail', text) })), { step: ask }, ...tidying(home, check)]
+      : [{ step: kept(home.memory, 'tail', mayPend(room), [owner]) }]),
   ]
 }
+
+function tidying({ memory }: Session, { leave: { first, next, last } }: RoomCall): Part[] {
+  return [
+    ...first.map((text) => once('tail', text)),
+    ...next.map((text) => kept(memory, 'tail', text, [])),
+    ...last.map((text) => once('tail', text)),
+  ].map((step) => ({ step }))
+}
+
+const mayPend = (room: Room) => `select case when ${mayBePending(room)}
+  then pg_catalog.concat('${MAY_PEND}')::pg_catalog.int8 else 0 end`
 
 /**
  * The same for a distributed schema: statement by statement, because Citus distributes no table that a function makes

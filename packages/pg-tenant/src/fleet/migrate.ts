@@ -3,7 +3,7 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { readScripts, type Script } from '../migrations/script.ts'
-import { dryRunText } from './message.ts'
+import { dryRunText, type Seen } from './message.ts'
 import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from './options.ts'
 import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
@@ -89,6 +89,7 @@ class FleetRun {
   readonly #asked: ReadonlySet<number>
   readonly #behind: readonly Behind[]
   readonly #began: number
+  readonly #seen: Seen = { deferrable: false }
   readonly #tenants: TenantMigration[] = []
   #failed = 0
   #stopped: MigrateReport['stopped'] = null
@@ -141,6 +142,7 @@ class FleetRun {
         settings: this.#settings,
         scripts: this.#scripts,
         asked: this.#asked,
+        seen: this.#seen,
         stopped: () => this.#isStopped(),
         ended: (tenant) => this.#ended(tenant),
       },

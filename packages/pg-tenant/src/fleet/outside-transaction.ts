@@ -1,4 +1,5 @@
 import { withAdminPool } from '../admin/session.ts'
+import { asking } from '../admin/tenant-room.ts'
 import { checkout } from '../driver/checkout.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
@@ -9,7 +10,7 @@ import type { Statement } from '../migrations/statements.ts'
 import { WITHOUT_SNAPSHOT } from '../registry/locks.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
-import { attempt, type Trouble, undo } from './attempt.ts'
+import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
 import {
   check,
   inside,
@@ -146,7 +147,7 @@ class Run {
       const resumed = next < at.started
       trouble = needsNoTransaction(statement)
         ? await this.#alone(statement, next + 1, resumed)
-        : await this.#inTransaction(statement, next + 1)
+        : await askingOwner(this.#material.seen, () => this.#inTransaction(statement, next + 1))
     }
     trouble ??= await this.#finish()
     return trouble ?? (await this.#home({ step: once('clean', 'reset all') }))
@@ -218,12 +219,12 @@ class Run {
   async #inTransaction(statement: Statement, number: number): Promise<Trouble | undefined> {
     const one = { ...this.#script, statements: [statement] }
     const room = roomFor(this.#material, this.#behind.tenant, [one])
-    const call = once('statement', `select ms from ${room.call.name}($1) as ms`, [room.call.texts], {})
+    const call = once('statement', asking(room.call), [room.call.texts])
     return await this.#home(
       ...this.#begin(),
       ...(this.#material.lifecycle.distributedSchemas
         ? oneByOne(this.#material, this.#behind.tenant, [one])
-        : inside(room.call, { step: call, room })),
+        : inside(this.#material, room, call)),
       { step: once('statement', DONE(this.#notes), [...this.#id, number]) },
       { step: once('commit', 'commit') },
     )
@@ -236,7 +237,7 @@ class Run {
     const { id, checksum, ordinal } = this.#script
     const { migration, version } = textsOf(lifecycle.registry)
     const facts = [lifecycle.registry.prefix, tenant, id, checksum]
-    const noted = noteOf(lifecycle, this.#ledger, [[id], [checksum]], has.length)
+    const noted = noteOf(this.#material, this.#behind, this.#ledger, [this.#script])
     const end: Part[] = [
       {
         step: once('statement', version, [

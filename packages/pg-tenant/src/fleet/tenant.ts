@@ -3,7 +3,7 @@ import { withAdminPool } from '../admin/session.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { bringOver } from '../lifecycle/bring-over.ts'
 import { type Script, untilCommit } from '../migrations/script.ts'
-import { attempt, type Trouble, undo } from './attempt.ts'
+import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
 import { type Material, migrationMessages } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
@@ -89,7 +89,7 @@ async function advance(
     const [first] = group
     if (!first) return undefined
     const trouble = first.transaction
-      ? await runTransaction(material, journey.behind, group)
+      ? await askingOwner(material.seen, () => runTransaction(material, journey.behind, group))
       : await runOutsideTransaction(material, journey.behind, first)
     if (trouble && !first.transaction) material.home.destroy()
     if (trouble) return trouble

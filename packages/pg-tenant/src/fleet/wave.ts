@@ -5,6 +5,7 @@ import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Script } from '../migrations/script.ts'
+import type { Seen } from './message.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { TenantMigration } from './report.ts'
@@ -19,6 +20,7 @@ export interface Wave {
   readonly settings: MigrateSettings
   readonly scripts: readonly Script[]
   readonly asked: ReadonlySet<number>
+  readonly seen: Seen
   /** Asked before each tenant. */
   stopped(): boolean
   ended(tenant: TenantMigration): void

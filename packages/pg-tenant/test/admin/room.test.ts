@@ -73,7 +73,7 @@ describe('inside the room', () => {
       declare one text; begin
         select format('%I.%I', pronamespace::regnamespace, proname) into one from pg_proc where proname like '\\_room\\_%';
         execute format('alter function %s security invoker', one);
-        execute format('create or replace function %s(texts text[]) returns setof int8 language plpgsql as $x$
+        execute format('create or replace function %s(texts text[]) returns void language plpgsql as $x$
           begin insert into c_evil.seen (who) values (''called again''); end $x$', one);
         return new;
       end $f$;
