@@ -61,12 +61,12 @@ async function write(
   const { place, signal, tenant } = visit
   const { home } = found
   await beginReading(found, place, instant?.snapshot)
-  const manifest = await describe(found, visit)
+  const { manifest, unmade } = await describe(found, visit)
   instant?.describe(manifest)
   await writer.begin(manifest)
   const tables = await digestTables(found, visit, manifest.tables, writer)
   await actAsOwner(home, place)
-  const sequences = await readSequences(home, place)
+  const sequences = (await readSequences(home, place)).filter(({ name }) => !unmade.has(name))
   const rows = tables.reduce((sum, table) => sum + table.rows, 0)
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
   throwIfAborted(signal)

@@ -27,7 +27,7 @@ const PINNED = `select set_config(name, value, true) from (values
     ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '3'),
     ('bytea_output', 'hex'), ('xmloption', 'content'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
     ('search_path', '${OWN_PATH}'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
-  ) as pinned (name, value) join pg_settings using (name)`
+  ) as pinned (name, value) where current_setting(name, true) is not null`
 
 /** Where the work stands: behind COMMIT nothing is cancelled any more. */
 interface Phase {

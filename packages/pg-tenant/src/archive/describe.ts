@@ -24,10 +24,11 @@ export async function beginReading({ home, closed }: Found, place: Place, snapsh
 const FACTS = `select current_setting('server_version_num')::int as "serverVersion",
   pg_current_snapshot()::text as snapshot, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`
 
+/** What an archive says of itself; `unmade` are relations that it does not hold. */
 export async function describe(
   { application, home, books }: Found,
   { lifecycle, place, tenant }: Visit,
-): Promise<ArchiveManifest> {
+): Promise<{ readonly manifest: ArchiveManifest; readonly unmade: ReadonlySet<string> }> {
   const { level, naming } = lifecycle
   // Rolled back, because what deparses definitions locks tables, and who reads them after this may be another session.
   await home.run('savepoint described')
@@ -36,10 +37,12 @@ export async function describe(
   const user = traitsOf(level).ownerApart ? application : ''
   const own = place.tenantColumn === undefined ? await readStructure(home, place, user) : undefined
   const structure = own?.statements.map((made) => toHere(made, place.schema))
-  const tables = await readTables(home, place)
-  const materializedViews = await readNames(home, place, 'm')
+  const unmade = own?.unmade ?? new Set<string>()
+  const isMade = (name: string) => !unmade.has(name)
+  const tables = (await readTables(home, place)).filter(({ name }) => isMade(name))
+  const materializedViews = (await readNames(home, place, 'm')).filter(isMade)
   await home.run('rollback to savepoint described; release savepoint described')
-  return {
+  const manifest: ArchiveManifest = {
     format: 'pg-tenant-archive',
     tenant,
     schema: place.schema,
@@ -52,6 +55,7 @@ export async function describe(
     skipped: own?.skipped ?? [],
     ...(structure && { structure }),
   }
+  return { manifest, unmade }
 }
 
 /** The migrations the tenant has, oldest first; at level `row` those of the schema that all share. */

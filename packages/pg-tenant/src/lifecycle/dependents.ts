@@ -9,29 +9,43 @@ import type { TenantWork } from './levels/level.ts'
 export const MOVE_PUBLICATION = 'pg_tenant_move_'
 
 // $1 schema, $2 the tenant's role or ''. What hangs on an object of the schema and is in another one, or in none (publications,
-// event triggers, extensions): CASCADE would take it along; and what belongs to the tenant's role and is elsewhere: DROP OWNED would
-// (large objects have words of their own). A cast is where one of its types is.
-const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $1),
+// event triggers, extensions): CASCADE would take it along; what belongs to the tenant's role and is elsewhere, and policies for it
+// there: DROP OWNED would (large objects have words of their own); and subscriptions that write into its tables, which would stop.
+// A cast is where one of its types is.
+const CANDIDATES = `with home as (select oid from pg_namespace where nspname = $1),
+  relations as (select c.oid from home join pg_class c on c.relnamespace = home.oid),
   members as (
-    select 1259 as class, c.oid from home join pg_class c on c.relnamespace = home.oid
+    select 1259 as class, oid from relations
     union all select 1247, t.oid from home join pg_type t on t.typnamespace = home.oid
     union all select 1255, p.oid from home join pg_proc p on p.pronamespace = home.oid
     union all select 2606, k.oid from home join pg_constraint k on k.connamespace = home.oid
+    union all select 2604, x.oid from relations c join pg_attrdef x on x.adrelid = c.oid
+    union all select 2618, x.oid from relations c join pg_rewrite x on x.ev_class = c.oid
+    union all select 2620, x.oid from relations c join pg_trigger x on x.tgrelid = c.oid
+    union all select 3256, x.oid from relations c join pg_policy x on x.polrelid = c.oid
     union all select 2617, o.oid from home join pg_operator o on o.oprnamespace = home.oid
     union all select 3456, o.oid from home join pg_collation o on o.collnamespace = home.oid
     union all select 3602, o.oid from home join pg_ts_config o on o.cfgnamespace = home.oid
     union all select 3600, o.oid from home join pg_ts_dict o on o.dictnamespace = home.oid
-    union all select 2615, home.oid from home),
-  dependents as (
-    select distinct d.classid, d.objid, d.objsubid from members m join pg_depend d on d.refclassid = m.class and d.refobjid = m.oid
-      and d.deptype in ('n', 'a', 'P', 'S')
-    where not exists (select from members i where i.class = d.classid and i.oid = d.objid)
-    union select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
-        and s.deptype = 'o' and s.dbid = (select oid from pg_database where datname = current_database())
-      where r.rolname = $2 and s.classid <> 2613
-        and not exists (select from members m where m.class = s.classid and m.oid = s.objid)),
+    union all select 3601, o.oid from home join pg_ts_parser o on o.prsnamespace = home.oid
+    union all select 3764, o.oid from home join pg_ts_template o on o.tmplnamespace = home.oid
+    union all select 2616, o.oid from home join pg_opclass o on o.opcnamespace = home.oid
+    union all select 2753, o.oid from home join pg_opfamily o on o.opfnamespace = home.oid
+    union all select 2607, o.oid from home join pg_conversion o on o.connamespace = home.oid
+    union all select 2615, home.oid from home)
+  select distinct d.classid, d.objid, d.objsubid from members m join pg_depend d on d.refclassid = m.class and d.refobjid = m.oid
+    and d.deptype in ('n', 'a', 'P', 'S')
+  where not exists (select from members i where i.class = d.classid and i.oid = d.objid)
+  union select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
+      and s.deptype in ('o', 'r') and s.dbid = (select oid from pg_database where datname = current_database())
+    where r.rolname = $2 and s.classid <> 2613
+      and not exists (select from members m where m.class = s.classid and m.oid = s.objid)
+  union select 6100, s.srsubid, 0 from relations c join pg_subscription_rel s on s.srrelid = c.oid`
+
+// $1 schema, $2, $3 and $4 the candidates' catalogues, oids and columns.
+const OUTSIDE = `with home as (select oid from pg_namespace where nspname = $1),
   outside as (
-    select d.* from dependents d where coalesce(case d.classid
+    select d.* from unnest($2::oid[], $3::oid[], $4::int[]) as d (classid, objid, objsubid) where coalesce(case d.classid
         when 1259 then (select c.relnamespace from pg_class c where c.oid = d.objid)
         when 1247 then (select t.typnamespace from pg_type t where t.oid = d.objid)
         when 1255 then (select p.pronamespace from pg_proc p where p.oid = d.objid)
@@ -62,6 +76,13 @@ const DEPENDENTS = `with home as (select oid from pg_namespace where nspname = $
       where o.classid = 6106 and r.oid = o.objid and starts_with(p.pubname, '${MOVE_PUBLICATION}'))
     and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
 
+async function dependentsOf(home: Pick<Admin, 'run'>, schema: string, role: string): Promise<string[]> {
+  const candidates = await home.run(CANDIDATES, [schema, role])
+  if (candidates.length === 0) return []
+  const columns = ['classid', 'objid', 'objsubid'].map((column) => candidates.map((found) => found[column]))
+  return (await home.run(OUTSIDE, [schema, ...columns])).map(({ name }) => String(name))
+}
+
 // $1 `off` shows them.
 const SHOW_SHARDS = `select pg_catalog.set_config('citus.override_table_visibility', $1, true)`
 
@@ -76,7 +97,7 @@ export async function requireNoDependents(
   schema: string,
   role: string | undefined,
 ): Promise<void> {
-  const look = async () => (await home.run(DEPENDENTS, [schema, role ?? ''])).map(({ name }) => String(name))
+  const look = () => dependentsOf(home, schema, role ?? '')
   if ((await look()).length === 0) return
   // Citus hides in pg_class what pg_depend shows: shards, where this node has some. Elsewhere nobody reads that setting.
   await home.run(SHOW_SHARDS, ['off'])

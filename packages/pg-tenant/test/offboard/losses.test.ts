@@ -25,6 +25,61 @@ describe('an off-boarding', () => {
     expect(await codeOf(odd)).toBe('INVALID_OPTION')
   })
 
+  it('loses with them whatever hangs on them, and all that is said of it; the rest comes back', async () => {
+    const tenancy = setting.tenancy('role')
+    await tenancy.provision('lost')
+    const [h, role] = ['role_lost', `"${setting.roleOf('role', 'lost')}"`]
+    await world.root.query(`create foreign data wrapper nobody; create server nowhere foreign data wrapper nobody;
+      create foreign table ${h}.away (a int) server nowhere; create view ${h}.over as select a from ${h}.away;
+      create function ${h}.native(int) returns int language internal immutable as 'int4um';
+      create function ${h}.calls(int) returns int language sql begin atomic select ${h}.native(1); end;
+      create table ${h}.kept (id int primary key check (${h}.native(id) < 0));
+      create type ${h}.base; create function ${h}.reads(cstring) returns ${h}.base language internal immutable strict as 'int4in';
+      create function ${h}.writes(${h}.base) returns cstring language internal immutable strict as 'int4out';
+      create type ${h}.base (input = ${h}.reads, output = ${h}.writes, like = int4);
+      create table ${h}.based (id int generated always as identity primary key, b ${h}.base); create sequence ${h}.beside`)
+    for (const what of ['view over', 'function calls', 'table kept', 'table based', 'sequence beside'])
+      await world.root.query(`alter ${what.replace(' ', ` ${h}.`)} owner to ${role}`)
+    await world.root.query(`insert into ${h}.based (b) values ('1'); insert into ${h}.kept values (1);
+      alter sequence ${h}.beside owned by ${h}.based.id; alter table ${h}.based enable row level security;
+      create policy p on ${h}.based using (true); alter table ${h}.based replica identity full;
+      create trigger g before insert on ${h}.based for each row execute function suppress_redundant_updates_trigger();
+      alter table ${h}.based alter id set statistics 9; comment on table ${h}.based is 'b'; comment on column ${h}.over.a is 'a';
+      grant select on ${h}.based, ${h}.over to public; grant select (id) on ${h}.based to public; comment on view ${h}.over is 'v';
+      revoke execute on function ${h}.calls(int) from public; comment on function ${h}.calls(int) is 'f';
+      comment on function ${h}.native(int) is 'n'`)
+    const { skipped } = await tenancy.backup('lost', { to: folder.path('lost') })
+    const depending = skipped.filter(({ kind }) => kind === 'depends on one of them').map(({ name }) => name)
+    expect(skipped.map(({ name }) => name)).toEqual([
+      'base',
+      'away',
+      'native',
+      'reads',
+      'writes',
+      ...depending,
+    ])
+    expect(depending.sort()).toEqual([
+      `constraint based_pkey on ${h}.based`,
+      `constraint kept_id_check on ${h}.kept`,
+      `function ${h}.calls(integer)`,
+      `policy p on ${h}.based`,
+      `table ${h}.based`,
+      `trigger g on ${h}.based`,
+      `view ${h}.over`,
+    ])
+    expect(await tenancy.restore('found', { from: folder.path('lost') })).toMatchObject({ rows: 1 })
+    const there = `select string_agg(relname, ' ' order by relname) as names from pg_class
+      where relnamespace = 'role_found'::regnamespace and relkind <> 'i' and relname !~ '^_tenant'`
+    expect((await world.root.query(there)).rows).toEqual([{ names: 'beside kept notes notes_id_seq' }])
+    const lose = [...new Set(skipped.map(({ kind }) => kind))]
+    const done = await tenancy.offboard('lost', {
+      confirm: 'lost',
+      backup: { to: folder.path('last') },
+      lose,
+    })
+    expect(done.status).toBe('deleted')
+  })
+
   it.each(['file', 'stream'])('drops nothing whose archive, in a %s, does not restore', async (kind) => {
     // What the column was computed from is not there any more: nobody can compute it again.
     const tenancy = setting.tenancy('role')

@@ -66,6 +66,23 @@ const CHANGES: Readonly<Record<string, string>> = {
   'a partition': 'create table reporting.one partition of $home.parted for values in (1)',
   'an event trigger': `create function $home.on_ddl() returns event_trigger language plpgsql as 'begin end';
     create event trigger watch on ddl_command_end when tag in ('CREATE CONVERSION') execute function $home.on_ddl()`,
+  'an index of its operator class': `create operator class $home.ints for type int using btree as operator 1 <, operator 2 <=, operator 3 =,
+    operator 4 >=, operator 5 >, function 1 btint4cmp(int, int); create index on reporting.t (a $home.ints)`,
+  'a dictionary of its template': `create text search template $home.words (lexize = dsimple_lexize);
+    create text search dictionary reporting.d (template = $home.words)`,
+  'a configuration of its parser': `create text search parser $home.reads (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end,
+    lextypes = prsd_lextype); create text search configuration reporting.c (parser = $home.reads)`,
+  'a configuration over its dictionary': `create text search dictionary $home.stems (template = simple);
+    create text search configuration reporting.c (copy = simple);
+    alter text search configuration reporting.c alter mapping for word with $home.stems`,
+  'a transform': `create type reporting.box as (a int); create function $home.into(internal) returns internal language internal immutable as 'int4in';
+    create transform for reporting.box language plpgsql (from sql with function $home.into(internal))`,
+  'a foreign-data wrapper': `create function $home.handles() returns fdw_handler language internal as 'int4in';
+    create foreign data wrapper watch handler $home.handles`,
+  'an extension': 'create extension if not exists citext schema $home',
+  'a subscription': `create subscription feed connection '' publication feed with (connect = false, slot_name = none, enabled = false);
+    insert into pg_subscription_rel values ((select oid from pg_subscription where subname = 'feed'), '$home.things'::regclass, 'r', null)`,
+  'a policy of the tenant’s role': 'create policy p on reporting.t to $role using (true)',
   'a table of the tenant’s role': 'alter table reporting.t owner to $role',
   'statistics of the tenant’s role':
     'create statistics reporting.s on a, b from reporting.t; alter statistics reporting.s owner to $role',
@@ -78,6 +95,7 @@ const CHANGES: Readonly<Record<string, string>> = {
 const OWNED = / of the tenant’s role$/
 
 const CLEAR = `drop schema if exists reporting cascade; drop publication if exists feed; drop event trigger if exists watch;
+  drop foreign data wrapper if exists watch; drop extension if exists citext; drop subscription if exists feed;
   create schema reporting; create table reporting.t (a int, b int)`
 
 /** Everything there is of others, as the catalogue describes it. */

@@ -61,7 +61,7 @@ async function dump(
   await makePrivate(partial)
   await beginReading(found, place)
   const [exported] = await home.run('select pg_export_snapshot() as snapshot')
-  const { format: _, tables: described, ...facts } = await describe(found, visit)
+  const { format: _, tables: described, ...facts } = (await describe(found, visit)).manifest
   const tallies = await digestTables(found, visit, described)
   const tables = described.map((table, at) => ({ ...table, ...(tallies[at] as TableSummary) }))
   await actAsOwner(home, place)

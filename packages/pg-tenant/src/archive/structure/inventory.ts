@@ -11,9 +11,11 @@ import * as types from './types-sql.ts'
 import { together } from './types-sql.ts'
 
 /** An object of a schema: the oid of its catalogue, its own, and letters that say what there may be to read of it. */
-export interface Member {
+interface Member {
   readonly class: number
   readonly oid: string
+  /** Of relations alone. */
+  readonly name: string
   readonly traits: string
 }
 

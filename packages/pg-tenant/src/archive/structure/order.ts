@@ -60,9 +60,17 @@ export function needsOf(
   }
   for (const [key, node] of keys) {
     if (key.startsWith('shell:')) add(keys.get(key.replace('shell:', '1247:')), node)
-    // A table's state and partitions come with its own key in theirs.
-    const [, oid] = /^(?:attach|state|security|column|owned|acl|refresh):(\d+)/.exec(key) ?? []
-    if (oid !== undefined) add(node, keys.get(`1259:${oid}`))
+    const whom = about(key)
+    if (whom !== undefined) add(node, keys.get(whom))
   }
   return needs
+}
+
+/** The object that a node says something of, which goes where that goes: its privileges, comments, state, place in another. */
+export function about(key: string): string | undefined {
+  const [, kind = '', numbers = ''] = /^([a-z]+):(\d+(?::\d+)?)/.exec(key) ?? []
+  if (kind === 'acl' || kind === 'comment') return numbers
+  if (kind === 'role') return `1255:${numbers}`
+  const [oid] = numbers.split(':')
+  return /^(?:attach|state|security|column|owned|refresh)$/.test(kind) ? `1259:${oid}` : undefined
 }

@@ -4,7 +4,7 @@ import { underPath } from '../under-path.ts'
 import { withoutCircles } from './circles.ts'
 import { familyNodes } from './families.ts'
 import { readFamilies, readInventory, readNodes } from './inventory.ts'
-import { inOrder } from './order.ts'
+import { about, inOrder } from './order.ts'
 import * as rules from './rules-sql.ts'
 import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
 import { PHASE, type StructureNode, type StructureStatement } from './statement.ts'
@@ -15,6 +15,8 @@ export interface Structure {
   readonly statements: readonly StructureStatement[]
   /** What no statement here makes again, and what hangs on it. */
   readonly skipped: readonly Skipped[]
+  /** Relations among that: their rows have no place either. */
+  readonly unmade: ReadonlySet<string>
 }
 
 /** Something an archive does not hold. */
@@ -38,18 +40,22 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   const left = await leftOut(admin, place)
   const needs = await admin.run(NEEDS, members([...keys.keys()]))
   const edges = needs.map(({ who, whom }) => [String(who), String(whom)] as const)
-  // A function's role goes with the function.
-  edges.push(
-    ...nodes.flatMap(({ key }) =>
-      key.startsWith('role:') ? [[key, `1255:${key.split(':')[1]}`] as const] : [],
-    ),
-  )
-  nodes.push(...(await comments(admin, values, keys)))
-  const lost = spread(edges, new Set(left.flatMap(({ key }) => key ?? [])), keys)
+  const said = await comments(admin, values, keys)
+  nodes.push(...said)
+  for (const node of said) keys.set(node.key, node)
+  for (const { key } of nodes) {
+    const whom = about(key)
+    if (whom !== undefined) edges.push([key, whom])
+  }
+  const without = new Set(left.flatMap(({ key }) => key ?? []))
+  const lost = spread(edges, without, keys)
+  const depending = [...lost].filter(({ key }) => !without.has(key) && about(key) === undefined)
   const skipped = [
     ...left.map(({ name, kind }) => ({ name, kind })),
-    ...[...lost].map(({ what }) => ({ name: what, kind: 'depends on one of them' })),
+    ...depending.map(({ what }) => ({ name: what, kind: 'depends on one of them' })),
   ]
+  const isLost = (key: string) => lost.has(keys.get(key) as StructureNode)
+  const unmade = new Set(found.filter(({ oid }) => isLost(`1259:${oid}`)).map(({ name }) => name))
   const families = familyNodes(await readFamilies(admin, place, found))
   const together = new Set<StructureNode>()
   for (const { node, members } of families) {
@@ -64,7 +70,7 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   const kept = nodes.filter((node) => !lost.has(node) && !together.has(node) && node.sql !== '')
   const parted = await withoutCircles(admin, values, kept, edges, keys)
   const whole = new Map([...keys, ...parted.nodes.map((node) => [node.key, node] as const)])
-  return { statements: inOrder(parted.nodes, parted.edges, whole), skipped }
+  return { statements: inOrder(parted.nodes, parted.edges, whole), skipped, unmade }
 }
 
 /**
@@ -114,7 +120,7 @@ function spread(
   without: ReadonlySet<string>,
   keys: ReadonlyMap<string, StructureNode>,
 ): Set<StructureNode> {
-  const lost = new Set<StructureNode>()
+  const lost = new Set([...without].flatMap((key) => keys.get(key) ?? []))
   for (let more = without.size > 0; more; ) {
     more = false
     for (const [who, whom] of edges) {

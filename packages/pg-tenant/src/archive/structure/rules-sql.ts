@@ -93,7 +93,7 @@ export const PRIVILEGES_ON_TYPES =
   PRIVILEGES(`select '1247:' || t.oid as key, format('type %I.%I', h.nspname, t.typname) as what, t.typacl as acl, t.typowner as owner
   from home h join pg_type t on t.oid = any ($3::oid[]) and t.typacl is not null and t.typelem = 0`)
 
-export const COLUMN_PRIVILEGES = `select 'acl:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
+export const COLUMN_PRIVILEGES = `select 'acl:1259:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
     format('privileges on column %s.%I', ${NAME}, a.attname) as what,
     (select string_agg(format('grant %s (%I) on table %s to %s%s', lower(g.privilege_type), a.attname, ${NAME}, ${GRANTEE('g')},
        case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)

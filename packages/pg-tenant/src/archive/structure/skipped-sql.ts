@@ -16,6 +16,9 @@ export const LEFT_OUT = `with path as materialized (select set_config('search_pa
       and c.relkind = 'f' and c.relname <> all ($3::text[])
     union all select '1247:' || t.oid, t.typname, 'base type' from home h join pg_type t on t.typnamespace = h.oid and t.typtype in ('b', 'p')
       where t.typelem = 0 and t.typname !~ '^_' and not exists (select from pg_depend e where e.classid = 1247 and e.objid = t.oid and e.deptype = 'e')
+    union all select '1255:' || p.oid, p.proname, 'function in an untrusted language' from home h join pg_proc p on p.pronamespace = h.oid and p.prokind <> 'a'
+      join pg_language l on l.oid = p.prolang and l.lanname <> 'sql' and not l.lanpltrusted
+      where not exists (select from pg_depend e where e.classid = 1255 and e.objid = p.oid and e.deptype in ('e', 'i'))
     union all select '2616:' || o.oid, o.opcname, 'operator class' from home h join pg_opclass o on o.opcnamespace = h.oid
       where not exists (select from pg_depend e where e.classid = 2616 and e.objid = o.oid and e.deptype = 'e')
     union all select '2607:' || o.oid, o.conname, 'conversion' from home h join pg_conversion o on o.connamespace = h.oid
@@ -28,6 +31,8 @@ export const LEFT_OUT = `with path as materialized (select set_config('search_pa
     union all select null, p.pubname, 'publication' from pg_publication p where not starts_with(p.pubname, '${MOVE_PUBLICATION}') and (exists (select from home h join pg_class c on c.relnamespace = h.oid
         join pg_publication_rel r on r.prrelid = c.oid and r.prpubid = p.oid)
       or exists (select from home h join pg_publication_namespace n on n.pnnspid = h.oid and n.pnpubid = p.oid))
+    union all select distinct null, s.subname, 'subscription' from pg_subscription s join pg_subscription_rel r on r.srsubid = s.oid
+      join pg_class c on c.oid = r.srrelid join home h on h.oid = c.relnamespace
     union all select null, count(*)::text, 'large objects' from pg_largeobject_metadata l join own on l.lomowner = own.oid having count(*) > 0
     union all select null, x.relname, 'invalid index' from home h join pg_class c on c.relnamespace = h.oid and c.relkind in ('r', 'm')
         join pg_index i on i.indrelid = c.oid and not i.indisvalid join pg_class x on x.oid = i.indexrelid

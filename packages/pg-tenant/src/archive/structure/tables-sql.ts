@@ -19,7 +19,7 @@ export const SEQUENCES = `select '1259:' || c.oid as key, '{}'::text[] as also, 
   where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i')`
 
 // The column of a serial: the sequence goes with it.
-export const OWNED_BY = `select 'owned:' || c.oid as key, '{}'::text[] as also, 70 as phase,
+export const OWNED_BY = `select 'owned:' || t.oid || ':' || c.oid as key, '{}'::text[] as also, 70 as phase,
     'sequence ' || ${NAME} || ' owned by' as what,
     format('alter sequence %s owned by %I.%I.%I', ${NAME}, h.nspname, t.relname, a.attname) as sql
   from ${RELATION} join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'a'
