@@ -253,10 +253,11 @@ class Following implements Copy {
     const { place } = this.#visit
     return await visitTenant(this.#visit, ['moving'], async (found) => {
       await beginReading(found, place)
-      const now = await describe(found, this.#visit)
+      const { manifest: now, unmade } = await describe(found, this.#visit)
       if (shapeOf(now) !== shapeOf(this.#manifest)) throw changed(this.#route)
       await actAsOwner(found.home, place)
-      return { sequences: await readSequences(found.home, place), views: now.materializedViews }
+      const sequences = await readSequences(found.home, place)
+      return { sequences: sequences.filter(({ name }) => !unmade.has(name)), views: now.materializedViews }
     })
   }
 
