@@ -26,7 +26,8 @@ export function wholeRows(take: (row: Buffer) => Promise<void> | undefined): Tak
   }
 }
 
-const NOTHING = Buffer.alloc(0)
+/** Tells the watchdog of an exchange that it goes on. */
+const ALIVE = { chunk: Buffer.alloc(0) }
 
 /**
  * Runs `COPY … TO STDOUT`. `take` gets row after row, a long one in pieces, so that memory does not follow the longest;
@@ -56,8 +57,7 @@ export function copyOut({ wire, signal }: AdminClient, sql: string, take: TakeRo
       STALLED_AFTER_MS,
     )
     const removeTap = tapCopyData(wire.connection, (piece, first, last) => {
-      // The watchdog of the exchange wants to know.
-      copy.handleCopyData({ chunk: NOTHING })
+      copy.handleCopyData(ALIVE)
       if (failure !== undefined) return
       const waiting = take(piece, first, last)
       // What came in the same packet still arrives; the last promise is the one to wait for.

@@ -49,7 +49,22 @@ class Splitter {
 
   push(bytes: Buffer): void {
     let rest = bytes
-    while (rest.length > 0) rest = this.#left === 0 ? this.#begin(rest) : this.#go(rest)
+    while (rest.length > 0) {
+      if (this.#left === 0 && this.#head.length === 0) rest = this.#wholeRows(rest)
+      if (rest.length > 0) rest = this.#left === 0 ? this.#begin(rest) : this.#go(rest)
+    }
+  }
+
+  /** Gives on the rows that came whole, of which there are many in one packet; what is behind them is returned. */
+  #wholeRows(bytes: Buffer): Buffer {
+    let at = 0
+    while (at + HEAD_BYTES <= bytes.length && bytes[at] === COPY_DATA) {
+      const end = at + 1 + bytes.readUInt32BE(at + 1)
+      if (end > bytes.length) break
+      this.#take(bytes.subarray(at + HEAD_BYTES, end), true, true)
+      at = end
+    }
+    return bytes.subarray(at)
   }
 
   /** Reads the head of a message; what is not CopyData goes on with its head. */
