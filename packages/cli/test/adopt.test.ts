@@ -51,7 +51,8 @@ describe('adopt', () => {
       earlierOwners: [world.adminRole],
       baseline: '0001_notes',
     })
-    expect((await run('adopt big --confirm --json')).json()).toEqual({
+    expect((await run('adopt big')).stdout).not.toContain('none')
+    expect((await run('adopt big --confirm --end-sessions --json')).json()).toEqual({
       tenant: 'big',
       confirmed: true,
       changed: true,
@@ -90,6 +91,10 @@ describe('adopt', () => {
       exit: EXIT.configuration,
       stderr: expect.stringContaining('Kunde 8'),
     })
+    expect(await run('adopt --all --schemas Kunde* --key-from name --baseline 0001_notes')).toMatchObject({
+      exit: EXIT.refused,
+      stderr: expect.stringContaining('No key of a tenant comes of Kunde 8: it takes a-z'),
+    })
   })
 
   it.each([
@@ -100,6 +105,7 @@ describe('adopt', () => {
     '--all --schemas x --schema y',
     'acme --schemas x',
     'acme --undo --dry-run',
+    'acme --end-sessions',
     '--all --schemas nostar --baseline none',
   ])('does not understand %j', async (words) => {
     expect((await run(`adopt ${words}`.trim())).exit).toBe(words.includes('nostar') ? EXIT.usage : EXIT.usage)

@@ -18,6 +18,21 @@ async function project(name: string, config: string, file = 'pg-tenant.config.mj
   return join(folder.path, name)
 }
 
+it.each([
+  ['thresholds', '7'],
+  ['placements.eu.thresholds', '[7]'],
+])('%s that are no object are refused', async (where, value) => {
+  const at =
+    where === 'thresholds'
+      ? `thresholds: ${value}`
+      : `placements: { eu: { databaseUrl: '${FILE}', thresholds: ${value} } }`
+  const cwd = await project(where, `export default { databaseUrl: '${FILE}', ${at} }`)
+  await expect(resolveSettings({}, {}, cwd)).rejects.toMatchObject({
+    code: 'CONFIGURATION',
+    message: expect.stringContaining(`${where} must be an object`),
+  })
+})
+
 describe('precedence', () => {
   it('is the command line, then the environment, then the file', async () => {
     const cwd = await project(

@@ -12,7 +12,7 @@ export {
   type AdoptionFindingCode,
   AdoptionRefused,
 } from './adoption/finding.ts'
-export type { AdoptOptions, SettleOptions, UndoOptions } from './adoption/options.ts'
+export type { AdoptOptions, ConfirmOptions, SettleOptions, UndoOptions } from './adoption/options.ts'
 export { proposeTenants, type TenantProposal } from './adoption/proposals.ts'
 export { dropDatabase } from './apps/drop-database.ts'
 export {

@@ -11,7 +11,7 @@ export {
   type TenantKey,
 } from '@org/core'
 export type { Adoption, AdoptionFinding, AdoptionFindingCode, AdoptionRefused } from './adoption/finding.ts'
-export type { AdoptOptions, SettleOptions, UndoOptions } from './adoption/options.ts'
+export type { AdoptOptions, ConfirmOptions, SettleOptions, UndoOptions } from './adoption/options.ts'
 export type { UnconfirmedAdoption } from './adoption/unconfirmed.ts'
 export type { ProvisionDatabaseOptions, ProvisionedDatabase } from './apps/provision-database.ts'
 export type { BackedUpTable, BackupOptions, BackupResult } from './archive/backup-options.ts'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { parseTenantKey } from '@org/core'
 import { CliError, usage } from '../cli-error.ts'
 
 /**
@@ -20,10 +21,12 @@ export async function keysOf(
     ? fromName(from, pattern)
     : fromFile(resolve(folder, from)))
   const keys = new Map<string, string>()
+  const bad: string[] = []
   for (const schema of schemas) {
     const key = keyOf(schema)
     if (key === undefined)
       throw new CliError('CONFIGURATION', `${from} has no key for the schema "${schema}".`)
+    if (!isKey(key)) bad.push(schema)
     const other = keys.get(key)
     if (other !== undefined)
       throw new CliError(
@@ -32,8 +35,25 @@ export async function keysOf(
       )
     keys.set(key, schema)
   }
+  if (bad.length > 0)
+    throw new CliError(
+      'REFUSED',
+      `No key of a tenant comes of ${bad.slice(0, NAMED).join(', ')}${bad.length > NAMED ? ` and ${bad.length - NAMED} more` : ''}: it takes a-z, 0-9, - and _. Say which with --key-from <file>.`,
+    )
   return keys
 }
+
+function isKey(text: string): boolean {
+  try {
+    parseTenantKey(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Schemas named in an error; the rest is counted. */
+const NAMED = 20
 
 function fromName(from: 'star' | 'name', pattern: string): (schema: string) => string {
   if (from === 'name') return (schema) => schema

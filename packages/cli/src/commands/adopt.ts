@@ -25,6 +25,7 @@ interface Options {
   readonly acceptDrift?: boolean
   readonly reuseDeletedKey?: boolean
   readonly confirm?: boolean
+  readonly endSessions?: boolean
   readonly undo?: boolean
   readonly acceptCode?: boolean
   readonly lockTimeout?: number
@@ -68,6 +69,7 @@ export const adopt: CommandModule<Options> = {
     { flags: '--accept-drift', text: 'also where a schema is not what the migrations make' },
     { flags: '--reuse-deleted-key', text: 'also where a tenant of that key was dropped' },
     { flags: '--confirm', text: 'what is adopted stays so: earlier owners lose what they could do' },
+    { flags: '--end-sessions', text: 'with --confirm: end the sessions that earlier owners have open' },
     { flags: '--undo', text: 'as if it had not been adopted; until it is confirmed' },
     { flags: '--accept-code', text: 'with --undo: also give back functions, views and triggers made since' },
     {
@@ -108,6 +110,7 @@ export const adopt: CommandModule<Options> = {
     if (argumentsFrom(args, 0) || (key === undefined) !== all) throw usage('Give a key, or --all.')
     if (confirm && undo) throw usage('--confirm or --undo, not both.')
     if (options.acceptCode && !undo) throw usage('--accept-code goes with --undo.')
+    if (options.endSessions && !confirm) throw usage('--end-sessions goes with --confirm.')
     const settling = confirm || undo
     refuseMixed(options, settling)
     if (settling) return await settle(invocation, key, options)
@@ -223,7 +226,8 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
   const { done, failed, stopped } = await eachTenant(invocation, wantedKeys, async (key) => {
     const adoption = await tenancy.adopt(key, wanted(options, named(key)))
     if (inTheWay(adoption) > 0 && !adoption.adopted) blocked++
-    if (dryRun) showFindings(adoption.findings, output, `${key} (${keys.get(key)})`)
+    const told = dryRun ? adoption.findings : adoption.findings.filter(({ code }) => code === 'ROLE_MADE')
+    showFindings(told, output, `${key} (${keys.get(key)})`)
     const { tenant: _, ...rest } = adoption
     return { ...rest, ...(dryRun && { ok: inTheWay(adoption) === 0 }) }
   })
@@ -272,7 +276,10 @@ async function settle(invocation: Invocation, key: string | undefined, options: 
   const { confirm = false } = options
   const word = confirm ? 'confirmed' : 'undone'
   const one = async (tenant: string) => {
-    if (confirm) return { changed: await tenancy.confirmAdoption(tenant, bounds(options)) }
+    if (confirm) {
+      const { endSessions = false } = options
+      return { changed: await tenancy.confirmAdoption(tenant, { ...bounds(options), endSessions }) }
+    }
     await tenancy.undoAdoption(tenant, { ...bounds(options), ...(options.acceptCode && { code: 'accept' }) })
     return { changed: true }
   }

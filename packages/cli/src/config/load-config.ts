@@ -52,8 +52,22 @@ async function load(file: string): Promise<object> {
 
 function configIn(module: object, file: string): Config {
   const found = (module as { default?: unknown }).default
-  if (typeof found === 'object' && found !== null) return found
+  if (typeof found === 'object' && found !== null) return withThresholds(found, file)
   throw wrong(`${file} has no default export that is an object. Write: export default defineConfig({ … })`)
+}
+
+/** Spread over others, what is no object would be nothing. */
+function withThresholds(config: Config, file: string): Config {
+  const placed = Object.entries(config.placements ?? {}).map(
+    ([name, one]) => [`placements.${name}.`, one] as const,
+  )
+  for (const [where, { thresholds }] of [['', config] as const, ...placed])
+    if (
+      thresholds !== undefined &&
+      (typeof thresholds !== 'object' || thresholds === null || Array.isArray(thresholds))
+    )
+      throw wrong(`${file}: ${where}thresholds must be an object, such as { storageBytes: 500e9 }.`)
+  return config
 }
 
 /** Codes of the module loader, whose messages name files and packages. Other codes of Node name values they were given. */

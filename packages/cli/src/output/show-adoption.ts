@@ -14,6 +14,7 @@ export function summary({
   schema,
   adopted,
   baseline,
+  baselineFrom,
   objects,
   earlierOwners,
   findings,
@@ -27,7 +28,7 @@ export function summary({
   const owners =
     earlierOwners.length > 0 ? `Earlier owners (${earlierOwners.join(', ')}) go on as before. ` : ''
   return (
-    `${schema} is ${tenant} now: ${plural(objects, 'object')}, migrations up to ${baseline ?? 'none'}. ` +
+    `${schema} is ${tenant} now: ${plural(objects, 'object')}${baselineFrom === 'ledger' ? '' : `, migrations up to ${baseline ?? 'none'}`}. ` +
     `${owners}Next: pg-tenant adopt ${tenant} --confirm, or --undo`
   )
 }

@@ -6,6 +6,7 @@ import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost } from '../errors/from-scope.ts'
 import { isServerError } from '../errors/server-error.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
 import { whatIsLacking } from './denied.ts'
 
 /** The administrator outside any transaction: for CREATE DATABASE, and for a lock that outlives a transaction. */
@@ -54,6 +55,8 @@ export function withAdminSession<T>(
       }
     }
     try {
+      // guard: what the administrator's role or the database begins with could put somebody's objects in front of the catalogue
+      await run(`set search_path to ${OWN_PATH}`)
       return await fn({ run })
     } finally {
       client.release(true)

@@ -1,4 +1,4 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
@@ -17,7 +17,7 @@ import { earlierTransactionsEnd } from './earlier-transactions.ts'
 import type { AdoptionFinding } from './finding.ts'
 import { alone, type Home } from './home.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
-import { parseBounds, type SettleOptions } from './options.ts'
+import { type ConfirmOptions, parseBounds } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { letApplicationIn } from './rights.ts'
 import { type EarlierOwner, ownersOf } from './survey.ts'
@@ -29,9 +29,11 @@ import { asRole } from './transfer.ts'
 export async function confirmAdoption(
   lifecycle: Lifecycle,
   tenant: TenantKey,
-  options: SettleOptions = {},
+  options: ConfirmOptions = {},
 ): Promise<boolean> {
   const bounds = parseBounds(options)
+  const { endSessions = false } = options
+  if (typeof endSessions !== 'boolean') throw invalidOption('endSessions', 'true or false')
   const application = await prepare(lifecycle)
   const database = databaseOf(lifecycle, tenant)
   return await alone(lifecycle, tenant, database, async (home) => {
@@ -40,6 +42,7 @@ export async function confirmAdoption(
       tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => confirm(admin, work, last)))
     // What an open transaction has made is seen when it has committed: they are shut out, it ends, and only then is it looked at for good.
     if (!(await settled(false))) return false
+    if (endSessions) await inAdminTransaction(home.pool, (admin) => endEarlierSessions(admin, work))
     await earlierTransactionsEnd(home.pool, tenant, EARLIER_MS)
     return await settled(true)
   })
@@ -54,6 +57,20 @@ interface Work {
   readonly application: string
   readonly home: Home
 }
+
+/** Earlier owners, and whoever logged in as the tenant while they could give its login a password. */
+async function endEarlierSessions(admin: Admin, { lifecycle, tenant, home }: Work): Promise<void> {
+  const before = await home.write(admin, (books) => beforeOf(books, lifecycle.registry, tenant))
+  const owners = await ownersOf(lookingAs(admin), before?.owners ?? [])
+  const names = owners.filter(({ superuser }) => !superuser).map(({ name }) => name)
+  if (names.length > 0 && traitsOf(lifecycle.level).logsIn) names.push(roleOf(lifecycle.naming, tenant))
+  // guard: one that became the tenant's role is that until it ends
+  await admin.run(END_SESSIONS, [names])
+}
+
+// $1 roles, whose rights the administrator has: beside its own, each is waited for until it has ended, five seconds at most.
+const END_SESSIONS = `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+  where usename = any ($1::text[]) and usename <> current_user and datname = current_database() and pid <> pg_backend_pid()`
 
 /** @param last whether what was before is forgotten, so that there is no way back */
 async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean> {

@@ -9,6 +9,7 @@ export type AdoptionFindingCode =
   | 'SCHEMA_SHARED'
   | 'TENANT_EXISTS'
   | 'ROLE_EXISTS'
+  | 'ROLE_MADE'
   | 'ROLE_UNFIT'
   | 'ROLE_REACHES_OUT'
   | 'PASSWORD_MISSING'

@@ -27,7 +27,7 @@ export async function tryLogin(lifecycle: Lifecycle, wanted: Wanted): Promise<Lo
   const password = supplied?.password ?? wanted.password
   if (password === undefined) return { password, findings: [missing(role)] }
   const refused = await logIn(lifecycle, wanted, { ...supplied, password })
-  return { password, findings: refused === undefined ? [] : [wrong(role, refused)] }
+  return { password, findings: refused === undefined ? [] : [wrong(role, refused, supplied !== undefined)] }
 }
 
 /** @returns why not, in the server's words for whoever may know them */
@@ -75,12 +75,14 @@ const missing = (role: string): AdoptionFinding => ({
   fix: 'Say it (password: …; it stays as it is), or give it a new one (newPassword: true), with which nobody gets in who has the old one.',
 })
 
-const wrong = (role: string, why: string): AdoptionFinding => ({
+const wrong = (role: string, why: string, supplied: boolean): AdoptionFinding => ({
   code: 'LOGIN_REFUSED',
   severity: 'error',
   subject: role,
   message: `Scopes would not get in as ${quoteIdentifier(role)}: ${why}`,
-  fix: 'Say the password that it has (password: …), or give it a new one (newPassword: true).',
+  fix: supplied
+    ? 'Put it right in what credentials(tenant) answers: user, password, host, port and database are taken from there.'
+    : 'Say the password that it has (password: …), or give it a new one (newPassword: true).',
 })
 
 const anew = (role: string): AdoptionFinding => ({

@@ -44,8 +44,18 @@ export interface AdoptOptions extends TenantFacts {
   readonly attempts?: number | undefined
 }
 
-/** Options of {@link Tenancy.confirmAdoption}. */
+/** How long confirming or undoing may be in the way. */
 export type SettleOptions = Pick<AdoptOptions, 'lockTimeout' | 'maxLockTime' | 'attempts'>
+
+/** Options of {@link Tenancy.confirmAdoption}. */
+export interface ConfirmOptions extends SettleOptions {
+  /**
+   * Ends the sessions in the tenant's database that earlier owners have open, and at levels `login` and `database` those of its own
+   * login where it had earlier owners: one that became the tenant's role while it was allowed stays that until it ends (default false:
+   * they go on). An application that was an earlier owner itself gets new connections from its pool; what runs on the old ones fails.
+   */
+  readonly endSessions?: boolean | undefined
+}
 
 /** Options of {@link Tenancy.undoAdoption}. */
 export interface UndoOptions extends SettleOptions {
@@ -58,6 +68,8 @@ export interface Wanted extends Bounds {
   readonly tenant: TenantKey
   readonly schema: string
   readonly role: string
+  /** Whether the caller has named it. */
+  readonly saysRole: boolean
   /** The tenant's own database, where the level has one. */
   readonly database: string | undefined
   readonly password: string | undefined
@@ -106,6 +118,7 @@ export function parseAdopt(lifecycle: Lifecycle, tenant: TenantKey, options: Ado
     tenant,
     schema,
     role,
+    saysRole: options.role !== undefined,
     database: ownDatabase ? database : undefined,
     password,
     newPassword,

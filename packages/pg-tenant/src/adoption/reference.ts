@@ -13,7 +13,6 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { ensureRole } from '../lifecycle/tenant-role.ts'
 import { ensureControlSchema } from '../registry/control-schema.ts'
 import { register } from '../registry/registry.ts'
-import { TOOL_TABLES } from './tools.ts'
 
 /** What a schema is made of, a line for each thing, without owners and privileges. */
 export type Shape = ReadonlySet<string>
@@ -33,12 +32,7 @@ export async function shapeOf(
 ): Promise<Shape> {
   const values = [naming.schemaPrefix, rolePrefixAt(naming, level), null, level, '', schema]
   const rows = await look<Line>(SHAPE, values)
-  return new Set(rows.map(({ line }) => line).filter((line) => !OWN.test(line) && !isOfTool(line)))
-}
-
-function isOfTool(line: string): boolean {
-  const [, relation = ''] = /^\S+ ([^ .]+)/.exec(line) ?? []
-  return TOOL_TABLES.some((table) => relation === table || relation.startsWith(`${table}_`))
+  return new Set(rows.map(({ line }) => line).filter((line) => !OWN.test(line)))
 }
 
 const known = new WeakMap<Lifecycle, Map<string | null, Promise<Shape>>>()

@@ -15,6 +15,8 @@ interface DatabaseFacts {
   readonly template: boolean
   readonly others: readonly string[]
   readonly open: boolean
+  /** Whether its sessions begin as another role. */
+  readonly becomes: boolean
 }
 
 // $1 the database, $2 the role.
@@ -23,7 +25,8 @@ const DATABASE = `select me.rolname as admin, me.rolsuper or me.rolcreatedb as "
   d.datallowconn and has_database_privilege(me.oid, d.oid, 'connect') as connects, d.datistemplate as template,
   array(select distinct r.rolname::text from aclexplode(d.datacl) a join pg_roles r on r.oid = a.grantee
     where a.grantee not in (d.datdba, me.oid) and r.rolname <> $2 order by 1) as others,
-  exists (select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.grantee = 0) as open
+  exists (select from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.grantee = 0) as open,
+  exists (select from pg_db_role_setting s cross join unnest(s.setconfig) c where s.setdatabase = d.oid and s.setrole = 0 and c like 'role=%') as becomes
 from pg_roles me join pg_database d on d.datname = $1 where me.rolname = current_user`
 
 /** What is known of a tenant's database from outside. */
@@ -93,6 +96,12 @@ function* ofDatabase(facts: DatabaseFacts, database: string, find: Find): Genera
       'ADMINISTRATOR_LACKS',
       'does not let the administrator (adminPool) connect.',
       `GRANT CONNECT ON DATABASE ${name} TO ${admin};`,
+    )
+  if (facts.becomes)
+    yield find(
+      'ADMINISTRATOR_LACKS',
+      'begins every session as another role, the administrator’s (adminPool) as well.',
+      `ALTER DATABASE ${name} RESET role;`,
     )
   if (facts.template)
     yield find(

@@ -27,6 +27,7 @@ interface LoginFacts {
   readonly administers: boolean
   readonly within: boolean
   readonly connects: boolean
+  readonly database: string
   readonly owns: readonly string[]
   readonly may: readonly string[]
   readonly databases: readonly string[]
@@ -61,7 +62,7 @@ select me.rolname as admin, login.rolname in (me.rolname, $3) as acting, login.r
   me.rolsuper or me.rolcreaterole and (not me.sixteen or pg_has_role(me.oid, login.oid, 'usage with admin option')
     or pg_has_role(me.oid, login.oid, 'member with admin option')) as administers,
   pg_has_role(me.oid, login.oid, 'usage') and pg_has_role(me.oid, login.oid, case when me.sixteen then 'set' else 'member' end) as within,
-  has_database_privilege(login.oid, here.oid, 'connect') as connects,
+  has_database_privilege(login.oid, here.oid, 'connect') as connects, here.datname as database,
   array(select name from elsewhere where deptype = 'o' order by 1 limit 21) as owns,
   array(select name from elsewhere where deptype = 'a' order by 1 limit 21) as may,
   array(select distinct d.datname::text from pg_shdepend s join pg_database d on d.oid = s.dbid where s.refclassid = 'pg_authid'::regclass
@@ -148,7 +149,7 @@ function* ofLogin(
     yield find(
       'ROLE_UNFIT',
       'may not connect to the database.',
-      `GRANT CONNECT ON DATABASE current TO ${login}; -- its name in place of current`,
+      `GRANT CONNECT ON DATABASE ${quoteIdentifier(facts.database)} TO ${login};`,
     )
   if (!facts.administers || !facts.within)
     yield find(
@@ -179,7 +180,7 @@ function* ofLogin(
     yield find(
       'ROLE_REACHES_OUT',
       'may make schemas in the database. The confirmation takes that back where the administrator gave it.',
-      `REVOKE CREATE ON DATABASE … FROM ${login};`,
+      `REVOKE CREATE ON DATABASE ${quoteIdentifier(facts.database)} FROM ${login};`,
       'warning',
     )
 }

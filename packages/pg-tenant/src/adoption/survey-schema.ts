@@ -19,7 +19,9 @@ const BESIDE_OTHERS: readonly Check[] = [
     code: 'EXTENSION',
     severity: 'error',
     sql: `select e.extname as subject, 'is an extension in the schema, of which a database has one: it would go with this tenant' as what,
-        format('ALTER EXTENSION %I SET SCHEMA public;', e.extname) as fix
+        case when not e.extrelocatable then format('DROP EXTENSION %I; and CREATE EXTENSION %I SCHEMA ….', e.extname, e.extname)
+          when home.name = 'public' then format('CREATE SCHEMA extensions; ALTER EXTENSION %I SET SCHEMA extensions; -- and name it in sharedSchemas', e.extname)
+          else format('ALTER EXTENSION %I SET SCHEMA public;', e.extname) end as fix
       from pg_extension e join home on e.extnamespace = home.oid`,
   },
   {

@@ -96,7 +96,10 @@ export async function survey(
   const { level, naming, registry } = lifecycle
   const { logsIn, ownDatabase } = traitsOf(level)
   const [facts] = (await look<Facts>(FACTS, [name, role, application])) as [Facts]
-  const findings: AdoptionFinding[] = [...ofAdministrator(facts), ...ofApplication(facts, level, application)]
+  const findings: AdoptionFinding[] = [
+    ...(facts.admin === role ? [] : ofAdministrator(facts)),
+    ...ofApplication(facts, level, application),
+  ]
   const add = (finding: AdoptionFinding | undefined) => finding && findings.push(finding)
   if (!ownDatabase) add(alreadyShared(lifecycle, name))
   if (!ownDatabase)
@@ -116,7 +119,7 @@ export async function survey(
       })
   const kept = logsIn && facts.roleThere && !again
   if (kept) findings.push(...(await surveyLogin(look, lifecycle, wanted, application)))
-  else if (!again) add(roleTaken(facts, role))
+  else if (!again) add(roleTaken(facts, role) ?? (logsIn ? roleMade(wanted) : undefined))
   if (facts.oid === null) {
     add({
       code: 'SCHEMA_NOT_FOUND',
@@ -217,6 +220,18 @@ function roleTaken({ roleThere }: Facts, role: string): AdoptionFinding | undefi
     subject: role,
     message: `A role ${quoteIdentifier(role)} is there already. The tenant's is made for it, so that it has nothing else.`,
     fix: 'Say another name (role: …), or drop that role.',
+  }
+}
+
+/** A name that was said, perhaps for one that is there. */
+function roleMade({ role, saysRole }: Wanted): AdoptionFinding | undefined {
+  if (!saysRole) return undefined
+  return {
+    code: 'ROLE_MADE',
+    severity: 'warning',
+    subject: role,
+    message: `There is no role ${quoteIdentifier(role)}: a login of that name is made, with a password of its own.`,
+    fix: 'Nothing, if that is meant; else say the login that is there.',
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Look } from '../doctor/read-only.ts'
 import type { CheckedMigration } from '../migrations/migrations.ts'
+import { readLedger, TOOLS, type Tool, type ToolRow } from '../migrations/tools.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { AdoptionFinding } from './finding.ts'
-import { readLedger, TOOLS, type Tool, type ToolRow } from './tools.ts'
 
 // A plain table, of which a SELECT runs nobody's code: neither policies nor rules, nothing inherited, columns of the catalogue's own
 // types, nothing computed; and nothing the planner would fold: no CHECK, no index or statistics over expressions (hazard x).

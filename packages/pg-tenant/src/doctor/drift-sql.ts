@@ -1,3 +1,4 @@
+import { OF_TOOLS } from '../migrations/tools.ts'
 import { ownName } from '../registry/record.ts'
 
 // What is said of each thing, in lines. To write the definition of a view, or of a function with a parsed body, PostgreSQL locks what
@@ -94,7 +95,7 @@ const OWNERS = {
   },
 } as const satisfies Record<Owners, object>
 
-// Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
+// Ledgers of other tools are no part of it: some tenants of a fleet may have been adopted. Every line of `shape` says one thing about a tenant's schema. Its own name and its role's are taken out, so that two
 // tenants made alike read alike. $1 schema prefix, $2 role prefix, $3 keys or null for all, $4 level.
 const SHAPE = (tenant: string, lines: Lines, owners: Owners = 'told') => `
 with fleet as materialized (
@@ -105,7 +106,7 @@ with fleet as materialized (
 ), relation as materialized (
   select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, ${OWNERS[owners].relation}, c.relrowsecurity,
     c.relforcerowsecurity, c.relpersistence, c.reloptions
-  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')${OWNERS[owners].relations}
+  from pg_class c join fleet f on f.schema = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relname !~ '${OF_TOOLS}'${OWNERS[owners].relations}
 ), routine as (
   select p.*, ${OWNERS[owners].routine} from pg_proc p${OWNERS[owners].routines}
 ), own_type as (

@@ -70,7 +70,11 @@ const OUTSIDE = `with home as (select oid from pg_namespace where nspname = $1),
             and t.typnamespace = (select oid from home) where o.oid = d.objid limit 1)
         when 826 then (select home.oid from home)
       end, 0) <> (select oid from home))
-  select distinct i.type || ' ' || i.identity as name from outside o
+  -- What an extension has made is named by it.
+  select distinct i.type || ' ' || i.identity as name from (
+    select distinct case when e.refobjid is null then o.classid else e.refclassid end as classid,
+      coalesce(e.refobjid, o.objid) as objid, case when e.refobjid is null then o.objsubid else 0 end as objsubid
+    from outside o left join pg_depend e on e.classid = o.classid and e.objid = o.objid and e.deptype = 'e') o
     cross join lateral pg_identify_object(o.classid, o.objid, o.objsubid) i
   where i.type is not null and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
       where o.classid = 6106 and r.oid = o.objid and starts_with(p.pubname, '${MOVE_PUBLICATION}'))

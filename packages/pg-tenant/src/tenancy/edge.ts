@@ -1,5 +1,5 @@
 import { type OptionNames, requireKnownOptions, TRACES } from '@org/core'
-import type { AdoptOptions, SettleOptions, UndoOptions } from '../adoption/options.ts'
+import type { AdoptOptions, ConfirmOptions, SettleOptions, UndoOptions } from '../adoption/options.ts'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { ExportOptions } from '../archive/export/export.ts'
 import type { RestoreOptions } from '../archive/restore/options.ts'
@@ -59,7 +59,7 @@ const CALLS = {
       attempts: true,
     } satisfies OptionNames<AdoptOptions>,
   ],
-  confirmAdoption: [1, SETTLING],
+  confirmAdoption: [1, { ...SETTLING, endSessions: true } satisfies OptionNames<ConfirmOptions>],
   undoAdoption: [1, { ...SETTLING, code: true } satisfies OptionNames<UndoOptions>],
   list: [0, { status: true, after: true, limit: true } satisfies OptionNames<ListOptions>],
   migrationStatus: [0, { limit: true, only: true } satisfies OptionNames<MigrationStatusOptions>],

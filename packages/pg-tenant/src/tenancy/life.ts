@@ -1,5 +1,5 @@
 import type { Adoption } from '../adoption/finding.ts'
-import type { AdoptOptions, SettleOptions, UndoOptions } from '../adoption/options.ts'
+import type { AdoptOptions, ConfirmOptions, UndoOptions } from '../adoption/options.ts'
 import type { UnconfirmedAdoption } from '../adoption/unconfirmed.ts'
 import type { BackupOptions, BackupResult } from '../archive/backup-options.ts'
 import type { ExportOptions, ExportResult } from '../archive/export/export.ts'
@@ -50,7 +50,7 @@ export interface TenancyLife {
    * @throws TenancyError CONFLICT when earlier owners made something since (run `adopt` again), or something outside the schema leads into it
    * @throws TenancyError TENANT_NOT_FOUND, TIMEOUT, INVALID_TENANT_KEY, INVALID_OPTION
    */
-  confirmAdoption(key: string, options?: SettleOptions): Promise<boolean>
+  confirmAdoption(key: string, options?: ConfirmOptions): Promise<boolean>
 
   /**
    * Makes owners and privileges what they were before `adopt`, and the tenant one that never was: no role, no marker, no row in the

@@ -66,7 +66,9 @@ describe('the settings of a database that is adopted', () => {
     await own.query(LAIR(made))
     await own.query(`alter database ${databaseOf('path')} set search_path to lair, pg_catalog, public`)
     await own.query(`alter database ${databaseOf('path')} set role to ${roleOf('path')}`)
-    await tenancy.adopt('path', wanted('path', { dryRun: true }))
+    const { findings } = await tenancy.adopt('path', wanted('path', { dryRun: true }))
+    const lacks = findings.filter(({ code }) => code === 'ADMINISTRATOR_LACKS').map(({ fix }) => fix)
+    expect(lacks).toEqual([`ALTER DATABASE "${databaseOf('path')}" RESET role;`])
     expect((await world.root.query('select from pg_roles where rolname = $1', [made])).rowCount).toBe(0)
   })
 
@@ -77,6 +79,7 @@ describe('the settings of a database that is adopted', () => {
       `alter database ${name} set search_path to lair, pg_catalog; alter database ${name} set work_mem to '5MB'`,
     )
     await tenancy.adopt('kept', wanted('kept'))
+    await world.root.query(`alter database ${name} set role to ${world.appRole}`)
     await tenancy.confirmAdoption('kept')
     const { rows } = await world.root.query(
       `select s.setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase where d.datname = $1 and s.setrole = 0`,

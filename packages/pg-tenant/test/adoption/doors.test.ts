@@ -172,8 +172,32 @@ describe('what an earlier owner leaves for itself', () => {
     await world.root.query('drop table house.late; alter table house.notes no inherit lair.parent')
   })
 
-  it('and without them is shut out', async () => {
+  it('and without them is shut out, but for a session that is the tenant’s role already; unless it is ended', async () => {
     expect(await tenancy.confirmAdoption('one')).toBe(true)
+    for (const schema of ['lodge', 'annexe']) {
+      await makeSchema(world, legacy, schema)
+      await tenancy.adopt(`of-${schema}`, { schema, baseline: BASELINE.id })
+    }
+    const inside = async (schema: string) => {
+      const { rows } = await world.root.query<{ role: string }>(
+        `select relowner::regrole::text as role from pg_class where oid = '${schema}.notes'::regclass`,
+      )
+      const session = await before.connect()
+      session.on('error', () => {})
+      await session.query(`set role ${rows[0]?.role}`)
+      return session
+    }
+    const [staying, ended] = [await inside('lodge'), await inside('annexe')]
+    expect(await tenancy.confirmAdoption('of-lodge')).toBe(true)
+    expect((await staying.query('select from lodge.notes limit 1')).rows).toHaveLength(1)
+    expect(await codeOf(tenancy.confirmAdoption('of-annexe', { endSessions: 'yes' as never }))).toBe(
+      'INVALID_OPTION',
+    )
+    expect(await tenancy.confirmAdoption('of-annexe', { endSessions: true })).toBe(true)
+    for (const session of [staying, ended]) {
+      await expect(session.query('select from annexe.notes')).rejects.toBeDefined()
+      session.release(true)
+    }
     await expect(before.query('select from house.notes')).rejects.toMatchObject({ code: '42501' })
     expect((await before.query('select from lair.parent')).rows).toEqual([])
   })

@@ -53,6 +53,13 @@ describe("another tool's ledger", () => {
     expect((await tenancy.query(key, 'select * from more')).rows).toEqual([])
   })
 
+  it('is no difference between tenants that were adopted and others', async () => {
+    for (const key of Object.keys(TOOLS)) await tenancy.confirmAdoption(key)
+    await tenancy.provision('plain')
+    const { findings } = await tenancy.doctor()
+    expect(findings.filter(({ code }) => code === 'DRIFT')).toEqual([])
+  })
+
   it('is believed only where it is of these migrations, whole and in order', async () => {
     const knex = (names: string) =>
       `create table knex_migrations (id serial primary key, name text, batch int, migration_time timestamptz); insert into knex_migrations (name) values ${names}`

@@ -79,6 +79,20 @@ describe('adopting a login with its schema', () => {
     expect((await tenancy.query('acme', 'select count(*)::int as n from notes')).rows).toEqual([{ n: 4 }])
   })
 
+  it('says that a login it was told of is not there, and is made', async () => {
+    const legacy = await makeOwner(world, 'legacy_misspelt')
+    await makeSchema(world, legacy, 'client_misspelt')
+    const options = { schema: 'client_misspelt', role: roleOf('misspelt'), baseline: BASELINE.id }
+    const said = { code: 'ROLE_MADE', severity: 'warning', subject: roleOf('misspelt') }
+    expect((await tenancy.adopt('misspelt', { ...options, dryRun: true })).findings).toContainEqual(
+      expect.objectContaining(said),
+    )
+    const adoption = await tenancy.adopt('misspelt', options)
+    expect(adoption.findings).toContainEqual(expect.objectContaining(said))
+    expect(adoption.connection).toBeDefined()
+    await tenancy.undoAdoption('misspelt')
+  })
+
   it('is one tenant, which does not see another', async () => {
     await tenancy.adopt('farma', wanted('farma'))
     expect(await codeOf(tenancy.query('acme', 'select * from schema_farma.notes'))).toBe('DATABASE_ERROR')

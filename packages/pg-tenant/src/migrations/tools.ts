@@ -1,5 +1,5 @@
-import type { CheckedMigration } from '../migrations/migrations.ts'
-import { isChecksumOf } from '../migrations/migrations.ts'
+import type { CheckedMigration } from './migrations.ts'
+import { isChecksumOf } from './migrations.ts'
 
 /** A table in which another tool keeps which migrations a schema has. */
 export interface Tool {
@@ -48,14 +48,17 @@ export const TOOLS: readonly Tool[] = [
   { name: 'node-pg-migrate', table: 'pgmigrations', columns: ['name', 'run_on'], nameColumn: 'name' },
 ]
 
-/** Tables of such tools, and what comes along with them: no part of what migrations make. */
-export const TOOL_TABLES: readonly string[] = [
+/** Tables of such tools, with those of Rails and Django: no part of what migrations make. */
+const TOOL_TABLES: readonly string[] = [
   ...TOOLS.map(({ table }) => table),
   'knex_migrations_lock',
   'schema_migrations',
   'ar_internal_metadata',
   'django_migrations',
 ]
+
+/** What fits the names of such tables, and of the sequences that come along with them, in SQL. */
+export const OF_TOOLS = `^(?:${TOOL_TABLES.join('|')})(?:_[a-z0-9_]*seq[0-9]*)?$`
 
 /** One row of such a ledger. */
 export interface ToolRow {
