@@ -38,6 +38,7 @@ const MARKED = [
   "the administrator's own path",
   'the last scope may have left something behind since it was asked',
   'waiting clients would have all connections, and the one whose lock they wait for none to go on',
+  'what was dropped between the two looks would have writers refused',
   'who owned it set with what every session in it begins',
   "what the administrator's role or the database begins with could put somebody's objects in front of the catalogue",
   'whoever was provisioned there since it was looked at is not moved over',
