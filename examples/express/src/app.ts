@@ -29,6 +29,7 @@ import { catalogueRoutes } from './routes/catalogue.ts'
 import { clusterRoutes } from './routes/clusters.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { integrationCredentialRoutes } from './routes/integration-credentials.ts'
 import { lookAfterRoutes } from './routes/look-after.ts'
 import { meRoutes } from './routes/me.ts'
 import { permissionRoutes } from './routes/permissions.ts'
@@ -60,6 +61,7 @@ export function endpointsOf(hub: Hub): Endpoint[] {
     ...meRoutes(hub),
     ...permissionRoutes(hub),
     ...settingRoutes(hub),
+    ...integrationCredentialRoutes(hub),
     ...tenantConfigRoutes(),
     ...tenantRoutes(hub),
     ...tenantPackageRoutes(hub),

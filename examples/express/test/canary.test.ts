@@ -16,6 +16,11 @@ it('what is sent to the hub is in no log line, metric, error, event, entry or ke
     world.send(method, path, { token, body, headers: more })
   const answers = [
     await send('PUT', '/v1/settings/smtp.password', { value: CANARY }),
+    await send('POST', '/v1/integration-credentials', {
+      provider: 'stripe',
+      data: { key: CANARY, [CANARY]: 1 },
+    }),
+    await send('POST', '/v1/integration-credentials', { provider: CANARY.repeat(3), data: { key: CANARY } }),
     await send('POST', '/v1/users', { email: `b${email}`, name: CANARY }),
     await send('POST', '/v1/users', { email: `b${email}`, name: CANARY }, { 'Idempotency-Key': 'again' }),
     await send('POST', '/v1/users', { email: CANARY, name: 7 }),
@@ -36,7 +41,7 @@ it('what is sent to the hub is in no log line, metric, error, event, entry or ke
   const kept = await allText(['governance', 'hub', 'rbac', 'tenancy'])
   const answersKept = await allText(
     ['c_acme'],
-    ['idempotency_key', 'app_settings', 'webhook_message', 'webhook_delivery'],
+    ['idempotency_key', 'app_settings', 'integration_credential', 'webhook_message', 'webhook_delivery'],
   )
   const told = { log: world.log.join('\n'), metrics: metrics.text, kept, answersKept }
   for (const [where, text] of Object.entries(told)) {

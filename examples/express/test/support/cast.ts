@@ -96,6 +96,7 @@ async function thingsOf(world: World, acting: Onboarded, operator: string, numbe
   for (const [key, value] of [['smtp.host', 'mail.example'] as const, ['smtp.port', 25] as const]) {
     await ok(world, token, 'PUT', `/v1/settings/${key}`, { value })
   }
+  await ok(world, token, 'POST', '/v1/integration-credentials', { provider: 'stripe', data: { key: 'sk' } })
   const hook = await ok(world, token, 'POST', '/v1/webhooks', { url: URLS[0], events: ['*'] })
   const webhook: string = hook.data.webhook.id
   const sent = await ok(world, token, 'POST', `/v1/webhooks/${webhook}/test`)
@@ -111,6 +112,9 @@ async function thingsOf(world: World, acting: Onboarded, operator: string, numbe
     plans: ['starter', `plan${number}`],
     tools: [tool, 'identity'],
     newActions: ['read', 'write', 'fly'].map((verb) => `${tool}.thing.${verb}`),
+    providers: ['stripe'],
+    credentials: ['default'],
+    moments: ['2030-01-01T00:00:00Z'],
     settings: ['smtp.host', 'smtp.password', 'smtp.port', 'mail.from'],
     actions: ['account.me.read', 'identity.users.read', 'account.branding.read'],
     resources: ['max_storage_gb', 'max_users'],

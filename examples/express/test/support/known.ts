@@ -13,6 +13,9 @@ type Kind =
   | 'tools'
   | 'newActions'
   | 'settings'
+  | 'providers'
+  | 'credentials'
+  | 'moments'
   | 'actions'
   | 'resources'
   | 'emails'
@@ -75,6 +78,9 @@ export function kindOf({ path, method }: Operation, name: string): Kind | 'path'
   if (name === 'id' && path.includes('/deliveries/{id}')) return 'deliveries'
   if (name === 'id') return BY_PATH[path.split('/')[2] ?? '']
   if (name === 'key' && path.endsWith('{toolKey}/actions')) return 'newActions'
+  if (path.startsWith('/v1/integration-credentials') && /^(expires|ifUpdated)At$/.test(name)) return 'moments'
+  if (path.startsWith('/v1/integration-credentials/{') && (name === 'provider' || name === 'name'))
+    return name === 'name' ? 'credentials' : 'providers'
   // The key of something that is about to be made, and the e-mail of somebody new, are not known yet.
   if (method === 'POST' && (name === 'key' || (name === 'email' && !path.startsWith('/v1/auth'))))
     return undefined
