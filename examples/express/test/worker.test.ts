@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type LocalHub, startLocally } from '../src/local.ts'
 import { type RunningHub, startHub } from './support/child.ts'
@@ -27,7 +29,7 @@ let worker: RunningHub
 beforeAll(async () => {
   ;[local, receiver, collector] = await Promise.all([
     startLocally(),
-    startReceiver(),
+    startReceiver(({ path }) => (path.startsWith('/down') ? 500 : 204)),
     startReceiver(() => 200),
   ])
   const environment = {
@@ -57,7 +59,10 @@ async function ask(method: string, path: string, headers: Record<string, string>
   return text === '' ? undefined : JSON.parse(text).data
 }
 
-async function operator(): Promise<Record<string, string>> {
+let signedIn: Promise<Record<string, string>> | undefined
+const operator = () => (signedIn ??= signIn())
+
+async function signIn(): Promise<Record<string, string>> {
   const { spawnSync } = await import('node:child_process')
   const { stdout } = spawnSync(process.execPath, [...SOURCES, 'src/invite-operator.ts'], {
     cwd: FOLDER,
@@ -135,6 +140,52 @@ it('tells a webhook what was done in another process, traced from the request to
   for (const value of [adminUser.email, secret, PASSWORD]) expect(told).not.toContain(value)
 })
 
+it('what is secret or personal is in no log, span, metric, error or record of either process, deliveries included', async () => {
+  const canary = `canary${randomUUID().replaceAll('-', '')}`
+  const headers = await operator()
+  const before = receiver.received.length
+  const url = `http://127.0.0.1:${receiver.port}/down/${canary}`
+  const hook = await ask('POST', '/v1/webhooks', headers, { url, events: ['user.created'] })
+  await ask('PUT', '/v1/settings/smtp.password', headers, { value: canary })
+  await ask('POST', '/v1/integration-credentials', headers, { provider: 'stripe', data: { key: canary } })
+  const user = { email: `${canary}@example.com`, name: canary }
+  const made = await ask('POST', '/v1/users', headers, user)
+  // Of a type that no endpoint asks for, and one whose handler fails at what it says.
+  const root = new pg.Client(String(local.environment.ADMIN_DATABASE_URL))
+  root.on('error', () => {})
+  await root.connect()
+  for (const type of ['canary.unknown', 'webhook.delivery'])
+    await root.query('insert into governance.outbox (id, tenant, type, payload) values ($1, $2, $3, $4)', [
+      randomUUID(),
+      'platform',
+      type,
+      JSON.stringify({ delivery: canary, email: user.email }),
+    ])
+  await expect.poll(() => receiver.received.length, PATIENCE).toBeGreaterThan(before)
+  await expect.poll(metrics, PATIENCE).toMatch(/^worker_events\{outcome="retried"\} ([2-9]|\d\d)/m)
+  await expect
+    .poll(async () => JSON.stringify(await ask('GET', '/v1/webhooks/deliveries', headers)), PATIENCE)
+    .toContain('"responseStatus":500')
+  const { rows } = await root.query<{ all: string }>(
+    `select string_agg(t::text, ' ') as all from governance.audit_log t`,
+  )
+  await root.end()
+  const told = {
+    'log of the hub': hub.lines.join('\n'),
+    'log of the worker': worker.lines.join('\n'),
+    'metrics of the worker': await metrics(),
+    spans: collector.received.map(({ body }) => body).join('\n'),
+    deliveries: JSON.stringify(await ask('GET', '/v1/webhooks/deliveries', headers)),
+    'audit log': String(rows[0]?.all),
+  }
+  const secrets = [hook.secret, made.invitation.token, headers.Authorization?.slice(7), PASSWORD]
+  for (const [where, text] of Object.entries(told)) {
+    expect(text.length, where).toBeGreaterThan(100)
+    for (const secret of [canary, ...secrets])
+      expect(text.includes(String(secret)), `${where} has ${String(secret).slice(0, 8)}`).toBe(false)
+  }
+})
+
 it('says how it is, and how the queue and the deliveries are, by no tenant', async () => {
   expect((await fetch(`${worker.base}/health`)).status).toBe(200)
   expect((await fetch(`${worker.base}/metrics`)).status).toBe(401)
@@ -154,5 +205,9 @@ it('ends with 0 when it is told to, and with whoever started it', async () => {
   worker.process.kill('SIGTERM')
   hub.process.kill('SIGTERM')
   expect(await Promise.all([worker.ended, hub.ended])).toEqual([0, 0])
-  for (const line of worker.lines) expect(JSON.parse(line)).toMatchObject({ level: 'info' })
+  // What was told of events that cannot be handled, above.
+  const others = worker.lines
+    .map((line) => JSON.parse(line))
+    .filter(({ type }) => !/^(canary|webhook)\./.test(type))
+  for (const line of others) expect(line).toMatchObject({ level: 'info' })
 })

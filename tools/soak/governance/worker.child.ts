@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { createWorker } from '@org/governance/outbox/worker'
 import { createTenancy } from '@org/pg-tenant'
 import pg from 'pg'
@@ -5,6 +6,8 @@ import { events, hooksOf } from './parts.ts'
 
 // A worker in a process of its own, to be killed and stalled at any moment. It ends with whoever started it.
 
+// A process that is killed writes none.
+flushCompileCache()
 const [controlUrl = '', applicationUrl = '', level = '', port = ''] = process.argv.slice(2)
 const isolation = level === 'schema' ? 'schema' : 'role'
 const poolOf = (connectionString: string) => {

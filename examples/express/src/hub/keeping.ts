@@ -61,7 +61,8 @@ export function openKeeping(config: HubConfig, control: Control, tenancy: Tenanc
   const audit = auditLog({
     keys: { env: key },
     // That they changed is said; what they are is the user's, who may be erased.
-    fields: { user: { sensitive: ['email', 'name', 'suspendedReason'] } },
+    // Addresses of many receivers hold a key in their path.
+    fields: { user: { sensitive: ['email', 'name', 'suspendedReason'] }, webhook: { sensitive: ['url'] } },
     personal: keys,
   })
   const profile = config.OPERATING_PROFILE

@@ -224,7 +224,7 @@ export function webhookRoutes(hub: Hub): Endpoint[] {
 const entityOf = ({ id }: WebhookEndpoint) => ({ type: 'webhook', id })
 
 function factsOf({ url, events, description, status, suspendedReason }: WebhookEndpoint): object {
-  return { url, events, description, status, suspendedReason }
+  return { host: new URL(url).host, url, events, description, status, suspendedReason }
 }
 
 function told({ config }: Hub) {
