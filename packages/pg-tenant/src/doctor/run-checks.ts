@@ -6,6 +6,10 @@ import { qualify } from '../sql/identifier.ts'
 import { type CheckScope, type CheckText, checksOf } from './checks.ts'
 import type { Collected } from './collected.ts'
 import type { Look } from './read-only.ts'
+import { ROLE_CHECKS } from './role-checks.ts'
+import { SCHEMA_CHECKS } from './schema-checks.ts'
+
+const CHECKS = [...SCHEMA_CHECKS, ...ROLE_CHECKS]
 
 /** What an examination has at hand. */
 export interface Examination {
@@ -41,7 +45,7 @@ export async function runChecks(
   const tenant = qualify(controlSchema, 'tenant')
   const place = { scope, tenant, run: run ? qualify(controlSchema, RUN_TABLE) : undefined, roles }
   const values = valuesOf(fleet, application)
-  for (const { code, severity, sql, fix } of checksOf(place, own)) {
+  for (const { code, severity, sql, fix } of checksOf(place, CHECKS, own)) {
     // A statement is not given values that it does not ask for.
     const given = sql.includes('$7') ? [...values, ...more] : values
     for (const { subject, what } of await look<Found>(sql, given)) {
@@ -58,12 +62,8 @@ export async function runHomeChecks(
 ): Promise<void> {
   const names = fleet.naming.names.of(key as TenantKey)
   const values = [...valuesOf(fleet, application), key, status, names?.schema ?? null, names?.role ?? null]
-  for (const { code, severity, sql, fix } of checksOf({
-    scope: 'home',
-    tenant: HOME,
-    run: undefined,
-    roles: true,
-  })) {
+  const place = { scope: 'home', tenant: HOME, run: undefined, roles: true } as const
+  for (const { code, severity, sql, fix } of checksOf(place, CHECKS)) {
     for (const { subject, what } of await look<Found>(sql, values)) {
       const message = `Database ${database}: ${subject} ${what}.`
       collected.add({ code, severity, subject: `${database}: ${subject}`, message, fix })
