@@ -3,6 +3,6 @@ import { defineConfig } from 'vitest/config'
 import { projects } from './vitest.workspace.ts'
 
 export default defineConfig({
-  // Half of what a test waits for is the database, which is another process: more workers than cores less one.
-  test: { projects, passWithNoTests: true, maxWorkers: Math.max(2, availableParallelism()) },
+  // A test waits for the database, which is another process, and for what it made wait: one worker more than there are cores.
+  test: { projects, passWithNoTests: true, maxWorkers: availableParallelism() + 1 },
 })

@@ -22,6 +22,15 @@ const SLOW = [
   ],
   ...['archive/server-killed', 'archive/cut-off', 'archive/random', 'archive/concurrent', 'apps/apps'],
   ...['lifecycle/falls-through', 'offboard/neighbours', 'fuzz', 'soak', 'regular-expressions'],
+  ...[
+    'levels/attacks',
+    'hostile/hostile',
+    'hazards/pgbouncer',
+    'archive/huge',
+    'attacks',
+    'load/revocation',
+    'demo',
+  ],
 ]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
 
@@ -51,8 +60,8 @@ export const projects = [
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES], false),
   project('rbac', 'packages/rbac', [POSTGRES], false),
   project('crypto', 'packages/crypto', [POSTGRES], false),
-  project('governance', 'packages/governance', [POSTGRES]),
-  project('cli', 'packages/cli', [POSTGRES]),
+  project('governance', 'packages/governance', [POSTGRES], false),
+  project('cli', 'packages/cli', [POSTGRES], false),
   project('hono', 'examples/hono', [POSTGRES], false),
   project('express', 'examples/express', [POSTGRES], false),
   project('demo', 'examples/demo'),

@@ -8,11 +8,12 @@ import { schemaLevel } from '../../src/lifecycle/levels/schema.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { findRemains } from '../offboard/remains.ts'
+import { SLOW } from '../support/sample.ts'
 import { provisioned, useFolder } from './support.ts'
 
 // A server of its own with few locks: one that runs out of them would fail the tests of others.
 const folder = useFolder()
-const TABLES = 3000
+const TABLES = SLOW ? 3000 : 1500
 let server: PostgresServer
 let pool: pg.Pool
 let lifecycle: Lifecycle
@@ -51,7 +52,7 @@ const CREATE = `do $$ begin
     end loop;
   end $$`
 
-it('a tenant of 3,000 tables is backed up and dropped, which one transaction cannot', async () => {
+it(`a tenant of ${TABLES} tables is backed up and dropped, which one transaction cannot`, async () => {
   const tenant = await provisioned(lifecycle, 'huge')
   await pool.query(CREATE)
   await pool.query('insert into c_huge.t1 values (1)')

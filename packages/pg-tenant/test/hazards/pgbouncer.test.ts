@@ -1,6 +1,7 @@
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'
+import { sampled } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 import { HONESTLY_OPEN, idsOf } from './honestly-open.ts'
 import { attackIn, findingOf, seen } from './kit-world.ts'
@@ -23,21 +24,28 @@ describe.runIf(hasPgBouncer())(where, () => {
 
   describe.each(['role', 'row'] as const)('level %s', (isolation) => {
     let report: AttackReport
+    // What a pooler changes it changes at every level: at level row a sample, and all in the slow set.
+    const tried = isolation === 'row' ? sampled(ATTACKS, 3) : ATTACKS
+    const only = tried.map(({ id }) => id)
     beforeAll(async () => {
-      report = await attackIn(world, { url, isolation })
+      report = await attackIn(world, { url, isolation, only })
     })
 
-    const promised = ATTACKS.filter(({ promise }) => promise.includes(isolation)).map(({ id, title }) => ({
-      id,
-      title,
-    }))
+    const promised = tried
+      .filter(({ promise }) => promise.includes(isolation))
+      .map(({ id, title }) => ({
+        id,
+        title,
+      }))
 
     it.each(promised)('stops $id: $title', ({ id }) => {
       expect(seen(report, id)).toMatch(/^stopped: /)
     })
 
     it('says what is open, and leaves nothing out', () => {
-      expect(idsOf(report, 'open')).toEqual(HONESTLY_OPEN[isolation])
+      expect(idsOf(report, 'open')).toEqual(
+        HONESTLY_OPEN[isolation].filter((id) => only.some((one) => id === one || id.startsWith(`${one}.`))),
+      )
     })
   })
 

@@ -2,24 +2,21 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, formatAttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { kitLeftovers } from '../hazards/kit-world.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { KNOWN_OPEN } from './known-open.ts'
 
 // Hazard x: whatever a tenant can own is planted, then everything a tenancy can do is done. `TEST_PG_VERSION` and
 // `TEST_POOLER` choose the server and the way to it (tools/matrix).
 
-/** Making a database takes its time: there only calls that do work of their own, unless `TEST_HOSTILE=all`. */
-const DATABASE = [
-  'plants',
-  'scope.query',
-  'doctor',
-  'backup',
-  'export',
-  'migrate',
-  'restore',
-  'offboard',
-].map((id) => `x.${id}`)
-const wanted = (level: string) =>
-  level === 'database' && process.env.TEST_HOSTILE !== 'all' ? DATABASE : ['x']
+/** Calls that do work of their own. */
+const SAMPLE = ['plants', 'scope.query', 'doctor', 'backup', 'export', 'migrate', 'restore', 'offboard'].map(
+  (id) => `x.${id}`,
+)
+/** Every call at one level of each engine, and at all in the slow set; making databases takes its time: there with `TEST_HOSTILE=all`. */
+const wanted = (level: string) => {
+  if (process.env.TEST_HOSTILE === 'all' || level === 'role' || level === 'row') return ['x']
+  return SLOW && level !== 'database' ? ['x'] : SAMPLE
+}
 
 /** Milliseconds; under load a level takes one of them. */
 const MINUTES = 300_000

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from '../hazards/honestly-open.ts'
 import { kitLeftovers, seen } from '../hazards/kit-world.ts'
+import { sampled } from '../support/sample.ts'
 import { ALL_SUBJECTS, useSetting } from './setting.ts'
 
 const setting = useSetting()
@@ -12,23 +13,29 @@ const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter(
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
+  // A database for every tenant of every attack: there a sample, and all in the slow set.
+  const tried = isolation === 'database' ? sampled(ATTACKS, 4) : ATTACKS
+  const only = tried.map(({ id }) => id)
   beforeAll(async () => {
-    report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation })
-    // A database for every tenant of every attack.
+    report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation, only })
   }, 600_000)
 
-  const promised = ATTACKS.filter(({ promise }) => promise.includes(isolation)).map(({ id, title }) => ({
-    id,
-    title,
-  }))
+  const promised = tried
+    .filter(({ promise }) => promise.includes(isolation))
+    .map(({ id, title }) => ({
+      id,
+      title,
+    }))
+  const ofThese = (ids: readonly string[]) =>
+    ids.filter((id) => only.some((one) => id === one || id.startsWith(`${one}.`)))
 
   it.each(promised)('stops $id: $title', ({ id }) => {
     expect(seen(report, id)).toMatch(/^stopped: /)
   })
 
   it('says what is open, and leaves nothing out', () => {
-    expect(idsOf(report, 'open')).toEqual(HONESTLY_OPEN[isolation])
-    expect(idsOf(report, 'not applicable')).toEqual(NOT_APPLICABLE[isolation])
+    expect(idsOf(report, 'open')).toEqual(ofThese(HONESTLY_OPEN[isolation]))
+    expect(idsOf(report, 'not applicable')).toEqual(ofThese(NOT_APPLICABLE[isolation]))
     expect(report.findings.filter(({ promised, verdict }) => promised && verdict === 'open')).toEqual([])
   })
 
