@@ -41,7 +41,7 @@ describe('regular expressions', () => {
       const key = JSON.stringify([source, flags])
       places.set(key, [...(places.get(key) ?? []), place])
     }
-    const looked = [...places].filter((_, at) => process.env.TEST_SLOW || at % 12 === 0)
+    const looked = [...places].filter((_, at) => process.env.TEST_SLOW || at % 12 === 1)
     const slow = looked.flatMap(([key, where]) => {
       const [source, flags] = JSON.parse(key) as [string, string]
       const found = complexity(source, flags)
