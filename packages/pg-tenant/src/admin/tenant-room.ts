@@ -257,12 +257,15 @@ const settled = ({ lockTimeout, statementTimeout }: Limits) => `select case
     pg_catalog.set_config('statement_timeout', '${statementTimeout}', true))
   else pg_catalog.concat('${ESCAPED}')::pg_catalog.int8 end`
 
+/** How a statement of a room is marked: the function that sends it, and which of its statements it is. */
+const TAG = /\/\* (\w{1,63}) (\d{1,9}) \*\//g
+
 /**
  * The context ends with the room's own call, the statement's text before it; a statement that could not be parsed is the
  * error's `internalQuery` instead. Behind them all that code inside may have written.
  */
 function lastTag(bare: string, { message, internalQuery, where }: Failed): number | undefined {
-  const tags = new RegExp(`/\\* ${bare} (\\d+) \\*/`, 'g')
-  const found = [message, internalQuery, where].flatMap((text) => [...(text ?? '').matchAll(tags)]).at(-1)
-  return found && Number(found[1])
+  const all = [message, internalQuery, where].flatMap((text) => [...(text ?? '').matchAll(TAG)])
+  const found = all.findLast(([, name]) => name === bare)
+  return found && Number(found[2])
 }
