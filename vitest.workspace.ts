@@ -28,7 +28,10 @@ const SLOW = [
     'hazards/pgbouncer',
     'archive/huge',
     'attacks',
-    'load/revocation',
+    'load/*',
+    'integrations/credentials',
+    'oracle/oracle',
+    'growth',
     'demo',
   ],
 ]
