@@ -106,6 +106,22 @@ describe('a plan', () => {
     expect((await project.run('advise --fleet --config full.mjs --json')).json()).toMatchObject({ moves: [] })
   })
 
+  it('says with its exit code, and in the last line of --json, that a cluster stays too full', async () => {
+    const config = await readFile(join(project.folder, 'full.mjs'), 'utf8')
+    // Nobody may have a single one.
+    const crowded = config.replace('placements: {', 'thresholds: { tenants: 1 }, placements: {')
+    await writeFile(join(project.folder, 'crowded.mjs'), crowded.replace('{ tenants: 3 }', '{ tenants: 1 }'))
+    for (const line of ['move --plan --dry-run', 'move --plan']) {
+      const { exit, stdout } = await project.run(`${line} --config crowded.mjs`)
+      expect(exit).toBe(EXIT.failed)
+      expect(stdout).toContain('eu stays too full (tenants')
+    }
+    const { stdout } = await project.run('move --plan --config crowded.mjs --json')
+    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+    expect(last).toMatchObject({ type: 'report', ok: false, failed: 0 })
+    expect(last.crowded).toEqual(expect.arrayContaining([expect.objectContaining({ placement: 'eu' })]))
+  })
+
   it('names whom an earlier run has left out of service', async () => {
     const { root } = project.world
     const status = (to: string) =>
@@ -117,6 +133,7 @@ describe('a plan', () => {
     expect(dry.json()).toMatchObject({ underWay: [{ tenant: 'acme-left', from: 'eu', to: null }] })
     const told = await project.run('move --plan')
     expect(told.stderr).toContain('acme-left is out of service: its move from eu was cut off.')
+    expect(told.exit).toBe(EXIT.failed)
     await status('active')
     expect((await project.run('move --plan --dry-run --json')).json()).toMatchObject({ underWay: [] })
   })

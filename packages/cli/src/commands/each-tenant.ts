@@ -12,11 +12,14 @@ export interface Tally {
 /**
  * Does something for one tenant after the other, with progress; what fails for one does not stop the others. With
  * `--json` each is a line, and the last line is the report.
+ *
+ * @param left what it does not mend, for the report
  */
 export async function eachTenant(
   { output, signal }: Invocation,
   tenants: readonly string[],
   work: (key: string) => Promise<object>,
+  left: Readonly<Record<string, readonly unknown[]>> = {},
 ): Promise<Tally> {
   const progress = output.progress('tenants')
   const at = pace(tenants.length)
@@ -35,6 +38,7 @@ export async function eachTenant(
   }
   progress.end()
   const stopped = done < tenants.length
-  output.event({ type: 'report', ok: failed === 0 && !stopped, done, failed, stopped })
+  const ok = failed === 0 && !stopped && Object.values(left).every(({ length }) => length === 0)
+  output.event({ type: 'report', ok, done, failed, stopped, ...left })
   return { done, failed, stopped }
 }

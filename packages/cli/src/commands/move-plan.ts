@@ -112,11 +112,11 @@ export async function carryOut(
   if (moving.dryRun) {
     output.document({ ...plan, dryRun: true })
     showPlan(plan, output)
-    return EXIT.ok
+    return plan.crowded.length > 0 ? EXIT.failed : EXIT.ok
   }
   const begun = plan.underWay.flatMap(({ tenant, from, to }) => (to === null ? [] : [{ tenant, from, to }]))
   const of = new Map([...begun, ...plan.moves].map((one) => [String(one.tenant), one]))
-  const tally = await eachTenant(invocation, [...of.keys()], async (tenant) => {
+  const work = async (tenant: string) => {
     const one = of.get(tenant)
     if (!one) throw new CliError('USAGE', 'No such move.')
     const { from, to, rows, gapMs } = await connected.fleet.move(tenant, one.to, {
@@ -124,10 +124,15 @@ export async function carryOut(
       from: one.from,
     })
     return { from, to, rows, gapMs }
+  }
+  const lost = plan.underWay.filter(({ to }) => to === null)
+  const tally = await eachTenant(invocation, [...of.keys()], work, {
+    crowded: plan.crowded,
+    underWay: lost,
   })
   if (of.size === 0) showPlan(plan, output)
-  else showLeft({ crowded: plan.crowded, underWay: plan.underWay.filter(({ to }) => to === null) }, output)
+  else showLeft({ crowded: plan.crowded, underWay: lost }, output)
   output.say(`${plural(tally.done - tally.failed, 'tenant')} moved, ${tally.failed} failed.`)
   if (tally.stopped) return EXIT.interrupted
-  return tally.failed > 0 ? EXIT.failed : EXIT.ok
+  return tally.failed + plan.crowded.length + lost.length > 0 ? EXIT.failed : EXIT.ok
 }

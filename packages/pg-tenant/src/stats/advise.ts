@@ -166,7 +166,7 @@ function tenants({ totals, level }: FleetStats, at: Thresholds): Found {
     severity: 'warning',
     measured: totals.tenants,
     threshold: at.tenants,
-    message: `${totals.tenants} tenants live in this cluster.`,
+    message: `Tenants in this cluster: ${totals.tenants}.`,
     action:
       'Place new tenants on another cluster or move some (proposeMoves, docs/scale-out.md), or use level row for the smallest ones.',
   }

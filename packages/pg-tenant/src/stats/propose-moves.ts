@@ -82,16 +82,10 @@ export function proposeMoves(
     clusterOf(name, of, { ...thresholds, ...placements[name] }),
   )
   const moves: MoveProposal[] = []
-  for (const from of clusters) {
-    for (const why of REASONS) {
-      if (from.load[why] < from.limits[why]) continue
-      const waiting = byWeight(from, why)
-      while (moves.length < limit && from.load[why] >= from.limits[why] * FILL) {
-        const move = next(from, why, waiting, clusters)
-        if (!move) break
-        moves.push(move)
-      }
-    }
+  // Where one cluster got lighter there may be room for what had none before.
+  for (let before = -1; before < moves.length; ) {
+    before = moves.length
+    for (const from of clusters) lighten(from, clusters, moves, limit)
   }
   const crowded = clusters.flatMap(({ name, load, limits }) =>
     REASONS.filter((why) => load[why] >= limits[why]).map((why) => ({
@@ -102,6 +96,19 @@ export function proposeMoves(
     })),
   )
   return { moves, crowded }
+}
+
+/** Adds what has to go from a cluster that is too full, as far as others have room. */
+function lighten(from: Cluster, clusters: readonly Cluster[], moves: MoveProposal[], limit: number): void {
+  for (const why of REASONS) {
+    if (from.load[why] < from.limits[why]) continue
+    const waiting = byWeight(from, why)
+    while (moves.length < limit && from.load[why] >= from.limits[why] * FILL) {
+      const move = next(from, why, waiting, clusters)
+      if (!move) break
+      moves.push(move)
+    }
+  }
 }
 
 const PROPOSE_MOVES_OPTIONS: OptionNames<ProposeMovesOptions> = {

@@ -104,6 +104,25 @@ describe('what to move', () => {
     expect(some.crowded).toMatchObject([{ placement: 'eu', measured: 3 }])
   })
 
+  it('does not depend on the order of the clusters: one that gets lighter has room for those of another', () => {
+    // Tenants of a fit into b alone, which is full itself until some of its own have gone to c.
+    const a = cluster('a', [1, 1, 1], { relations: 50 })
+    const b = cluster(
+      'b',
+      Array.from({ length: 10 }, () => 1),
+      { relations: 1 },
+    )
+    const placements = { a: { tenants: 3 }, b: { tenants: 10 }, c: { relations: 20 } }
+    for (const stats of [
+      { a, b, c: cluster('c', []) },
+      { c: cluster('c', []), b, a },
+    ]) {
+      const { moves, crowded } = proposeMoves(stats, { placements })
+      expect(crowded).toEqual([])
+      expect(moves.map(({ from, to }) => `${from}${to}`).sort()).toEqual(['ab', 'bc', 'bc'])
+    }
+  })
+
   it('is nobody who is being made, dropped or moved', () => {
     const stats = { eu: cluster('e', [1, 1], { status: 'moving' }), us: cluster('u', []) }
     expect(proposeMoves(stats, { placements: { eu: { tenants: 1 } } }).moves).toEqual([])
