@@ -11,6 +11,7 @@ interface Options {
   readonly terminate?: boolean
   readonly undo?: boolean
   readonly replication?: boolean
+  readonly room?: number
   readonly lose?: readonly string[]
   readonly plan?: boolean
   readonly limit?: number
@@ -38,6 +39,11 @@ export const move: CommandModule<Options> = {
     {
       flags: '--replication',
       text: 'send a copy ahead that follows the tenant: a short gap, however large it is',
+    },
+    {
+      flags: '--room <size>',
+      text: 'what is free where it goes: a tenant that takes more is refused',
+      parse: size('--room'),
     },
     {
       flags: '--lose <names>',
@@ -102,13 +108,14 @@ function requireFitting(key: string, to: string, { plan, limit, storage, from, u
 }
 
 function moving({ output, signal }: Invocation, options: Options): MoveOptions {
-  const { dryRun = false, undo = false, from, drain, terminate, replication, lose } = options
+  const { dryRun = false, undo = false, from, drain, terminate, replication, room, lose } = options
   return {
     dryRun,
     undo,
     from,
     drain,
     copy: replication ? 'replication' : 'stream',
+    room,
     lose,
     onBusy: terminate ? 'terminate' : 'report',
     onProgress: (step) => output.note(step),

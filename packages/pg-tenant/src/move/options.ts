@@ -24,6 +24,8 @@ export interface MoveOptions {
    * `SET` on `session_replication_role` where it goes, and a primary key for each table.
    */
   readonly copy?: 'stream' | 'replication' | undefined
+  /** Bytes that are free in the cluster it goes to, where you know that: a tenant that takes more is refused (not at level `row`). */
+  readonly room?: number | undefined
   /** What may be lost although no archive holds it, or stay behind, by name, as the refusal names it (default: nothing). */
   readonly lose?: readonly string[] | undefined
   /** Told of each step; what it throws is ignored. */
@@ -38,6 +40,7 @@ export interface MoveSettings {
   readonly undo: boolean
   readonly verify: 'full' | 'archive'
   readonly copy: 'stream' | 'replication'
+  readonly room: number | undefined
   readonly lose: readonly string[]
   readonly patience: Patience
   tell(step: MoveStep): void
@@ -51,6 +54,7 @@ const KNOWN: OptionNames<MoveOptions> = {
   onBusy: true,
   verify: true,
   copy: true,
+  room: true,
   lose: true,
   onProgress: true,
   signal: true,
@@ -61,7 +65,7 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   requireKnownOptions(options, KNOWN)
   const { from, dryRun = false, undo = false, drain: drainMs = 10_000, onBusy = 'report' } = options
-  const { verify = 'full', copy = 'stream', lose = [], onProgress, signal } = options
+  const { verify = 'full', copy = 'stream', room, lose = [], onProgress, signal } = options
   if (from !== undefined && typeof from !== 'string') throw invalidOption('from', 'the name of a placement')
   if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
   if (typeof undo !== 'boolean' || (undo && dryRun))
@@ -71,6 +75,8 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
   if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
   if (verify !== 'full' && verify !== 'archive') throw invalidOption('verify', '"full" or "archive"')
   if (copy !== 'stream' && copy !== 'replication') throw invalidOption('copy', '"stream" or "replication"')
+  if (room !== undefined && !(Number.isSafeInteger(room) && room >= 0))
+    throw invalidOption('room', 'a whole number of bytes')
   if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string'))
     throw invalidOption('lose', 'a list of names')
   if (onProgress !== undefined && typeof onProgress !== 'function')
@@ -84,5 +90,5 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
       // Whoever watches does not decide.
     }
   }
-  return { from, dryRun, undo, verify, copy, lose, patience: { drainMs, onBusy, signal }, tell }
+  return { from, dryRun, undo, verify, copy, room, lose, patience: { drainMs, onBusy, signal }, tell }
 }

@@ -1,22 +1,23 @@
+import { TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
-import { begin, withAdminClient } from '../archive/client.ts'
 import { placeOf } from '../archive/place.ts'
-import { ownNamesOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
+import { requireAlone } from '../lifecycle/dependents.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
 import { tenantTransaction } from '../offboard/work.ts'
-import { recordOf, register } from '../registry/registry.ts'
+import { recordOf } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { requireReplicable } from './ahead/publication.ts'
+import { atHome, requireReplicable } from './ahead/publication.ts'
 import { carry, refuseOwnRows, refuseStaying } from './belongings.ts'
 import type { MoveSettings } from './options.ts'
+import { rehearse } from './rehearse.ts'
 import { type Route, refused, taken } from './route.ts'
 
 /**
  * Everything that can be known before anything is closed.
  *
- * @throws TenancyError CONFLICT (`details.reason`: `level`, `version`, `key_taken`, `belongings`, `stays`, `unconfirmed`,
+ * @throws TenancyError CONFLICT (`details.reason`: `level`, `prefix`, `version`, `key_taken`, `room`, `belongings`, `stays`, `unconfirmed`,
  *   `not_archived`, `replication`), INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
@@ -30,6 +31,8 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await requireConfirmed(route)
   await requireFree(route)
   await requireSameHistory(route)
+  await tenantTransaction(from.lifecycle, tenant, settings.patience.signal, requireAlone)
+  if (settings.room !== undefined) await requireRoom(route, settings.room)
   if (settings.copy === 'replication') await requireReplicable(route)
   const visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
   const lossless = { backup: { to: '' }, lose: settings.lose, requestedBy: null, patience: settings.patience }
@@ -76,29 +79,26 @@ async function requireSameHistory(route: Route): Promise<void> {
   if (other) throw refused(route, 'version', VERSION)
 }
 
-/** Makes the tenant there and undoes that: whoever lacks a right is told which, with the tenant still in service. */
-async function rehearse({ tenant, to }: Route): Promise<void> {
-  const { lifecycle } = to
-  const { ofLevel } = lifecycle
-  if (ofLevel.row) return
-  // What cannot be undone is not rehearsed; whether somebody else has its names is seen all the same.
-  if (ofLevel.staged) {
-    await tenantTransaction(lifecycle, tenant, undefined, (work) => ofLevel.exists(work))
-    return
-  }
-  const application = await prepare(lifecycle)
-  await withAdminClient(lifecycle.adminPool, async (admin) => {
-    await begin(admin, 'read committed read write')
-    const facts = { reuse: true, arrives: true, names: ownNamesOf(lifecycle.naming, tenant) }
-    const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, facts)
-    const bare = { ...lifecycle, migrations: [] }
-    const work = { lifecycle: bare, tenant, admin, session: undefined, application, status }
-    await ofLevel.ensureRoles(work)
-    await ofLevel.furnish(work)
-    await admin.run('rollback')
-  })
+// $1 schema. Indexes and what lies apart are counted with their table.
+const BYTES = `select coalesce(sum(pg_total_relation_size(c.oid)), 0)::float8 as bytes from pg_namespace n join pg_class c on c.relnamespace = n.oid
+  where n.nspname = $1 and c.relkind in ('r', 'm')`
+
+/** No server tells over SQL how much room its disk has: whoever knows has said so. */
+async function requireRoom(route: Route, room: number): Promise<void> {
+  const { lifecycle } = route.from
+  const place = placeOf(lifecycle, route.tenant)
+  // Of tables that all share nobody knows what is whose.
+  if (place.tenantColumn !== undefined) return
+  const [row] = await atHome(lifecycle, place, (admin) => admin.run(BYTES, [place.schema]))
+  const bytes = Number(row?.bytes)
+  if (bytes <= room) return
+  const { code, message, details } = refused(route, 'room', ROOM)
+  throw new TenancyError(code, message, { details: { ...details, bytes, room } })
 }
 
+const ROOM =
+  'The tenant takes more bytes (bytes) than there are free in the cluster it is to go to (room, as you said). Enlarge its volume, or ' +
+  'choose another cluster. Nothing was changed.'
 const LEVEL =
   'Tenants share their tables in one of the two clusters (level row) and have schemas of their own in the other: their tables ' +
   'differ, and no archive of one fits the other. Nothing was changed. suspend(key), export(key) as jsonl, provision it there and put ' +
