@@ -4,7 +4,16 @@ import { installUsage } from '@org/governance/usage'
 import { createTenancy } from '@org/pg-tenant'
 import { startWireProxyInWorker } from '@org/pg-tenant/testing'
 import pg from 'pg'
-import { DECISIONS, GOVERNED, governedContenders, LIMIT, limitContenders } from '../contenders/governance.ts'
+import {
+  DECISIONS,
+  FLOOR,
+  FLOOR_MIGRATION,
+  GOVERNED,
+  governedContenders,
+  LIMIT,
+  limitContenders,
+} from '../contenders/governance.ts'
+import { idempotentRoutes, ROUTES } from '../contenders/idempotent-routes.ts'
 import { costOf, interleave, ratio } from '../measure/interleave.ts'
 import { spreadOf } from '../measure/statistics.ts'
 import type { Effort } from '../options.ts'
@@ -23,10 +32,16 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   const pool = new pg.Pool({ connectionString: applicationUrl, max: WRITERS })
   const adminPool = new pg.Pool({ connectionString: adminUrl, max: 1 })
   const prefix = bench.prefix('g')
-  const migrations = [{ id: '0001_notes', sql: NOTES }, IDEMPOTENCY_MIGRATION, IDEMPOTENCY_LEAN_MIGRATION]
+  const migrations = [
+    { id: '0001_notes', sql: NOTES },
+    FLOOR_MIGRATION,
+    IDEMPOTENCY_MIGRATION,
+    IDEMPOTENCY_LEAN_MIGRATION,
+  ]
   const tenancy = createTenancy({ pool, adminPool, migrations, schemaPrefix: prefix, rolePrefix: prefix })
   await tenancy.provision('acme')
   for (const install of [installAudit, installUsage]) await install(adminPool, { rolePrefix: prefix })
+  await adminPool.query(FLOOR)
   const { rounds, warmUp, loopbackSliceMs } = effort
   const writers = {
     concurrency: WRITERS,
@@ -36,6 +51,9 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   }
   const governed = await interleave(governedContenders(tenancy), writers)
   const alone = await interleave(governedContenders(tenancy), { ...writers, concurrency: 1 })
+  const routes = await idempotentRoutes(tenancy)
+  const served = await interleave(routes.contenders, { ...writers, concurrency: 1 })
+  await routes.close()
   const limits = await interleave(limitContenders(), { ...writers, concurrency: 1, sliceMs: loopbackSliceMs })
   const counts = await tripsOf(applicationUrl, prefix)
   await Promise.all([pool.end(), adminPool.end()])
@@ -44,19 +62,26 @@ export async function governanceSuite(bench: Bench, effort: Effort): Promise<Sui
   const rate = (name: string) => ratio(governed, GOVERNED.plain, name)
   const commits = (name: string): Finding =>
     finding(`${name}, ${WRITERS} writers`, GOVERNED.plain, rate(name), atLeast(0.85))
+  /** What no way of writing beside is faster than. */
+  const least = (name: string): Finding => finding(`${name}, ${WRITERS} writers`, GOVERNED.plain, rate(name))
   const micros = (spreadOf(costOf(limits, LIMIT.ours)).median * 1_000) / DECISIONS
   return {
     suite: 'governance',
     counts,
     findings: [
       commits(GOVERNED.audit),
+      least(GOVERNED.bareEntry),
       commits(GOVERNED.metered),
+      least(GOVERNED.bareUse),
       finding(
         `${GOVERNED.once}, alone`,
         GOVERNED.plain,
         ratio(alone, GOVERNED.once, GOVERNED.plain),
         atMost(1.15),
       ),
+      finding(`${GOVERNED.bareKey}, alone`, GOVERNED.plain, ratio(alone, GOVERNED.bareKey, GOVERNED.plain)),
+      finding(ROUTES.ours, ROUTES.plain, ratio(served, ROUTES.ours, ROUTES.plain), atMost(1.15)),
+      finding(ROUTES.memory, ROUTES.plain, ratio(served, ROUTES.memory, ROUTES.plain)),
       finding(
         LIMIT.ours,
         LIMIT.flexible,
