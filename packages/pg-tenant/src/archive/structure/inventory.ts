@@ -69,6 +69,7 @@ const GROUPS: readonly (readonly [catalogue: number, sources: readonly Source[]]
     OID.pg_class,
     [
       [tables.SEQUENCES, /^S/],
+      [tables.RENAMED_SEQUENCES, /^S/],
       [tables.OWNED_BY, /^S/],
       [tables.TABLES, /^[rp]/],
       [tables.COLUMN_STATE, /^[rpm]/],

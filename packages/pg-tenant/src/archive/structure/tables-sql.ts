@@ -11,9 +11,18 @@ const OPTIONS = (of: string) =>
 /** A table's own options, and those of the table behind it that holds its large values. */
 const RELATION_OPTIONS = `c.reloptions || array(select 'toast.' || o from pg_class t, unnest(t.reloptions) as o where t.oid = c.reltoastrelid)`
 
+// A type may have the name of a sequence that was there before it; no sequence can be made once it is, but it can be renamed.
+const TAKEN = (of: string) =>
+  `exists (select from pg_type y where y.typnamespace = ${of}.relnamespace and y.typname = ${of}.relname)`
+const MADE_AS = (of: string) => `case when ${TAKEN(of)} then '_' || md5(${of}.relname) else ${of}.relname end`
+
+export const RENAMED_SEQUENCES = `select 'renamed:' || c.oid as key, '{}'::text[] as also, 27 as phase, 'name of sequence ' || ${NAME} as what,
+    format('alter sequence %I.%I rename to %I', h.nspname, ${MADE_AS('c')}, c.relname) as sql
+  from ${RELATION} where c.relkind = 'S' and ${TAKEN('c')}`
+
 export const SEQUENCES = `select '1259:' || c.oid as key, '{}'::text[] as also, 20 as phase, 'sequence ' || ${NAME} as what,
-    format('create %ssequence %s as %s increment by %s minvalue %s maxvalue %s start with %s cache %s%s',
-      case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
+    format('create %ssequence %I.%I as %s increment by %s minvalue %s maxvalue %s start with %s cache %s%s',
+      case c.relpersistence when 'u' then 'unlogged ' else '' end, h.nspname, ${MADE_AS('c')}, format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
       s.seqstart, s.seqcache, case when s.seqcycle then ' cycle' else '' end) as sql
   from ${RELATION} join pg_sequence s on s.seqrelid = c.oid
   where not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i')`
@@ -29,7 +38,7 @@ export const OWNED_BY = `select 'owned:' || t.oid || ':' || c.oid as key, '{}'::
   where c.relkind = 'S'`
 
 const IDENTITY = `(select format(' generated %s as identity (sequence name %I.%I increment by %s minvalue %s maxvalue %s start with %s cache %s%s)',
-    case a.attidentity when 'a' then 'always' else 'by default' end, sn.nspname, s.relname, q.seqincrement, q.seqmin,
+    case a.attidentity when 'a' then 'always' else 'by default' end, sn.nspname, ${MADE_AS('s')}, q.seqincrement, q.seqmin,
     q.seqmax, q.seqstart, q.seqcache, case when q.seqcycle then ' cycle' else '' end)
   from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace sn on sn.oid = s.relnamespace
     join pg_sequence q on q.seqrelid = s.oid
