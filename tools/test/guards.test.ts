@@ -13,6 +13,8 @@ const MARKED = [
   'a handler that was overtaken or given up on changes nothing any more',
   "ad: a tenant's session locks leave the others connections",
   'as the role, a schema of its name is in the path of a session',
+  'a statement that waits for a lock is cancelled as any other; the locks that the client has go with it',
+  'a login that was there before the tenant was adopted had what it had',
   'asked behind ROLLBACK, under the path that who owns the database has set for it (ALTER DATABASE … SET search_path)',
   'b: the pin holds the schema',
   'd: a forgotten promise does not end the process',

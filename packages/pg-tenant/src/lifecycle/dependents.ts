@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { schemaOf } from '../isolation/names.ts'
+import { roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import type { TenantWork } from './levels/level.ts'
@@ -107,6 +107,10 @@ export async function requireNoDependents(
   await home.run(SHOW_SHARDS, ['off'])
   const found = await look()
   await home.run(SHOW_SHARDS, ['on'])
+  refuse(found)
+}
+
+function refuse(found: readonly string[]): void {
   if (found.length === 0) return
   const named = found.slice(0, NAMED).join(', ')
   const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : ''
@@ -118,16 +122,28 @@ export async function requireNoDependents(
   )
 }
 
+// $1 role. What DROP OWNED would take along, large objects too.
+const OWNED = `select i.type || ' ' || i.identity as name from pg_roles r
+  join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid and s.deptype = 'o'
+    and s.dbid = (select oid from pg_database where datname = current_database())
+  cross join lateral pg_identify_object(s.classid, s.objid, s.objsubid) i
+  where r.rolname = $1 and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
+
 /**
- * The same of a tenant; one with a database of its own has nobody beside it.
+ * The same of a tenant. One with a database of its own has nobody beside it there; its login may have something beside the registry.
  *
  * @throws TenancyError CONFLICT (`details.reason` `dependents`)
  */
 export async function requireAlone({ admin, lifecycle, tenant }: TenantWork): Promise<void> {
   const { level, naming, ofLevel } = lifecycle
   const { shared, ownDatabase } = traitsOf(level)
-  if (shared || ownDatabase) return
+  if (shared) return
   await admin.run(`set local search_path to ${OWN_PATH}`)
+  if (ownDatabase) {
+    // guard: a login that was there before the tenant was adopted had what it had
+    const owned = await admin.run(OWNED, [roleOf(naming, tenant)])
+    return refuse(owned.map(({ name }) => String(name)))
+  }
   await requireNoDependents(admin, schemaOf(naming, tenant), ofLevel.ownerOf(lifecycle, tenant))
 }
 

@@ -85,7 +85,7 @@ export class TenantConnection {
     if (kind === undefined) return undefined
     // What it locks may be rows that only the transaction sees.
     const own = this.#begun && (kind === 'unlock' ? !this.#locks.any : /\bfrom\b/i.test(query.text))
-    return own ? undefined : await this.#guarded(() => this.#locks.run(query))
+    return own ? undefined : await this.#guarded(() => this.#locks.run(query, this.#abortable()))
   }
 
   /** The statements of a text that has several; a wrong split could do no harm: the server takes one at a time. */

@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { aborted } from '../errors/from-scope.ts'
 import { blockOf } from '../scope/handle.ts'
 import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
@@ -64,6 +65,8 @@ export class SessionLocks {
   readonly #reach: Apart
   readonly #turns: Turns
   #holder: OpenScope | undefined
+  /** Ends the holder: what waits on it cannot be stopped otherwise. */
+  #abort = new AbortController()
   #giveBack: (() => void) | undefined
   /** Those of the scope itself. */
   #own = 0
@@ -78,14 +81,22 @@ export class SessionLocks {
   }
 
   /** Runs it where the locks are kept; `undefined` inside a scope around the client, which has them until it ends. */
-  async run(query: QueryConfig): Promise<QueryResult | undefined> {
-    const holder = this.#holder
-    if (holder) return await this.#runOn(holder, query)
-    // guard: waiting clients would have all connections, and the one whose lock they wait for none to go on
-    return await this.#turns.take(async () => {
-      const made = await this.#begin()
-      return made && (await this.#runOn(made, query))
-    })
+  async run(query: QueryConfig, signal: AbortSignal): Promise<QueryResult | undefined> {
+    // guard: a statement that waits for a lock is cancelled as any other; the locks that the client has go with it
+    const stop = () => this.#abort.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      const holder = this.#holder
+      if (holder) return await this.#runOn(holder, query)
+      // guard: waiting clients would have all connections, and the one whose lock they wait for none to go on
+      return await this.#turns.take(async () => {
+        if (signal.aborted) throw aborted(signal)
+        const made = await this.#begin()
+        return made && (await this.#runOn(made, query))
+      })
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   async #runOn(holder: OpenScope, query: QueryConfig): Promise<QueryResult> {
@@ -130,7 +141,8 @@ export class SessionLocks {
   }
 
   async #begin(): Promise<OpenScope | undefined> {
-    const holder = this.#reach.apart?.(HOLD)
+    this.#abort = new AbortController()
+    const holder = this.#reach.apart?.({ ...HOLD, signal: this.#abort.signal })
     if (!holder) return undefined
     const giveBack = await this.#reach.hold?.()
     try {

@@ -93,14 +93,12 @@ describe('a login that is adopted', () => {
   it('with a schema of its name beside the registry: nothing in it runs when its sessions are ended', async () => {
     const [role, made] = [roleOf('named'), `${world.rolePrefix}ended`]
     const own = await makeApp('named')
-    await world.root.query(`create schema ${role} authorization ${role}`)
-    await world.root.query(`set role ${role};
+    await world.root.query(`create schema ${role}; grant usage on schema ${role} to ${role};
       create function ${role}.pg_terminate_backend(int, int) returns boolean language plpgsql as $$ begin
         perform pg_catalog.set_config('role', 'none', false);
         execute 'create role ${made}';
         return true;
-      end $$;
-      reset role`)
+      end $$`)
     await tenancy.adopt('named', wanted('named'))
     await tenancy.confirmAdoption('named')
     const session = await own.connect()
@@ -108,5 +106,23 @@ describe('a login that is adopted', () => {
     await tenancy.drop('named').catch(() => {})
     session.release(true)
     expect((await world.root.query('select from pg_roles where rolname = $1', [made])).rowCount).toBe(0)
+  })
+
+  it('and has something beside the registry is not dropped with it', async () => {
+    const role = roleOf('owner')
+    await makeApp('owner')
+    await tenancy.adopt('owner', wanted('owner'))
+    await tenancy.confirmAdoption('owner')
+    const schema = `${role}_own`
+    await world.root.query(
+      `create schema ${schema}; create table ${schema}.kept (id int); alter table ${schema}.kept owner to ${role}`,
+    )
+    await expect(tenancy.drop('owner')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'dependents', dependents: `table ${schema}.kept` },
+    })
+    expect(await tenancy.find('owner')).toMatchObject({ status: 'active' })
+    await world.root.query(`drop schema ${schema} cascade`)
+    expect(await tenancy.drop('owner')).toBe(true)
   })
 })

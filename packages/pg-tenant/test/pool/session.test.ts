@@ -222,6 +222,26 @@ describe('cancelling by processID', () => {
       expect((await other.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     }))
 
+  it('stops a wait for an advisory lock, and the client goes on', () =>
+    two(async (one, other) => {
+      await one.query(LOCK)
+      const number = pid(other)
+      const waits = other.query(LOCK)
+      waits.catch(() => {})
+      await eventually(async () => {
+        const { rows } = await world.root.query(
+          `select 1 from pg_locks where locktype = 'advisory' and objid = 42 and not granted
+            and database = (select oid from pg_database where datname = current_database())`,
+        )
+        return rows.length === 1
+      })
+      await one.query('select pg_cancel_backend($1)', [number])
+      await expect(waits).rejects.toMatchObject({ code: '57014' })
+      expect((await other.query(TRY)).rows).toEqual([{ got: false }])
+      await one.query(UNLOCK)
+      expect((await other.query(TRY)).rows).toEqual([{ got: true }])
+    }))
+
   it('ends a client that is terminated', () =>
     two(async (one, other) => {
       const sleep = one.query(SLEEP)
