@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { testSealing } from '@org/pg-testing'
 import { useTestTenancy } from '@org/pg-testing/vitest'
 import pg from 'pg'
@@ -275,4 +278,10 @@ it('a database with extensions in its schema is taken: what they bring is not of
   expect(rows).toEqual([{ same: true, n: 3 }])
   await tenancy.undoAdoption('extended')
   expect(await stateOf('extended')).toEqual(before)
+  await tenancy.adopt('extended', wanted('extended'))
+  await tenancy.confirmAdoption('extended')
+  const folder = await mkdtemp(join(tmpdir(), 'adopted-'))
+  const { rows: archived } = await tenancy.backup('extended', { to: join(folder, 'archive') })
+  expect(archived).toBeGreaterThan(0)
+  await rm(folder, { recursive: true })
 })
