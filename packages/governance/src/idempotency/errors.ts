@@ -52,6 +52,20 @@ export function isLockTimeout(error: unknown): boolean {
   return code === '55P03' || details?.sqlState === '55P03'
 }
 
+/** What a claim fails with, of whichever kind it is. */
+export function isClaims(error: unknown): boolean {
+  return isTaken(error) || isLockTimeout(error) || isDuplicate(error)
+}
+
+/** What {@link CLAIM_FRESH} raises when the key was used. */
+export function isDuplicate(error: unknown): boolean {
+  const { constraint, details } = (error ?? {}) as {
+    constraint?: unknown
+    details?: { constraint?: unknown }
+  }
+  return (constraint ?? details?.constraint) === 'pk_idempotency_key'
+}
+
 /** What {@link CLAIM} raises when the key was used: invalid_text_representation. */
 export function isTaken(error: unknown): boolean {
   const { code, details } = (error ?? {}) as { code?: unknown; details?: { sqlState?: unknown } }

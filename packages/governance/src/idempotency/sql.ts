@@ -24,6 +24,20 @@ export const CLAIM = `with previous as materialized (
       case when claim.one is null then concat('idempotency:taken')::integer end
     from previous left join claim on true`
 
+/**
+ * The same values, the last two left out, for work in one transaction: at two thirds of the cost, because a key that was used raises
+ * as the duplicate that it is, one that ran out and was not swept yet as well. Then {@link CLAIM} is tried.
+ */
+export const CLAIM_FRESH = `with previous as materialized (
+    select current_setting('lock_timeout') as value, set_config('lock_timeout', $6::text, true) as now
+  )
+  insert into idempotency_key (principal, handler, key, fingerprint, expires_at)
+  select $1::text, $2::text, $3::text, $4::bytea, now() + $5::float8 * interval '1 second' from previous
+  returning set_config('lock_timeout', (select previous.value from previous), true)`
+
+/** A key, whether it ran out or not. */
+export const THERE = `select from idempotency_key k where k.principal = $1::text and k.handler = $2::text and k.key = $3::text`
+
 /** `$4` the sealed answer. */
 export const KEEP = `update idempotency_key set answer = $4::text, leased_until = null
   where principal = $1::text and handler = $2::text and key = $3::text`

@@ -141,6 +141,27 @@ describe.each(LEVELS)('level %s', (level) => {
     await expect(made().once(requestOf(two), async () => 'x')).rejects.toThrow()
   })
 
+  it('a key that ran out and was not swept is as good as new, also where the work hides why it failed', async () => {
+    const key = fresh()
+    const ranOut = async () => {
+      const sql = `update idempotency_key set expires_at = now() - interval '1 s' where key = $1`
+      await world.tenancy.query(acme, sql, [key])
+    }
+    await made().once(requestOf(key), add(`${key} 1`))
+    await ranOut()
+    const second = await made().once(requestOf(key), add(`${key} 2`))
+    expect(second).toEqual({ answer: `made ${key} 2`, replayed: false })
+    await ranOut()
+    const hiding = made().once(requestOf(key), async (db) => {
+      await add(`${key} 3`)(db).catch(() => {
+        throw new Error('something else')
+      })
+      return 'third'
+    })
+    expect(await hiding).toEqual({ answer: 'third', replayed: false })
+    expect(await Promise.all([1, 2, 3].map((n) => count(`${key} ${n}`)))).toEqual([1, 1, 1])
+  })
+
   it('is swept when it ran out, and then done again; sweepers and requests at once hurt nobody', async () => {
     const key = fresh()
     const again = () => made().once(requestOf(key), add(`${key} ${Math.random()}`))
