@@ -4,7 +4,7 @@ import { backupTenant, type Instant } from '../archive/backup.ts'
 import { restoreTenant } from '../archive/restore/restore.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { tenantTransaction } from '../offboard/work.ts'
-import type { TenantRecord } from '../registry/record.ts'
+import { saidOf, type TenantRecord } from '../registry/record.ts'
 import { register, setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { MoveState } from './ledger.ts'
@@ -51,16 +51,16 @@ async function announceArrival(route: Route, record: TenantRecord): Promise<void
   const { tenant, to } = route
   const { level, naming, registry } = to.lifecycle
   await tenantTransaction(to.lifecycle, tenant, undefined, async ({ admin, status }) => {
-    const facts = { plan: record.plan ?? undefined, placement: to.name, reuse: true, arrives: true }
+    const facts = { ...saidOf(record), placement: to.name, reuse: true, arrives: true }
     const names = ownNamesOf(naming, tenant)
     // guard: whoever was provisioned there since it was looked at is not moved over
     if (status !== 'deleted' && status !== 'arriving') throw taken(route)
     const found = await register(admin, registry, tenant, level, { ...facts, names })
     if (found !== 'provisioning' && found !== 'arriving') throw taken(route)
     await admin.run(
-      `update ${qualify(registry.controlSchema, 'tenant')} set status = 'arriving', plan = $3, created_at = $4, deleted_at = null
+      `update ${qualify(registry.controlSchema, 'tenant')} set status = 'arriving', created_at = $3, deleted_at = null
        where prefix = $1 and key = $2`,
-      [registry.prefix, tenant, record.plan, record.createdAt],
+      [registry.prefix, tenant, record.createdAt],
     )
   })
 }

@@ -62,6 +62,10 @@ export const FACTS: OptionNames<TenantFacts> = { plan: true, placement: true }
 export const factsOf = (options: TenantFacts): TenantFacts =>
   Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(FACTS, name)))
 
+/** What was said of a tenant, to be said of it elsewhere. */
+export const saidOf = (record: TenantRecord): TenantFacts =>
+  Object.fromEntries(Object.entries(factsOf(record as TenantFacts)).filter(([, value]) => value !== null))
+
 /** A record as it is read, with names that are not made of prefix and key. */
 export interface NamedRecord extends TenantRecord {
   readonly names: RegistryNames

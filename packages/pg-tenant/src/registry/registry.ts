@@ -30,7 +30,7 @@ const migrationTable = ({ controlSchema }: RegistryPlace) => qualify(controlSche
 export interface Registering extends TenantFacts {
   /** Whether a deleted tenant's key may be used again. */
   readonly reuse: boolean
-  /** Whether it comes from another cluster (`fleet.move`). */
+  /** Whether it comes from another cluster (`fleet.move`): what is not said of it is not so. */
   readonly arrives?: boolean | undefined
   readonly names: RegistryNames
 }
@@ -67,7 +67,7 @@ export async function register(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
      values ($1, $2, $3, $4, coalesce($5, 'default'), $7, $8, $9)
      on conflict (prefix, key) do update set
-       plan = coalesce($4, t.plan), placement = coalesce($5, t.placement), updated_at = now(),
+       plan = coalesce($4, case when not $10 then t.plan end), placement = coalesce($5, t.placement), updated_at = now(),
        status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,
        isolation = case when t.status = 'deleted' and $6 then $3 else t.isolation end,
        schema_name = case when t.status = 'deleted' and $6 then $7 else t.schema_name end,
@@ -86,6 +86,7 @@ export async function register(
       names.schema,
       names.role,
       names.database,
+      arrives,
     ],
   )
   const [row] = await registering.catch((error: unknown) => Promise.reject(withWords(error, tenant)))
