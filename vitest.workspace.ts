@@ -21,7 +21,14 @@ const SLOW = [
     'citus/rebalance',
   ],
   ...['archive/server-killed', 'archive/cut-off', 'archive/random', 'archive/concurrent', 'apps/apps'],
-  ...['lifecycle/falls-through', 'offboard/neighbours', 'fuzz', 'soak', 'regular-expressions'],
+  ...[
+    'lifecycle/falls-through',
+    'lifecycle/neighbours',
+    'offboard/neighbours',
+    'fuzz',
+    'soak',
+    'regular-expressions',
+  ],
   ...[
     'levels/attacks',
     'hostile/hostile',
