@@ -5,6 +5,8 @@ import { expect, it } from 'vitest'
 const ROOT = join(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 const MANIFESTS = globSync('packages/*/package.json', { cwd: ROOT })
+/** One address in all of them. */
+const WHERE: unknown = JSON.parse(read('packages/core/package.json')).repository.url
 
 it.each(globSync('packages/*/README.md', { cwd: ROOT }))('%s stands alone on a registry', (file) => {
   expect([...read(file).matchAll(/\]\((\.\.?\/[^)]*)\)/g)].map(([, link]) => link)).toEqual([])
@@ -12,7 +14,7 @@ it.each(globSync('packages/*/README.md', { cwd: ROOT }))('%s stands alone on a r
 
 it.each(MANIFESTS)('%s says where it comes from and which Node.js it needs', (file) => {
   const { repository, engines, files } = JSON.parse(read(file))
-  expect(repository).toMatchObject({ type: 'git', directory: file.replace('/package.json', '') })
+  expect(repository).toEqual({ type: 'git', url: WHERE, directory: file.replace('/package.json', '') })
   expect(engines).toEqual({ node: '>=22' })
   expect(files).toContain('README.md')
 })
