@@ -90,7 +90,13 @@ async function runSuites(
       const elapsed = performance.now() - began
       if (time > 1 && elapsed + (took.get(suite) ?? 0) > minutes * 60_000) continue
       say(runs === 1 ? suite : `${suite}, run ${time} of ${runs}`)
-      results.set(suite, [...(results.get(suite) ?? []), await run[suite]()])
+      try {
+        results.set(suite, [...(results.get(suite) ?? []), await run[suite]()])
+      } catch (error) {
+        // What the others measured is not lost with it.
+        say(`${suite} failed: ${error instanceof Error ? error.stack : String(error)}`)
+        process.exitCode = 1
+      }
       took.set(suite, performance.now() - began - elapsed)
     }
   }

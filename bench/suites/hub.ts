@@ -60,7 +60,7 @@ export async function hubSuite(bench: Bench, effort: Effort): Promise<SuiteResul
         ),
         ...servers.map(
           ({ who }, n) =>
-            `${NAME[who]}: all ${tenants.toLocaleString('en')} tenants at the same moment: ${bursts[n]?.toFixed(0)} ms until the last answer`,
+            `${NAME[who]}: all ${tenants.toLocaleString('en')} tenants at the same moment: ${bursts[n]?.ms.toFixed(0)} ms until the last answer, ${bursts[n]?.refused} refused`,
         ),
       ],
     }
@@ -96,14 +96,21 @@ function steady(latencies: readonly number[], { rounds, warmUp }: Plan): number[
   return latencies.slice(Math.ceil((latencies.length * warmUp) / (rounds + warmUp)))
 }
 
-async function burstEach(servers: readonly LoadServer[], tenants: number): Promise<number[]> {
-  const took: number[] = []
+/** What took how long, and how many were refused: a pool may be exhausted on a busy machine. */
+interface Burst {
+  readonly ms: number
+  readonly refused: number
+}
+
+async function burstEach(servers: readonly LoadServer[], tenants: number): Promise<Burst[]> {
+  const took: Burst[] = []
   for (const { request } of servers) {
     // Twice: the first opens the sockets.
     for (let time = 0; time < 2; time++) {
       const began = performance.now()
-      await Promise.all(Array.from({ length: tenants }, request))
-      if (time === 1) took.push(performance.now() - began)
+      const answers = await Promise.allSettled(Array.from({ length: tenants }, request))
+      const refused = answers.filter(({ status }) => status === 'rejected').length
+      if (time === 1) took.push({ ms: performance.now() - began, refused })
     }
   }
   return took
