@@ -38,7 +38,7 @@ async function showThirdAttempt({ hub, receiver, answers, claims }: EventScene):
   // What was done before anybody asked is nobody's.
   await until(
     async () => (await hub.ask('GET', '/v1/queue')).data,
-    ({ ready, handling }) => ready === 0 && handling === 0,
+    ({ ready, handling, waiting }) => ready === 0 && handling === 0 && waiting === 0,
   )
   const url = `http://127.0.0.1:${receiver.port}/crm`
   const { data } = await hub.ask('POST', '/v1/webhooks', { url, events: ['tenant.created'] })

@@ -148,7 +148,7 @@ export const gaugesOf = (schema: string) => `with head as (
     select snapshot, at from ${schema}.outbox_tick order by id desc limit 1
   ), fresh as (
     select count(*) as n, min(o.published_at) as oldest from last, ${schema}.outbox o
-    where o.xid >= pg_snapshot_xmax(last.snapshot) and o.available_at <= o.published_at
+    where o.xid >= pg_snapshot_xmin(last.snapshot) and not pg_visible_in_snapshot(o.xid, last.snapshot) and o.available_at <= o.published_at
   ), oldest as (
     select o.published_at from (select * from ready limit 1) r
     join ${schema}.outbox o on o.slot = r.slot and o.xid = r.xid and o.seq = r.seq

@@ -90,6 +90,18 @@ it('gauges count what is ready, in hand, waiting, dead and stuck', async () => {
   expect(await letters().gauges()).toMatchObject({ stuck: 1 })
 })
 
+it('what was under way when the queue was last filled is ready once it is committed', async () => {
+  await publish(acme, 'a.b')
+  await drain(false)
+  await there.tenancy.withTenant(acme, async (db) => {
+    await there.events.publish(db, 'a.b', {})
+    await db.query('select 1')
+    await publish(acme, 'a.b')
+    await drain(false)
+  })
+  expect(await letters().gauges()).toMatchObject({ ready: 2, handling: 0 })
+})
+
 it('a tenant that is dropped is forgotten in the same transaction, and its key tells a new owner nothing', async () => {
   await publish(globex, 'a.b', 2)
   await there.tenancy.drop(globex)
