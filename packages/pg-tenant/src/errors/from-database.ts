@@ -67,6 +67,12 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
       message: `The server cannot reach another one that the statement needs (SQLSTATE ${state}). Nothing was committed; run it again.`,
     }
   }
+  if (state === SQLSTATE.INTERNAL_ERROR && error.routine === PART_OF_ANOTHER_NODE) {
+    return {
+      code: 'CONNECTION_LOST',
+      message: `Another node that the statement needs went away or refused its part (SQLSTATE ${state}). Nothing was committed; run it again, and look at that node when it stays so.`,
+    }
+  }
   if (state === SQLSTATE.QUERY_CANCELED && facts && facts.elapsed >= facts.statementTimeout * 0.9) {
     return timeout(`The statement ran longer than statementTimeout (${facts.statementTimeout} ms).`)
   }
@@ -96,6 +102,11 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
   return { code: 'DATABASE_ERROR', message: describe(error, facts) }
 }
 
+/**
+ * What Citus says of a node that every change of a schema goes through, in no other words: it could not begin or prepare there.
+ * The node was restarted, mostly, and the connection kept from before. From commits on Citus does not raise it.
+ */
+const PART_OF_ANOTHER_NODE = 'MarkRemoteTransactionFailed'
 /** What Citus reports an error of a worker from; whose own routine is not told. */
 const OF_ANOTHER_NODE = 'ReportResultError'
 /** Of `ProcessInterrupts`, in English: what a worker says in another language stays a CONFLICT. */

@@ -20,6 +20,7 @@ export const SQLSTATE = {
   INVALID_TEXT_REPRESENTATION: '22P02',
   INVALID_CURSOR_NAME: '34000',
   FEATURE_NOT_SUPPORTED: '0A000',
+  INTERNAL_ERROR: 'XX000',
 } as const
 
 /** Names for the conditions people meet most, so that an error reads without a table at hand. */

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { fromFailedCommit } from '../../src/errors/from-commit.ts'
+import { fromDatabase } from '../../src/errors/from-database.ts'
 import type { ServerError } from '../../src/errors/server-error.ts'
 import { DEFAULTS } from '../../src/scope/options.ts'
 
@@ -51,4 +52,10 @@ it('a server by itself has rolled back, unless another one took part', () => {
   expect(codeOf(answer('XX000'), [], false)).toBe('DATABASE_ERROR')
   expect(codeOf(answer('40001'), [], false)).toBe('CONFLICT')
   expect(codeOf(answer('08006'), [], false)).toBe('UNKNOWN_OUTCOME')
+})
+
+it('a node of Citus that could not begin its part is CONNECTION_LOST; an internal error of any other routine stays what it is', () => {
+  const of = (routine: string) => fromDatabase(answer('XX000', { routine })).code
+  expect(of('MarkRemoteTransactionFailed')).toBe('CONNECTION_LOST')
+  expect([of('exec_stmt_raise'), of('elog_finish')]).toEqual(['DATABASE_ERROR', 'DATABASE_ERROR'])
 })
