@@ -67,7 +67,7 @@ export async function register(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
      values ($1, $2, $3, $4, coalesce($5, 'default'), $7, $8, $9)
      on conflict (prefix, key) do update set
-       plan = coalesce($4, case when not $10 then t.plan end), placement = coalesce($5, t.placement), updated_at = now(),
+       plan = coalesce($4, case when not ($10 and t.status = 'deleted') then t.plan end), placement = coalesce($5, t.placement), updated_at = now(),
        status = case when t.status = 'deleted' and $6 then 'provisioning' else t.status end,
        isolation = case when t.status = 'deleted' and $6 then $3 else t.isolation end,
        schema_name = case when t.status = 'deleted' and $6 then $7 else t.schema_name end,
