@@ -25,7 +25,8 @@ export function escaped(): TenancyError {
   return new TenancyError(
     'SCOPE_ESCAPED',
     "A statement ended the scope's transaction or changed its role, search path or durability; it was not committed " +
-      'by the scope. Look for COMMIT, SET ROLE or set_config inside functions and DO blocks.',
+      'by the scope. Look for COMMIT, SET ROLE or set_config inside functions and DO blocks. A tenant that was suspended meanwhile ' +
+      'looks the same.',
   )
 }
 

@@ -46,6 +46,7 @@ describe('while a tenant holds every advisory lock there was', () => {
   it('what it can still delay is bounded: a scope that stays open holds up its drop, and nothing else', async () => {
     const tenancy = world.tenancy()
     await tenancy.resume('evil')
+    let states: string[] = []
     const open = tenancy.withTenant('evil', async (db) => {
       await db.query('lock table notes in access exclusive mode')
       expect(await tenancy.suspend('evil')).toBe(true)
@@ -59,12 +60,11 @@ describe('while a tenant holds every advisory lock there was', () => {
           maxFailures: 9,
           throwOnFailure: false,
         })
-      return report.tenants.map(({ tenant, state }) => `${tenant} ${state}`).sort()
+      states = report.tenants.map(({ tenant, state }) => `${tenant} ${state}`).sort()
     })
-    expect(await open.catch((error: { code: string }) => error.code)).toEqual([
-      'evil failed',
-      'good migrated',
-    ])
+    // A session that has heard of the suspension by now commits no more; one that has not does.
+    expect(await open.catch((error: { code: string }) => error.code)).toBeOneOf([undefined, 'SCOPE_ESCAPED'])
+    expect(states).toEqual(['evil failed', 'good migrated'])
     expect(await codeOf(tenancy.query('evil', 'select 1'))).toBe('TENANT_SUSPENDED')
   })
 })
