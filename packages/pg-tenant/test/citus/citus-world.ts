@@ -1,17 +1,18 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { isRunning, type PostgresServer, startPostgres } from '@org/pg-testing'
+import { uniqueName } from '@org/pg-testing'
 import pg from 'pg'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import { createTenancy, type Tenancy, type TenancyOptions } from '../../src/index.ts'
 import { eventually } from '../support/world.ts'
-
-/** Programs of a PostgreSQL that has Citus: a cluster of three nodes is started with them, and its nodes are killed. */
-const { CITUS_BIN } = process.env
+import { ask, CITUS_BIN, CITUS_URL, type Server, serversOf } from './citus-servers.ts'
 
 /** As `describe`; one line, and nothing of it, where there is no Citus. */
-export const describeCitus = CITUS_BIN ? describe : describe.skip
-if (!CITUS_BIN) console.info('skipped: no Citus at CITUS_BIN')
+export const describeCitus = CITUS_URL || CITUS_BIN ? describe : describe.skip
+if (!CITUS_URL && !CITUS_BIN) console.info('skipped: no Citus at CITUS_BIN or CITUS_URL')
+
+/** As `it`, for what ends nodes or changes their settings. */
+export const itOwnsNodes = CITUS_URL ? it.skip : it
+if (CITUS_URL)
+  console.info('skipped: what kills nodes or changes their settings; the cluster at CITUS_URL is not ours')
 
 export const COMMERCE = {
   id: '0001_shop',
@@ -21,23 +22,24 @@ export const COMMERCE = {
     create index idx_sales_good on sales (good)`,
 }
 
-/** One node. */
-export interface Node {
-  readonly url: string
-  readonly port: number
+/** One node: its `url` leads to the cluster's database. */
+export interface Node extends Omit<Server, 'stop'> {
+  /** `host:port`, as Citus knows it. */
+  readonly name: string
   /** A superuser in the cluster's database. */
   readonly root: pg.Pool
-  /** Ends it as a crash does. */
-  kill(): Promise<void>
-  /** Starts it on its data again, whatever state it is in. */
-  restart(): Promise<void>
 }
 
 export interface Citus {
   readonly coordinator: Node
   readonly workers: readonly Node[]
+  /** The application's and the administrator's role; neither is a superuser. */
+  readonly app: string
+  readonly admin: string
   readonly appUrl: string
   readonly adminUrl: string
+  /** What names of further roles begin with, which go with the cluster. */
+  readonly rolePrefix: string
   pool(config?: pg.PoolConfig): pg.Pool
   tenancy(options?: Partial<TenancyOptions>): Tenancy
   /** The worker that a tenant's tables are on. */
@@ -46,21 +48,7 @@ export interface Citus {
   move(schema: string, to: Node): Promise<void>
 }
 
-const SETTINGS = {
-  shared_preload_libraries: 'citus',
-  max_connections: '100',
-  max_prepared_transactions: '100',
-  wal_level: 'logical',
-  max_wal_senders: '10',
-  max_replication_slots: '10',
-  max_worker_processes: '16',
-  'citus.node_conninfo': 'sslmode=disable',
-  'citus.max_cached_conns_per_worker': '1',
-}
-
-const DATABASE = 'shop'
-
-/** A coordinator and its workers for one test file: a database, an application and an administrator, none a superuser. */
+/** A coordinator and its workers for one test file: a database and roles of its own on each. */
 export function useCitus(workers = 2): Citus {
   const file: { cluster?: Citus; close?: () => Promise<void> } = {}
   beforeAll(async () => {
@@ -72,44 +60,42 @@ export function useCitus(workers = 2): Citus {
 }
 
 async function startCitus(others: number): Promise<Citus & { close(): Promise<void> }> {
-  const start = () =>
-    startPostgres({ url: false, binDir: String(CITUS_BIN), prefer: 'embedded', settings: SETTINGS })
-  const servers = await Promise.all(Array.from({ length: 1 + others }, start))
-  const nodes = await Promise.all(servers.map(nodeOf))
-  const [coordinator, ...workers] = nodes as [Node, ...Node[]]
-  for (const node of workers)
-    await coordinator.root.query('select citus_add_node($1, $2)', ['127.0.0.1', node.port])
-  if (others === 0)
-    await coordinator.root.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [
-      '127.0.0.1',
-      coordinator.port,
-    ])
-  await coordinator.root.query(`create role app login noinherit; create role admin login createrole;
-    grant create on database ${DATABASE} to admin`)
-  const urlOf = (user: string) => {
-    const url = new URL(coordinator.url)
-    url.username = user
-    return url.href
+  const servers = await serversOf(others)
+  const name = uniqueName('citus')
+  const [app, admin] = [`${name}_app`, `${name}_admin`]
+  const leave = async () => {
+    if (CITUS_URL) await forget(servers, name)
+    await Promise.all(servers.map((one) => one.stop()))
   }
+  const nodes = await clusterOf(servers, name, [app, admin]).catch(async (error: unknown) => {
+    await leave()
+    throw error
+  })
+  const [coordinator, ...workers] = nodes
+  const urlOf = (user: string) => Object.assign(new URL(coordinator.url), { username: user }).href
   const pools: pg.Pool[] = []
   const tenancies: Tenancy[] = []
   const pool = (config: pg.PoolConfig = {}) => {
-    const made = quiet({ connectionString: urlOf('app'), max: 10, ...config })
+    const made = quiet({ connectionString: urlOf(app), max: 10, ...config })
     pools.push(made)
     return made
   }
   return {
     coordinator,
     workers,
-    appUrl: urlOf('app'),
-    adminUrl: urlOf('admin'),
+    app,
+    admin,
+    appUrl: urlOf(app),
+    adminUrl: urlOf(admin),
+    rolePrefix: `${name}_`,
     pool,
     tenancy: (options = {}) => {
       const made = createTenancy({
         pool: pool(),
-        adminPool: pool({ connectionString: urlOf('admin'), max: 6 }),
+        adminPool: pool({ connectionString: urlOf(admin), max: 6 }),
         isolation: 'schema',
         distributedSchemas: 'citus',
+        rolePrefix: `${name}_`,
         migrations: [COMMERCE],
         ...options,
       })
@@ -117,66 +103,90 @@ async function startCitus(others: number): Promise<Citus & { close(): Promise<vo
       return made
     },
     workerOf: async (schema) => {
-      const { rows } = await coordinator.root.query<{ port: number }>(
-        `select s.nodeport as port from citus_shards s join pg_class c on c.oid = s.table_name
+      const { rows } = await coordinator.root.query<{ name: string }>(
+        `select s.nodename || ':' || s.nodeport as name from citus_shards s join pg_class c on c.oid = s.table_name
          where c.relnamespace = $1::regnamespace limit 1`,
         [schema],
       )
-      const found = workers.find(({ port }) => port === rows[0]?.port)
+      const found = workers.find((worker) => worker.name === rows[0]?.name)
       if (!found) throw new Error(`${schema} is on no worker`)
       return found
     },
     move: async (schema, to) => {
       await coordinator.root.query('select citus_schema_move($1::regnamespace, $2::text, $3::int)', [
         schema,
-        '127.0.0.1',
+        to.host,
         to.port,
       ])
     },
     close: async () => {
       await Promise.all(tenancies.map((one) => one.close().catch(() => {})))
       await Promise.all([...pools, ...nodes.map(({ root }) => root)].map((one) => one.end().catch(() => {})))
-      await Promise.all(servers.map((one) => one.stop()))
+      await leave()
     },
   }
 }
 
-/** A server becomes a node: its database has the extension, and the coordinator (the first one) says where it is. */
-async function nodeOf(server: PostgresServer, index: number): Promise<Node> {
-  const plain = new pg.Client(server.url)
-  await plain.connect()
-  await plain.query(`create database ${DATABASE}`)
-  const { rows } = await plain.query<{ dir: string }>(`select current_setting('data_directory') as dir`)
-  await plain.end()
-  const url = new URL(server.url)
-  url.pathname = `/${DATABASE}`
-  url.hostname = '127.0.0.1'
-  const root = quiet({ connectionString: url.href, max: 4 })
-  await root.query('create extension citus')
-  const port = Number(url.port)
-  if (index === 0) await root.query('select citus_set_coordinator_host($1, $2)', ['127.0.0.1', port])
-  return {
-    url: url.href,
-    port,
-    root,
-    kill: () => killServer(String(rows[0]?.dir)),
-    restart: () => server.restart('immediate'),
-  }
+/** Servers become the nodes of a cluster, which has these roles. */
+async function clusterOf(
+  servers: readonly Server[],
+  database: string,
+  roles: readonly [app: string, admin: string],
+): Promise<[Node, ...Node[]]> {
+  const nodes = await Promise.all(servers.map((server) => nodeOf(server, database)))
+  const [coordinator, ...workers] = nodes as [Node, ...Node[]]
+  const { root, host, port } = coordinator
+  await root.query('select citus_set_coordinator_host($1, $2)', [host, port])
+  for (const worker of workers) await root.query('select citus_add_node($1, $2)', [worker.host, worker.port])
+  if (workers.length === 0)
+    await root.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [host, port])
+  const [app, admin] = roles
+  const password = passwordOf(servers)
+  const secret = password ? `password ${pg.escapeLiteral(password)}` : ''
+  await root.query(`create role ${app} login noinherit ${secret}; create role ${admin} login createrole ${secret};
+    grant create on database ${database} to ${admin}`)
+  for (const node of nodes) await tellPassword(node.root, roles, password)
+  return [coordinator, ...workers]
 }
 
-async function killServer(directory: string): Promise<void> {
-  const postmaster = Number.parseInt(readFileSync(join(directory, 'postmaster.pid'), 'utf8'), 10)
-  process.kill(postmaster, 'SIGSTOP')
-  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
-  const all = [postmaster, ...children.split(/\s+/).filter(Boolean).map(Number)]
-  for (const pid of all) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It has just ended by itself.
-    }
-  }
-  await eventually(() => !all.some(isRunning))
+/** A server becomes a node: a database of that name, with the extension. */
+async function nodeOf(server: Server, database: string): Promise<Node> {
+  await ask(server.url, `create database ${database}`)
+  const url = Object.assign(new URL(server.url), { pathname: `/${database}` })
+  const root = quiet({ connectionString: url.href, max: 4 })
+  await root.query('create extension citus')
+  await tellPassword(root, [decodeURIComponent(url.username)], passwordOf([server]))
+  return { ...server, url: url.href, name: `${server.host}:${server.port}`, root }
+}
+
+/** Where nodes ask each other for passwords: one for all roles here, of which each node knows. */
+async function tellPassword(root: pg.Pool, roles: readonly string[], password: string): Promise<void> {
+  if (password === '') return
+  await root.query('insert into pg_dist_authinfo select 0, role, $2 from unnest($1::text[]) role', [
+    roles,
+    `password=${password}`,
+  ])
+}
+
+const passwordOf = ([server]: readonly Server[]) => decodeURIComponent(new URL(server?.url ?? '').password)
+
+/** Databases and roles go from every node, each by itself. */
+async function forget(servers: readonly Server[], name: string): Promise<void> {
+  const roles = `select rolname as role from pg_roles where starts_with(rolname, '${name}_')`
+  for (const { url } of servers)
+    await eventually(() =>
+      ask(url, `drop database if exists ${name} with (force)`).then(
+        () => true,
+        () => false,
+      ),
+    )
+  for (const { url } of servers)
+    for (const { role } of await ask(url, roles))
+      await ask(
+        url,
+        'set citus.enable_ddl_propagation to off',
+        `drop role ${pg.escapeIdentifier(String(role))}`,
+      )
 }
 
 /** A pool that a killed server does not end the process with. */

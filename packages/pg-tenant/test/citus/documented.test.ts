@@ -11,7 +11,8 @@ import { COMMERCE, describeCitus, type Node, useCitus } from './citus-world.ts'
 // What docs/scale-out.md says of Citus and no other file here runs.
 describeCitus('what is documented of Citus', () => {
   const citus = useCitus()
-  const at = (url: string, { port }: Node) => Object.assign(new URL(url), { port: String(port) }).href
+  const at = (url: string, { host, port }: Node) =>
+    Object.assign(new URL(url), { hostname: host, port: String(port) }).href
   const elsewhere = async (schema: string) => {
     const here = await citus.workerOf(schema)
     return citus.workers.find((one) => one !== here) as Node
@@ -34,9 +35,9 @@ describeCitus('what is documented of Citus', () => {
       ['citus.enable_ddl_propagation', 'off'],
       ['citus.create_object_propagation', 'deferred'],
     ]) {
-      await citus.coordinator.root.query(`alter role admin set ${name} to '${value}'`)
+      await citus.coordinator.root.query(`alter role ${citus.admin} set ${name} to '${value}'`)
       await refused()
-      await citus.coordinator.root.query(`alter role admin reset ${name}`)
+      await citus.coordinator.root.query(`alter role ${citus.admin} reset ${name}`)
     }
     expect(await codeOf(citus.tenancy().adopt('globex', { schema: 'c_globex' }))).toBe('INVALID_OPTION')
     expect((await citus.tenancy().list()).map(({ key }) => key)).toEqual(['acme', 'globex'])
@@ -47,7 +48,7 @@ describeCitus('what is documented of Citus', () => {
     await citus.tenancy({ distributedSchemas: undefined }).provision('plain')
     const tenancy = citus.tenancy()
     await tenancy.query('plain', `insert into goods (name) values ('ordinary')`)
-    await root.query('reassign owned by c_plain to admin')
+    await root.query(`reassign owned by ${citus.rolePrefix}c_plain to ${citus.admin}`)
     await root.query(`select citus_schema_distribute('c_plain')`)
     await tenancy.query('plain', `insert into goods (name) values ('distributed')`)
     const to = await elsewhere('c_plain')
@@ -69,7 +70,8 @@ describeCitus('what is documented of Citus', () => {
     const { root } = await citus.workerOf('c_acme')
     await eventually(async () => {
       const { rowCount } = await root.query(
-        `select from pg_stat_activity where usename = 'app' and state = 'active'`,
+        `select from pg_stat_activity where usename = $1 and state = 'active'`,
+        [citus.app],
       )
       return rowCount === 0
     })
@@ -117,8 +119,8 @@ describeCitus('what is documented of Citus', () => {
     await root.query('create table public.countries (code text primary key)')
     await root.query(`select create_reference_table('public.countries')`)
     await root.query(`insert into public.countries values ('at')`)
-    await root.query('grant select, references on public.countries to admin')
-    await root.query('grant select on public.countries to app')
+    await root.query(`grant select, references on public.countries to ${citus.admin}`)
+    await root.query(`grant select on public.countries to ${citus.app}`)
     const sql = `create table months (day date not null, country text references public.countries) partition by range (day);
       create table months_1 partition of months for values from ('2026-01-01') to ('2026-02-01')`
     const tenancy = citus.tenancy({ migrations: [COMMERCE, { id: '0002_months', sql }] })

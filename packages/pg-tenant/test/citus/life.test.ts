@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest'
 import { codeOf, eventually } from '../support/world.ts'
-import { COMMERCE, describeCitus, type Node, useCitus } from './citus-world.ts'
+import { COMMERCE, describeCitus, itOwnsNodes, type Node, useCitus } from './citus-world.ts'
 
 const COLUMN = {
   id: '0002_column',
@@ -78,53 +78,61 @@ describeCitus('the life of tenants on Citus', () => {
     await tenancy.drop('claimed')
   }, 120_000)
 
-  it('with a node down, only its tenants are away, and every tenant can be closed', async () => {
-    const tenancy = citus.tenancy()
-    const down = placed.acme as Node
-    const alive = KEYS.find((key) => placed[key] !== down) as string
-    await tenancy.query(alive, 'select 1')
-    await down.kill()
-    try {
-      expect(await codeOf(tenancy.query('acme', 'select from goods'))).toBe('CONNECTION_LOST')
-      await tenancy.query(alive, `insert into goods (name) values ('while it is down')`)
-      await tenancy.withTenant(alive, async (db) => {
-        await db.query(`insert into goods (name) values ('one more')`)
-        await db.query('select from goods')
-      })
-      expect(await tenancy.suspend(alive)).toBe(true)
-      expect(await tenancy.suspend('acme')).toBe(true)
-      for (const key of [alive, 'acme'])
-        expect(await codeOf(tenancy.query(key, 'select 1'))).toBe('TENANT_SUSPENDED')
-      // It would be opened for the nodes that are there alone.
-      expect(await codeOf(tenancy.resume('acme'))).toBe('CONNECTION_LOST')
-      expect(await codeOf(tenancy.provision('late'))).toBe('CONNECTION_LOST')
-      const later = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT, LATER] })
-      expect(await later.migrate({ throwOnFailure: false })).toMatchObject({ ok: false, migrated: 0 })
-    } finally {
-      await down.restart()
-    }
-    await eventually(() => tenancy.resume('acme').catch(() => false))
-    expect(await tenancy.resume(alive)).toBe(true)
-    await eventually(() =>
-      tenancy.query('acme', 'select from goods').then(
-        () => true,
-        () => false,
-      ),
-    )
-  }, 120_000)
+  itOwnsNodes(
+    'with a node down, only its tenants are away, and every tenant can be closed',
+    async () => {
+      const tenancy = citus.tenancy()
+      const down = placed.acme as Node
+      const alive = KEYS.find((key) => placed[key] !== down) as string
+      await tenancy.query(alive, 'select 1')
+      await down.kill()
+      try {
+        expect(await codeOf(tenancy.query('acme', 'select from goods'))).toBe('CONNECTION_LOST')
+        await tenancy.query(alive, `insert into goods (name) values ('while it is down')`)
+        await tenancy.withTenant(alive, async (db) => {
+          await db.query(`insert into goods (name) values ('one more')`)
+          await db.query('select from goods')
+        })
+        expect(await tenancy.suspend(alive)).toBe(true)
+        expect(await tenancy.suspend('acme')).toBe(true)
+        for (const key of [alive, 'acme'])
+          expect(await codeOf(tenancy.query(key, 'select 1'))).toBe('TENANT_SUSPENDED')
+        // It would be opened for the nodes that are there alone.
+        expect(await codeOf(tenancy.resume('acme'))).toBe('CONNECTION_LOST')
+        expect(await codeOf(tenancy.provision('late'))).toBe('CONNECTION_LOST')
+        const later = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT, LATER] })
+        expect(await later.migrate({ throwOnFailure: false })).toMatchObject({ ok: false, migrated: 0 })
+      } finally {
+        await down.restart()
+      }
+      await eventually(() => tenancy.resume('acme').catch(() => false))
+      expect(await tenancy.resume(alive)).toBe(true)
+      await eventually(() =>
+        tenancy.query('acme', 'select from goods').then(
+          () => true,
+          () => false,
+        ),
+      )
+    },
+    120_000,
+  )
 
-  it('makes a tenant at the second try when a node was restarted behind the last one', async () => {
-    const tenancy = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT] })
-    await tenancy.provision('ahead')
-    const { kill, restart } = placed.acme as Node
-    await kill()
-    await restart()
-    // The administrator's session kept its connection to the node from the last time.
-    expect(await codeOf(tenancy.provision('behind'))).toBe('CONNECTION_LOST')
-    expect(await tenancy.lookup('behind')).toBeUndefined()
-    await tenancy.provision('behind')
-    for (const key of ['ahead', 'behind']) await tenancy.drop(key)
-  }, 60_000)
+  itOwnsNodes(
+    'makes a tenant at the second try when a node was restarted behind the last one',
+    async () => {
+      const tenancy = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT] })
+      await tenancy.provision('ahead')
+      const { kill, restart } = placed.acme as Node
+      await kill()
+      await restart()
+      // The administrator's session kept its connection to the node from the last time.
+      expect(await codeOf(tenancy.provision('behind'))).toBe('CONNECTION_LOST')
+      expect(await tenancy.lookup('behind')).toBeUndefined()
+      await tenancy.provision('behind')
+      for (const key of ['ahead', 'behind']) await tenancy.drop(key)
+    },
+    60_000,
+  )
 
   it('drops a tenant only when the last scope has ended', async () => {
     const tenancy = citus.tenancy()

@@ -19,7 +19,7 @@ describeCitus('Citus on one node', () => {
       const options = {
         isolation,
         schemaPrefix: `${isolation}_`,
-        rolePrefix: `${isolation}_role_`,
+        rolePrefix: `${citus.rolePrefix}${isolation}_`,
         controlSchema: `${isolation}_control`,
         ...(isolation === 'login' && { credentials: testSealing() }),
       }

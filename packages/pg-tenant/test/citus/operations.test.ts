@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { codeOf, eventually } from '../support/world.ts'
-import { describeCitus, type Node, useCitus } from './citus-world.ts'
+import { describeCitus, itOwnsNodes, type Node, useCitus } from './citus-world.ts'
 
 const KEYS = ['acme', 'globex']
 const ROWS = 300
@@ -42,29 +42,33 @@ describeCitus('operations on Citus', () => {
     for (const { bytes } of tenants) expect(bytes).toBeGreaterThan(100_000)
   })
 
-  it('finds what a scope cannot set on other nodes, and tables that cannot be moved', async () => {
-    const { root } = citus.coordinator
-    const names = citus.workers.map(({ port }) => `NODE_LIMITS 127.0.0.1:${port}`)
-    expect((await codes()).sort()).toEqual(names.sort())
-    await root.query(`alter role app set lock_timeout = '10s'`)
-    expect(await codes()).toEqual([])
-    const durable = async (on: boolean) => {
-      await worker.root.query(
-        `alter system ${on ? 'reset synchronous_commit' : 'set synchronous_commit = off'}`,
-      )
-      await worker.root.query('select pg_reload_conf()')
-      const found = on ? [] : [`NODE_DURABILITY 127.0.0.1:${worker.port}`]
-      await eventually(async () => (await codes()).join() === found.join())
-    }
-    await durable(false)
-    await durable(true)
-    await root.query('create table c_acme.keyless (id int)')
-    expect(await codes()).toEqual(['UNMOVABLE c_acme.keyless'])
-    await root.query('drop table c_acme.keyless')
-  }, 60_000)
+  itOwnsNodes(
+    'finds what a scope cannot set on other nodes, and tables that cannot be moved',
+    async () => {
+      const { root } = citus.coordinator
+      const names = citus.workers.map(({ name }) => `NODE_LIMITS ${name}`)
+      expect((await codes()).sort()).toEqual(names.sort())
+      await root.query(`alter role ${citus.app} set lock_timeout = '10s'`)
+      expect(await codes()).toEqual([])
+      const durable = async (on: boolean) => {
+        await worker.root.query(
+          `alter system ${on ? 'reset synchronous_commit' : 'set synchronous_commit = off'}`,
+        )
+        await worker.root.query('select pg_reload_conf()')
+        const found = on ? [] : [`NODE_DURABILITY ${worker.name}`]
+        await eventually(async () => (await codes()).join() === found.join())
+      }
+      await durable(false)
+      await durable(true)
+      await root.query('create table c_acme.keyless (id int)')
+      expect(await codes()).toEqual(['UNMOVABLE c_acme.keyless'])
+      await root.query('drop table c_acme.keyless')
+    },
+    60_000,
+  )
 
   it('ends a wait for a lock of another node by the limit of the role', async () => {
-    await citus.coordinator.root.query(`alter role app set lock_timeout = '300ms'`)
+    await citus.coordinator.root.query(`alter role ${citus.app} set lock_timeout = '300ms'`)
     const [holding, waiting] = [citus.tenancy(), citus.tenancy()]
     await holding.withTenant('acme', async (db) => {
       await db.query(`update goods set name = name where name = 'acme1'`)
@@ -76,7 +80,7 @@ describeCitus('operations on Citus', () => {
         await codeOf(waiting.query('acme', `select from goods where name = 'acme1' for update nowait`)),
       ).toBe('CONFLICT')
     })
-    await citus.coordinator.root.query(`alter role app set lock_timeout = '10s'`)
+    await citus.coordinator.root.query(`alter role ${citus.app} set lock_timeout = '10s'`)
   }, 60_000)
 
   it.each([undefined, 'pg_dump'] as const)(
@@ -96,22 +100,26 @@ describeCitus('operations on Citus', () => {
     120_000,
   )
 
-  it('looks at what can be reached while a node is down', async () => {
-    const tenancy = citus.tenancy()
-    await worker.kill()
-    try {
-      expect(await codes()).toContain(`NODE_UNREACHABLE 127.0.0.1:${worker.port}`)
-      const { tenants } = await tenancy.stats()
-      expect(tenants.find(({ key }) => key === 'acme')).toMatchObject({ rows: null, bytes: null })
-      expect((await tenancy.list()).length).toBe(KEYS.length)
-    } finally {
-      await worker.restart()
-    }
-    await eventually(() =>
-      tenancy.query('acme', 'select from goods').then(
-        () => true,
-        () => false,
-      ),
-    )
-  }, 60_000)
+  itOwnsNodes(
+    'looks at what can be reached while a node is down',
+    async () => {
+      const tenancy = citus.tenancy()
+      await worker.kill()
+      try {
+        expect(await codes()).toContain(`NODE_UNREACHABLE ${worker.name}`)
+        const { tenants } = await tenancy.stats()
+        expect(tenants.find(({ key }) => key === 'acme')).toMatchObject({ rows: null, bytes: null })
+        expect((await tenancy.list()).length).toBe(KEYS.length)
+      } finally {
+        await worker.restart()
+      }
+      await eventually(() =>
+        tenancy.query('acme', 'select from goods').then(
+          () => true,
+          () => false,
+        ),
+      )
+    },
+    60_000,
+  )
 })

@@ -2,7 +2,7 @@ import { isTenancyError } from '@org/core'
 import { startWireProxy } from '@org/pg-testing'
 import { beforeAll, expect, it } from 'vitest'
 import { codeOf, eventually } from '../support/world.ts'
-import { describeCitus, type Node, useCitus } from './citus-world.ts'
+import { describeCitus, itOwnsNodes, type Node, useCitus } from './citus-world.ts'
 
 describeCitus('outcomes on Citus: nothing is told of a COMMIT that is not so', () => {
   const citus = useCitus()
@@ -61,55 +61,64 @@ describeCitus('outcomes on Citus: nothing is told of a COMMIT that is not so', (
     }
   })
 
-  it('says UNKNOWN_OUTCOME when a worker dies behind its COMMIT', async () => {
-    const tenancy = citus.tenancy()
-    await tenancy.query('acme', 'select 1')
-    const waits = async (on: boolean) => {
-      await worker.root.query(
-        on
-          ? `alter system set synchronous_standby_names = 'nobody'`
-          : 'alter system reset synchronous_standby_names',
+  itOwnsNodes(
+    'says UNKNOWN_OUTCOME when a worker dies behind its COMMIT',
+    async () => {
+      const tenancy = citus.tenancy()
+      await tenancy.query('acme', 'select 1')
+      const waits = async (on: boolean) => {
+        await worker.root.query(
+          on
+            ? `alter system set synchronous_standby_names = 'nobody'`
+            : 'alter system reset synchronous_standby_names',
+        )
+        await worker.root.query('select pg_reload_conf()')
+        await eventually(async () => {
+          const { rows } = await worker.root.query('show synchronous_standby_names')
+          return rows[0].synchronous_standby_names === (on ? 'nobody' : '')
+        })
+      }
+      await waits(true)
+      const once = codeOf(tenancy.query('acme', `insert into goods (name) values ('one')`))
+      const scope = codeOf(
+        tenancy.withTenant('acme', (db) => db.query(`insert into goods (name) values ('many')`)),
       )
-      await worker.root.query('select pg_reload_conf()')
       await eventually(async () => {
-        const { rows } = await worker.root.query('show synchronous_standby_names')
-        return rows[0].synchronous_standby_names === (on ? 'nobody' : '')
+        const { rowCount } = await worker.root.query(
+          `select from pg_stat_activity where wait_event = 'SyncRep' and usename = $1`,
+          [citus.app],
+        )
+        return rowCount === 2
       })
-    }
-    await waits(true)
-    const once = codeOf(tenancy.query('acme', `insert into goods (name) values ('one')`))
-    const scope = codeOf(
-      tenancy.withTenant('acme', (db) => db.query(`insert into goods (name) values ('many')`)),
-    )
-    await eventually(async () => {
-      const { rowCount } = await worker.root.query(
-        `select from pg_stat_activity where wait_event = 'SyncRep' and usename = 'app'`,
-      )
-      return rowCount === 2
-    })
-    await worker.kill()
-    expect(await Promise.all([once, scope])).toEqual(['UNKNOWN_OUTCOME', 'UNKNOWN_OUTCOME'])
-    await worker.restart()
-    await worker.root.query('alter system reset synchronous_standby_names')
-    await worker.root.query('select pg_reload_conf()')
-    // Both are there, which is why nothing else may be said.
-    await eventually(async () => (await there('one')) && (await there('many')))
-  }, 60_000)
+      await worker.kill()
+      expect(await Promise.all([once, scope])).toEqual(['UNKNOWN_OUTCOME', 'UNKNOWN_OUTCOME'])
+      await worker.restart()
+      await worker.root.query('alter system reset synchronous_standby_names')
+      await worker.root.query('select pg_reload_conf()')
+      // Both are there, which is why nothing else may be said.
+      await eventually(async () => (await there('one')) && (await there('many')))
+    },
+    60_000,
+  )
 
-  it('says CONNECTION_LOST when a worker cannot be reached ahead of COMMIT', async () => {
-    const tenancy = citus.tenancy()
-    await worker.kill()
-    const code = await codeOf(tenancy.query('acme', `insert into goods (name) values ('nowhere')`))
-    await worker.restart()
-    expect(code).toBe('CONNECTION_LOST')
-    await eventually(() =>
-      tenancy.query('acme', 'select from goods').then(
-        () => true,
-        () => false,
-      ),
-    )
-    expect(await there('nowhere')).toBe(false)
-  }, 60_000)
+  itOwnsNodes(
+    'says CONNECTION_LOST when a worker cannot be reached ahead of COMMIT',
+    async () => {
+      const tenancy = citus.tenancy()
+      await worker.kill()
+      const code = await codeOf(tenancy.query('acme', `insert into goods (name) values ('nowhere')`))
+      await worker.restart()
+      expect(code).toBe('CONNECTION_LOST')
+      await eventually(() =>
+        tenancy.query('acme', 'select from goods').then(
+          () => true,
+          () => false,
+        ),
+      )
+      expect(await there('nowhere')).toBe(false)
+    },
+    60_000,
+  )
 
   it("tells a worker's own refusal at COMMIT for what it is", async () => {
     const tenancy = citus.tenancy()

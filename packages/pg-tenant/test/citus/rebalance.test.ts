@@ -10,13 +10,13 @@ describeCitus('the rebalancer of Citus', () => {
   beforeAll(async () => {
     const [, joining] = citus.workers as [Node, Node]
     const { root } = citus.coordinator
-    await root.query('select citus_remove_node($1, $2)', ['127.0.0.1', joining.port])
+    await root.query('select citus_remove_node($1, $2)', [joining.host, joining.port])
     await joining.root.query(`set citus.enable_ddl_propagation to off; set citus.enable_metadata_sync to off;
-      drop owned by app, admin; drop role app, admin`)
+      drop owned by ${citus.app}, ${citus.admin}; drop role ${citus.app}, ${citus.admin}`)
     const tenancy = citus.tenancy()
     for (const key of KEYS) await tenancy.provision(key)
     await tenancy.suspend('acme')
-    await root.query('select citus_add_node($1, $2)', ['127.0.0.1', joining.port])
+    await root.query('select citus_add_node($1, $2)', [joining.host, joining.port])
     await tenancy.resume('acme')
   }, 120_000)
 
