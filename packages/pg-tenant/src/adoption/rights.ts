@@ -6,7 +6,8 @@ import type { EarlierOwner, Facts } from './survey.ts'
 import { asRole } from './transfer.ts'
 
 /**
- * Lets those who owned something go on as before: as members of the tenant's role they may whatever its owner may.
+ * Lets those who owned something go on as before: as members of the tenant's role they may whatever its owner may. What they could
+ * do with each object `giveTo` writes out.
  */
 export async function keepRights(
   admin: Admin,

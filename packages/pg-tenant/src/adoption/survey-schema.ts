@@ -13,7 +13,7 @@ interface Check {
   readonly sql: string
 }
 
-// $1 the schema, $2 the application's role; both in each, so that one set of values fits.
+// $1 the schema, $2 the application's role, $3 the tenant's, whose members are earlier owners; all in each, so that one set of values fits.
 const BESIDE_OTHERS: readonly Check[] = [
   {
     code: 'EXTENSION',
@@ -66,6 +66,7 @@ const BESIDE_OTHERS: readonly Check[] = [
         format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I; -- if it should not', home.name, r.rolname) as fix
       from home join pg_class c on c.relnamespace = home.oid cross join lateral aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
       where a.grantee <> c.relowner and r.rolname not in ($2, current_user)
+        and not exists (select from pg_auth_members m join pg_roles t on t.oid = m.roleid where m.member = r.oid and t.rolname = $3)
         and not exists (select from pg_class o where o.relnamespace = home.oid and o.relowner = r.oid) group by home.name, r.rolname`,
   },
   {
@@ -98,18 +99,19 @@ const ALONE: readonly Check[] = [
   },
 ]
 
-const HOME = `with home as (select oid, nspname as name, nspacl as acl from pg_namespace where nspname = $1 and $2::text is not null)`
+const HOME = `with home as (select oid, nspname as name, nspacl as acl from pg_namespace where nspname = $1 and $2::text is not null and $3::text is not null)`
 
 /** What is in a schema that its tenant, or those who were there before, will notice. */
 export async function inSchema(
   look: Look,
   schema: string,
   application: string,
+  role: string,
   ownDatabase: boolean,
 ): Promise<AdoptionFinding[]> {
   const findings: AdoptionFinding[] = []
   for (const { code, severity, sql } of ownDatabase ? ALONE : BESIDE_OTHERS) {
-    for (const { subject, what, fix } of await look<Found>(`${HOME} ${sql}`, [schema, application]))
+    for (const { subject, what, fix } of await look<Found>(`${HOME} ${sql}`, [schema, application, role]))
       findings.push({ code, severity, subject, message: `${subject} ${what}.`, ...(fix !== '' && { fix }) })
   }
   return findings

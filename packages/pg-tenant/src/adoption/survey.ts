@@ -152,7 +152,7 @@ export async function survey(
       message: `There are ${objects.length} objects in it, and one transaction locks them all: the server has room for about ${facts.locks} locks.`,
       fix: `ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil((objects.length * 64 * 4) / Math.max(1, facts.locks))}; -- and restart`,
     })
-  findings.push(...(await inSchema(look, name, application, ownDatabase)))
+  findings.push(...(await inSchema(look, name, application, role, ownDatabase)))
   add(await hangingOnIt(look, name))
   return { findings, schema, objects, owners, facts, kept }
 }

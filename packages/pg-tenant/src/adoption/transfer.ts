@@ -4,7 +4,10 @@ import { type Bounds, runBounded } from './bounded.ts'
 import { alterOwner, type OwnedObject } from './objects.ts'
 import type { EarlierOwner } from './survey.ts'
 
-/** Gives objects to the tenant's role: each is locked exclusively, from then until the transaction ends. */
+/**
+ * Gives objects to the tenant's role, and at once to those who owned them, by name, what they could do with them: each is locked exclusively,
+ * from then until the transaction ends.
+ */
 export async function giveTo(
   admin: Admin,
   objects: readonly OwnedObject[],
@@ -14,19 +17,37 @@ export async function giveTo(
 ): Promise<void> {
   const others = objects.filter(({ ownerName }) => ownerName !== role)
   const statements = others.filter(({ follows }) => !follows).map((object) => alterOwner(object, role))
-  await runBounded(admin, statements, bounds)
-  // Before PostgreSQL 16 membership gives nothing to roles that do not inherit.
-  const [server] = await admin.run(`select current_setting('server_version_num')::int >= 160000 as sixteen`)
-  const left = new Set(
-    owners.filter(({ inherits, superuser }) => !inherits && !superuser).map(({ oid }) => oid),
-  )
-  if (server?.sixteen || left.size === 0) return
-  const grants = others.flatMap(({ owner, ownerName, grantKind, identity }) =>
-    left.has(owner) && grantKind
-      ? [`grant all on ${grantKind} ${identity} to ${quoteIdentifier(ownerName)}`]
-      : [],
-  )
-  if (grants.length > 0) await admin.run(asRole(role, grants))
+  const grants = grantsToOwners(others, owners)
+  await runBounded(admin, grants.length > 0 ? [...statements, asRole(role, grants)] : statements, bounds)
+}
+
+/**
+ * As members of the role they have all of it, but a session may go without: PostgreSQL loses the news of a membership that comes while the
+ * session is listing those it has (`roles_is_member_of`), and before 16 a role that does not inherit has nothing by it. Privilege
+ * lists are read under the lock of their table. One statement for all that is granted alike.
+ */
+function grantsToOwners(objects: readonly OwnedObject[], owners: readonly EarlierOwner[]): string[] {
+  const names = new Map(owners.filter(({ superuser }) => !superuser).map(({ oid, name }) => [oid, name]))
+  const alike = new Map<string, { readonly to: string; readonly on: string[] }>()
+  for (const object of objects) {
+    const [name, what] = [names.get(object.owner), rightsOfOwner(object)]
+    if (name === undefined || what === '') continue
+    const key = JSON.stringify([object.grantKind, what, name])
+    const group = alike.get(key) ?? { to: quoteIdentifier(name), on: [] }
+    group.on.push(object.identity)
+    alike.set(key, group)
+  }
+  return [...alike].map(([key, { to, on }]) => {
+    const [kind, what] = JSON.parse(key) as [string, string]
+    return `grant ${what} on ${kind} ${on.join(', ')} to ${to}`
+  })
+}
+
+/** What the owner may. By default that is all with a relation; with a routine or a type everybody may it, who goes on so. */
+function rightsOfOwner({ class: catalogue, grantKind, acl, owner }: OwnedObject): string {
+  if (!grantKind) return ''
+  if (acl === null) return catalogue === 1259 ? 'all' : ''
+  return acl.flatMap(([grantee, what]) => (grantee === owner ? [what] : [])).join(', ')
 }
 
 /** Statements of the owner of what they are about; none of them runs anybody's code. */

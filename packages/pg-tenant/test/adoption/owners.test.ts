@@ -60,6 +60,58 @@ describe.each(['role', 'schema'] as const)('level %s: whose the tables were', (i
       [],
     )
   })
+
+  it('a session of theirs that has not heard whose member it is goes on', async () => {
+    const tenancy = tenancyOf()
+    const schema = `${isolation}_unheard`
+    const owner = await makeOwner(world, `unheard_${isolation[0]}`)
+    await makeSchema(world, owner, schema)
+    await world.root.query(`set role ${owner}; set search_path to ${schema}; create function one() returns int language sql as 'select 1';
+      create procedure two() language sql as 'insert into tags (tag) values (2)'; create materialized view counted as select count(*) from notes;
+      revoke all on function one() from public; revoke all on procedure two() from public; revoke all on type state from public;
+      revoke update on items_low from current_user; reset role; reset search_path`)
+    const [was, rows] = [await catalogueOf(world, schema), await rowsOf(world, schema)]
+    const adopt = () => tenancy.adopt(key('unheard'), { schema, baseline: BASELINE.id, drift: 'accept' })
+    await adopt()
+    const again = await tenancy.adopt(key('unheard'), { dryRun: true })
+    expect(again.findings.filter(({ subject }) => subject === owner)).toEqual([])
+    const { rows: roles } = await world.root.query(
+      `select c.relowner::regrole::text as role from pg_class c where c.oid = '${schema}.notes'::regclass`,
+    )
+    // What a lost invalidation looks like, for good.
+    await world.admin.query(`revoke ${roles[0]?.role} from ${owner}`)
+    expect(
+      (
+        await world.root.query(
+          `select pg_has_role('${owner}', '${roles[0]?.role}'::regrole, 'usage') as member`,
+        )
+      ).rows,
+    ).toEqual([{ member: false }])
+    const as = (sql: string) =>
+      world.root.query(`set local role ${owner}; set local search_path to ${schema}; ${sql}; rollback`)
+    for (const sql of [
+      `insert into notes (body) values ('x'); select nextval('notes_id_seq'), setval('notes_id_seq', 99), last_value from notes_id_seq`,
+      `update notes set body = 'y' where id = 1; select * from notes for update; lock table notes`,
+      `merge into notes n using tags t on n.id = t.note_id when matched then update set body = t.tag`,
+      `insert into tags (note_id, tag) values (1, 'x'); delete from tags; delete from notes; truncate notes, tags`,
+      `insert into items (what, at) values ('pen', 'open'); update items set at = 'done'; delete from items_low; table items`,
+      `select * from recent; select * from counted; select * from notes n join tags on note_id = n.id`,
+      `select one(); call two(); create temporary table mine (at state, what short, during span) on commit drop`,
+    ])
+      await as(sql)
+    // No more than they had.
+    await expect(as("update items_low set what = 'z'")).rejects.toMatchObject({ code: '42501' })
+    await tenancy.undoAdoption(key('unheard'))
+    expect(await catalogueOf(world, schema)).toEqual(was)
+    expect(await rowsOf(world, schema)).toEqual(rows)
+    await adopt()
+    expect(await tenancy.confirmAdoption(key('unheard'))).toBe(true)
+    const { rows: left } = await world.root.query(
+      `select d.classid::regclass, d.objid from pg_shdepend d where d.refclassid = 'pg_authid'::regclass and d.refobjid = '${owner}'::regrole
+        and d.dbid = (select oid from pg_database where datname = current_database()) and d.classid <> 'pg_database'::regclass`,
+    )
+    expect(left).toEqual([])
+  })
 })
 
 async function ownerOf(who: string): Promise<string> {
