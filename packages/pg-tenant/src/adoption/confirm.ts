@@ -1,5 +1,5 @@
 import { invalidOption, TenancyError, type TenantKey } from '@org/core'
-import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
+import { ADMIN_LIMITS, type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
@@ -84,7 +84,7 @@ async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean
   })
   if (!before) return false
   const owners = await ownersOf(lookingAs(admin), before.owners)
-  await settle(admin, work, owners)
+  await settle(admin, work, owners, last)
   if (traitsOf(lifecycle.level).logsIn) await settleLogin(admin, work, before)
   // Behind the last doubt: where it is apart, what is settled there can be settled once more.
   if (last) await home.write(admin, (books) => forgetBefore(books, registry, tenant))
@@ -96,6 +96,7 @@ async function settle(
   admin: Admin,
   { lifecycle, tenant, application }: Work,
   owners: readonly EarlierOwner[],
+  last: boolean,
 ): Promise<void> {
   const { naming, level, ofLevel } = lifecycle
   const schema = schemaOf(naming, tenant)
@@ -106,7 +107,7 @@ async function settle(
   await refuseDoors(admin, tenant, schema, role)
   const leaving = [...owners.map(({ name }) => name), application].filter((name) => name !== role)
   const revoked = await revoking(admin, objects, leaving)
-  if (revoked.length > 0) await admin.run(asRole(role, revoked))
+  if (revoked.length > 0) await revoke(admin, asRole(role, revoked), last)
   await endMembership(admin, role, owners, ownerApart || logsIn ? undefined : application)
   if (ownerApart) await letApplicationIn(admin, objects, role, application)
   const staying = ownerApart ? [application] : []
@@ -116,6 +117,22 @@ async function settle(
     leaving.filter((name) => !staying.includes(name)),
   )
 }
+
+/**
+ * Takes privileges to objects back. An open transaction that changes one of them is not waited for the first time: its owner loses the
+ * schema and the membership at once, and these when it has ended.
+ */
+async function revoke(admin: Admin, statements: string, last: boolean): Promise<void> {
+  if (last) return void (await admin.run(statements))
+  await admin.run(`set local lock_timeout = ${FIRST_LOCK_MS}`)
+  await admin.attempt(NOT_AVAILABLE, statements)
+  await admin.run(`set local lock_timeout = ${ADMIN_LIMITS.lockTimeout}`)
+}
+
+/** Milliseconds for each lock. */
+const FIRST_LOCK_MS = 200
+/** lock_not_available */
+const NOT_AVAILABLE = ['55P03']
 
 /** The tenant's login is what provisioning makes: nobody's member, at home in its schema, and let into no other database by us. */
 async function settleLogin(admin: Admin, work: Work, { keptRole, owners }: Before): Promise<void> {
