@@ -56,8 +56,15 @@ async function startServer(): Promise<Server> {
 const NODES = `select nodename as host, nodeport as port from pg_dist_node
   where groupid <> 0 and isactive and noderole = 'primary' order by groupid`
 
-/** The workers are those that the coordinator knows; each is to be reached from here by the same name. */
+/**
+ * The workers are those that the coordinator knows; each is to be reached from here by the same name. One file at a time has them, until
+ * the coordinator is stopped: a node that is added gets all roles of the server, also those that another file makes and drops.
+ */
 async function serversAt(url: string, workers: number): Promise<Server[]> {
+  const turn = new pg.Client(url)
+  turn.on('error', () => {})
+  await turn.connect()
+  await turn.query(`select pg_advisory_lock(hashtext('tests on Citus'))`)
   const at = (host: string, port: number): Server => {
     const its = Object.assign(new URL(url), { hostname: host, port: String(port) }).href
     const refused = async () => {
@@ -66,11 +73,13 @@ async function serversAt(url: string, workers: number): Promise<Server[]> {
     return { url: its, host, port, kill: refused, restart: refused, stop: async () => {} }
   }
   const { hostname, port } = new URL(url)
-  const known = await ask(url, NODES)
-  if (known.length < workers)
+  const known = (await turn.query(NODES)).rows
+  if (known.length < workers) {
+    await turn.end()
     throw new Error(`CITUS_URL has ${known.length} workers, these tests need ${workers}`)
+  }
   const others = known.slice(0, workers).map((node) => at(String(node.host), Number(node.port)))
-  return [at(hostname, Number(port || 5432)), ...others]
+  return [{ ...at(hostname, Number(port || 5432)), stop: () => turn.end() }, ...others]
 }
 
 /** One statement after another, in a session of its own. @returns what the last one found */

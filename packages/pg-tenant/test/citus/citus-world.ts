@@ -48,13 +48,16 @@ export interface Citus {
   move(schema: string, to: Node): Promise<void>
 }
 
+/** With what the other files take before it. */
+const START_MS = CITUS_URL ? 900_000 : 120_000
+
 /** A coordinator and its workers for one test file: a database and roles of its own on each. */
 export function useCitus(workers = 2): Citus {
   const file: { cluster?: Citus; close?: () => Promise<void> } = {}
   beforeAll(async () => {
     const { close, ...cluster } = await startCitus(workers)
     Object.assign(file, { cluster, close })
-  }, 120_000)
+  }, START_MS)
   afterAll(() => file.close?.(), 60_000)
   return new Proxy({} as Citus, { get: (_, name) => Reflect.get(file.cluster ?? {}, name) })
 }
