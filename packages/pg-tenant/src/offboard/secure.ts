@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { isTenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { backupTenant } from '../archive/backup.ts'
@@ -20,12 +21,13 @@ export async function secure(
   { backup: target, lose }: OffboardSettings,
 ): Promise<Offboarding> {
   const { lifecycle, tenant } = visit
+  const file = target !== 'skip' && typeof target.to === 'string' ? target.to : null
+  let backup: Kept | undefined
   try {
-    const backup = target === 'skip' ? undefined : await takeBackup(visit, begun, target)
+    if (target !== 'skip') backup = await takeBackup(visit, begun, target)
     if (backup) requireNamed(tenant, backup.skipped, lose)
     if (target !== 'skip') await prove(visit, target)
     const tables = await measure(visit, backup?.tables)
-    const file = target !== 'skip' && typeof target.to === 'string' ? target.to : null
     const kept = backup ? { file, bytes: backup.bytes, sha256: backup.sha256 } : null
     const receipt: Receipt = { ...begun.receipt, tables, ...totals(tables), backup: kept }
     const state: Offboarding = { ...begun, receipt, backedUp: true }
@@ -33,7 +35,9 @@ export async function secure(
     return state
   } catch (error) {
     // Where that fails too (the server is gone) it is still begun, and running it again goes on.
-    await callOff(visit, begun).catch(() => {})
+    const calledOff = await callOff(visit, begun).catch(() => false)
+    // Its own file would be in the way of the next call, and what is in it may be changed from now on.
+    if (calledOff && backup && file !== null) await rm(file, { force: true }).catch(() => {})
     throw error
   }
 }
@@ -68,16 +72,17 @@ async function madeBefore(file: string, { receipt }: Offboarding): Promise<Kept 
   return { tables: summary.tables, sha256, bytes, skipped: manifest.skipped }
 }
 
-/** Nothing was dropped yet: the tenant goes back to what it was. */
-export function callOff({ lifecycle, tenant }: Visit, begun: Offboarding): Promise<void> {
+/** Nothing was dropped yet: the tenant goes back to what it was. @returns whether it was this off-boarding's to say so */
+export function callOff({ lifecycle, tenant }: Visit, begun: Offboarding): Promise<boolean> {
   const { ofLevel, registry } = lifecycle
   return tenantTransaction(lifecycle, tenant, undefined, async (work) => {
     const now = await latest(work.admin, registry, tenant)
     const ours = work.status === 'deleting' && now?.receipt.startedAt === begun.receipt.startedAt
     // Somebody else has gone on with it.
-    if (!ours || now.backedUp) return
+    if (!ours || now.backedUp) return false
     if (begun.cameFrom === 'active') await ofLevel.putBackIntoService(work)
     await setStatus(work.admin, registry, tenant, begun.cameFrom)
     await discard(work.admin, registry, tenant, begun)
+    return true
   })
 }
