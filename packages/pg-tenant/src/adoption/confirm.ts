@@ -109,6 +109,8 @@ async function settle(
   const revoked = await revoking(admin, objects, leaving)
   if (revoked.length > 0) await revoke(admin, asRole(role, revoked), last)
   await endMembership(admin, role, owners, ownerApart || logsIn ? undefined : application)
+  // A session that was reading who it is a member of while that changed may have missed it (acl.c): told again, it reads anew.
+  if (last && !ownerApart && !logsIn) await admin.run(`alter role ${quoteIdentifier(role)} nologin`)
   if (ownerApart) await letApplicationIn(admin, objects, role, application)
   const staying = ownerApart ? [application] : []
   await closeSchema(

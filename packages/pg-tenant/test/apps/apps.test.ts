@@ -334,7 +334,7 @@ describe('dropDatabase', () => {
     let halfway = 0
     for (; at < 100; at++) {
       await made(name)
-      const { pool, killed } = killedAdmin(setting, at)
+      const { pool, killed } = killedAdmin(setting, at, true)
       await dropDatabase(pool, again).catch(() => undefined)
       await pool.end().catch(() => {})
       if (!killed()) break

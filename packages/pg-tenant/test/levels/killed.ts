@@ -1,11 +1,16 @@
+import { eventually } from '@org/pg-testing'
 import pg from 'pg'
 import type { Setting } from './setting.ts'
 
 /**
- * An administrator whose process is killed: before its `at`-th statement is sent (odd) or right after (even). All its
+ * An administrator whose process is killed: before its `at`-th statement is sent (odd) or right after (even), unless it is said. All its
  * connections are cut at once, and no further one can be made.
  */
-export function killedAdmin(setting: Setting, at: number): { pool: pg.Pool; killed: () => boolean } {
+export function killedAdmin(
+  setting: Setting,
+  at: number,
+  after = at % 2 === 0,
+): { pool: pg.Pool; killed: () => boolean } {
   const clients = new Set<pg.Client>()
   let sent = 0
   let dead = false
@@ -23,9 +28,9 @@ export function killedAdmin(setting: Setting, at: number): { pool: pg.Pool; kill
     // pg's own overloads are kept: what is passed on is what came.
     override query = ((...args: Parameters<pg.Client['query']>) => {
       sent++
-      if (sent === at && at % 2 === 1) kill()
+      if (sent === at && !after) kill()
       const answer: unknown = pg.Client.prototype.query.apply(this, args)
-      if (sent === at && at % 2 === 0) kill()
+      if (sent === at && after) kill()
       return answer
     }) as pg.Client['query']
   }
@@ -35,6 +40,20 @@ export function killedAdmin(setting: Setting, at: number): { pool: pg.Pool; kill
     Client: MortalClient,
   } as pg.PoolConfig)
   pool.on('error', () => {})
+  // What was sent before the end is still carried out: whoever looks then would see it half done.
+  const over = async () => {
+    const pids = [...clients].map((client) => (client as pg.Client & { processID: number | null }).processID)
+    const { rows } = await setting.world.root.query(
+      'select from pg_stat_activity where pid = any ($1::int[])',
+      [pids],
+    )
+    return rows.length === 0
+  }
+  const end = pool.end.bind(pool)
+  pool.end = (async () => {
+    await end().catch(() => {})
+    await eventually(over, 60_000)
+  }) as typeof pool.end
   return { pool, killed: () => dead }
 }
 
