@@ -71,8 +71,10 @@ describe.concurrent('a tenant that a long query holds', () => {
         expect(await codeOf(sound.query('busy', 'select 1')), level).toBe('TENANT_SUSPENDED')
         await tenancyOf(level).resume('busy')
         const { rows } = await sound.query('busy', 'select body from notes')
-        if (level === 'row') expect([outcome === 'committed', rows]).toEqual([false, []])
-        else expect([outcome, rows], level).toEqual(['committed', [{ body: 'late' }]])
+        // A session that has heard of it by then commits nothing either (the server tells idle ones when much is going on).
+        const committed = level !== 'row' && outcome === 'committed'
+        if (level !== 'row') expect(['committed', 'SCOPE_ESCAPED'], level).toContain(outcome)
+        expect([outcome === 'committed', rows], level).toEqual([committed, committed ? [{ body: 'late' }] : []])
       }),
     )
   })
