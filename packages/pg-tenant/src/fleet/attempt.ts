@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
 import { isPending, leftPending } from '../admin/in-room.ts'
-import { FOREIGN_CODE } from '../admin/tenant-room.ts'
+import { ESCAPED, FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { withDriverError } from '../errors/driver-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -9,7 +9,8 @@ import type { Outcome } from '../errors/outcome.ts'
 import type { ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { foreignCode } from '../lifecycle/apply-migrations.ts'
-import { ESCAPED, MAY_PEND, type Part, type Seen, STALE } from './message.ts'
+import { STALE } from './ledger-sql.ts'
+import { MAY_PEND, type Part, type Seen } from './room-parts.ts'
 import { once } from './sql.ts'
 
 /** Why a try did not succeed, and what follows from it. */

@@ -11,22 +11,10 @@ import { WITHOUT_SNAPSHOT } from '../registry/locks.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
-import {
-  check,
-  inside,
-  lock,
-  type Material,
-  newest,
-  noteOf,
-  oneByOne,
-  open,
-  type Part,
-  pinOf,
-  roomFor,
-  STALE,
-  textsOf,
-} from './message.ts'
+import { STALE, textsOf } from './ledger-sql.ts'
+import { check, lock, newest, noteOf, open, pinOf } from './message.ts'
 import type { Behind } from './plan.ts'
+import { inside, type Material, oneByOne, type Part, roomFor } from './room-parts.ts'
 import { RUN_COLUMNS, RUN_TABLE } from './run-table.ts'
 import { once } from './sql.ts'
 

@@ -4,8 +4,9 @@ import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { checksumsOf } from '../migrations/migrations.ts'
 import { qualify } from '../sql/identifier.ts'
 import { attempt, type Trouble, undo } from './attempt.ts'
-import { lock, type Material, open, type Part } from './message.ts'
+import { lock, open } from './message.ts'
 import { type Behind, requireKnown } from './plan.ts'
+import type { Material, Part } from './room-parts.ts'
 import { once } from './sql.ts'
 
 // The ledger in the schema travels with it (backup, restore), so it is the one that is right; it may be in another database.

@@ -4,10 +4,11 @@ import { traitsOf } from '../isolation/traits.ts'
 import { bringOver } from '../lifecycle/bring-over.ts'
 import { type Script, untilCommit } from '../migrations/script.ts'
 import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
-import { type Material, migrationMessages } from './message.ts'
+import { migrationMessages } from './message.ts'
 import { runOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
+import type { Material } from './room-parts.ts'
 
 /** A tenant on its way through the migrations; kept between tries. */
 export interface Journey {

@@ -5,10 +5,10 @@ import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Script } from '../migrations/script.ts'
-import type { Seen } from './message.ts'
 import type { MigrateSettings } from './options.ts'
 import type { Behind } from './plan.ts'
 import type { TenantMigration } from './report.ts'
+import type { Seen } from './room-parts.ts'
 import { type Journey, migrateTenant, type Step } from './tenant.ts'
 
 const CONNECT_MS = 10_000
