@@ -93,9 +93,8 @@ from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
 // COMMIT, behind all that clears the session. `set constraints all immediate` has run
 // them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
 // shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
-// foreign keys run as the table's owner anyway.
-const DEFERRABLE = `t.tgdeferrable
-    and (not t.tgisinternal or t.tgfoid = 'pg_catalog.unique_key_recheck'::pg_catalog.regproc)`
+// foreign keys run as the table's owner, whose casts and operators they call: inside COMMIT those could prepare what we send next.
+const DEFERRABLE = 't.tgdeferrable'
 const THIS_DATABASE = '(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())'
 const TABLES_OF = (
   role: string,
@@ -103,8 +102,13 @@ const TABLES_OF = (
   where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o' and d.refobjid = ${role}
     and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.dbid = ${THIS_DATABASE} and ${DEFERRABLE}`
 
+// Rows are written under this lock, which is kept until the transaction ends.
+const WRITTEN = `l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
+    and l.database = ${THIS_DATABASE}`
+
 const TO_ASK = `select distinct t.tgrelid::pg_catalog.regclass
-  from ${TABLES_OF('(select oid from pg_catalog.pg_roles where rolname = current_user)')}`
+  from ${TABLES_OF('(select oid from pg_catalog.pg_roles where rolname = current_user)')}
+    and t.tgrelid in (select l.relation from pg_catalog.pg_lock_status() l where ${WRITTEN})`
 
 const NOTHING_PENDING = `begin
 for pending in execute ${quoteLiteral(TO_ASK)}
@@ -117,8 +121,7 @@ const WRITTEN_ELSEWHERE = (
   owner: string,
 ) => `pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
     join pg_catalog.pg_roles o on o.oid = c.relowner join pg_catalog.pg_trigger t on t.tgrelid = c.oid
-  where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
-    and l.database = ${THIS_DATABASE} and not o.rolsuper and o.rolname not in (${owner}, session_user) and ${DEFERRABLE}`
+  where ${WRITTEN} and not o.rolsuper and o.rolname not in (${owner}, session_user) and ${DEFERRABLE}`
 
 const LOCKED = `select c.oid::pg_catalog.regclass from ${WRITTEN_ELSEWHERE('current_user')} limit 1`
 

@@ -107,6 +107,33 @@ describe('inside the room', () => {
     await evil('drop table later')
   })
 
+  it('nor does a foreign key’s check that is deferred again, whose cast would have COMMIT for itself', async () => {
+    await evil(`do $do$ begin
+      create table parent (id int primary key);
+      insert into parent values (1);
+      create type reference as (id int, again bool);
+      create function as_int(reference) returns int language plpgsql as $f$ begin
+        if ($1).again then set constraints all deferred; insert into c_evil.child values (row(1, false));
+        elsif current_setting('c_evil.quiet', true) is null then execute 'prepare pg_tenant_begin as select 1'; end if;
+        return ($1).id;
+      end $f$;
+      create cast (reference as int) with function as_int(reference) as implicit;
+      create table child (r reference references parent deferrable initially deferred); end $do$`)
+    await expect(inRoom('insert into child values (row(1, true))')).rejects.toMatchObject({
+      code: 'STATEMENT_REFUSED',
+      details: { sqlState: '55006', table: 'c_evil.child' },
+    })
+    await inRoom(`set c_evil.quiet to ''`, 'insert into child values (row(1, false))')
+    for (let turn = 0; turn < 3; turn++)
+      expect(
+        await inAdminTransaction(world.admin, (admin) =>
+          admin.run('select name from pg_prepared_statements where from_sql'),
+        ),
+      ).toEqual([])
+    await evil('drop table child, parent')
+    await evil('drop type reference cascade')
+  })
+
   it('one that sleeps is ended by a limit, and said', async () => {
     const sleep = inAdminTransaction(world.admin, (admin) =>
       runInRoom(admin, room(), [['select pg_sleep(600)']], (error) => error, 50),
