@@ -74,7 +74,10 @@ describe.concurrent('a tenant that a long query holds', () => {
         // A session that has heard of it by then commits nothing either (the server tells idle ones when much is going on).
         const committed = level !== 'row' && outcome === 'committed'
         if (level !== 'row') expect(['committed', 'SCOPE_ESCAPED'], level).toContain(outcome)
-        expect([outcome === 'committed', rows], level).toEqual([committed, committed ? [{ body: 'late' }] : []])
+        expect([outcome === 'committed', rows], level).toEqual([
+          committed,
+          committed ? [{ body: 'late' }] : [],
+        ])
       }),
     )
   })

@@ -8,7 +8,7 @@ import { bodies, insert, stepOf, useServers } from './servers.ts'
 
 const servers = useServers()
 
-const STEP = stepOf(11, 251)
+const STEP = stepOf(23, 251)
 
 describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
   it('is finished by the same call wherever it was cut off: 0 lost, 0 twice', async () => {
