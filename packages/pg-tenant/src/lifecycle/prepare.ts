@@ -1,8 +1,8 @@
 import { isTenancyError } from '@org/core'
-import { inAdminTransaction } from '../admin/transaction.ts'
+import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
-import { ensureControlSchema } from '../registry/control-schema.ts'
+import { ensureControlSchema, hasControlSchema } from '../registry/control-schema.ts'
 import { ensureWhole } from '../registry/whole-function.ts'
 import { requireCitus } from './distributed-schemas.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -27,14 +27,9 @@ export function prepare(lifecycle: Preparing): Promise<string> {
 }
 
 async function prepareOnce(lifecycle: Preparing): Promise<string> {
-  const { adminPool, distributedSchemas, level, pool, registry } = lifecycle
+  const { adminPool, pool } = lifecycle
   const application = await applicationRole(pool)
-  const ensure = () =>
-    inAdminTransaction(adminPool, async (admin) => {
-      if (distributedSchemas) await requireCitus(admin, level)
-      await ensureControlSchema(admin, registry.controlSchema, application)
-      if (distributedSchemas) await ensureWhole(admin, registry.controlSchema, application)
-    })
+  const ensure = () => inAdminTransaction(adminPool, (admin) => prepareIn(admin, lifecycle, application))
   await ensure().catch(async (error: unknown) => {
     // Two came at once where there was none.
     if (!isTenancyError(error) || !ALREADY_THERE.includes(error.details.sqlState)) throw error
@@ -43,10 +38,27 @@ async function prepareOnce(lifecycle: Preparing): Promise<string> {
   return application
 }
 
+/** Whether nobody was in that database yet: there is no control schema. */
+export async function isBare({
+  adminPool,
+  registry,
+}: Pick<Lifecycle, 'adminPool' | 'registry'>): Promise<boolean> {
+  return !(await inAdminTransaction(adminPool, (admin) => hasControlSchema(admin, registry.controlSchema)))
+}
+
+/** What {@link prepare} makes, in a transaction of the caller's, who may undo it: for who only tries. */
+export async function prepareIn(admin: Admin, lifecycle: Preparing, application: string): Promise<void> {
+  const { distributedSchemas, level, registry } = lifecycle
+  if (distributedSchemas) await requireCitus(admin, level)
+  await ensureControlSchema(admin, registry.controlSchema, application)
+  if (distributedSchemas) await ensureWhole(admin, registry.controlSchema, application)
+}
+
 /** unique_violation, duplicate_schema, duplicate_table, duplicate_column, duplicate_function */
 const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701', '42723']
 
-async function applicationRole(pool: PoolLike): Promise<string> {
+/** @throws TenancyError CONNECTION_LOST, DATABASE_ERROR */
+export async function applicationRole(pool: PoolLike): Promise<string> {
   const client = await pool.connect().catch((error: unknown) => {
     throw fromConnectError(error)
   })

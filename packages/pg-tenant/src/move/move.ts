@@ -45,9 +45,10 @@ const LOOK_MS = 100
  * @throws TenancyError see {@link Fleet.move}
  */
 export async function moveTenant(route: Route, settings: MoveSettings): Promise<MoveResult> {
-  const { from, tenant } = route
+  const { from, tenant, to } = route
   const { adminPool, registry } = from.lifecycle
   await prepare(from.lifecycle)
+  if (!settings.dryRun) await prepare(to.lifecycle)
   const name = `move:${registry.prefix}${tenant}`
   const alone = (changes?: Changes) =>
     whileNameIsLocked(adminPool, registry, name, () => moveAlone(route, settings, changes))

@@ -3,7 +3,7 @@ import { inAdminTransaction } from '../admin/transaction.ts'
 import { placeOf } from '../archive/place.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
-import { prepare } from '../lifecycle/prepare.ts'
+import { isBare, prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf } from '../registry/registry.ts'
@@ -23,13 +23,14 @@ import { type Route, refused, taken } from './route.ts'
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
   const { from, tenant, to } = route
   await prepare(from.lifecycle)
-  await prepare(to.lifecycle)
+  const bare = settings.dryRun && (await isBare(to.lifecycle))
+  if (!bare) await prepare(to.lifecycle)
   if (traitsOf(from.lifecycle.level).shared !== traitsOf(to.lifecycle.level).shared)
     throw refused(route, 'level', LEVEL)
   if (from.lifecycle.naming.schemaPrefix !== to.lifecycle.naming.schemaPrefix)
     throw refused(route, 'prefix', PREFIX)
   await requireConfirmed(route)
-  await requireFree(route)
+  if (!bare) await requireFree(route)
   await requireSameHistory(route)
   await tenantTransaction(from.lifecycle, tenant, settings.patience.signal, requireAlone)
   if (settings.room !== undefined) await requireRoom(route, settings.room)
@@ -40,7 +41,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
   await refuseOwnRows(route, settings.lose)
   await carry(route, settings.patience.signal, true)
-  await rehearse(route)
+  await rehearse(route, bare)
 }
 
 /** Earlier owners still write past the scopes that are waited for, and it could not be undone any more. */

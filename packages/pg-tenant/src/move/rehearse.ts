@@ -10,8 +10,7 @@ import type { ArchiveRestoring } from '../archive/restore/restoring.ts'
 import { visitTenant } from '../archive/visit.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
-import { prepare } from '../lifecycle/prepare.ts'
-import { tenantTransaction } from '../offboard/work.ts'
+import { applicationRole, prepare, prepareIn } from '../lifecycle/prepare.ts'
 import { register } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { Route } from './route.ts'
@@ -20,34 +19,44 @@ import type { Route } from './route.ts'
  * Makes the tenant there, with all it is made of and no rows, and undoes that: what is lacking there (a right, an extension, a type, a
  * function, a feature of a newer PostgreSQL) is told with the tenant in service.
  *
+ * @param bare nobody was there yet: the control schema is made and undone along with it
  * @throws TenancyError INVALID_OPTION, CONFLICT, or what the server said of an object
  */
-export async function rehearse(route: Route): Promise<void> {
+export async function rehearse(route: Route, bare: boolean): Promise<void> {
   const { tenant, to } = route
   const { lifecycle } = to
   const { ofLevel } = lifecycle
   if (ofLevel.row) return
   await requireRights(route)
   // A database is not made in a transaction; whether somebody else has its names is seen all the same.
-  if (ofLevel.staged) {
-    await tenantTransaction(lifecycle, tenant, undefined, (work) => ofLevel.exists(work))
-    return
-  }
-  const manifest = await manifestOf(route)
-  const application = await prepare(lifecycle)
+  const manifest = ofLevel.staged ? undefined : await manifestOf(route)
+  const application = bare ? await applicationRole(lifecycle.pool) : await prepare(lifecycle)
   await withAdminClient(lifecycle.adminPool, async (admin) => {
     await begin(admin, 'read committed read write')
-    const facts = { reuse: true, arrives: true, names: ownNamesOf(lifecycle.naming, tenant) }
-    const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, facts)
-    const bare = { ...lifecycle, migrations: [] }
-    const work = { lifecycle: bare, tenant, admin, session: undefined, application, status }
-    await ofLevel.ensureRoles(work)
-    await admin.run('savepoint bare')
-    await ofLevel.furnish(work)
-    await admin.run('rollback to savepoint bare')
-    await putInNothing(admin, { ...work, lifecycle }, manifest)
+    if (bare) await prepareIn(admin, lifecycle, application)
+    const work = { lifecycle, tenant, admin, session: undefined, application }
+    if (manifest) await makeOf(manifest, work)
+    else await ofLevel.exists({ ...work, status: 'deleted' })
     await admin.run('rollback')
   })
+}
+
+/** Roles, schema and objects, as a move makes them. */
+async function makeOf(
+  manifest: ArchiveManifest,
+  made: Omit<TenantWork, 'status'> & { admin: AdminClient },
+): Promise<void> {
+  const { admin, lifecycle, tenant } = made
+  const { ofLevel } = lifecycle
+  const facts = { reuse: true, arrives: true, names: ownNamesOf(lifecycle.naming, tenant) }
+  const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, facts)
+  const work = { ...made, status }
+  const empty = { ...work, lifecycle: { ...lifecycle, migrations: [] } }
+  await ofLevel.ensureRoles(empty)
+  await admin.run('savepoint furnished')
+  await ofLevel.furnish(empty)
+  await admin.run('rollback to savepoint furnished')
+  await putInNothing(admin, work, manifest)
 }
 
 async function manifestOf({ from: { lifecycle }, tenant }: Route): Promise<ArchiveManifest> {

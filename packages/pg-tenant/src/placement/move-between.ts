@@ -2,7 +2,7 @@ import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
 import { keyFor } from '../isolation/names.ts'
-import { prepare } from '../lifecycle/prepare.ts'
+import { isBare, prepare } from '../lifecycle/prepare.ts'
 import { openMove } from '../move/ledger.ts'
 import { type MoveResult, moveTenant } from '../move/move.ts'
 import { type MoveOptions, parseMove } from '../move/options.ts'
@@ -72,6 +72,8 @@ async function leaving(
 
 async function standingIn(side: Side, tenant: TenantKey) {
   const { adminPool, registry } = side.lifecycle
+  // Who only looks leaves no control schema where nobody ever was.
+  if (await isBare(side.lifecycle)) return { side, status: undefined, open: undefined }
   await prepare(side.lifecycle)
   return await inAdminTransaction(adminPool, async (admin) => {
     const status = (await recordOf(admin, registry, tenant))?.status

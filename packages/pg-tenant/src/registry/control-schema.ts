@@ -147,6 +147,11 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
     ${grantLeave(name, reader)}`)
 }
 
+/** Whether any tenancy with this control schema was in the database before. */
+export async function hasControlSchema(admin: Admin, name: string): Promise<boolean> {
+  return (await versionOf(admin, name)) !== undefined
+}
+
 /** `undefined` where there is no control schema. */
 async function versionOf(admin: Admin, name: string): Promise<number | undefined> {
   const versions = qualify(name, 'control_version')

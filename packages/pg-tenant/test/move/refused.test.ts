@@ -1,5 +1,5 @@
 import { isTenancyError } from '@org/core'
-import { expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { createFleet, type IsolationLevel, type MoveOptions, type TenancyOptions } from '../../src/index.ts'
 import { notesAt, useSetting } from '../levels/setting.ts'
 
@@ -116,6 +116,9 @@ const CASES: Record<string, Case> = {
   },
 }
 
+// A registry that is there already.
+beforeAll(() => settings.us.tenancy('role', { migrations: [notesAt('role')] }).provision('first'))
+
 it.each(Object.entries(CASES))(
   '%s: is refused before anything is closed',
   async (name, one) => {
@@ -126,7 +129,6 @@ it.each(Object.entries(CASES))(
     const fleet = createFleet({ placements: { eu: here, us: target } })
     const key = name.replaceAll(/\W/g, '-')
     await here.provision(key)
-    await target.list()
     const [take, give] = one.while?.(key) ?? []
     await take?.()
     try {
@@ -148,6 +150,27 @@ it.each(Object.entries(CASES))(
     }
     expect(await here.find(key)).toMatchObject({ status: 'active' })
     expect(await target.find(key)).toBeUndefined()
+  },
+  60_000,
+)
+
+it.each(['role', 'schema', 'login', 'database', 'row'] as const)(
+  'level %s: a dry run leaves nothing in a cluster that nobody ever was in, and the move comes through',
+  async (level) => {
+    const controlSchema = `bare_${level}`
+    const fleet = createFleet({
+      placements: {
+        eu: settings.eu.tenancy(level, { migrations: [notesAt(level)] }),
+        us: settings.us.tenancy(level, { migrations: [notesAt(level)], controlSchema }),
+      },
+      defaultPlacement: 'eu',
+    })
+    const key = `tries-${level}`
+    await fleet.provision(key)
+    expect(await fleet.move(key, 'us', { dryRun: true })).toMatchObject({ moved: false })
+    const { rows } = await us(`select to_regnamespace('${controlSchema}') as there`)
+    expect(rows).toEqual([{ there: null }])
+    expect(await fleet.move(key, 'us')).toMatchObject({ moved: true })
   },
   60_000,
 )
