@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { IsolationLevel } from '@org/pg-tenant'
+import { hasPgBouncer } from '@org/pg-testing'
 
 export type SubjectName = 'ours' | 'obvious'
 
@@ -75,6 +76,9 @@ export function parseOptions(args: readonly string[]): SoakOptions {
   const governance = values.governance ?? false
   if (governance && level !== 'role' && level !== 'schema')
     throw new TypeError('--governance goes with --level role or schema')
+  const pooler = values.pooler ?? false
+  if (pooler && !hasPgBouncer())
+    throw new TypeError('--pooler needs PgBouncer (Debian: apt-get install pgbouncer)')
   return {
     seed: number('seed', values.seed ?? '1', 0, 2 ** 31),
     ops,
@@ -85,7 +89,7 @@ export function parseOptions(args: readonly string[]): SoakOptions {
     hostile: number('hostile', values.hostile ?? '0.15', 0, 1),
     level,
     through: oneOf('through', values.through ?? 'scope', ['scope', 'pool']),
-    pooler: values.pooler ?? false,
+    pooler,
     subjects: subject === 'both' ? ['ours', 'obvious'] : [subject],
     faults: oneOf('faults', values.faults ?? 'on', ['on', 'off']) === 'on',
     governance,
