@@ -80,6 +80,13 @@ describe('adopt', () => {
     expect((await run('verify')).exit).toBe(EXIT.ok)
   })
 
+  it('says that nothing fits a pattern', async () => {
+    expect(await run(`adopt --all --schemas nothing_* ${BASELINE}`)).toMatchObject({
+      exit: EXIT.ok,
+      stderr: 'No schema fits nothing_*.\n',
+    })
+  })
+
   it('takes keys from a file', async () => {
     await legacy('Kunde 7')
     const map = await files.write('keys.json', JSON.stringify({ 'Kunde 7': 'kunde-7' }))
@@ -106,9 +113,10 @@ describe('adopt', () => {
     'acme --schemas x',
     'acme --undo --dry-run',
     'acme --end-sessions',
-    '--all --schemas nostar --baseline none',
+    '--all --schemas client_acme --baseline none',
+    '--all --schemas x_* --roles login --baseline none',
   ])('does not understand %j', async (words) => {
-    expect((await run(`adopt ${words}`.trim())).exit).toBe(words.includes('nostar') ? EXIT.usage : EXIT.usage)
+    expect((await run(`adopt ${words}`.trim())).exit).toBe(EXIT.usage)
   })
 
   it('goes on where it was killed', async () => {

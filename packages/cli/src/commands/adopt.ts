@@ -154,6 +154,8 @@ function refuseMixed(options: Options, settling: boolean): void {
     throw usage(
       '--all takes --schemas, --databases and --roles: patterns in place of --schema, --database and --role.',
     )
+  if (all && roles !== undefined && roles.split('*').length !== 2)
+    throw usage('--roles needs one *, which stands for the key: each tenant has a login of its own.')
   if (all && newPassword) throw usage('--new-password is for one tenant: it is shown once.')
   if (!all && [schemas, databases, roles, keyFrom].some((given) => given !== undefined))
     throw usage('--schemas, --databases, --roles and --key-from go with --all.')
@@ -214,7 +216,7 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
   const left =
     databases === undefined
       ? await schemasLeft(adminPool, pattern, output)
-      : await databasesThere(adminPool, pattern)
+      : await databasesThere(adminPool, pattern, output)
   const keys = await keysOf(left, pattern, keyFrom, io.cwd)
   const named = (key: string): Named => ({
     ...(databases === undefined ? { schema: keys.get(key) } : { database: keys.get(key), schema }),
@@ -244,15 +246,18 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
 async function schemasLeft(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
   const { findSchemas } = await import('@org/pg-tenant/admin')
   const found = await findSchemas(adminPool, pattern)
+  if (found.length === 0) output.note(`No schema fits ${pattern}.`)
   const left = found.filter(({ tenant }) => !tenant)
   if (found.length > left.length)
     output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
   return left.map(({ schema }) => schema)
 }
 
-async function databasesThere(adminPool: PoolLike, pattern: string): Promise<string[]> {
+async function databasesThere(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
   const { findDatabases } = await import('@org/pg-tenant/admin')
-  return (await findDatabases(adminPool, pattern)).map(({ database }) => database)
+  const found = await findDatabases(adminPool, pattern)
+  if (found.length === 0) output.note(`No database fits ${pattern}.`)
+  return found.map(({ database }) => database)
 }
 
 /** Those that are none yet: of a database the registry alone says it. One that was cut off is gone on with. */

@@ -143,7 +143,11 @@ export async function survey(
   const tenants = await tenantsAmong(books, lifecycle, tenant, asked)
   if (kept && tenants.includes(role)) add(ownedByTenant(name, role))
   for (const owner of owners.filter((one) => !kept || one.name !== role))
-    add(tenants.includes(owner.name) ? ownedByTenant(name, owner.name) : outOfReach(owner, objects, facts))
+    add(
+      tenants.includes(owner.name)
+        ? ownedByTenant(name, owner.name)
+        : outOfReach(owner, name, objects, facts),
+    )
   if (objects.length * 3 > facts.locks)
     add({
       code: 'TOO_MANY_OBJECTS',
@@ -247,14 +251,20 @@ function taken(schema: string, marked: readonly string[]): AdoptionFinding {
 
 function outOfReach(
   { oid, name, superuser, within }: EarlierOwner,
+  schema: string,
   objects: readonly OwnedObject[],
-  { admin }: Facts,
+  { admin, owner: schemaOwner, databaseOwner }: Facts,
 ): AdoptionFinding | undefined {
   if (within) return undefined
   const theirs = objects.filter(({ owner, follows }) => owner === oid && !follows)
+  // REASSIGN OWNED is refused for the role that a server was made with.
+  const hasSchema = (Number(schemaOwner) === PG_DATABASE_OWNER ? databaseOwner : schemaOwner) === String(oid)
+  const handedOver = [
+    ...theirs.map((object) => alterOwner(object, admin)),
+    ...(hasSchema ? [`alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(admin)}`] : []),
+  ]
   const fix = superuser
-    ? theirs.map((object) => `${alterOwner(object, admin)};`).join(' ') ||
-      `REASSIGN OWNED BY ${quoteIdentifier(name)} TO ${quoteIdentifier(admin)};`
+    ? handedOver.map((statement) => `${statement};`).join(' ')
     : `GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(admin)};`
   return {
     code: 'OWNER_OUT_OF_REACH',

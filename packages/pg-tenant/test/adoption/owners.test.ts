@@ -18,7 +18,6 @@ describe.each(['role', 'schema'] as const)('level %s: whose the tables were', (i
     if (who === 'application' || who === 'quiet')
       await world.root.query(`grant ${owner} to ${world.adminRole}`)
     await makeSchema(world, owner, schema)
-    if (who === 'superuser') await world.root.query(`alter schema ${schema} owner to ${world.adminRole}`)
     const [was, rows] = [await catalogueOf(world, schema), await rowsOf(world, schema)]
     const adopt = () => tenancy.adopt(key(who), { schema, baseline: BASELINE.id })
     if (who === 'superuser') {
