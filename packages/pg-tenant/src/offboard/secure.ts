@@ -5,7 +5,8 @@ import { backupTenant } from '../archive/backup.ts'
 import type { BackupResult } from '../archive/backup-options.ts'
 import { inspectArchive } from '../archive/inspect.ts'
 import type { Visit } from '../archive/visit.ts'
-import { setStatus } from '../registry/registry.ts'
+import { recordOf, setStatus } from '../registry/registry.ts'
+import { changedMeanwhile } from './changed.ts'
 import { discard, latest, type Offboarding, save } from './ledger.ts'
 import { requireNamed } from './losses.ts'
 import { measure, totals } from './measure.ts'
@@ -20,7 +21,7 @@ export async function secure(
   begun: Offboarding,
   { backup: target, lose }: OffboardSettings,
 ): Promise<Offboarding> {
-  const { lifecycle, tenant } = visit
+  const { tenant } = visit
   const file = target !== 'skip' && typeof target.to === 'string' ? target.to : null
   let backup: Kept | undefined
   try {
@@ -30,9 +31,7 @@ export async function secure(
     const tables = await measure(visit, backup?.tables)
     const kept = backup ? { file, bytes: backup.bytes, sha256: backup.sha256 } : null
     const receipt: Receipt = { ...begun.receipt, tables, ...totals(tables), backup: kept }
-    const state: Offboarding = { ...begun, receipt, backedUp: true }
-    await inAdminTransaction(lifecycle.adminPool, (admin) => save(admin, lifecycle.registry, tenant, state))
-    return state
+    return await settle(visit, { ...begun, receipt, backedUp: true })
   } catch (error) {
     // Where that fails too (the server is gone) it is still begun, and running it again goes on.
     const calledOff = await callOff(visit, begun).catch(() => false)
@@ -40,6 +39,22 @@ export async function secure(
     if (calledOff && backup && file !== null) await rm(file, { force: true }).catch(() => {})
     throw error
   }
+}
+
+/** From here on nobody calls it off. @throws TenancyError CONFLICT when somebody has */
+function settle({ lifecycle, tenant }: Visit, state: Offboarding): Promise<Offboarding> {
+  const { adminPool, registry } = lifecycle
+  return inAdminTransaction(adminPool, async (admin) => {
+    const record = await recordOf(admin, registry, tenant)
+    const now = await latest(admin, registry, tenant)
+    // guard: it is in service again, or off-boarded anew: what is written since is in no backup of ours
+    if (record?.status !== 'deleting' || now?.receipt.startedAt !== state.receipt.startedAt)
+      throw changedMeanwhile(tenant)
+    // Somebody else got here first, and drops already: theirs is the whole backup.
+    if (now.backedUp) return now
+    await save(admin, registry, tenant, state)
+    return state
+  })
 }
 
 type Kept = Pick<BackupResult, 'tables' | 'bytes' | 'sha256' | 'skipped'>

@@ -1,10 +1,14 @@
 import { Writable } from 'node:stream'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { inAdminTransaction } from '../../src/admin/transaction.ts'
 import { inspectArchive } from '../../src/archive/inspect.ts'
+import { placeOf } from '../../src/archive/place.ts'
 import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
+import { latest } from '../../src/offboard/ledger.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { digestOfReceipt } from '../../src/offboard/receipt.ts'
+import { callOff } from '../../src/offboard/secure.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from '../archive/support.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { findRemains } from './remains.ts'
@@ -66,6 +70,54 @@ describe('off-boarding', () => {
     await restoreTenant(lifecycle, tenant, { from: to })
     const second = await offboard(lifecycle, tenant, { confirm: 'leaving', backup: 'skip' })
     expect(second).toMatchObject({ rows: 2, backup: null, requestedBy: null })
+  })
+
+  it('what somebody else has called off right before it is safe to drop is not dropped', async () => {
+    let [connects, saving] = [0, 0]
+    let meanwhile = async () => {}
+    const adminPool = new Proxy(lifecycle.adminPool, {
+      get: (pool, name) => {
+        if (name !== 'connect') return Reflect.get(pool, name)
+        return async () => {
+          const turn = ++connects
+          if (turn === saving) await meanwhile()
+          const client = await pool.connect()
+          return new Proxy(client, {
+            get: (one, key) => {
+              const value = Reflect.get(one, key)
+              if (typeof value !== 'function') return value
+              return (...values: unknown[]) => {
+                if (saving === 0 && /^update .*tenant_offboarding/.test(String(values[0]))) saving = turn
+                return Reflect.apply(value, one, values)
+              }
+            },
+          })
+        }
+      },
+    })
+    const watched = { ...lifecycle, adminPool }
+    const leave = async (key: string) => {
+      connects = 0
+      return await offboard(watched, await provisioned(lifecycle, key), { confirm: key, backup: 'skip' })
+    }
+    // What is asked once in a process comes first.
+    await leave('first')
+    saving = 0
+    await leave('alone')
+    expect(saving).toBeGreaterThan(0)
+    const tenant = keyOf(lifecycle, 'both')
+    meanwhile = async () => {
+      const begun = await inAdminTransaction(world.admin, (admin) =>
+        latest(admin, lifecycle.registry, tenant),
+      )
+      if (!begun) throw new Error('not begun')
+      expect(await callOff({ lifecycle, tenant, place: placeOf(lifecycle, tenant) }, begun)).toBe(true)
+      await world.tenancy().query('both', `insert into notes (body) values ('acknowledged')`)
+    }
+    expect(await codeOf(leave('both'))).toBe('CONFLICT')
+    expect(await statusOf('both')).toBe('active')
+    const { rows } = await world.tenancy().query('both', 'select body from notes')
+    expect(rows).toEqual([{ body: 'acknowledged' }])
   })
 
   it('puts the tenant back into service when the backup fails', async () => {
