@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Fleet, MoveOptions, TenancyOptions, TenantDb } from '../../src/index.ts'
 import { notesAt, SUBJECTS } from '../levels/setting.ts'
 import { SLOW } from '../support/sample.ts'
-import { bodies, insert, stepOf, useServers } from './servers.ts'
+import { bodies, insert, stepOf, useServers, whileAhead } from './servers.ts'
 
 const servers = useServers(true)
 const ahead = { copy: 'replication' } as const
@@ -112,36 +112,6 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
     240_000,
   )
 })
-
-/** Runs a scope that was open before the move and writes when a copy was sent ahead: the move waits for its end. */
-async function whileAhead(
-  { fleet, key, ...options }: { fleet: Fleet; key: string } & MoveOptions,
-  work: (db: TenantDb) => Promise<unknown>,
-) {
-  let go = () => {}
-  const isAhead = new Promise<void>((resolve) => {
-    go = resolve
-  })
-  let opened = () => {}
-  const isOpen = new Promise<void>((resolve) => {
-    opened = resolve
-  })
-  const scope = fleet.withTenant(
-    key,
-    async (db) => {
-      await db.query('select 1')
-      opened()
-      await isAhead
-      await work(db)
-    },
-    { idleTimeout: 60_000 },
-  )
-  await isOpen
-  const onProgress = (step: string) => step === 'ahead' && go()
-  const moved = fleet.move(key, 'us', { ...ahead, ...options, onProgress }).finally(go)
-  const [outcome] = await Promise.allSettled([moved, scope])
-  return outcome.status === 'fulfilled' ? outcome.value : outcome.reason
-}
 
 const NOTES_AND_MORE = [notesAt('role'), { id: '0002_more', sql: 'create table more (id int primary key)' }]
 

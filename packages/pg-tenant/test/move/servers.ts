@@ -18,6 +18,7 @@ import {
   type MoveOptions,
   type Tenancy,
   type TenancyOptions,
+  type TenantDb,
 } from '../../src/index.ts'
 import { SLOW } from '../support/sample.ts'
 
@@ -168,3 +169,33 @@ export const insert = (to: Pick<Fleet, 'query'>, level: IsolationLevel, key: str
 
 export const bodies = async (from: Pick<Fleet, 'query'>, key: string): Promise<string[]> =>
   (await from.query<{ body: string }>(key, 'select body from notes order by id')).rows.map(({ body }) => body)
+
+/** Runs a scope that was open before the move and writes when a copy was sent ahead: the move waits for its end. */
+export async function whileAhead(
+  { fleet, key, ...options }: { fleet: Fleet; key: string } & MoveOptions,
+  work: (db: TenantDb) => Promise<unknown>,
+) {
+  let go = () => {}
+  const isAhead = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  let opened = () => {}
+  const isOpen = new Promise<void>((resolve) => {
+    opened = resolve
+  })
+  const scope = fleet.withTenant(
+    key,
+    async (db) => {
+      await db.query('select 1')
+      opened()
+      await isAhead
+      await work(db)
+    },
+    { idleTimeout: 60_000 },
+  )
+  await isOpen
+  const onProgress = (step: string) => step === 'ahead' && go()
+  const moved = fleet.move(key, 'us', { copy: 'replication', ...options, onProgress }).finally(go)
+  const [outcome] = await Promise.allSettled([moved, scope])
+  return outcome.status === 'fulfilled' ? outcome.value : outcome.reason
+}

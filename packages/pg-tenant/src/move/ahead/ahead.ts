@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { isTenancyError, TenancyError } from '@org/core'
 import { runInRoom } from '../../admin/in-room.ts'
 import { withAdminPool } from '../../admin/session.ts'
@@ -11,7 +12,7 @@ import type { ArchiveManifest } from '../../archive/format/manifest.ts'
 import { actAsOwner, holdMarker, openForOwner, type Place, placeOf, roomOf } from '../../archive/place.ts'
 import { digestTables } from '../../archive/read-tables.ts'
 import { setSequences } from '../../archive/restore/build.ts'
-import { verifyData } from '../../archive/restore/verify.ts'
+import { verifyComputed, verifyData } from '../../archive/restore/verify.ts'
 import { type Visit, visitTenant } from '../../archive/visit.ts'
 import { configOf } from '../../driver/connection-config.ts'
 import { fromDatabase } from '../../errors/from-database.ts'
@@ -22,7 +23,7 @@ import { qualify } from '../../sql/identifier.ts'
 import { bringData } from '../arrive.ts'
 import type { MoveSettings } from '../options.ts'
 import { type Route, refused } from '../route.ts'
-import { type Followed, publish, requireReplicable, unpublish } from './publication.ts'
+import { type Followed, publish, readFollowed, requireReplicable, unpublish } from './publication.ts'
 import { inCopy, Replay } from './replay.ts'
 import { SlotWaits, Wal } from './wal.ts'
 
@@ -144,6 +145,7 @@ class Following implements Copy {
   readonly #place: Place
   readonly #visit: Visit
   readonly #manifest: ArchiveManifest
+  readonly #tables: readonly Followed[]
   readonly #rows: number
   readonly #replay: Replay
   readonly #running: Promise<void>
@@ -166,6 +168,7 @@ class Following implements Copy {
     this.#place = place
     this.#visit = { lifecycle: from.lifecycle, tenant, place: placeOf(from.lifecycle, tenant) }
     this.#manifest = manifest
+    this.#tables = tables
     this.#rows = rows
     const columnsOf = new Map(
       manifest.tables.map((table) => [table.name, new Set(table.columns.map((column) => column.name))]),
@@ -223,9 +226,12 @@ class Following implements Copy {
     const { adminPool, registry } = to.lifecycle
     await whileTenantIsLocked(adminPool, registry, tenant, 'share', async () => {
       await openForOwner(this.#home, this.#place)
-      await verifyData(this.#home, this.#place, tables, summaries).catch((error: unknown) => {
+      try {
+        await verifyData(this.#home, this.#place, tables, summaries)
+        await verifyComputed(this.#home, this.#place, tables, summaries)
+      } catch (error) {
         throw isTenancyError(error, 'INTERNAL_ERROR') ? differs(this.#route, error) : error
-      })
+      }
     })
     await this.#home.run('rollback')
     await this.#slotGone()
@@ -255,6 +261,8 @@ class Following implements Copy {
       await beginReading(found, place)
       const { manifest: now, unmade } = await describe(found, this.#visit)
       if (shapeOf(now) !== shapeOf(this.#manifest)) throw changed(this.#route)
+      const tables = await readFollowed(found.home, this.#route, place)
+      if (!isDeepStrictEqual(tables, this.#tables)) throw changed(this.#route)
       await actAsOwner(found.home, place)
       const sequences = await readSequences(found.home, place)
       return { sequences: sequences.filter(({ name }) => !unmade.has(name)), views: now.materializedViews }

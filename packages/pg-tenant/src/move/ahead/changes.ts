@@ -13,24 +13,28 @@ export function statementOf(
 ): string | undefined {
   const table = qualify(schema, name)
   const literal = (value: string | null | undefined) => (value == null ? 'null' : quoteText(value))
-  const where = (row: Tuple) =>
-    key.map((column) => `${quoteIdentifier(column)} = ${literal(row[columns.indexOf(column)])}`).join(' and ')
+  const are = (row: Tuple, which: readonly string[]) =>
+    which.map((column) => `${quoteIdentifier(column)} = ${literal(row[columns.indexOf(column)])}`)
   if (change.kind === 'insert') {
     if (columns.length === 0) return `insert into ${table} default values`
     const list = columns.map(quoteIdentifier).join(', ')
     return `insert into ${table} (${list}) overriding system value values (${change.row.map(literal).join(', ')})`
   }
-  if (change.kind === 'delete') return one(`delete from only ${table} where ${where(change.old)}`)
+  if (change.kind === 'delete')
+    return one(`delete from only ${table} where ${are(change.old, key).join(' and ')} returning 1`)
   const { old, row } = change
   const sets = columns.flatMap((column, at) => {
     const value = row[at]
     const same = value === undefined || fixed.includes(column) || (!old && key.includes(column))
     return same ? [] : [`${quoteIdentifier(column)} = ${literal(value)}`]
   })
-  if (sets.length === 0) return undefined
-  return one(`update only ${table} set ${sets.join(', ')} where ${where(old ?? row)}`)
+  if (sets.length === 0 && fixed.length === 0) return undefined
+  // What cannot be written has to be there: it has another value by SET … = DEFAULT only.
+  const found = [...are(old ?? row, key), ...are(row, fixed)]
+  if (sets.length === 0) return one(`select from only ${table} where ${found.join(' and ')}`)
+  return one(`update only ${table} set ${sets.join(', ')} where ${found.join(' and ')} returning 1`)
 }
 
-/** Division by zero where it found no row; there is never more than one with a key. */
-const one = (statement: string) =>
-  `with done as (${statement} returning 1) select pg_catalog.int8div(1, pg_catalog.count(*)) from done`
+/** Division by zero unless it found one row: more than one have a key where an operator of the tenant says so. */
+const one = (statement: string) => `with done as (${statement})
+  select pg_catalog.int4div(1, case when pg_catalog.int84eq(pg_catalog.count(*), 1) then 1 else 0 end) from done`

@@ -1,8 +1,12 @@
+import { isUtf8 } from 'node:buffer'
+
 /** What a table looks like in what follows (manual 55.9, "Relation"). */
 export interface Relation {
   readonly oid: number
   readonly name: string
   readonly columns: readonly string[]
+  /** Those of its replica identity; all where that is FULL. */
+  readonly key: readonly string[]
 }
 
 /** A value as text; `null`, or left out where it lies apart (TOAST) and was not changed. */
@@ -59,13 +63,15 @@ function relationOf(read: Reader): Relation {
   read.string()
   const name = read.string()
   read.skip(1)
+  const key: string[] = []
   const columns = Array.from({ length: read.int16() }, () => {
-    read.skip(1)
+    const isKey = read.letter() !== '\0'
     const column = read.string()
     read.skip(4 + 4)
+    if (isKey) key.push(column)
     return column
   })
-  return { oid, name, columns }
+  return { oid, name, columns, key }
 }
 
 class Reader {
@@ -119,8 +125,10 @@ class Reader {
     const length = this.int32()
     const end = this.#at + length
     if (end > this.#data.length) throw new RangeError('a value without an end')
-    const value = this.#data.toString('utf8', this.#at, end)
+    const value = this.#data.subarray(this.#at, end)
+    // A database in SQL_ASCII holds whatever came; read as text it would be something else.
+    if (!isUtf8(value)) throw new RangeError('a value that is not in UTF-8')
     this.#at = end
-    return value
+    return value.toString('utf8')
   }
 }

@@ -17,19 +17,24 @@ export interface Followed {
   readonly key: readonly string[]
   /** Identity columns that are always generated: an UPDATE cannot name them. */
   readonly fixed: readonly string[]
+  /** Another one where the table is another, or ALTER TABLE may have written its rows anew, which the log does not tell. */
+  readonly made: string
 }
 
 // $1 schema, $2 names that are no data of the tenant, $3 who owns the rest.
 const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
     (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = c.oid and a.attidentity = 'a' and not a.attisdropped) as fixed,
+    (select concat_ws(' ', c.oid, string_agg(a.xmin::text, ' ' order by a.attnum)) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0) as made,
     case when c.relpersistence <> 'p' then 'is unlogged'
       when pg_get_userbyid(c.relowner) <> $3 then 'belongs to another role'
       when c.relrowsecurity and c.relforcerowsecurity then 'forces row-level security on its owner'
       when exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('R', 'A'))
         or exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('R', 'A')) then 'has a trigger or rule that runs on replicas'
-      when k.columns is null then 'has no primary key (nor REPLICA IDENTITY USING INDEX) by which a row is found again' end as why
+      when k.columns is null then 'has no primary key (nor REPLICA IDENTITY USING INDEX) by which a row is found again'
+      when k.generated or c.relreplident = 'f' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '')
+        then 'has a generated column in its replica identity' end as why
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind = 'r' and c.relname <> all ($2::text[])
-  left join lateral (select json_agg(a.attname order by k.ord) as columns
+  left join lateral (select json_agg(a.attname order by k.ord) as columns, bool_or(a.attgenerated <> '') as generated
     from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality k (attnum, ord)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
     where i.indrelid = c.oid and i.indisvalid and i.indimmediate and k.ord <= i.indnkeyatts
@@ -101,7 +106,8 @@ async function requireUpToDate(route: Route): Promise<void> {
     throw refused(route, 'replication', `The tenant lacks migrations: run migrate first. ${OR}`)
 }
 
-async function readFollowed(admin: Admin, route: Route, place: Place): Promise<readonly Followed[]> {
+/** The tables that can be followed, as they are now. @throws TenancyError CONFLICT */
+export async function readFollowed(admin: Admin, route: Route, place: Place): Promise<readonly Followed[]> {
   const rows = await admin.run(TABLES, [place.schema, [...place.ours], place.owner ?? ''])
   const bad = rows.filter(({ why }) => why !== null)
   if (bad.length > 0) {

@@ -108,7 +108,7 @@ export class Replay {
     else if (message.kind !== 'other') {
       const relation = this.#relations.get(message.oid)
       const table = relation && this.#tables.get(relation.name)
-      if (!table || !sameColumns(relation, table.columns)) throw this.#changed()
+      if (!table || !sameColumns(relation, table)) throw this.#changed()
       const statement = statementOf(this.#place.schema, relation, table, message)
       if (statement !== undefined) this.#push(statement)
     }
@@ -140,8 +140,16 @@ export class Replay {
     await runInRoom(this.#home, roomOf(this.#place), [statements], (error) =>
       isServerError(error) && error.code === NO_SUCH_ROW ? this.#changed() : error,
     )
+    // guard: code of the tenant (in a CHECK, say) has written into tables of others, whose triggers did nothing
+    if ((await this.#home.run(WRITTEN_ELSEWHERE, [this.#place.schema])).length > 0) throw this.#changed()
   }
 }
+
+// $1 schema. What was written in this transaction is still locked.
+const WRITTEN_ELSEWHERE = `select from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+  where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and c.relkind in ('r', 'p', 'f')
+    and l.database = (select oid from pg_database where datname = current_database())
+    and n.nspname <> all (array['pg_catalog', 'pg_toast', $1]) limit 1`
 
 /** division_by_zero: see changes.ts. */
 const NO_SUCH_ROW = '22012'
@@ -158,10 +166,23 @@ export async function inCopy(home: AdminClient, place: Place, fn: () => Promise<
   ])
   if (found?.usage !== true) await setUsage(home, schema, owner, true)
   await pinSettings(home)
-  await fn()
+  try {
+    await fn()
+  } catch (error) {
+    // Whoever takes the copy down would wait for its locks.
+    await home.run('rollback').catch(() => {})
+    throw error
+  }
   if (found?.usage !== true) await setUsage(home, schema, owner, false)
   await home.run('commit')
 }
 
-const sameColumns = ({ columns }: Relation, known: ReadonlySet<string>): boolean =>
-  columns.length === known.size && columns.every((column) => known.has(column))
+/** Its columns, and those by which a row is found again: all of them tell those, too. */
+function sameColumns(
+  { columns, key }: Relation,
+  known: Pick<Followed, 'key'> & { readonly columns: ReadonlySet<string> },
+): boolean {
+  const same = columns.length === known.columns.size && columns.every((column) => known.columns.has(column))
+  const found = key.length === known.key.length || key.length === columns.length
+  return same && found && known.key.every((column) => key.includes(column))
+}
