@@ -64,6 +64,16 @@ it('refuses what cannot be, by exit code', async () => {
   expect(from.exit).not.toBe(EXIT.ok)
 })
 
+it('speaks of its own options, and of the cluster that does not answer', async () => {
+  const refused = await project.run('move acme eu --replication --dry-run')
+  expect(refused).toMatchObject({
+    exit: EXIT.refused,
+    stderr: expect.stringContaining('leave --replication out'),
+  })
+  const away = await project.run('move acme eu --dry-run --config away.mjs')
+  expect(away).toMatchObject({ exit: EXIT.connection, stderr: expect.stringContaining('placement: away') })
+})
+
 it('shows a cluster that is away as such', async () => {
   const { stdout, exit } = await project.run('stats --fleet --config away.mjs')
   expect(exit).toBe(EXIT.connection)

@@ -38,6 +38,7 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   [/\bproposeMoves\b/g, 'pg-tenant advise --fleet'],
   [/\bconfirmAdoption\(key\)/g, 'pg-tenant adopt <key> --confirm'],
   [/\bundoAdoption\(key\)/g, 'pg-tenant adopt <key> --undo'],
+  [/\bleave copy: "replication" out\b/g, 'leave --replication out'],
   [/\bname ("[a-z]{1,30}") in lose\b/g, 'name $1 in --lose'],
   [/\badopt\((?:its )?key\)/g, 'pg-tenant adopt <key>'],
   [/\bfind\(key\)/g, 'pg-tenant list'],

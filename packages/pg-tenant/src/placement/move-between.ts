@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
 import { keyFor } from '../isolation/names.ts'
@@ -84,13 +84,21 @@ async function standingIn(side: Side, tenant: TenantKey) {
 /** Milliseconds a cluster gets to answer; longer than administrative work waits for a lock. */
 const ANSWER_MS = 15_000
 
-/** One that hangs may be the one that holds the tenant, too. @throws TenancyError CONNECTION_LOST */
+/** One that hangs may be the one that holds the tenant, too. @throws TenancyError CONNECTION_LOST, each names the placement */
 async function inTime<T>(placement: string, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(silent(placement)), ANSWER_MS)
   })
-  return await Promise.race([answer, late]).finally(() => clearTimeout(timer))
+  try {
+    return await Promise.race([answer, late])
+  } catch (error) {
+    if (!isTenancyError(error)) throw error
+    const { code, message, details, cause } = error
+    throw new TenancyError(code, message, { details: { ...details, placement }, cause })
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function notThere(tenant: TenantKey, placement: string): TenancyError {
