@@ -109,8 +109,18 @@ describe('the audit log', () => {
     expect((await keeping().holds(admin())).map(({ tenant, reason }) => [tenant, reason])).toEqual([
       ['acme', 'a case'],
     ])
+    // As long as the hold lasts the partition is looked at again, and what was archived of it is not lost by that.
+    await keeping().runShared(admin())
+    const kept = async (name: string) =>
+      (await readFile(join(directory.path, name), 'utf8')).split('"tenant": ')
+    expect(await kept(`${part}.jsonl`)).toEqual([
+      expect.anything(),
+      ...Array(2).fill(expect.stringMatching(/^"globex"/)),
+    ])
     expect(await keeping().release(admin(), 'acme')).toBe(true)
     expect((await keeping().runShared(admin()))[0]?.partitions).toEqual([part])
+    expect(await verifyArchive(join(directory.path, `${part}.jsonl`))).toMatchObject({ rows: 2 })
+    expect(await kept(`${part}.2.jsonl`)).toEqual([expect.anything(), expect.stringMatching(/^"acme"/)])
   })
 
   it('killed at any statement it is finished by the next run, and verifies all the while', async () => {
