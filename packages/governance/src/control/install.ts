@@ -23,7 +23,8 @@ export interface ControlTables {
  * @throws TenancyError CONFLICT when a newer release has been here
  */
 export async function installControl(admin: Queryable, schema: string, tables: ControlTables): Promise<void> {
-  const version = await versionOf(admin, schema, tables.part)
+  const found = await versionOf(admin, schema, tables.part)
+  const version = found ?? 0
   if (version > tables.steps.length) {
     throw new TenancyError(
       'CONFLICT',
@@ -31,27 +32,33 @@ export async function installControl(admin: Queryable, schema: string, tables: C
       { details: { part: tables.part, version } },
     )
   }
-  await admin.query(installSql(schema, tables, version))
+  await admin.query(`${found === undefined ? historySql(schema) : ''}${installSql(schema, tables, version)}`)
 }
 
-/**
- * In a transaction of the caller's the search path is afterwards what it was. Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is
- * opened behind it.
- */
-function installSql(name: string, { part, steps, always = [] }: ControlTables, version: number): string {
+/** Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is opened behind it. */
+function historySql(name: string): string {
   const schema = quoteIdentifier(name)
-  const missing = steps.slice(version).map((step, index) => stepSql(part, step, version + index + 1))
   return `select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`governance.control:${name}`)}, 0));
     select from pg_catalog.pg_namespace limit 0;
     create schema if not exists ${schema};
-    select pg_catalog.set_config('governance.path', pg_catalog.current_setting('search_path'), true);
-    select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
-    create table if not exists governance_version (
+    create table if not exists ${schema}.governance_version (
       part text not null,
       version integer not null,
       applied_at timestamptz not null default now(),
       constraint pk_governance_version primary key (part, version)
-    );
+    );`
+}
+
+/**
+ * One at a time, by the lock of a table that no tenant may lock; an advisory lock could be held by any of the database. In a
+ * transaction of the caller's the search path is afterwards what it was.
+ */
+function installSql(name: string, { part, steps, always = [] }: ControlTables, version: number): string {
+  const schema = quoteIdentifier(name)
+  const missing = steps.slice(version).map((step, index) => stepSql(part, step, version + index + 1))
+  return `lock table ${schema}.governance_version in share row exclusive mode;
+    select pg_catalog.set_config('governance.path', pg_catalog.current_setting('search_path'), true);
+    select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
     ${[...missing, ...always].map((statement) => `${statement};`).join('\n')}
     select pg_catalog.set_config('search_path', pg_catalog.current_setting('governance.path'), true)`
 }
@@ -65,13 +72,14 @@ function stepSql(part: string, step: string, number: number): string {
   end $install$`
 }
 
-async function versionOf(admin: Queryable, schema: string, part: string): Promise<number> {
+/** `undefined` where nothing of this package has ever been. */
+async function versionOf(admin: Queryable, schema: string, part: string): Promise<number | undefined> {
   const table = `${quoteIdentifier(schema)}.governance_version`
   const { rows } = await admin.query<{ there: boolean }>(
     'select pg_catalog.to_regclass($1) is not null as there',
     [table],
   )
-  if (rows[0]?.there !== true) return 0
+  if (rows[0]?.there !== true) return undefined
   const found = await admin.query<{ version: number }>(
     `select coalesce(max(version), 0) as version from ${table} where part = $1`,
     [part],

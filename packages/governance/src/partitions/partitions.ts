@@ -34,8 +34,8 @@ declare
   since timestamp := first;
   name text;
 begin
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`governance.partitions:${schema}.${table}`)}, 0));
-  perform from pg_catalog.pg_namespace limit 0;
+  -- One at a time, beside those who write; an advisory lock could be held by any tenant of the database.
+  lock table ${parent} in share update exclusive mode;
   while since <= last loop
     name := ${quoteLiteral(`${table}_`)} || pg_catalog.to_char(since, '${FORMAT[period]}');
     if pg_catalog.to_regclass(pg_catalog.format('%I.%I', ${quoteLiteral(schema)}, name)) is null then
