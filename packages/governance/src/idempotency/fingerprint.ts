@@ -19,7 +19,7 @@ export interface RequestParts {
  */
 export function fingerprintOf({ method, url, body }: RequestParts): Buffer {
   const [path = '', query = ''] = splitOnce(url, '?')
-  const sorted = query === '' ? '' : query.split('&').sort().join('&')
+  const sorted = query === '' ? '' : query.split('&').toSorted(byName).join('&')
   const hash = createHash('sha256').update(canonical([method.toUpperCase(), path, sorted]))
   if (body === undefined || body === null) hash.update('\0none')
   else if (typeof body === 'string') hash.update('\0text').update(body)
@@ -31,6 +31,12 @@ export function fingerprintOf({ method, url, body }: RequestParts): Buffer {
     hash.update('\0json').update(canonical(json))
   }
   return hash.digest()
+}
+
+/** Values of one name stay in their order, which may mean something. */
+function byName(a: string, b: string): number {
+  const [one, other] = [splitOnce(a, '=')[0], splitOnce(b, '=')[0]]
+  return one < other ? -1 : Number(one > other)
 }
 
 function splitOnce(text: string, by: string): [string, string] {

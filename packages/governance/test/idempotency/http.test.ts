@@ -1,5 +1,10 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { createFleet } from '@org/pg-tenant'
+import express from 'express'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createIdempotency } from '../../src/idempotency/express/index.ts'
 import { encodeAnswer } from '../../src/idempotency/http/answer.ts'
 import { readResponse, responseOf } from '../../src/idempotency/http/response.ts'
 import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
@@ -119,6 +124,31 @@ describe.each([
     const bad = await post('/json', 'a b')
     expect([bad.status, JSON.parse(bad.text).error.details]).toEqual([400, { field: 'Idempotency-Key' }])
   })
+})
+
+it('bytes are the same bytes again, and say how they are written', async () => {
+  const headers = { 'content-encoding': 'gzip', 'content-type': 'application/octet-stream' }
+  const { answer } = await readResponse(new Response(gzipSync('text'), { headers }), 1_024)
+  const again = responseOf(encodeAnswer(answer))
+  expect(again.headers.get('content-encoding')).toBe('gzip')
+  expect(gunzipSync(await again.bytes()).toString()).toBe('text')
+})
+
+it('what is sent without a key is the handler’s to read', async () => {
+  const { idempotent } = createIdempotency({ scopes: world.tenancy, sealing: world.setting.sealing })
+  const server = express()
+    .post('/', idempotent('upload'), (req, res) => void req.pipe(res))
+    .listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const body = Buffer.from('bytes')
+  const answer = await fetch(`http://127.0.0.1:${port}`, {
+    method: 'POST',
+    headers: { connection: 'close' },
+    body,
+  })
+  expect(await answer.text()).toBe('bytes')
+  server.close()
 })
 
 it.each([201, 204, 205, 304])('what was kept of an answer of %i is an answer again', async (status) => {

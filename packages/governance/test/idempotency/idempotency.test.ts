@@ -129,6 +129,9 @@ describe('input', () => {
     )
     expect(of('', '/?a=1&b=2')).toBe(of('', '/?b=2&a=1'))
     expect(of('', '/?a=1')).not.toBe(of('', '/?a=2'))
+    // Of one name the order may mean something.
+    expect(of('', '/?sort=b&x=1&sort=a')).toBe(of('', '/?x=1&sort=b&sort=a'))
+    expect(of('', '/?sort=a&sort=b')).not.toBe(of('', '/?sort=b&sort=a'))
     expect(of('text')).toBe(of(Buffer.from('text')))
   })
 })

@@ -56,8 +56,10 @@ export function createIdempotency(options: HttpIdempotencyOptions<Request>): Exp
     idempotent: (handler, route = {}) => {
       const name = checkHandler(handler, route)
       return (req, res, next) => {
-        const parts = { method: req.method, url: req.originalUrl, body: parsedBody(req.body, req.headers) }
-        const asked = requestOf(settings, req, name, req.get('idempotency-key'), route, parts)
+        const key = req.get('idempotency-key')
+        const body = key === undefined ? undefined : parsedBody(req.body, req.headers)
+        const parts = { method: req.method, url: req.originalUrl, body }
+        const asked = requestOf(settings, req, name, key, route, parts)
         if (asked === undefined) return next()
         serveOnce({
           ...settings,

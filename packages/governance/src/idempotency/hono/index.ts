@@ -61,10 +61,11 @@ export function createIdempotency<E extends Env>(
       const { secret = false, awaited } = route
       return async (c, next) => {
         const { pathname, search } = new URL(c.req.url)
-        // Hono keeps it: the handler may read it again, in any form.
-        const body = new Uint8Array(await c.req.arrayBuffer())
+        const key = c.req.header('idempotency-key')
+        // Hono keeps it: the handler may read it again, in any form. Without a key nobody reads it first: it may be large.
+        const body = key === undefined ? undefined : new Uint8Array(await c.req.arrayBuffer())
         const parts = { method: c.req.method, url: pathname + search, body }
-        const asked = requestOf(settings, c, name, c.req.header('idempotency-key'), route, parts)
+        const asked = requestOf(settings, c, name, key, route, parts)
         if (asked === undefined) return next()
         const work = async () => {
           await next()

@@ -11,6 +11,7 @@ export interface Answer {
 /** @internal Only what belongs to the answer: a cookie is for one client at one moment. */
 const KEPT: ReadonlySet<string> = new Set([
   'content-type',
+  'content-encoding',
   'content-language',
   'content-disposition',
   'etag',

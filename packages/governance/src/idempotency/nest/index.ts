@@ -103,8 +103,9 @@ class IdempotencyInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<NestRequest>()
     const { method, originalUrl: url, headers } = request
-    const parts = { method: method ?? '', url, body: parsedBody(request.body, headers) }
     const key = headers['idempotency-key']
+    const body = key === undefined ? undefined : parsedBody(request.body, headers)
+    const parts = { method: method ?? '', url, body }
     const asked = requestOf(this.#settings, request, this.#handler, key, this.#route, parts)
     if (asked === undefined) return next.handle()
     const response = context.switchToHttp().getResponse<ServerResponse & { readonly raw?: ServerResponse }>()

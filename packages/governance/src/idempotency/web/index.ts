@@ -71,10 +71,10 @@ export function createIdempotency<Its extends object>(
       const { secret = false, awaited } = route
       return async (request, its, ...rest) => {
         const { pathname, search } = new URL(request.url)
-        // A copy: the handler reads its own, in any form.
-        const body = new Uint8Array(await request.clone().arrayBuffer())
-        const parts = { method: request.method, url: pathname + search, body }
         const key = request.headers.get('idempotency-key') ?? undefined
+        // A copy: the handler reads its own, in any form. Without a key nobody reads it first: it may be large.
+        const body = key === undefined ? undefined : new Uint8Array(await request.clone().arrayBuffer())
+        const parts = { method: request.method, url: pathname + search, body }
         const asked = requestOf(settings, its, name, key, route, parts)
         if (asked === undefined) return await handler(request, its, ...rest)
         let response: Response | undefined
