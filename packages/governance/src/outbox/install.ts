@@ -12,7 +12,7 @@ import {
   OUTBOX_FUNCTIONS,
   SIGNATURES,
 } from './functions/index.ts'
-import { LANES, MAX_DELAY_DAYS, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
+import { LANES, MAX_DELAY_DAYS, MAX_WRITTEN, OUTBOX_TABLES, PUBLISHED, SLOTS } from './tables-sql.ts'
 
 /**
  * Options of {@link installOutbox}: the tenancy's own, and who works on it. `application` is needed at levels `schema` and
@@ -57,6 +57,8 @@ export const STEPS: readonly string[] = [
       `alter function ${signature} set enable_seqscan to off;`,
     ]),
   ].join('\n'),
+  // What it measured is neither what came in (a value that was compressed) nor what goes out: the policy of those who publish does.
+  'alter table outbox drop constraint ck_outbox_payload',
 ]
 
 /** What a worker reads and writes; partitions by themselves only to be emptied. */
@@ -147,7 +149,8 @@ function publishPolicy(who: string, whose: string): string {
   return policy(
     'outbox_publish',
     `for insert to ${who} with check (${whose} and attempts = 0 and not solo and not queued
-      and available_at between now() and now() + interval '${MAX_DELAY_DAYS * 24 + 1} hours')`,
+      and available_at between now() and now() + interval '${MAX_DELAY_DAYS * 24 + 1} hours'
+      and octet_length(payload::text) <= ${MAX_WRITTEN})`,
   )
 }
 

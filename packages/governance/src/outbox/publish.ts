@@ -4,9 +4,10 @@ import { type OptionNames, requireKnownOptions } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidField, invalidOption, storable } from '../input/input.ts'
+import { isWrittenLonger } from '../json/written.ts'
 import type { IsolationLevel } from '../levels/identity.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import { MAX_DELAY_DAYS, MAX_PAYLOAD, PUBLISHED, slotOf } from './tables-sql.ts'
+import { MAX_DELAY_DAYS, MAX_PAYLOAD, MAX_WRITTEN, PUBLISHED, slotOf } from './tables-sql.ts'
 
 /** Events by type, and what they carry: JSON. */
 export type EventMap = Record<string, unknown>
@@ -79,8 +80,9 @@ const TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*$/
 const TRACE = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 /** @internal ms */
 export const MAX_DELAY = MAX_DELAY_DAYS * 86_400_000
-/** In one statement. */
+/** In one statement, and their bytes. */
 const MAX_EVENTS = 1_000
+const MAX_BYTES = 67_108_864
 
 const OUTBOX_OPTIONS: OptionNames<OutboxOptions> = {
   types: true,
@@ -120,6 +122,8 @@ export function outbox<Events extends EventMap = EventMap>(options: OutboxOption
     const around = options.traceparent?.()
     const rows = events.map((event) => rowOf({ traceparent: around, ...event }, has))
     if (rows.length === 0) return []
+    if (rows.reduce((sum, { json }) => sum + json.length, 0) > MAX_BYTES)
+      throw invalidField('events', `at most ${MAX_BYTES} bytes in all`)
     const values = [db.tenant, `[${rows.map(({ json }) => json).join()}]`]
     await (db.queue ? db.queue(text, values) : db.query(text, values))
     return rows.map(({ id }) => id)
@@ -207,6 +211,8 @@ function payloadJson(payload: unknown): string {
   if (json === undefined) throw invalidField('payload', 'JSON, without bigints or circles')
   if (Buffer.byteLength(json) > MAX_PAYLOAD)
     throw invalidField('payload', `at most ${MAX_PAYLOAD} bytes of JSON`)
+  if (isWrittenLonger(json, MAX_WRITTEN))
+    throw invalidField('payload', `at most ${MAX_WRITTEN} bytes where every number has all its digits`)
   if (UNSTORABLE.test(json)) throw invalidField('payload', 'without NUL and halves of surrogate pairs')
   return json
 }
@@ -220,4 +226,4 @@ function attempt<T>(run: () => T): T | undefined {
 }
 
 /** As `JSON.stringify` writes what `jsonb` refuses: behind an even number of backslashes. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i

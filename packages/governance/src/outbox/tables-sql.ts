@@ -8,8 +8,10 @@ export const MAX_DELAY_DAYS = 28
 export const LANES = 3
 /** Seconds that a lane is filled before the next one is. */
 export const LANE_SECONDS = 1_800
-/** Bytes of a payload as PostgreSQL holds it. */
+/** Bytes of a payload as JSON. */
 export const MAX_PAYLOAD = 262_144
+/** And as PostgreSQL writes it, which says more of the same: of numbers every digit, a space behind each comma. */
+export const MAX_WRITTEN = 1_048_576
 
 /** The partition of what is due at `moment`, an SQL expression of type timestamptz. Immutable, so that a check may hold it. */
 export const slotOf = (moment: string): string =>

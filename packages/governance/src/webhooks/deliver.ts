@@ -1,4 +1,5 @@
 import { type DeliveryTrace, type Sealing, type TenantQueryable, TRACES } from '@org/core'
+import { MAX_WRITTEN } from '../outbox/tables-sql.ts'
 import type { Handler, HandlerContext, OutboxEvent } from '../outbox/worker/handler.ts'
 import { GiveUp, Postpone, RetryLater } from '../outbox/worker/outcome.ts'
 import { paceOf } from '../outbox/worker/pace.ts'
@@ -13,6 +14,9 @@ import { parseTarget } from './target.ts'
 export const DELIVERY = 'webhook.delivery'
 /** Published when an endpoint is suspended by itself. */
 export const ENDPOINT_DISABLED = 'webhook.endpoint.disabled'
+
+/** The longest secret there is, sealed. */
+const SEALED = 10_000
 
 /** What to send where, and the time of day by the database's clock. */
 interface Due {
@@ -29,11 +33,13 @@ interface Due {
   readonly now: number
 }
 
-const READ = `select e.id as endpoint, e.url, e.status = 'active' as active, e.secret,
-    case when e.previous_until > clock_timestamp() then e.previous_secret end as previous, d.status, m.id as message, m.type,
-    m.payload, m.created_at as created, floor(extract(epoch from clock_timestamp()))::float8 as now
+// Tables of the tenant's own, of which its SQL may have made anything: one row, and of bounded length.
+const READ = `select e.id as endpoint, left(e.url, 2001) as url, e.status = 'active' as active, left(e.secret, ${SEALED}) as secret,
+    case when e.previous_until > clock_timestamp() then left(e.previous_secret, ${SEALED}) end as previous, d.status,
+    m.id as message, left(m.type, 101) as type, case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then m.payload end as payload,
+    m.created_at as created, floor(extract(epoch from clock_timestamp()))::float8 as now
   from webhook_delivery d join webhook_endpoint e on e.id = d.endpoint_id join webhook_message m on m.id = d.message_id
-  where d.id = $1`
+  where d.id = $1 limit 1`
 const RECORD = `update webhook_delivery set status = $2, attempts = attempts + 1, response_status = $3, error = $4,
     duration_ms = $5, last_attempt_at = clock_timestamp() where id = $1`
 // One statement says whether it is this failure that disables it: of two at once, one.

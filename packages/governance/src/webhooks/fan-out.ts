@@ -7,9 +7,10 @@ import { DELIVERY } from './deliver.ts'
 
 /**
  * A message, a delivery for each endpoint, and the event of each delivery: one statement, which goes out with COMMIT. Repeated
- * it does nothing: a delivery is one row for each message and endpoint.
+ * it does nothing: a delivery is one row for each message and endpoint. However many endpoints a tenant's SQL has made, the worker is
+ * told of none.
  */
-const SPREAD = (outbox: Outbox, wanted: string) => `with wanted as materialized (
+const SPREAD = (outbox: Outbox, wanted: string, told: 'all' | 0) => `with wanted as materialized (
     select e.id from webhook_endpoint e where ${wanted}
   ), message as (
     insert into webhook_message (id, type, payload)
@@ -21,13 +22,13 @@ const SPREAD = (outbox: Outbox, wanted: string) => `with wanted as materialized 
     insert into ${outboxTable(outbox)} (tenant, type, payload, trace)
     select $4::text, '${DELIVERY}', pg_catalog.jsonb_build_object('delivery', d.id), $5::text from delivery d
   )
-  select id from delivery`
+  select id from delivery limit ${told}`
 const ASKED_FOR = `e.status = 'active' and e.events && array[$2::text, '*']`
 const NAMED = 'e.id = any ($6::uuid[])'
 
 /** Turns an event into a delivery for each endpoint that wants it, in one transaction of the tenant. */
 export function fanOut(outbox: Outbox): Handler<string, unknown> {
-  const text = SPREAD(outbox, ASKED_FOR)
+  const text = SPREAD(outbox, ASKED_FOR, 0)
   return async (event, { withTenant }) => {
     requireType(outbox)
     await withTenant((db) => aside(db, text, valuesOf(db, outbox, event)))
@@ -50,7 +51,7 @@ export async function deliverTo(
 ): Promise<string[]> {
   requireType(outbox)
   const values = [...valuesOf(db, outbox, message), endpoints]
-  const { rows } = await db.query<{ id: string }>(SPREAD(outbox, NAMED), values)
+  const { rows } = await db.query<{ id: string }>(SPREAD(outbox, NAMED, 'all'), values)
   return rows.map(({ id }) => id)
 }
 

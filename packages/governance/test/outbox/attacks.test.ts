@@ -41,7 +41,10 @@ const ATTACKS: Record<string, string> = {
   'in a slot of another day': `insert into governance.outbox (tenant, slot, type, payload) values ('acme', ((${SLOT} + 1) % 16)::int2, 'a.b', '1')`,
   'of a hostile type': `insert into governance.outbox (tenant, type, payload) values ('acme', E'a\\n; drop table x', '1')`,
   'of a huge type': `insert into governance.outbox (tenant, type, payload) values ('acme', repeat('a', 200), '1')`,
-  'with a huge payload': `insert into governance.outbox (tenant, type, payload) values ('acme', 'a.b', to_jsonb(repeat('x', 300000)))`,
+  'with a huge payload': `insert into governance.outbox (tenant, type, payload) values ('acme', 'a.b', to_jsonb(repeat('x', 2000000)))`,
+  // A numeric of twelve bytes is 131 kB of text: of a few thousand nobody could take any event any more.
+  'with a payload that is long only as text': `insert into governance.outbox (tenant, type, payload)
+    select 'acme', 'a.b', ('[' || repeat('1e131071,', 20) || '1]')::jsonb`,
   'with a hostile trace': `insert into governance.outbox (tenant, type, payload, trace) values ('acme', 'a.b', '1', 'x' || chr(10))`,
 }
 

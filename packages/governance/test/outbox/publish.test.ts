@@ -71,6 +71,7 @@ describe.each(SHARED_LEVELS)('level %s', (level) => {
       ['a', 'x'.repeat(300_000), {}, 'payload'],
       ['a', 'nul \0', {}, 'payload'],
       ['a', { half: '\ud83d' }, {}, 'payload'],
+      ['a', Array(30_000).fill(1e308), {}, 'payload'],
       ['a', 1, { delay: -1 }, 'delay'],
       ['a', 1, { delay: Number.NaN }, 'delay'],
       ['a', 1, { delay: 29 * 86_400_000 }, 'delay'],
@@ -87,6 +88,18 @@ describe.each(SHARED_LEVELS)('level %s', (level) => {
     })
     const rows = await take()
     expect(rows.map(({ payload }) => payload)).toEqual([{ escaped: '\\u0000 \\\\ud83d' }])
+    await settle(rows)
+  })
+
+  it('carries whatever JSON is no longer than that, also what jsonb writes at greater length', async () => {
+    const payloads = [Array(130_000).fill(1), Array(2_000).fill(-1e-300), { '"e308,': 'e'.repeat(250_000) }]
+    await there.tenancy.withTenant(acme, async (db) => {
+      for (const payload of payloads) await there.events.publish(db, 'a', payload)
+      const many = Array.from({ length: 300 }, () => ({ type: 'a', payload: 'x'.repeat(250_000) }))
+      await expect(there.events.publishAll(db, many)).rejects.toMatchObject({ details: { field: 'events' } })
+    })
+    const rows = await take()
+    expect(rows.map(({ payload }) => payload)).toEqual(payloads)
     await settle(rows)
   })
 

@@ -7,6 +7,7 @@ import { afterEach, expect, it, onTestFinished } from 'vitest'
 import type { EventMap } from '../../src/outbox/index.ts'
 import { createWorker, type WorkerOptions, type WorkerProblem } from '../../src/outbox/worker/index.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'
+import { eventually } from '../support/world.ts'
 
 const there = useOutbox('database', { statementTimeout: 3_000 })
 const seen: [string, unknown][] = []
@@ -45,6 +46,40 @@ it('brings what was published, hinted at or not, in its order', async () => {
   expect(rows).toEqual([{ n: '1' }])
   await worker().drain()
   expect(seen.map(([, payload]) => payload)).toContain('not hinted at')
+})
+
+it('brings what jsonb writes at greater length than it was published', async () => {
+  const payload = Array(130_000).fill(1)
+  await publish(payload)
+  await worker().drain()
+  expect(seen).toEqual([['acme', payload]])
+})
+
+it('whose database hangs holds up no other', async () => {
+  const { promise, resolve: release } = Promise.withResolvers<void>()
+  let hangs = false
+  const hanging = {
+    ...there.tenancy,
+    withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>) => {
+      if (key === 'acme') {
+        hangs = true
+        await promise
+      }
+      return await there.tenancy.withTenant(key, fn)
+    },
+  }
+  const started = worker({ tenants: hanging, pollInterval: 50 })
+  try {
+    await there.events.hint(there.setting.world.pool(), acme)
+    started.start()
+    await eventually(() => hangs)
+    await there.tenancy.withTenant(globex, (db) => there.events.publish(db, 'a', 'meanwhile'))
+    await there.events.hint(there.setting.world.pool(), globex)
+    await eventually(() => seen.length > 0)
+    expect(seen).toEqual([['globex', 'meanwhile']])
+  } finally {
+    release()
+  }
 })
 
 it('cut off between the two databases, brings an event once', async () => {

@@ -3,26 +3,26 @@ import { codedControl } from '../../control/coded.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import { MAX_DELAY, rowOf } from '../publish.ts'
-import { MAX_PAYLOAD } from '../tables-sql.ts'
+import { MAX_WRITTEN } from '../tables-sql.ts'
 import type { Standing } from './status.ts'
 
 /** Of one tenant in one transaction: bounded, since a tenant may put there what it likes. */
 const AT_ONCE = 100
-/** Tenants visited side by side: one whose database hangs holds up no other. */
+/** Tenants visited side by side. */
 const ABREAST = 8
+/** How long a round waits for one of them (ms): whose database hangs, or who holds locks there, holds up no other. */
+const PATIENCE = 1_000
 
 // One relay after the other, or the order of a key would be lost. Run as the tenant, in a session that has only its rights: the table is its own, and may be anything by now. What comes
 // back is text of bounded length, and validated as if somebody had published it.
 const READ = `select seq::pg_catalog.text as seq,
     pg_catalog."left"(id::pg_catalog.text, 36) as id, pg_catalog."left"(type::pg_catalog.text, 101) as type,
-    pg_catalog."left"(payload::pg_catalog.text, ${MAX_PAYLOAD + 1}) as payload, pg_catalog."left"(key::pg_catalog.text, 201) as key,
+    pg_catalog."left"(payload::pg_catalog.text, ${MAX_WRITTEN + 1}) as payload, pg_catalog."left"(key::pg_catalog.text, 201) as key,
     pg_catalog."left"(trace::pg_catalog.text, 56) as trace,
     pg_catalog.date_part('epoch', available_at operator(pg_catalog.-) pg_catalog.now()) as delay,
     (home operator(pg_catalog.=) 'outbox'::pg_catalog.regclass::pg_catalog.oid) as home
   from outbox order by outbox.seq limit ${AT_ONCE} for update`
 const REMOVE = 'delete from outbox where seq = any ($1::pg_catalog.int8[])'
-
-const NOT_IN_SERVICE = Symbol('not in service')
 
 interface Waiting {
   readonly seq: string
@@ -39,8 +39,12 @@ interface Waiting {
 export interface Relay {
   /** Looks at a tenant in the next round. */
   touch(tenant: string): void
-  /** Those who were touched, those who were said to have published, and those in whose databases something was written since it last looked. */
-  round(): Promise<void>
+  /**
+   * Those who were touched, those who were said to have published, and those in whose databases something was written since it last looked.
+   *
+   * @param patience milliseconds for each; what takes longer goes on, and no other round waits for it
+   */
+  round(patience?: number): Promise<void>
   /** One tenant's, all of it. */
   bring(tenant: string): Promise<number>
 }
@@ -97,10 +101,23 @@ export function relayOf<Db extends TenantQueryable>(
         .filter(([tenant, inserted]) => written.get(tenant) !== inserted),
     )
   }
+  /** @param inserted what is counted there, as of the beginning */
+  const visit = async (whose: string, inserted: string | undefined): Promise<void> => {
+    busy.add(whose)
+    try {
+      if ((await standing(whose)) !== 'active') return
+      await bring(whose)
+      written.set(whose, inserted ?? written.get(whose) ?? '')
+    } catch (error) {
+      report(whose, error)
+    } finally {
+      busy.delete(whose)
+    }
+  }
   return {
     bring,
     touch: (tenant) => void touched.add(tenant),
-    round: async () => {
+    round: async (patience = PATIENCE) => {
       const hints = await control.query<{ tenant: string }>(
         `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
       )
@@ -110,24 +127,22 @@ export function relayOf<Db extends TenantQueryable>(
       const todo = names.filter((tenant) => isKey(tenant) && !busy.has(tenant))
       // Who is being visited just now may have been passed already.
       for (const tenant of names) if (busy.has(tenant)) touched.add(tenant)
-      const visit = async () => {
-        for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift()) {
-          const whose = tenant
-          busy.add(whose)
-          await Promise.resolve(standing(whose))
-            .then((found) => (found === 'active' ? bring(whose) : Promise.reject(NOT_IN_SERVICE)))
-            .then(
-              () => void written.set(whose, seen.get(whose) ?? written.get(whose) ?? ''),
-              (error: unknown) => {
-                if (error !== NOT_IN_SERVICE) report(whose, error)
-              },
-            )
-            .finally(() => busy.delete(whose))
-        }
+      const lane = async () => {
+        for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift())
+          await within(patience, visit(tenant, seen.get(tenant)))
       }
-      await Promise.all(Array.from({ length: ABREAST }, visit))
+      await Promise.all(Array.from({ length: ABREAST }, lane))
     },
   }
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  if (ms === Number.POSITIVE_INFINITY) return await work
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, over]).finally(() => clearTimeout(timer))
 }
 
 function isKey(tenant: string): boolean {

@@ -227,7 +227,7 @@ export function createWorker<
       await bell.rung(left)
   }
   const loop = async (untilEmpty: boolean) => {
-    if (untilEmpty) await relay?.round()
+    if (untilEmpty) await relay?.round(Number.POSITIVE_INFINITY)
     upkeep.begin()
     while (!stopping) {
       await room()
@@ -241,7 +241,7 @@ export function createWorker<
       else if (n === 0) {
         if (untilEmpty && inHand.size === 0) {
           await leases.flushed()
-          await relay?.round()
+          await relay?.round(Number.POSITIVE_INFINITY)
           if ((await takeSome()) === 0) break
         } else await bell.rung(settings.pollInterval)
       }
