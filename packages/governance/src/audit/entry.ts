@@ -1,5 +1,6 @@
 import { invalidField, storable } from '../input/input.ts'
 import { type Json, jsonOf } from '../json/canonical.ts'
+import { isWrittenLonger } from '../json/written.ts'
 import { type Change, type Diff, diff, type FieldRules, withoutSecrets } from './diff.ts'
 
 /** Who did it. `operator`: somebody of the platform at work in the tenant; `system`: a job. */
@@ -100,21 +101,31 @@ function text(value: unknown, field: string, max = 200): string {
 
 function changesOf({ open }: Diff, before: unknown, after: unknown): CheckedEntry['changes'] {
   if (before === undefined && after === undefined) return null
-  if (JSON.stringify(open).length > MAX_CHANGES)
-    throw invalidField('after', `a change of up to ${MAX_CHANGES} bytes`)
+  requireSize(open)
   return open
+}
+
+function requireSize(changes: Diff['open']): void {
+  if (!fits(changes, MAX_CHANGES)) throw invalidField('after', `a change of up to ${MAX_CHANGES} bytes`)
+}
+
+/** Also where it is written with all digits of its numbers: twice that is for spaces and what is not letters. */
+function fits(value: unknown, bytes: number): boolean {
+  const json = JSON.stringify(value)
+  return json.length <= bytes && !isWrittenLonger(json, 2 * bytes)
 }
 
 function metadataOf(metadata: unknown): Json {
   const copy = jsonOf(metadata)
-  const fits = typeof copy === 'object' && copy !== null && !Array.isArray(copy)
-  if (!fits || JSON.stringify(copy).length > MAX_JSON) {
+  const isObject = typeof copy === 'object' && copy !== null && !Array.isArray(copy)
+  if (!isObject || !fits(copy, MAX_JSON)) {
     throw invalidField('metadata', `an object that JSON can hold, of up to ${MAX_JSON} bytes`)
   }
   return withoutSecrets(copy) as Json
 }
 
 function personalOf(changed: Diff, ip: unknown, userAgent: unknown): CheckedEntry['personal'] {
+  requireSize(changed.personal)
   const parts = {
     ...(ip !== undefined && { ip: text(ip, 'ip', 64) }),
     ...(userAgent !== undefined && { userAgent: clipped(userAgent) }),

@@ -15,13 +15,23 @@ export const START = '0/00000000-0000-0000-0000-000000000000'
 
 /**
  * Entries behind a position whose transactions, and all before them, are over. One that commits late never comes to stand
- * behind a position that was given out: nothing at or above the oldest running transaction is handed out.
+ * behind a position that was given out: nothing at or above the oldest running transaction is handed out. Fewer than the limit
+ * where they are large.
  *
  * @internal
  */
-export const behindSql = (table: string) => `select ${STORED} from ${table} l
-  where (l.xid, l.id) > ($1::xid8, $2::uuid) and l.xid < pg_snapshot_xmin(pg_current_snapshot())
-  order by l.xid, l.id limit $3::integer`
+export const behindSql = (table: string) => `with due as (
+    select l.* from ${table} l
+      where (l.xid, l.id) > ($1::xid8, $2::uuid) and l.xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by l.xid, l.id limit $3::integer
+  )
+  select ${STORED} from (
+    select d.*, sum(octet_length(concat(d.changes, d.metadata, d.personal)))
+      over (order by d.xid, d.id rows between unbounded preceding and 1 preceding) as before from due d
+  ) l where coalesce(l.before, 0) < ${MAX_BYTES} order by l.xid, l.id`
+
+/** Of a batch: whoever wrote the largest entries there may be would else fill the memory of whoever reads them. */
+const MAX_BYTES = 33_554_432
 
 const POSITION = /^(\d{1,20})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 

@@ -1,5 +1,6 @@
 import type { Queryable, TenantKey } from '@org/core'
 import { invalidField, storable } from '../input/input.ts'
+import { isMoment, momentOf } from '../input/moment.ts'
 import type { Json } from '../json/canonical.ts'
 import type { Change } from './diff.ts'
 import type { AuditActor } from './entry.ts'
@@ -101,16 +102,6 @@ function textFilter(options: AuditPageOptions, name: (typeof FILTERS)[number]): 
   throw invalidField(name, 'a text of up to 200 characters')
 }
 
-/** @internal @throws TenancyError VALIDATION_ERROR */
-export function momentOf(value: unknown, field: string): string | null {
-  if (value === undefined) return null
-  const date = typeof value === 'string' && value.length <= 40 && ISO.test(value) ? new Date(value) : value
-  // Years that PostgreSQL and ISO 8601 write alike.
-  if (date instanceof Date && date.getTime() >= 0 && date.getUTCFullYear() <= 9999) return date.toISOString()
-  throw invalidField(field, 'a moment in ISO 8601, from 1970 to 9999')
-}
-
-const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/
 const CURSOR = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 function cursorOf({ created_at, id }: StoredEntry): string {
@@ -121,7 +112,7 @@ function parseCursor(cursor: unknown): [string, string] {
   const text =
     typeof cursor === 'string' && cursor.length <= 200 ? Buffer.from(cursor, 'base64url').toString() : ''
   const [, at, id] = CURSOR.exec(text) ?? []
-  if (at !== undefined && id !== undefined && !Number.isNaN(Date.parse(at))) return [at, id]
+  if (at !== undefined && id !== undefined && isMoment(at)) return [at, id]
   throw invalidField('cursor', 'meta.nextCursor of the page before')
 }
 

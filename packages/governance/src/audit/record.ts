@@ -1,4 +1,5 @@
 import type { TenantKey, TenantQueryable } from '@org/core'
+import { invalidField } from '../input/input.ts'
 import { uuidV7 } from '../json/uuid-v7.ts'
 import type { Macs } from '../keys/macs.ts'
 import { send } from '../tenants/send.ts'
@@ -59,9 +60,24 @@ export async function write(
   const [first] = rows
   if (first === undefined) return
   if (rows.length > 1)
-    return send(db, { name: 'governance_audit_many', text: sql.many, values: [JSON.stringify(rows)] })
+    return send(db, { name: 'governance_audit_many', text: sql.many, values: [together(rows)] })
   const values = WRITTEN.map((name) => (TYPES[name] === 'jsonb' ? jsonb(first[name]) : first[name]))
   await send(db, { name: 'governance_audit', text: sql.one, values })
+}
+
+/** In one statement. */
+const MAX_BYTES = 67_108_864
+
+/** @throws TenancyError VALIDATION_ERROR */
+function together(rows: readonly Written[]): string {
+  let bytes = 0
+  const texts = rows.map((row) => {
+    const text = JSON.stringify(row)
+    bytes += text.length
+    if (bytes > MAX_BYTES) throw invalidField('entries', `at most ${MAX_BYTES} bytes in all`)
+    return text
+  })
+  return `[${texts.join(',')}]`
 }
 
 function jsonb(value: unknown): string | null {

@@ -1,4 +1,4 @@
-import { canonical } from '../json/canonical.ts'
+import { canonical, TooDeep } from '../json/canonical.ts'
 
 /** @internal An entry as it is stored; times are text in UTC with microseconds, `jsonb` is its text. */
 export interface StoredEntry {
@@ -42,9 +42,14 @@ export function signedText(entry: Signed): string {
   return canonical(['v1', ...fields, changes, metadata, personal])
 }
 
-/** @internal The same, of an entry read back. */
+/** @internal The same, of an entry read back. A tenant's SQL may have written what none of our programs would: no code is right for that. */
 export function signedTextOf(entry: StoredEntry): string {
-  return signedText({ ...entry, changes: parsed(entry.changes), metadata: parsed(entry.metadata) })
+  try {
+    return signedText({ ...entry, changes: parsed(entry.changes), metadata: parsed(entry.metadata) })
+  } catch (error) {
+    if (error instanceof TooDeep) return JSON.stringify(entry)
+    throw error
+  }
 }
 
 /** @internal The text of a leaf: the entry with its code, and where and when it stands. */

@@ -102,7 +102,12 @@ export const STEPS: readonly string[] = [
   `alter table audit_log drop constraint ck_audit_log_actor_type`,
 ]
 
-/** What a tenant's transaction says of who did it. */
+/** More than any entry of ours has. Whoever seals and reads them all must not be stopped by one that somebody made by hand. */
+const MAX_ENTRY = 2_097_152
+const WORDS = WRITTEN.filter((name) => !['id', 'tenant', 'actor_type'].includes(name))
+
+/** What a tenant's transaction says of who did it, and how much. */
+const OF_A_SIZE = `pg_catalog.octet_length(pg_catalog.concat(${WORDS.join(', ')})) operator(pg_catalog.<=) ${MAX_ENTRY}`
 const OF_A_KIND = `actor_type operator(pg_catalog.=) any ('{user,service,operator,system,anonymous}'::pg_catalog.text[])`
 
 const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
@@ -139,7 +144,9 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
     steps: STEPS,
     always: [
       makePartitions(schema, AUDIT_LOG),
-      ...insertOnly(schema, 'audit_log', WRITTEN, writers, readers, { also: OF_A_KIND }),
+      ...insertOnly(schema, 'audit_log', WRITTEN, writers, readers, {
+        also: `${OF_A_KIND} and ${OF_A_SIZE}`,
+      }),
       ...insertableBy(schema, 'audit_log', WRITTEN, writers, operators),
       ...['audit_seal', 'audit_sealer', 'audit_horizon'].flatMap((table) => [
         `alter table ${table} enable row level security`,

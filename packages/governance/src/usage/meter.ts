@@ -1,5 +1,6 @@
 import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
 import { invalidField, storable } from '../input/input.ts'
+import { isMoment, momentOf } from '../input/moment.ts'
 import { send } from '../tenants/send.ts'
 
 /** That something was used. */
@@ -137,8 +138,8 @@ export async function listUsage(
   const { period = 'month', limit = 100, action } = options
   if (period !== 'day' && period !== 'month') throw invalidField('period', 'day or month')
   whole(limit, 'limit', 1, 1_000)
-  const from = dayOf(options.from ?? new Date(Date.now() - 366 * 86_400_000), 'from')
-  const to = options.to === undefined ? null : dayOf(options.to, 'to')
+  const from = momentOf(options.from, 'from') ?? new Date(Date.now() - 366 * 86_400_000).toISOString()
+  const to = momentOf(options.to, 'to')
   const { rows } = await control.query<{ action: string; count: string; since: string; until: string }>(
     listSql(metrics),
     [
@@ -175,17 +176,6 @@ function cursorOf(cursor: unknown): [string | null, string | null] {
   const text =
     typeof cursor === 'string' && cursor.length <= 400 ? Buffer.from(cursor, 'base64url').toString() : ''
   const [day, action] = [text.slice(0, 10), text.slice(10)]
-  if (DAY.test(day) && !Number.isNaN(Date.parse(day)) && action !== '' && storable(action))
-    return [`${day}T00:00:00Z`, action]
+  if (DAY.test(day) && isMoment(day) && action !== '' && storable(action)) return [`${day}T00:00:00Z`, action]
   throw invalidField('cursor', 'meta.nextCursor of the page before')
-}
-
-function dayOf(value: unknown, field: string): string {
-  const text =
-    typeof value === 'string' &&
-    value.length <= 40 &&
-    /^\d{4}-\d\d-\d\d(?:T[\d:.]{5,15}(?:Z|[+-]\d\d:\d\d))?$/.test(value)
-  const date = text ? new Date(value as string) : value
-  if (date instanceof Date && date.getTime() >= 0 && date.getUTCFullYear() <= 9999) return date.toISOString()
-  throw invalidField(field, 'a moment in ISO 8601, from 1970 to 9999')
 }

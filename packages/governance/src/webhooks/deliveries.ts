@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { TenancyError, type TenantQueryable } from '@org/core'
 import { invalidField, uuidOf } from '../input/input.ts'
+import { isMoment } from '../input/moment.ts'
 import type { Outbox } from '../outbox/publish.ts'
 import { DELIVERY } from './deliver.ts'
 import { deliverTo } from './fan-out.ts'
@@ -70,7 +71,8 @@ export function deliveriesOf(outbox: Outbox): Deliveries {
         throw invalidField('status', 'pending, delivered or failed')
       }
       const [, at, id] = cursor === undefined ? [] : (CURSOR.exec(cursor) ?? [])
-      if (cursor !== undefined && at === undefined) throw invalidField('cursor', 'the cursor of a page')
+      if (cursor !== undefined && (at === undefined || !isMoment(at)))
+        throw invalidField('cursor', 'the cursor of a page')
       const endpoint = endpointId === undefined ? null : uuidOf(endpointId, 'endpointId')
       const values = [
         endpoint,

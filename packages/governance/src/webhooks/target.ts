@@ -25,6 +25,8 @@ export function parseTarget(value: unknown, allowed: AllowedTargets): URL {
   if (typeof value !== 'string' || value.length > MAX_URL || !URL.canParse(value))
     throw invalidField('url', expected)
   const url = new URL(value)
+  // In its normal form some characters are several.
+  if (url.href.length > MAX_URL) throw invalidField('url', expected)
   const scheme = url.protocol === 'https:' || (allowed.http === true && url.protocol === 'http:')
   if (!scheme || url.username !== '' || url.password !== '' || url.hash !== '')
     throw invalidField('url', expected)

@@ -3,7 +3,8 @@ import { startWireProxy } from '@org/pg-testing'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { type AuditEntry, auditLog, installAudit } from '../../src/audit/index.ts'
-import { acme, codeOf, globex, pass, useLevel } from '../support/levels.ts'
+import { openPersonal } from '../../src/audit/personal.ts'
+import { acme, codeOf, eventually, globex, pass, useLevel } from '../support/levels.ts'
 
 const world = useLevel('role', installAudit)
 const keys = { k1: randomBytes(32) }
@@ -116,6 +117,7 @@ describe('what is written', () => {
     ['after', { actor, action: 'x', after: { n: 1n } }],
     ['after', { actor, action: 'x', after: { text: '\ud800' } }],
     ['after', { actor, action: 'x', after: { text: 'x'.repeat(300_000) } }],
+    ['after', { actor, action: 'x', after: { n: Array(30_000).fill(1e308) } }],
     ['metadata', { actor, action: 'x', metadata: [] }],
     ['metadata', { actor, action: 'x', metadata: { text: 'x'.repeat(20_000) } }],
     ['ip', { actor, action: 'x', ip: 'x'.repeat(100) }],
@@ -173,15 +175,12 @@ describe('what is read', () => {
     ['limit', { limit: 0 }],
     ['limit', { limit: 1.5 }],
     ['cursor', { cursor: 'x' }],
-    [
-      'cursor',
-      {
-        cursor: Buffer.from('2026-99-01T00:00:00.000000Z00000000-0000-0000-0000-000000000000').toString(
-          'base64url',
-        ),
-      },
-    ],
+    ...['2026-99-01', '2026-02-30'].map((day): [string, object] => {
+      const cursor = Buffer.from(`${day}T00:00:00.000000Z00000000-0000-0000-0000-000000000000`)
+      return ['cursor', { cursor: cursor.toString('base64url') }]
+    }),
     ['createdAtFrom', { createdAtFrom: 'yesterday' }],
+    ['createdAtFrom', { createdAtFrom: '2026-02-30T10:00:00Z' }],
     ['createdAtTo', { createdAtTo: new Date(Number.NaN) }],
     ['actor', { actor: 'a\0' }],
   ])('%s: a bad filter is refused', async (field, filter) => {
@@ -189,6 +188,33 @@ describe('what is read', () => {
       code: 'VALIDATION_ERROR',
       details: { field },
     })
+  })
+})
+
+describe('what was put there by hand', () => {
+  it('is handed out a few at a time where it is large', async () => {
+    await emptied()
+    await world.tenancy.query(
+      acme,
+      `insert into governance.audit_log (id, tenant, actor_type, action, mac, metadata)
+        select gen_random_uuid(), 'acme', 'user', 'by hand', '', jsonb_build_object('x', repeat('x', 2000000)) from generate_series(1, 20)`,
+    )
+    let position: string | undefined
+    const sizes: number[] = []
+    await eventually(async () => {
+      const { entries, position: next } = await audit.follow(world.admin(acme), { after: position })
+      position = next
+      if (entries.length > 0) sizes.push(entries.length)
+      return sizes.reduce((sum, size) => sum + size, 0) === 20
+    })
+    expect(sizes).toEqual([17, 3])
+    await emptied()
+  })
+
+  it('is nobody’s of whom anybody is asked', async () => {
+    const sealing = { seal: async () => '', open: () => Promise.reject(new Error('asked')) }
+    const forged = `${Buffer.from('user:\0').toString('base64url')}.x`
+    expect(await openPersonal(sealing, acme, forged)).toBeUndefined()
   })
 })
 
@@ -324,10 +350,16 @@ describe('options', () => {
     expect(await codeOf(audit.follow(admin, { after: 'x' }))).toBe('VALIDATION_ERROR')
   })
 
-  it('installing again, by several at once, changes nothing', async () => {
+  it('installing again, by several at once, changes nothing, and waits for no lock that a tenant can take', async () => {
     await record(entry('kept'))
     const admin = world.admin(acme)
-    await Promise.all([1, 2, 3].map(() => installAudit(admin, world.options)))
+    await world.tenancy.withTenant(acme, async (db) => {
+      await db.query(
+        `select pg_advisory_xact_lock(hashtextextended(name, 0))
+          from unnest(array['governance.control:governance', 'governance.partitions:governance.audit_log']) name`,
+      )
+      await Promise.all([1, 2, 3].map(() => installAudit(admin, world.options)))
+    })
     expect((await audit.list(control(), acme)).data.length).toBeGreaterThan(0)
   })
 

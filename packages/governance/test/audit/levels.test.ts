@@ -91,6 +91,36 @@ describe.each(LEVELS)('level %s', (level) => {
     expect(sealed.faults).toMatchObject([{ kind: 'entry_forged', id: unsealed.faults[0]?.id }])
   })
 
+  it('what a tenant writes by hand keeps nobody from sealing, however deep and of whatever size it is', async () => {
+    const by = (columns: string, values: string) =>
+      world.tenancy.query(
+        acme,
+        `insert into governance.audit_log (id, tenant, actor_type, action, mac, ${columns})
+          select gen_random_uuid(), 'acme', 'user', 'by hand', 'k1:AAAA', ${values}`,
+      )
+    await by('changes', `(repeat('[', 5000) || repeat(']', 5000))::jsonb`)
+    // A numeric of twelve bytes is 131 kB of text.
+    const numbers = `('[' || repeat('1e131071,', 20) || '1]')::jsonb`
+    for (const [columns, values] of [
+      ['changes', numbers],
+      ['metadata', numbers],
+      ['personal', `repeat('x', 3000000)`],
+      ['request_id', `repeat('x', 3000000)`],
+    ] as const)
+      expect([columns, await codeOf(by(columns, values))]).toEqual([columns, 'DATABASE_ERROR'])
+    await record(acme, entry('behind it'))
+    await seal()
+    const { unsealed, faults } = await audit.verify(world.reader(acme), acme)
+    expect([unsealed, new Set(faults.map(({ kind }) => kind))]).toEqual([0, new Set(['entry_forged'])])
+    const { data } = await audit.list(world.reader(acme), acme, { limit: 1 })
+    expect(data[0]?.action).toBe('behind it')
+    await world
+      .root(acme)
+      .query(
+        `truncate governance.audit_log, governance.audit_seal; update governance.audit_sealer set xid = '0'`,
+      )
+  })
+
   it('a superuser who changes, removes or adds an entry is noticed, and which one', async () => {
     await world.root(globex).query('delete from governance.audit_log; delete from governance.audit_seal')
     await record(globex, entry('one'), entry('two'), entry('three'))

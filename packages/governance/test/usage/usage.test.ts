@@ -259,6 +259,7 @@ describe('periods', () => {
     ['to', { to: new Date(Number.NaN) }],
     ['limit', { limit: 0 }],
     ['cursor', { cursor: 'x' }],
+    ['cursor', { cursor: Buffer.from('2026-02-30a').toString('base64url') }],
   ])('%s: a bad question is refused by name', async (field, bad) => {
     await expect(used.list(control(), 'acme', bad as never)).rejects.toMatchObject({
       code: 'VALIDATION_ERROR',

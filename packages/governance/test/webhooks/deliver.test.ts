@@ -336,6 +336,7 @@ describe('hostile tenants and slow endpoints', () => {
       [{ url: 'ftp://example.com/', events: ['*'] }, 'url'],
       [{ url: 'nonsense', events: ['*'] }, 'url'],
       [{ url: `https://example.com/${'x'.repeat(2_000)}`, events: ['*'] }, 'url'],
+      [{ url: `https://example.com/${'é'.repeat(1_900)}`, events: ['*'] }, 'url'],
       [{ url, events: [] }, 'events'],
       [{ url, events: ['Not A Type'] }, 'events'],
       [{ url, events: 'a' }, 'events'],
@@ -354,9 +355,10 @@ describe('hostile tenants and slow endpoints', () => {
       })
       await expect(hooks.endpoints.get(db, 'x')).rejects.toMatchObject({ code: 'VALIDATION_ERROR' })
       await expect(hooks.endpoints.get(db, crypto.randomUUID())).rejects.toMatchObject({ code: 'NOT_FOUND' })
-      await expect(hooks.deliveries.list(db, { cursor: 'x' })).rejects.toMatchObject({
-        details: { field: 'cursor' },
-      })
+      for (const cursor of ['x', `2026-02-30T10:00:00.000000Z_${endpoint.id}`])
+        await expect(hooks.deliveries.list(db, { cursor })).rejects.toMatchObject({
+          details: { field: 'cursor' },
+        })
       await expect(hooks.deliveries.list(db, { limit: 0 })).rejects.toMatchObject({
         details: { field: 'limit' },
       })
