@@ -24,7 +24,7 @@ const OWN = `migrations: ${JSON.stringify([PEOPLE, WEBHOOKS_MIGRATION])},
       ${['webhook_endpoint', 'webhook_message', 'webhook_delivery']
         .map((table) => `${table}: { columns: ${JSON.stringify(columnsOf(table))} }`)
         .join(', ')},
-    })) } },
+    })), events: new Map([['person.seen', { subjects: [['id']], personal: [{ pointer: ['email'], rule: 'null' }] }]]) }, patience: 0 },
   }`
 
 /** All of a table's columns, as keeping. */
@@ -135,6 +135,19 @@ describe('level role', () => {
     expect((await run('privacy ledger acme --json')).json()).toMatchObject({
       erasures: [{ subject: id, done: true }],
     })
+  })
+
+  it('an erasure is not done while a worker has an event of the person in hand, and says so', async () => {
+    const id = randomUUID()
+    await tenancy.withTenant('acme', (db) => outbox().publish(db, 'person.seen', { id, email: 'canary@x' }))
+    await world.root.query('select governance.outbox_take(10, 45, 5, true)')
+    const held = await run(`privacy erase acme ${id} --confirm ${id}`)
+    expect([held.exit, held.stdout]).toEqual([EXIT.failed, expect.stringContaining('outbox: 1')])
+    expect(held.stderr).toContain('It is not done')
+    await world.root.query('update governance.outbox_lease set over = true')
+    const done = await run(`privacy erase acme ${id} --confirm ${id} --json`)
+    expect([done.exit, done.json()]).toEqual([EXIT.ok, expect.objectContaining({ inHand: 0 })])
+    await world.root.query(`select governance.outbox_forget('acme')`)
   })
 
   it('the audit log is exported whole, to a file or stdout, and never over a file', async () => {

@@ -45,7 +45,8 @@ export const privacy: CommandModule<Options> = {
     ['pg-tenant privacy replay acme', 'after a restore: erases again whoever was erased'],
   ],
   exits:
-    'check: 1 when a column is unclassified, or declared and not there. erase: 2 unless the id is repeated. What is personal:\n' +
+    'check: 1 when a column is unclassified, or declared and not there. erase: 2 unless the id is repeated, 1 while a worker has\n' +
+    'events of the person in hand. What is personal:\n' +
     'governance.privacy in the configuration.',
   afterStop: 'Run it again: an erasure that was cut off is finished.',
   async run(invocation, args, options) {
@@ -175,12 +176,16 @@ async function writeFolder(io: Invocation['io'], to: string, data: SubjectData):
 }
 
 const erase: Run = async ({ invocation: { output }, people, key, id, dryRun = false }) => {
-  const { rows } = await people.erase(key, id, { dryRun })
-  output.document({ tenant: key, rows, dryRun })
+  const { rows, inHand } = await people.erase(key, id, { dryRun })
+  output.document({ tenant: key, rows, inHand, dryRun })
   const total = Object.values(rows).reduce((sum, one) => sum + one, 0)
   output.say(`${plural(total, 'row')} ${dryRun ? 'would be ' : ''}erased in ${key}.`)
   for (const [table, n] of Object.entries(rows)) output.say(`  ${table}: ${n}`)
-  return EXIT.ok
+  if (inHand === 0) return EXIT.ok
+  output.complain(
+    'It is not done: workers still had events of this person in hand, and may write what they say. Run it again.',
+  )
+  return EXIT.failed
 }
 
 const replay: Run = async ({ invocation: { output }, people, key, dryRun = false }) => {

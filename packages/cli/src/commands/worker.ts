@@ -8,6 +8,7 @@ import { governanceSchema } from '../config/governance.ts'
 import type { Connected } from '../config/tenancy.ts'
 import { workerPool } from '../config/worker-pool.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { whole } from './values.ts'
 
 interface Options {
   readonly once?: boolean
@@ -20,7 +21,11 @@ const CONNECTIONS = 5
 export const worker: CommandModule<Options> = {
   options: [
     { flags: '--once', text: 'handle what there is, then end: for cron' },
-    { flags: '--concurrency <number>', text: 'events at once (default 10)', parse: Number },
+    {
+      flags: '--concurrency <number>',
+      text: 'events at once (default 10)',
+      parse: whole('--concurrency', 1, 1_000),
+    },
   ],
   examples: [
     ['pg-tenant worker', 'until SIGTERM or Ctrl-C; then what is in hand is finished'],
