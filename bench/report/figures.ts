@@ -8,7 +8,12 @@ import type { Measurement, Measurements } from './store.ts'
  * READMEs with figures: between `<!-- figures: scope hub -->` and `<!-- figures:end -->` stands what those suites gave, their charts
  * first. `<!-- figures: scope hub, targets only -->` leaves out what has no target.
  */
-export const READMES = ['README.md', 'packages/crypto/README.md', 'packages/rbac/README.md'] as const
+export const READMES = [
+  'README.md',
+  'packages/crypto/README.md',
+  'packages/rbac/README.md',
+  'packages/governance/README.md',
+] as const
 
 const BLOCK = /(<!-- figures: ([a-z ]+)(, targets only)? -->\n)[\s\S]*?(<!-- figures:end -->)/g
 

@@ -79,6 +79,9 @@ function environmentOf(applicationUrl: string, adminUrl: string, rolePrefix: str
     TOKEN_SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     API_KEY_PEPPER: randomBytes(32).toString('hex'),
     SETTINGS_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    // All of it comes from one address.
+    RATE_LIMIT_ADDRESS: '1000000',
+    RATE_LIMIT_READ: '1000000',
   }
 }
 

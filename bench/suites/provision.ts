@@ -15,6 +15,9 @@ const NAME = {
   tables: 'schema and tables in one raw message',
 } as const
 
+/** Roles outlive databases: each run has names of its own. */
+let runs = 0
+
 /** A tenant of 14 tables, made by the library and by one raw message of the same DDL. */
 export async function provisionSuite(bench: Bench, effort: Effort): Promise<SuiteResult> {
   const { applicationUrl, adminUrl, drop } = await bench.database()
@@ -29,8 +32,10 @@ export async function provisionSuite(bench: Bench, effort: Effort): Promise<Suit
     pg.Pool,
     pg.Pool,
   ]
+  const time = ++runs
+  const prefixOf = (letter: string) => bench.prefix(letter.repeat(time))
   const tenancy = (isolation: 'role' | 'schema', letter: string, adminPool: pg.Pool) => {
-    const prefix = bench.prefix(letter)
+    const prefix = prefixOf(letter)
     const migrations = [{ id: '0001_commerce', sql: ddl }]
     return createTenancy({ pool, adminPool, isolation, schemaPrefix: prefix, rolePrefix: prefix, migrations })
   }
@@ -43,8 +48,8 @@ export async function provisionSuite(bench: Bench, effort: Effort): Promise<Suit
     { name: NAME.role, run: () => role.provision(next()) },
     { name: NAME.schema, run: () => schema.provision(next()) },
     { name: NAME.ready, run: async () => requireClaimed(await ready.provision(next(), { fromReady: true })) },
-    { name: NAME.raw, run: () => third.query(rawTenant(bench.prefix('w') + next(), bench.role, ddl)) },
-    { name: NAME.tables, run: () => fourth.query(rawTables(bench.prefix('x') + next(), ddl)) },
+    { name: NAME.raw, run: () => third.query(rawTenant(prefixOf('w') + next(), bench.role, ddl)) },
+    { name: NAME.tables, run: () => fourth.query(rawTables(prefixOf('x') + next(), ddl)) },
   ]
   const plan = { concurrency: 1, sliceMs: 0, rounds: effort.provisions, warmUp: effort.warmUp }
   const measured = await interleave(contenders, plan)

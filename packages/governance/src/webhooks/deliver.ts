@@ -119,7 +119,7 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
   }
   return async (event, context) => {
     const id = String((event.payload as { delivery?: unknown } | null)?.delivery)
-    const due = await context.withTenant(async (db) => (await db.query<Due>(READ, [id])).rows[0])
+    const due = (await context.read<Due>(READ, [id])).rows[0]
     if (due === undefined || due.status === 'delivered') return
     if (!due.active) {
       await record(context, id, 'failed', { error: 'ENDPOINT_SUSPENDED' })

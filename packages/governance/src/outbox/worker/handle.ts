@@ -1,6 +1,7 @@
 import {
   type EventTrace,
   parseTenantKey,
+  type QueryRows,
   TenancyError,
   type TenantKey,
   type TenantQueryable,
@@ -143,11 +144,23 @@ function contextOf<Db extends TenantQueryable>(
 ): HandlerContext<Db> {
   return {
     withTenant: (fn) => heldScope(tenants, tenant, fn, hold).finally(() => wrote(tenant)),
+    read: (text, values) => readOnce(tenants, tenant, text, values),
     requireLease: async () => void (await hold()),
     last,
     idempotencyKey: `${tenant}:${taken.id}`,
     signal: controller.signal,
   }
+}
+
+async function readOnce<R extends object, Db extends TenantQueryable>(
+  tenants: TenantScopes<Db>,
+  tenant: TenantKey,
+  text: string,
+  values: readonly unknown[] | undefined,
+): Promise<QueryRows<R>> {
+  const readOnly = { readOnly: true }
+  if (tenants.query) return await tenants.query<R>(tenant, text, values, readOnly)
+  return await tenants.withTenant(tenant, (db) => db.query<R>(text, values), readOnly)
 }
 
 /** Raises behind a moment of the database's clock: `$1` in milliseconds since 1970. Not folded when it is planned (`concat`). */

@@ -1,4 +1,4 @@
-import type { TenantKey, TenantQueryable } from '@org/core'
+import type { QueryRows, Row, TenantKey, TenantQueryable } from '@org/core'
 import type { EventMap } from '../publish.ts'
 
 /** An event as its handler sees it. */
@@ -26,6 +26,11 @@ export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
    * @throws TenancyError CONFLICT with `details.reason` `lease_lost`: nothing was changed
    */
   withTenant<T>(fn: (db: Db) => Promise<T>): Promise<T>
+  /**
+   * Reads with one statement of the event's tenant, in one round trip where the tenancy can: read only, so it commits nothing that
+   * had to be held.
+   */
+  read<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryRows<R>>
   /**
    * The same at every attempt, and different for every event of every tenant. An event may be handed over more than once
    * (a worker that is killed, a lease that runs out): give this to whatever has an effect outside the database.
