@@ -27,15 +27,3 @@ export async function scratchTable(): Promise<{ readonly name: string } & AsyncD
   await query(`create table ${name} (id int primary key)`)
   return { name, [Symbol.asyncDispose]: () => query(`drop table ${name}`) }
 }
-
-/** How long a condition may take; only a failing test waits for all of it. */
-const PATIENCE_MS = 10_000
-
-/** Asks again and again, without sleeping, until the answer is yes. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS
-  while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`still not so after ${PATIENCE_MS} ms: ${condition}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}

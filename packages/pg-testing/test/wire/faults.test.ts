@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { startWireProxy, type WireAction, type WireMessage, type WireSide } from '../../src/wire/index.ts'
-import { connected, databaseUrl, eventually, scratchTable } from './database.ts'
+import { eventually } from '../../src/world/settle.ts'
+import { connected, databaseUrl, scratchTable } from './database.ts'
 import { proxied } from './proxied.ts'
 import { cancelRequest } from './wire-bytes.ts'
 

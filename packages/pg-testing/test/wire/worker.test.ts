@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { startWireProxyInWorker } from '../../src/wire/index.ts'
-import { connected, databaseUrl, eventually } from './database.ts'
+import { eventually } from '../../src/world/settle.ts'
+import { connected, databaseUrl } from './database.ts'
 
 describe('startWireProxyInWorker', () => {
   it('delays, counts and cuts from another thread', async () => {
