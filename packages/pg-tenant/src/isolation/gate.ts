@@ -51,14 +51,26 @@ export interface Limits {
   readonly idleTimeout: number
 }
 
-/** The limits as PostgreSQL's settings. */
-export const LIMITS: readonly (readonly [setting: string, limit: keyof Limits])[] = [
-  ['statement_timeout', 'statementTimeout'],
-  ['lock_timeout', 'lockTimeout'],
-  ['idle_in_transaction_session_timeout', 'idleTimeout'],
-]
+/** What each limit is for PostgreSQL, and its default. All else that knows of limits asks here. */
+const SETTINGS: Readonly<Record<keyof Limits, readonly [setting: string, ms: number]>> = {
+  statementTimeout: ['statement_timeout', 30_000],
+  lockTimeout: ['lock_timeout', 10_000],
+  idleTimeout: ['idle_in_transaction_session_timeout', 60_000],
+}
 
-const LIMITED = LIMITS.map(([, limit]) => limit)
+const LIMITED = Object.keys(SETTINGS) as (keyof Limits)[]
+
+/** The limits as PostgreSQL's settings. */
+export const LIMITS: readonly (readonly [setting: string, limit: keyof Limits])[] = LIMITED.map((limit) => [
+  SETTINGS[limit][0],
+  limit,
+])
+
+/** A value for each limit. */
+export const eachLimit = <T>(of: (limit: keyof Limits) => T): Record<keyof Limits, T> =>
+  Object.fromEntries(LIMITED.map((limit) => [limit, of(limit)])) as Record<keyof Limits, T>
+
+export const DEFAULT_LIMITS: Limits = eachLimit((limit) => SETTINGS[limit][1])
 
 export interface GateParts {
   /** Parameters of the level: from `$3` on. */

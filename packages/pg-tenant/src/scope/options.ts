@@ -1,5 +1,5 @@
 import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
-import type { Limits } from '../isolation/gate.ts'
+import { DEFAULT_LIMITS, eachLimit, type Limits } from '../isolation/gate.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
 
 export interface RetryOptions {
@@ -62,9 +62,7 @@ export interface ScopeSettings extends Limits {
 export const DEFAULTS: ScopeSettings = {
   mode: '',
   readOnly: false,
-  statementTimeout: 30_000,
-  lockTimeout: 10_000,
-  idleTimeout: 60_000,
+  ...DEFAULT_LIMITS,
   connectionTimeout: 10_000,
   signal: undefined,
   retry: { attempts: 1, backoff: 10 },
@@ -79,9 +77,7 @@ const A_DAY = 86_400_000
 const LEVELS: readonly unknown[] = ['read committed', 'repeatable read', 'serializable']
 
 export const SCOPE_DEFAULTS: OptionNames<ScopeDefaults> = {
-  statementTimeout: true,
-  lockTimeout: true,
-  idleTimeout: true,
+  ...eachLimit(() => true as const),
   connectionTimeout: true,
   retry: true,
   resolveUnknownOutcome: true,
@@ -122,9 +118,7 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
   return {
     mode: asked ? `${mode}${deferrable ? ' deferrable' : ''}` : base.mode,
     readOnly,
-    statementTimeout: milliseconds(options, 'statementTimeout', base),
-    lockTimeout: milliseconds(options, 'lockTimeout', base),
-    idleTimeout: milliseconds(options, 'idleTimeout', base),
+    ...eachLimit((limit) => milliseconds(options, limit, base)),
     connectionTimeout: milliseconds(options, 'connectionTimeout', base),
     signal,
     retry: retry === undefined ? base.retry : parseRetry(retry),
