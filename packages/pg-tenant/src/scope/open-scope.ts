@@ -3,11 +3,10 @@ import { aborted } from '../errors/from-scope.ts'
 import type { Isolation } from '../isolation/isolation.ts'
 import { tracedScope } from '../observe/traced.ts'
 import { Block } from './block.ts'
-import { once, rollbackTo } from './control.ts'
-import type { Pending } from './conversation.ts'
 import { blockOf, createHandle } from './handle.ts'
 import type { ScopeSettings } from './options.ts'
 import { notAwaited, swallowed } from './refuse.ts'
+import { Savepoint } from './savepoint.ts'
 import type { TenantDb } from './tenant-db.ts'
 import { Transaction } from './transaction.ts'
 
@@ -35,19 +34,17 @@ export interface OpenScope extends AsyncDisposable {
   rollback(): Promise<void>
 }
 
-interface Savepoint {
+/** A savepoint under the name that its caller gave it, and the block behind it, another one after each rollback to it. */
+interface Named {
   readonly name: string
-  readonly sql: string
+  readonly savepoint: Savepoint
   block: Block
-  entry: Pending
 }
-
-let savepoints = 0
 
 /** What is the same of a scope of one's own and of a part of another. */
 abstract class Scope implements OpenScope {
   readonly #base: Block
-  readonly #stack: Savepoint[] = []
+  readonly #stack: Named[] = []
   readonly #handles = new WeakMap<Block, TenantDb>()
   #over = false
 
@@ -76,41 +73,29 @@ abstract class Scope implements OpenScope {
     this.#assertOpen()
     const { block } = this
     if (block.failure) throw block.failure
-    const sql = `pgt_o${(++savepoints).toString(36)}`
-    const entry = block.transaction.conversation.queueCommand(`savepoint ${sql}`)
-    this.#stack.push({ name, sql, block: below(block), entry })
+    const savepoint = new Savepoint(block)
+    this.#stack.push({ name, savepoint, block: savepoint.block() })
   }
 
   async rollbackTo(name: string): Promise<void> {
     this.#assertOpen()
-    const at = this.#indexOf(name)
-    const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
-    const parent = this.block
-    const { transaction } = parent
+    const [found, ...inner] = this.#from(name)
     for (const { block } of [found, ...inner]) block.end()
-    transaction.conversation.unqueueBehind(found.entry)
-    // Not sent yet: nothing ran behind it.
-    if (transaction.conversation.unqueue(found.entry))
-      found.entry = transaction.conversation.queueCommand(`savepoint ${found.sql}`)
-    else await parent.send(({ slot }) => [rollbackTo(slot, found.sql)])
-    found.block = below(parent)
+    await found.savepoint.rewind()
+    found.block = found.savepoint.block()
     this.#stack.push(found)
   }
 
   async release(name: string): Promise<void> {
     this.#assertOpen()
-    const at = this.#indexOf(name)
+    this.#indexOf(name)
     const { block } = this
     if (block.busy) throw notAwaited()
     if (block.failure) throw block.failure
-    const [found, ...inner] = this.#stack.splice(at) as [Savepoint, ...Savepoint[]]
-    const { transaction } = found.block
-    for (const one of [found, ...inner]) {
-      one.block.end()
-      if (one !== found) transaction.conversation.unqueue(one.entry)
-    }
-    if (!transaction.conversation.unqueue(found.entry))
-      transaction.conversation.queueCommand(`release savepoint ${found.sql}`)
+    const [found, ...inner] = this.#from(name)
+    for (const one of [found, ...inner]) one.block.end()
+    for (const { savepoint } of inner) savepoint.forget()
+    found.savepoint.release()
   }
 
   async commit(): Promise<void> {
@@ -156,14 +141,15 @@ abstract class Scope implements OpenScope {
     throw new TenancyError('VALIDATION_ERROR', 'There is no savepoint of that name in this scope.')
   }
 
+  /** Takes the savepoint of that name off, with those behind it. */
+  #from(name: string): readonly [Named, ...Named[]] {
+    return this.#stack.splice(this.#indexOf(name)) as [Named, ...Named[]]
+  }
+
   #assertOpen(): void {
     if (!this.#over) return
     throw new TenancyError('SCOPE_ENDED', 'This scope has been committed or rolled back. Open another one.')
   }
-}
-
-function below(block: Block): Block {
-  return new Block(block.owner, block.tenant, block.transaction, block)
 }
 
 class OwnScope extends Scope {
@@ -243,30 +229,23 @@ export function openScope(
 }
 
 class InnerScope extends Scope {
-  readonly #parent: Block
-  readonly #sql = `pgt_i${(++savepoints).toString(36)}`
-  readonly #entry: Pending
+  readonly #around: Block
+  readonly #savepoint: Savepoint
 
-  constructor(parent: Block) {
-    super(below(parent))
-    this.#parent = parent
-    this.#entry = parent.transaction.conversation.queueCommand(`savepoint ${this.#sql}`)
+  constructor(around: Block) {
+    const savepoint = new Savepoint(around)
+    super(savepoint.block())
+    this.#around = around
+    this.#savepoint = savepoint
   }
 
   protected async committing(): Promise<void> {
-    const { transaction } = this.#parent
-    if (!transaction.conversation.unqueue(this.#entry))
-      transaction.conversation.queueCommand(`release savepoint ${this.#sql}`)
+    this.#savepoint.release()
   }
 
   protected async undoing(): Promise<void> {
-    const { transaction } = this.#parent
-    transaction.conversation.unqueueBehind(this.#entry)
-    if (transaction.conversation.unqueue(this.#entry) || transaction.doom || this.#parent.ended) return
-    await this.#parent.send(({ slot }) => [
-      rollbackTo(slot, this.#sql),
-      once('savepoint', slot, `release savepoint ${this.#sql}`),
-    ])
+    // What is around has ended, and this with it.
+    if (!this.#around.ended) await this.#savepoint.undo()
   }
 }
 
