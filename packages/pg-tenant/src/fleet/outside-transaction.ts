@@ -15,7 +15,7 @@ import { STALE, textsOf } from './ledger-sql.ts'
 import { check, lock, newest, noteOf, open, pinOf } from './message.ts'
 import type { Behind } from './plan.ts'
 import { inside, type Material, oneByOne, type Part, roomFor } from './room-parts.ts'
-import { RUN_COLUMNS, RUN_TABLE } from './run-table.ts'
+import { DONE, END, END_AND_RECORD, RECORD, RUN_COLUMNS, RUN_TABLE, START, STARTED } from './run-table.ts'
 import { once } from './sql.ts'
 
 // $1 statement timeout. A wait for a lock is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way.
@@ -24,25 +24,6 @@ const SESSION = `select pg_catalog.num_nulls(
   pg_catalog.set_config('statement_timeout', $1, false),
   pg_catalog.set_config('lock_timeout', '0', false))`
 
-// $1 prefix, $2 key, $3 id, $4 checksum. An edited file begins anew.
-const START = (run: string) => `insert into ${run} as r (prefix, key, id, checksum) values ($1, $2, $3, $4)
-  on conflict (prefix, key, id) do update set checksum = excluded.checksum,
-    started = case when r.checksum = excluded.checksum then r.started else 0 end,
-    done = case when r.checksum = excluded.checksum then r.done else 0 end
-  returning started, done`
-const STARTED = (run: string) => `update ${run} set started = $4 where prefix = $1 and key = $2 and id = $3`
-const DONE = (run: string) =>
-  `update ${run} set started = $4, done = $4 where prefix = $1 and key = $2 and id = $3`
-// Milliseconds it has been under way, as much as its column holds: a run that was cut off may be resumed days later.
-const SINCE =
-  'least(2147483647, greatest(0, extract(epoch from clock_timestamp() - started_at) * 1000))::int8'
-const END = (run: string) =>
-  `delete from ${run} where prefix = $1 and key = $2 and id = $3 returning ${SINCE} as ms`
-// $1 prefix, $2 key, $3 id, $4 checksum, $5 milliseconds.
-const RECORD = (migration: string) =>
-  `insert into ${migration} (prefix, key, id, checksum, duration_ms) values ($1, $2, $3, $4, $5)`
-const END_AND_RECORD = (run: string, migration: string) => `with ended as (${END(run)})
-  insert into ${migration} (prefix, key, id, checksum, duration_ms) select $1, $2, $3, $4, ms from ended`
 // It committed where the data is, and not here: look again. $1 id.
 const NEW = (ledger: string) => `select case when exists (select from ${ledger} where id = $1)
   then pg_catalog.concat('${STALE}')::int8 else 0 end`
