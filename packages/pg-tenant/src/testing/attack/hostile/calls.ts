@@ -3,7 +3,8 @@ import type { Migration } from '@org/core'
 import type { IsolationLevel } from '../../../isolation/isolation.ts'
 import { advise } from '../../../stats/advise.ts'
 import type { Tenancy } from '../../../tenancy/interface.ts'
-import { KINDS, withNames } from './kinds.ts'
+import { withNames } from './kind.ts'
+import { KINDS } from './kinds.ts'
 import { planting, type Stage } from './stage.ts'
 
 /** Something that is done with a tenant whose code is hostile. */

@@ -2,7 +2,7 @@ import type { Pool } from 'pg'
 import { settle } from '../finding.ts'
 import { type HostileCall, OUTSIDE, TOUCHING } from './calls.ts'
 import { stolen } from './heard.ts'
-import { withNames } from './kinds.ts'
+import { withNames } from './kind.ts'
 import { leaveSql, type Stage } from './stage.ts'
 
 /** Thrown by a call that saw for itself that something got out. */

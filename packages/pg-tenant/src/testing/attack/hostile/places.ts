@@ -1,4 +1,4 @@
-import type { CataloguePlace } from './kinds.ts'
+import type { CataloguePlace } from './kind.ts'
 
 /** Everything of the catalogue that refers to a function, or holds an expression (manual 53; PostgreSQL knows its own references). */
 export const PLACES_SQL = `select f.fktable::pg_catalog.text || '.' || c.name as place

@@ -4,7 +4,8 @@ import { drizzle } from '../../../drizzle/index.ts'
 import type { TenantDb } from '../../../scope/tenant-db.ts'
 import { settle } from '../finding.ts'
 import type { HostileCall } from './calls.ts'
-import { KINDS, withNames } from './kinds.ts'
+import { withNames } from './kind.ts'
+import { KINDS } from './kinds.ts'
 import type { Stage } from './stage.ts'
 
 const firing = ({ targets }: Stage): string[] =>

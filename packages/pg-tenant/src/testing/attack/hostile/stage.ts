@@ -8,7 +8,8 @@ import { quoteIdentifier } from '../../../sql/identifier.ts'
 import type { Tenancy } from '../../../tenancy/interface.ts'
 import { type Lab, NotApplicable, type Rig } from '../types.ts'
 import { type Report, reportIn } from './heard.ts'
-import { FOUNDATION, KINDS, type Kind, withNames } from './kinds.ts'
+import { FOUNDATION, type Kind, withNames } from './kind.ts'
+import { KINDS } from './kinds.ts'
 import { probeSql, type Targets } from './probe.ts'
 
 /** Where a hostile tenant meets every call: two tenants, and pools whose every message is overheard. */

@@ -1,0 +1,231 @@
+import { insert, type Kind, kind, table, trigger } from './kind.ts'
+import { SHADOWED, SHADOWS } from './shadows.ts'
+
+/** Code that a table, a type or another object of the catalogue holds, and runs by itself. */
+export const HELD: readonly Kind[] = [
+  kind(
+    'check',
+    ['pg_constraint.conbin'],
+    [table('check', `x integer check ($P(check))`)],
+    [insert('check')],
+    { rows: 'h_check' },
+  ),
+  kind(
+    'check.notes',
+    ['pg_constraint.conbin'],
+    ['alter table $S.notes add constraint h_check check ($P(check.notes))'],
+    [`update $S.notes set body = body`],
+    { owner: true },
+  ),
+  kind(
+    'domain',
+    ['pg_constraint.conbin', 'pg_type.typdefaultbin'],
+    [
+      `create domain $S.h_domain as integer default ($S.h_int('domain.default', 1)) check ($P(domain.check))`,
+      table('domains', 'x integer, d $S.h_domain'),
+    ],
+    ['insert into $S.h_domains (x) values (1)', 'select 1::$S.h_domain'],
+    { rows: 'h_domains' },
+  ),
+  kind(
+    'default',
+    ['pg_attrdef.adbin'],
+    [table('default', `x integer, d boolean default $P(default)`)],
+    ['insert into $S.h_default (x) values (1)'],
+    { rows: 'h_default' },
+  ),
+  kind(
+    'default.notes',
+    ['pg_attrdef.adbin'],
+    ['alter table $S.notes add column h_default boolean default $P(default.notes)'],
+    [`insert into $S.notes (body) values ('fires a default')`],
+    { owner: true },
+  ),
+  kind(
+    'generated.stored',
+    ['pg_attrdef.adbin'],
+    [table('stored', `x integer, g integer generated always as ($S.h_int('generated.stored', x)) stored`)],
+    ['insert into $S.h_stored (x) values (1)'],
+    { rows: 'h_stored' },
+  ),
+  kind(
+    'cast',
+    ['pg_cast.castfunc'],
+    [
+      'create type $S.h_pair as (a integer, b integer)',
+      `create function $S.h_to_text($S.h_pair) returns text language plpgsql as $f$ begin perform $P(cast.implicit); return '(1,2)'; end $f$`,
+      'create cast ($S.h_pair as text) with function $S.h_to_text($S.h_pair) as implicit',
+      `create function $S.h_to_json($S.h_pair) returns json language plpgsql as $f$ begin perform $P(cast.json); return '1'; end $f$`,
+      'create cast ($S.h_pair as json) with function $S.h_to_json($S.h_pair) as assignment',
+      table('cast', 'x integer, p $S.h_pair'),
+      'insert into $S.h_cast values (1, row(1, 2))',
+    ],
+    ['select p::text from $S.h_cast', 'select to_json(p) from $S.h_cast', 'select p::json from $S.h_cast'],
+    { rows: 'h_cast' },
+  ),
+  kind(
+    'operator',
+    ['pg_operator.oprcode'],
+    [
+      "create type $S.h_enum as enum ('a', 'b')",
+      `create function $S.h_same($S.h_enum, $S.h_enum) returns boolean language plpgsql as $f$ begin return $P(operator.enum); end $f$`,
+      'create operator $S.= (leftarg = $S.h_enum, rightarg = $S.h_enum, function = $S.h_same, commutator = operator($S.=))',
+      table('enums', 'x integer, e $S.h_enum primary key'),
+      `insert into $S.h_enums values (1, 'a')`,
+    ],
+    [`select from $S.h_enums where e operator($S.=) 'a'`],
+    { rows: 'h_enums' },
+  ),
+  kind('shadow', ['pg_operator.oprcode'], [...SHADOWS], SHADOWED),
+  kind(
+    'rule',
+    ['pg_rewrite.ev_action', 'pg_rewrite.ev_qual'],
+    [
+      table('rule'),
+      `create rule h_rule as on insert to $S.h_rule where $P(rule.where) do also select $P(rule.action)`,
+    ],
+    [insert('rule')],
+    { rows: 'h_rule' },
+  ),
+  kind(
+    'rule.notes',
+    ['pg_rewrite.ev_action', 'pg_rewrite.ev_qual'],
+    [`create rule h_rule as on delete to $S.notes where $P(rule.notes) do also select $P(rule.notes-action)`],
+    [`delete from $S.notes where body = 'nobody'`],
+    { owner: true },
+  ),
+  kind(
+    'policy',
+    ['pg_policy.polqual', 'pg_policy.polwithcheck'],
+    [
+      table('policy'),
+      'alter table $S.h_policy enable row level security',
+      'create policy h_policy on $S.h_policy using ($P(policy.using)) with check ($P(policy.check))',
+    ],
+    [
+      'alter table $S.h_policy force row level security',
+      insert('policy'),
+      'select from $S.h_policy',
+      'alter table $S.h_policy no force row level security',
+    ],
+    { rows: 'h_policy' },
+  ),
+  kind(
+    'index',
+    ['pg_index.indexprs', 'pg_index.indpred'],
+    [
+      table('index'),
+      insert('index'),
+      `create index h_index_expression on $S.h_index (($S.h_int('index.expression', x)))`,
+      `create index h_index_predicate on $S.h_index (x) where $S.h_int('index.predicate', x) > 0`,
+      `create index h_index_folded on $S.h_index (x) where $S.h_int('index.folded', 1) > 0`,
+    ],
+    [insert('index'), 'analyze $S.h_index', 'select from $S.h_index where x = 1', 'reindex table $S.h_index'],
+    { rows: 'h_index' },
+  ),
+  kind(
+    'index.notes',
+    ['pg_index.indexprs', 'pg_index.indpred'],
+    [
+      `create index h_notes on $S.notes (($S.h_int('index.notes', 1)), body) where $S.h_int('index.notes-folded', 1) > 0`,
+    ],
+    [`update $S.notes set body = body`],
+    { owner: true },
+  ),
+  kind(
+    'view',
+    ['pg_rewrite.ev_action'],
+    [
+      `create view $S.h_view as select $P(view) as x`,
+      `create materialized view $S.h_matview as select $P(matview) as x`,
+    ],
+    ['select * from $S.h_view', 'refresh materialized view $S.h_matview'],
+    { rows: 'h_view' },
+  ),
+  kind(
+    'aggregate',
+    [
+      'pg_aggregate.aggfnoid',
+      'pg_aggregate.aggtransfn',
+      'pg_aggregate.aggfinalfn',
+      'pg_aggregate.aggcombinefn',
+      'pg_aggregate.aggmtransfn',
+      'pg_aggregate.aggminvtransfn',
+      'pg_aggregate.aggmfinalfn',
+    ],
+    [
+      `create function $S.h_step(integer, integer) returns integer language sql as $f$ select $S.h_int('aggregate.step', 1) $f$`,
+      `create function $S.h_final(integer) returns integer language sql as $f$ select $S.h_int('aggregate.final', 1) $f$`,
+      `create aggregate $S.h_sum(integer) (sfunc = $S.h_step, stype = integer, initcond = '0', finalfunc = $S.h_final,
+        combinefunc = $S.h_step, msfunc = $S.h_step, minvfunc = $S.h_step, mstype = integer, minitcond = '0', mfinalfunc = $S.h_final)`,
+    ],
+    ['select $S.h_sum(x) from (values (1), (2)) v (x)'],
+  ),
+  kind(
+    'range',
+    ['pg_range.rngsubdiff'],
+    [
+      `create function $S.h_difference(integer, integer) returns float8 immutable language sql as $f$ select $S.h_int('range', 1)::float8 $f$`,
+      'create type $S.h_range as range (subtype = integer, subtype_diff = $S.h_difference)',
+      table('ranges', 'x integer, r $S.h_range'),
+      `insert into $S.h_ranges values (1, '[1,5)'), (2, '[3,9)')`,
+      'create index h_ranges_gist on $S.h_ranges using gist (r)',
+    ],
+    ['analyze $S.h_ranges'],
+    { rows: 'h_ranges' },
+  ),
+  // The key of one type refers to the key of another: checking it casts, as the owner of one table or the other.
+  kind(
+    'foreign-key',
+    [],
+    [
+      table('keys', 'x integer primary key'),
+      'create type $S.h_ref as (x integer)',
+      `create function $S.h_ref_key(r $S.h_ref) returns integer immutable language sql as $f$ select $S.h_int('foreign-key.cast', (r).x) $f$`,
+      'create cast ($S.h_ref as integer) with function $S.h_ref_key($S.h_ref) as implicit',
+      'create table $S.h_refs (r $S.h_ref references $S.h_keys on delete cascade deferrable initially deferred)',
+      trigger('cascade', '$S.h_refs', 'after delete', 'for each row'),
+      'insert into $S.h_keys values (1), (2) on conflict do nothing',
+      'insert into $S.h_refs values (row(1)), (row(2))',
+    ],
+    [
+      'insert into $S.h_refs values (row(2))',
+      'delete from $S.h_keys where x = 1',
+      'insert into $S.h_keys values (1) on conflict do nothing',
+    ],
+    { rows: 'h_refs' },
+  ),
+  // What a migration does to a table, it does to its heirs.
+  kind(
+    'heir',
+    [],
+    [
+      'create table $S.h_heir (check ($P(heir.check))) inherits ($S.notes)',
+      trigger('heir', '$S.h_heir', 'before insert or update or delete', 'for each row'),
+      `insert into $S.h_heir (id, body) values (1, 'there')`,
+    ],
+    ['update $S.notes set body = body'],
+    { owner: true },
+  ),
+  kind(
+    'statistics',
+    ['pg_statistic_ext.stxexprs'],
+    [
+      table('statistics', 'x integer, y integer'),
+      'insert into $S.h_statistics select i, i from generate_series(1, 10) i',
+      `create statistics $S.h_stats on ($S.h_int('statistics', x)), y from $S.h_statistics`,
+    ],
+    ['analyze $S.h_statistics'],
+    { rows: 'h_statistics' },
+  ),
+  kind(
+    'partition',
+    ['pg_partitioned_table.partexprs', 'pg_class.relpartbound'],
+    [
+      `create table $S.h_parted (x integer) partition by range (($S.h_int('partition.key', x)))`,
+      `create table $S.h_part partition of $S.h_parted for values from ($S.h_int('partition.bound', 0)) to (100)`,
+    ],
+    ['insert into $S.h_parted values (1)'],
+    { rows: 'h_parted' },
+  ),
+]
