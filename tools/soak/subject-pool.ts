@@ -2,26 +2,26 @@ import { Readable, Writable } from 'node:stream'
 import { isTenancyError } from '@org/core'
 import type { TenancyOptions, TenantPoolOptions } from '@org/pg-tenant'
 import type { Pool, PoolClient } from 'pg'
-import type { NamedQuery, Rows, ScopedDb, Subject, SubjectOptions } from './subject.ts'
+import {
+  asSubmitted,
+  inSavepoint,
+  KeptPools,
+  onClient,
+} from '../../packages/pg-tenant/src/testing/attack/by-text.ts'
+import type { NamedQuery, Rows, ScopedDb, Subject } from './subject.ts'
 import { ERRORS, tenancyOver } from './subject-ours.ts'
 
 /** The library through `tenancy.pool(key)`, used as code over a `pg.Pool` does: transactions and savepoints are texts. */
 export function poolSubject(under: Pool, options: Partial<TenancyOptions>): Subject {
   const tenancy = tenancyOver(under, options)
-  const pools = new Map<string, Pool>()
-  const poolOf = (key: string, options: TenantPoolOptions): Pool => {
-    const name = `${key} ${JSON.stringify(options)}`
-    const pool = pools.get(name) ?? tenancy.pool(key, options)
-    pools.set(name, pool)
-    return pool
-  }
+  const pools = new KeptPools<TenantPoolOptions>((key, how) => tenancy.pool(key, how))
   const withTenant: Subject['withTenant'] = async (
     key,
     fn,
     { signal, readOnly, isolationLevel, ...rest } = {},
   ) => {
     const mode = `${isolationLevel ? ` isolation level ${isolationLevel}` : ''}${readOnly ? ' read only' : ''}`
-    return await transaction(poolOf(key, rest), signal, async (client) => {
+    return await onClient(pools.of(key, rest), signal, async (client) => {
       await client.query(`begin${mode}`)
       const value = await fn(asDb(client, key, withTenant))
       await client.query('commit')
@@ -34,12 +34,8 @@ export function poolSubject(under: Pool, options: Partial<TenancyOptions>): Subj
     byText: true,
     withTenant,
     query: async (key, text, values, { signal, ...rest } = {}) =>
-      await transaction(poolOf(key, rest), signal, (client) => client.query(text, [...values])),
-    rest: async () => {
-      const ended = [...pools.values()]
-      pools.clear()
-      await Promise.all(ended.map((pool) => pool.end()))
-    },
+      await onClient(pools.of(key, rest), signal, (client) => client.query(text, [...values])),
+    rest: () => pools.end(),
     failureOf: (error) => ERRORS.failureOf(ofTheLibrary(error)),
     describe: (error) => ERRORS.describe(ofTheLibrary(error)),
     codeOf: (error) => ERRORS.codeOf(ofTheLibrary(error)),
@@ -52,45 +48,13 @@ function ofTheLibrary(error: unknown): unknown {
   return !isTenancyError(error) && isTenancyError(cause) ? cause : error
 }
 
-async function transaction<T>(
-  pool: Pool,
-  signal: SubjectOptions['signal'],
-  fn: (client: PoolClient) => Promise<T>,
-): Promise<T> {
-  const client = (await pool.connect()) as PoolClient & { readonly processID: number }
-  const cancel = () => void pool.query('select pg_cancel_backend($1)', [client.processID]).catch(() => {})
-  signal?.addEventListener('abort', cancel, { once: true })
-  try {
-    return await fn(client)
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', cancel)
-    client.release()
-  }
-}
-
-let savepoints = 0
-
 function asDb(client: PoolClient, key: string, withTenant: Subject['withTenant']): ScopedDb {
   const db: ScopedDb = {
     query: (query: string | NamedQuery, values?: readonly unknown[]) =>
       typeof query === 'string'
         ? client.query(query, values && [...values])
         : client.query({ ...query, values: [...query.values] }),
-    async savepoint(fn) {
-      const name = `soak_${++savepoints}`
-      await client.query(`savepoint ${name}`)
-      try {
-        const value = await fn(db)
-        await client.query(`release savepoint ${name}`)
-        return value
-      } catch (error) {
-        await client.query(`rollback to savepoint ${name}`)
-        throw error
-      }
-    },
+    savepoint: (fn) => inSavepoint(client, () => fn(db)),
     // What libraries make of a transaction in a transaction.
     withTenant: (other, fn) => (other === key ? db.savepoint(fn) : withTenant(other, fn)),
     async *stream(text, values, { batchSize }) {
@@ -110,10 +74,6 @@ function asDb(client: PoolClient, key: string, withTenant: Subject['withTenant']
   }
   return db
 }
-
-/** Shaped as what `pg-copy-streams` makes. */
-const asSubmitted = <T extends object>(stream: T, text: string): T & { submit(): void } =>
-  Object.assign(stream, { text, submit() {} })
 
 /** Shaped as a `pg-cursor`; the tenant's client reads for it. */
 function cursorOf(text: string, values: readonly unknown[]) {

@@ -1,6 +1,6 @@
 export { ATTACKS } from './attacks/index.ts'
 export type { HostileCall, Right, Stage } from './hostile/index.ts'
-export type { MakeTenant, TenantPlace } from './lab.ts'
+export type { MakeTenant, TenantPlace } from './lab-tenancies.ts'
 export { type AttackReport, formatAttackReport, type ReportedFinding } from './report.ts'
 export { type AttackKitOptions, runAttackKit } from './run.ts'
 export type {

@@ -4,43 +4,16 @@ import pg, { type Pool, type PoolConfig } from 'pg'
 import { configOf } from '../../driver/connection-config.ts'
 import type { IsolationLevel } from '../../isolation/isolation.ts'
 import { type LevelTraits, traitsOf } from '../../isolation/traits.ts'
-import type { ProvisionResult } from '../../lifecycle/provision.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import { createTenancy } from '../../tenancy/create-tenancy.ts'
 import type { Tenancy } from '../../tenancy/interface.ts'
 import type { TenancyOptions } from '../../tenancy/options.ts'
+import { type LabOptions, LabTenancies } from './lab-tenancies.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { poolSubject } from './pool-subject.ts'
-import { openRig, type PoolSource } from './rig.ts'
+import { openRig } from './rig.ts'
 import { sweep } from './sweep.ts'
 import { tenancySubject } from './tenancy-subject.ts'
-import type { Lab, Rig, RigOptions, Row, Subject, SubjectSetup, Victims } from './types.ts'
-
-export interface LabOptions extends PoolSource {
-  readonly isolation: IsolationLevel
-  readonly adminPool: Pool
-  readonly tenancy?: Partial<TenancyOptions> | undefined
-  readonly subject?: ((setup: SubjectSetup) => Subject) | undefined
-  readonly provision?: MakeTenant | undefined
-  readonly through?: 'scope' | 'pool' | undefined
-}
-
-/** Where one of the kit's tenants is to be. */
-export interface TenantPlace {
-  readonly adminPool: Pool
-  readonly schema: string
-  readonly role: string
-  /** Level `database`: what its database is copied from; the database has the role's name. */
-  readonly template: string | undefined
-  readonly migrations: readonly Migration[]
-}
-
-/** Makes one of the kit's tenants, where they are not to be provisioned. */
-export type MakeTenant = (
-  tenancy: Tenancy,
-  tenant: string,
-  place: TenantPlace,
-) => Promise<Pick<ProvisionResult, 'connection'>>
+import type { Lab, Rig, RigOptions, Row, Subject, Victims } from './types.ts'
 
 /** A lab and what takes it down again. */
 export interface OpenLab {
@@ -88,13 +61,13 @@ class AttackLab implements Lab {
   readonly application: string
   readonly #options: LabOptions
   readonly #prefix: string
-  /** Passwords of throw-away tenants, at levels where they log in. */
-  readonly #passwords = new Map<string, string>()
+  readonly #tenancies: LabTenancies
   #made = 0
 
   constructor(options: LabOptions, prefix: string, application: string) {
     this.#options = options
     this.#prefix = prefix
+    this.#tenancies = new LabTenancies(options, prefix, () => this.#layout)
     this.isolation = options.isolation
     this.through = options.through ?? 'scope'
     this.traits = traitsOf(options.isolation)
@@ -133,9 +106,10 @@ class AttackLab implements Lab {
 
   /** The shared schema holds a table of the tenants' name, open to all: where names would fall through to. */
   async furnish(): Promise<void> {
-    if (this.traits.ownDatabase) {
-      await this.admin(`create database ${quoteIdentifier(this.#template)} template template0`)
-      await this.#inDatabase(this.#template, (run) => this.#furnish(run))
+    const { template } = this.#tenancies
+    if (template !== undefined) {
+      await this.admin(`create database ${quoteIdentifier(template)} template template0`)
+      await this.#inDatabase(template, (run) => this.#furnish(run))
     }
     await this.#furnish((sql) => this.admin(sql))
   }
@@ -153,9 +127,9 @@ class AttackLab implements Lab {
     const victims = { a: `a${this.#made}`, b: `b${this.#made}` }
     const rig = await openRig(this.#options, {}, () => NOBODY)
     try {
-      const tenancy = this.#createTenancy(rig.pool)
+      const tenancy = this.#tenancies.create(rig.pool)
       for (const tenant of Object.values(victims)) {
-        await this.#provision(tenancy, tenant)
+        await this.#tenancies.provision(tenancy, tenant)
         await this.adminAs(
           tenant,
           `insert into ${qualify(this.schemaOf(tenant), 'notes')} (body) values ($1)`,
@@ -175,6 +149,10 @@ class AttackLab implements Lab {
 
   async open(options: RigOptions = {}): Promise<Rig> {
     return await openRig(this.#options, options, (pool) => this.#subjectOn(pool))
+  }
+
+  tenancy(pool: Pool, options: Partial<TenancyOptions> = {}): Tenancy {
+    return this.#tenancies.open(pool, options)
   }
 
   async admin(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
@@ -226,24 +204,11 @@ class AttackLab implements Lab {
     const { subject } = this.#options
     const { sharedSchema, rowSchema } = this.#layout
     if (subject) return subject({ pool, prefix: this.#prefix, sharedSchema, rowSchema })
-    const tenancy = this.#createTenancy(pool)
+    const tenancy = this.#tenancies.create(pool)
     return {
       ...(this.through === 'pool' ? poolSubject(tenancy) : tenancySubject(tenancy)),
-      provision: (tenant) => this.#provision(tenancy, tenant),
+      provision: (tenant) => this.#tenancies.provision(tenancy, tenant),
     }
-  }
-
-  get #template(): string {
-    return `${this.#prefix}template`
-  }
-
-  async #provision(tenancy: Tenancy, tenant: string): Promise<void> {
-    const { provision, adminPool } = this.#options
-    if (!provision) return void this.#remembering(tenant, await tenancy.provision(tenant))
-    const [schema, role] = [this.schemaOf(tenant), this.roleOf(tenant)]
-    const template = this.traits.ownDatabase ? this.#template : undefined
-    const place = { adminPool, schema, role, template, migrations: this.migrations }
-    this.#remembering(tenant, await provision(tenancy, tenant, place))
   }
 
   /** As the administrator, in another database of the server. */
@@ -256,47 +221,5 @@ class AttackLab implements Lab {
     } finally {
       await client.end()
     }
-  }
-
-  /** At levels with connections of their own, what a rig's pool bounds is what tenants have together. */
-  #ownConnections(pool: Pool): Partial<TenancyOptions> {
-    if (!this.traits.logsIn) return {}
-    return {
-      credentials: (tenant) => {
-        const password = this.#passwords.get(tenant)
-        return password === undefined ? undefined : { password }
-      },
-      tenantPools: { maxConnections: pool.options.max },
-      ...(this.traits.ownDatabase && { databaseTemplate: this.#template }),
-    }
-  }
-
-  tenancy(pool: Pool, options: Partial<TenancyOptions> = {}): Tenancy {
-    const tenancy = this.#createTenancy(pool, options)
-    return {
-      ...tenancy,
-      provision: async (key, facts) => this.#remembering(key, await tenancy.provision(key, facts)),
-      rotateCredentials: async (key) => {
-        const connection = await tenancy.rotateCredentials(key)
-        return this.#remembering(key, { connection }).connection
-      },
-    }
-  }
-
-  #remembering<T extends { readonly connection?: { readonly password: string } }>(key: string, made: T): T {
-    if (made.connection) this.#passwords.set(key, made.connection.password)
-    return made
-  }
-
-  #createTenancy(pool: Pool, options: Partial<TenancyOptions> = {}): Tenancy {
-    return createTenancy({
-      ...this.#ownConnections(pool),
-      ...this.#options.tenancy,
-      pool,
-      adminPool: this.#options.adminPool,
-      isolation: this.isolation,
-      ...this.#layout.options,
-      ...options,
-    })
   }
 }

@@ -5,7 +5,8 @@ import type { TenancyOptions } from '../../tenancy/options.ts'
 import { ATTACKS } from './attacks/index.ts'
 import { nameOf, notApplicable, open } from './finding.ts'
 import type { HostileCall } from './hostile/calls.ts'
-import { type MakeTenant, openLab } from './lab.ts'
+import { openLab } from './lab.ts'
+import type { MakeTenant } from './lab-tenancies.ts'
 import type { AttackReport, ReportedFinding } from './report.ts'
 import {
   type Attack,
