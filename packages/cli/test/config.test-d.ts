@@ -10,8 +10,12 @@ defineConfig({ isolation: 'none' })
 defineConfig({ isolaton: 'role' })
 // @ts-expect-error the command makes its own pools
 defineConfig({ pool: {} })
-// @ts-expect-error a placement needs a URL
-defineConfig({ placements: { eu: {} } })
+// A placement has what the configuration says, unless it says otherwise.
+defineConfig({
+  placements: { shared: {}, apart: { isolation: 'login', schemaPrefix: 'a_', migrations: './apart' } },
+})
+// @ts-expect-error no such level
+defineConfig({ placements: { eu: { isolation: 'none' } } })
 
 defineConfig({
   seed: async (db, tenant, { tenancy, pool }) => {

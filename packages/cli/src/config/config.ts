@@ -6,12 +6,27 @@ import type { PrivacyOptions } from '@org/governance/privacy'
 import type { Archive, RetentionOptions } from '@org/governance/retention'
 import type { AdviceThresholds, Tenancy, TenancyOptions, TenantDb } from '@org/pg-tenant'
 
-/** One of several clusters. */
-export interface PlacementConfig {
-  /** The application's URL there. */
-  readonly databaseUrl: string
+/** What one of several placements may have otherwise than the configuration says for all. */
+type Placed = Pick<
+  TenancyOptions,
+  | 'isolation'
+  | 'schemaPrefix'
+  | 'rolePrefix'
+  | 'controlSchema'
+  | 'row'
+  | 'credentials'
+  | 'sharedSchemas'
+  | 'sharedTables'
+>
+
+/** One of several clusters, or of several levels. */
+export interface PlacementConfig extends Placed {
+  /** The application's URL there (default: that of the configuration, as where two differ in the level alone). */
+  readonly databaseUrl?: string | undefined
   /** The administrator's URL there, direct and not through a pooler (default: `databaseUrl`). */
   readonly adminUrl?: string | undefined
+  /** Its migrations, where they are others: tables of level `row` have a column more. */
+  readonly migrations?: string | readonly Migration[] | undefined
   /** When this cluster is too full, where that differs from `thresholds` of the configuration. */
   readonly thresholds?: AdviceThresholds | undefined
 }

@@ -1,5 +1,5 @@
 import { CliError } from '../cli-error.ts'
-import type { Config } from './config.ts'
+import type { Config, PlacementConfig } from './config.ts'
 import { loadConfig } from './load-config.ts'
 import { checkUrlArgument, urlSetting, withPassword } from './url.ts'
 
@@ -45,13 +45,15 @@ export async function resolveSettings(
 ): Promise<Settings> {
   const { url, adminUrl: admin } = options
   const { config, folder, file } = await loadConfig(cwd, options.config)
-  const urls = options.placement === undefined ? baseUrls(config, env) : urlsOf(config, options.placement)
+  const placed = options.placement === undefined ? undefined : placementOf(config, options.placement)
+  const urls =
+    placed?.databaseUrl === undefined ? baseUrls(config, env) : urlsOf(placed, String(options.placement))
   const databaseUrl = url ?? urls.databaseUrl
   if (databaseUrl === undefined) throw noUrl(file)
   // An admin URL from elsewhere does not belong to a database that was named on the command line.
   const adminUrl = admin ?? (url === undefined ? urls.adminUrl : undefined) ?? databaseUrl
   return {
-    config,
+    config: withPlacement(config, placed),
     folder,
     file,
     placement: options.placement,
@@ -72,23 +74,27 @@ function baseUrls(config: Config, env: Environment): Urls {
   }
 }
 
-function urlsOf(config: Config, placement: string): Urls {
-  const placements = config.placements ?? {}
-  const found = Object.hasOwn(placements, placement) ? placements[placement] : undefined
-  if (!found) {
-    const names = Object.keys(placements)
-    throw new CliError(
-      'CONFIGURATION',
-      `The configuration has no placement of that name${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`,
-    )
-  }
+function urlsOf({ databaseUrl, adminUrl }: PlacementConfig, placement: string): Urls {
   return {
-    databaseUrl: urlSetting(`placements.${placement}.databaseUrl`, found.databaseUrl),
-    adminUrl:
-      found.adminUrl === undefined
-        ? undefined
-        : urlSetting(`placements.${placement}.adminUrl`, found.adminUrl),
+    databaseUrl: urlSetting(`placements.${placement}.databaseUrl`, databaseUrl),
+    adminUrl: adminUrl === undefined ? undefined : urlSetting(`placements.${placement}.adminUrl`, adminUrl),
   }
+}
+
+function placementOf({ placements = {} }: Config, placement: string): PlacementConfig {
+  const found = Object.hasOwn(placements, placement) ? placements[placement] : undefined
+  if (found) return found
+  const names = Object.keys(placements)
+  throw new CliError(
+    'CONFIGURATION',
+    `The configuration has no placement of that name${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`,
+  )
+}
+
+/** What a placement says goes before what is said for all. */
+function withPlacement(config: Config, placed: PlacementConfig = {}): Config {
+  const { databaseUrl: _url, adminUrl: _adminUrl, thresholds: _thresholds, ...own } = placed
+  return { ...config, ...own }
 }
 
 /** An empty variable is none, as in a shell. */

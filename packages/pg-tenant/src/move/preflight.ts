@@ -1,7 +1,6 @@
 import { TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { placeOf } from '../archive/place.ts'
-import { traitsOf } from '../isolation/traits.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { isBare, prepare } from '../lifecycle/prepare.ts'
 import { refuseLosses } from '../offboard/losses.ts'
@@ -10,14 +9,15 @@ import { recordOf } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { atHome, requireReplicable } from './ahead/publication.ts'
 import { carry, refuseOwnRows, refuseStaying } from './belongings.ts'
+import { refuseNamed } from './named.ts'
 import type { MoveSettings } from './options.ts'
 import { rehearse } from './rehearse.ts'
-import { type Route, refused, taken } from './route.ts'
+import { changesTables, type Route, refused, taken } from './route.ts'
 
 /**
  * Everything that can be known before anything is closed.
  *
- * @throws TenancyError CONFLICT (`details.reason`: `level`, `prefix`, `version`, `key_taken`, `room`, `belongings`, `stays`, `unconfirmed`,
+ * @throws TenancyError CONFLICT (`details.reason`: `names`, `named`, `tables`, `version`, `key_taken`, `room`, `belongings`, `stays`, `unconfirmed`,
  *   `not_archived`, `replication`), INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
@@ -25,13 +25,9 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await prepare(from.lifecycle)
   const bare = settings.dryRun && (await isBare(to.lifecycle))
   if (!bare) await prepare(to.lifecycle)
-  if (traitsOf(from.lifecycle.level).shared !== traitsOf(to.lifecycle.level).shared)
-    throw refused(route, 'level', LEVEL)
-  if (from.lifecycle.naming.schemaPrefix !== to.lifecycle.naming.schemaPrefix)
-    throw refused(route, 'prefix', PREFIX)
   await requireConfirmed(route)
   if (!bare) await requireFree(route)
-  await requireSameHistory(route)
+  if (!changesTables(route)) await requireSameHistory(route)
   await tenantTransaction(from.lifecycle, tenant, settings.patience.signal, requireAlone)
   if (settings.room !== undefined) await requireRoom(route, settings.room)
   if (settings.copy === 'replication') await requireReplicable(route)
@@ -41,7 +37,8 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
   await refuseOwnRows(route, settings.lose)
   await carry(route, settings.patience.signal, true)
-  await rehearse(route, bare)
+  await refuseNamed(route, settings.lose)
+  await rehearse(route, settings, bare)
 }
 
 /** Earlier owners still write past the scopes that are waited for, and it could not be undone any more. */
@@ -100,14 +97,9 @@ async function requireRoom(route: Route, room: number): Promise<void> {
 const ROOM =
   'The tenant takes more bytes (bytes) than there are free in the cluster it is to go to (room, as you said). Enlarge its volume, or ' +
   'choose another cluster. Nothing was changed.'
-const LEVEL =
-  'Tenants share their tables in one of the two clusters (level row) and have schemas of their own in the other: their tables ' +
-  'differ, and no archive of one fits the other. Nothing was changed. suspend(key), export(key) as jsonl, provision it there and put ' +
-  'its rows in (docs/scale-out.md, "From one level to another").'
 const UNCONFIRMED =
   'The tenant was adopted and nobody has confirmed that yet: earlier owners of its tables may still write to them, which would be ' +
   'lost. Say confirmAdoption(key), or undoAdoption(key), first. Nothing was changed.'
-const PREFIX = 'The two clusters name the schemas of tenants differently (schemaPrefix). Nothing was changed.'
 const VERSION =
   'The tenant has a migration that the cluster it is to go to does not know, or not with the same text. Deploy the same release ' +
   'to both and migrate. Nothing was changed.'

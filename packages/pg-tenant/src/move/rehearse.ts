@@ -1,19 +1,23 @@
-import { TenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
+import { readTables } from '../archive/catalog.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../archive/client.ts'
 import { beginReading, describe } from '../archive/describe.ts'
 import type { ArchiveManifest } from '../archive/format/manifest.ts'
 import type { OpenArchive } from '../archive/format/reader.ts'
 import { placeOf } from '../archive/place.ts'
+import { matchTables } from '../archive/restore/drift.ts'
 import { isStructured, putIn } from '../archive/restore/put-in.ts'
-import type { ArchiveRestoring } from '../archive/restore/restoring.ts'
+import { type ArchiveRestoring, changesTables as areOthers } from '../archive/restore/restoring.ts'
 import { visitTenant } from '../archive/visit.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
+import { requireFittingKey } from '../lifecycle/levels/row/fitting-key.ts'
 import { applicationRole, prepare, prepareIn } from '../lifecycle/prepare.ts'
 import { register } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import type { Route } from './route.ts'
+import type { MoveSettings } from './options.ts'
+import { changesTables, type Route, refused } from './route.ts'
 
 /**
  * Makes the tenant there, with all it is made of and no rows, and undoes that: what is lacking there (a right, an extension, a type, a
@@ -22,11 +26,11 @@ import type { Route } from './route.ts'
  * @param bare nobody was there yet: the control schema is made and undone along with it
  * @throws TenancyError INVALID_OPTION, CONFLICT, or what the server said of an object
  */
-export async function rehearse(route: Route, bare: boolean): Promise<void> {
+export async function rehearse(route: Route, { dryRun }: MoveSettings, bare: boolean): Promise<void> {
   const { tenant, to } = route
   const { lifecycle } = to
   const { ofLevel } = lifecycle
-  if (ofLevel.row) return
+  if (ofLevel.row) return changesTables(route) ? await matchShared(route, dryRun) : undefined
   await requireRights(route)
   // A database is not made in a transaction; whether somebody else has its names is seen all the same.
   const manifest = ofLevel.staged ? undefined : await manifestOf(route)
@@ -35,7 +39,8 @@ export async function rehearse(route: Route, bare: boolean): Promise<void> {
     await begin(admin, 'read committed read write')
     if (bare) await prepareIn(admin, lifecycle, application)
     const work = { lifecycle, tenant, admin, session: undefined, application }
-    if (manifest) await makeOf(manifest, work)
+    if (manifest)
+      await makeOf(manifest, work).catch((error: unknown) => Promise.reject(asTables(route, error)))
     else await ofLevel.exists({ ...work, status: 'deleted' })
     await admin.run('rollback')
   })
@@ -59,7 +64,45 @@ async function makeOf(
   await putInNothing(admin, work, manifest)
 }
 
-async function manifestOf({ from: { lifecycle }, tenant }: Route): Promise<ArchiveManifest> {
+/**
+ * A tenant of its own tables becomes rows of those that all share: they have to be there, with its columns, and take its key.
+ *
+ * @param dryRun changes nothing, also where they are not made yet: then nobody knows
+ */
+async function matchShared(route: Route, dryRun: boolean): Promise<void> {
+  const { tenant, to } = route
+  const { adminPool, ofLevel } = to.lifecycle
+  if (!ofLevel.row) return
+  const { row } = ofLevel
+  if (!dryRun) await ofLevel.migrateShared?.(to.lifecycle)
+  const manifest = await manifestOf(route)
+  const place = placeOf(to.lifecycle, tenant)
+  await withAdminClient(adminPool, async (admin) => {
+    await begin(admin, 'read committed read only')
+    await pinSettings(admin)
+    if (dryRun && (await readTables(admin, place)).length === 0) return
+    await requireFittingKey(admin, row, tenant)
+    await matchTables(admin, place, manifest).catch((error: unknown) =>
+      Promise.reject(asTables(route, error)),
+    )
+    await admin.run('rollback')
+  })
+}
+
+/** What an archive says of a place that lacks something, in a move's words. */
+function asTables(route: Route, error: unknown): unknown {
+  if (!isTenancyError(error, 'CONFLICT') || error.details.reason !== 'drift') return error
+  const { drift, count } = error.details
+  const { code, details, message } = refused(
+    route,
+    'tables',
+    `The tenant has what the migrations of ${route.to.name} do not make: ${drift}. Make it there by a migration, or take it away here. ` +
+      'Nothing was changed.',
+  )
+  return new TenancyError(code, message, { details: { ...details, drift: drift ?? '', count: count ?? 0 } })
+}
+
+export async function manifestOf({ from: { lifecycle }, tenant }: Route): Promise<ArchiveManifest> {
   const visit = { lifecycle, tenant, place: placeOf(lifecycle, tenant) }
   return await visitTenant(visit, ['active', 'suspended'], async (found) => {
     await beginReading(found, visit.place)
@@ -74,7 +117,7 @@ async function putInNothing(home: AdminClient, work: TenantWork, manifest: Archi
     ...{ lifecycle, tenant, application, place: placeOf(lifecycle, tenant), archive: empty(manifest) },
     ...({ replace: false, reuse: true, arrives: true, verify: 'archive', signal: undefined } as const),
   }
-  if (!isStructured(restoring)) return
+  if (!isStructured(restoring) && !areOthers(restoring)) return
   await pinSettings(home)
   await putIn(home, home, restoring, work)
 }

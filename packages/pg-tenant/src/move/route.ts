@@ -1,4 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
+import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 
 /** One of the two clusters of a move. */
@@ -12,6 +13,11 @@ export interface Route {
   readonly tenant: TenantKey
   readonly from: Side
   readonly to: Side
+}
+
+/** Whether tables that all share (level `row`) become the tenant's own, or the other way round: each has migrations of its own then. */
+export function changesTables({ from, to }: Pick<Route, 'from' | 'to'>): boolean {
+  return traitsOf(from.lifecycle.level).shared !== traitsOf(to.lifecycle.level).shared
 }
 
 /** @param reason a word for `details.reason` */

@@ -46,7 +46,8 @@ export function decide(answers: readonly Answer[], deleted: boolean): Decision {
 export function conflicting(tenant: string, placements: readonly string[]): TenancyError {
   return new TenancyError(
     'CONFLICT',
-    'Two clusters say that they hold this tenant, so that nothing is run. Drop it in the one where it should not be.',
+    'Two clusters say that they hold this tenant, so that nothing is run. Where both are one database, give one of them another ' +
+      'schemaPrefix and rolePrefix. Else drop it in the one where it should not be.',
     { details: { tenant, placements: placements.join(', ') } },
   )
 }

@@ -37,7 +37,7 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
    * not called: it lives on. Change what its belongings hold only through the cluster that has it.
    *
    * @throws TenancyError INVALID_OPTION (no such placement, a right lacks), TENANT_NOT_FOUND, TIMEOUT (scopes did not end)
-   * @throws TenancyError CONFLICT, with `details.reason`: `level`, `prefix`, `version`, `key_taken`, `belongings`, `stays`,
+   * @throws TenancyError CONFLICT, with `details.reason`: `names`, `named`, `tables`, `version`, `key_taken`, `belongings`, `stays`,
    *   `unconfirmed`, `not_archived`, `dependents`, `room`, `replication`, `from`, `under_way`, `switched`; before anything was closed; `changed`
    *   (DDL meanwhile: called off); `difference` (see `copy`: changed hands, and nothing was taken down)
    * @throws TenancyError ABORTED, DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (run it again)

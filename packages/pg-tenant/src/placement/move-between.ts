@@ -1,12 +1,14 @@
 import { invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { withAdminPool } from '../admin/session.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
 import { keyFor } from '../isolation/names.ts'
 import { isBare, prepare } from '../lifecycle/prepare.ts'
 import { openMove } from '../move/ledger.ts'
 import { type MoveResult, moveTenant } from '../move/move.ts'
-import { type MoveOptions, parseMove } from '../move/options.ts'
-import type { Side } from '../move/route.ts'
+import { requireTwoRegistries, withinOne } from '../move/one-database.ts'
+import { type MoveOptions, type MoveSettings, parseMove } from '../move/options.ts'
+import type { Route, Side } from '../move/route.ts'
 import { recordOf } from '../registry/registry.ts'
 import { type Inside, insideOf } from '../tenancy/create-tenancy.ts'
 import { conflicting } from './decide.ts'
@@ -38,10 +40,20 @@ export async function moveBetween(
   if (from.name === to)
     return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0, left: [] }
   try {
-    return await moveTenant({ tenant, from, to: target }, settings)
+    return await onPoolsApart({ tenant, from, to: target }, settings)
   } finally {
     for (const { name } of [from, target]) inside(placements, name).forget(tenant)
   }
+}
+
+/** Two placements of one database may have one pool, which must not wait for itself. */
+async function onPoolsApart(route: Route, settings: MoveSettings): Promise<MoveResult> {
+  const move = async (apart: Route) => moveTenant(await withinOne(apart), settings)
+  const { from, to } = route
+  if (from.lifecycle.adminPool !== to.lifecycle.adminPool) return await move(route)
+  return await withAdminPool(to.lifecycle.adminPool, undefined, (adminPool) =>
+    move({ ...route, to: { ...to, lifecycle: { ...to.lifecycle, adminPool } } }),
+  )
 }
 
 /** Where it is; or, when a move was cut off, where it left. Every cluster has to say so. */
@@ -56,12 +68,14 @@ async function leaving(
   const underWay = found.find(({ open }) => open !== undefined)
   if (underWay) return underWay.side
   const holders = found.filter(({ status }) => status === 'active' || status === 'suspended')
-  if (holders.length > 1)
+  const [holder, another] = holders
+  if (holder && another) {
+    await requireTwoRegistries(holder.side, another.side)
     throw conflicting(
       tenant,
       holders.map(({ side }) => side.name),
     )
-  const [holder] = holders
+  }
   if (holder) return holder.side
   throw new TenancyError(
     'TENANT_NOT_FOUND',

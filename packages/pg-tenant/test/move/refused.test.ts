@@ -23,6 +23,11 @@ interface Case {
 const option = (says: RegExp) => ({ code: 'INVALID_OPTION', says })
 const conflict = (reason: string, says: RegExp) => ({ code: 'CONFLICT', reason, says })
 
+const SHARED = {
+  id: '0001',
+  sql: 'create table others (tenant_id text not null, id int, primary key (tenant_id, id))',
+}
+
 const CASES: Record<string, Case> = {
   'a placement that is not there': { to: 'mars', refused: option(/one of eu, us/) },
   'a place it comes from that is not there': { how: { from: 'mars' }, refused: option(/one of eu, us/) },
@@ -55,11 +60,25 @@ const CASES: Record<string, Case> = {
     there: { migrations: [] },
     refused: conflict('version', /Deploy the same/),
   },
-  'shared tables there': {
-    there: { isolation: 'row', migrations: [notesAt('row')] },
-    refused: conflict('level', /level row/),
+  'shared tables there, without one of its own': {
+    there: { isolation: 'row', migrations: [SHARED], row: { schema: 'apart' } },
+    while: () => [
+      () => settings.us.tenancy('row', { migrations: [SHARED], row: { schema: 'apart' } }).provision('first'),
+      async () => {},
+    ],
+    refused: conflict('tables', /do not make: table notes/),
   },
-  'another prefix there': { there: { schemaPrefix: 'z_' }, refused: conflict('prefix', /schemaPrefix/) },
+  'a function that names its schema': {
+    there: { schemaPrefix: 'z_' },
+    while: (key) => [
+      () =>
+        eu(
+          `create function "role_${key}".n() returns bigint language sql as 'select count(*) from "role_${key}".notes'`,
+        ),
+      () => eu(`drop function "role_${key}".n()`),
+    ],
+    refused: conflict('named', /is named in the text of function .*n\(\)/),
+  },
   'less room than it takes': { how: { room: 8_000 }, refused: conflict('room', /more bytes/) },
   'no right to make roles there': {
     while: () => [

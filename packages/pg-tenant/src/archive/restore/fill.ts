@@ -1,12 +1,14 @@
 import type { Admin } from '../../admin/transaction.ts'
+import { traitsOf } from '../../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import { columnList } from '../catalog.ts'
+import { columnList, readNames } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import type { ArchivedTable } from '../format/manifest.ts'
 import type { ArchiveEnd, OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
 import { matchSequences, matchTables } from './drift.ts'
 import { loadData } from './load.ts'
+import { advanceSequences } from './sequences.ts'
 import { suspendChecks } from './suspend-checks.ts'
 import { verifyData } from './verify.ts'
 
@@ -23,7 +25,10 @@ export async function fill(
   await admin.run(`set local role ${role}; set local search_path to ${place.searchPath}`)
   const tables = await matchTables(admin, place, manifest)
   const checkAgain = await suspendChecks(admin, place)
-  await empty(admin, place, tables)
+  const { shared } = traitsOf(manifest.isolation)
+  // Of shared tables reference data is not archived: that is what the migrations put in.
+  const held = new Set(manifest.tables.map(({ name }) => name))
+  await empty(admin, place, shared ? tables.filter(({ name }) => held.has(name)) : tables)
   const into = manifest.tables.map((table) =>
     table.partitioned ? undefined : `${qualify(place.schema, table.name)}${columnList(table)}`,
   )
@@ -44,7 +49,9 @@ export async function fill(
       isCalled,
     ])
   }
-  for (const name of manifest.materializedViews) {
+  if (shared) await advanceSequences(admin, place, manifest.tables)
+  const views = shared ? await readNames(admin, place, 'm') : manifest.materializedViews
+  for (const name of views) {
     await admin.run(`refresh materialized view ${qualify(place.schema, name)}`)
   }
   return end

@@ -16,12 +16,19 @@ import { readStructure } from '../structure/read.ts'
 import { toHere } from '../structure/rename.ts'
 import { build } from './build.ts'
 import { fill } from './fill.ts'
-import { type ArchiveRestoring, lifecycleThen, type Privileges, type Restoring } from './restoring.ts'
+import {
+  type ArchiveRestoring,
+  changesTables,
+  lifecycleThen,
+  type Privileges,
+  type Restoring,
+} from './restoring.ts'
 
 /**
  * Makes the tenant's schema with what the archive holds, in a transaction of the database that is to have it: the schema is what
  * the archive says, made with the rights of the tenant's role. Where the administrator owns the tables (schemas that are
- * distributed), nothing that a file says may run with his: there it is what the migrations make, and is compared.
+ * distributed), nothing that a file says may run with his: there it is what the migrations make, and is compared. So is what was rows
+ * of tables that all share.
  */
 export async function putIn(
   home: AdminClient,
@@ -38,7 +45,8 @@ export async function putIn(
     if (applied.length > 0) await recordMigrations(books, registry, restoring.tenant, applied)
     return await build(home, place, archive, { verify, ...privilegesOf(restoring) })
   }
-  const then = { ...work, lifecycle: lifecycleThen(lifecycle, manifest) }
+  const anew = changesTables(restoring)
+  const then = { ...work, lifecycle: anew ? lifecycle : lifecycleThen(lifecycle, manifest) }
   const { owner } = place
   await furnishSchema(then, home, memberOf(restoring), owner)
   await pinSettings(home)

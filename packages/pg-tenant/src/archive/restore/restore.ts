@@ -11,7 +11,7 @@ import { isDump } from '../pg-dump/manifest.ts'
 import { placeOf } from '../place.ts'
 import { restoreAtOnce } from './at-once.ts'
 import type { RestoreOptions, RestoreResult } from './options.ts'
-import type { Restoring } from './restoring.ts'
+import { changesTables, type Restoring } from './restoring.ts'
 import { restoreStaged } from './staged.ts'
 
 /**
@@ -57,7 +57,9 @@ export async function restoreTenant(
       : await openArchive(from, signal)
   try {
     const { manifest } = archive
-    requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)
+    // What a move brings was looked at before, table by table.
+    if (!arrives || !changesTables({ archive, lifecycle }))
+      requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)
     const own = manifest.tenant === tenant && manifest.prefix === lifecycle.naming.schemaPrefix
     const work = { ...restoring(await prepare(lifecycle), own), archive }
     await bringOver(lifecycle, tenant)
@@ -93,7 +95,7 @@ function requireFitting(
 
 const OTHER_KIND =
   'The archive is of tables that tenants share (level row) and this tenancy keeps them in schemas of their own, or the ' +
-  'other way round: their tables differ. Restore it with a tenancy of its own level. Nothing was changed.'
+  'other way round: their tables differ. Restore it with a tenancy of its own level; a tenant changes it by fleet.move. Nothing was changed.'
 const OLDER =
   'The archive is older than the shared schema, which cannot go back for one tenant. Restore it into a database with the ' +
   'migrations of its time, migrate there and back up again; or, when newer migrations only added columns with defaults, say ' +

@@ -1,4 +1,5 @@
 import type { TenantKey } from '@org/core'
+import { traitsOf } from '../../isolation/traits.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import type { OpenArchive } from '../format/reader.ts'
 import type { Place } from '../place.ts'
@@ -23,6 +24,14 @@ export interface Restoring {
 /** The same from an archive of this library's own. */
 export interface ArchiveRestoring extends Restoring {
   readonly archive: OpenArchive
+}
+
+/** Whether rows of tables that all share (level `row`) become a tenant's own, or the other way round: as a move brings them. */
+export function changesTables({
+  archive: { manifest },
+  lifecycle: { level },
+}: Pick<ArchiveRestoring, 'archive' | 'lifecycle'>): boolean {
+  return traitsOf(manifest.isolation).shared !== traitsOf(level).shared
 }
 
 /** What became of it. */
