@@ -35,6 +35,7 @@ export type AdoptionFindingCode =
   | 'BASELINE_MISSING'
   | 'BASELINE_UNKNOWN'
   | 'LEDGER_DIFFERS'
+  | 'LEDGER_FAILED'
   | 'LEDGER_UNREADABLE'
   | 'MIGRATIONS'
   | 'DRIFT'

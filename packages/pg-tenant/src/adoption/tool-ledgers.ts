@@ -56,7 +56,9 @@ export async function askTools(
     const ledger = await harmless(look, schema, tool)
     if (!ledger) continue
     if (ledger.readable && ledger.plain) {
-      const reading = readLedger(migrations, await rowsOf(look, schema, tool))
+      const reading = readLedger(migrations, await rowsOf(look, schema, tool, tool.where))
+      const failed = tool.failed === undefined ? [] : await rowsOf(look, schema, tool, tool.failed)
+      findings.push(...failed.slice(0, 20).map((row) => halfWay(schema, tool, row)))
       if ('baseline' in reading && (said === undefined || said.baseline === reading.baseline)) {
         said ??= { baseline: reading.baseline, table: tool.table }
         if (given !== undefined && given !== reading.baseline)
@@ -80,8 +82,8 @@ async function ledgerOf(look: Look, schema: string, { table, columns }: Tool): P
   return found && columns.every((column) => found.columns.includes(column)) ? found : undefined
 }
 
-async function rowsOf(look: Look, schema: string, tool: Tool): Promise<ToolRow[]> {
-  const { nameColumn, checksumColumn, table, where = 'true' } = tool
+async function rowsOf(look: Look, schema: string, tool: Tool, where = 'true'): Promise<ToolRow[]> {
+  const { nameColumn, checksumColumn, table } = tool
   const checksum = checksumColumn === undefined ? 'null' : quoteIdentifier(checksumColumn)
   return await look<ToolRow>(
     `select left(${quoteIdentifier(nameColumn)}::pg_catalog.text, ${LONGEST}) as name, left(${checksum}::pg_catalog.text, ${LONGEST}) as checksum
@@ -90,6 +92,16 @@ async function rowsOf(look: Look, schema: string, tool: Tool): Promise<ToolRow[]
 }
 
 const say = (value: string | null) => (value === null ? 'null' : `'${value}'`)
+
+function halfWay(schema: string, { name, table }: Tool, row: ToolRow): AdoptionFinding {
+  return {
+    code: 'LEDGER_FAILED',
+    severity: 'warning',
+    subject: `${schema}.${table}`,
+    message: `The ledger of ${name} says that "${row.name.slice(0, 200)}" failed: it counts as not applied, and some of its work may be there.`,
+    fix: 'Finish it with that tool, or undo what it has done, before the schema is adopted: migrate() runs it from its beginning.',
+  }
+}
 
 function differs(schema: string, { name, table }: Tool, baseline: string | null): AdoptionFinding {
   return {

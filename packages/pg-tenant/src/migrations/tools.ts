@@ -12,6 +12,8 @@ export interface Tool {
   readonly checksumColumn?: string
   /** Rows of migrations that were applied; all of them, if left out. */
   readonly where?: string
+  /** Rows of migrations that were begun and came to no end. */
+  readonly failed?: string
 }
 
 export const TOOLS: readonly Tool[] = [
@@ -29,6 +31,7 @@ export const TOOLS: readonly Tool[] = [
     nameColumn: 'migration_name',
     checksumColumn: 'checksum',
     where: 'finished_at is not null and rolled_back_at is null',
+    failed: 'finished_at is null and rolled_back_at is null',
   },
   {
     name: 'Knex',
@@ -44,6 +47,7 @@ export const TOOLS: readonly Tool[] = [
     nameColumn: 'script',
     // Whatever type it has.
     where: `success::pg_catalog.text = 'true' and version is not null`,
+    failed: `success::pg_catalog.text = 'false'`,
   },
   { name: 'node-pg-migrate', table: 'pgmigrations', columns: ['name', 'run_on'], nameColumn: 'name' },
 ]

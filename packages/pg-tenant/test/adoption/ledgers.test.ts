@@ -49,6 +49,8 @@ describe("another tool's ledger", () => {
     const adoption = await tenancy.adopt(key, { schema: key })
     expect(adoption).toMatchObject({ adopted: true, baseline: SECOND.id })
     expect(sql).toContain(adoption.baselineFrom)
+    const failed = adoption.findings.filter(({ code }) => code === 'LEDGER_FAILED')
+    expect(failed.length).toBe(['prisma', 'flyway'].includes(key) ? 1 : 0)
     expect((await tenancy.migrate({ only: [key] })).tenants).toMatchObject([{ applied: [THIRD.id] }])
     expect((await tenancy.query(key, 'select * from more')).rows).toEqual([])
   })
