@@ -79,11 +79,13 @@ function offboarding(
   }
 }
 
-function told(key: string, { rows, bytes: size, tables, backup }: Receipt, digest: string): string {
+function told(key: string, receipt: Receipt, digest: string): string {
+  const { rows, bytes: size, tables, backup, rolesLeft = [] } = receipt
   const kept = backup?.file ? `\n  backup   ${backup.file}, sha256 ${backup.sha256}` : '\n  backup   none'
   return (
     `${key} is gone: ${plural(rows, 'row')}, ${bytes(size)} in ${plural(tables.length, 'table')}.${kept}` +
-    `\n  receipt  sha256 ${digest}`
+    `\n  receipt  sha256 ${digest}` +
+    (rolesLeft.length > 0 ? `\n  roles    still there: ${rolesLeft.join(', ')}` : '')
   )
 }
 

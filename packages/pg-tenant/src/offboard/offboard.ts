@@ -16,6 +16,7 @@ import { latest, type Offboarding, open, save } from './ledger.ts'
 import { refuseLosses } from './losses.ts'
 import { type OffboardOptions, type OffboardSettings, parseOffboard } from './options.ts'
 import type { Receipt } from './receipt.ts'
+import { rolesAround, rolesLeft } from './roles-left.ts'
 import { callOff, secure } from './secure.ts'
 import { tenantTransaction } from './work.ts'
 
@@ -140,13 +141,15 @@ function finish({ lifecycle, tenant, signal }: Visit, state: Offboarding): Promi
     await requireAlone(work)
     // First: should it fail, less is gone.
     await forget(work)
+    const roles = await rolesAround(work)
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
     if (ofLevel.row) {
       await actFor(work.admin, { ...lifecycle, row: ofLevel.row }, tenant)
       await requireNoRows(work.admin, ofLevel.row, tenant)
     }
     await setStatus(work.admin, registry, tenant, 'deleted')
-    return (await closeLedger(work, state)).receipt
+    const receipt = { ...state.receipt, rolesLeft: await rolesLeft(work.admin, roles) }
+    return (await closeLedger(work, { ...state, receipt })).receipt
   })
 }
 

@@ -30,6 +30,11 @@ export interface Receipt {
   readonly tables: readonly DroppedTable[]
   readonly rows: number
   readonly bytes: number
+  /**
+   * Roles that cannot log in and are still there: the tenant's own, where another database of the server uses it, and those that owned
+   * an adopted tenant before, as long as that was not confirmed. Not of receipts of earlier releases.
+   */
+  readonly rolesLeft?: readonly string[]
   /** The backup taken before anything was dropped; `null` when it was skipped. */
   readonly backup: { readonly file: string | null; readonly bytes: number; readonly sha256: string } | null
 }

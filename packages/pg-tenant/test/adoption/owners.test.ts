@@ -113,6 +113,16 @@ describe.each(['role', 'schema'] as const)('level %s: whose the tables were', (i
   })
 })
 
+it('a receipt names the earlier owners that nobody logs in as, and no other role', async () => {
+  const tenancy = world.tenancy({ migrations })
+  const [resting, busy] = [await makeOwner(world, 'resting'), await makeOwner(world, 'busy')]
+  await makeSchema(world, resting, 'leaving')
+  await world.root.query(`alter role ${resting} nologin; alter table leaving.tags owner to ${busy}`)
+  await tenancy.adopt('leaving', { schema: 'leaving', baseline: BASELINE.id })
+  const { rolesLeft } = await tenancy.offboard('leaving', { confirm: 'leaving', backup: 'skip' })
+  expect(rolesLeft).toEqual([resting])
+})
+
 async function ownerOf(who: string): Promise<string> {
   if (who === 'application') {
     await world.root.query(
