@@ -89,10 +89,12 @@ export function adminOf(client: PoolClientLike): Admin {
       await run('savepoint attempt')
       try {
         await run(sql)
+        await run('release savepoint attempt')
         return true
       } catch (error) {
         if (!isServerError(error) || !states.includes(error.code)) throw error
-        await run('rollback to savepoint attempt')
+        // Left open, it would make what is made next part of it: new values of an enum could not be used.
+        await run('rollback to savepoint attempt; release savepoint attempt')
         return false
       }
     },

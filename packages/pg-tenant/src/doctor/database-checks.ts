@@ -22,7 +22,7 @@ export const DATABASE_CHECKS: readonly CheckText[] = [
       from pg_database d cross join parameters p
       where p.role_prefix <> '' and starts_with(d.datname, p.role_prefix) and d.datname <> current_database()
         and not exists (select from fleet f where f.home = d.datname and f.status <> 'deleted')`,
-    fix: 'Look at what is in it. A tenant: provision(its key). None: rename it or drop it.',
+    fix: 'Look at what is in it. A tenant: provision(its key). None: ALTER DATABASE … RENAME TO, out of the prefix, or DROP DATABASE.',
   },
   {
     code: 'ORPHAN_ROLE',

@@ -118,7 +118,7 @@ async function inside<T>(
       severity: 'error',
       subject: key,
       message: `Database ${database} could not be looked at: ${error.code}${state === undefined ? '' : ` (${state})`}.`,
-      fix: 'See that the administrator may connect to it and owns it, then run doctor again.',
+      fix: 'See that the administrator may connect to it (ALTER DATABASE … ALLOW_CONNECTIONS true, GRANT CONNECT) and owns it, then run doctor again.',
     })
     return undefined
   }

@@ -11,7 +11,7 @@ export const ROW_CHECKS: readonly CheckText[] = [
     sql: `select (${OWN})[1] as subject, 'is the schema that all tenants share, and it is not there' as what
       where to_regnamespace(quote_ident((${OWN})[1])) is null
         and exists (select from fleet where status in ('active', 'suspended'))`,
-    fix: 'Restore it, or run provision(key), of any tenant, to make it anew.',
+    fix: 'ALTER SCHEMA … RENAME TO its name, if that was changed; else restore the database.',
   },
   {
     code: 'PUBLIC_PRIVILEGE',
@@ -30,7 +30,7 @@ export const ROW_CHECKS: readonly CheckText[] = [
     sql: `select n.nspname || '.' || c.relname as subject, 'is not valid: CREATE INDEX CONCURRENTLY failed or is running' as what
       from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
       where not i.indisvalid and c.relkind = 'i' and n.nspname = (${OWN})[1]`,
-    fix: 'Drop it and build it again.',
+    fix: 'REINDEX INDEX CONCURRENTLY, or DROP INDEX and build it again.',
   },
   {
     code: 'FALLS_THROUGH',
@@ -41,7 +41,7 @@ export const ROW_CHECKS: readonly CheckText[] = [
       join pg_class mine on mine.relname = c.relname and mine.relkind in ('r', 'p', 'v', 'm', 'f')
       join pg_namespace n on n.oid = mine.relnamespace and n.nspname = (${OWN})[1]
       where s.nspname = any ((select shared from parameters)::text[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
-    fix: 'Rename or drop the table in the shared schema, or take that schema out of sharedSchemas.',
+    fix: 'ALTER TABLE … RENAME TO, or DROP TABLE, in the shared schema; or take that schema out of sharedSchemas.',
   },
   {
     code: 'APPLICATION_ROLE',
@@ -52,7 +52,7 @@ export const ROW_CHECKS: readonly CheckText[] = [
         union all select nspowner from pg_namespace where nspname = any (${OWN}))
       where pg_has_role(p.application, r.oid, 'member') and not (select rolsuper from pg_roles where rolname = p.application)
       group by 1`,
-    fix: 'Give those objects to the administrator’s role (ALTER … OWNER TO), or revoke the membership.',
+    fix: 'ALTER … OWNER TO the administrator’s role, or REVOKE the membership.',
   },
 ]
 

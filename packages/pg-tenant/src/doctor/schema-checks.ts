@@ -30,7 +30,7 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
       where (starts_with(n.nspname, p.schema_prefix) or starts_with(c.relname, p.marker || ':')) and n.nspname <> all (p.shared) and not exists (
         select from fleet f where f.nspname = n.nspname and f.status <> 'deleted')
         and (p.schema_prefix <> '' or c.oid is not null)`,
-    fix: 'Look at what is in it. A tenant with a marker: provision(its key); one from before: adopt(its key). None: move it out of the prefix or drop it.',
+    fix: 'Look at what is in it. A tenant with a marker: provision(its key); one from before: adopt(its key). None: ALTER SCHEMA … RENAME TO, out of the prefix, or DROP SCHEMA.',
   },
   {
     code: 'STATUS_MISMATCH',
@@ -52,7 +52,7 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
     sql: `select f.nspname || '.' || c.relname as subject, 'is not valid: CREATE INDEX CONCURRENTLY failed or is running' as what
       from pg_index i join pg_class c on c.oid = i.indexrelid join fleet f on f.schema = c.relnamespace
       where not i.indisvalid and c.relkind = 'i'`,
-    fix: 'Run migrate again; if it is not from a migration, drop it and build it again.',
+    fix: 'Run migrate again; if it is not from a migration, REINDEX INDEX CONCURRENTLY, or DROP INDEX and build it again.',
   },
   {
     code: 'FALLS_THROUGH',
@@ -65,7 +65,7 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
       join fleet f on f.schema = mine.relnamespace
       where s.nspname = any ((select shared from parameters)::text[]) and s.oid <> f.schema and c.relkind in ('r', 'p', 'v', 'm', 'f')
       group by 1`,
-    fix: 'Rename or drop the table in the shared schema, or take that schema out of sharedSchemas.',
+    fix: 'ALTER TABLE … RENAME TO, or DROP TABLE, in the shared schema; or take that schema out of sharedSchemas.',
   },
   {
     code: 'SHARED_USAGE',
@@ -147,7 +147,7 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
       join pg_depend d on d.refclassid = theirs.class and d.refobjid = theirs.oid and d.deptype = 'n'
       join home mine on mine.class = d.classid and mine.oid = d.objid and mine.schema <> theirs.schema
       group by 1`,
-    fix: 'Drop the object and make it again with names of its own schema (a search path was wrong when it was made).',
+    fix: 'DROP it (a search path was wrong when it was made), and make it again with names of its own schema.',
   },
   {
     code: 'SHARED_FUNCTION',
@@ -158,6 +158,6 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
       join pg_proc f on f.pronamespace = n.oid join pg_language l on l.oid = f.prolang
       where l.lanname = 'plpgsql' and coalesce(array_to_string(f.proconfig, ' '), '') not like '%search_path=%'
         and not exists (select from pg_depend e where e.classid = 'pg_proc'::regclass and e.objid = f.oid and e.deptype = 'e')`,
-    fix: 'Let a migration make it in each tenant’s schema; or, where it uses nothing of tenants, give it SET search_path.',
+    fix: 'Let a migration make it in each tenant’s schema; or, where it uses nothing of tenants, ALTER FUNCTION … SET search_path.',
   },
 ]

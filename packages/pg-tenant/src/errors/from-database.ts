@@ -54,6 +54,12 @@ function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode
       message: `${describe(error, facts)} Run the scope again, or let it: retry: { attempts: 3 }.`,
     }
   }
+  if (state === SQLSTATE.UNSAFE_NEW_ENUM_VALUE_USAGE) {
+    return {
+      code: 'DATABASE_ERROR',
+      message: `${describe(error, facts)} Use it in a later migration: it has to be committed before.`,
+    }
+  }
   if (state.startsWith('23')) return { code: 'CONFLICT', message: describe(error, facts) }
   if (SERVER_GOES.has(state)) {
     return {

@@ -282,6 +282,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'could not obtain lock on row in relation "{name}"',
     'canceling statement due to lock timeout',
   ],
+  '55P04': ['unsafe use of new value "{name}" of enum type {type}'],
   '57014': ['canceling statement due to statement timeout', 'canceling statement due to user request'],
   '0A000': [
     'cached plan must not change result type',

@@ -8,7 +8,14 @@ import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
-import { inTransaction, readScripts, type Script, textInRoom, untilCommit } from '../migrations/script.ts'
+import {
+  filesOf,
+  inTransaction,
+  readScripts,
+  type Script,
+  textInRoom,
+  untilCommit,
+} from '../migrations/script.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
@@ -59,7 +66,7 @@ export async function applyMigrations(
   }
   const spent = distributedSchemas
     ? await runOneByOne(admin, room.searchPath, scripts)
-    : await runScripts(admin, room, scripts)
+    : await runScripts(admin, room, scripts, fresh)
   const done: AppliedMigration[] = scripts.map(({ id, checksum }, at) => {
     return { id, checksum, durationMs: spent[at] ?? 0 }
   })
@@ -74,14 +81,18 @@ export async function applyMigrations(
   }
 }
 
-/** @returns milliseconds, for each script */
+/**
+ * @param fresh whether nothing of what they make is there yet
+ * @returns milliseconds, for each script
+ */
 export async function runScripts(
   admin: Admin,
   room: Room,
   scripts: readonly Script[],
+  fresh: boolean,
   explain: (error: unknown, at: { readonly id: string }) => TenancyError | undefined = () => undefined,
 ): Promise<number[]> {
-  const files = scripts.map((script) => inTransaction(script))
+  const files = filesOf(scripts, fresh)
   const where = scripts.flatMap(({ id }, at) => (files[at] ?? []).map(({ line }) => ({ id, line })))
   const texts = files.map((file) => file.map(textInRoom))
   const failed = (error: unknown, statement: number) => {

@@ -11,9 +11,11 @@ export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> 
   const { ofLevel, registry } = lifecycle
   const begin = async (work: TenantWork) => {
     requireSettled(tenant, work.status)
-    if (!(await ofLevel.exists(work))) return false
+    const there = await ofLevel.exists(work)
+    // One whose schema is gone has a role and its place in the registry still.
+    if (!there && work.status !== 'active' && work.status !== 'suspended') return false
     await requireAlone(work)
-    await ofLevel.drain(work)
+    if (there) await ofLevel.drain(work)
     if (ofLevel.staged) await setStatus(work.admin, registry, tenant, 'deleting')
     return true
   }

@@ -3,6 +3,7 @@ import type { TenantConnection } from '../credentials/connection.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { factsOf, type TenantFacts } from '../registry/record.ts'
 import { register, registered } from '../registry/registry.ts'
+import type { Applied } from './apply-migrations.ts'
 import { bringOver } from './bring-over.ts'
 import { refuseFallingThrough } from './falls-through.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
@@ -39,17 +40,22 @@ export async function provision(
   options: ProvisionOptions = {},
 ): Promise<ProvisionResult> {
   await bringOver(lifecycle, tenant, 'at everything')
-  let result = await provisionTwice(lifecycle, tenant, options)
-  while (result.more) {
-    const { more: _, ...before } = result
+  return await withTheRest(lifecycle, tenant, await provisionTwice(lifecycle, tenant, options))
+}
+
+/** Goes on, in further transactions, where one could not apply all migrations. */
+export async function withTheRest<R extends Applied>(
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  { more, ...done }: R,
+): Promise<Omit<R, 'more'>> {
+  let [migrations, rest] = [done.migrations, more]
+  while (rest) {
     const next = await provisionOnce(lifecycle, tenant, {})
-    result = {
-      ...before,
-      migrations: [...before.migrations, ...next.migrations],
-      ...(next.more && { more: true }),
-    }
+    migrations = [...migrations, ...next.migrations]
+    rest = next.more
   }
-  return result
+  return { ...done, migrations }
 }
 
 async function provisionTwice(

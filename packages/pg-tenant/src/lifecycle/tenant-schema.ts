@@ -1,4 +1,5 @@
 import type { TenantKey } from '@org/core'
+import { withBriefLocks } from '../admin/brief-locks.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
@@ -123,5 +124,5 @@ export async function drainSchema(admin: Admin, schema: string, markerTable: str
 }
 
 export async function dropSchema(admin: Admin, schema: string): Promise<void> {
-  await admin.run(`drop schema ${quoteIdentifier(schema)} cascade`)
+  await withBriefLocks(admin, `drop schema if exists ${quoteIdentifier(schema)} cascade`)
 }

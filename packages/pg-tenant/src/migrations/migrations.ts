@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { invalidOption, type Migration, TenancyError } from '@org/core'
 import type { LoadOptions } from './folder/load.ts'
+import { spellingsOf, withLineFeeds } from './line-ends.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
 export interface CheckedMigration extends Migration {
   /** SHA-256 of the text with line ends as on Unix and without a byte order mark, in hex. */
   readonly checksum: string
-  /** What the same text has been recorded as by earlier releases and on other machines: with CRLF, with the mark. */
+  /** What the same text has been recorded as by earlier releases and on other machines: with CRLF or CR, with the mark, with or without its last line end. */
   readonly otherChecksums: readonly string[]
 }
 
@@ -26,19 +27,14 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
   })
 }
 
-const MARK = '\ufeff'
 /** How a migration is run, which may be said later than it was first run. */
 const ANNOTATIONS = /^(?:[ \t]{0,20}--[ \t]{0,20}pg-tenant:[^\n]{0,200}\n){1,20}/
 
-/** A checkout may change line ends, and an editor may add a byte order mark: it is the same migration. */
+/** A checkout may change line ends, and an editor add a byte order mark or a last line end: it is the same migration. */
 function fingerprintOf(raw: string): Omit<CheckedMigration, 'id'> {
-  const sql = raw.replace(MARK, '').replaceAll('\r\n', '\n')
+  const sql = withLineFeeds(raw.replace(/^\ufeff/, '').replaceAll('\r\n', '\n'))
   const bare = sql.replace(ANNOTATIONS, '')
-  const others = [sql, bare].flatMap((text) => {
-    const windows = text.replaceAll('\n', '\r\n')
-    return [text, windows, MARK + text, MARK + windows]
-  })
-  const known = new Set([raw, ...others].filter((one) => one !== sql))
+  const known = new Set([raw, ...spellingsOf(sql), ...spellingsOf(bare)].filter((one) => one !== sql))
   return { sql, checksum: sha256(sql), otherChecksums: [...known].map(sha256) }
 }
 

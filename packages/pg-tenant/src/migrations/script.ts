@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { withValuesFromTheStart } from './enum-values.ts'
 import type { CheckedMigration } from './migrations.ts'
 import { type Statement, statementsOf } from './statements.ts'
 
@@ -21,6 +22,8 @@ export function readScripts(migrations: readonly CheckedMigration[]): Script[] {
 
 /** A new value of an enum cannot be used in the transaction that adds it (manual, ALTER TYPE), unless the type is as new. */
 export function addsEnumValue({ head, tokens }: Statement): boolean {
+  // In a DO block it stands in a string. A COMMIT too many does no harm.
+  if (head[0] === 'do') return tokens.some(({ kind, text }) => kind === 'string' && ADDS_VALUE.test(text))
   return (
     head[0] === 'alter' &&
     head[1] === 'type' &&
@@ -29,6 +32,8 @@ export function addsEnumValue({ head, tokens }: Statement): boolean {
     )
   )
 }
+
+const ADDS_VALUE = /\balter\s{1,20}type\b[^;]{1,400}\badd\s{1,20}value\b/i
 
 /** The first of these migrations that one transaction can take: up to one behind which there must be a COMMIT. */
 export function untilCommit<S extends Pick<Script, 'statements'>>(scripts: readonly S[]): readonly S[] {
@@ -64,6 +69,12 @@ export function inTransaction({ statements, transaction }: Script): readonly Sta
   return statements
     .filter((statement) => !isLeftOut(statement))
     .map((statement) => ({ ...statement, text: withoutConcurrently(statement) }))
+}
+
+/** The statements of these migrations for one transaction; `fresh` where it makes all there is. */
+export function filesOf(scripts: readonly Script[], fresh: boolean): (readonly Statement[])[] {
+  const files = scripts.map(inTransaction)
+  return fresh ? withValuesFromTheStart(files) : files
 }
 
 /**

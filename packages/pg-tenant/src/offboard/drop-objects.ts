@@ -1,4 +1,5 @@
 import { isTenancyError } from '@org/core'
+import { withBriefLocks } from '../admin/brief-locks.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import type { Place } from '../archive/place.ts'
@@ -40,7 +41,7 @@ export async function dropObjects(
         // What somebody hung on it meanwhile would go with it.
         await requireNoDependents(admin, schema, owner)
         const rows = await admin.run(NEXT, [quoteIdentifier(schema), [...ours], batch])
-        for (const { sql } of rows) await admin.run(String(sql))
+        if (rows.length > 0) await withBriefLocks(admin, rows.map(({ sql }) => sql).join('; '))
         return rows.length
       })
       if (done === 0) return dropped

@@ -176,7 +176,7 @@ describe('a restore', () => {
     const tenant = await provisioned(lifecycle, 'known')
     const to = folder.path('known')
     await backupTenant(lifecycle, tenant, { to })
-    for (const migrations of [[], [{ ...NOTES, sql: `${NOTES.sql} ` }]]) {
+    for (const migrations of [[], [{ ...NOTES, sql: `${NOTES.sql} -- edited` }]]) {
       const other = lifecycleOf(world, { migrations })
       expect(await codeOf(restoreTenant(other, keyOf(other, 'unknown'), { from: to }))).toBe('CONFLICT')
     }

@@ -1,15 +1,19 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { DATABASE_CHECKS } from '../../src/doctor/database-checks.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
 import type { Tenancy } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
 import { codeOf } from '../support/world.ts'
+import { Followed, type Repair, TRIED } from './fixes.ts'
 
 const setting = useSetting()
 const { world } = setting
 let tenancy: Tenancy
 const nameOf = (key: string) => setting.roleOf('database', key)
-const found = async () =>
-  (await tenancy.doctor()).findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
+const found = async () => (await tenancy.doctor()).findings.map(lineOf)
+const lineOf = ({ code, severity, subject }: Finding) => `${severity} ${code} ${subject}`
+const followed = new Followed()
 
 /** What a superuser does to the server, or in one database. */
 async function root(sql: string, key?: string): Promise<void> {
@@ -54,25 +58,33 @@ describe('doctor at level database', () => {
     expect(await tenancy.doctor()).toMatchObject({ ok: true, findings: [], counts: {}, tenants: 4 })
   })
 
-  it.each<[finding: string, at: string | undefined, breaks: string, repairs: string]>([
+  it.each<[finding: string, at: string | undefined, breaks: string, repair: Repair]>([
     [
       'warning ORPHAN_DATABASE DB(stray)',
       undefined,
       'create database "DB(stray)"',
       'drop database "DB(stray)"',
     ],
-    ['warning ORPHAN_ROLE DB(stray)', undefined, 'create role "DB(stray)"', 'drop role "DB(stray)"'],
+    [
+      'warning ORPHAN_ROLE DB(stray)',
+      undefined,
+      'create role "DB(stray)"',
+      'drop owned by "DB(stray)"; drop role "DB(stray)"',
+    ],
     [
       'error DATABASE_MISSING globex',
       undefined,
-      'alter database "DB(globex)" rename to "hidden_DB(globex)"',
-      'alter database "hidden_DB(globex)" rename to "DB(globex)"',
+      'drop database "DB(globex)" with (force)',
+      async (all) => {
+        await all.drop('globex')
+        await all.provision('globex', { reuseDeletedKey: true })
+      },
     ],
     [
       'error PUBLIC_PRIVILEGE DB(acme)',
       undefined,
       'grant connect on database "DB(acme)" to public',
-      'revoke connect on database "DB(acme)" from public',
+      'revoke all on database "DB(acme)" from public',
     ],
     [
       'error FOREIGN_CONNECT DB(acme)',
@@ -80,12 +92,17 @@ describe('doctor at level database', () => {
       'grant connect on database "DB(acme)" to "DB(globex)"',
       'revoke connect on database "DB(acme)" from "DB(globex)"',
     ],
-    ['error STATUS_MISMATCH acme', undefined, 'alter role "DB(acme)" nologin', 'alter role "DB(acme)" login'],
+    [
+      'error STATUS_MISMATCH acme',
+      undefined,
+      'alter role "DB(acme)" nologin',
+      (all) => all.provision('acme'),
+    ],
     [
       'error STATUS_MISMATCH shut',
       undefined,
       'alter role "DB(shut)" login; grant connect on database "DB(shut)" to "DB(shut)"',
-      'alter role "DB(shut)" nologin; revoke connect on database "DB(shut)" from "DB(shut)"',
+      (all) => all.resume('shut').then(() => all.suspend('shut')),
     ],
     [
       'error TENANT_ROLE DB(acme)',
@@ -142,19 +159,31 @@ describe('doctor at level database', () => {
       'alter table database_acme.notes alter column body drop not null',
       'alter table database_acme.notes alter column body set not null',
     ],
-  ])('finds %s', async (finding, at, breaks, repairs) => {
+  ])('finds %s', async (finding, at, breaks, repair) => {
     for (const statement of breaks.split('; ')) await root(statement, at)
-    const seen = await found()
-    for (const statement of repairs.split('; ')) await root(statement, at)
-    expect(seen).toContain(named(finding))
+    const { findings } = await tenancy.doctor()
+    if (typeof repair === 'function') await repair(tenancy)
+    else for (const statement of repair.split('; ')) await root(statement, at)
+    const meant = findings.filter((one) => lineOf(one) === named(finding))
+    expect(meant).toHaveLength(1)
     expect(await found()).toEqual([])
+    if (DATABASE_CHECKS.some(({ code, fix }) => code === meant[0]?.code && fix === meant[0].fix))
+      followed.note(meant, repair)
   })
 
   it('goes on when a database cannot be looked at', async () => {
     await root('alter database "DB(acme)" with allow_connections false')
-    const seen = await found()
-    await root('alter database "DB(acme)" with allow_connections true')
-    expect(seen).toEqual(['error DATABASE_UNREACHABLE acme'])
+    const { findings } = await tenancy.doctor()
+    const repair = 'alter database "DB(acme)" with allow_connections true'
+    await root(repair)
+    expect(findings.map(lineOf)).toEqual(['error DATABASE_UNREACHABLE acme'])
+    followed.note(findings, repair)
+  })
+
+  it('advises nothing here that no test has followed', () => {
+    expect(followed.missing(DATABASE_CHECKS)).toEqual([])
+    const own = Object.entries(TRIED).filter(([, where]) => where === 'doctor/databases.test.ts')
+    expect(own.map(([code]) => code).filter((code) => !followed.codes.has(code))).toEqual([])
   })
 
   it('opens no more connections at once than it may', async () => {

@@ -1,10 +1,15 @@
+import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { diagnose } from '../../src/doctor/diagnose.ts'
 import { type DriftOptions, driftOf } from '../../src/doctor/drift.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
 import { readOnly } from '../../src/doctor/read-only.ts'
+import { ROLE_CHECKS } from '../../src/doctor/role-checks.ts'
+import { SCHEMA_CHECKS } from '../../src/doctor/schema-checks.ts'
 import { migrateFleet } from '../../src/fleet/migrate.ts'
 import { EXTRA, lifecycleOf, provisionMany } from '../fleet/fleet-world.ts'
 import { NOTES, useWorld } from '../support/world.ts'
+import { Followed, type Repair, TRIED } from './fixes.ts'
 
 const world = useWorld([])
 const RICH = {
@@ -21,8 +26,11 @@ const RICH = {
 const fleet = () => lifecycleOf(world, [NOTES, RICH])
 const findDrift = (of: ReturnType<typeof fleet>, options?: DriftOptions) =>
   readOnly(of.adminPool, (look) => driftOf(look, of, options))
-const found = async () =>
-  (await diagnose(fleet())).findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
+const lines = (findings: readonly Finding[]) =>
+  findings.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`)
+const found = async () => lines((await diagnose(fleet())).findings)
+const tenancy = () => world.tenancy({ migrations: [NOTES, RICH] })
+const followed = new Followed()
 
 beforeAll(async () => {
   await provisionMany(world, ['a', 'b', 'c-1', 'd', 'shut'], { migrations: [NOTES, RICH] })
@@ -33,13 +41,14 @@ beforeAll(async () => {
     grant connect on database "${name}" to ${world.appRole}, ${world.adminRole}`)
 })
 
-/** Breaks something, looks, puts it right, and looks whether all is well again. */
-async function broken(breaks: string, repairs: string): Promise<string[]> {
+/** Breaks something, looks, does what is advised, and looks whether all is well again. */
+async function broken(breaks: string, repair: Repair): Promise<string[]> {
   await world.root.query(breaks)
-  const seen = await found()
-  await world.root.query(repairs)
+  const { findings } = await diagnose(fleet())
+  await (typeof repair === 'string' ? world.root.query(repair) : repair(tenancy()))
   expect(await found()).toEqual([])
-  return seen
+  followed.note(findings, repair)
+  return lines(findings)
 }
 
 describe('doctor', () => {
@@ -55,7 +64,10 @@ describe('doctor', () => {
   })
 
   const role = (key: string) => `"${world.rolePrefix}${key}"`
-  it.each<[string, () => string, () => string, () => string[]]>([
+  const inheriting = (sixteen: string, before: string) =>
+    `set role ${world.adminRole}; do $$ begin execute format(case when current_setting('server_version_num')::int >= 160000
+      then '${sixteen}' else '${before}' end, '${role('d')}', '${world.appRole}'); end $$; reset role`
+  it.each<[string, () => string, () => Repair, () => string[]]>([
     [
       'a schema without a tenant',
       () => 'create schema c_stray',
@@ -65,37 +77,25 @@ describe('doctor', () => {
     [
       'a role without a tenant',
       () => `create role ${role('stray')}`,
-      () => `drop role ${role('stray')}`,
+      () => `drop owned by ${role('stray')}; drop role ${role('stray')}`,
       () => [`warning ORPHAN_ROLE ${world.rolePrefix}stray`],
-    ],
-    [
-      'a tenant without its schema',
-      () => 'alter schema c_b rename to hidden',
-      () => 'alter schema hidden rename to c_b',
-      () => ['error SCHEMA_MISSING b'],
-    ],
-    [
-      'a tenant that was cut off',
-      () => `update tenancy.tenant set status = 'deleting' where key = 'b'`,
-      () => `update tenancy.tenant set status = 'active' where key = 'b'`,
-      () => ['warning UNFINISHED b'],
     ],
     [
       'a suspended tenant that is not shut out',
       () => `grant usage on schema c_shut to ${role('shut')}`,
-      () => `revoke usage on schema c_shut from ${role('shut')}`,
+      () => (all) => all.resume('shut').then(() => all.suspend('shut')),
       () => ['error STATUS_MISMATCH shut'],
     ],
     [
       'an active tenant that is shut out',
       () => `revoke usage on schema c_b from ${role('b')}`,
-      () => `grant usage on schema c_b to ${role('b')}`,
+      () => (all) => all.provision('b'),
       () => ['error STATUS_MISMATCH b'],
     ],
     [
       'ledgers that differ',
-      () => `insert into c_b._tenant_migration (id, checksum) values ('x', 'y')`,
-      () => `delete from c_b._tenant_migration where id = 'x'`,
+      () => `delete from tenancy.tenant_migration where key = 'b' and id = '0002_rich'`,
+      () => (all) => all.migrate({ only: ['b'], recheck: true }),
       () => ['error LEDGER_MISMATCH b'],
     ],
     [
@@ -119,13 +119,13 @@ describe('doctor', () => {
     [
       'rights of PUBLIC on a schema',
       () => 'grant usage on schema c_b to public',
-      () => 'revoke usage on schema c_b from public',
+      () => 'revoke all on schema c_b from public',
       () => ['error PUBLIC_PRIVILEGE c_b'],
     ],
     [
       'a superuser as application',
       () => `alter role ${world.appRole} bypassrls`,
-      () => `alter role ${world.appRole} nobypassrls`,
+      () => `alter role ${world.appRole} nosuperuser nobypassrls nocreaterole nocreatedb noreplication`,
       () => [`error APPLICATION_ROLE ${world.appRole}`],
     ],
     [
@@ -137,10 +137,14 @@ describe('doctor', () => {
     [
       'an application that cannot act for a tenant',
       () => `set role ${world.adminRole}; revoke ${role('d')} from ${world.appRole}; reset role`,
-      () =>
-        `set role ${world.adminRole}; do $$ begin execute 'grant ${role('d')} to ${world.appRole}' ||
-           case when current_setting('server_version_num')::int >= 160000 then ' with inherit false, set true' else '' end; end $$; reset role`,
+      () => (all) => all.provision('d'),
       () => ['error APPLICATION_ROLE d'],
+    ],
+    [
+      'an application that has the rights of a tenant without taking its role',
+      () => inheriting('grant %1$s to %2$s with inherit true', 'alter role %2$s inherit'),
+      () => inheriting('grant %1$s to %2$s with inherit false', 'alter role %2$s noinherit'),
+      () => [`error APPLICATION_ROLE ${world.appRole}`],
     ],
     [
       'a tenant that can do more than a tenant',
@@ -190,6 +194,39 @@ describe('doctor', () => {
     expect(await broken(breaks(), repairs())).toEqual(expected())
   })
 
+  it.each<[string, (key: string) => string, string, Repair]>([
+    [
+      'a tenant without its schema',
+      (key) => `drop schema c_${key} cascade`,
+      'error SCHEMA_MISSING',
+      (all) => all.drop('gone'),
+    ],
+    [
+      'a tenant that was cut off',
+      (key) => `update tenancy.tenant set status = 'deleting' where key = '${key}'`,
+      'warning UNFINISHED',
+      (all) => all.drop('gone'),
+    ],
+    [
+      'a tenant without its role',
+      (key) =>
+        `reassign owned by ${role(key)} to ${world.adminRole}; drop owned by ${role(key)}; drop role ${role(key)}`,
+      'error ROLE_MISSING',
+      (all) => all.provision('gone'),
+    ],
+  ])('finds %s', async (_, breaks, expected, repair) => {
+    const all = tenancy()
+    await all.provision('gone', { reuseDeletedKey: true })
+    await world.root.query(breaks('gone'))
+    const { findings } = await diagnose(fleet())
+    expect(lines(findings)).toContain(`${expected} gone`)
+    if (typeof repair === 'function') await repair(all)
+    expect(await found()).not.toContain(`${expected} gone`)
+    followed.note(findings, repair)
+    await all.drop('gone')
+    expect(await found()).toEqual([])
+  })
+
   it('finds PUBLIC on the database', async () => {
     const name = `"${(await world.root.query('select current_database() as name')).rows[0].name}"`
     const seen = await broken(
@@ -218,12 +255,25 @@ describe('doctor', () => {
     await world.root.query(`insert into c_a.notes (body) values ('x'), ('X')`)
     const lifecycle = lifecycleOf(world, [NOTES, RICH, half])
     await migrateFleet(lifecycle, { maxFailures: 9 })
-    expect(
-      (await diagnose(lifecycle)).findings.map(({ code, subject }) => `${code} ${subject}`).sort(),
-    ).toEqual(['HALF_APPLIED a', 'INVALID_INDEX c_a.i'])
+    const { findings } = await diagnose(lifecycle)
+    expect(lines(findings).sort()).toEqual(['warning HALF_APPLIED a', 'warning INVALID_INDEX c_a.i'])
     await world.root.query('delete from c_a.notes')
     await migrateFleet(lifecycle)
     expect((await diagnose(lifecycle)).findings).toEqual([])
+    followed.note(findings, 'all.migrate(')
+  })
+
+  it('advises nothing here that no test has followed', () => {
+    const here = [...SCHEMA_CHECKS, ...ROLE_CHECKS].filter(
+      ({ code }) => TRIED[code] === 'doctor/doctor.test.ts',
+    )
+    expect(followed.missing(here)).toEqual([])
+  })
+
+  it.each(Object.entries(TRIED))('%s: its advice is followed, or none can be', async (code, where) => {
+    if (!where.endsWith('.ts')) return
+    const test = await readFile(new URL(`../${where}`, import.meta.url), 'utf8')
+    expect(test).toMatch(new RegExp(`${code}|${code.replace(/^ROW_/, '').toLowerCase()}`))
   })
 })
 

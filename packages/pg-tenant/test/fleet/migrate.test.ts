@@ -131,7 +131,7 @@ describe('migrateFleet', () => {
 
 describe('history', () => {
   it.each([
-    ['edited', [{ ...NOTES, sql: `${NOTES.sql} ` }, EXTRA], '0001_notes'],
+    ['edited', [{ ...NOTES, sql: `${NOTES.sql} -- edited` }, EXTRA], '0001_notes'],
     ['missing', [EXTRA], '0001_notes'],
   ])(
     'that was %s is refused before anything runs, whoever was asked for',

@@ -120,6 +120,9 @@ describe.each(SHARING)('level %s', (level) => {
       expect(checks.filter(({ id }) => id === 'shared_rights')).toMatchObject([
         { outcome: 'failed', evidence: expect.stringMatching(says) },
       ])
+      for (const all of ['tables', 'sequences', 'functions'])
+        await setting.world.root.query(`revoke all on all ${all} in schema ${schema} from public`)
+      expect((await tenancy.doctor()).counts.SHARED_RIGHTS).toBeUndefined()
     },
   )
 

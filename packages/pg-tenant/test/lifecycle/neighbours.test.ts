@@ -20,6 +20,9 @@ const NOTES = {
   sql: `create table notes (id int generated always as identity primary key, body text, country text references public.countries)`,
 }
 
+const WAITING = (kind: string) => `select from pg_locks where not granted and locktype = '${kind}' and pid in
+  (select pid from pg_stat_activity where datname = current_database())`
+
 beforeAll(() =>
   world.root.query(`create table public.countries (code text primary key); insert into public.countries values ('br'), ('pt');
     grant select, references on public.countries to public`),
@@ -40,12 +43,15 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
     await tenancy.query('own', `insert into notes (body, country) ${rows}`)
     await tenancy.backup('own', { to: archive(), compression: 'none' })
     await world.root.query(`create or replace view public.seen as select body from ${near}.notes`)
+    await world.root.query(`create schema legacy authorization ${world.adminRole}; set role ${world.adminRole}; set search_path to legacy, public;
+      ${NOTES.sql}; reset role; reset search_path`)
     others = new pg.Client(world.url)
     await others.connect()
   })
   afterAll(async () => {
     await others.end()
     await world.root.query('drop view public.seen')
+    await tenancyWith().drop('legacy')
   })
 
   const OF_NEIGHBOUR = [
@@ -101,9 +107,7 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
         'create table more (c text references public.countries); update notes set body = body where id = 1'
       const migrations = [NOTES, { id: '0002', sql }]
       const running = tenancyWith({ migrations }).migrate({ only: ['own'], lockTimeout: 60_000, attempts: 1 })
-      const waiting = `select from pg_locks where not granted and locktype = 'transactionid' and pid in
-        (select pid from pg_stat_activity where datname = current_database())`
-      await eventually(async () => (await world.root.query(waiting)).rowCount === 1)
+      await eventually(async () => (await world.root.query(WAITING('transactionid'))).rowCount === 1)
       await stop().finally(() => row.end())
       await running
       await world.root.query(`drop table ${own}.more; delete from ${own}._tenant_migration where id = '0002'`)
@@ -116,6 +120,27 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
     'a restore that replaces': (stop) =>
       tenancyWith().restore('copy', { from: slowly(stop), force: 'replace' }),
     drop: (stop) => tenancyWith({ onForget: stop }).drop('copy'),
+    'a claim of one made ahead': async (stop) => {
+      await tenancyWith().ready.fill(1)
+      expect(
+        await tenancyWith({ onProvision: stop }).provision('claimed', { fromReady: true }),
+      ).toMatchObject({ claimed: true })
+    },
+    adopt: async (stop) => {
+      // It waits for the schema that it takes over, when it holds all it has taken before.
+      const busy = new pg.Client(world.url)
+      await busy.connect()
+      await busy.query('begin; select from legacy.notes')
+      const running = tenancyWith().adopt('legacy', {
+        schema: 'legacy',
+        baseline: NOTES.id,
+        lockTimeout: 60_000,
+        maxLockTime: 60_000,
+      })
+      await eventually(async () => (await world.root.query(WAITING('relation'))).rowCount === 1)
+      await stop().finally(() => busy.end())
+      await running
+    },
     offboard: (stop) => {
       const backup = { to: folder.path(`${level}-last`) }
       return tenancyWith({ onForget: stop }).offboard('new', { confirm: 'new', backup })
@@ -136,6 +161,8 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
     provision: () => tenancyWith().provision('other'),
     backup: () => tenancyWith().backup('own', { to: folder.path(`${level}-held`) }),
     export: () => tenancyWith().export('own', { to: folder.path(`${level}-held-export`) }),
+    'undoing an adoption': () => tenancyWith().undoAdoption('legacy'),
+    adopt: () => tenancyWith().adopt('legacy', { schema: 'legacy', baseline: NOTES.id }),
     suspend: () => tenancyWith().suspend('own'),
     resume: () => tenancyWith().resume('own'),
     'a restore that replaces': () =>
@@ -148,4 +175,31 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
     await lives(OF_NEIGHBOUR)
     await call().finally(() => others.query('rollback'))
   })
+
+  const REFERRING: Readonly<Record<string, () => Promise<unknown>>> = {
+    'a restore that replaces': () =>
+      tenancyWith().restore('last', { from: folder.path(`${level}-held`), force: 'replace' }),
+    drop: () => tenancyWith().drop('last'),
+  }
+  it.each(Object.entries(REFERRING))(
+    'nobody stands in line behind %s for what its tables refer to',
+    async (_name, call) => {
+      await tenancyWith().provision('last')
+      // Somebody reads it for long: with it goes a foreign key, and for that it takes the table for itself.
+      await others.query('begin; select count(*) from public.countries')
+      const running = call()
+      running.catch(() => {})
+      await eventually(async () => (await world.root.query(TAKEN)).rowCount !== 0)
+      for (let times = 0; times < 10; times++)
+        await world.root.query(
+          `begin; set local lock_timeout = '4s'; select count(*) from public.countries; commit`,
+        )
+      await others.query('rollback')
+      await running
+    },
+  )
 })
+
+/** Somebody has a table, its marker first, for himself. */
+const TAKEN = `select from pg_locks where granted and locktype = 'relation' and mode = 'AccessExclusiveLock'
+  and database = (select oid from pg_database where datname = current_database())`

@@ -194,7 +194,7 @@ describe('migrations', () => {
 
   it('refuse to go on when one was edited or is unknown', async () => {
     await tenancy.provision('history')
-    const edited = world.tenancy({ migrations: [{ ...NOTES, sql: `${NOTES.sql} ` }] })
+    const edited = world.tenancy({ migrations: [{ ...NOTES, sql: `${NOTES.sql} -- edited` }] })
     await expect(edited.provision('history')).rejects.toMatchObject({
       code: 'CONFLICT',
       details: { migration: '0001_notes' },

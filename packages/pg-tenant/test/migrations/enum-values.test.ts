@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { parseMigrations } from '../../src/migrations/migrations.ts'
+import { filesOf, readScripts } from '../../src/migrations/script.ts'
+import { useFolder } from '../archive/support.ts'
+import { useSetting } from '../levels/setting.ts'
 import { useWorld } from '../support/world.ts'
 
 const TYPE = { id: '0001', sql: `create type mood as enum ('sad'); create table notes (id int, mood mood)` }
@@ -34,6 +38,35 @@ describe('a new value of an enum that a later migration uses', () => {
     expect(await moodOf('fresh')).toBe('calm')
   })
 
+  test.each([
+    ['a DO block', `do $$ begin execute 'alter type mood add value ''calm'''; end $$`],
+    [
+      'a DO block that looks first',
+      `do $$ begin if not exists (select from pg_enum where enumtypid = 'mood'::regtype and enumlabel = 'calm') then
+       alter type mood add value 'calm'; end if; end $$`,
+    ],
+  ])('is committed before, also where %s adds it', async (name, sql) => {
+    const key = `do${name.length}`
+    const place = { controlSchema: key, schemaPrefix: `${key}_` }
+    await world.tenancy({ ...place, migrations: [TYPE] }).provision(key)
+    const all = world.tenancy({ ...place, migrations: [TYPE, { id: '0002', sql }, USE] })
+    expect(await all.migrate({ only: [key] })).toMatchObject({ ok: true })
+    expect((await all.query(key, 'insert into notes (id) values (1) returning mood::text')).rows).toEqual([
+      { mood: 'calm' },
+    ])
+  })
+
+  test('in the migration that adds it is refused with what to do', async () => {
+    const place = { controlSchema: 'same', schemaPrefix: 'same_' }
+    await world.tenancy({ ...place, migrations: [TYPE] }).provision('same')
+    const both = { id: '0002', sql: `${ADD.sql};\n${USE.sql}` }
+    await expect(
+      world.tenancy({ ...place, migrations: [TYPE, both] }).migrate({ only: ['same'] }),
+    ).rejects.toThrowError(
+      /0002, line 2: .*unsafe use of new value "calm" of enum type mood .*Use it in a later migration/,
+    )
+  })
+
   test('is committed before in the shared schema of level row too, and no process takes a part for the whole', async () => {
     const column = `tenant_id text not null default current_setting('app.tenant_id')`
     const first = {
@@ -56,4 +89,77 @@ describe('a new value of an enum that a later migration uses', () => {
     const { rows } = await tenancy.query('globex', 'insert into notes (id) values (1) returning mood::text')
     expect(rows).toEqual([{ mood: 'glad' }])
   })
+})
+
+describe('a tenant that is new', () => {
+  const sqlOf = (...files: string[]) => {
+    const scripts = readScripts(parseMigrations(files.map((sql, at) => ({ id: String(at), sql }))))
+    return filesOf(scripts, true).map((statements) => statements.map(({ text }) => text))
+  }
+
+  test.each<[string[], string[][]]>([
+    [
+      [`create type "Mood" as enum ('sad')`, `alter type "Mood" add value 'it''s' before 'sad'; select 1`],
+      [[`create type "Mood" as enum ('it''s', 'sad')`], ['select 1']],
+    ],
+    [
+      [
+        'CREATE TYPE mood AS ENUM ()',
+        `ALTER TYPE MOOD ADD VALUE IF NOT EXISTS E'a'`,
+        `alter type mood add value 'b' after 'a'`,
+      ],
+      [[`create type mood as enum (E'a', 'b')`], [], []],
+    ],
+    [
+      [`create type m as enum ('a')`, `alter type m add value if not exists 'a'`],
+      [[`create type m as enum ('a')`], []],
+    ],
+    [
+      [
+        `create type m as enum ('a'); alter type m rename value 'a' to 'b'; alter type m add value 'c' after 'b'`,
+      ],
+      [
+        [
+          `create type m as enum ('a')`,
+          `alter type m rename value 'a' to 'b'`,
+          `alter type m add value 'c' after 'b'`,
+        ],
+      ],
+    ],
+    [
+      [`create type m as enum ('a'); drop type m; create type m as enum ('z'); alter type m add value 'y'`],
+      [[`create type m as enum ('a')`, 'drop type m', `create type m as enum ('z', 'y')`]],
+    ],
+    [[`alter type other add value 'a'`], [[`alter type other add value 'a'`]]],
+    [
+      [`create type r as range (subtype = int)`, `alter type r owner to x`],
+      [['create type r as range (subtype = int)'], ['alter type r owner to x']],
+    ],
+  ])('has the values of an enum from the start: %j', (files, wanted) => {
+    expect(sqlOf(...files)).toEqual(wanted)
+  })
+})
+
+describe('at levels with a login', () => {
+  const setting = useSetting()
+  const folder = useFolder()
+
+  test.each(['login', 'database'] as const)(
+    '%s: made at once, and restored behind an older archive',
+    async (level) => {
+      const before = setting.tenancy(level, { migrations: [TYPE] })
+      const all = setting.tenancy(level, { migrations: [TYPE, ADD, USE] })
+      expect(await all.provision('fresh')).toMatchObject({ migrations: ['0001', '0002', '0003'] })
+      await before.provision('older')
+      const from = folder.path(level)
+      await before.backup('older', { to: from })
+      expect(await all.restore('older', { from, force: 'replace' })).toMatchObject({
+        migrations: ['0002', '0003'],
+      })
+      for (const key of ['fresh', 'older'])
+        expect((await all.query(key, 'insert into notes (id) values (1) returning mood::text')).rows).toEqual(
+          [{ mood: 'calm' }],
+        )
+    },
+  )
 })

@@ -296,6 +296,19 @@ describe('views', () => {
       'ROW_VIEWS_ROLE ',
     ],
     [
+      'read by a role of nobody',
+      () =>
+        `create role "${roleOf('stray')}"; do $$ begin execute format('grant %I to "${roleOf('stray')}"', (select rolname from pg_roles where starts_with(rolname, '${world.rolePrefix}_r'))); end $$`,
+      () => `drop owned by "${roleOf('stray')}"; drop role "${roleOf('stray')}"`,
+      'ORPHAN_ROLE ',
+    ],
+    [
+      'whose tenant has no role',
+      () => `drop owned by "${roleOf('globex')}"; drop role "${roleOf('globex')}"`,
+      () => 'select',
+      'ROLE_MISSING globex',
+    ],
+    [
       'not read by its tenant',
       () =>
         `do $$ begin execute format('revoke %I from "${roleOf('acme')}" cascade', (select rolname from pg_roles where starts_with(rolname, '${world.rolePrefix}_r'))); end $$`,
@@ -307,7 +320,7 @@ describe('views', () => {
     await world.root.query(`${as}${breaks()}; reset role`)
     const seen = await found()
     if (repairs() !== '') await world.root.query(repairs())
-    await tenancy.provision('acme')
+    for (const key of ['acme', 'globex']) await tenancy.provision(key)
     expect(seen.some((one) => one.startsWith(finding))).toBe(true)
     expect(await found()).toEqual([])
   })

@@ -31,8 +31,12 @@ const TEXT = 'pg_catalog.text collate pg_catalog."C"'
 const MASK = 'enc:***'
 const SEALED = 'enc:v[0-9]+:[A-Za-z0-9+/=:._-]*'
 
-/** What a spreadsheet runs (OWASP, CSV Injection; CWE-1236), in both widths; an apostrophe in front makes it text. */
-const FORMULA = '^([=+@\\t\\r\\n\uff1d\uff0b\uff0d\uff20-])'
+/**
+ * What a spreadsheet runs (OWASP, CSV Injection; CWE-1236), in both widths, also behind blanks that an import takes off; an apostrophe
+ * in front makes it text.
+ */
+const FORMULA =
+  '^([\\t\\r\\n]|[ \u00a0\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-])'
 
 /** What becomes of values on their way out. */
 export interface Treatment {

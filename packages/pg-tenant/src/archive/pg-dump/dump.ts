@@ -61,11 +61,12 @@ async function dump(
   await makePrivate(partial)
   await beginReading(found, place)
   const [exported] = await home.run('select pg_export_snapshot() as snapshot')
-  const { format: _, tables: described, ...facts } = (await describe(found, visit)).manifest
+  const { manifest, unmade } = await describe(found, visit)
+  const { format: _, tables: described, ...facts } = manifest
   const tallies = await digestTables(found, visit, described)
   const tables = described.map((table, at) => ({ ...table, ...(tallies[at] as TableSummary) }))
   await actAsOwner(home, place)
-  const sequences = await readSequences(home, place)
+  const sequences = (await readSequences(home, place)).filter(({ name }) => !unmade.has(name))
   const args = [
     '--format=custom',
     '--no-password',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Admin } from '../../admin/transaction.ts'
 import { requireNoDependents } from '../../lifecycle/dependents.ts'
 import { standingOf } from '../../lifecycle/lifecycle.ts'
+import { dropSchema } from '../../lifecycle/tenant-schema.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { openForOwner, type Place } from '../place.ts'
 import type { Restoring } from './restoring.ts'
@@ -38,7 +39,7 @@ export async function dropAside(home: Admin, aside: Place | undefined, restoring
   await requireNoDependents(home, aside.schema, undefined)
   for (const { grant } of await home.run(OTHERS, [aside.schema, place.owner ?? '', place.schema]))
     await home.run(String(grant))
-  await home.run(`drop schema ${quoteIdentifier(aside.schema)} cascade`)
+  await dropSchema(home, aside.schema)
 }
 
 // Who else was let into the schema stays so: that is the administrator's word, not the archive's.

@@ -43,10 +43,10 @@ async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Prom
   await ofLevel.ensureRoles(work)
   const { summary, sha256 } = await putIn(admin, admin, restoring, work)
   await dropAside(admin, aside, restoring)
-  const { migrations } = await ofLevel.furnish(work)
+  const { migrations, more } = await ofLevel.furnish(work)
   await welcome(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
-  return { rows: summary.rows, sha256, migrations }
+  return { rows: summary.rows, sha256, migrations, ...(more && { more }) }
 }
 
 async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promise<Restored> {

@@ -3,6 +3,7 @@ import { traitsOf } from '../../isolation/traits.ts'
 import { bringOver } from '../../lifecycle/bring-over.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { prepare } from '../../lifecycle/prepare.ts'
+import { withTheRest } from '../../lifecycle/provision.ts'
 import { pending } from '../../migrations/migrations.ts'
 import { throwIfAborted } from '../abort.ts'
 import type { ArchiveManifest } from '../format/manifest.ts'
@@ -63,7 +64,8 @@ export async function restoreTenant(
     const own = manifest.tenant === tenant && manifest.prefix === lifecycle.naming.schemaPrefix
     const work = { ...restoring(await prepare(lifecycle), own), archive }
     await bringOver(lifecycle, tenant)
-    const restored = await (lifecycle.ofLevel.staged ? restoreStaged(work) : restoreAtOnce(work))
+    const made = await (lifecycle.ofLevel.staged ? restoreStaged(work) : restoreAtOnce(work))
+    const restored = await withTheRest(lifecycle, tenant, made)
     const { createdAt, tenant: source, tables } = manifest
     return { tenant, source, createdAt, tables: tables.length, ...restored }
   } finally {

@@ -41,6 +41,8 @@ export interface Restored {
   readonly sha256: string
   /** Migrations newer than the backup, applied behind the data. */
   readonly migrations: readonly string[]
+  /** Whether there are more, for another transaction. */
+  readonly more?: true
 }
 
 /** The tenancy as it was when the backup was taken: with the migrations it had then. */

@@ -103,11 +103,11 @@ async function fillAndRegister(
       signal,
     ),
   )
-  await ofLevel.furnish(work)
+  const { migrations, more } = await ofLevel.furnish(work)
   await welcome(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   await registered(work.admin, registry, tenant, lifecycle.migrations.at(-1)?.id)
-  return restored
+  return { ...restored, migrations: [...restored.migrations, ...migrations], ...(more && { more }) }
 }
 
 async function fillHome(

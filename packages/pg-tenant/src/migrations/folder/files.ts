@@ -15,9 +15,9 @@ const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
 /** Code that stands in the order of migrations: a number, a timestamp or a version in front. */
 const NUMBERED = /^(?:V?\d)/
 const PAIR = /^(.*)([._-])(up|down)\.sql$/i
-/** Flyway: V versioned, U undo, B baseline, R repeatable. */
-const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.[sS][qQ][lL]$/
-const FLYWAY_REPEATABLE = /^R__.+\.[sS][qQ][lL]$/
+/** Flyway: V versioned, U undo, B baseline, R repeatable; its prefixes can be set, to lower case too. */
+const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.sql$/i
+const FLYWAY_REPEATABLE = /^R__.+\.sql$/i
 /** Flyway: how one migration is run, beside it. */
 const FLYWAY_SETTINGS = /\.sql\.conf$/i
 
@@ -71,17 +71,22 @@ function stem(name: string): string {
 
 function flyway(names: readonly string[]): MigrationFile[] | undefined {
   const found = names.map((name) => ({ name, parts: FLYWAY.exec(name) }))
-  if (!found.some(({ parts }) => parts?.[1] === 'V')) return undefined
+  const kindOf = (parts: RegExpExecArray | null) => parts?.[1]?.toUpperCase()
+  if (!found.some(({ parts }) => kindOf(parts) === 'V')) return undefined
   const other = found.find(({ name, parts }) => !parts && !FLYWAY_REPEATABLE.test(name))
+  // In lower case these may be names like any others.
+  if (other && !names.some((name) => name.startsWith('V'))) return undefined
   if (other) throw refused(`${other.name} is not named as the others are (Flyway: V1__name.sql).`)
-  const special = names.find((name) => FLYWAY_REPEATABLE.test(name) || name.startsWith('B'))
+  const special = found.find(({ name, parts }) => FLYWAY_REPEATABLE.test(name) || kindOf(parts) === 'B')?.name
   if (special) {
     throw refused(
       `${special} is a repeatable or baseline migration of Flyway, which runs by rules of its own. Number it (V…__).`,
     )
   }
   const versioned = found.flatMap(({ name, parts }) =>
-    parts?.[1] === 'V' ? [{ id: idOf(name), name, version: (parts[2] as string).split(/[._]/) }] : [],
+    parts && kindOf(parts) === 'V'
+      ? [{ id: idOf(name), name, version: (parts[2] as string).split(/[._]/) }]
+      : [],
   )
   versioned.sort((a, b) => byVersion(a.version, b.version))
   for (const [at, { name, version }] of versioned.entries()) {

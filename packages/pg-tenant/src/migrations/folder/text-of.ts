@@ -1,19 +1,24 @@
 import { TenancyError } from '@org/core'
-
-/** Takes a byte order mark off, which PostgreSQL does not understand. */
-const UTF8 = new TextDecoder('utf-8', { fatal: true })
+import { withLineFeeds } from '../line-ends.ts'
 
 /**
- * A migration's file as text. Bytes that are not UTF-8 would become U+FFFD without anybody noticing.
+ * A migration's file as text, without a byte order mark, which PostgreSQL does not understand. Bytes that are no text would become
+ * U+FFFD without anybody noticing.
  *
  * @throws TenancyError INVALID_OPTION
  */
 export function textOf(bytes: Uint8Array, id: string): string {
   try {
-    return UTF8.decode(bytes)
+    return withLineFeeds(new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes))
   } catch {
     throw new TenancyError('INVALID_OPTION', `Migration ${id} is not UTF-8. Save its file as UTF-8.`, {
       details: { option: 'folder', migration: id },
     })
   }
+}
+
+/** UTF-8, unless a mark says otherwise: PowerShell writes UTF-16. */
+function encodingOf([first, second]: Uint8Array): string {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8'
 }

@@ -18,7 +18,10 @@ export const FINDINGS = {
     'It has no tenant column, so all tenants would share its rows.',
     'Add the column; or name the table in row.referenceTables if all may read it; or ALTER TABLE … SET SCHEMA to where scopes do not look.',
   ),
-  foreign_table: error('Row-level security cannot bind a foreign table.', 'Keep it in another schema.'),
+  foreign_table: error(
+    'Row-level security cannot bind a foreign table.',
+    'ALTER FOREIGN TABLE … SET SCHEMA another one.',
+  ),
   foreign_owner: error(
     'It belongs to a role that the administrator is no member of.',
     "ALTER TABLE … OWNER TO the administrator's role.",
@@ -27,7 +30,10 @@ export const FINDINGS = {
     'Its tenant column is of another type than text, varchar, uuid, bigint and integer; with row.views it must be text.',
     'ALTER TABLE … ALTER COLUMN … TYPE text.',
   ),
-  column_nullable: error('Its tenant column may be NULL: such rows belong to nobody.', 'SET NOT NULL.'),
+  column_nullable: error(
+    'Its tenant column may be NULL: such rows belong to nobody.',
+    'ALTER TABLE … ALTER COLUMN … SET NOT NULL.',
+  ),
   not_enabled: error('Row-level security is off.', REPAIR),
   not_forced: error('Row-level security does not hold for its owner.', REPAIR),
   policy_missing: error('It has no policy tenant_isolation.', REPAIR),

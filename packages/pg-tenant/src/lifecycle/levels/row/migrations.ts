@@ -48,11 +48,12 @@ export async function applyRowMigrations(
   requireClean(wanted, [row.schema, ...allowSchemas])
   for (const script of wanted)
     if (!script.transaction && !script.statements.every(addsEnumValue)) throw refused(script, NO_TRANSACTION)
-  const scripts = applied.size === 0 ? wanted : untilCommit(wanted)
+  const fresh = applied.size === 0
+  const scripts = fresh ? wanted : untilCommit(wanted)
   await before()
   const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
   const room = { schema: row.schema, owner: undefined, searchPath, settings: { row_security: 'off' } }
-  const spent = await runScripts(admin, room, scripts, (error, { id }) => {
+  const spent = await runScripts(admin, room, scripts, fresh, (error, { id }) => {
     const hidden = isServerError(error) && error.routine === 'check_enable_rls'
     return hidden ? refused({ id }, HIDDEN) : undefined
   })
