@@ -58,6 +58,7 @@ it('brings what jsonb writes at greater length than it was published', async () 
 it('whose database hangs holds up no other', async () => {
   const { promise, resolve: release } = Promise.withResolvers<void>()
   let hangs = false
+  let ended = false
   const hanging = {
     ...there.tenancy,
     withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>) => {
@@ -65,7 +66,9 @@ it('whose database hangs holds up no other', async () => {
         hangs = true
         await promise
       }
-      return await there.tenancy.withTenant(key, fn)
+      return await there.tenancy.withTenant(key, fn).finally(() => {
+        ended ||= key === 'acme'
+      })
     },
   }
   const started = worker({ tenants: hanging, pollInterval: 50 })
@@ -79,6 +82,7 @@ it('whose database hangs holds up no other', async () => {
     expect(seen).toEqual([['globex', 'meanwhile']])
   } finally {
     release()
+    await eventually(() => ended)
   }
 })
 

@@ -204,6 +204,25 @@ describe.each(LEVELS)('level %s', (level) => {
     expect((await dead()).map(({ reason }) => reason)).toEqual(['TIMEOUT'])
   })
 
+  it('a tenant whose handlers hang, or whose SQL keeps them waiting, never has all places', async () => {
+    const { promise, resolve: release } = Promise.withResolvers<void>()
+    const begun: string[] = []
+    const hangs = async ({ tenant }: { tenant: string }) => {
+      begun.push(tenant)
+      if (tenant === 'acme') await promise
+    }
+    for (let n = 0; n < 12; n += 1) await publish(acme, 'a', n)
+    // What is known of who is slow would stop it too, later.
+    const made = worker({ a: hangs }, { concurrency: 4, perTenant: 4 })
+    made.start()
+    await eventually(() => begun.length === 3)
+    await publish(globex, 'a', 'meanwhile')
+    await eventually(() => begun.includes('globex'))
+    release()
+    await eventually(() => begun.length === 13)
+    expect(begun.slice(0, 4)).toEqual(['acme', 'acme', 'acme', 'globex'])
+  })
+
   it('two workers share the work and do nothing twice', async () => {
     const seen: string[] = []
     const handlers = { a: async (event: { id: string }) => seen.push(event.id) }

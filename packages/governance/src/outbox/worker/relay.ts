@@ -47,6 +47,8 @@ export interface Relay {
   round(patience?: number): Promise<void>
   /** One tenant's, all of it. */
   bring(tenant: string): Promise<number>
+  /** Resolves when nobody is being visited any more, or patience is over. */
+  ended(): Promise<void>
 }
 
 /**
@@ -65,7 +67,7 @@ export function relayOf<Db extends TenantQueryable>(
   const control = codedControl(pool, "installOutbox(admin, { isolation: 'database', workers: [role] })")
   const schema = quoteIdentifier(controlSchema)
   const written = new Map<string, string>()
-  const busy = new Set<string>()
+  const busy = new Map<string, Promise<void>>()
   const touched = new Set<string>()
 
   const page = (tenant: string) =>
@@ -102,8 +104,7 @@ export function relayOf<Db extends TenantQueryable>(
     )
   }
   /** @param inserted what is counted there, as of the beginning */
-  const visit = async (whose: string, inserted: string | undefined): Promise<void> => {
-    busy.add(whose)
+  const visited = async (whose: string, inserted: string | undefined): Promise<void> => {
     try {
       if ((await standing(whose)) !== 'active') return
       await bring(whose)
@@ -114,9 +115,15 @@ export function relayOf<Db extends TenantQueryable>(
       busy.delete(whose)
     }
   }
+  const visit = (whose: string, inserted: string | undefined): Promise<void> => {
+    const visiting = visited(whose, inserted)
+    busy.set(whose, visiting)
+    return visiting
+  }
   return {
     bring,
     touch: (tenant) => void touched.add(tenant),
+    ended: async () => within(PATIENCE, Promise.all(busy.values())),
     round: async (patience = PATIENCE) => {
       const hints = await control.query<{ tenant: string }>(
         `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
@@ -136,10 +143,10 @@ export function relayOf<Db extends TenantQueryable>(
   }
 }
 
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  if (ms === Number.POSITIVE_INFINITY) return await work
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  if (ms === Number.POSITIVE_INFINITY) return void (await work)
   let timer: NodeJS.Timeout | undefined
-  const over = new Promise<void>((resolve) => {
+  const over = new Promise((resolve) => {
     timer = setTimeout(resolve, ms)
   })
   await Promise.race([work, over]).finally(() => clearTimeout(timer))

@@ -2,9 +2,11 @@ import { type OptionNames, requireKnownOptions, type TenantQueryable } from '@or
 import type { EventMap } from '../publish.ts'
 import { doorbell } from './doorbell.ts'
 import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
+import { HOLDS, lookAtHolds } from './holds.ts'
 import { leasesOf } from './leases.ts'
 import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
 import { paceOf } from './pace.ts'
+import { placesOf } from './places.ts'
 import { queueOf, type Taken } from './queue.ts'
 import { relayOf } from './relay.ts'
 import { standings } from './status.ts'
@@ -47,14 +49,15 @@ export interface Worker {
   readonly counts: WorkerCounts
 }
 
-/** How often the status of tenants on hold is looked at, and partitions are emptied (ms). */
-const HOLDS = 5_000
+/** How often partitions are emptied (ms). */
 const SWEEPS = 60_000
 /** After the control pool did not answer (ms). */
 const RECOVERY = 1_000
 /** To take costs the database more than an event does: this share of the places is waited for, and no longer than this (ms). */
 const ROOMY = 0.25
 const GATHER = 10
+/** How long a place that is kept for others stays empty before it is looked for them, and what is not theirs waits at least (ms). */
+const OTHERS = 200
 
 const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
   control: true,
@@ -189,16 +192,16 @@ export function createWorker<
     settle(event, ending)
     bell.ring()
   }
+  const places = placesOf(concurrency, (event) => pace.during(event.tenant, () => handle(event)))
   const accept = (event: Taken) => {
-    const wait = pace.wait(event.tenant)
-    if (wait === undefined || event.solo) void pace.during(event.tenant, () => handle(event))
-    else settle(event, { outcome: 'later', delay: wait / 1_000 })
+    const wait = event.solo ? undefined : pace.wait(event.tenant)
+    if (wait !== undefined || !places.begin(event))
+      settle(event, { outcome: 'later', delay: (wait ?? OTHERS) / 1_000 })
   }
-  const free = () => concurrency - inHand.size
   /** @returns how many events there were */
   const takeSome = async (): Promise<number> => {
     const since = performance.now()
-    const taken = await queue.take(free(), settings.lease, policy.retries + 1, !solo)
+    const taken = await queue.take(places.free, settings.lease, policy.retries + 1, !solo)
     counts.taken += taken.length
     leases.add(taken, since)
     for (const event of taken) {
@@ -219,19 +222,22 @@ export function createWorker<
   )
 
   const roomy = Math.ceil(concurrency * ROOMY)
-  /** Until there is a place, and then until there are some, or those that are left take long. */
-  const room = async () => {
-    while (free() === 0 && !stopping) await bell.rung()
+  /** Until there is a place, and then until there are some, or those that are left take long. Who drains has nobody to look for. */
+  const room = async (untilEmpty: boolean) => {
+    while (places.free === 0 && !stopping) await bell.rung()
     const end = performance.now() + GATHER
-    for (let left = GATHER; free() < roomy && left > 0 && !stopping; left = end - performance.now())
+    for (let left = GATHER; places.free < roomy && left > 0 && !stopping; left = end - performance.now())
       await bell.rung(left)
+    while (places.crowded && untilEmpty && !stopping) await bell.rung()
+    if (places.crowded && !stopping) await bell.rung(OTHERS)
   }
   const loop = async (untilEmpty: boolean) => {
     if (untilEmpty) await relay?.round(Number.POSITIVE_INFINITY)
     upkeep.begin()
     while (!stopping) {
-      await room()
+      await room(untilEmpty)
       if (stopping) break
+      if (places.free === 0) continue
       const n = await takeSome().catch((error: unknown) => {
         if (untilEmpty) throw error
         report({ kind: 'queue', error })
@@ -258,6 +264,7 @@ export function createWorker<
     clearTimeout(patience)
     await leases.flushed()
     upkeep.end()
+    await relay?.ended()
   }
   return {
     get counts() {
@@ -273,6 +280,8 @@ export function createWorker<
       stopping = true
       bell.ring()
       await Promise.all([running, options.jobs?.stop()])
+      const left = places.giveBack()
+      if (left) settle(left, { outcome: 'later', delay: 0 })
       await finish(within)
       running = undefined
     },
@@ -283,16 +292,5 @@ export function createWorker<
       await loop(true).finally(() => finish(settings.handlerTimeout))
       return { ...counts, handling: inHand.size }
     },
-  }
-}
-
-async function lookAtHolds(
-  queue: ReturnType<typeof queueOf>,
-  known: ReturnType<typeof standings>,
-): Promise<void> {
-  for (const tenant of await queue.held(HOLDS)) {
-    const standing = await known.ask(tenant)
-    if (standing === 'active') await queue.resume(tenant)
-    else if (standing === 'deleted') await queue.forget(tenant)
   }
 }
