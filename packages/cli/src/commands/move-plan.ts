@@ -36,12 +36,13 @@ async function statsAt(placement: string, tenancy: Pick<Tenancy, 'stats'>): Prom
   }
 }
 
-/** A tenant whose move was cut off: out of service until it is gone on with, or undone. */
+/** A tenant whose move was cut off: out of service until it is gone on with or undone, unless it was opened there already. */
 interface UnderWay {
   readonly tenant: string
   readonly from: string
   /** `null` as long as nothing of it has arrived anywhere. */
   readonly to: string | null
+  readonly opened: boolean
 }
 
 /** What to move, what moves do not mend, and what an earlier run has left under way. */
@@ -69,7 +70,8 @@ function underWayIn(stats: Readonly<Record<string, FleetStats>>): UnderWay[] {
   const leaving = all.filter(({ status }) => status === 'moving' || status === 'moved')
   return leaving.map(({ key, placement: from }) => {
     const there = all.find((one) => one.key === key && one.placement !== from)
-    return { tenant: key, from, to: there?.placement ?? null }
+    const opened = there?.status === 'active' || there?.status === 'suspended'
+    return { tenant: key, from, to: there?.placement ?? null, opened }
   })
 }
 
@@ -83,10 +85,12 @@ export function showPlan(plan: Plan, output: Output): void {
 
 /** What the moves of a plan do not mend. */
 function showLeft({ crowded, underWay }: Omit<Plan, 'moves'>, output: Output): void {
-  for (const { tenant, from, to } of underWay) {
+  for (const { tenant, from, to, opened } of underWay) {
     const line = `pg-tenant move ${tenant} ${to ?? '<placement>'}`
     output.complain(
-      `${tenant} is out of service: its move from ${from} was cut off. ${line} goes on, --undo calls it off.`,
+      opened
+        ? `${tenant} is in ${to}, but its move was cut off before it was taken down in ${from}. ${line} goes on.`
+        : `${tenant} is out of service: its move from ${from} was cut off. ${line} goes on, --undo calls it off.`,
     )
   }
   for (const { placement, why, measured, threshold } of crowded) {

@@ -63,17 +63,8 @@ async function copyTable(
   return computed
 }
 
-/**
- * TRUNCATE and the rewriting kinds of ALTER TABLE do not keep old row versions (manual 13.6): a snapshot from before
- * finds the table empty. The file the snapshot knows must still be the table's.
- */
-async function requireUnchanged(
-  client: AdminClient,
-  { schema }: Place,
-  { name }: ArchivedTable,
-): Promise<void> {
-  const [row] = await client.run(UNCHANGED, [schema, name])
-  if (row?.unchanged === true) return
+async function requireUnchanged(client: AdminClient, place: Place, { name }: ArchivedTable): Promise<void> {
+  if (await isUnchanged(client, place, name)) return
   throw new TenancyError(
     'CONFLICT',
     'A table was truncated, rewritten or replaced while the backup ran, so it cannot be read as of one instant. ' +
@@ -83,3 +74,16 @@ async function requireUnchanged(
 
 const UNCHANGED = `select c.relfilenode = pg_relation_filenode(c.oid) as unchanged
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`
+
+/**
+ * TRUNCATE and the rewriting kinds of ALTER TABLE do not keep old row versions (manual 13.6): a snapshot from before
+ * finds the table empty. The file the snapshot knows must still be the table's.
+ */
+export async function isUnchanged(
+  client: Pick<AdminClient, 'run'>,
+  { schema }: Place,
+  table: string,
+): Promise<boolean> {
+  const [row] = await client.run(UNCHANGED, [schema, table])
+  return row?.unchanged === true
+}

@@ -1,4 +1,4 @@
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 import type { FindingCode, Severity } from './finding.ts'
 
 /** One set-based query for all tenants of a place; each row is a finding: `subject` and `what`. */
@@ -41,11 +41,11 @@ with parameters as (
   select $1::text as schema_prefix, $2::text as role_prefix, $3::text as marker, $4::text as application,
     $5::text[] as shared, $6::text as level
 ), fleet as (
-  select t.key, t.status, coalesce(${ownName('database')}, $2 || t.key) as home, n.oid as schema, n.nspname, n.nspacl, r.oid as role, r.rolname, r.rolcanlogin, r.rolsuper,
+  select t.key, t.status, coalesce(t.database_name, $2 || t.key) as home, n.oid as schema, n.nspname, n.nspacl, r.oid as role, r.rolname, r.rolcanlogin, r.rolsuper,
     r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication
-  from ${tenant} t
-  left join pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key)
-  left join pg_roles r on r.rolname = coalesce(${ownName('role')}, $2 || t.key)
+  from ${tenantsWithNames(tenant)}
+  left join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
+  left join pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $6
 )`
 

@@ -2,7 +2,7 @@ import { isTenancyError, type TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { schemaOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
 import { inParallel } from '../verify/in-parallel.ts'
 import { runBroughtChecks } from './brought-checks.ts'
@@ -22,7 +22,7 @@ interface HomeOptions {
 
 // $1 schema prefix, $2 role prefix, $3 level.
 const HOMES = (tenant: string) => `select t.key, t.status, d.datname as database
-  from ${tenant} t join pg_database d on d.datname = coalesce(${ownName('database')}, $2 || t.key)
+  from ${tenantsWithNames(tenant)} join pg_database d on d.datname = coalesce(t.database_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $3 and t.status in ('active', 'suspended')
   order by t.key collate "C"`
 

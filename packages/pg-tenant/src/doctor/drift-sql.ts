@@ -1,5 +1,5 @@
 import { OF_TOOLS } from '../migrations/tools.ts'
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 
 // What is said of each thing, in lines. To write the definition of a view, or of a function with a parsed body, PostgreSQL locks what
 // they read.
@@ -100,8 +100,8 @@ const OWNERS = {
 const SHAPE = (tenant: string, lines: Lines, owners: Owners = 'told') => `
 with fleet as materialized (
   select t.key, n.oid as schema, quote_ident(n.nspname) || '.' as home, n.nspname,
-    ${OWNERS[owners].role} as role, ${OWNERS[owners].schema} as schema_owner, quote_ident(coalesce(${ownName('role')}, $2 || t.key)) as owner
-  from ${tenant} t join pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key) left join pg_roles r on r.rolname = coalesce(${ownName('role')}, $2 || t.key)
+    ${OWNERS[owners].role} as role, ${OWNERS[owners].schema} as schema_owner, quote_ident(coalesce(t.role_name, $2 || t.key)) as owner
+  from ${tenantsWithNames(tenant)} join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key) left join pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $4 and t.status in ('active', 'suspended') and ($3::text[] is null or t.key = any ($3))
 ), relation as materialized (
   select f.key, f.home, f.owner, f.role, c.oid, ${RELNAME} as relname, c.relkind, ${OWNERS[owners].relation}, c.relrowsecurity,
@@ -141,7 +141,7 @@ select array_agg(key order by key collate "C") as keys, ceil(${LOCKS_OF_A_VIEW} 
     / greatest(1.0, current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int / 4.0))::int as parts
 from (
   select t.key, count(c.namespace) as views
-  from ${tenant} t join pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key)
+  from ${tenantsWithNames(tenant)} join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
   left join (select relnamespace as namespace from pg_class where relkind in ('v', 'm')
     union all select pronamespace from pg_proc where prosqlbody is not null) c on c.namespace = n.oid
   where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended')

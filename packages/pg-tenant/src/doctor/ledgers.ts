@@ -1,6 +1,6 @@
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { Collected } from './collected.ts'
 import type { Finding } from './finding.ts'
@@ -17,7 +17,7 @@ const FINGERPRINT = (ledger: string) => `
 // $1 schema prefix, $2 level, $3 marker of a ledger. What the registry says of each tenant.
 const CENTRAL = (tenant: string, migration: string) => `
   select t.key, n.nspname as schema, ${FINGERPRINT(`(select id, checksum from ${migration} m where m.prefix = t.prefix and m.key = t.key) m`)} as ledger
-  from ${tenant} t left join pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key)
+  from ${tenantsWithNames(tenant)} left join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
     and exists (select from pg_class c where c.relnamespace = n.oid and c.relname = $3)
   where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended')`
 

@@ -12,6 +12,12 @@ const UNREAD = `select slot_name::text as name, database::text, coalesce(pg_size
     case when pg_is_in_recovery() then null else pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) end), 'some') as held
   from pg_replication_slots where not active and not temporary order by 1`
 
+/** Of a move that has come so far. */
+const STANDS: Readonly<Record<string, string>> = {
+  ahead: ' while it was in service',
+  switched: ': it is taken down here, and opened there, when that goes on',
+}
+
 /** What moves between clusters have left, and slots that nobody reads: they hold back the log until the disk is full. */
 export async function checkMoves(look: Look, { registry }: Lifecycle, collected: Collected): Promise<void> {
   const table = qualify(registry.controlSchema, 'tenant_move')
@@ -28,8 +34,8 @@ export async function checkMoves(look: Look, { registry }: Lifecycle, collected:
       code: 'MOVE_UNFINISHED',
       severity: 'warning',
       subject: key,
-      message: `${key} has a move to ${to} under way, or cut off${reached === 'ahead' ? ' while it was in service' : ': it is out of service until that is done'}.`,
-      fix: `Unless it runs: fleet.move(key, '${to}') goes on with it, undo calls it off until the tenant has changed hands.`,
+      message: `${key} has a move to ${to} under way, or cut off${STANDS[reached] ?? ': it is out of service until that is done'}.`,
+      fix: `Unless it runs: fleet.move(key, '${to}') goes on with it${reached === 'switched' ? '' : ', undo calls it off'}.`,
     })
   for (const { name } of await look<{ name: string }>(PUBLISHED))
     collected.add({

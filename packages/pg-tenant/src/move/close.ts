@@ -26,6 +26,7 @@ export async function close(route: Route, settings: MoveSettings, ahead?: MoveSt
   const ownDatabase = place.database !== undefined
   const state = await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
     const { admin, status } = work
+    if (ahead) await requireOurs(admin, lifecycle, tenant, ahead)
     if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
     const record = await recordOf(admin, lifecycle.registry, tenant)
     await requireAlone(work)
@@ -36,7 +37,6 @@ export async function close(route: Route, settings: MoveSettings, ahead?: MoveSt
     await setStatus(admin, lifecycle.registry, tenant, 'moving', record?.suspendedReason ?? null)
     const facts = { cameFrom: status, suspendedReason: record?.suspendedReason ?? null } as const
     if (ahead) {
-      await requireOurs(admin, lifecycle, tenant, ahead)
       const closed: MoveState = { ...ahead, ...facts, reached: 'closed' }
       await saveMove(admin, lifecycle.registry, tenant, closed)
       return closed

@@ -23,6 +23,8 @@ export interface MoveState {
   readonly rows: number
   /** What its belongings were when it changed hands. */
   readonly print?: Readonly<Record<string, string>>
+  /** A copy that was sent ahead, and has not been read whole since: nothing is taken down where it came from before that. */
+  readonly uncompared?: true
   /** The two were compared when it had changed hands, and were not the same. */
   readonly differs?: true
 }

@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { isTenancyError, TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import { notFound } from '../archive/place.ts'
@@ -7,16 +5,19 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
-import type { Changes, Copy } from './ahead/ahead.ts'
+import type { Changes } from './ahead/ahead.ts'
+import type { Copy } from './ahead/following.ts'
 import { unpublish } from './ahead/publication.ts'
-import { bringData, discardArrival, openArrival } from './arrive.ts'
-import { carry, type Fingerprint, leave, refuseOwnRows, refuseStaying } from './belongings.ts'
+import { bringData, discardArrival } from './arrive.ts'
+import { atRest } from './at-rest.ts'
+import { carry, type Fingerprint } from './belongings.ts'
 import { advance, beginAhead, close, closeHome, reopen } from './close.ts'
-import { changeHands, depart } from './depart.ts'
+import { changeHands } from './depart.ts'
+import { finish } from './finish.ts'
 import { type MoveState, openMove } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
 import { preflight } from './preflight.ts'
-import { type Route, refused } from './route.ts'
+import { type Route, refused, underWay } from './route.ts'
 
 /** What became of a move. */
 export interface MoveResult {
@@ -35,8 +36,6 @@ export interface MoveResult {
 
 /** How often belongings are carried over once more because somebody changes them. */
 const CARRIES = 5
-/** Milliseconds between two looks at what is under way. */
-const LOOK_MS = 100
 
 /**
  * Moves a tenant: checks, closes and drains, copies data and belongings, changes hands, opens there, and takes down what is left.
@@ -70,7 +69,7 @@ async function moveAlone(
   throwIfAborted(settings.patience.signal)
   let { record, open } = await standing(route)
   const { name } = to
-  if (open && open.to !== name) throw elsewhere(route, open)
+  if (open && open.to !== name) throw underWay(tenant, open)
   const result = {
     tenant,
     from: from.name,
@@ -87,7 +86,7 @@ async function moveAlone(
   // What was sent ahead follows no more: back into service, and anew.
   if (open?.reached === 'ahead' || (changes && open?.reached === 'closed')) {
     if (settings.dryRun) return result
-    await callOff(route, open)
+    await callOff(route, open, changes?.name)
     ;({ record, open } = await standing(route))
   }
   if (!open) await preflight(route, settings)
@@ -107,8 +106,7 @@ async function goAhead(route: Route, record: TenantRecord, settings: MoveSetting
       goThrough(route, record, state, settings, copy),
     )
   } catch (error) {
-    // Where it has come further somebody else has said what becomes of it.
-    await callOff(route, state).catch(() => {})
+    await callOffIfOurs(route, state, changes.name)
     throw error
   }
 }
@@ -120,32 +118,15 @@ async function goThrough(
   settings: MoveSettings,
   copy?: Copy,
 ) {
-  if (open?.differs && !settings.lose.includes('difference')) throw different(route)
   const began = performance.now()
   const closed = open && open.reached !== 'ahead' ? open : await close(route, settings, open)
   settings.tell('closed')
   const switched =
     closed.reached === 'switched' ? closed : await copyAndSwitch(route, closed, record, settings, copy)
   settings.tell('switched')
-  const full = settings.verify === 'full'
-  if (full) await copy?.hold()
-  await openArrival(route, switched)
-  const gapMs = open && !copy ? 0 : Math.round(performance.now() - began)
-  settings.tell('opened')
-  if (full && copy) await compared(route, switched, copy)
-  const left = await depart(route, switched)
-  settings.tell('left')
+  const { openedAt, left } = await finish(route, switched, settings, copy)
+  const gapMs = open && !copy ? 0 : Math.round(openedAt - began)
   return { moved: true, rows: switched.rows, gapMs, left }
-}
-
-/** What differs is written down, so that it is never taken down where it was by mistake. */
-async function compared(route: Route, state: MoveState, copy: Copy): Promise<void> {
-  try {
-    await copy.compare()
-  } catch (error) {
-    if (isTenancyError(error, 'INTERNAL_ERROR')) await advance(route, state, { ...state, differs: true })
-    throw error
-  }
 }
 
 async function standing({
@@ -169,24 +150,31 @@ async function copyAndSwitch(
   settings: MoveSettings,
   copy: Copy | undefined,
 ): Promise<MoveState> {
-  let state = closed
-  let print: Fingerprint
   try {
     await closeHome(route, settings)
     await atRest(route, settings)
-    if (state.reached === 'closed') {
-      const rows = await (copy ? copy.complete() : bringAnew(route, record, settings))
-      state = await advance(route, state, { ...state, reached: 'copied', rows })
-    }
-    print = await carry(route, settings.patience.signal)
+    const copied = closed.reached === 'closed' ? await bring(route, closed, record, settings, copy) : closed
+    const print = await carry(route, settings.patience.signal)
     settings.tell('copied')
     throwIfAborted(settings.patience.signal)
+    return await changeHandsAtLast(route, copied, print)
   } catch (error) {
-    // Where that fails too (a server is gone) it is still under way, and running it again goes on.
-    await callOff(route, state).catch(() => {})
+    await callOffIfOurs(route, closed)
     throw error
   }
-  return await changeHandsAtLast(route, state, print)
+}
+
+async function bring(
+  route: Route,
+  closed: MoveState,
+  record: TenantRecord,
+  settings: MoveSettings,
+  copy: Copy | undefined,
+): Promise<MoveState> {
+  const rows = await (copy ? copy.complete() : bringAnew(route, record, settings))
+  const uncompared = copy !== undefined && settings.verify === 'full'
+  const copied: MoveState = { ...closed, reached: 'copied', rows, ...(uncompared && { uncompared }) }
+  return await advance(route, closed, copied)
 }
 
 async function bringAnew(route: Route, record: TenantRecord, settings: MoveSettings): Promise<number> {
@@ -194,7 +182,6 @@ async function bringAnew(route: Route, record: TenantRecord, settings: MoveSetti
   return await bringData(route, record, settings)
 }
 
-/** Whether its COMMIT came through is not known where that fails: never called off, but run again. */
 async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerprint): Promise<MoveState> {
   let print = first
   for (let attempt = 1; ; attempt++) {
@@ -203,7 +190,6 @@ async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerpr
     if (attempt === CARRIES) break
     print = await carry(route, undefined)
   }
-  await callOff(route, state)
   throw refused(
     route,
     'belongings',
@@ -211,25 +197,25 @@ async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerpr
   )
 }
 
-async function atRest(route: Route, { lose, patience }: MoveSettings): Promise<void> {
-  const { adminPool } = route.from.lifecycle
-  // guard: the last scope may have left something behind since it was asked
-  await inAdminTransaction(adminPool, (admin) => refuseStaying(admin, route, lose))
-  await refuseOwnRows(route, lose)
-  const until = performance.now() + patience.drainMs
-  for (;;) {
-    const busy = await inAdminTransaction(adminPool, (admin) => leave(admin, route))
-    if (busy === 0) return
-    if (performance.now() > until) throw stillBusy(route, busy, patience.drainMs)
-    throwIfAborted(patience.signal)
-    await delay(LOOK_MS)
-  }
+/** @param published the publication of this very attempt, which goes on or takes it back itself */
+async function callOff(route: Route, state: MoveState, published?: string): Promise<void> {
+  await reopen(route.from, route.tenant, state)
+  await unpublish(route, { but: published })
+  await discardArrival(route.to, route.tenant)
 }
 
-async function callOff(route: Route, state: MoveState): Promise<void> {
-  await reopen(route.from, route.tenant, state)
-  await unpublish(route)
-  await discardArrival(route.to, route.tenant)
+/**
+ * What failed before it changed hands is called off as far as it has come, which may be further than its answers said: a COMMIT that
+ * nobody answered holds the tenant's row until it is through, and is waited for. Where that fails too (a server is gone) it is still
+ * under way, and running it again goes on.
+ */
+async function callOffIfOurs(route: Route, { startedAt }: MoveState, published?: string): Promise<void> {
+  try {
+    const { open } = await standing(route)
+    if (open?.startedAt === startedAt && open.reached !== 'switched') await callOff(route, open, published)
+  } catch {
+    // What failed first is what the caller is told.
+  }
 }
 
 /** @throws TenancyError CONFLICT when it has changed hands */
@@ -243,30 +229,4 @@ async function undo(route: Route, open: MoveState | undefined): Promise<boolean>
   return true
 }
 
-function different(route: Route): TenancyError {
-  return refused(
-    route,
-    'difference',
-    'The tenant has changed hands, but a table was not there as it was here. Compare the two; then name "difference" in lose to ' +
-      'take down what is here.',
-  )
-}
-
 const SWITCHED = 'The tenant has changed hands: run the move again to finish it, then move it back.'
-
-function elsewhere({ tenant }: Route, { to }: MoveState): TenancyError {
-  return new TenancyError(
-    'CONFLICT',
-    'A move of this tenant to another cluster was cut off. Finish it with the same call, or undo it, first.',
-    { details: { tenant, reason: 'under_way', placement: to } },
-  )
-}
-
-function stillBusy({ tenant }: Route, count: number, waitedMs: number): TenancyError {
-  return new TenancyError(
-    'TIMEOUT',
-    `${count} job(s) of this tenant are still in the hands of workers after ${waitedMs} ms. It is in service where it was. Run it ` +
-      'again, or give it a longer drain.',
-    { details: { tenant, busy: count, waitedMs } },
-  )
-}

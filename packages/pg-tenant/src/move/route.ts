@@ -1,6 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import type { MoveState } from './ledger.ts'
 
 /** One of the two clusters of a move. */
 export interface Side {
@@ -34,5 +35,13 @@ export function taken(route: Pick<Route, 'tenant' | 'to'>): TenancyError {
     route,
     'key_taken',
     'The cluster it is to go to has a tenant of that key. Drop it there, or choose another cluster. Nothing was changed.',
+  )
+}
+
+export function underWay(tenant: TenantKey, { to }: Pick<MoveState, 'to'>): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'A move of this tenant to another cluster was cut off. Finish it with the same call, or undo it, first.',
+    { details: { tenant, reason: 'under_way', placement: to } },
   )
 }

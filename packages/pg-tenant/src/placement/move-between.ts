@@ -4,11 +4,12 @@ import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
 import { keyFor } from '../isolation/names.ts'
 import { isBare, prepare } from '../lifecycle/prepare.ts'
-import { openMove } from '../move/ledger.ts'
+import { type MoveState, openMove } from '../move/ledger.ts'
 import { type MoveResult, moveTenant } from '../move/move.ts'
 import { requireTwoRegistries, withinOne } from '../move/one-database.ts'
 import { type MoveOptions, type MoveSettings, parseMove } from '../move/options.ts'
-import type { Route, Side } from '../move/route.ts'
+import { type Route, type Side, underWay } from '../move/route.ts'
+import type { TenantStatus } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { type Inside, insideOf } from '../tenancy/create-tenancy.ts'
 import { conflicting } from './decide.ts'
@@ -35,8 +36,9 @@ export async function moveBetween(
   const sides = await unlessAborted(Promise.all(opening), signal)
   const target = sides.find(({ name }) => name === to) as Side
   const tenant = keyFor(target.lifecycle.naming, key)
-  const from = await leaving(sides, tenant, to, signal)
+  const { side: from, open } = await leaving(sides, tenant, to, signal)
   if (settings.from !== undefined && settings.from !== from.name) throw notThere(tenant, from.name)
+  if (from.name === to && open) throw underWay(tenant, open)
   if (from.name === to)
     return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0, left: [] }
   try {
@@ -62,11 +64,11 @@ async function leaving(
   tenant: TenantKey,
   to: string,
   signal: AbortSignal | undefined,
-): Promise<Side> {
+): Promise<Standing> {
   const asked = sides.map((side) => inTime(side.name, standingIn(side, tenant)))
   const found = await unlessAborted(Promise.all(asked), signal)
-  const underWay = found.find(({ open }) => open !== undefined)
-  if (underWay) return underWay.side
+  const moving = found.find(({ open }) => open !== undefined)
+  if (moving) return moving
   const holders = found.filter(({ status }) => status === 'active' || status === 'suspended')
   const [holder, another] = holders
   if (holder && another) {
@@ -76,7 +78,7 @@ async function leaving(
       holders.map(({ side }) => side.name),
     )
   }
-  if (holder) return holder.side
+  if (holder) return holder
   throw new TenancyError(
     'TENANT_NOT_FOUND',
     'No cluster holds this tenant, or it is being provisioned or dropped. Nothing was moved.',
@@ -84,7 +86,13 @@ async function leaving(
   )
 }
 
-async function standingIn(side: Side, tenant: TenantKey) {
+interface Standing {
+  readonly side: Side
+  readonly status: TenantStatus | undefined
+  readonly open: MoveState | undefined
+}
+
+async function standingIn(side: Side, tenant: TenantKey): Promise<Standing> {
   const { adminPool, registry } = side.lifecycle
   // Who only looks leaves no control schema where nobody ever was.
   if (await isBare(side.lifecycle)) return { side, status: undefined, open: undefined }

@@ -84,6 +84,14 @@ export function learned(to: { readonly names?: TenantNames }, row: Record<string
  */
 export const ownName = (what: keyof RegistryNames, row = 't') => `(to_jsonb(${row}) ->> '${what}_name')`
 
+/**
+ * The registry's table, or a query in its place, as `t` with all three names, for statements that read all of it: a column that it does
+ * not have is found one level out, and is null. (JSON of 100,000 rows takes a second.)
+ */
+export const tenantsWithNames = (table: string) =>
+  `(select null::text as schema_name, null::text as role_name, null::text as database_name) none
+  cross join lateral (select o.prefix, o.key, o.status, o.isolation, schema_name, role_name, database_name from ${table} o) t`
+
 /** All three, as one value of {@link NamedRecord}. */
 export const ownNames = (row: string) =>
   `json_build_object('schema', ${ownName('schema', row)}, 'role', ${ownName('role', row)},

@@ -3,7 +3,7 @@ import { isServerError } from '../errors/server-error.ts'
 import { schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 import { qualify } from '../sql/identifier.ts'
 
 /** Runs one statement in a transaction that cannot change anything. */
@@ -12,7 +12,7 @@ type Look = <R extends object>(sql: string, values?: readonly unknown[]) => Prom
 // $1 schema prefix, $2 level.
 const SCHEMAS = (
   tenant: string,
-) => `select coalesce(${ownName('schema')}, $1 || t.key) as name from ${tenant} t
+) => `select coalesce(t.schema_name, $1 || t.key) as name from ${tenantsWithNames(tenant)}
   where t.prefix = $1 and t.isolation = $2 and t.status in ('active', 'suspended') order by 1`
 
 /** Where checks of other packages look: in the registry's database, or in that of a tenant. */

@@ -1,4 +1,4 @@
-import { ownName } from '../registry/record.ts'
+import { tenantsWithNames } from '../registry/record.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 
@@ -19,9 +19,9 @@ export const TABLES_OF = `select distinct on (n.nspname) n.nspname as schema, c.
 // what n times n attempts would. $1 schema prefix, $2 role prefix, $3 whether the application may take the role.
 export const grantsOnSchemas = ({ controlSchema }: RegistryPlace) => `with tenant as (
   select n.oid, n.nspname, n.nspacl, n.nspowner, r.oid as role, r.rolname
-  from ${qualify(controlSchema, 'tenant')} t
-    join pg_catalog.pg_namespace n on n.nspname = coalesce(${ownName('schema')}, $1 || t.key)
-    left join pg_catalog.pg_roles r on r.rolname = coalesce(${ownName('role')}, $2 || t.key)
+  from ${tenantsWithNames(qualify(controlSchema, 'tenant'))}
+    join pg_catalog.pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
+    left join pg_catalog.pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.status <> 'deleted'
 ), grants as (
   select a.grantee, a.privilege_type as what, t.nspname::text as object

@@ -3,7 +3,7 @@ import type { TenantDb } from '../../src/index.ts'
 import { readMessage } from '../../src/move/ahead/pgoutput.ts'
 import { useServers, whileAhead } from './servers.ts'
 
-const servers = useServers(true)
+const servers = useServers('from eu')
 
 const sql = async (db: Pick<TenantDb, 'query'>, text: string) => {
   for (const statement of text.split(';\n')) await db.query(statement)

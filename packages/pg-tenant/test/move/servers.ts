@@ -1,4 +1,6 @@
+import { isTenancyError } from '@org/core'
 import {
+  eventually,
   type PostgresServer,
   startPostgres,
   startWireProxy,
@@ -9,13 +11,14 @@ import {
 } from '@org/pg-testing'
 import { notesAt } from '@org/pg-testing/vitest'
 import type pg from 'pg'
-import { afterAll, beforeAll, inject } from 'vitest'
+import { afterAll, beforeAll, expect, inject } from 'vitest'
 import {
   createFleet,
   createTenancy,
   type Fleet,
   type IsolationLevel,
   type MoveOptions,
+  type MoveStep,
   type Tenancy,
   type TenancyOptions,
   type TenantDb,
@@ -33,9 +36,15 @@ export interface Opened {
 
 /** Two clusters, each a server of its own. */
 export interface Servers {
+  /** Where changes may be followed. */
+  readonly started: Readonly<Record<Name, PostgresServer>>
   readonly worlds: Readonly<Record<Name, TestWorld>>
   /** As a process that remembers nothing. */
-  open(level: IsolationLevel, options?: Partial<TenancyOptions>): Opened
+  open(
+    level: IsolationLevel,
+    options?: Partial<TenancyOptions>,
+    pools?: Readonly<Record<Name, pg.Pool>>,
+  ): Opened
   /** The same, every administrator's message to either server passing `onMessage`. */
   openThrough(
     level: IsolationLevel,
@@ -73,31 +82,43 @@ function dying(at: number) {
   return { told, onMessage }
 }
 
-/** @param follows whether changes may be followed from `eu` to `us`: then `eu` is a server of the file's own, too */
-export function useServers(follows = false): Servers {
+/** @param follows whether changes may be followed, and from where: then `eu` is a server of the file's own, too */
+export function useServers(follows: false | 'from eu' | 'both ways' = false): Servers {
   const worlds = {} as Record<Name, TestWorld>
   const sealings = { eu: testSealing(), us: testSealing() }
   const apps: Partial<Record<Name, pg.Pool>> = {}
   const opened: Tenancy[] = []
-  const started: PostgresServer[] = []
-  const start = async (settings: Record<string, string> = {}) => {
-    const server = await startPostgres({ settings })
-    started.push(server)
-    return server.url
+  const started = {} as Record<Name, PostgresServer>
+  const start = async (name: Name, settings: Record<string, string> = {}) => {
+    started[name] = await startPostgres({ settings })
+    return started[name].url
   }
+  const logical = { wal_level: 'logical', max_prepared_transactions: '5' }
+  const ways: readonly (readonly [Name, Name])[] =
+    follows === 'both ways'
+      ? [
+          ['eu', 'us'],
+          ['us', 'eu'],
+        ]
+      : follows
+        ? [['eu', 'us']]
+        : []
   beforeAll(async () => {
-    const first = follows ? await start({ wal_level: 'logical' }) : inject('pgTenantServerUrl' as never)
+    const first = follows ? await start('eu', logical) : inject('pgTenantServerUrl' as never)
     worlds.eu = await testWorld({ server: first, createdb: true })
-    worlds.us = await testWorld({ server: await start(), createdb: true })
-    if (follows) await allowFollowing(worlds as Record<Name, TestWorld>)
+    const second = await start('us', follows === 'both ways' ? logical : {})
+    worlds.us = await testWorld({ server: second, createdb: true })
+    for (const [from, to] of ways) await allowFollowing(worlds[from], worlds[to])
   })
   afterAll(async () => {
     await Promise.all(opened.map((tenancy) => tenancy.close()))
-    const { us } = worlds
-    if (follows) await us.root.query(`revoke set on parameter session_replication_role from ${us.adminRole}`)
+    for (const [, to] of ways) {
+      const { adminRole, root } = worlds[to]
+      await root.query(`revoke set on parameter session_replication_role from ${adminRole}`)
+    }
     await worlds.eu.close()
     await worlds.us.close()
-    await Promise.all(started.map((server) => server.stop()))
+    await Promise.all(Object.values(started).map((server) => server.stop()))
   })
   const at = (name: Name, level: IsolationLevel, options: Partial<TenancyOptions> = {}): Tenancy => {
     const world = worlds[name]
@@ -116,8 +137,9 @@ export function useServers(follows = false): Servers {
     opened.push(tenancy)
     return tenancy
   }
-  const open: Servers['open'] = (level, options) => {
-    const placements = { eu: at('eu', level, options), us: at('us', level, options) }
+  const open: Servers['open'] = (level, options, pools) => {
+    const of = (name: Name) => at(name, level, { ...options, ...(pools && { pool: pools[name] }) })
+    const placements = { eu: of('eu'), us: of('us') }
     return { ...placements, fleet: createFleet({ placements, defaultPlacement: 'eu', waitForMove: 20_000 }) }
   }
   const openThrough: Servers['openThrough'] = async (level, onMessage) => {
@@ -139,6 +161,7 @@ export function useServers(follows = false): Servers {
     }
   }
   return {
+    started,
     worlds,
     open,
     openThrough,
@@ -156,9 +179,9 @@ export function useServers(follows = false): Servers {
 }
 
 /** What `copy: 'replication'` asks of a superuser. */
-async function allowFollowing({ eu, us }: Record<Name, TestWorld>): Promise<void> {
-  await eu.root.query(`alter role ${eu.adminRole} replication`)
-  await us.root.query(`grant set on parameter session_replication_role to ${us.adminRole}`)
+async function allowFollowing(from: TestWorld, to: TestWorld): Promise<void> {
+  await from.root.query(`alter role ${from.adminRole} replication`)
+  await to.root.query(`grant set on parameter session_replication_role to ${to.adminRole}`)
 }
 
 /** A row, at every level. */
@@ -170,9 +193,52 @@ export const insert = (to: Pick<Fleet, 'query'>, level: IsolationLevel, key: str
 export const bodies = async (from: Pick<Fleet, 'query'>, key: string): Promise<string[]> =>
   (await from.query<{ body: string }>(key, 'select body from notes order by id')).rows.map(({ body }) => body)
 
+/** Nothing of a move is left that would hold back the log, or stand in a writer's way. */
+export async function nothingLeft({ root }: Pick<TestWorld, 'root'>): Promise<void> {
+  // The server notices the end of a connection in its own time.
+  await eventually(async () => (await root.query('select from pg_replication_slots')).rows.length === 0)
+  expect((await root.query('select pubname from pg_publication')).rows).toEqual([])
+}
+
+/**
+ * Writes until it is stopped.
+ *
+ * @param most errors told: whoever is told too much has to stop, for the test has failed by then
+ */
+export function writers(
+  fleet: Pick<Fleet, 'query'>,
+  level: IsolationLevel,
+  key: string,
+  count: number,
+  most = 2,
+) {
+  const stop = new AbortController()
+  const acknowledged = new Set<string>()
+  /** What was told instead, by what was to be written. */
+  const told = new Map<string, string>()
+  const write = async (name: string) => {
+    for (let n = 0; !stop.signal.aborted && told.size <= most; n++) {
+      const body = `${name} ${n}`
+      await insert(fleet, level, key, body).then(
+        () => acknowledged.add(body),
+        (error: unknown) => told.set(body, isTenancyError(error) ? error.code : String(error)),
+      )
+    }
+  }
+  const running = Array.from({ length: count }, (_, n) => write(`w${n}`))
+  return {
+    acknowledged,
+    told,
+    stop: async () => {
+      stop.abort()
+      await Promise.all(running)
+    },
+  }
+}
+
 /** Runs a scope that was open before the move and writes when a copy was sent ahead: the move waits for its end. */
 export async function whileAhead(
-  { fleet, key, ...options }: { fleet: Fleet; key: string } & MoveOptions,
+  { fleet, mover = fleet, key, ...options }: { fleet: Fleet; mover?: Fleet; key: string } & MoveOptions,
   work: (db: TenantDb) => Promise<unknown>,
 ) {
   let go = () => {}
@@ -194,8 +260,11 @@ export async function whileAhead(
     { idleTimeout: 60_000 },
   )
   await isOpen
-  const onProgress = (step: string) => step === 'ahead' && go()
-  const moved = fleet.move(key, 'us', { copy: 'replication', ...options, onProgress }).finally(go)
+  const onProgress = (step: MoveStep) => {
+    options.onProgress?.(step)
+    if (step === 'ahead') go()
+  }
+  const moved = mover.move(key, 'us', { copy: 'replication', ...options, onProgress }).finally(go)
   const [outcome] = await Promise.allSettled([moved, scope])
   return outcome.status === 'fulfilled' ? outcome.value : outcome.reason
 }

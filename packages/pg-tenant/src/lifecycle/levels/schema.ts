@@ -63,8 +63,24 @@ export const schemaLevel: LevelLifecycle = {
   },
   furnish: (work) => furnishSchema(work, work.admin, work.application, ownRole(work)),
   takeDown: async (work) => {
+    const role = ownRole(work) ?? (await roleOfOrdinary(work))
     await steps.takeDown(work)
-    const role = ownRole(work)
     if (role !== undefined) await dropRole(work.admin, role)
   },
+}
+
+// $1 schema, $2 marker, $3 role: one that a tenant's schema was given to, and nobody logs in as.
+const GIVEN_TO = `select from pg_namespace n join pg_class m on m.relnamespace = n.oid and m.relname = $2
+    join pg_roles r on r.rolname = $3 and not r.rolcanlogin and not r.rolsuper cross join lateral aclexplode(m.relacl) a
+  where n.nspname = $1 and a.grantee = r.oid limit 1`
+
+/** The role of a tenant that is not distributed although new ones are: it was made before that. */
+async function roleOfOrdinary({
+  admin,
+  lifecycle: { naming },
+  tenant,
+}: TenantWork): Promise<string | undefined> {
+  const role = ownerRoleOf(naming, tenant)
+  const given = await admin.run(GIVEN_TO, [schemaOf(naming, tenant), markerOf(naming, tenant), role])
+  return given.length > 0 ? role : undefined
 }

@@ -49,6 +49,12 @@ const SOURCE = `select current_setting('wal_level') as level, r.rolsuper or r.ro
   from pg_roles r where r.rolname = current_user`
 const TARGET = `select has_parameter_privilege('session_replication_role'::text, 'set'::text) as replays, current_user::text as role`
 
+/** What is told of a tenant's changes, and under which name. */
+export interface Published {
+  readonly name: string
+  readonly tables: readonly Followed[]
+}
+
 /** Runs `fn` in the database that holds the tenant's data. */
 export function atHome<T>(
   { adminPool }: Lifecycle,
@@ -135,7 +141,7 @@ const beginningOf = ({ registry }: Lifecycle, tenant: TenantKey) =>
  * Says that the tenant's changes are to be told. From here on an UPDATE or DELETE of a table without a replica identity would be
  * refused: that there is none is seen under the same locks.
  */
-export async function publish(route: Route): Promise<{ name: string; tables: readonly Followed[] }> {
+export async function publish(route: Route): Promise<Published> {
   const { lifecycle } = route.from
   const place = placeOf(lifecycle, route.tenant)
   const name = beginningOf(lifecycle, route.tenant) + randomBytes(6).toString('hex')
@@ -163,16 +169,41 @@ async function asInheritor(admin: Admin, owner: string | undefined, statement: s
   }
 }
 
+const PUBLISHED = `select count(r.prrelid)::int as tables from pg_publication p left join pg_publication_rel r on r.prpubid = p.oid
+  where p.pubname = $1 group by p.oid`
+
+/** Of a publication that is gone the server tells nothing, without a word (from PostgreSQL 18 on). @throws what `missing` makes */
+export async function requirePublished(
+  admin: Admin,
+  { name, tables }: Published,
+  missing: () => Error,
+): Promise<void> {
+  const [found] = await admin.run(PUBLISHED, [name])
+  if (found?.tables !== tables.length) throw missing()
+}
+
+/** Which publications of a tenant's moves: one alone, or all but one. */
+interface Which {
+  readonly only?: string
+  readonly but?: string | undefined
+}
+
+const MADE = `select pubname as name from pg_publication where starts_with(pubname, $1) and pubname = coalesce($2, pubname)
+  and pubname is distinct from $3`
+
 /** Takes back what moves of this tenant have published, in the database that holds its data. */
-export async function dropPublications(admin: Admin, lifecycle: Lifecycle, tenant: TenantKey): Promise<void> {
-  const rows = await admin.run('select pubname as name from pg_publication where starts_with(pubname, $1)', [
-    beginningOf(lifecycle, tenant),
-  ])
+export async function dropPublications(
+  admin: Admin,
+  lifecycle: Lifecycle,
+  tenant: TenantKey,
+  { only, but }: Which = {},
+): Promise<void> {
+  const rows = await admin.run(MADE, [beginningOf(lifecycle, tenant), only ?? null, but ?? null])
   for (const { name } of rows) await admin.run(`drop publication if exists ${quoteIdentifier(String(name))}`)
 }
 
 /** The same, in a transaction of its own. */
-export async function unpublish({ from: { lifecycle }, tenant }: Route): Promise<void> {
+export async function unpublish({ from: { lifecycle }, tenant }: Route, which: Which = {}): Promise<void> {
   const place = placeOf(lifecycle, tenant)
-  await atHome(lifecycle, place, (admin) => dropPublications(admin, lifecycle, tenant))
+  await atHome(lifecycle, place, (admin) => dropPublications(admin, lifecycle, tenant, which))
 }

@@ -1,11 +1,10 @@
 import { isTenancyError } from '@org/core'
 import { runInRoom } from '../../admin/in-room.ts'
-import { type AdminClient, begin, pinSettings } from '../../archive/client.ts'
-import { holdMarker, type Place, roomOf } from '../../archive/place.ts'
+import { roomOf } from '../../archive/place.ts'
 import { connectionLost } from '../../errors/from-scope.ts'
 import { isServerError } from '../../errors/server-error.ts'
-import { setUsage } from '../../lifecycle/tenant-schema.ts'
 import { qualify } from '../../sql/identifier.ts'
+import { type Arrival, inArrival } from './arrival.ts'
 import { statementOf } from './changes.ts'
 import { type Message, type Relation, readMessage } from './pgoutput.ts'
 import type { Followed } from './publication.ts'
@@ -22,8 +21,7 @@ const ASK_MS = 10
  * what they did is among the changes.
  */
 export class Replay {
-  readonly #home: AdminClient
-  readonly #place: Place
+  readonly #arrival: Arrival
   readonly #wal: Wal
   readonly #tables: ReadonlyMap<string, Followed & { readonly columns: ReadonlySet<string> }>
   readonly #changed: () => Error
@@ -38,14 +36,12 @@ export class Replay {
 
   /** @param changed what to throw when a table is not any more what it was */
   constructor(
-    home: AdminClient,
-    place: Place,
+    arrival: Arrival,
     wal: Wal,
     tables: readonly (Followed & { readonly columns: ReadonlySet<string> })[],
     changed: () => Error,
   ) {
-    this.#home = home
-    this.#place = place
+    this.#arrival = arrival
     this.#wal = wal
     this.#tables = new Map(tables.map((table) => [table.name, table]))
     this.#changed = changed
@@ -109,7 +105,7 @@ export class Replay {
       const relation = this.#relations.get(message.oid)
       const table = relation && this.#tables.get(relation.name)
       if (!table || !sameColumns(relation, table)) throw this.#changed()
-      const statement = statementOf(this.#place.schema, relation, table, message)
+      const statement = statementOf(this.#arrival.place.schema, relation, table, message)
       if (statement !== undefined) this.#push(statement)
     }
     if (this.#statements.length >= AT_ONCE || this.#characters >= CHARACTERS) await this.#flush()
@@ -118,7 +114,7 @@ export class Replay {
   #names(oids: readonly number[]): string {
     const names = oids.flatMap((oid) => this.#relations.get(oid)?.name ?? [])
     if (names.length !== oids.length) throw this.#changed()
-    return names.map((name) => `only ${qualify(this.#place.schema, name)}`).join(', ')
+    return names.map((name) => `only ${qualify(this.#arrival.place.schema, name)}`).join(', ')
   }
 
   #push(statement: string): void {
@@ -131,17 +127,18 @@ export class Replay {
     const statements = this.#statements
     this.#statements = []
     this.#characters = 0
-    if (statements.length > 0) await inCopy(this.#home, this.#place, () => this.#run(statements))
+    if (statements.length > 0) await inArrival(this.#arrival, () => this.#run(statements))
     this.#arriveAt(this.#seen)
   }
 
   async #run(statements: readonly string[]): Promise<void> {
-    await this.#home.run(`set local session_replication_role = 'replica'`)
-    await runInRoom(this.#home, roomOf(this.#place), [statements], (error) =>
+    const { home, place } = this.#arrival
+    await home.run(`set local session_replication_role = 'replica'`)
+    await runInRoom(home, roomOf(place), [statements], (error) =>
       isServerError(error) && error.code === NO_SUCH_ROW ? this.#changed() : error,
     )
     // guard: code of the tenant (in a CHECK, say) has written into tables of others, whose triggers did nothing
-    if ((await this.#home.run(WRITTEN_ELSEWHERE, [this.#place.schema])).length > 0) throw this.#changed()
+    if ((await home.run(WRITTEN_ELSEWHERE, [place.schema])).length > 0) throw this.#changed()
   }
 }
 
@@ -153,29 +150,6 @@ const WRITTEN_ELSEWHERE = `select from pg_locks l join pg_class c on c.oid = l.r
 
 /** division_by_zero: see changes.ts. */
 const NO_SUCH_ROW = '22012'
-
-/** One transaction in a copy that is out of service, and is left so. */
-export async function inCopy(home: AdminClient, place: Place, fn: () => Promise<unknown>): Promise<void> {
-  const { owner = '', schema } = place
-  await begin(home, 'read committed read write')
-  await holdMarker(home, place)
-  const [found] = await home.run('select has_schema_privilege($1::name, $2::text, $3::text) as usage', [
-    owner,
-    schema,
-    'usage',
-  ])
-  if (found?.usage !== true) await setUsage(home, schema, owner, true)
-  await pinSettings(home)
-  try {
-    await fn()
-  } catch (error) {
-    // Whoever takes the copy down would wait for its locks.
-    await home.run('rollback').catch(() => {})
-    throw error
-  }
-  if (found?.usage !== true) await setUsage(home, schema, owner, false)
-  await home.run('commit')
-}
 
 /** Its columns, and those by which a row is found again: all of them tell those, too. */
 function sameColumns(
