@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 
@@ -25,4 +25,15 @@ it.each(MANIFESTS)('%s: its README names every subpath', (file) => {
   const paths = Object.keys(exports).filter((path) => path !== './package.json')
   const named = (path: string) => text.includes(path === '.' ? name : `/${path.split('/').at(-1)}`)
   expect(paths.filter((path) => !named(path))).toEqual([])
+})
+
+it('CONTRIBUTING.md says of files that are there where things belong', () => {
+  const [, table = ''] = /\n## Where things belong\n([\s\S]*?)\n## /.exec(read('CONTRIBUTING.md')) ?? []
+  const rows = table.split('\n').flatMap((line) => line.split(' | ').slice(1))
+  const paths = rows.flatMap((row) =>
+    [...row.matchAll(/`([\w.-]*[/.][\w./-]*)`/g)].map(([, path = '']) => path),
+  )
+  expect(paths.length).toBeGreaterThan(50)
+  const places = ['packages/pg-tenant/src', 'packages/pg-tenant', '.']
+  expect(paths.filter((path) => !places.some((place) => existsSync(join(ROOT, place, path))))).toEqual([])
 })

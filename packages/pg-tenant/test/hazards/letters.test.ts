@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { glob, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { ATTACKS } from '../../src/testing/attack/index.ts'
@@ -18,17 +18,19 @@ async function decoded(): Promise<ReadonlySet<string>> {
 
 async function mentions(): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>()
-  for (const folder of ['packages', 'examples', 'bench', 'tools', 'docs', '.']) {
-    const names = await readdir(`${root}${folder}`, { recursive: folder !== '.' })
-    for (const name of names) {
-      if (/node_modules|\/dist\//.test(name) || !/\.(ts|tsx|md|sql)$/.test(name)) continue
-      const text = await readFile(`${root}${folder}/${name}`, 'utf8')
-      for (const [, list = ''] of text.matchAll(MENTION)) {
-        for (const letter of list.split(/, | and | to /))
-          if (LETTER.test(letter)) found.set(letter.replace('′', "'"), `${folder}/${name}`)
-      }
+  const note = async (name: string) => {
+    for (const [, list = ''] of (await readFile(`${root}${name}`, 'utf8')).matchAll(MENTION)) {
+      for (const letter of list.split(/, | and | to /))
+        if (LETTER.test(letter)) found.set(letter.replace('′', "'"), name)
     }
   }
+  const exclude = (name: string) => /(^|\/)(node_modules|dist)$/.test(name)
+  for await (const name of glob('{packages,examples,bench,tools,docs}/**/*.{ts,tsx,md,sql}', {
+    cwd: root,
+    exclude,
+  }))
+    await note(name)
+  for await (const name of glob('*.{ts,md}', { cwd: root })) await note(name)
   return found
 }
 
