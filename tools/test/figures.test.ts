@@ -65,7 +65,7 @@ describe('figures in a README', () => {
   it.each(READMES)('have their place in %s', async (file) => {
     const text = await readFile(join(import.meta.dirname, '../..', file), 'utf8')
     const suites = new Map(
-      ['scope', 'crypto', 'rbac'].map((suite) => [suite, { machine, result: { suite } }]),
+      ['scope', 'crypto', 'rbac', 'governance'].map((suite) => [suite, { machine, result: { suite } }]),
     )
     expect(withFigures(text, suites, 'charts')).not.toBe(text)
   })
