@@ -61,13 +61,23 @@ export async function roleExists(admin: Admin, role: string): Promise<boolean> {
   return (await admin.run('select from pg_roles where rolname = $1', [role])).length === 1
 }
 
-/** Removes a role with all it has in this database; it stays where another database still uses it. */
-export async function dropRole(admin: Admin, role: string): Promise<void> {
+/**
+ * Removes a role with all it has in this database; it stays where another database still uses it.
+ *
+ * @param strip runs what takes away all it has, as the role itself
+ */
+export async function dropRole(
+  admin: Admin,
+  role: string,
+  strip: (ddl: () => Promise<void>) => Promise<void> = (ddl) => ddl(),
+): Promise<void> {
   if (!(await roleExists(admin, role))) return
   const quoted = quoteIdentifier(role)
   // As the role itself: an administrator who is no superuser has no other way to its privileges.
   await admin.run(`set local role ${quoted}`)
-  await admin.run('drop owned by current_user cascade')
+  await strip(async () => {
+    await admin.run('drop owned by current_user cascade')
+  })
   await admin.run('set local role none')
   await admin.attempt(STILL_USED, `drop role ${quoted}`)
 }

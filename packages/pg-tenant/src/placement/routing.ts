@@ -72,11 +72,11 @@ export class Routing<T extends PlacedTenancy> {
     }
   }
 
-  /** Under way by now; or in service and yet not let in to shared tables, because somebody waits for running scopes to end. */
+  /** Under way by now, or gone just now; or in service and yet not let in to shared tables, because somebody waits for running scopes to end. */
   async #isClosing(place: string, key: string): Promise<boolean> {
     const record = await this.#places.recordIn(place, key)
     if (record?.status === 'active') return traitsOf(record.isolation).shared
-    return isUnderWay(record?.status)
+    return isUnderWay(record?.status) || record?.status === 'deleted'
   }
 
   async lookup(key: string): Promise<TenantRecord | undefined> {

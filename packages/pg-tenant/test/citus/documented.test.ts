@@ -24,6 +24,15 @@ describeCitus('what is documented of Citus', () => {
     await tenancy.query('acme', `insert into goods (name) values ('one'), ('two')`)
   }, 120_000)
 
+  /** Of all nodes. */
+  const rolesOf = async (key: string) => {
+    const asked = [citus.coordinator, ...citus.workers].map(({ root }) =>
+      root.query('select rolname from pg_roles where rolname = $1', [`${citus.rolePrefix}c_${key}`]),
+    )
+    const found = (await Promise.all(asked)).flatMap(({ rows }) => rows.map(({ rolname }) => String(rolname)))
+    return [...new Set(found)]
+  }
+
   it('refuses what cannot work, and keeps nothing of it', async () => {
     const [worker] = citus.workers as [Node]
     const refused = async (options: Parameters<typeof citus.tenancy>[0] = {}) =>
@@ -59,6 +68,7 @@ describeCitus('what is documented of Citus', () => {
     expect((await tenancy.query('plain', 'select from goods')).rowCount).toBe(2)
     expect((await tenancy.verify()).checks.filter(({ outcome }) => outcome === 'failed')).toEqual([])
     await tenancy.drop('plain')
+    expect(await rolesOf('plain')).toEqual([])
   }, 60_000)
 
   it('ends on the worker what runs there for longer than statementTimeout', async () => {
@@ -84,7 +94,9 @@ describeCitus('what is documented of Citus', () => {
     await plain.query('kept', `insert into goods (name) values ('ordinary')`)
     const tenancy = citus.tenancy()
     await tenancy.backup('kept', { to })
+    expect(await rolesOf('kept')).toHaveLength(1)
     await tenancy.drop('kept')
+    expect(await rolesOf('kept')).toEqual([])
     await tenancy.restore('kept', { from: to, reuseDeletedKey: true })
     await citus.move('c_kept', await elsewhere('c_kept'))
     expect((await tenancy.query('kept', 'select from goods')).rowCount).toBe(1)

@@ -1,6 +1,7 @@
 import { markerOf, ownerRoleOf, schemaOf } from '../../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { bringOverAtOnce } from '../bring-over.ts'
+import { onThisNode } from '../distributed-schemas.ts'
 import { dropRole, ensureRole, roleExists } from '../tenant-role.ts'
 import { runEach } from '../tenant-schema.ts'
 import { allowUsage, furnishSchema, renameSchema, schemaSteps } from './in-schema.ts'
@@ -63,9 +64,12 @@ export const schemaLevel: LevelLifecycle = {
   },
   furnish: (work) => furnishSchema(work, work.admin, work.application, ownRole(work)),
   takeDown: async (work) => {
+    const { admin, lifecycle } = work
     const role = ownRole(work) ?? (await roleOfOrdinary(work))
     await steps.takeDown(work)
-    if (role !== undefined) await dropRole(work.admin, role)
+    if (role === undefined) return
+    // It cannot log in to other nodes, where it has nothing any more.
+    await dropRole(admin, role, lifecycle.distributedSchemas && ((ddl) => onThisNode(admin, ddl)))
   },
 }
 
