@@ -57,11 +57,12 @@ export async function resume() {
   return true
 }
 
+/** Here at once: whoever leaves has left, also where the hub cannot be told. */
 export async function signOut() {
   const refreshToken = sessionStorage.getItem(KEPT)
-  if (refreshToken) await send('POST', '/v1/auth/logout', { tenant: 'platform', body: { refreshToken } })
   sessionStorage.removeItem(KEPT)
   accessToken = undefined
+  if (refreshToken) await send('POST', '/v1/auth/logout', { tenant: 'platform', body: { refreshToken } })
 }
 
 /** Once, also when several ask at a time: the token before is worth nothing afterwards. */

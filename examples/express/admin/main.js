@@ -26,9 +26,16 @@ onSubmit($('#invitation form'), async ({ password }) => {
 })
 $('#sign-out').addEventListener('click', ({ target }) =>
   guarded(target, async () => {
-    await signOut()
+    const told = await signOut().then(
+      () => true,
+      () => false,
+    )
     leave()
-    say('You are signed out.')
+    say(
+      told
+        ? 'You are signed out.'
+        : 'You are signed out here. The hub could not be told: there the login ends by itself.',
+    )
   }),
 )
 $('#again').addEventListener('click', ({ target }) => guarded(target, begin))

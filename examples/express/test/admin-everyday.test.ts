@@ -67,6 +67,17 @@ describe.skipIf(program === undefined)('the administration page, day by day', ()
     expect(await row('acme').count()).toBe(0)
   })
 
+  it('signs out also where the hub cannot be told', async () => {
+    await desk.signIn()
+    await desk.stop()
+    await desk.page.getByRole('button', { name: 'Sign out' }).click()
+    await soon(status).toMatch(/^You are signed out here\./)
+    await desk.start()
+    await desk.page.reload()
+    await desk.page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await row('acme').count()).toBe(0)
+  })
+
   it('says in words that the hub is not there, keeps what was on the page, and goes on when it is back', async () => {
     await desk.signIn()
     await desk.stop()
@@ -182,6 +193,8 @@ describe.skipIf(program === undefined)('the administration page, day by day', ()
   })
 
   it('shows how full the cluster is', async () => {
+    // The hub may have been stopped before it had answered that.
+    await desk.page.reload()
     const cells = desk.page.locator('#clusters-list tbody td')
     await soon(() => cells.count()).toBe(7)
     expect(await cells.nth(0).textContent()).toBe('default')

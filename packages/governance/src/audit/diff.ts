@@ -35,7 +35,7 @@ export function diff(before: object | undefined, after: object | undefined, rule
   const result = { open: {} as Record<string, Change>, personal: {} as Record<string, Change> }
   for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
     const [from, to] = [own(old, name), own(now, name)]
-    if (canonical(from) === canonical(to)) continue
+    if (isSame(from, to)) continue
     if (sensitive.has(name) || SECRET.test(name)) set(result.open, name, { changed: true })
     else {
       const change = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
@@ -43,6 +43,11 @@ export function diff(before: object | undefined, after: object | undefined, rule
     }
   }
   return result
+}
+
+/** What is not there is null. */
+function isSame(from: Json = null, to: Json = null): boolean {
+  return from === to || (from !== null && to !== null && canonical(from) === canonical(to))
 }
 
 function rowOf(value: object | undefined, field: string): Readonly<Record<string, Json>> {

@@ -125,11 +125,12 @@ function metadataOf(metadata: unknown): Json {
 }
 
 function personalOf(changed: Diff, ip: unknown, userAgent: unknown): CheckedEntry['personal'] {
-  requireSize(changed.personal)
+  const changes = Object.keys(changed.personal).length > 0 && { changes: changed.personal }
+  if (changes) requireSize(changed.personal)
   const parts = {
     ...(ip !== undefined && { ip: text(ip, 'ip', 64) }),
     ...(userAgent !== undefined && { userAgent: clipped(userAgent) }),
-    ...(Object.keys(changed.personal).length > 0 && { changes: changed.personal }),
+    ...changes,
   }
   return Object.keys(parts).length === 0 ? null : parts
 }
