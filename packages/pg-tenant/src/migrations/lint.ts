@@ -115,7 +115,10 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
     found.push(['set-schema', 'SET SCHEMA would move this out of the tenant’s schema.'])
   }
   if (first === 'copy') {
-    found.push(['copy', 'COPY reads from the client or the server’s disk. Use INSERT here.'])
+    found.push([
+      'copy',
+      'COPY reads from the client or the server’s disk. Use INSERT here (pg_dump --inserts writes it).',
+    ])
   }
   if (script.transaction && needsNoTransaction(statement)) {
     const how = 'Put it into a migration of its own that begins with: -- pg-tenant: no-transaction'
@@ -200,8 +203,9 @@ const COMMAND =
 const VARIABLE = 'A psql variable (:name), which only psql replaces. Write the value itself.'
 
 function isCommand(tokens: readonly Token[], at: number): boolean {
-  const [token, next] = [tokens[at], tokens[at + 1]]
-  return token?.kind === 'symbol' && token.text === '\\' && next?.kind === 'word' && next.start === token.end
+  // In SQL it stands nowhere outside quotes.
+  const isBackslash = (token: Token | undefined) => token?.kind === 'symbol' && token.text === '\\'
+  return isBackslash(tokens[at]) && !isBackslash(tokens[at - 1])
 }
 
 /** `:name`, `:'name'`, `:"name"`; not `::type`, `:=`, or the bounds of an array (`a[1:n]`). */

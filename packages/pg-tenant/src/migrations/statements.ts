@@ -33,7 +33,7 @@ export function statementsOf(sql: string, migration: string): Statement[] {
     parentheses = 0
     atomic = 0
   }
-  for (const token of tokensOf(sql, migration, lineOf)) {
+  for (const token of tokensOf(withoutCopyData(sql), migration, lineOf)) {
     const { kind, text } = token
     if (kind === 'breakpoint' || (kind === 'symbol' && text === ';' && parentheses === 0 && atomic === 0)) {
       finish()
@@ -53,6 +53,22 @@ function atomicChange(previous: Token | undefined, word: string, depth: number):
   if (depth === 0) return word === 'atomic' && previous?.text === 'begin' && previous.kind === 'word' ? 1 : 0
   if (word === 'case' || word === 'begin') return 1
   return word === 'end' ? -1 : 0
+}
+
+const COPY_FROM_STDIN = /^\s{0,20}copy\s[^\n]{1,2000}\bfrom\s{1,20}stdin\b[^\n]{0,200};\s{0,20}$/i
+
+/** Blanks in the place of the rows behind COPY … FROM stdin, as pg_dump writes them up to a line with `\\.`: they are no SQL. */
+function withoutCopyData(sql: string): string {
+  if (!sql.includes('\n\\.')) return sql
+  const lines = sql.split('\n')
+  for (let at = 0; at < lines.length; at++) {
+    if (!COPY_FROM_STDIN.test(lines[at] ?? '')) continue
+    const end = lines.indexOf('\\.', at)
+    if (end < 0) break
+    for (let row = at + 1; row <= end; row++) lines[row] = ' '.repeat(lines[row]?.length ?? 0)
+    at = end
+  }
+  return lines.join('\n')
 }
 
 function headOf(tokens: readonly Token[]): string[] {

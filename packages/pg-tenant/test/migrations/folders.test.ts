@@ -58,6 +58,18 @@ describe('the order of files', () => {
       ['V1__a', 'V1_1__b', 'V1.2__c', 'V1.10__d'],
     ],
     [
+      ['v10__c.sql', 'u1__a.sql', 'v2__b.sql', 'v1__a.sql'],
+      ['v1__a', 'v2__b', 'v10__c'],
+    ],
+    [
+      ['v10__c.sql', 'v2_b.sql'],
+      ['v2_b', 'v10__c'],
+    ],
+    [
+      ['1.10_b.sql', '1.2_a.sql', '20240101000000_c.sql'],
+      ['1.2_a', '1.10_b', '20240101000000_c'],
+    ],
+    [
       ['0002_TAGS.SQL', '0001_notes.sql'],
       ['0001_notes', '0002_TAGS'],
     ],
@@ -159,6 +171,7 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['V1__a.sql', 'B2__base.sql'], /baseline/],
     [['V1__a.sql', 'other.sql'], /other\.sql is not named/],
     [['V1__a.sql', 'V01__b.sql'], /same version/],
+    [['v1__a.sql', 'r__views.sql'], /repeatable/],
     [['1_a.sql', 'more/2_b.sql'], /subfolder/],
     [['readme.md'], /no \.sql file/],
     [['V1__a.sql', 'V1__a.sql.conf'], /V1__a\.sql\.conf is read by Flyway only/],
@@ -220,6 +233,13 @@ describe('the linter', () => {
     ['create table notes (id int);\n\\restrict Zk3pQ0\n', ['psql 2']],
     ['\\connect shop\ncreate table notes (id int);', ['psql 1']],
     ['\\i tables.sql\n', ['psql 1']],
+    ['select 1;\n\\! ls\n', ['psql 2']],
+    ['select 1\\;select 2', ['psql 1']],
+    [
+      `create table t (b text);\nCOPY t (b) FROM stdin;\nit's\n$$ and "quo\n\\.\n\nset role x;`,
+      ['copy 2', 'session 7'],
+    ],
+    [`create function f() returns text language sql as $$ select '\nCOPY t FROM stdin;\n\\.\n' $$`, []],
     [`create table notes (id int default :'start');`, ['psql 1']],
     ['create table notes (\n  id int default :start);', ['psql 2']],
     [`select (:"column") from notes`, ['psql 1']],

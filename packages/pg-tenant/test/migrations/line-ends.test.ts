@@ -1,14 +1,30 @@
 import { createHash } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checksumsOf, parseMigrations, pending } from '../../src/migrations/migrations.ts'
+import {
+  checksumsOf,
+  isChecksumOf,
+  loadMigrations,
+  parseMigrations,
+  pending,
+} from '../../src/migrations/migrations.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 
 const SQL = 'create table tags (\n  id int primary key,\n  name text\n);\n'
 const WINDOWS = SQL.replaceAll('\n', '\r\n')
+const MAC = SQL.replaceAll('\n', '\r')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 describe('line ends and a byte order mark', () => {
-  const spellings = { unix: SQL, windows: WINDOWS, marked: `\ufeff${SQL}`, both: `\ufeff${WINDOWS}` }
+  const spellings = {
+    unix: SQL,
+    windows: WINDOWS,
+    marked: `\ufeff${SQL}`,
+    both: `\ufeff${WINDOWS}`,
+    mac: MAC,
+  }
 
   test.each(Object.entries(spellings))('%s is the same migration', (_, sql) => {
     const [migration] = parseMigrations([{ id: '1', sql }])
@@ -20,6 +36,26 @@ describe('line ends and a byte order mark', () => {
     (_, sql) => {
       const now = parseMigrations([{ id: '1', sql: SQL }])
       expect(pending(now, new Map([['1', sha256(sql)]]))).toEqual([])
+    },
+  )
+
+  test.each([SQL.trimEnd(), WINDOWS.trimEnd()])('%j is one that only ends otherwise', (sql) => {
+    const now = parseMigrations([{ id: '1', sql: SQL }])
+    expect(pending(now, new Map([['1', sha256(sql)]]))).toEqual([])
+    const before = parseMigrations([{ id: '1', sql }])
+    expect(pending(before, new Map([['1', sha256(SQL)]]))).toEqual([])
+  })
+
+  test.each(['utf16le', 'utf8'] as const)(
+    'a file in %s with a mark, and lines that end in CR alone',
+    async (encoding) => {
+      const folder = await mkdtemp(join(tmpdir(), 'line-ends-'))
+      const text = `\ufeff-- pg-tenant: no-transaction\r${MAC}`
+      await writeFile(join(folder, '1.sql'), Buffer.from(text, encoding))
+      const [migration] = parseMigrations(await loadMigrations(folder))
+      await rm(folder, { recursive: true })
+      expect(migration?.sql).toBe(`-- pg-tenant: no-transaction\n${SQL}`)
+      expect(isChecksumOf(migration!, sha256(SQL))).toBe(true)
     },
   )
 
