@@ -1,4 +1,5 @@
 import type { Admin } from '../admin/transaction.ts'
+import type { IsolationLevel } from '../isolation/isolation.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -7,7 +8,7 @@ import { readNames, readTables } from './catalog.ts'
 import { begin, pinSettings } from './client.ts'
 import type { ArchiveManifest } from './format/manifest.ts'
 import { holdMarker, openForOwner, type Place } from './place.ts'
-import { readStructure } from './structure/read.ts'
+import { readSkipped, readStructure } from './structure/read.ts'
 import { toHere } from './structure/rename.ts'
 import type { Found, Visit } from './visit.ts'
 
@@ -34,10 +35,11 @@ export async function describe(
   await home.run('savepoint described')
   const [facts] = await home.run(FACTS)
   const migrations = await readLedger(place.tenantColumn === undefined ? home : books, lifecycle, place)
-  const user = traitsOf(level).ownerApart ? application : ''
+  const user = applicationIn(level, application)
   const own = place.tenantColumn === undefined ? await readStructure(home, place, user) : undefined
   const structure = own?.statements.map((made) => toHere(made, place.schema))
   const unmade = own?.unmade ?? new Set<string>()
+  const skipped = own?.skipped ?? (await readSkipped(home, place, user))
   const isMade = (name: string) => !unmade.has(name)
   const tables = (await readTables(home, place)).filter(({ name }) => isMade(name))
   const materializedViews = (await readNames(home, place, 'm')).filter(isMade)
@@ -52,11 +54,15 @@ export async function describe(
     migrations,
     tables,
     materializedViews,
-    skipped: own?.skipped ?? [],
+    skipped,
     ...(structure && { structure }),
   }
   return { manifest, unmade }
 }
+
+/** The role scopes run as, where that is the application's; else nobody. */
+export const applicationIn = (level: IsolationLevel, application: string): string =>
+  traitsOf(level).ownRole ? '' : application
 
 /** The migrations the tenant has, oldest first; at level `row` those of the schema that all share. */
 async function readLedger(

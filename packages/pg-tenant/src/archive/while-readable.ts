@@ -9,13 +9,14 @@ import { OWN_PATH } from '../sql/own-path.ts'
 import { type AdminClient, withAdminClient } from './client.ts'
 import type { Place } from './place.ts'
 
-// What the application owns that the tenant's role may not read, or not all of. $1 schema, $2 the tenant's role, $3 the application's.
+// What somebody else owns that the tenant's role may not read, or not all of. $1 schema, $2 the tenant's role, $3 whose, $4 names that are
+// not the tenant's.
 const UNREADABLE = `select pg_catalog.format('grant select on %s %I.%I to %I',
     case c.relkind when 'S' then 'sequence' else 'table' end, n.nspname, c.relname, r.rolname) as grant,
     c.relrowsecurity as secured, pg_catalog.has_table_privilege(r.oid, c.oid, 'select') as granted
   from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     join pg_catalog.pg_roles r on r.rolname = $2
-  where n.nspname = $1 and c.relowner = (select a.oid from pg_catalog.pg_roles a where a.rolname = $3)
+  where n.nspname = $1 and c.relname <> all ($4) and c.relowner = (select a.oid from pg_catalog.pg_roles a where a.rolname = $3)
     and (c.relrowsecurity or not pg_catalog.has_table_privilege(r.oid, c.oid, 'select'))
   order by c.oid`
 
@@ -23,20 +24,27 @@ const UNREADABLE = `select pg_catalog.format('grant select on %s %I.%I to %I',
 const BATCH = 50
 
 /**
- * Runs `fn` while what the application made at run time (level `schema`) can be read: it lets the tenant's role read it, and
- * reads by itself what has policies. Where the tenant is closed the application is shut out, too: then its schema is opened for
+ * Runs `fn` while what the application or the administrator made at run time (level `schema`) can be read: each lets the tenant's role
+ * read it, and the application reads by itself what has policies. Where the tenant is closed the application is shut out, too: then its schema is opened for
  * it behind a marker that no scope may use. Under the tenant's lock.
  */
 export async function whileReadable<T>(
   admin: AdminClient,
   lifecycle: Lifecycle,
-  { marker, owner, schema }: Place,
+  { marker, ours, owner, schema }: Place,
   closed: boolean,
   fn: () => Promise<T>,
 ): Promise<T> {
   if (!traitsOf(lifecycle.level).ownerApart || owner === undefined || marker === undefined) return await fn()
   const application = await prepare(lifecycle)
-  const rows = await admin.run(UNREADABLE, [schema, owner, application])
+  const [me] = await admin.run('select current_user::text as name')
+  const mine = await admin.run(UNREADABLE, [schema, owner, me?.name, [...ours]])
+  const own = mine.filter(({ granted }) => granted !== true).map((row) => String(row.grant))
+  if (own.length > 0)
+    await withAdminPool(lifecycle.adminPool, undefined, (pool) =>
+      inAdminTransaction(pool, (other) => other.run(own.join('; '))),
+    )
+  const rows = await admin.run(UNREADABLE, [schema, owner, application, [...ours]])
   if (rows.length === 0) return await fn()
   const grants = rows.filter(({ granted }) => granted !== true).map((row) => String(row.grant))
   const grant = async () => {

@@ -1,5 +1,5 @@
 import { TenancyError, type TenantKey } from '@org/core'
-import { beginReading } from '../archive/describe.ts'
+import { applicationIn, beginReading } from '../archive/describe.ts'
 import { readSkipped, type Skipped } from '../archive/structure/read.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { prepare } from '../lifecycle/prepare.ts'
@@ -14,14 +14,14 @@ import type { OffboardSettings } from './options.ts'
  */
 export async function refuseLosses(visit: Visit, { backup, lose }: OffboardSettings): Promise<void> {
   const { lifecycle, place, tenant } = visit
-  if (backup === 'skip' || place.tenantColumn !== undefined) return
+  if (backup === 'skip') return
   await prepare(lifecycle)
   const record = await find(lifecycle.pool, lifecycle.registry, tenant)
   // What is further on has been asked before.
   if (record?.status !== 'active' && record?.status !== 'suspended') return
   const skipped = await visitTenant(visit, [record.status], async (found) => {
     await beginReading(found, place)
-    return await readSkipped(found.home, place)
+    return await readSkipped(found.home, place, applicationIn(lifecycle.level, found.application))
   })
   requireNamed(tenant, skipped, lose)
 }

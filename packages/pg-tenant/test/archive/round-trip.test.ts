@@ -105,6 +105,31 @@ describe('functions that say which role they run as', () => {
   })
 })
 
+describe('rights that were granted on', () => {
+  it('are kept, as given by the tenant, who had them of others or owned what they are to', async () => {
+    const tenant = await provisioned(lifecycle, 'granted')
+    const [role, other, third] = ['granted', 'other', 'third'].map((name) => `${world.rolePrefix}${name}`)
+    await world.root.query(`create role ${other}; create role ${third}; grant usage on schema c_granted to ${other}, ${third};
+      set search_path to c_granted; create table theirs (id int); alter table theirs owner to ${world.adminRole};
+      set role ${world.adminRole}; grant select, update (id) on theirs to ${role} with grant option;
+      set role ${role}; grant select, update (id) on theirs to ${other} with grant option; grant insert on notes to ${other} with grant option;
+      set role ${other}; grant select on theirs to ${third}; grant insert on notes to ${third}; reset role; reset search_path`)
+    const may = async (schema: string) =>
+      (
+        await world.root.query(`select rolname, has_table_privilege(oid, '${schema}.theirs', 'select with grant option') as reads,
+          has_column_privilege(oid, '${schema}.theirs', 'id', 'update') as writes, has_table_privilege(oid, '${schema}.notes', 'insert') as inserts,
+          has_table_privilege(oid, '${schema}.theirs', 'select') as sees from pg_roles where rolname in ('${other}', '${third}') order by 1`)
+      ).rows
+    const before = await may('c_granted')
+    const to = folder.path('granted')
+    await backupTenant(lifecycle, tenant, { to })
+    await restoreTenant(lifecycle, tenant, { from: to, force: 'replace' })
+    expect(await may('c_granted')).toEqual(before)
+    await restoreTenant(lifecycle, keyOf(lifecycle, 'granted-b'), { from: to })
+    expect(await may('"c_granted-b"')).toEqual(before)
+  })
+})
+
 describe('level schema', () => {
   it('backs up and restores, suspended or not', async () => {
     const plain = lifecycleOf(world, { level: 'schema', schemaPrefix: 's_' })

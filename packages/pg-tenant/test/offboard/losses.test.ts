@@ -26,6 +26,29 @@ describe('an off-boarding', () => {
     expect(await codeOf(odd)).toBe('INVALID_OPTION')
   })
 
+  it.each(['schema', 'row'] as const)(
+    'level %s, where they are the application’s: refuses while rows may name some',
+    async (level) => {
+      const key =
+        level === 'row' ? `tenant_id text not null, primary key (tenant_id, id)` : 'primary key (id)'
+      const tenancy = setting.tenancy(level, {
+        migrations: [{ id: '1', sql: `create table files (id int, content oid, ${key})` }],
+      })
+      await tenancy.provision('lo')
+      await tenancy.query(
+        'lo',
+        `insert into files (id, content) values (1, lo_from_bytea(0, 'the contract'))`,
+      )
+      const skipped = [{ name: 'files.content', kind: 'large objects' }]
+      expect(await tenancy.export('lo', { to: folder.path(`${level}-people`) })).toMatchObject({ skipped })
+      const backup = { to: folder.path(`${level}-lo`) }
+      await expect(tenancy.offboard('lo', { confirm: 'lo', backup })).rejects.toMatchObject({
+        details: { reason: 'not_archived', lost: 'large objects files.content' },
+      })
+      expect(await tenancy.backup('lo', backup)).toMatchObject({ skipped })
+    },
+  )
+
   it('loses with them whatever hangs on them, and all that is said of it; the rest comes back', async () => {
     const tenancy = setting.tenancy('role')
     await tenancy.provision('lost')

@@ -5,10 +5,11 @@ import { throwIfAborted } from '../abort.ts'
 import { readTables } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import { wholeRows } from '../copy.ts'
-import { beginReading } from '../describe.ts'
+import { applicationIn, beginReading } from '../describe.ts'
 import { openSink, type Sink } from '../format/sink.ts'
 import { type Place, placeOf } from '../place.ts'
 import { asReader, type TableReader, withReaders } from '../readers.ts'
+import { readDataSkipped, type Skipped } from '../structure/read.ts'
 import { type Found, type Visit, visitTenant } from '../visit.ts'
 import { copyQuery } from './copy-query.ts'
 import { fileNames } from './file-names.ts'
@@ -56,6 +57,8 @@ export interface ExportResult {
   readonly rows: number
   /** In the order of their names. */
   readonly tables: readonly ExportedTable[]
+  /** What is not there: large objects, foreign tables. */
+  readonly skipped: readonly Skipped[]
 }
 
 /**
@@ -101,12 +104,13 @@ interface Output {
 }
 
 async function run(found: Found, visit: Visit, output: Output): Promise<ExportResult> {
-  const { place, tenant } = visit
+  const { lifecycle, place, tenant } = visit
   const { home } = found
   await beginReading(found, place)
   const [facts] = await home.run(
     `select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`,
   )
+  const skipped = await readDataSkipped(home, place, applicationIn(lifecycle.level, found.application))
   const tables = (await readTables(home, place)).filter(({ partitioned }) => !partitioned)
   const names = tables.map(({ name }) => name).sort()
   const files = fileNames(names, FORMATS[output.format].extension)
@@ -117,7 +121,7 @@ async function run(found: Found, visit: Visit, output: Output): Promise<ExportRe
   })
   const rows = done.reduce((sum, table) => sum + table.rows, 0)
   const { format, includeSecrets: includesSecrets } = output
-  return { tenant, format, createdAt: String(facts?.createdAt), includesSecrets, rows, tables: done }
+  return { tenant, format, createdAt: String(facts?.createdAt), includesSecrets, rows, tables: done, skipped }
 }
 
 async function exportTable(

@@ -68,11 +68,19 @@ export async function verifyComputed(
   summaries: readonly TableSummary[],
 ): Promise<void> {
   for (const [index, table] of tables.entries()) {
-    const { computedDigest, rows = 0 } = summaries[index] ?? {}
+    const { computedDigest } = summaries[index] ?? {}
     if (computedDigest === undefined || table.partitioned) continue
-    if ((await digestComputed(admin, place, table)) !== computedDigest)
-      throw different(table.name, rows, rows)
+    if ((await digestComputed(admin, place, table)) !== computedDigest) throw computedOtherwise(table.name)
   }
+}
+
+function computedOtherwise(table: string): TenancyError {
+  return new TenancyError(
+    'INTERNAL_ERROR',
+    'A stored generated column does not come out as it was, so nothing was restored: what its function reads, or the function, has ' +
+      'changed since the rows were written. Have it computed anew where it is (UPDATE … SET the column = DEFAULT) and back up again.',
+    { details: { table } },
+  )
 }
 
 function different(table: string, found: number, expected: number): TenancyError {

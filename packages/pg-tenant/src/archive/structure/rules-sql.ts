@@ -61,12 +61,13 @@ export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on
 const GRANTEE = (acl: string) =>
   `case when ${acl}.grantee = 0 then 'public' when pg_get_userbyid(${acl}.grantee) = $5 then '${APPLICATION}' when ${acl}.grantee = o.owner or pg_get_userbyid(${acl}.grantee) = $4 then 'current_user' else quote_ident(pg_get_userbyid(${acl}.grantee)) end`
 
+// An owner may grant on without having been told; who granted on what was granted to him is not kept: it is the owner's word then.
 // The tenant's own role ($4) and the owner are one: whatever is restored belongs to the tenant. What the application made ($5, where
 // scopes run as it) keeps for it what it may do with it.
 /** What an object's privileges are, when they are not the usual ones: all taken back, then each given. */
 const ACL = (what: string) => `concat_ws('; ', format('revoke all on %s from public, current_user', ${what}),
     (select string_agg(distinct format('grant %s on %s to %s%s', lower(g.privilege_type), ${what}, w.grantee,
-       case when g.is_grantable then ' with grant option' else '' end), '; ')
+       case when g.is_grantable and w.grantee <> 'current_user' then ' with grant option' else '' end), '; ')
      from aclexplode(o.acl) g cross join lateral (
        select ${GRANTEE('g')} union select 'current_user' where g.grantee = o.owner) w (grantee)
      where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)))`
@@ -96,7 +97,7 @@ export const PRIVILEGES_ON_TYPES =
 export const COLUMN_PRIVILEGES = `select 'acl:1259:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 91 as phase,
     format('privileges on column %s.%I', ${NAME}, a.attname) as what,
     (select string_agg(format('grant %s (%I) on table %s to %s%s', lower(g.privilege_type), a.attname, ${NAME}, ${GRANTEE('g')},
-       case when g.is_grantable then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
+       case when g.is_grantable and ${GRANTEE('g')} <> 'current_user' then ' with grant option' else '' end), '; ' order by ${GRANTEE('g')}, g.privilege_type)
      from aclexplode(a.attacl) g where g.grantee = 0 or exists (select from pg_roles r where r.oid = g.grantee)) as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attacl is not null
     cross join lateral (select c.relowner as owner) o`
