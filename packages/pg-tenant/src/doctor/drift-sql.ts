@@ -14,7 +14,7 @@ const PLAIN = `
   union all
   select r.key, concat_ws(' ', 'column', r.relname || '.' || a.attname, replace(format_type(a.atttypid, a.atttypmod), r.home, ''),
     case when a.attnotnull then 'not null' end, nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
-    'default ' || replace(pg_get_expr(d.adbin, d.adrelid), r.home, ''))
+    'default ' || replace(replace(pg_get_expr(d.adbin, d.adrelid), r.home, ''), replace(r.home, '''', ''''''), ''))
   from relation r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped and r.relkind <> 'S'
   left join pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
   union all

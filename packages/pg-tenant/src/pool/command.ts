@@ -118,11 +118,11 @@ function modeCommand(tokens: readonly Token[], session: boolean): Command | unde
   return mode && { kind: 'mode', mode, session }
 }
 
-/** One value: a string, a word, or a number with its sign. `default` and `local` mean the setting of the connection. */
+/** One value, or a list of them: strings, words, or numbers with their sign. `default` and `local` mean the setting of the connection. */
 function valueCommand(name: string, tokens: readonly Token[], local: boolean): Command | undefined {
   if (
     tokens.length === 0 ||
-    tokens.some(({ text, kind }) => kind === 'symbol' && text !== '-' && text !== '+')
+    tokens.some(({ text, kind }) => kind === 'symbol' && text !== '-' && text !== '+' && text !== ',')
   )
     return undefined
   if (tokens.length === 1 && (is(tokens[0], 'default') || is(tokens[0], 'local')))

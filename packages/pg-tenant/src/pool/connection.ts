@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { isTenancyError } from '@org/core'
 import { statementsOf } from '../migrations/statements.ts'
 import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
@@ -6,7 +6,7 @@ import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { type Command, commandOf, type Mode } from './command.ts'
-import { canceled, inFailedTransaction } from './errors.ts'
+import { canceled, inFailedTransaction, modeTooLate, noSavepoint, noTransaction } from './errors.ts'
 import { Turns } from './running.ts'
 import { type Apart, SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
@@ -40,6 +40,8 @@ export class TenantConnection {
   #mode: Mode = {}
   #sessionMode: Mode = {}
   #begun = false
+  /** Begun by several statements of one text, and not by BEGIN. */
+  #unsaid = false
   #failed = false
   #ran = false
 
@@ -49,7 +51,7 @@ export class TenantConnection {
   }
 
   get status(): Status {
-    if (!this.#begun) return 'I'
+    if (!this.#begun || this.#unsaid) return 'I'
     return this.#failed ? 'E' : 'T'
   }
 
@@ -95,19 +97,32 @@ export class TenantConnection {
     return parts.length > 1 ? parts.map((part) => part.text) : undefined
   }
 
-  /** Several statements of one text: one transaction, as the simple protocol has it (manual 54.2.2.1). */
+  /**
+   * Several statements of one text: one transaction, as the simple protocol has it (manual 54.2.2.1). Those before a BEGIN are part of
+   * what it begins; COMMIT or ROLLBACK ends what came before, and what comes behind is one again.
+   */
   async runAll(queries: readonly QueryConfig[]): Promise<QueryResult[]> {
     const results: QueryResult[] = []
-    const plain = ({ text }: QueryConfig) =>
-      commandOf(text) === undefined && sessionLocking(text) === undefined
-    const implicit = !this.#begun && queries.every(plain)
-    if (implicit)
-      return await this.alone(async (db) => {
-        for (const query of queries) results.push(await db.query(query))
-        return results
-      })
-    for (const query of queries) results.push(await this.run(query))
-    return results
+    try {
+      for (const query of queries) {
+        this.#beginUnsaid(query)
+        results.push(await this.run(query))
+      }
+      if (this.#unsaid) await this.#commit(false)
+      return results
+    } catch (error) {
+      if (this.#unsaid) await this.reset()
+      throw error
+    }
+  }
+
+  #beginUnsaid({ text }: QueryConfig): void {
+    const kind = commandOf(text)?.kind
+    if (kind === 'begin') this.#unsaid = false
+    else if (kind === undefined && !this.#begun && sessionLocking(text) === undefined) {
+      this.#begin({})
+      this.#unsaid = true
+    }
   }
 
   /** Runs `fn` in the transaction that is open, or in one of its own. */
@@ -128,8 +143,13 @@ export class TenantConnection {
   /** Rolls back what is open. */
   async reset(): Promise<void> {
     const scope = this.#scope
+    this.#undoSettings()
     this.#forget()
     await scope?.rollback()
+  }
+
+  #undoSettings(): void {
+    if (this.#begun) this.settings.backTo(null)
   }
 
   /** Ends what is open: PostgreSQL rolls back, and gives the session's locks back, when a client goes. */
@@ -188,25 +208,30 @@ export class TenantConnection {
   #begin(mode: Mode): void {
     this.#begun = true
     this.#mode = mode
+    this.settings.mark(null)
   }
 
   #forget(): void {
     this.#scope = undefined
     this.#mode = {}
     this.#begun = false
+    this.#unsaid = false
     this.#failed = false
     this.#ran = false
   }
 
   #setMode(mode: Mode, session: boolean): QueryResult {
     if (session) this.#sessionMode = { ...this.#sessionMode, ...mode }
-    else if (this.#ran) throw modeTooLate()
-    else this.#mode = { ...this.#mode, ...mode }
+    else if (this.#ran) {
+      this.#failed = this.#begun
+      throw modeTooLate()
+    } else this.#mode = { ...this.#mode, ...mode }
     return answer('SET')
   }
 
   async #commit(chain: boolean): Promise<QueryResult> {
     const [scope, mode] = [this.#scope, this.#mode]
+    if (this.#failed) this.#undoSettings()
     this.#forget()
     // A transaction in which nothing ran still proves that the tenant is there.
     if (scope) await scope.commit()
@@ -216,6 +241,7 @@ export class TenantConnection {
 
   async #rollback(chain: boolean): Promise<QueryResult> {
     const [scope, mode] = [this.#scope, this.#mode]
+    this.#undoSettings()
     this.#forget()
     await scope?.rollback()
     if (chain) this.#begin(mode)
@@ -223,17 +249,30 @@ export class TenantConnection {
   }
 
   async #savepoint(kind: 'savepoint' | 'release' | 'rollbackTo', name: string): Promise<QueryResult> {
-    if (!this.#begun) throw noTransaction(kind)
+    if (!this.#begun || this.#unsaid) throw noTransaction(SAVEPOINT_COMMANDS[kind])
     if (this.#failed && kind !== 'rollbackTo') throw inFailedTransaction()
     await this.db()
     const scope = this.#scope as OpenScope
-    if (kind === 'savepoint') scope.savepoint(name)
-    else if (kind === 'release') await this.#guarded(() => scope.release(name))
+    if (kind === 'savepoint') {
+      scope.savepoint(name)
+      this.settings.mark(name)
+    } else if (kind === 'release') await this.#there(name, () => scope.release(name))
     else {
-      await this.#guarded(() => scope.rollbackTo(name))
+      await this.#there(name, () => scope.rollbackTo(name))
+      this.settings.backTo(name)
       this.#failed = false
     }
     return answer(kind === 'rollbackTo' ? 'ROLLBACK' : kind.toUpperCase())
+  }
+
+  #there(name: string, fn: () => Promise<void>): Promise<void> {
+    return this.#guarded(async () => {
+      try {
+        await fn()
+      } catch (error) {
+        throw isTenancyError(error, 'VALIDATION_ERROR') ? noSavepoint(name, error) : error
+      }
+    })
   }
 
   /** PostgreSQL says at once that a value is none; it is then not kept. */
@@ -245,17 +284,12 @@ export class TenantConnection {
   }
 }
 
+const SAVEPOINT_COMMANDS = {
+  savepoint: 'SAVEPOINT',
+  release: 'RELEASE SAVEPOINT',
+  rollbackTo: 'ROLLBACK TO SAVEPOINT',
+} as const
+
 function answer(command: string): QueryResult {
   return { command, rowCount: null, rows: [], fields: [] }
-}
-
-function modeTooLate(): TenancyError {
-  return new TenancyError(
-    'STATEMENT_REFUSED',
-    'SET TRANSACTION comes before the first statement of a transaction.',
-  )
-}
-
-function noTransaction(command: string): TenancyError {
-  return new TenancyError('STATEMENT_REFUSED', `${command} is used inside a transaction: BEGIN first.`)
 }

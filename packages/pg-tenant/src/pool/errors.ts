@@ -67,20 +67,37 @@ function pick(from: object, names: readonly string[]): Record<string, unknown> {
   )
 }
 
+/** An error as the server would have sent it. */
+function asServer(code: string, message: string, cause: unknown): Error {
+  const made = new pg.DatabaseError(message, message.length, 'error')
+  return Object.assign(made, { severity: 'ERROR', code, cause })
+}
+
 /** What PostgreSQL answers in a transaction that has failed: nothing runs in it any more (SQLSTATE 25P02). */
 export function inFailedTransaction(): Error {
   const message = 'current transaction is aborted, commands ignored until end of transaction block'
-  const made = new pg.DatabaseError(message, message.length, 'error')
-  const cause = new TenancyError(
-    'SCOPE_FAILED',
-    'An earlier statement of this transaction failed: roll back first.',
-  )
-  return Object.assign(made, { severity: 'ERROR', code: '25P02', cause })
+  const advice = 'An earlier statement of this transaction failed: roll back first.'
+  return asServer('25P02', message, new TenancyError('SCOPE_FAILED', advice))
 }
 
 /** What PostgreSQL answers when somebody has cancelled the statement (SQLSTATE 57014). */
-export function canceled(cause: unknown): Error {
-  const message = 'canceling statement due to user request'
-  const made = new pg.DatabaseError(message, message.length, 'error')
-  return Object.assign(made, { severity: 'ERROR', code: '57014', cause })
+export const canceled = (cause: unknown): Error =>
+  asServer('57014', 'canceling statement due to user request', cause)
+
+/** A savepoint outside a transaction (SQLSTATE 25P01). @param command as SQL has it */
+export function noTransaction(command: string): Error {
+  const advice = `${command} is used inside a transaction: BEGIN first.`
+  const message = `${command} can only be used in transaction blocks`
+  return asServer('25P01', message, new TenancyError('STATEMENT_REFUSED', advice))
+}
+
+/** A savepoint that is not there (SQLSTATE 3B001). */
+export const noSavepoint = (name: string, cause: unknown): Error =>
+  asServer('3B001', `savepoint "${name.slice(0, 63)}" does not exist`, cause)
+
+/** What a transaction is, said too late (SQLSTATE 25001). */
+export function modeTooLate(): Error {
+  const message = 'SET TRANSACTION must be called before any query'
+  const advice = 'SET TRANSACTION comes before the first statement of a transaction.'
+  return asServer('25001', message, new TenancyError('STATEMENT_REFUSED', advice))
 }

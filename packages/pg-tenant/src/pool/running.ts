@@ -42,6 +42,42 @@ export class RunningClients {
   }
 }
 
+/** What is told to stop where it takes too long. */
+interface Cancellable {
+  cancellable: boolean
+  cancel(): void
+}
+
+/**
+ * As `query_timeout` of `pg`: who waits is told so; here the statement is cancelled, too.
+ *
+ * @param ms `undefined` or 0 for as long as it takes
+ * @throws Error `Query read timeout`
+ */
+export async function inTime<T>(
+  ms: number | undefined,
+  open: () => Promise<Cancellable>,
+  job: () => Promise<T>,
+): Promise<T> {
+  if (!ms) return await job()
+  const connection = await open()
+  const before = connection.cancellable
+  connection.cancellable = true
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    connection.cancel()
+  }, ms)
+  try {
+    return await job()
+  } catch (error) {
+    throw late ? new Error('Query read timeout', { cause: error }) : error
+  } finally {
+    clearTimeout(timer)
+    connection.cancellable = before
+  }
+}
+
 /** Those who take one after the other. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()

@@ -26,7 +26,24 @@ const FIXED: Readonly<Record<string, ReadonlySet<string>>> = {
  * kept for the client and set again, for the transaction, in each scope it opens.
  */
 export class SessionSettings {
-  readonly #values = new Map<string, string>()
+  #values = new Map<string, string>()
+  /** How they were where a transaction and its savepoints began: a rollback takes SET back (manual, SET). */
+  #marks: { readonly name: string | null; readonly values: ReadonlyMap<string, string> }[] = []
+
+  /** @param name of the savepoint; `null` where the transaction begins */
+  mark(name: string | null): void {
+    if (name === null) this.#marks = []
+    this.#marks.push({ name, values: new Map(this.#values) })
+  }
+
+  /** As it was there. What was marked since is gone, as savepoints are. */
+  backTo(name: string | null): void {
+    const at = this.#marks.findLastIndex((mark) => mark.name === name)
+    const found = this.#marks[at]
+    if (!found) return
+    this.#values = new Map(found.values)
+    this.#marks = this.#marks.slice(0, at + 1)
+  }
 
   /** @throws TenancyError STATEMENT_REFUSED when there are too many */
   set(name: string, value: string): void {

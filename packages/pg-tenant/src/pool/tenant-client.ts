@@ -7,7 +7,7 @@ import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
 import type { Reach, TenantConnection } from './connection.ts'
 import { asDatabaseError, type ErrorStyle } from './errors.ts'
-import type { RunningClients } from './running.ts'
+import { inTime, type RunningClients } from './running.ts'
 
 /** What makes clients: whose, how errors look. */
 export interface ClientBinding {
@@ -22,11 +22,14 @@ export interface ClientBinding {
 
 type Callback = (error: unknown, result?: unknown) => void
 
+/** What a query's object may have besides. */
+interface Extras {
+  readonly callback?: Callback
+  readonly query_timeout?: number
+}
+
 /** A query as `pg` takes it in all its forms. */
-type Query =
-  | string
-  | (PgQueryConfig & { readonly callback?: Callback; readonly rowMode?: string })
-  | Submittable
+type Query = string | (PgQueryConfig & Extras & { readonly rowMode?: string }) | Submittable
 
 /**
  * Shaped like `pg.Client`, without a connection: every call becomes a scope of one tenant, or part of the one that its BEGIN
@@ -55,12 +58,13 @@ export class TenantClient extends EventEmitter {
     getTypeParser: (oid, format) => this.getTypeParser(oid, format) as (value: string) => unknown,
   }
   readonly #named = new Map<string, string>()
+  readonly #timeout: number
   #overridden = false
   #processID: number | undefined
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
-  constructor(binding: ClientBinding, config: { readonly types?: pg.CustomTypesConfig } = {}) {
+  constructor(binding: ClientBinding, config: Pick<pg.ClientConfig, 'types' | 'query_timeout'> = {}) {
     super()
     this.#binding = binding
     this.user = binding.tenant
@@ -68,6 +72,7 @@ export class TenantClient extends EventEmitter {
     this.connectionParameters = { user: binding.tenant, database: binding.tenant }
     this.#types = new pg.TypeOverrides(config.types)
     this.#overridden = config.types !== undefined
+    this.#timeout = Number(config.query_timeout) || 0
   }
 
   connect(callback?: (error: unknown, client?: this) => void): Promise<this> | undefined {
@@ -120,12 +125,17 @@ export class TenantClient extends EventEmitter {
         return query
       return this.#runQueryObject(query, typeof values === 'function' ? (values as Callback) : callback)
     }
-    const config = (typeof query === 'string' ? { text: query } : query) as PgQueryConfig & {
-      callback?: Callback
-    }
+    const config = (typeof query === 'string' ? { text: query } : query) as PgQueryConfig & Extras
     const done = callback ?? (typeof values === 'function' ? (values as Callback) : config.callback)
     const given = asOfNow(typeof values === 'function' ? config.values : (values ?? config.values))
-    const result = this.#enqueue(() => this.#run(config, given)).catch((error: unknown) => {
+    const timeout = config.query_timeout ?? this.#timeout
+    const run = () =>
+      inTime(
+        timeout,
+        () => this.#open(),
+        () => this.#run(config, given),
+      )
+    const result = this.#enqueue(run).catch((error: unknown) => {
       throw this.#shown(error)
     })
     if (!done) return result

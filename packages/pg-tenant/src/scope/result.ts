@@ -123,7 +123,8 @@ export class ResultSink implements Sink {
 
   complete(tag: string): void {
     this.tag = tag
-    this.#result.addCommandComplete({ text: tag })
+    // An empty query has none, which pg would take for a word.
+    if (tag !== '') this.#result.addCommandComplete({ text: tag })
   }
 
   /** Rows collected since the last call (for streams). */

@@ -36,6 +36,7 @@ describe('what is asked of a transaction', () => {
     ],
     ['SET LOCAL my.thing = 5', { kind: 'set', name: 'my.thing', value: '5', local: true }],
     ['set extra_float_digits to -1', { kind: 'set', name: 'extra_float_digits', value: '-1', local: false }],
+    ['set datestyle = iso, dmy', { kind: 'set', name: 'datestyle', value: 'iso,dmy', local: false }],
     [`SET NAMES 'utf8'`, { kind: 'set', name: 'client_encoding', value: 'utf8', local: false }],
     ['set work_mem to default', { kind: 'reset', name: 'work_mem' }],
     ['reset all', { kind: 'reset', name: null }],
@@ -54,7 +55,6 @@ describe('what is asked of a transaction', () => {
     'listen x',
     'savepoint',
     "insert into t values ('begin')",
-    'set search_path to a, b',
     'discard plans',
     '',
   ])('%s is none, or one that is refused later', (text) => {

@@ -127,7 +127,7 @@ describe('a pool of one tenant', () => {
     await client.query('release one')
     await client.query('commit')
     expect(await bodies()).toEqual(['a', 'd'])
-    await expect(client.query('savepoint outside')).rejects.toMatchObject({ code: 'STATEMENT_REFUSED' })
+    await expect(client.query('savepoint outside')).rejects.toMatchObject({ code: '25P01' })
     client.release()
     await pool.end()
   })
@@ -170,6 +170,68 @@ describe('a pool of one tenant', () => {
     await pool.query(`begin; insert into notes (body) values ('in'); commit`)
     expect(await bodies()).toEqual(['a;b', 'in'])
     await pool.end()
+  })
+
+  it.each([
+    ['x; begin; y; rollback', []],
+    ['x; begin; y; commit', ['x', 'y']],
+    ['x; rollback; y', ['y']],
+    ['x; commit; y; rollback', ['x']],
+    ['x; begin; y; commit; z; select 1/0', ['x', 'y']],
+    ['begin; x; commit; select 1/0', ['x']],
+    ['x; savepoint s; y', []],
+  ])('%s: what stands before a BEGIN is part of it, as PostgreSQL has it', async (short, left) => {
+    const pool = world.tenancy().pool('acme', { max: 1 })
+    const text = short.replaceAll(/\b[xyz]\b/g, (body) => `insert into notes (body) values ('${body}')`)
+    await Promise.allSettled([pool.query(text)])
+    expect(await bodies()).toEqual(left)
+    const client = await pool.connect()
+    expect((client as unknown as { getTransactionStatus(): string }).getTransactionStatus()).toBe('I')
+    client.release()
+    await pool.end()
+  })
+
+  it('takes SET back with the transaction, or to the savepoint, as PostgreSQL does', async () => {
+    const pool = world.tenancy().pool('acme', { max: 1 })
+    const client = await pool.connect()
+    const zone = async () => (await client.query('show timezone')).rows[0]?.TimeZone
+    await client.query(`set timezone = 'Asia/Tokyo'`)
+    await client.query('begin')
+    await client.query(`set timezone = 'America/Lima'`)
+    await client.query('savepoint a')
+    await client.query(`set timezone = 'Europe/Rome'`)
+    await client.query('rollback to a')
+    expect(await zone()).toBe('America/Lima')
+    await client.query('rollback')
+    expect(await zone()).toBe('Asia/Tokyo')
+    await client.query('begin')
+    await client.query(`set datestyle = iso, dmy`)
+    await client.query('commit')
+    expect((await client.query('show datestyle')).rows).toEqual([{ DateStyle: 'ISO, DMY' }])
+    client.release()
+    await pool.end()
+  })
+
+  it('says with SQLSTATE what a transaction does not take', async () => {
+    const client = await world.tenancy().pool('acme', { max: 1 }).connect()
+    const code = (sql: string) =>
+      client.query(sql).then(
+        () => undefined,
+        (error: pg.DatabaseError) => error.code,
+      )
+    expect(await code('savepoint a')).toBe('25P01')
+    for (const [sql, expected] of [
+      ['rollback to nope', '3B001'],
+      ['release nope', '3B001'],
+      ['set transaction isolation level serializable', '25001'],
+    ] as const) {
+      await client.query('begin')
+      await client.query('select 1')
+      expect(await code(sql)).toBe(expected)
+      expect(await code('select 1')).toBe('25P02')
+      await client.query('rollback')
+    }
+    client.release()
   })
 
   it('keeps what a client has SET for it alone, and refuses what the scope depends on', async () => {
@@ -251,6 +313,19 @@ describe('a pool of one tenant', () => {
       ).rows,
     ).toEqual([{ n: '<5>' }])
     await client.end()
+  })
+
+  it('stops a query at its query_timeout, as pg says it', async () => {
+    const { Client } = world.tenancy().pg('acme')
+    const slow = 'select pg_sleep(60)'
+    const late = { query_timeout: 50 }
+    for (const own of [true, false]) {
+      const client = new Client(own ? late : {})
+      await client.connect()
+      await expect(client.query(own ? slow : { text: slow, ...late })).rejects.toThrow('Query read timeout')
+      expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+      await client.end()
+    }
   })
 
   it('serves many at once, more than it has connections', async () => {
