@@ -25,6 +25,7 @@ export type AdoptionFindingCode =
   | 'SHARED_RIGHTS'
   | 'EXTENSION'
   | 'REACHES_OUT'
+  | 'EVENT_TRIGGER'
   | 'REACHED_FROM'
   | 'FOREIGN_TRIGGER'
   | 'PUBLIC_PRIVILEGE'

@@ -13,6 +13,18 @@ interface Check {
   readonly sql: string
 }
 
+const reachesOut = (severity: Check['severity'], which: string, fix: string): Check => ({
+  code: 'REACHES_OUT',
+  severity,
+  sql: `select distinct format('%I.%I', home.name, v.relname) as subject,
+      format('reads %I.%I, which the tenant''s role may not', o.nspname, t.relname) as what, ${fix} as fix
+    from home join pg_class v on v.relnamespace = home.oid join pg_rewrite w on w.ev_class = v.oid
+    join pg_depend d on d.classid = 2618 and d.objid = w.oid and d.refclassid = 1259
+    join pg_class t on t.oid = d.refobjid join pg_namespace o on o.oid = t.relnamespace
+    where ${which} and o.oid <> home.oid and o.nspname not in ('pg_catalog', 'information_schema') and not has_table_privilege('public', t.oid, 'select')
+      and not coalesce((select has_table_privilege(r.oid, t.oid, 'select') from pg_roles r where r.rolname = $3), false)`,
+})
+
 // $1 the schema, $2 the application's role, $3 the tenant's, whose members are earlier owners; all in each, so that one set of values fits.
 const BESIDE_OTHERS: readonly Check[] = [
   {
@@ -24,17 +36,26 @@ const BESIDE_OTHERS: readonly Check[] = [
           else format('ALTER EXTENSION %I SET SCHEMA public;', e.extname) end as fix
       from pg_extension e join home on e.extnamespace = home.oid`,
   },
+  // Views ask with the rights of their owner, which is the tenant's role from now on: also when those who were there before ask.
+  reachesOut(
+    'error',
+    `v.relkind = 'v' and not coalesce((select option_value::boolean from pg_options_to_table(v.reloptions) where option_name = 'security_invoker'), false)`,
+    `format('ALTER VIEW %I.%I SET (security_invoker = true); -- whoever reads it needs the right then. Or, if every tenant may see all of it: GRANT SELECT ON %I.%I TO PUBLIC;',
+        home.name, v.relname, o.nspname, t.relname)`,
+  ),
+  reachesOut(
+    'warning',
+    `v.relkind <> 'v'`,
+    `format('GRANT SELECT ON %I.%I TO PUBLIC; -- if every tenant may see all of it; or it cannot be refreshed', o.nspname, t.relname)`,
+  ),
   {
-    // Views ask with the rights of their owner, which is the tenant's role from now on.
-    code: 'REACHES_OUT',
+    // Of a superuser's making: it is trusted, but it may need what the administrator lacks.
+    code: 'EVENT_TRIGGER',
     severity: 'warning',
-    sql: `select distinct format('%I.%I', home.name, v.relname) as subject,
-        format('reads %I.%I, which the tenant''s role may not', o.nspname, t.relname) as what,
-        format('GRANT SELECT ON %I.%I TO that role (and name it in sharedTables), if every tenant may see all of it.', o.nspname, t.relname) as fix
-      from home join pg_class v on v.relnamespace = home.oid join pg_rewrite w on w.ev_class = v.oid
-      join pg_depend d on d.classid = 2618 and d.objid = w.oid and d.refclassid = 1259
-      join pg_class t on t.oid = d.refobjid join pg_namespace o on o.oid = t.relnamespace
-      where o.oid <> home.oid and o.nspname not in ('pg_catalog', 'information_schema') and not has_table_privilege('public', t.oid, 'select')`,
+    sql: `select e.evtname::text as subject, format('runs %s at statements that make or change objects, of this adoption and of migrations: as the administrator, and with its rights',
+          e.evtfoid::regprocedure) as what,
+        format('ALTER EVENT TRIGGER %I DISABLE; -- as a superuser, where it fails: it needs what its function does granted to the administrator', e.evtname) as fix
+      from home cross join pg_event_trigger e where e.evtenabled <> 'D' and e.evtevent <> 'login'`,
   },
   {
     // Whoever owns the function may change it, and with it what runs when the tenant writes.
@@ -75,7 +96,8 @@ const BESIDE_OTHERS: readonly Check[] = [
     sql: `select format('%I.%I', home.name, c.relname) as subject, case when c.relforcerowsecurity
           then 'has forced row-level security: its policies bind the tenant too'
           else 'has row-level security, which does not bind its owner: the tenant''s role' end as what,
-        format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY; -- if its policies are to hold for the tenant', home.name, c.relname) as fix
+        format('ALTER TABLE %I.%I %s ROW LEVEL SECURITY; -- if its policies are %sto hold for the tenant', home.name, c.relname,
+          case when c.relforcerowsecurity then 'NO FORCE' else 'FORCE' end, case when c.relforcerowsecurity then 'not ' else '' end) as fix
       from home join pg_class c on c.relnamespace = home.oid where c.relrowsecurity`,
   },
   {

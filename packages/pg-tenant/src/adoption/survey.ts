@@ -126,6 +126,7 @@ export async function survey(
       severity: 'error',
       subject: name,
       message: `There is no schema ${quoteIdentifier(name)} in database ${quoteIdentifier(facts.database)}.`,
+      fix: await nearestTo(look, name),
     })
     return { findings, schema: undefined, objects: [], owners: [], facts, kept }
   }
@@ -213,7 +214,22 @@ function alreadyShared({ naming, registry }: Lifecycle, name: string): AdoptionF
     severity: 'error',
     subject: name,
     message: `${quoteIdentifier(name)} is ${what}, so it cannot be one tenant's.`,
+    ...(name !== registry.controlSchema && {
+      fix: 'If it is one tenant’s all the same: leave it out of sharedSchemas (by default it is "public").',
+    }),
   }
+}
+
+async function nearestTo(look: Look, name: string): Promise<string> {
+  const found = await look<{ name: string }>(
+    `select nspname as name from pg_namespace where regexp_replace(lower(nspname), '[^[:alnum:]]', '', 'g') = regexp_replace(lower($1), '[^[:alnum:]]', '', 'g')
+       and nspname not like 'pg\\_%' order by 1 limit 3`,
+    [name],
+  )
+  const names = found.map((one) => quoteIdentifier(one.name)).join(', ')
+  return names === ''
+    ? 'Say the name as the catalogue has it (pg_namespace), in its case.'
+    : `There is ${names}: say that.`
 }
 
 function roleTaken({ roleThere }: Facts, role: string): AdoptionFinding | undefined {

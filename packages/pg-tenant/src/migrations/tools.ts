@@ -93,8 +93,16 @@ export function readLedger(migrations: readonly CheckedMigration[], rows: readon
 
 function isOf(migration: CheckedMigration, { name, checksum }: ToolRow): boolean {
   if (checksum !== null && isChecksumOf(migration, checksum.toLowerCase())) return true
-  return bare(migration.id) === bare(name)
+  return bare(migration.id) === bare(name) || isClassOf(name, bare(migration.id))
 }
+
+/** TypeORM keeps the class, `AddUsers1700000000000`; its file is `1700000000000-add-users.ts`. */
+function isClassOf(name: string, id: string): boolean {
+  const [, words, stamp] = /^([A-Za-z]\w{0,200}?)(\d{13})$/.exec(name) ?? []
+  return words !== undefined && `${stamp}${letters(words)}` === letters(id)
+}
+
+const letters = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '')
 
 /** Tools name a file with its ending or without it. */
 function bare(name: string): string {

@@ -149,6 +149,24 @@ describe("another tool's ledger", () => {
     ])
   })
 
+  it('of TypeORM names classes, whose files begin with the moment', async () => {
+    const named = [
+      { ...FIRST, id: '1700000000000-add-notes' },
+      { ...SECOND, id: '1700000000001-AddTags' },
+      THIRD,
+    ]
+    await make(
+      'classes',
+      TOOLS.typeorm
+        .replace('0001_notes', 'AddNotes1700000000000')
+        .replace('0002_tags', 'AddTags1700000000001'),
+    )
+    const adoption = await world
+      .tenancy({ migrations: named })
+      .adopt('x', { schema: 'classes', dryRun: true })
+    expect(adoption.baseline).toBe('1700000000001-AddTags')
+  })
+
   it('may have a column of another type than its tool gives it', async () => {
     await make('words', TOOLS.flyway.replace('success bool', 'success text'))
     expect((await tenancy.adopt('x', { schema: 'words', dryRun: true })).baseline).toBe(SECOND.id)

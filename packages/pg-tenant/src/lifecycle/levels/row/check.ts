@@ -78,7 +78,7 @@ async function lookAtAll(
 /** What mends it, as SQL of the administrator's; `undefined` where words say it better. */
 function remedyOf(
   code: RowFindingCode,
-  { name, kind, policies, tooMuch }: RowTable,
+  { name, kind, policies, tooMuch, column: found }: RowTable,
   row: RowPlace,
   { application, admin }: { readonly application: string; readonly admin: string },
   views: ViewPlace | undefined,
@@ -87,8 +87,13 @@ function remedyOf(
   switch (code) {
     case 'index_missing':
       return `CREATE INDEX ${kind === 'p' ? '' : 'CONCURRENTLY '}ON ${table} (${column});`
+    case 'column_type':
+      return `ALTER TABLE ${table} ALTER COLUMN ${column} TYPE ${found?.type === 'int2' && !views ? 'integer' : 'text'};`
+    case 'column_computed':
+      if (found?.computed === 'v') return undefined
+      return `ALTER TABLE ${table} ALTER COLUMN ${column} DROP ${found?.computed === 's' ? 'EXPRESSION' : 'IDENTITY'};`
     case 'column_nullable':
-      return `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL;`
+      return `ALTER TABLE ${table} ALTER COLUMN ${column} SET NOT NULL; -- rows without a tenant first: UPDATE ${table} SET ${column} = … WHERE ${column} IS NULL`
     case 'foreign_owner':
       return `ALTER TABLE ${table} OWNER TO ${quoteIdentifier(admin)}; -- as its owner, or a superuser`
     case 'too_many_privileges':
@@ -114,6 +119,7 @@ function findingsOf(table: RowTable, row: RowPlace, views: ViewPlace | undefined
   const wrong: Partial<Record<RowFindingCode, boolean>> = {
     foreign_owner: !table.alterable,
     column_type: !hasKeyColumn(table, views),
+    column_computed: column.computed !== '',
     column_nullable: !column.notNull,
     default_missing: !hasExactDefault(table),
     not_enabled: !table.enabled,

@@ -30,6 +30,10 @@ export const FINDINGS = {
     'Its tenant column is of another type than text, varchar, uuid, bigint and integer; with row.views it must be text.',
     'ALTER TABLE … ALTER COLUMN … TYPE text.',
   ),
+  column_computed: error(
+    'Its tenant column is computed (generated, or an identity): a new row cannot be given its tenant.',
+    'ALTER TABLE … ALTER COLUMN … DROP EXPRESSION, or DROP IDENTITY; a virtual one is added anew as a plain column.',
+  ),
   column_nullable: error(
     'Its tenant column may be NULL: such rows belong to nobody.',
     'ALTER TABLE … ALTER COLUMN … SET NOT NULL.',

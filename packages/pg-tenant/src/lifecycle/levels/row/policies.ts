@@ -41,7 +41,7 @@ export async function ensureRowPolicies(
   for (const table of await readRowTables(admin, row, application)) {
     const statements = row.referenceTables.includes(table.name)
       ? [...openReference(table, row, member), ...grantTo(table, row, views)]
-      : table.alterable && hasKeyColumn(table, views) && table.kind !== 'f'
+      : table.alterable && hasKeyColumn(table, views) && table.column?.computed === '' && table.kind !== 'f'
         ? [...scope(table, row, member), ...showTo(table, row, views)]
         : []
     if (statements.length > 0) {

@@ -10,7 +10,13 @@ export interface RowTable {
   readonly enabled: boolean
   readonly forced: boolean
   /** Its tenant column, if it has one. */
-  readonly column: { readonly type: string; readonly notNull: boolean; readonly fallback: string } | null
+  readonly column: {
+    readonly type: string
+    readonly notNull: boolean
+    readonly fallback: string
+    /** `s` or `v`: generated; `a` or `d`: an identity; else empty. */
+    readonly computed: string
+  } | null
   readonly policies: readonly RowPolicy[]
   /** Whether a valid, complete index begins with the tenant column. */
   readonly indexed: boolean
@@ -40,7 +46,7 @@ interface RowPolicy {
 // $1 schema, $2 tenant column, $3 the application's role. Expressions are read back under a search path of pg_catalog
 // alone: whatever is not from there comes with its schema and is seen not to be ours.
 const TABLES = `select c.relname as name, c.relkind as kind, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
-    case when a.attnum is not null then json_build_object('type', t.typname, 'notNull', a.attnotnull,
+    case when a.attnum is not null then json_build_object('type', t.typname, 'notNull', a.attnotnull, 'computed', concat(a.attgenerated, a.attidentity),
       'fallback', coalesce((select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d
                             where d.adrelid = c.oid and d.adnum = a.attnum), '')) end as column,
     (select coalesce(json_agg(json_build_object('name', p.polname, 'permissive', p.polpermissive,
