@@ -89,6 +89,7 @@ export const TRIED: Readonly<Record<FindingCode, string>> = {
   ROW_FOREIGN_TABLE: 'doctor/rows.test.ts',
   ROW_FOREIGN_OWNER: 'doctor/rows.test.ts',
   ROW_COLUMN_TYPE: 'doctor/rows.test.ts',
+  ROW_COLUMN_COMPUTED: 'row/odd-columns.test.ts',
   ROW_COLUMN_NULLABLE: 'doctor/rows.test.ts',
   ROW_NOT_ENABLED: 'doctor/rows.test.ts',
   ROW_NOT_FORCED: 'doctor/rows.test.ts',
