@@ -82,12 +82,33 @@ export async function inTime<T>(
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 
-  take<T>(job: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(job)
+  /**
+   * Runs `job` when those before it are over.
+   *
+   * @throws TenancyError POOL_EXHAUSTED when that takes longer than `waitMs`; it is not run then
+   */
+  async take<T>(waitMs: number, job: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    let late = false
+    // Whoever waits behind clients that wait is told in time, however many there are.
+    const over = new Promise<never>((_, reject) => {
+      if (waitMs < LONGEST_TIMER) timer = setTimeout(() => reject(turnTooLate()), waitMs)
+    }).catch((error: unknown) => {
+      late = true
+      throw error
+    })
+    const turn = this.#last.then(() => {
+      clearTimeout(timer)
+      if (late) throw turnTooLate()
+      return job()
+    })
     this.#last = turn.catch(() => {})
-    return turn
+    return await Promise.race([turn, over])
   }
 }
+
+/** What a timer can wait (ms). */
+const LONGEST_TIMER = 2 ** 31
 
 /**
  * The connections that keep session locks, of all tenants' clients together. Whoever has one needs a second to go on, so that they
@@ -139,11 +160,15 @@ export class LockHolders {
   }
 }
 
-function holdersExhausted(): TenancyError {
+const holdersExhausted = () =>
+  exhausted('Half of the connections keep advisory locks of sessions, and no more may.')
+const turnTooLate = () =>
+  exhausted("Other clients of this tenant's pool wait for advisory locks of their sessions, one at a time.")
+
+function exhausted(why: string): TenancyError {
   return new TenancyError(
     'POOL_EXHAUSTED',
-    'Half of the connections keep advisory locks of sessions, and no more may. Take locks of transactions (pg_advisory_xact_lock), ' +
-      'give locks back sooner, or give the pool more connections (at least 2).',
+    `${why} Take locks of transactions (pg_advisory_xact_lock), give locks back sooner, or give the pool more connections (at least 2).`,
     { details: { reason: 'session_locks' } },
   )
 }

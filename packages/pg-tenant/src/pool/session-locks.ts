@@ -12,8 +12,10 @@ import type { LockHolders, Turns } from './running.ts'
 export interface Apart {
   /** A scope on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
   apart?(options: ScopeOptions): OpenScope | undefined
-  /** One more connection that keeps locks. @returns gives it back. @throws TenancyError POOL_EXHAUSTED */
-  hold?(): ReturnType<LockHolders['take']>
+  /** One more connection that keeps locks, within `waitMs`. @returns gives it back. @throws TenancyError POOL_EXHAUSTED */
+  hold?(waitMs: number): ReturnType<LockHolders['take']>
+  /** How long a client waits until it may ask for its first lock (ms; default for ever). */
+  readonly patience?: number
 }
 
 /** A day: a migration may hold its lock for as long as it takes. */
@@ -89,9 +91,11 @@ export class SessionLocks {
       const holder = this.#holder
       if (holder) return await this.#runOn(holder, query)
       // guard: waiting clients would have all connections, and the one whose lock they wait for none to go on
-      return await this.#turns.take(async () => {
+      const { patience = Number.POSITIVE_INFINITY } = this.#reach
+      const until = performance.now() + patience
+      return await this.#turns.take(patience, async () => {
         if (signal.aborted) throw aborted(signal)
-        const made = await this.#begin()
+        const made = await this.#begin(until - performance.now())
         return made && (await this.#runOn(made, query))
       })
     } finally {
@@ -140,11 +144,11 @@ export class SessionLocks {
     await left.finally(giveBack)
   }
 
-  async #begin(): Promise<OpenScope | undefined> {
+  async #begin(waitMs: number): Promise<OpenScope | undefined> {
     this.#abort = new AbortController()
     const holder = this.#reach.apart?.({ ...HOLD, signal: this.#abort.signal })
     if (!holder) return undefined
-    const giveBack = await this.#reach.hold?.()
+    const giveBack = await this.#reach.hold?.(waitMs)
     try {
       this.#own = await held(holder)
     } catch (error) {

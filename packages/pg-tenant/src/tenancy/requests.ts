@@ -70,7 +70,7 @@ export function requestsOf(ground: Ground): Requests {
   const holders = new LockHolders(open.connections ?? connectionsOf(ground.pool))
   /** What a tenant's pool runs, it runs through these. */
   const reachOf = (key: string, scope: ScopeOptions): Reach => {
-    parseScopeOptions(scope, defaults)
+    const { connectionTimeout, statementTimeout, lockTimeout } = parseScopeOptions(scope, defaults)
     const both = (mode: ScopeOptions): ScopeOptions => {
       const signals = [scope.signal, mode.signal].filter((signal) => signal !== undefined)
       const [first] = signals
@@ -84,7 +84,9 @@ export function requestsOf(ground: Ground): Requests {
       once: (one, signal) => query(key, one, undefined, signal ? both({ signal }) : scope),
       open: (mode) => openByHand(key, both(mode)),
       turns: new Turns(),
-      hold: () => holders.take(parseScopeOptions(scope, defaults).connectionTimeout),
+      // As long as a connection takes at most, and whoever is in front has to get its lock.
+      patience: connectionTimeout + Math.min(statementTimeout || NEVER, lockTimeout || NEVER),
+      hold: (waitMs) => holders.take(Math.min(waitMs, connectionTimeout)),
       apart: (mode) => openApart(key, both(mode)),
     }
   }
@@ -122,6 +124,8 @@ export function requestsOf(ground: Ground): Requests {
     },
   }
 }
+
+const NEVER = Number.POSITIVE_INFINITY
 
 /** How many a pool of `pg` makes at most; one of another kind is taken for such. */
 function connectionsOf(pool: object): number {

@@ -93,6 +93,25 @@ describe('advisory locks of a session', () => {
     await pool.end()
   })
 
+  it('are not waited for one after the other for ever: whoever is too far behind is told so', async () => {
+    const tenancy = world.tenancy({ connectionTimeout: 400, lockTimeout: 400 })
+    const pool = tenancy.pool('acme', { max: 6 })
+    const client = await pool.connect()
+    try {
+      await client.query(LOCK)
+      const told = await Promise.all(
+        Array.from({ length: 5 }, () => pool.query(LOCK).then(String, (error) => error.code)),
+      )
+      expect(told.slice(3)).toEqual(['POOL_EXHAUSTED', 'POOL_EXHAUSTED'])
+      await client.query(UNLOCK)
+      // Those that were told have not taken it later.
+      expect((await client.query(TRY)).rows).toEqual([{ got: true }])
+    } finally {
+      client.release(true)
+      await pool.end()
+    }
+  })
+
   it('are counted: taken twice, they are given back twice', () =>
     two(async (one, other) => {
       await one.query(LOCK)
