@@ -3,14 +3,18 @@ import { TenancyError } from '@org/core'
 import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
+import { quoteLiteral } from '../sql/identifier.ts'
 import {
   asking,
+  ESCAPED_PATH,
+  left,
   mayBePending,
   pendingCall,
   type Room,
   type RoomCall,
   roomCall,
   roomQuery,
+  setPath,
 } from './tenant-room.ts'
 import { ADMIN_LIMITS, type Admin, entersRoom } from './transaction.ts'
 
@@ -116,12 +120,17 @@ async function enter(
 ): Promise<Record<string, unknown>[]> {
   // Statements prepared and advisory locks taken inside outlive a rollback.
   entersRoom(admin)
-  await admin.run(call.make.join(';'))
+  const path = call.path === null ? [] : [setPath(quoteLiteral(call.path))]
+  await admin.run([...call.make, ...path].join(';'))
   const rows = await admin.run(text, [call.texts]).catch((error: unknown) => {
     const statement = isServerError(error) ? call.failedAt(error) : undefined
     throw statement === undefined ? error : failed(error, statement)
   })
-  await leave(admin, room, call)
+  await leave(admin, room, call).catch((error: unknown) => {
+    throw isServerError(error) && error.message.includes(ESCAPED_PATH)
+      ? failed(error, call.statements - 1)
+      : error
+  })
   return rows
 }
 
@@ -140,7 +149,8 @@ async function leave(admin: Admin, room: Room, call: RoomCall): Promise<void> {
   }
 }
 
-const tidying = ({ leave: { first, next, last } }: RoomCall): string => [...first, ...next, ...last].join(';')
+const tidying = ({ path, leave: { next, last } }: RoomCall): string =>
+  [left(path === null ? 'null' : quoteLiteral(path)), ...next, ...last].join(';')
 
 /** Whether an error behind a call says that triggers are pending. DISCARD TEMP says it of a temporary table. */
 export const isPending = ({ code }: ServerError): boolean => code === SQLSTATE.OBJECT_IN_USE

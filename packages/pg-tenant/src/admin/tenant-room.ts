@@ -42,16 +42,20 @@ export interface RoomCall {
   readonly statements: number
   /** Whether it answers a row for each file: the milliseconds it took. */
   readonly timed: boolean
+  /**
+   * The path to be set between `make` and the call, which {@link left} must find again behind it; null where the function sets its
+   * own. A function that compares paths by itself costs 300 k instructions of the server's, and each plan that it leaves behind slows
+   * all later changes of tables.
+   */
+  readonly path: string | null
   /** Takes away what code inside left behind in the session, then the function. */
   readonly leave: Leaving
   /** Which statement failed, from 0: what is outermost in the error's context says it, whatever the code inside wrote. */
   failedAt(error: Failed): number | undefined
 }
 
-/** What is sent behind a call, in this order. */
+/** What is sent behind a call and {@link left}, in this order. */
 export interface Leaving {
-  /** Sent as they stand, each time: code inside may have put something else under any name. Behind them, none has. */
-  readonly first: readonly string[]
   /** The same for every tenant. */
   readonly next: readonly string[]
   /** Of this call. */
@@ -66,8 +70,11 @@ export interface Limits {
   readonly statementTimeout: number
 }
 
-/** In the message of the error that {@link RoomCall.leave} raises. */
+/** In the message of the error that {@link left} raises. */
 export const ESCAPED = 'pg_tenant:escaped'
+
+/** Likewise, where the path is another. */
+export const ESCAPED_PATH = `${ESCAPED}_path`
 
 /** Likewise, where the schema holds code of somebody else that would run as the administrator. */
 export const FOREIGN_CODE = 'pg_tenant:foreign_code'
@@ -151,8 +158,7 @@ const LINE = 'line pg_catalog.text;'
 const SAME_PATH = `if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) path then
   raise exception using errcode = '22P02', message = pg_catalog.concat('${ESCAPED} ', line); end if;`
 
-const RUN_FILE = `foreach line in array texts loop execute line; end loop;
-${SAME_PATH}`
+const RUN_FILE = 'foreach line in array texts loop execute line; end loop;'
 
 // Behind each file what begins with `ends`.
 const RUN_FILES = (ends: string) => `foreach line in array texts loop
@@ -177,8 +183,9 @@ export function roomCall(room: Room, files: readonly (readonly string[])[], limi
   ])
   const code = timed
     ? { answers: 'setof pg_catalog.int8', declares: LINE + PATH + BEGAN, lines: [RUN_FILES(`/* ${name} `)] }
-    : { answers: 'pg_catalog.void', declares: LINE + PATH, lines: [RUN_FILE] }
-  return { ...callOf(room, name, code, limits), texts, statements: statement + 1, timed }
+    : { answers: 'pg_catalog.void', declares: LINE, lines: [RUN_FILE] }
+  const path = timed ? null : room.searchPath
+  return { ...callOf(room, name, code, limits, path), texts, statements: statement + 1, timed }
 }
 
 /** What calls it, where it answers no rows of a query. $1 its texts. */
@@ -216,10 +223,19 @@ interface Code {
   readonly lines: readonly string[]
 }
 
-function callOf(room: Room, bare: string, { answers, declares, lines }: Code, limits: Limits): RoomCall {
+function callOf(
+  room: Room,
+  bare: string,
+  { answers, declares, lines }: Code,
+  limits: Limits,
+  path: string | null = null,
+): RoomCall {
   const name = qualify(room.schema, bare)
   const body = [`declare ${declares} begin`, ...lines, 'end'].join('\n')
-  const settings = Object.entries({ search_path: room.searchPath, ...room.settings })
+  const settings = Object.entries({
+    ...(path === null && { search_path: room.searchPath }),
+    ...room.settings,
+  })
   const made = [
     `create function ${name}(texts pg_catalog.text[]) returns ${answers}`,
     'language plpgsql volatile security definer',
@@ -236,20 +252,32 @@ function callOf(room: Room, bare: string, { answers, declares, lines }: Code, li
     texts: [],
     statements: 0,
     timed: false,
+    path,
     leave: {
-      first: ['reset all', NONE_PREPARED],
       // A held cursor would run its query inside COMMIT.
-      next: [OWN, 'close all', 'unlisten *', 'discard temp', settled(limits)],
+      next: ['reset all', OWN, 'close all', 'unlisten *', 'discard temp', settled(limits)],
       last: [`drop function if exists ${name}(pg_catalog.text[])`, ...alone],
     },
     failedAt: (error) => lastTag(bare, error),
   }
 }
 
-// Never sent under a name: what is prepared under one may have been replaced by PREPARE inside. That outlives a rollback, so a
-// session in which it was found must be given up; where none was found, what is there was prepared by no SQL.
-const NONE_PREPARED = `select pg_catalog.concat('${ESCAPED}')::pg_catalog.int8
-  from pg_catalog.pg_prepared_statement() p where p.from_sql`
+/**
+ * Asked right behind a call, before anything else: raises where code inside has prepared a statement, or changed the path. What is
+ * prepared outlives a rollback, so a session in which it was found must be given up; where nothing was found, what is there was
+ * prepared by no SQL. Never sent under a name behind a call, where that may be another statement by now; but it may be bound ahead
+ * of the call, to the unnamed portal, which no SQL can replace: CLOSE ALL takes it away, and then it fails.
+ *
+ * @param path an expression, of {@link RoomCall.path}
+ */
+export const left = (path: string): string => `select case
+  when exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql) then pg_catalog.concat('${ESCAPED}')::pg_catalog.int8
+  when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) ${path}::pg_catalog.text
+    then pg_catalog.concat('${ESCAPED_PATH}')::pg_catalog.int8
+  else 0 end`
+
+/** Sets {@link RoomCall.path}. */
+export const setPath = (path: string): string => `select pg_catalog.set_config('search_path', ${path}, true)`
 
 const OWN = `set local search_path to ${OWN_PATH}`
 

@@ -107,7 +107,9 @@ function troubleOf(
   if (mayPend || (part?.step.phase === 'tail' && isPending(error)))
     return { kind: 'failed', error: leftPending(error), mayPend }
   if (error.message.includes(FOREIGN_CODE)) return { kind: 'failed', error: foreignCode(error) }
-  if (error.message.includes(ESCAPED)) {
+  // CLOSE ALL takes away what was to be asked behind the room.
+  const unasked = part?.step.phase === 'tail' && error.code === SQLSTATE.INVALID_CURSOR_NAME
+  if (error.message.includes(ESCAPED) || unasked) {
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }
   }
   const coded = located(
@@ -167,8 +169,8 @@ function busy(tenant: string, error: ServerError): TenancyError {
 function endedTransaction(tenant: string, part: Pick<Part, 'script'> | undefined): TenancyError {
   return new TenancyError(
     'STATEMENT_REFUSED',
-    'A migration ended its transaction, changed its role or search path, or prepared a statement. Take COMMIT, ROLLBACK, SET ROLE, ' +
-      'PREPARE and set_config out of it.',
+    'A migration, or a trigger it ran, ended its transaction, changed its role or search path, prepared a statement or closed all ' +
+      'cursors. Take COMMIT, ROLLBACK, SET ROLE, PREPARE, CLOSE ALL and set_config out of it.',
     { details: { tenant, ...(part?.script && { migration: part.script.id }) } },
   )
 }

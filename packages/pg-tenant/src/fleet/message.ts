@@ -9,7 +9,16 @@ import type { Script } from '../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { ADD, COUNT, LEDGER, RECORD, RECORD_SHARES, textsOf } from './ledger-sql.ts'
 import type { Behind } from './plan.ts'
-import { inside, limitsOf, type Material, OWN, oneByOne, type Part, roomFor } from './room-parts.ts'
+import {
+  type Calling,
+  inside,
+  limitsOf,
+  type Material,
+  OWN,
+  oneByOne,
+  type Part,
+  roomFor,
+} from './room-parts.ts'
 import { kept, once } from './sql.ts'
 
 const BEGIN = 'begin isolation level read committed read write'
@@ -82,9 +91,9 @@ export function migrationMessages(
   const record: Part = { step: kept(books.memory, 'statement', RECORD_SHARES(migration), shared) }
   // What each of several took is known inside alone.
   const recorded = same && room.call.timed && !lifecycle.distributedSchemas
-  const call = recorded
-    ? once('statement', RECORD(migration, `${room.call.name}($5)`), [...shared.slice(0, 4), room.call.texts])
-    : once('statement', asking(room.call), [room.call.texts], room.call.timed ? sink : {})
+  const call: Calling = recorded
+    ? { text: RECORD(migration, `${room.call.name}($5)`), values: [...shared.slice(0, 4), room.call.texts] }
+    : { text: asking(room.call), values: [room.call.texts], ...(room.call.timed && { sink }) }
   const end: Part[] = [
     { step: kept(books.memory, 'statement', setVersion, [prefix, tenant, version]) },
     { step: kept(books.memory, 'commit', 'commit', []) },

@@ -188,7 +188,7 @@ class Run {
   async #inTransaction(statement: Statement, number: number): Promise<Trouble | undefined> {
     const one = { ...this.#script, statements: [statement] }
     const room = roomFor(this.#material, this.#behind.tenant, [one])
-    const call = once('statement', asking(room.call), [room.call.texts])
+    const call = { text: asking(room.call), values: [room.call.texts] }
     return await this.#home(
       ...this.#begin(),
       ...(this.#material.lifecycle.distributedSchemas

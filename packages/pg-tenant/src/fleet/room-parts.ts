@@ -2,14 +2,16 @@ import type { TenantKey } from '@org/core'
 import {
   asking,
   type Limits,
+  left,
   mayBePending,
   noForeignCode,
   pendingCall,
   type Room,
   type RoomCall,
   roomCall,
+  setPath,
 } from '../admin/tenant-room.ts'
-import type { Step } from '../driver/exchange.ts'
+import type { Sink, Step } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
@@ -17,7 +19,7 @@ import { type Lifecycle, ownerOf } from '../lifecycle/lifecycle.ts'
 import { inTransaction, type Script, textInRoom } from '../migrations/script.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import type { MigrateSettings } from './options.ts'
-import { kept, once } from './sql.ts'
+import { boundTo, held, kept, once, running } from './sql.ts'
 
 /** A step, and whose statement it is. */
 export interface Part {
@@ -89,30 +91,51 @@ export function roomFor(material: Material, tenant: TenantKey, files: readonly S
 /** The path of what is sent beside a room. */
 export const OWN = `set local search_path to ${OWN_PATH}`
 
+/** What calls a room. */
+export interface Calling {
+  readonly text: string
+  readonly values: readonly unknown[]
+  readonly sink?: Sink
+}
+
+/** While a room is called the unnamed portal holds what is asked behind it, so that what else runs has portals of these names. */
+const [ROOM, PATH] = ['pgt_room', 'pgt_path']
+
 /** One call of a room: what makes it, the call itself, and what is to be done behind it. */
-export function inside({ home, seen }: Material, visit: Visit, step: Step): Part[] {
-  const { room, limits, call } = visit
+export function inside({ home, seen }: Material, visit: Visit, calling: Calling): Part[] {
+  const { room, limits } = visit
   const owner = room.owner ?? null
-  const check = pendingCall(room, limits)
-  const ask = once('tail', asking(check), [check.texts])
+  const entered = entering(home, visit, 'statement', calling)
+  if (!seen.deferrable) return [...entered, { step: kept(home.memory, 'tail', mayPend(room), [owner]) }]
+  const call = pendingCall(room, limits)
+  const check = { room, limits, call, where: [] }
+  return [...entered, ...entering(home, check, 'tail', { text: asking(call), values: [call.texts] })]
+}
+
+function entering(
+  { memory }: Session,
+  visit: Visit,
+  phase: 'statement' | 'tail',
+  { text, values, sink }: Calling,
+): Part[] {
+  const { make, path, leave } = visit.call
+  const whole = phase === 'statement' && { room: visit }
   return [
     // What is refused here is refused to the tenant: it may make nothing.
-    ...call.make.map((text) => ({ step: once('statement', text), ...visit.where[0] })),
-    { step, room: visit },
-    ...tidying(home, call),
-    ...(seen.deferrable
-      ? [...check.make.map((text) => ({ step: once('tail', text) })), { step: ask }, ...tidying(home, check)]
-      : [{ step: kept(home.memory, 'tail', mayPend(room), [owner]) }]),
+    ...make.map((one) => ({ step: once(phase, one), ...visit.where[0] })),
+    { step: boundTo(ROOM, phase, text, values), ...whole },
+    // Hazard z: what is asked behind a room is planned and bound ahead of it, where no SQL can replace it
+    { step: held(memory, 'tail', LEFT, [path]) },
+    ...(path === null ? [] : [{ step: kept(memory, phase, SET_PATH, [path], undefined, PATH) }]),
+    { step: running(ROOM, phase, sink), ...whole },
+    { step: running('', 'tail'), ...(path !== null && visit.where.at(-1)) },
+    // Behind it names are ours again.
+    ...leave.next.map((one) => ({ step: kept(memory, 'tail', one, []) })),
+    ...leave.last.map((one) => ({ step: once('tail', one) })),
   ]
 }
 
-function tidying({ memory }: Session, { leave: { first, next, last } }: RoomCall): Part[] {
-  return [
-    ...first.map((text) => once('tail', text)),
-    ...next.map((text) => kept(memory, 'tail', text, [])),
-    ...last.map((text) => once('tail', text)),
-  ].map((step) => ({ step }))
-}
+const [LEFT, SET_PATH] = [left('$1'), setPath('$1')]
 
 const mayPend = (room: Room) => `select case when ${mayBePending(room)}
   then pg_catalog.concat('${MAY_PEND}')::pg_catalog.int8 else 0 end`

@@ -53,6 +53,41 @@ describe('a tenant on the session of a migration', () => {
     expect(await seen()).toEqual([])
   })
 
+  it.each([
+    ['closes all that is open', `execute 'close all';`, 'STATEMENT_REFUSED'],
+    ['changes the path', `perform set_config('search_path', 'c_evil', true);`, 'STATEMENT_REFUSED'],
+    [
+      'changes the path and takes our statements away',
+      `perform set_config('search_path', 'c_evil', false); execute 'deallocate all';`,
+      'STATEMENT_REFUSED',
+    ],
+    [
+      'has cursors under the names of our portals, one of them for COMMIT',
+      `begin execute 'close pgt_room'; exception when others then null; end;
+       begin execute 'declare pgt_room cursor with hold for insert into c_evil.seen values (current_user) returning 1';
+       exception when others then null; end;
+       execute 'close pgt_path';
+       execute 'declare pgt_path cursor with hold for select c_evil.look()';`,
+      'migrated',
+    ],
+    [
+      'closes nothing that is there',
+      `begin execute 'close ""'; exception when others then null; end;`,
+      'migrated',
+    ],
+  ])('that %s gains nothing', async (_, body, outcome) => {
+    await evil(`create or replace function look() returns int language plpgsql as $f$ begin
+      insert into c_evil.seen values (current_user); return 1; end $f$`)
+    await plant(body)
+    for (let time = 0; time < 2; time++) {
+      expect(outcomes(await migrate())).toEqual(['a migrated', `evil ${outcome}`, 'good migrated'])
+      expect(await seen()).toEqual([])
+      await plant('')
+      expect((await migrate()).ok).toBe(true)
+      await plant(body)
+    }
+  })
+
   it('that takes them all away harms itself alone', async () => {
     await plant('deallocate all;')
     expect(outcomes(await migrate())).toEqual(['a migrated', 'evil DATABASE_ERROR', 'good migrated'])
