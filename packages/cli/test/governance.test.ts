@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { auditLog } from '@org/governance/audit'
 import { outbox } from '@org/governance/outbox'
@@ -100,6 +100,20 @@ describe('level role', () => {
     expect((await run('retention release globex')).stdout).toBe('globex is released.\n')
     expect((await run('retention run --json')).json()).toMatchObject({ tenants: { rows: 1 }, failed: [] })
     expect((await run('retention check')).exit).toBe(EXIT.ok)
+    await world.root.query(`create table governance.audit_log_2025_01 partition of governance.audit_log
+        for values from ('2025-01-01 00:00+00') to ('2025-02-01 00:00+00');
+      alter table governance.audit_log_2025_01 owner to ${world.adminRole};
+      insert into governance.audit_log (id, tenant, created_at, xid, actor_type, action, mac)
+        values ('00000000-0000-0000-0000-000000000000', 'acme', '2025-01-10', '0', 'system', 'x', '')`)
+    await writeFile(join(project.folder, 'archive'), 'no folder')
+    const full = await run('retention run')
+    expect([full.exit, full.stderr]).toEqual([
+      EXIT.failed,
+      expect.stringMatching(/^shared tables: SERVICE_UNAVAILABLE: The archive cannot be written/),
+    ])
+    expect(full.stdout).toContain('tenants’ own tables')
+    await rm(join(project.folder, 'archive'))
+    expect((await run('retention run')).stdout).toContain('audit_log_2025_01')
     await world.root.query(`update governance.retention_schedule set next_at = now() - interval '5 days'`)
     const overdue = await run('retention check')
     expect([overdue.exit, overdue.stdout]).toEqual([EXIT.failed, expect.stringContaining('overdue')])

@@ -100,8 +100,10 @@ async function install(
 
 /** Where something failed, the rest is done all the same. */
 interface Failure {
-  readonly tenant: string
+  /** `null`: the tables that tenants share. */
+  readonly tenant: string | null
   readonly code: string
+  readonly message?: string
 }
 
 const run: Run = async (invocation, places, keeping, { dryRun = false }) => {
@@ -109,16 +111,21 @@ const run: Run = async (invocation, places, keeping, { dryRun = false }) => {
   const shared: (Removed & { readonly tenant?: string })[] = []
   const failed: Failure[] = []
   const { adminPool, tenancy } = places
-  if (!places.apart) shared.push(...(await keeping.runShared(adminPool, { dryRun })))
+  const keepShared = async (tenant: string | null, removed: () => Promise<readonly Removed[]>) => {
+    try {
+      shared.push(...(await removed()).map((one) => ({ ...(tenant !== null && { tenant }), ...one })))
+    } catch (error) {
+      const { code, message } = shown(error, output)
+      failed.push({ tenant, code, message })
+    }
+  }
+  if (!places.apart) await keepShared(null, () => keeping.runShared(adminPool, { dryRun }))
   else {
     for await (const { key } of allTenants(tenancy)) {
       if (signal.aborted) break
-      try {
-        const removed = await keeping.runShared(await places.of(key), { control: adminPool, dryRun })
-        shared.push(...removed.map((one) => ({ tenant: key, ...one })))
-      } catch (error) {
-        failed.push({ tenant: key, code: shown(error, output).code })
-      }
+      await keepShared(key, async () =>
+        keeping.runShared(await places.of(key), { control: adminPool, dryRun }),
+      )
     }
   }
   const tenants: TenantsRemoved = signal.aborted
@@ -127,7 +134,8 @@ const run: Run = async (invocation, places, keeping, { dryRun = false }) => {
   failed.push(...tenants.failed)
   output.document({ shared, tenants, failed, dryRun, stopped: signal.aborted })
   tell(output, shared, tenants, dryRun)
-  for (const { tenant, code } of failed) output.complain(`${tenant}: ${code}`)
+  for (const { tenant, code, message } of failed)
+    output.complain(`${tenant ?? 'shared tables'}: ${code}${message === undefined ? '' : `: ${message}`}`)
   if (signal.aborted) return EXIT.interrupted
   return failed.length > 0 ? EXIT.failed : EXIT.ok
 }

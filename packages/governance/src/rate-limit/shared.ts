@@ -1,3 +1,4 @@
+import { isTenancyError } from '@org/core'
 import { invalidOption, wholeNumber } from '../input/input.ts'
 import type { Decision, Rate } from './gcra.ts'
 
@@ -108,7 +109,9 @@ export function askingShared(
       const decision = await Promise.race([asked, late])
       if (decision === undefined) pausedUntil = now() + PAUSE_MS
       return decision
-    } catch {
+    } catch (error) {
+      // Not the store, which would stay silent for ever.
+      if (isTenancyError(error, 'INVALID_OPTION')) throw error
       pausedUntil = now() + PAUSE_MS
       return undefined
     } finally {

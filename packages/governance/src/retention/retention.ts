@@ -114,6 +114,7 @@ export function retention(options: RetentionOptions = {}): Retention {
         schema,
         profile,
         held,
+        holds: () => heldOf(control),
         batch,
         dryRun,
         audit,

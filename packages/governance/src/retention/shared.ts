@@ -31,6 +31,8 @@ export interface SharedWork {
   readonly schema: string
   readonly profile: RetentionProfile
   readonly held: readonly string[]
+  /** Who is under a hold by now. */
+  readonly holds: () => Promise<readonly string[]>
   readonly batch: number
   readonly dryRun: boolean
   readonly audit: AuditUpkeep | undefined
@@ -79,6 +81,12 @@ export async function keepAudit(work: SharedWork): Promise<Removed> {
       continue
     }
     await archived(work, partition)
+    // That may have taken long: who was put under a hold meanwhile has lost nothing, and the next run goes by it.
+    const held = await work.holds()
+    if (held.join() !== work.held.join()) {
+      if (reason === undefined) result.kept.push({ partition: partition.name, reason: 'hold' })
+      break
+    }
     // Said before it is done: whoever verifies in between finds all of it or less, and no fault in either.
     await work.audit?.removed(admin, new Date(partition.until), { except: work.held })
     if (reason === 'hold') result.rows += await deleteOthers(work, partition)

@@ -63,7 +63,7 @@ const leaseSql = ({ resource }: UsageTables) => `with held as (
         case when r.period_start >= date_trunc('month', now(), 'UTC') then r.used else 0 end as used
       from ${resource} r where r.tenant = $1::text and r.resource_type = $2::text for update
   ), granted as (
-    select h.period, h.used, least($3::numeric, coalesce(greatest(h.limit_value - h.used, 0), $3::numeric)) as amount
+    select h.period, h.used, least($3::numeric, coalesce(greatest(floor(h.limit_value - h.used), 0), $3::numeric)) as amount
       from held h
   ), moved as (
     update ${resource} r set used = g.used + g.amount, period_start = g.period, updated_at = now()

@@ -106,10 +106,11 @@ export function endpointsOf(
     sealing.seal(secret, { tenant: db.tenant, table: ENDPOINT_TABLE, name: id })
   return {
     create: async (db, input) => {
+      const { url, description, events }: Partial<EndpointInput> = input ?? {}
       const values = [
-        parseReachable(input.url, allowed, mayConnect).href,
-        described(input.description),
-        listed(input.events, has),
+        parseReachable(url, allowed, mayConnect).href,
+        described(description),
+        listed(events, has),
       ]
       const [id, secret] = [randomUUID(), newSecret()]
       const sealed = await seal(db, id, secret)

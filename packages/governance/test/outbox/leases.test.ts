@@ -149,6 +149,13 @@ it.each([
   expect(effects).toBe(0)
 })
 
+it('what is of nobody who could be a tenant is a dead letter, and not looked at for ever', async () => {
+  await root().query(`insert into governance.outbox (tenant, type, payload) values ('A!', 'a', '1')`)
+  const counts = await make({ handlers: { a: async () => {} } }).drain()
+  expect(counts).toMatchObject({ dead: 1, postponed: 0 })
+  await there.control.query(`select governance.outbox_forget('A!')`)
+})
+
 it('a handler that was given up on changes nothing any more', async () => {
   const [late, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<unknown>()]
   const worker = make({

@@ -203,6 +203,14 @@ describe('over several processes', () => {
     expect(await total(processes(store), { address: '2001:db8::2' })).toBe(0)
   })
 
+  it('a store that knows a category not at all is told, instead of never being asked', async () => {
+    const [one] = processes(flexibleStore({ other: new RateLimiterMemory({ points: 1, duration: 1 }) }))
+    await expect(one?.check({ tenant: 'acme' }, 'api')).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      details: { option: 'limiters.api' },
+    })
+  })
+
   it('a store that fails, or hangs, leaves each process its share, and nobody waits for it twice', async () => {
     let asked = 0
     const down: SharedStore = {

@@ -123,6 +123,22 @@ describe('the audit log', () => {
     expect(await kept(`${part}.2.jsonl`)).toEqual([expect.anything(), expect.stringMatching(/^"acme"/)])
   })
 
+  it('of a tenant that is put under a hold while it is archived nothing goes', async () => {
+    await emptied()
+    const part = await past('2025_05')
+    const archive = archiveTo(directory.path)
+    const slow: typeof archive = async (one, lines) => {
+      await archive(one, lines)
+      await keeping().hold(admin(), 'acme', 'a case')
+    }
+    const [log] = await keeping({ archive: slow }).runShared(admin())
+    expect(log).toMatchObject({ partitions: [], rows: 0, kept: [{ partition: part, reason: 'hold' }] })
+    expect(await verify(acme)).toMatchObject({ ok: true, entries: 2, removed: 0 })
+    expect((await keeping().runShared(admin()))[0]).toMatchObject({ partitions: [], rows: 2 })
+    expect(await verify(acme)).toMatchObject({ ok: true, entries: 2, removed: 0 })
+    await keeping().release(admin(), 'acme')
+  })
+
   it('killed at any statement it is finished by the next run, and verifies all the while', async () => {
     await emptied()
     for (let kill = 1; ; kill++) {

@@ -183,6 +183,10 @@ describe.each(LEVELS)('level %s', (level) => {
       more++
     }
     expect(allowed + more).toBe(50)
+    // Half a call is none.
+    await used.setLimits(control(), 'acme', { api_calls: 50.5 })
+    const last = used.calls({ control: control(), chunk: 1 })
+    await expect(last.count(acme)).rejects.toMatchObject({ code: 'RATE_LIMITED' })
     await used.calls({ control: control() }).count(globex)
   })
 

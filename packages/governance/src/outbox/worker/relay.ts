@@ -1,10 +1,10 @@
-import { parseTenantKey, type Queryable, type TenantQueryable } from '@org/core'
+import type { Queryable, TenantQueryable } from '@org/core'
 import { codedControl } from '../../control/coded.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import { MAX_DELAY, rowOf } from '../publish.ts'
 import { MAX_WRITTEN } from '../tables-sql.ts'
-import type { Standing } from './status.ts'
+import { isKey, type Standing } from './status.ts'
 
 /** Of one tenant in one transaction: bounded, since a tenant may put there what it likes. */
 const AT_ONCE = 100
@@ -150,14 +150,6 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
     timer = setTimeout(resolve, ms)
   })
   await Promise.race([work, over]).finally(() => clearTimeout(timer))
-}
-
-function isKey(tenant: string): boolean {
-  try {
-    return parseTenantKey(tenant) === tenant
-  } catch {
-    return false
-  }
 }
 
 /** As JSON, or nothing: what `publish` would have refused, and what a restore brought back, is not sent. */

@@ -1,4 +1,4 @@
-import type { TenantQueryable } from '@org/core'
+import { parseTenantKey, type TenantQueryable } from '@org/core'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 
 /** Whether events of a tenant are handled, wait, or go with the tenant; `unknown` is nobody's fault that can be told from here. */
@@ -37,10 +37,20 @@ export function standings<Db extends TenantQueryable>(
   }
 }
 
+/** At the levels that stop mistakes alone, SQL may have said anything. */
+export function isKey(tenant: string): boolean {
+  try {
+    return parseTenantKey(tenant) === tenant
+  } catch {
+    return false
+  }
+}
+
 async function standingOf<Db extends TenantQueryable>(
   tenants: TenantScopes<Db>,
   tenant: string,
 ): Promise<Standing> {
+  if (!isKey(tenant)) return 'unknown'
   if (tenants.lookup) {
     const found = await tenants.lookup(tenant)
     if (found === undefined) return 'unknown'
