@@ -103,6 +103,27 @@ describe('an export', () => {
     expect(result.rows).toBe(5)
   })
 
+  it('is CSV in which nothing is a formula, unless that is wanted', async () => {
+    const narrow = ['=1+1', '+1', '-2+3', '@SUM(1)', '\t=1', '\r=1', '\n=1', ' =1', '\u00a0\u200b@a']
+    const formulas = [...narrow, '\uff1d1', '\uff0b1', '\uff0d1', '\uff20a']
+    const harmless = ['a=1', '(=1', '#=1', "'=1", 'a\n=1']
+    const tenancy = world.tenancy({ migrations: [MIGRATION] })
+    await tenancy.query('acme', 'create table cells (text text, "-c" char(9), n numeric)')
+    for (const text of [...formulas, ...harmless])
+      await tenancy.query('acme', 'insert into cells values ($1, $1::text, -5)', [text])
+    const csvOf = async (to: string, options: { keepFormulas?: boolean }) => {
+      await exportTenant(lifecycle, tenant, { to, format: 'csv', ...options })
+      return await read(to, 'cells.csv')
+    }
+    const csv = await csvOf(folder.path('people'), {})
+    expect(csv.split('\r\n')[0]).toBe("text,'-c,n")
+    for (const text of formulas) expect(csv.split(`'${text}`), text).toHaveLength(3)
+    for (const text of harmless) expect(csv).not.toContain(`'${text}`)
+    expect(csv).toContain(',-5\r\n')
+    expect(await csvOf(folder.path('programs'), { keepFormulas: true })).toContain('\r\n=1+1,')
+    await tenancy.query('acme', 'drop table cells')
+  })
+
   it('says the same twice, and holds secrets only when asked for them', async () => {
     const [a, b, c] = [folder.path('a'), folder.path('b'), folder.path('c')]
     const first = await exportTenant(lifecycle, tenant, { to: a })

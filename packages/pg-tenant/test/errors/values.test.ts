@@ -414,6 +414,22 @@ describe('an error about a value', () => {
     expect([answer.status, answer.body.error.details]).toEqual([status, body])
   })
 
+  it.each(REFUSED)('at every other door: %s', async (sql, values, status, body) => {
+    const pool = tenancy.pool('acme')
+    const errors = [
+      await tenancy.withTenant('acme', (db) => db.query(sql, values)).catch((reason: unknown) => reason),
+      await tenancy.withTenant('acme', (db) =>
+        db.savepoint((inner) => inner.query(sql, values)).catch((reason: unknown) => reason),
+      ),
+      await pool.query(sql, [...values]).catch((reason: unknown) => reason),
+    ]
+    expect(inspect(errors, { depth: null, showHidden: true })).not.toMatch(LEAKS)
+    expect(JSON.stringify(errors)).not.toMatch(LEAKS)
+    const told = errors.map((error) => toErrorBody(isTenancyError(error) ? error : (error as Error).cause))
+    for (const answer of told) expect([answer.status, answer.body.error.details]).toEqual([status, body])
+    expect(errors[2]).toMatchObject({ name: 'error', code: expect.stringMatching(/^(22|23|44|54)/) })
+  })
+
   it('says which parameter could not be read, to the developer', async () => {
     const error = await errorOf('insert into person (id, email, age) values ($1, $2, $3)', [
       5,
