@@ -44,7 +44,7 @@ export const RESERVED_CLAIMS: ReadonlySet<string> = new Set([
 
 /** What the claims are held against. */
 export interface ClaimsPolicy {
-  readonly issuerOf: (tenant: TenantKey) => string
+  readonly issuersOf: (tenant: TenantKey) => readonly unknown[]
   readonly audience: string
   readonly audienceList: boolean
   /** the claim that is compared where a token has no `aud`; `undefined`: such a token is refused */
@@ -83,10 +83,9 @@ export function checkClaims(
   now: number,
   digest: () => string,
 ): AccessToken {
-  const { sub, iat, exp, nbf, role, groups } = raw
+  const { iss, sub, iat, exp, nbf, role, groups } = raw
   const { tenantId, type } = who
-  const iss = policy.issuerOf(tenantId)
-  if (raw.iss !== iss) throw invalidToken('issuer')
+  if (typeof iss !== 'string' || !policy.issuersOf(tenantId).includes(iss)) throw invalidToken('issuer')
   if (isForSignIn(raw)) throw invalidToken('not_an_access_token')
   if (!isAudience(raw, policy)) throw invalidToken('audience')
   if (!isIdentifier(sub)) throw invalidToken('subject')

@@ -24,8 +24,11 @@ export interface DenylistReader {
 }
 
 export interface TokenVerifierOptions {
-  /** the only `iss` accepted; as a function, the one of the tenant that the token names */
-  readonly issuer: string | ((tenant: TenantKey) => string)
+  /**
+   * The only `iss` accepted; several where one issuer writes its name in several ways (Google, with `https://` and without); as a
+   * function, the one of the tenant that the token names.
+   */
+  readonly issuer: string | readonly string[] | ((tenant: TenantKey) => string)
   /** the only `aud` accepted */
   readonly audience: string
   /**
@@ -208,7 +211,7 @@ function parseVerifierOptions(options: TokenVerifierOptions) {
   const types = options.types ?? [ACCESS_TOKEN_TYPE, `application/${ACCESS_TOKEN_TYPE}`]
   if (!Array.isArray(types) || types.length === 0) throw invalidOption('types', 'a list of "typ" values')
   const policy: ClaimsPolicy = {
-    issuerOf: typeof issuer === 'function' ? issuer : constant(textOption('issuer', issuer)),
+    issuersOf: issuersOf(issuer),
     audience: textOption('audience', options.audience),
     audienceList: options.audienceList === true,
     audienceClaimOf: audienceClaimOf(options),
@@ -233,6 +236,14 @@ function parseVerifierOptions(options: TokenVerifierOptions) {
     onRefused:
       options.onRefused === undefined ? undefined : functionOption('onRefused', options.onRefused, () => {}),
   }
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function issuersOf(issuer: TokenVerifierOptions['issuer']): ClaimsPolicy['issuersOf'] {
+  if (typeof issuer === 'function') return (tenant) => [issuer(tenant)]
+  if (typeof issuer === 'string' || !Array.isArray(issuer)) return constant([textOption('issuer', issuer)])
+  if (issuer.length === 0) throw invalidOption('issuer', 'a list of at least one')
+  return constant(issuer.map((one) => textOption('issuer', one)))
 }
 
 /** @throws TenancyError INVALID_OPTION */

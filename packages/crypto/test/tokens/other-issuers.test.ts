@@ -38,7 +38,26 @@ interface Issuer {
   /** The same user's ID token, where its audience could be ours. */
   readonly idToken?: object
 }
+const GOOGLE = ['https://accounts.google.com', 'accounts.google.com']
 const ISSUERS: Readonly<Record<string, Issuer>> = {
+  'Entra ID, v1.0': {
+    options: {
+      issuer: (tenant) => `https://sts.windows.net/${tenant}/`,
+      audience: 'api://shop',
+      types: ['jwt'],
+      identify: user(({ tid }) => tid),
+    },
+    claims: {
+      iss: `https://sts.windows.net/${TID}/`,
+      aud: 'api://shop',
+      sub: 'AAAA',
+      tid: TID,
+      uti: 'bG9nZ2Vk',
+      ver: '1.0',
+      appid: 'spa',
+    },
+    header: { typ: 'JWT', x5t: 'AAAA' },
+  },
   'Entra ID': {
     options: {
       issuer: `https://login.microsoftonline.com/${TID}/v2.0`,
@@ -129,7 +148,7 @@ const ISSUERS: Readonly<Record<string, Issuer>> = {
   },
   Google: {
     options: {
-      issuer: 'https://accounts.google.com',
+      issuer: GOOGLE,
       audience: '1.apps.googleusercontent.com',
       types: ['jwt'],
       identify: user(({ hd }) => String(hd).replaceAll('.', '_')),
@@ -141,6 +160,11 @@ const ISSUERS: Readonly<Record<string, Issuer>> = {
       sub: '1234',
       hd: 'acme.example',
     },
+    header: { typ: 'JWT' },
+  },
+  'Google, without https': {
+    options: { issuer: GOOGLE, audience: '1', types: ['jwt'], identify: user(() => 'acme') },
+    claims: { iss: 'accounts.google.com', aud: '1', sub: '1234' },
     header: { typ: 'JWT' },
   },
 }
@@ -247,6 +271,7 @@ describe('without options for another issuer', () => {
       },
     })
     await expect(loud.verify('x')).rejects.toMatchObject({ code: 'INVALID_TOKEN' })
+    expect(() => createTokenVerifier({ ...own, keys, issuer: [] })).toThrowError('"issuer"')
     expect(() => createTokenVerifier({ ...own, keys, audienceLists: true } as never)).toThrowError(
       'Did you mean "audienceList"?',
     )

@@ -125,10 +125,10 @@ function troubleOf(
 function located(
   error: TenancyError,
   tenant: string,
-  where: Pick<Part, 'script' | 'line'> | undefined,
+  where: Pick<Part, 'script' | 'line' | 'number'> | undefined,
   original: ServerError,
 ): TenancyError {
-  const { script, line } = where ?? {}
+  const { script, line, number } = where ?? {}
   const missing =
     !script && (original.code === SQLSTATE.UNDEFINED_TABLE || original.code === SQLSTATE.INVALID_SCHEMA_NAME)
   if (missing) {
@@ -149,6 +149,7 @@ function located(
     tenant,
     ...(script && { migration: script.id }),
     ...(line !== undefined && { line }),
+    ...(number !== undefined && { statement: number }),
   }
   return withDriverError(new TenancyError(error.code, place + error.message, { details }), original)
 }

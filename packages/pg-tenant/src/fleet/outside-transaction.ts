@@ -152,7 +152,7 @@ class Run {
     const left = resumed ? await this.#leftOver(statement) : undefined
     if (left?.trouble) return left.trouble
     if (left?.state !== 'valid') {
-      trouble = await this.#asTenant(statement.text, statement.line)
+      trouble = await this.#asTenant(statement.text, statement)
       const gone = trouble?.kind === 'failed' && trouble.error.details.sqlState === UNDEFINED_OBJECT
       if (trouble && !(resumed && gone && statement.head[0] === 'drop')) return trouble
     }
@@ -167,18 +167,15 @@ class Run {
     const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
     let trouble = await this.#home({ step: once('statement', VALID, [this.#schema, name], sink) })
     if (found[0] === 'f')
-      trouble ??= await this.#asTenant(
-        `drop index concurrently ${qualify(this.#schema, name)}`,
-        statement.line,
-      )
+      trouble ??= await this.#asTenant(`drop index concurrently ${qualify(this.#schema, name)}`, statement)
     return { state: found[0] === 't' ? 'valid' : 'none', ...(trouble && { trouble }) }
   }
 
-  async #asTenant(text: string, line: number): Promise<Trouble | undefined> {
+  async #asTenant(text: string, { line, number }: Statement): Promise<Trouble | undefined> {
     const path = searchPathOf(this.#material.lifecycle.naming, this.#behind.tenant)
     const trouble =
       (await this.#home({ step: once('statement', ROLE, [path, this.#role]) })) ??
-      (await this.#home({ step: once('statement', text), script: this.#script, line }))
+      (await this.#home({ step: once('statement', text), script: this.#script, line, number }))
     // A group of its own: after an error the server has skipped what was behind the statement.
     const back = await this.#home({ step: once('statement', ROLE, [OWN_PATH, 'none']) })
     return trouble ?? back

@@ -26,6 +26,8 @@ export interface Part {
   readonly step: Step
   readonly script?: Script
   readonly line?: number
+  /** Which of the script's statements it is, from 1. */
+  readonly number?: number
   /** Where the step executes many statements: which of them failed, and whose they are. */
   readonly room?: Visit
 }
@@ -33,6 +35,7 @@ export interface Part {
 interface Where {
   readonly script: Script
   readonly line: number
+  readonly number: number
 }
 
 /** In the message of an error behind a room: triggers may be pending, so the owner itself has to be asked. */
@@ -82,7 +85,9 @@ export function roomFor(material: Material, tenant: TenantKey, files: readonly S
     searchPath: searchPathOf(naming, tenant),
     shared: traitsOf(material.lifecycle.level).ownerApart,
   }
-  const where = files.flatMap((script) => script.statements.map(({ line }) => ({ script, line })))
+  const where = files.flatMap((script) =>
+    script.statements.map(({ line, number }) => ({ script, line, number })),
+  )
   const all = files.map(({ statements }) => statements.map(textInRoom))
   const limits = limitsOf(material.settings, where.length)
   return { room, limits, call: roomCall(room, all, limits), where }
@@ -153,7 +158,12 @@ export function oneByOne(
   const alone = { step: once('statement', noForeignCode(schemaOf(naming, tenant))) }
   const run = scripts.flatMap((script) => [
     path,
-    ...inTransaction(script).map(({ text, line }) => ({ step: once('statement', text), script, line })),
+    ...inTransaction(script).map(({ text, line, number }) => ({
+      step: once('statement', text),
+      script,
+      line,
+      number,
+    })),
     { step: once('constraints', 'set constraints all immediate'), script },
   ])
   return [alone, ...run, { step: once('clean', OWN) }, alone]

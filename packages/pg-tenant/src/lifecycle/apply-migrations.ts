@@ -93,12 +93,14 @@ export async function runScripts(
   explain: (error: unknown, at: { readonly id: string }) => TenancyError | undefined = () => undefined,
 ): Promise<number[]> {
   const files = filesOf(scripts, fresh)
-  const where = scripts.flatMap(({ id }, at) => (files[at] ?? []).map(({ line }) => ({ id, line })))
+  const where = scripts.flatMap(({ id }, at) =>
+    (files[at] ?? []).map(({ line, number }) => ({ id, line, number })),
+  )
   const texts = files.map((file) => file.map(textInRoom))
   const failed = (error: unknown, statement: number) => {
-    const { id, line } = where[statement] ?? {}
+    const { id, line, number } = where[statement] ?? {}
     if (id === undefined) return error
-    return explain(error, { id }) ?? inMigration(error, id, line)
+    return explain(error, { id }) ?? inMigration(error, id, line, number)
   }
   return await runInRoom(admin, room, texts, failed).catch((error: unknown) => {
     throw isServerError(error) && error.message.includes(FOREIGN_CODE) ? foreignCode(error) : error
@@ -111,9 +113,9 @@ async function runOneByOne(admin: Admin, path: string, scripts: readonly Script[
   for (const script of scripts) {
     const started = performance.now()
     await admin.run(`set local search_path to ${path}`)
-    for (const { text, line } of [...inTransaction(script), CONSTRAINTS]) {
+    for (const { text, line, number } of [...inTransaction(script), CONSTRAINTS]) {
       await admin.run(text).catch((error: unknown) => {
-        throw inMigration(error, script.id, line)
+        throw inMigration(error, script.id, line, number)
       })
     }
     await admin.run(`set local search_path to ${OWN_PATH}`)
@@ -122,7 +124,7 @@ async function runOneByOne(admin: Admin, path: string, scripts: readonly Script[
   return spent
 }
 
-const CONSTRAINTS = { text: 'set constraints all immediate', line: undefined }
+const CONSTRAINTS = { text: 'set constraints all immediate', line: undefined, number: undefined }
 
 /** Classes of errors that end the session or the connection: no statement of a migration is to blame. */
 const NOT_OF_A_STATEMENT = /^(?:08|57)/
@@ -131,13 +133,18 @@ const NOT_OF_A_STATEMENT = /^(?:08|57)/
  * Says which migration failed. What it was refused was refused to the tenant: no right that the administrator lacks
  * explains it.
  */
-export function inMigration(error: unknown, id: string, line?: number): unknown {
+export function inMigration(error: unknown, id: string, line?: number, number?: number): unknown {
   if (!isServerError(error) || NOT_OF_A_STATEMENT.test(error.code)) return error
   if (error.message.includes(ESCAPED)) return withDriverError(changedPath(id), error)
   const { code, message, details } = fromStatement(error)
   const where = line === undefined ? '' : `, line ${line}`
   const located = new TenancyError(code, `Migration ${id}${where}: ${message}`, {
-    details: { ...details, migration: id, ...(line !== undefined && { line }) },
+    details: {
+      ...details,
+      migration: id,
+      ...(line !== undefined && { line }),
+      ...(number !== undefined && { statement: number }),
+    },
   })
   return withDriverError(located, error)
 }

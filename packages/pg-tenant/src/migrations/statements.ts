@@ -6,6 +6,8 @@ export interface Statement {
   readonly text: string
   /** Line of the file it begins on, from 1. */
   readonly line: number
+  /** Which of the file's statements it is, from 1. */
+  readonly number: number
   readonly tokens: readonly Token[]
   /** Its first words, up to eight. */
   readonly head: readonly string[]
@@ -27,7 +29,8 @@ export function statementsOf(sql: string, migration: string): Statement[] {
     const [first, last] = [current[0], current.at(-1)]
     if (first && last) {
       const text = sql.slice(first.start, last.end)
-      statements.push({ text, line: lineOf(first.start), tokens: current, head: headOf(current) })
+      const number = statements.length + 1
+      statements.push({ text, line: lineOf(first.start), number, tokens: current, head: headOf(current) })
     }
     current = []
     parentheses = 0

@@ -200,7 +200,13 @@ describe('a migration that fails for some', () => {
       attempts: 1,
       error: {
         code: 'DATABASE_ERROR',
-        details: { migration: id, line: 2, sqlState: '22P02', tenant: 't0007' },
+        details: {
+          migration: id,
+          line: 2,
+          statement: expect.any(Number),
+          sqlState: '22P02',
+          tenant: 't0007',
+        },
       },
     })
     expect(JSON.stringify([failed?.error, failed?.error?.message])).not.toContain('secret')

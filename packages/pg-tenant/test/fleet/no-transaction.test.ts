@@ -40,7 +40,10 @@ describe('a migration without a transaction', () => {
     expect(report).toMatchObject({ migrated: 5, failed: 1 })
     expect(report.tenants.find(({ state }) => state === 'failed')).toMatchObject({
       tenant: 't0002',
-      error: { code: 'DUPLICATE_RESOURCE', details: { migration: '0002_index', line: 2, sqlState: '23505' } },
+      error: {
+        code: 'DUPLICATE_RESOURCE',
+        details: { migration: '0002_index', line: 2, statement: 1, sqlState: '23505' },
+      },
     })
     expect((await indexes()).filter(({ valid }) => !valid)).toEqual([{ key: 't0002', valid: false }])
     expect(await one('select key, started, done from tenancy.tenant_migration_run')).toEqual({

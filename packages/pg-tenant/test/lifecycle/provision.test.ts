@@ -123,7 +123,7 @@ describe('provision', () => {
     await expect(broken.provision('half')).rejects.toMatchObject({
       code: 'DATABASE_ERROR',
       message: expect.stringMatching(/^Migration 0002, line 1: /),
-      details: { sqlState: '22012', migration: '0002', line: 1 },
+      details: { sqlState: '22012', migration: '0002', line: 1, statement: 2 },
     })
     expect(await one(`select to_regnamespace('c_half') as schema`)).toEqual({ schema: null })
     expect(
