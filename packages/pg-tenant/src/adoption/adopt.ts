@@ -129,8 +129,9 @@ async function takeOver(admin: Admin, work: Work, known: Known): Promise<Adoptio
     connection = await furnish(admin, { ...work, status, survey, known }, (write) => home.write(admin, write))
   const owners = survey.owners.filter(({ name }) => name !== role)
   await keepRights(admin, wanted, owners, survey.facts)
-  await giveTo(admin, survey.objects, role, wanted, owners)
-  if (traitsOf(level).ownerApart) await letApplicationIn(admin, survey.objects, role, application)
+  await giveTo(admin, survey.objects, role, wanted, owners, async () => {
+    if (traitsOf(level).ownerApart) await letApplicationIn(admin, survey.objects, role, application)
+  })
   const earlierOwners = owners.map(({ name }) => name)
   return withConnection({ ...adoption, adopted: true, earlierOwners }, connection)
 }

@@ -16,16 +16,23 @@ export interface Bounds {
 /**
  * Runs statements that lock tables exclusively, all or none, as the last act of a transaction. By default both limits are below the server's
  * `deadlock_timeout` (1 s): when two wait for each other, it is this side that gives way, and no statement of the application's fails.
+ *
+ * @param behind what else is done under the locks: each statement of it within what is left of their time
  */
 export async function runBounded(
   admin: Admin,
   statements: readonly string[],
   { lockTimeout, maxLockTime }: Pick<Bounds, 'lockTimeout' | 'maxLockTime'>,
+  behind: () => Promise<void> = async () => {},
 ): Promise<void> {
-  if (statements.length === 0) return
+  if (statements.length === 0) return await behind()
+  const began = performance.now()
   const tag = `$b${randomBytes(12).toString('hex')}$`
   await admin.run(`set local lock_timeout = ${lockTimeout}; set local statement_timeout = ${maxLockTime}`)
   await admin.run(`do ${tag} begin ${statements.join(';\n')}; end ${tag}`)
+  const left = Math.max(1, Math.round(maxLockTime - (performance.now() - began)))
+  await admin.run(`set local statement_timeout = ${left}`)
+  await behind()
   await admin.run(
     `set local lock_timeout = ${ADMIN_LIMITS.lockTimeout}; set local statement_timeout = ${ADMIN_LIMITS.statementTimeout}`,
   )

@@ -2,6 +2,7 @@ import type { Admin } from '../admin/transaction.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { OwnedObject } from './objects.ts'
 import type { Before } from './table.ts'
+import { type RightTo, together } from './together.ts'
 
 // What is in a privilege list now and was not before, and the other way round. A list that is not written out means the owner's
 // default, which it still does when it is. $1 [{class, oid, kind, identity, acl, columns}] as it was.
@@ -33,7 +34,7 @@ const DIFFERENCES = `with was as (
 )
 select kind, identity, "column", case grantee when 0 then null else pg_get_userbyid(grantee) end as grantee,
   privilege_type as what, is_grantable as grantable, was
-from changed order by was`
+from changed order by was, kind, identity, what`
 
 interface Difference {
   readonly kind: string
@@ -67,14 +68,17 @@ export async function restorePrivileges(
   const found = (await admin.run(DIFFERENCES, [
     JSON.stringify([home, ...lists]),
   ])) as unknown[] as Difference[]
-  if (found.length > 0) await admin.run(found.map(statementFor).join(';\n'))
+  if (found.length > 0) await admin.run(together(found.map(rightOf)).join(';\n'))
 }
 
 /** Revokes come first: what is to be without the option to grant it on is granted anew. */
-function statementFor({ kind, identity, column, grantee, what, grantable, was }: Difference): string {
-  const right = column === null ? what : `${what} (${quoteIdentifier(column)})`
-  const role = grantee === null ? 'public' : quoteIdentifier(grantee)
-  return was
-    ? `grant ${right} on ${kind} ${identity} to ${role}${grantable ? ' with grant option' : ''}`
-    : `revoke ${right} on ${kind} ${identity} from ${role} cascade`
+function rightOf({ kind, identity, column, grantee, what, grantable, was }: Difference): RightTo {
+  return {
+    verb: was ? 'grant' : 'revoke',
+    what: column === null ? what : `${what} (${quoteIdentifier(column)})`,
+    kind,
+    identity,
+    role: grantee === null ? 'public' : quoteIdentifier(grantee),
+    how: was ? (grantable ? ' with grant option' : '') : ' cascade',
+  }
 }

@@ -3,6 +3,7 @@ import { quoteIdentifier } from '../sql/identifier.ts'
 import type { OwnedObject } from './objects.ts'
 import type { Wanted } from './options.ts'
 import type { EarlierOwner, Facts } from './survey.ts'
+import { type RightTo, together } from './together.ts'
 import { asRole } from './transfer.ts'
 
 /**
@@ -28,7 +29,7 @@ export async function keepRights(
 }
 
 // $1 the role, $2 OIDs of relations. What a scope of level `schema` needs and does not have.
-const LACKING = `select c.oid::int8::text as oid, string_agg(r.what, ', ') as what
+const LACKING = `select c.oid::int8::text as oid, string_agg(r.what, ', ' order by r.what) as what
 from pg_class c cross join lateral unnest(case c.relkind when 'S' then array['usage', 'select'] else
   array['select', 'insert', 'update', 'delete'] end) r (what)
 where c.oid = any ($2::oid[]) and not case c.relkind when 'S' then has_sequence_privilege($1, c.oid, r.what)
@@ -44,11 +45,13 @@ export async function letApplicationIn(
 ): Promise<void> {
   const relations = new Map(objects.filter(({ class: one }) => one === 1259).map((one) => [one.oid, one]))
   const lacking = await admin.run(LACKING, [application, [...relations.keys()]])
-  const grants = lacking.flatMap(({ oid, what }) => {
-    const object = relations.get(Number(oid))
-    return object
-      ? [`grant ${what} on ${object.grantKind} ${object.identity} to ${quoteIdentifier(application)}`]
-      : []
+  const rights = lacking.flatMap(({ oid, what }): RightTo[] => {
+    const { grantKind: kind, identity } = relations.get(Number(oid)) ?? {}
+    if (kind === undefined || identity === undefined) return []
+    return [
+      { verb: 'grant', what: String(what), kind, identity, role: quoteIdentifier(application), how: '' },
+    ]
   })
+  const grants = together(rights)
   if (grants.length > 0) await admin.run(asRole(role, grants))
 }

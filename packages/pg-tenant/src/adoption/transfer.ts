@@ -3,10 +3,13 @@ import { quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded } from './bounded.ts'
 import { alterOwner, type OwnedObject } from './objects.ts'
 import type { EarlierOwner } from './survey.ts'
+import { type RightTo, together } from './together.ts'
 
 /**
  * Gives objects to the tenant's role, and at once to those who owned them, by name, what they could do with them: each is locked exclusively,
  * from then until the transaction ends.
+ *
+ * @param behind what is left to do under these locks
  */
 export async function giveTo(
   admin: Admin,
@@ -14,11 +17,17 @@ export async function giveTo(
   role: string,
   bounds: Bounds,
   owners: readonly EarlierOwner[],
+  behind: () => Promise<void>,
 ): Promise<void> {
   const others = objects.filter(({ ownerName }) => ownerName !== role)
   const statements = others.filter(({ follows }) => !follows).map((object) => alterOwner(object, role))
   const grants = grantsToOwners(others, owners)
-  await runBounded(admin, grants.length > 0 ? [...statements, asRole(role, grants)] : statements, bounds)
+  await runBounded(
+    admin,
+    grants.length > 0 ? [...statements, asRole(role, grants)] : statements,
+    bounds,
+    behind,
+  )
 }
 
 /**
@@ -28,19 +37,14 @@ export async function giveTo(
  */
 function grantsToOwners(objects: readonly OwnedObject[], owners: readonly EarlierOwner[]): string[] {
   const names = new Map(owners.filter(({ superuser }) => !superuser).map(({ oid, name }) => [oid, name]))
-  const alike = new Map<string, { readonly to: string; readonly on: string[] }>()
-  for (const object of objects) {
-    const [name, what] = [names.get(object.owner), rightsOfOwner(object)]
-    if (name === undefined || what === '') continue
-    const key = JSON.stringify([object.grantKind, what, name])
-    const group = alike.get(key) ?? { to: quoteIdentifier(name), on: [] }
-    group.on.push(object.identity)
-    alike.set(key, group)
-  }
-  return [...alike].map(([key, { to, on }]) => {
-    const [kind, what] = JSON.parse(key) as [string, string]
-    return `grant ${what} on ${kind} ${on.join(', ')} to ${to}`
-  })
+  return together(
+    objects.flatMap((object): RightTo[] => {
+      const [name, what] = [names.get(object.owner), rightsOfOwner(object)]
+      if (name === undefined || what === '' || !object.grantKind) return []
+      const { grantKind: kind, identity } = object
+      return [{ verb: 'grant', what, kind, identity, role: quoteIdentifier(name), how: '' }]
+    }),
+  )
 }
 
 /** What the owner may. By default that is all with a relation; with a routine or a type everybody may it, who goes on so. */

@@ -105,12 +105,13 @@ async function giveBack(
   )
   if (!before.keptRole) await becomeMember(admin, role)
   const own = [marker, LEDGER_TABLE].map((table) => `drop table ${qualify(schema, table)}`)
-  await runBounded(admin, [...own, ...givingBack(objects, before, role, nameOf)], bounds)
-  if (before.keptRole) await endMemberships(admin, before, role, nameOf)
-  await admin.run(
-    `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
-  )
-  await restorePrivileges(admin, schema, objects, before)
+  await runBounded(admin, [...own, ...givingBack(objects, before, role, nameOf)], bounds, async () => {
+    if (before.keptRole) await endMemberships(admin, before, role, nameOf)
+    await admin.run(
+      `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
+    )
+    await restorePrivileges(admin, schema, objects, before)
+  })
 }
 
 /** Of a role that stays, those who owned something are members no more. */
