@@ -16,7 +16,7 @@ import {
   roomQuery,
   setPath,
 } from './tenant-room.ts'
-import { ADMIN_LIMITS, type Admin, entersRoom } from './transaction.ts'
+import { ADMIN_LIMITS, type Admin, entersRoom, roomsOf } from './transaction.ts'
 
 /**
  * Executes statements that may run a tenant's code, with nobody's rights but the tenant's: see {@link Room}. In the
@@ -119,7 +119,7 @@ async function enter(
   failed: (error: unknown, statement: number) => unknown,
 ): Promise<Record<string, unknown>[]> {
   // Statements prepared and advisory locks taken inside outlive a rollback.
-  entersRoom(admin)
+  entersRoom(admin, roomsOf(call.timed ? 2 : 1))
   const path = call.path === null ? [] : [setPath(quoteLiteral(call.path))]
   await admin.run([...call.make, ...path].join(';'))
   const rows = await admin.run(text, [call.texts]).catch((error: unknown) => {

@@ -57,14 +57,17 @@ const entered = new WeakMap<Admin, number>()
 const enteredBefore = new WeakMap<PoolClientLike, number>()
 
 /**
- * A session keeps the plans of each room's function (tenant-room.ts), about 130 kB, and every change of a table walks through
- * all of them: with 400 they cost as much as the work itself.
+ * A session keeps the plans of each room's function (tenant-room.ts), and every change of a table walks through all of them. At this
+ * many they cost as much as a new session, and its first plans.
  */
-export const MOST_ROOMS = 50
+export const MOST_ROOMS = 150
+
+/** How many rooms one of so many files counts for: 56 kB, and for several, whose function keeps more plans, 144 kB. */
+export const roomsOf = (files: number): number => (files > 1 ? 3 : 1)
 
 /** Says that code of a tenant runs in this transaction: when it fails the connection is not used again, whose session may hold what outlives it. */
-export function entersRoom(admin: Admin): void {
-  entered.set(admin, (entered.get(admin) ?? 0) + 1)
+export function entersRoom(admin: Admin, rooms = 1): void {
+  entered.set(admin, (entered.get(admin) ?? 0) + rooms)
 }
 
 /** Whether the connection ends with this transaction: it failed behind {@link entersRoom}, or has seen {@link MOST_ROOMS}. */

@@ -1,6 +1,6 @@
 import { isTenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
-import { MOST_ROOMS } from '../admin/transaction.ts'
+import { MOST_ROOMS, roomsOf } from '../admin/transaction.ts'
 import { checkout } from '../driver/checkout.ts'
 import type { Session } from '../driver/session.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -121,11 +121,12 @@ async function runLane(wave: Wave, line: Line): Promise<void> {
       journey.attempts++
       const began = performance.now()
       const step = await tryOnce(wave, journey, async () => {
-        if (!session?.alive || rooms++ === MOST_ROOMS) {
+        if (!session?.alive || rooms >= MOST_ROOMS) {
           session?.destroy()
-          rooms = 1
+          rooms = 0
           session = await checkout(wave.lifecycle.adminPool, CONNECT_MS, undefined)
         }
+        rooms += roomsOf(wave.asked.size - journey.behind.has.length)
         return session
       })
       journey.ms += performance.now() - began
