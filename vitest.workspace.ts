@@ -16,6 +16,7 @@ const SLOW = [
     'session/nothing-stays',
     'session/leave-function',
     'move/ahead',
+    'move/ahead-faults',
     'move/cut-off',
     'citus/attack',
     'citus/rebalance',

@@ -126,6 +126,7 @@ export async function carryOut(
     const { from, to, rows, gapMs } = await connected.fleet.move(tenant, one.to, {
       ...moving,
       from: one.from,
+      onProgress: (step) => output.note(`${tenant}: ${step}`),
     })
     return { from, to, rows, gapMs }
   }

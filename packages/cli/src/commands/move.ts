@@ -74,7 +74,7 @@ export const move: CommandModule<Options> = {
     ['pg-tenant move --plan --dry-run', 'who would go where, so that no cluster is too full'],
   ],
   exits:
-    'What cannot be moved is refused before anything is closed (5: see the reason; 6: the configuration).',
+    'What cannot be moved is refused before anything is closed (5: see the reason; 3: the configuration, or a right that is lacking).',
   afterStop:
     'Run it again with the same arguments: it goes on where it was. --undo calls it off until it has changed hands.',
   async run(invocation, args, options) {
