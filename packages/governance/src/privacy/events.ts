@@ -36,9 +36,8 @@ type ToldOf = {
   readonly personal: Readonly<Record<string, unknown>>
 }
 
-/** A value is looked for anywhere in the payload; whether it stands where the rules say is asked of those that have it. */
-const HAS = (payload: string) =>
-  `jsonb_path_exists(${payload}, '$.** ? (@ == $id.text || @ == $id.number)', jsonb_build_object('id', $3::jsonb))`
+/** Looked for anywhere in the text, however deep; whether it stands where the rules say is asked of those that have it. */
+const HAS = (payload: string) => `strpos(${payload}::text, $3::text) > 0`
 const AT = (column: string) => `to_char(${column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at`
 
 const FIND = (
@@ -190,11 +189,8 @@ export function ownEvents({ isolation }: OutboxPlace, data: PersonalData): OwnEv
   }
 }
 
-/** The id as text, and as a number if it is one: the value of a JSON path, which compares by type. */
-function wanted(id: string): string {
-  const number = /^(0|[1-9]\d{0,14})$/.test(id) ? Number(id) : null
-  return JSON.stringify({ text: id, number: number ?? id })
-}
+/** The id as it stands in JSON, be it text or a number. */
+const wanted = (id: string): string => JSON.stringify(id).slice(1, -1)
 
 function rulesOf({ events = new Map() }: PersonalData): ReadonlyMap<string, ParsedEventRules> {
   const all = [...events].filter((entry): entry is [string, ParsedEventRules] => entry[1] !== 'keep')

@@ -98,6 +98,7 @@ export interface Privacy {
    * Erases once more whoever's erasure was cut off, or had events in a handler's hands; of all tenants. For a job that runs every hour.
    *
    * @returns how many people
+   * @throws what the first failed with (its tenant is suspended, say), behind all others
    */
   finish(): Promise<number>
   /** Who was erased, or should have been. Keep a copy where a restore of the control database does not reach. */
@@ -220,7 +221,10 @@ export function privacy(options: PrivacyOptions): Privacy {
       const { rows } = await control.query<{ tenant: string; subject: string }>(
         `select tenant, subject from ${table} where done_at is null order by requested_at, tenant, subject`,
       )
-      for (const { tenant, subject } of rows) await erase(keyOf(tenant), subject)
+      const failed: unknown[] = []
+      for (const { tenant, subject } of rows)
+        await erase(keyOf(tenant), subject).catch((error: unknown) => failed.push(error))
+      if (failed.length > 0) throw failed[0]
       return rows.length
     },
     ledger: async (tenant) => ledger(keyOf(tenant)),

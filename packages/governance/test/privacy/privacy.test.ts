@@ -159,6 +159,19 @@ describe.each(LEVELS)('level %s', (level) => {
     expect(await found(world, acme, canary)).toEqual([])
   })
 
+  it('of a tenant that is suspended it waits, and keeps nobody else waiting', async () => {
+    const [canary, id] = [`canary-${randomUUID()}`, randomUUID()]
+    await live(acme, id, canary)
+    await control().query(`insert into governance.erasure_ledger (tenant, subject, requested_at)
+      values ('globex', '${id}', now() - interval '2 days'), ('acme', '${id}', now() - interval '1 day')`)
+    await world.tenancy.suspend('globex')
+    await expect(people().finish()).rejects.toMatchObject({ code: 'TENANT_SUSPENDED' })
+    expect(await found(world, acme, canary)).toEqual([])
+    await world.tenancy.resume('globex')
+    expect(await people().finish()).toBe(1)
+    expect(await people().finish()).toBe(0)
+  })
+
   it('a restored backup is erased again by the ledger', async () => {
     const [canary, id] = [`canary-${randomUUID()}`, randomUUID()]
     await live(acme, id, canary)
