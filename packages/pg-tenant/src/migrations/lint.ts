@@ -1,5 +1,6 @@
 import { type Migration, TenancyError } from '@org/core'
 import type { Token } from '../sql/scan.ts'
+import { ADVICE, inBlock } from './lint-blocks.ts'
 import type { LintFinding } from './lint-finding.ts'
 import { foreignNames } from './lint-names.ts'
 import { boundNobody, lockWarnings } from './lint-warnings.ts'
@@ -14,6 +15,8 @@ export interface LintOptions {
 
 const TRANSACTION_WORDS = 'begin commit rollback end abort start savepoint release'
 const SESSION_WORDS = 'reset discard listen unlisten load deallocate'
+const SERVER_WORDS = 'role user group database system tablespace event publication subscription'
+const SERVER: ReadonlySet<string> = new Set(SERVER_WORDS.split(' '))
 const TRANSACTION: ReadonlySet<string> = new Set(TRANSACTION_WORDS.split(' '))
 const SESSION: ReadonlySet<string> = new Set(SESSION_WORDS.split(' '))
 
@@ -94,18 +97,15 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
     found.push(['session', 'Take PREPARE out: what it makes would stay in the session of whoever migrates.'])
   }
   if (callsSetConfig(statement)) {
-    found.push(['session', 'Take set_config out: search path, role and settings are set for each tenant.'])
+    found.push(['session', ADVICE.setConfig])
   }
   if (['create', 'alter', 'drop'].includes(first) && second === 'extension') {
-    found.push(['extension', EXTENSION])
+    found.push(['extension', ADVICE.extension])
   }
-  if (
-    ['create', 'alter', 'drop'].includes(first) &&
-    ['role', 'user', 'group', 'database', 'system'].includes(second)
-  ) {
+  if (['create', 'alter', 'drop'].includes(first) && SERVER.has(second)) {
     found.push([
       'server',
-      'Roles, databases and settings of the server are not part of a tenant. Take this out.',
+      'Roles, databases, publications, event triggers and settings of the server are not part of a tenant. Take this out.',
     ])
   }
   if (['create', 'alter', 'drop'].includes(first) && second === 'schema') {
@@ -127,6 +127,7 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
   if (!script.transaction && first === 'create' && needsNoTransaction(statement) && !indexName(statement)) {
     found.push(['index-name', 'Name the index: after a crash it is found by its name and built again.'])
   }
+  found.push(...inBlock(statement, allowed))
   for (const schema of foreignNames(statement, allowed)) {
     const drizzle = schema === 'public' ? ' drizzle-kit writes it: load with { unqualify: "public" }.' : ''
     found.push([
@@ -137,17 +138,9 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
   return found
 }
 
-const EXTENSION =
-  'An extension is there once for the whole database: the first tenant would own it, and lose it for everybody. Let ' +
-  'whoever owns the database run CREATE SCHEMA extensions; CREATE EXTENSION … SCHEMA extensions; GRANT USAGE ON SCHEMA ' +
-  'extensions TO PUBLIC, and name that schema in sharedSchemas.'
-
-/** Also inside a DO block, whose body is a string; what a function does when it is called is its own business. */
-function callsSetConfig({ head, tokens }: Statement): boolean {
+function callsSetConfig({ tokens }: Statement): boolean {
   return tokens.some(
-    ({ kind, text }, at) =>
-      (kind !== 'string' && text === 'set_config' && tokens[at + 1]?.text === '(') ||
-      (kind === 'string' && head[0] === 'do' && /\bset_config\s{0,20}\(/i.test(text)),
+    ({ kind, text }, at) => kind !== 'string' && text === 'set_config' && tokens[at + 1]?.text === '(',
   )
 }
 
