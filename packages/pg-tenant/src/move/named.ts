@@ -20,8 +20,7 @@ export async function refuseNamed(route: Route, lose: readonly string[]): Promis
   ]
   if (here === there || changesTables(route) || lose.includes('named')) return
   const { structure = [] } = await manifestOf(route)
-  const name = new RegExp(`(?<![\\w$])${here.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}(?![\\w$])`)
-  const found = structure.filter(({ sql }) => name.test(sql)).map((made) => fromHere(made, here).what)
+  const found = structure.filter(({ sql }) => isNamedIn(sql, here)).map((made) => fromHere(made, here).what)
   if (found.length === 0) return
   const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : ''
   throw refused(
@@ -30,4 +29,12 @@ export async function refuseNamed(route: Route, lose: readonly string[]): Promis
     `The schema is "${here}" here and "${there}" there, and is named in the text of ${found.slice(0, NAMED).join(', ')}${more}. Leave it out ` +
       'there (the tenant\u2019s own schema comes first in its search path), or name "named" in lose, if it is something else. Nothing was changed.',
   )
+}
+
+/** Whether a name stands in a text as a word of its own. */
+function isNamedIn(text: string, name: string): boolean {
+  const isWord = (char = ' ') => /[\w$]/.test(char)
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1))
+    if (!isWord(text[at - 1]) && !isWord(text[at + name.length])) return true
+  return false
 }
