@@ -9,7 +9,7 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { lockTenant } from '../registry/locks.ts'
 import { register } from '../registry/registry.ts'
-import { qualify } from '../sql/identifier.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
 import { transactionOf } from './code-since.ts'
 import { baselineOf, examine, isFurnished } from './examine.ts'
@@ -74,6 +74,7 @@ async function adoptAt(work: Work, outside: readonly AdoptionFinding[]): Promise
       inAdminTransaction(home.pool, (admin) => takeOver(admin, work, known)),
     )
     if (home.apart) await settleApart(work)
+    if (adoption.earlierOwners.length > 0) await tellAgain(work).catch(() => {})
     return adoption
   } catch (error) {
     if (home.apart && !again) await forgetUnlessThere(work)
@@ -81,6 +82,18 @@ async function adoptAt(work: Work, outside: readonly AdoptionFinding[]): Promise
     naming.names.learn(wanted.tenant, { schema: null, role: null, database: null, ...names })
     throw error
   }
+}
+
+/**
+ * A session of an earlier owner that was listing whose member it is while that changed has not heard of it, and goes on without: what it may
+ * is granted by name, but row-level security binds it, which passes over the owner's members alone. Told once more, it reads anew. A login
+ * that was there keeps its attributes, whatever they are.
+ */
+async function tellAgain({ lifecycle, wanted, home }: Work): Promise<void> {
+  if (traitsOf(lifecycle.level).logsIn) return
+  await inAdminTransaction(home.pool, (admin) =>
+    admin.run(`alter role ${quoteIdentifier(wanted.role)} noinherit`),
+  )
 }
 
 /** What the tenant's own database says is true, also where an earlier run was cut off in between. */

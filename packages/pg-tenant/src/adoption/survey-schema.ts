@@ -101,6 +101,18 @@ const BESIDE_OTHERS: readonly Check[] = [
       from home join pg_class c on c.relnamespace = home.oid where c.relrowsecurity`,
   },
   {
+    // Whoever has nothing of the tenant's role is not passed over as its owner's members are.
+    code: 'ROW_SECURITY',
+    severity: 'error',
+    sql: `select format('%I.%I', home.name, c.relname) as subject, format('has row-level security, which would bind %s from the adoption on, and hide rows: before PostgreSQL 16 a role that '
+          'does not inherit has nothing by a membership', r.rolname) as what,
+        format('CREATE POLICY earlier_owner ON %I.%I TO %I USING (true);', home.name, c.relname, r.rolname) as fix
+      from home join pg_class c on c.relnamespace = home.oid join pg_roles r on r.oid = c.relowner
+      where c.relrowsecurity and not c.relforcerowsecurity and not r.rolinherit and not r.rolsuper and r.rolname <> $3 and r.rolname <> current_user
+        and current_setting('server_version_num')::int < 160000 and not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive
+          and p.polcmd = '*' and r.oid = any (p.polroles) and pg_get_expr(p.polqual, p.polrelid) = 'true')`,
+  },
+  {
     code: 'SECURITY_DEFINER',
     severity: 'notice',
     sql: `select p.oid::regprocedure::text as subject, 'runs with the rights of its owner, which are those of the tenant from now on' as what,

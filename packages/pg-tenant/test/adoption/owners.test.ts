@@ -113,6 +113,49 @@ describe.each(['role', 'schema'] as const)('level %s: whose the tables were', (i
   })
 })
 
+it('row-level security would hide rows from an earlier owner who has not heard of its membership: it is told again', async () => {
+  const tenancy = world.tenancy({ migrations })
+  const owner = await makeOwner(world, 'hidden')
+  await makeSchema(world, owner, 'hiding')
+  await world.root.query(`alter table hiding.notes enable row level security`)
+  await tenancy.adopt('hiding', { schema: 'hiding', baseline: BASELINE.id, drift: 'accept' })
+  const seen = async () => {
+    const client = await world.root.connect()
+    await client.query(`begin; set local role ${owner}`)
+    const { rows } = await client.query('select count(*)::int as n from hiding.notes')
+    await client.query('rollback')
+    client.release()
+    return rows[0]?.n
+  }
+  expect(await seen()).toBe(3)
+  const { rows } = await world.root.query(
+    `select r.rolname as role, r.xmin::text <> a.xmin::text as again from pg_class c join pg_authid r on r.oid = c.relowner
+     cross join tenancy.tenant_adoption a where c.oid = 'hiding.notes'::regclass and a.key = 'hiding'`,
+  )
+  expect(rows).toMatchObject([{ again: true }])
+  // What a lost invalidation looks like, for good.
+  await world.admin.query(`revoke ${rows[0]?.role} from ${owner}`)
+  expect(await seen()).toBe(0)
+  await world.admin.query(`grant ${rows[0]?.role} to ${owner}`)
+  await tenancy.undoAdoption('hiding')
+})
+
+it('row-level security that a membership does not pass over is in the way', async () => {
+  const tenancy = world.tenancy({ migrations })
+  const owner = await makeOwner(world, 'without')
+  await makeSchema(world, owner, 'apart')
+  await world.root.query(`alter table apart.notes enable row level security; alter role ${owner} noinherit`)
+  const errors = async () =>
+    (await tenancy.adopt('apart', { schema: 'apart', baseline: BASELINE.id, dryRun: true })).findings.filter(
+      ({ code, severity }) => code === 'ROW_SECURITY' && severity === 'error',
+    )
+  const { rows } = await world.root.query(`select current_setting('server_version_num')::int < 160000 as old`)
+  const found = await errors()
+  expect(found.length).toBe(rows[0]?.old ? 1 : 0)
+  for (const { fix = '' } of found) await world.root.query(fix)
+  expect(await errors()).toEqual([])
+})
+
 it('a receipt names the earlier owners that nobody logs in as, and no other role', async () => {
   const tenancy = world.tenancy({ migrations })
   const [resting, busy] = [await makeOwner(world, 'resting'), await makeOwner(world, 'busy')]
