@@ -73,6 +73,24 @@ describe.skipIf(POOLED)('for an application that is a superuser, against advice,
       await tenancy.drop('acme')
     },
   )
+
+  it('a session that a tenant made somebody else’s is the pool’s again', async () => {
+    const pool = world.pool({ connectionString: world.url, max: 1 })
+    const rolePrefix = `${world.rolePrefix}sa_`
+    const tenancy = world.tenancy({ pool, adminPool: pool, schemaPrefix: 'sa_', rolePrefix })
+    await tenancy.provision('acme')
+    const who = async () => (await pool.query('select session_user as who, current_user as role')).rows
+    const own = await who()
+    for (let time = 0; time < 2; time++) {
+      await tenancy.query(
+        'acme',
+        `do $$ begin execute 'set session authorization ${rolePrefix}acme'; execute 'set role ${rolePrefix}acme'; end $$`,
+      )
+      expect(await who()).toEqual(own)
+      expect((await tenancy.query('acme', 'select session_user as who')).rows).toEqual([{ who: own[0].who }])
+    }
+    await tenancy.drop('acme')
+  })
 })
 
 describe('a channel listened to behind the guard', () => {

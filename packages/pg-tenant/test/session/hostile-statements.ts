@@ -29,6 +29,8 @@ const COMMANDS: readonly string[] = [
   'declare "without" cursor with hold for select 1',
   'discard sequences',
   'discard temp',
+  'discard plans',
+  'create temp table notes (id int, body text)',
 ]
 
 /** The same for what is a function. */
@@ -45,7 +47,12 @@ const CALLS: readonly string[] = [
   `nextval(pg_get_serial_sequence('notes', 'id'))`,
   `pg_notify('evil', 'payload')`,
   `cursor_to_xml('nobody', 1, false, false, '')`,
+  `set_config('session_authorization', session_user::text, false)`,
+  'pg_cancel_backend(pg_backend_pid())',
 ]
+
+/** So many that whoever kept what the server says of them would be full. */
+const FLOOD = `do $hostile$ begin for n in 1 .. 5000 loop raise notice 'evil %', n; end loop; perform set_config('timezone', 'Pacific/Kiritimati', false); end $hostile$`
 
 const quoted = (sql: string) => `'${sql.replaceAll("'", "''")}'`
 const block = (body: string) => `do $hostile$ begin ${body}; end $hostile$`
@@ -70,7 +77,7 @@ const CALLINGS: readonly ((call: string) => string)[] = [
 export function hostileStatements(): readonly string[] {
   const spelled = COMMANDS.flatMap((sql) => SPELLINGS.map((spell) => spell(sql)))
   const called = CALLS.flatMap((call) => CALLINGS.map((spell) => spell(call)))
-  return [...spelled, ...called, ...CALLS.map((call) => LATE(call))]
+  return [...spelled, ...called, ...CALLS.map((call) => LATE(call)), FLOOD]
 }
 
 /** A deferred trigger that makes another deferred again, so that the second one runs inside COMMIT. */
