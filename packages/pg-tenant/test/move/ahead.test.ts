@@ -88,7 +88,7 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
       }
       await nothingLeft()
     },
-    240_000,
+    480_000,
   )
 })
 
