@@ -214,6 +214,11 @@ describe('a copy that cannot be sent ahead', () => {
       table(`${good} create table odd (n int primary key); alter table odd replica identity nothing`),
       /odd has no primary/,
     ],
+    [
+      'a key of a row type',
+      table(`${good} create type pair as (a int, b text); create table odd (n pair primary key)`),
+      /odd has a column of a row type in its key/,
+    ],
     ['an unlogged table', table(`${good} create unlogged table odd (n int primary key)`), /odd is unlogged/],
     [
       'forced row-level security',

@@ -32,11 +32,14 @@ const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
         or exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('R', 'A')) then 'has a trigger or rule that runs on replicas'
       when k.columns is null then 'has no primary key (nor REPLICA IDENTITY USING INDEX) by which a row is found again'
       when k.generated or c.relreplident = 'f' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '')
-        then 'has a generated column in its replica identity' end as why
+        then 'has a generated column in its replica identity'
+      when k.composite then 'has a column of a row type in its key' end as why
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind = 'r' and c.relname <> all ($2::text[])
-  left join lateral (select json_agg(a.attname order by k.ord) as columns, bool_or(a.attgenerated <> '') as generated
+  left join lateral (select json_agg(a.attname order by k.ord) as columns, bool_or(a.attgenerated <> '') as generated,
+      bool_or(b.typtype = 'c') as composite
     from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality k (attnum, ord)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
     where i.indrelid = c.oid and i.indisvalid and i.indimmediate and k.ord <= i.indnkeyatts
       and case c.relreplident when 'i' then i.indisreplident when 'n' then false else i.indisprimary end) k on true
   where n.nspname = $1
