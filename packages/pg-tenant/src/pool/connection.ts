@@ -1,28 +1,15 @@
 import { isTenancyError } from '@org/core'
 import { statementsOf } from '../migrations/statements.ts'
 import type { OpenScope } from '../scope/open-scope.ts'
-import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import { type Command, commandOf, type Mode } from './command.ts'
 import { canceled, inFailedTransaction, modeTooLate, noSavepoint, noTransaction } from './errors.ts'
+import type { Reach, Status } from './reach.ts'
 import { Turns } from './running.ts'
-import { type Apart, SessionLocks, sessionLocking } from './session-locks.ts'
+import { SessionLocks, sessionLocking } from './session-locks.ts'
 import { SessionSettings, setLocal } from './settings.ts'
-
-/** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
-export interface Reach extends Apart {
-  /** One statement in a scope of its own. */
-  once(query: QueryConfig, signal?: AbortSignal): Promise<QueryResult>
-  /** A scope that ends by hand. */
-  open(options: ScopeOptions): OpenScope
-  /** In which clients of the pool wait for their first lock. */
-  readonly turns?: Turns
-}
-
-/** `I`dle, in a `T`ransaction, or in a failed (`E`) one, as ReadyForQuery says it. */
-export type Status = 'I' | 'T' | 'E'
 
 /**
  * What a client of `pg` does on its connection, done with scopes: a statement by itself is a scope of its own; between BEGIN

@@ -5,8 +5,9 @@ import type { QueryResult } from '../scope/result.ts'
 import { asOfNow, EXTENT, type QueryConfig } from '../scope/statement.ts'
 import type { Extent } from '../scope/types/decoding.ts'
 import { adopt, type Submittable } from './adopt.ts'
-import type { Reach, TenantConnection } from './connection.ts'
+import type { TenantConnection } from './connection.ts'
 import { asDatabaseError, type ErrorStyle } from './errors.ts'
+import type { Reach } from './reach.ts'
 import { inTime, type RunningClients } from './running.ts'
 
 /** What makes clients: whose, how errors look. */

@@ -1,6 +1,6 @@
 import { crossTenant, type Row, runWithTenant, type TenantKey, tryCurrentTenant } from '@org/core'
 import { keyFor, schemaOf } from '../isolation/names.ts'
-import type { Reach } from '../pool/connection.ts'
+import type { Reach } from '../pool/reach.ts'
 import { LockHolders, Turns } from '../pool/running.ts'
 import { parsePoolOptions, type TenantPoolOptions, tenantPg, tenantPool } from '../pool/tenant-pool.ts'
 import type { Block } from '../scope/block.ts'

@@ -1,7 +1,7 @@
 import { isTenancyError } from '@org/core'
 import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
-import type { MoveOptions, TenancyOptions, TenantDb } from '../../src/index.ts'
+import { createFleet, type MoveOptions, type TenancyOptions, type TenantDb } from '../../src/index.ts'
 import { notesAt, SUBJECTS } from '../levels/setting.ts'
 import { SLOW } from '../support/sample.ts'
 import {
@@ -91,6 +91,23 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
     480_000,
   )
 })
+
+it('follows a tenant to another level of the same database, where its schema has another name', async () => {
+  const { root, adminRole } = servers.worlds.eu
+  await root.query(`grant set on parameter session_replication_role to ${adminRole}`)
+  const placements = { here: servers.open('schema').eu, there: servers.open('role').eu }
+  const fleet = createFleet({ placements, defaultPlacement: 'here', waitForMove: 20_000 })
+  await fleet.provision('level')
+  await insert(fleet, 'schema', 'level', 'before')
+  let meanwhile: Promise<unknown> | undefined
+  const onProgress = (step: string) => {
+    if (step === 'ahead') meanwhile = insert(fleet, 'schema', 'level', 'meanwhile')
+  }
+  expect(await fleet.move('level', 'there', { ...ahead, onProgress })).toMatchObject({ moved: true })
+  await meanwhile
+  expect(await bodies(placements.there, 'level')).toEqual(['before', 'meanwhile'])
+  await root.query(`revoke set on parameter session_replication_role from ${adminRole}`)
+}, 60_000)
 
 const NOTES_AND_MORE = [notesAt('role'), { id: '0002_more', sql: 'create table more (id int primary key)' }]
 
