@@ -4,6 +4,7 @@ import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
 import { insertableBy, insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import { rowSecurity } from '../levels/policy.ts'
 import { makePartitions, type PartitionedTable } from '../partitions/partitions.ts'
 
 export interface InstallAuditOptions extends LevelOptions {
@@ -149,7 +150,7 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
       }),
       ...insertableBy(schema, 'audit_log', WRITTEN, writers, operators),
       ...['audit_seal', 'audit_sealer', 'audit_horizon'].flatMap((table) => [
-        `alter table ${table} enable row level security`,
+        rowSecurity(table),
         ...readableBy(schema, table, readers),
       ]),
     ],

@@ -1,6 +1,7 @@
 import { DEFAULT_PREFIX, parsePrefix } from '@org/core'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { policy, rowSecurity } from './policy.ts'
 
 /** How tenants are kept apart: the isolation levels of `@org/pg-tenant`. */
 export type IsolationLevel = 'schema' | 'role' | 'login' | 'row' | 'database'
@@ -86,9 +87,8 @@ export function insertOnly(
   const [home, name] = [quoteIdentifier(schema), qualify(schema, table)]
   return [
     `grant usage on schema ${home} to ${grantee}`,
-    `alter table ${name} enable row level security`,
-    `drop policy if exists own_rows on ${name}`,
-    `create policy own_rows on ${name} for insert to ${grantee} with check (${ownRow}${also ? ` and ${also}` : ''})`,
+    rowSecurity(name),
+    policy(name, 'own_rows', 'insert', [grantee], `with check (${ownRow}${also ? ` and ${also}` : ''})`),
     `revoke all on ${name} from public`,
     `grant insert (${columns.join(', ')}) on ${name} to ${grantee}`,
     ...readableBy(schema, table, readers),
@@ -111,12 +111,12 @@ export function insertableBy(
   requireNotShared(shared, operators, 'operators')
   const name = qualify(schema, table)
   if (operators.length === 0) return [`drop policy if exists operators on ${name}`]
-  const roles = operators.map(quoteIdentifier).join(', ')
+  const to = operators.map(quoteIdentifier)
+  const roles = to.join(', ')
   return [
     `grant usage on schema ${quoteIdentifier(schema)} to ${roles}`,
     `grant insert (${columns.join(', ')}) on ${name} to ${roles}`,
-    `drop policy if exists operators on ${name}`,
-    `create policy operators on ${name} for insert to ${roles} with check (true)`,
+    policy(name, 'operators', 'insert', to, 'with check (true)'),
   ]
 }
 
@@ -131,11 +131,11 @@ function requireNotShared(shared: string | undefined, roles: readonly string[], 
 /** @internal Lets roles that are no tenant's read a table. May be said again. */
 export function readableBy(schema: string, table: string, readers: readonly string[]): string[] {
   if (readers.length === 0) return []
-  const [roles, name] = [readers.map(quoteIdentifier).join(', '), qualify(schema, table)]
+  const [to, name] = [readers.map(quoteIdentifier), qualify(schema, table)]
+  const roles = to.join(', ')
   return [
     `grant usage on schema ${quoteIdentifier(schema)} to ${roles}`,
     `grant select on ${name} to ${roles}`,
-    `drop policy if exists readers on ${name}`,
-    `create policy readers on ${name} for select to ${roles} using (true)`,
+    policy(name, 'readers', 'select', to, 'using (true)'),
   ]
 }

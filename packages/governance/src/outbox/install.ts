@@ -4,7 +4,8 @@ import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
-import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { policy } from '../levels/policy.ts'
+import { quoteIdentifier } from '../sql/identifier.ts'
 import {
   BY_REFERENCE,
   LATER_FUNCTIONS,
@@ -147,8 +148,11 @@ function hinting(schema: string, application: string): string[] {
 
 function publishPolicy(who: string, whose: string): string {
   return policy(
+    'outbox',
     'outbox_publish',
-    `for insert to ${who} with check (${whose} and attempts = 0 and not solo and not queued
+    'insert',
+    [who],
+    `with check (${whose} and attempts = 0 and not solo and not queued
       and available_at between now() and now() + interval '${MAX_DELAY_DAYS * 24 + 1} hours'
       and octet_length(payload::text) <= ${MAX_WRITTEN})`,
   )
@@ -156,20 +160,13 @@ function publishPolicy(who: string, whose: string): string {
 
 function policyOf(workers: readonly string[]): string {
   if (workers.length === 0) return 'select'
-  return policy('outbox_work', `to ${workers.map(quoteIdentifier).join(', ')} using (true) with check (true)`)
-}
-
-/** A policy as it shall be; left alone when it is, because to make one is to lock everybody out for a moment. */
-function policy(name: string, text: string): string {
-  const stored = `select pg_catalog.obj_description(p.oid, 'pg_policy') from pg_catalog.pg_policy p
-      where p.polrelid = 'outbox'::regclass and p.polname = '${name}'`
-  return `do $policy$ begin
-    if (${stored}) is distinct from ${quoteLiteral(text)} then
-      drop policy if exists ${name} on outbox;
-      create policy ${name} on outbox ${text};
-      comment on policy ${name} on outbox is ${quoteLiteral(text)};
-    end if;
-  end $policy$`
+  return policy(
+    'outbox',
+    'outbox_work',
+    'all',
+    workers.map(quoteIdentifier),
+    'using (true) with check (true)',
+  )
 }
 
 function working(schema: string, role: string): string[] {

@@ -4,6 +4,7 @@ import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
 import { insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import { policy, rowSecurity } from '../levels/policy.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
 export interface InstallUsageOptions extends LevelOptions {
@@ -154,7 +155,7 @@ export async function installUsage(admin: Queryable, options: InstallUsageOption
       ...write('resource_hold', ['tenant', 'resource_type', 'token', 'amount']),
       ...write('resource_return', ['tenant', 'resource_type', 'token']),
       ...['usage_metrics', 'tenant_resource', 'usage_cursor'].flatMap((table) => [
-        `alter table ${table} enable row level security`,
+        rowSecurity(table),
         ...readableBy(schema, table, readers),
       ]),
       ...managers
@@ -163,12 +164,15 @@ export async function installUsage(admin: Queryable, options: InstallUsageOption
           `grant select on ${READ.join(', ')} to ${role}`,
           `grant insert, update on tenant_resource to ${role}`,
         ]),
-      'drop policy if exists managers on tenant_resource',
-      ...(managers.length === 0
-        ? []
-        : [
-            `create policy managers on tenant_resource for all to ${managers.map(quoteIdentifier).join(', ')} using (true) with check (true)`,
-          ]),
+      managers.length === 0
+        ? 'drop policy if exists managers on tenant_resource'
+        : policy(
+            'tenant_resource',
+            'managers',
+            'all',
+            managers.map(quoteIdentifier),
+            'using (true) with check (true)',
+          ),
     ],
   })
 }

@@ -354,6 +354,8 @@ describe('options', () => {
     await record(entry('kept'))
     const admin = world.admin(acme)
     await world.tenancy.withTenant(acme, async (db) => {
+      // Who has the table open is not waited for: everybody else would wait behind that.
+      await audit.record(db, entry('still open'))
       await db.query(
         `select pg_advisory_xact_lock(hashtextextended(name, 0))
           from unnest(array['governance.control:governance', 'governance.partitions:governance.audit_log']) name`,

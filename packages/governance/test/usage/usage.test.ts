@@ -271,6 +271,14 @@ describe('periods', () => {
     })
   })
 
+  it('installing again waits for nobody who counts or takes', async () => {
+    await world.tenancy.withTenant(acme, async (db) => {
+      await used.meter(db, { requestId: 'open', action: 'a' })
+      await used.take(db, 'seats', 's1')
+      await installUsage(world.admin(acme), { ...world.options, managers: world.options.readers })
+    })
+  })
+
   it('options and limits are refused by name', async () => {
     const code = (make: () => unknown) => codeOf(Promise.resolve().then(make))
     expect(await code(() => usage({ key: 'x' }))).toBe('KEY_INVALID')
