@@ -189,7 +189,7 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
       await others.query('begin; select count(*) from public.countries')
       const running = call()
       running.catch(() => {})
-      await eventually(async () => (await world.root.query(TAKEN)).rowCount !== 0)
+      await eventually(async () => (await world.root.query(IN_LINE)).rowCount !== 0)
       for (let times = 0; times < 10; times++)
         await world.root.query(
           `begin; set local lock_timeout = '4s'; select count(*) from public.countries; commit`,
@@ -200,6 +200,5 @@ describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('le
   )
 })
 
-/** Somebody has a table, its marker first, for himself. */
-const TAKEN = `select from pg_locks where granted and locktype = 'relation' and mode = 'AccessExclusiveLock'
+const IN_LINE = `select from pg_locks where not granted and relation = 'public.countries'::regclass
   and database = (select oid from pg_database where datname = current_database())`

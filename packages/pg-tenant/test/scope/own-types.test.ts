@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { startWireProxy, type WireProxy } from '@org/pg-testing'
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
@@ -118,6 +120,18 @@ describe('types that each tenant has for itself', () => {
       return rows
     })
     expect(seen).toEqual([{ briefs: ['a', 'b'] }])
+  })
+
+  it('through COPY in and out, as their text', async () => {
+    for (const key of ['acme', 'globex'])
+      await tenancy.withTenant(key, async (db) => {
+        let text = ''
+        for await (const piece of await db.copyTo('copy things to stdout')) text += String(piece)
+        await pipeline(Readable.from([text.replace(/^1/, '2')]), await db.copyFrom('copy things from stdin'))
+        const { rows } = await db.query('select moods, deep, pairs from things order by id')
+        expect(rows[1]).toEqual(rows[0])
+        await db.query('delete from things where id = 2')
+      })
   })
 
   it('in Drizzle, whose own parsers stay', async () => {
