@@ -45,6 +45,8 @@ const MARKED = [
   'what was dropped between the two looks would have writers refused',
   'who owned it set with what every session in it begins',
   "what the administrator's role or the database begins with could put somebody's objects in front of the catalogue",
+  'TRUNCATE, and ALTER TABLE that writes rows anew, leave nothing of what was in sight',
+  'whoever was away for long does not write into the copy of who has gone on',
   'whoever was provisioned there since it was looked at is not moved over',
   'y: who the session is, its locks and its seed, behind COMMIT',
   'z: names of another tenant',
