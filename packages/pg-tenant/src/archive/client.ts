@@ -22,11 +22,12 @@ export interface AdminClient extends Admin {
 
 // How values are written as text must not depend on the server, the database or the role. Time limits of the server
 // would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
-// that start in the middle are of no use to anybody who reads it all. No object of a tenant may stand in for one of the catalogue.
+// that start in the middle are of no use to anybody who reads it all. Queries over the catalogue are estimated far too high, and compiling
+// them takes longer than they do. No object of a tenant may stand in for one of the catalogue.
 const PINNED = `select set_config(name, value, true) from (values
     ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '3'),
     ('bytea_output', 'hex'), ('xmloption', 'content'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
-    ('search_path', '${OWN_PATH}'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
+    ('search_path', '${OWN_PATH}'), ('jit', 'off'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
   ) as pinned (name, value) where current_setting(name, true) is not null`
 
 /** Where the work stands: behind COMMIT nothing is cancelled any more. */
