@@ -31,6 +31,13 @@ const HISTORIES: Record<string, readonly string[]> = {
     `alter table p alter column a set not null`,
     `alter table c alter column b set not null`,
   ],
+  'a key of an heir, on a column that it inherits with one': [
+    `create table p (id int primary key, v text)`,
+    `create table c (more text, primary key (id)) inherits (p)`,
+    `create table d () inherits (c)`,
+    `alter table d alter column v set not null`,
+    `insert into d (id, v) values (1, 'd')`,
+  ],
   'two parents, and columns that both have': [
     `create table one (id int, x text)`,
     `create table two (id int, y text)`,

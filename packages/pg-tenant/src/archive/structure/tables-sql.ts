@@ -57,6 +57,11 @@ const NOT_NULL = `case when a.attnotnull and a.attidentity = '' or exists (selec
 const COLUMNS = `(select string_agg(format('%I %s%s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, ${IDENTITY}, ${NOT_NULL}),
     ', ' order by a.attnum)
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and (a.attislocal or c.relispartition))`
+// One of its own on a column that it inherits as not null already: under its own name it comes with the table, or not at all. (That
+// CONSTRAINTS says it again changes nothing.)
+const OWN_NOT_NULL = `(select string_agg(format('constraint %I not null %I', k.conname, a.attname), ', ' order by a.attnum)
+  from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+  where k.conrelid = c.oid and k.contype = 'n' and k.conislocal and k.coninhcount > 0 and k.convalidated and not a.attislocal and not c.relispartition)`
 const PARENTS = `(select string_agg(format('%I.%I', pn.nspname, p.relname), ', ' order by i.inhseqno) from pg_inherits i
     join pg_class p on p.oid = i.inhparent join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid and not c.relispartition)`
 
@@ -68,7 +73,8 @@ export const TABLES = `select '1259:' || c.oid as key,
       array(select '1259:' || d.objid from pg_depend d where d.classid = 'pg_class'::regclass and d.deptype = 'i'
             and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid > 0) as also, 25 as phase,
     'table ' || ${NAME} as what,
-    format('create %stable %s (%s)%s%s%s', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}, ${COLUMNS},
+    format('create %stable %s (%s)%s%s%s', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME},
+      concat_ws(', ', ${COLUMNS}, ${OWN_NOT_NULL}),
       ' inherits (' || ${PARENTS} || ')', case c.relkind when 'p' then ' partition by ' || pg_get_partkeydef(c.oid) end,
       ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')') as sql
   from ${RELATION} where c.relkind in ('r', 'p')`
