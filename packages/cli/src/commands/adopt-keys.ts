@@ -21,12 +21,12 @@ export async function keysOf(
     ? fromName(from, pattern)
     : fromFile(resolve(folder, from)))
   const keys = new Map<string, string>()
-  const bad: string[] = []
+  const bad: (readonly [schema: string, key: string])[] = []
   for (const schema of schemas) {
     const key = keyOf(schema)
     if (key === undefined)
       throw new CliError('CONFIGURATION', `${from} has no key for the schema "${schema}".`)
-    if (!isKey(key)) bad.push(schema)
+    if (!isKey(key)) bad.push([schema, key])
     const other = keys.get(key)
     if (other !== undefined)
       throw new CliError(
@@ -35,11 +35,16 @@ export async function keysOf(
       )
     keys.set(key, schema)
   }
-  if (bad.length > 0)
+  if (bad.length > 0) {
+    const named = bad.slice(0, NAMED)
+    const more = bad.length > NAMED ? ` and ${bad.length - NAMED} more` : ''
+    const proposed = Object.fromEntries(named.map(([schema, key]) => [schema, proposedFor(key)]))
     throw new CliError(
       'REFUSED',
-      `No key of a tenant comes of ${bad.slice(0, NAMED).join(', ')}${bad.length > NAMED ? ` and ${bad.length - NAMED} more` : ''}: it takes a-z, 0-9, - and _. Say which with --key-from <file>.`,
+      `No key of a tenant comes of ${named.map(([schema]) => schema).join(', ')}${more}: it takes a-z, 0-9, - and _. Say which with ` +
+        `--key-from <file>, a file that names every schema: ${JSON.stringify(proposed)}`,
     )
+  }
   return keys
 }
 
@@ -50,6 +55,12 @@ function isKey(text: string): boolean {
   } catch {
     return false
   }
+}
+
+/** What is nearest to it among keys. */
+function proposedFor(text: string): string {
+  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+  return plain.replace(/[^a-z0-9_-]+/g, '-').replace(/^[^a-z0-9]+|-+$/g, '') || 'tenant'
 }
 
 /** Schemas named in an error; the rest is counted. */

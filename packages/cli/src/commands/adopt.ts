@@ -1,5 +1,5 @@
 import type { AdoptionRefused, AdoptOptions, PoolLike, Tenancy } from '@org/pg-tenant'
-import { usage } from '../cli-error.ts'
+import { CliError, usage } from '../cli-error.ts'
 import { argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -216,7 +216,7 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
   const left =
     databases === undefined
       ? await schemasLeft(adminPool, pattern, output)
-      : await databasesThere(adminPool, pattern, output)
+      : await databasesThere(adminPool, pattern)
   const keys = await keysOf(left, pattern, keyFrom, io.cwd)
   const named = (key: string): Named => ({
     ...(databases === undefined ? { schema: keys.get(key) } : { database: keys.get(key), schema }),
@@ -246,18 +246,30 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
 async function schemasLeft(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
   const { findSchemas } = await import('@org/pg-tenant/admin')
   const found = await findSchemas(adminPool, pattern)
-  if (found.length === 0) output.note(`No schema fits ${pattern}.`)
+  if (found.length === 0) {
+    const others = (await findSchemas(adminPool)).map(({ schema }) => schema)
+    throw nothingFits('schema', pattern, others)
+  }
   const left = found.filter(({ tenant }) => !tenant)
   if (found.length > left.length)
     output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
   return left.map(({ schema }) => schema)
 }
 
-async function databasesThere(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
+async function databasesThere(adminPool: PoolLike, pattern: string): Promise<string[]> {
   const { findDatabases } = await import('@org/pg-tenant/admin')
-  const found = await findDatabases(adminPool, pattern)
-  if (found.length === 0) output.note(`No database fits ${pattern}.`)
-  return found.map(({ database }) => database)
+  const namesOf = async (like?: string) =>
+    (await findDatabases(adminPool, like)).map(({ database }) => database)
+  const found = await namesOf(pattern)
+  if (found.length === 0) throw nothingFits('database', pattern, await namesOf())
+  return found
+}
+
+/** A pattern in a script that is misspelt must not look as if all were done. */
+function nothingFits(what: string, pattern: string, others: readonly string[]): CliError {
+  const more = others.length > 10 ? ` and ${others.length - 10} more` : ''
+  const there = others.length > 0 ? ` There are ${others.slice(0, 10).join(', ')}${more}.` : ''
+  return new CliError('REFUSED', `No ${what} fits ${pattern}.${there}`)
 }
 
 /** Those that are none yet: of a database the registry alone says it. One that was cut off is gone on with. */
