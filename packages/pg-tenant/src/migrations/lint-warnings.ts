@@ -48,6 +48,40 @@ const NOBODY =
   'Row-level security does not bind the owner of a table, and a tenant owns its tables: these policies bind nobody. Add ' +
   'ALTER TABLE … FORCE ROW LEVEL SECURITY.'
 
+const HIDDEN =
+  'Forced row-level security binds the owner as well: this changes only rows that the policies let through without a user, maybe none. ' +
+  'Write ALTER TABLE … NO FORCE ROW LEVEL SECURITY before it, and FORCE ROW LEVEL SECURITY behind it.'
+
+/** Statements that change rows of tables whose row-level security is enabled and forced by then, over all migrations. */
+export function hiddenFromOwner(scripts: readonly Script[]): LintFinding[] {
+  const [enabled, forced] = [new Set<string>(), new Set<string>()]
+  return scripts.flatMap(({ id, statements }) =>
+    statements.flatMap((statement): LintFinding[] => {
+      const table = tableOf(statement)
+      if (table !== undefined)
+        for (const how of switchesOf(statement)) {
+          if (how === 'enable') enabled.add(table)
+          if (how === 'disable') enabled.delete(table)
+          if (how === 'force') forced.add(table)
+          if (how === 'no') forced.delete(table)
+        }
+      const changed = changedBy(statement)
+      if (changed === undefined || !enabled.has(changed) || !forced.has(changed)) return []
+      return [
+        { severity: 'warning', rule: 'row-security', migration: id, line: statement.line, message: HIDDEN },
+      ]
+    }),
+  )
+}
+
+/** The name in UPDATE [ONLY] name, DELETE FROM [ONLY] name. */
+function changedBy({ head, tokens }: Statement): string | undefined {
+  let at = head[0] === 'update' ? 1 : head[0] === 'delete' ? 2 : undefined
+  if (at === undefined) return undefined
+  if (tokens[at]?.text === 'only' && tokens[at]?.kind === 'word') at += 1
+  return tokens[at]?.text
+}
+
 /** Tables whose row-level security is enabled and never forced, over all migrations. */
 export function boundNobody(scripts: readonly Script[]): LintFinding[] {
   const enabled = new Map<string, LintFinding>()

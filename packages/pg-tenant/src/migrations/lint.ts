@@ -3,7 +3,7 @@ import type { Token } from '../sql/scan.ts'
 import { ADVICE, inBlock } from './lint-blocks.ts'
 import type { LintFinding } from './lint-finding.ts'
 import { foreignNames } from './lint-names.ts'
-import { boundNobody, lockWarnings } from './lint-warnings.ts'
+import { boundNobody, hiddenFromOwner, lockWarnings } from './lint-warnings.ts'
 import { parseMigrations } from './migrations.ts'
 import { addsEnumValue, needsNoTransaction, readScripts, type Script } from './script.ts'
 import type { Statement } from './statements.ts'
@@ -38,7 +38,8 @@ export function lintMigrations(
   { allowSchemas = [] }: LintOptions = {},
 ): LintFinding[] {
   const scripts = readScripts(parseMigrations(migrations))
-  return [...scripts.flatMap((script) => lintScript(script, allowSchemas)), ...boundNobody(scripts)]
+  const each = scripts.flatMap((script) => lintScript(script, allowSchemas))
+  return [...each, ...boundNobody(scripts), ...hiddenFromOwner(scripts)]
 }
 
 export function lintScript(script: Script, allowSchemas: readonly string[]): LintFinding[] {

@@ -156,6 +156,22 @@ describe('lint warns of', () => {
   })
 })
 
+describe('rows that policies hide from the owner as well', () => {
+  const FORCED = 'alter table a enable row level security, force row level security;'
+  it.each([
+    [`${FORCED} update a set b = 1`, 1],
+    [`${FORCED} delete from only a`, 1],
+    [`${FORCED} update b set b = 1`, 0],
+    [
+      `${FORCED} alter table a no force row level security; update a set b = 1; alter table a force row level security`,
+      0,
+    ],
+    ['alter table a force row level security; update a set b = 1', 0],
+  ])('%j', (sql, count) => {
+    expect(lint(sql).filter((found) => found === 'warning row-security 1')).toHaveLength(count)
+  })
+})
+
 describe('for a new tenant', () => {
   it('a migration without a transaction becomes one with it', () => {
     const sql = '-- pg-tenant: no-transaction\ncreate index concurrently i on a (b);\nvacuum a;\nselect 1'

@@ -121,9 +121,13 @@ function failed(program: Program, exitCode: number | null, said: string): Tenanc
     .slice(0, 500)
   return new TenancyError(
     'DATABASE_ERROR',
-    `${program} ended with exit code ${exitCode}. What it did was not kept.`,
+    `${program} ended with exit code ${exitCode}. What it did was not kept.${POLICIES.test(said) ? BY_ARCHIVE : ''}`,
     {
       details: { program, exitCode, said: redacted },
     },
   )
 }
+
+/** What the server says to an owner whom policies bind (FORCE ROW LEVEL SECURITY). */
+const POLICIES = /row-level security policy/
+const BY_ARCHIVE = " Policies hide rows from the table's owner, and so from pg_dump: use format: 'archive'."
