@@ -14,7 +14,7 @@ const MOST = 64
 export function isWrittenLonger(json: string, bytes: number): boolean {
   if (json.length * MOST <= bytes) return false
   let written = Buffer.byteLength(json)
-  const outside = json.replaceAll(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '')
+  const outside = json.replaceAll(/"[^"\\]*(?:\\.[^"\\]*)*"?/gs, '')
   for (const [, exponent] of outside.matchAll(/[,:]|e[+-]?(\d+)/gi)) {
     const digits = Number(exponent ?? 1)
     written += digits > MAX_EXPONENT ? Number.POSITIVE_INFINITY : digits
