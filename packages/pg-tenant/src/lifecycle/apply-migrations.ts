@@ -6,16 +6,10 @@ import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
+import { filesOf } from '../migrations/enum-values.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { pending } from '../migrations/migrations.ts'
-import {
-  filesOf,
-  inTransaction,
-  readScripts,
-  type Script,
-  textInRoom,
-  untilCommit,
-} from '../migrations/script.ts'
+import { inTransaction, readScripts, type Script, textInRoom, untilCommit } from '../migrations/script.ts'
 import { type AppliedMigration, recordMigrations } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'

@@ -1,4 +1,5 @@
 import type { Token } from '../sql/scan.ts'
+import { inTransaction, type Script } from './script.ts'
 import type { Statement } from './statements.ts'
 
 /** A statement that makes an enum, and the values it is to have, as they are written. */
@@ -10,12 +11,18 @@ interface Made {
   readonly texts: string[]
 }
 
+/** The statements of these migrations for one transaction; `fresh` where it makes all there is. */
+export function filesOf(scripts: readonly Script[], fresh: boolean): (readonly Statement[])[] {
+  const files = scripts.map(inTransaction)
+  return fresh ? withValuesFromTheStart(files) : files
+}
+
 /**
  * For a tenant that is made now, in one transaction: what later statements add to an enum goes into the one that makes it. A value that
  * was added cannot be used before COMMIT, in PostgreSQL 15 and 16 not even where the type itself is as new. What cannot be told from
  * the text (a type that was renamed or made again, a DO block) stays as it is.
  */
-export function withValuesFromTheStart(files: readonly (readonly Statement[])[]): (readonly Statement[])[] {
+function withValuesFromTheStart(files: readonly (readonly Statement[])[]): (readonly Statement[])[] {
   const open = new Map<string, Made>()
   const changed = new Map<Statement, Made>()
   const added = new Set<Statement>()

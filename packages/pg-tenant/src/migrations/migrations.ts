@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { invalidOption, type Migration, TenancyError } from '@org/core'
 import type { LoadOptions } from './folder/load.ts'
-import { spellingsOf, withLineFeeds } from './line-ends.ts'
+import { withLineFeeds } from './statements.ts'
 
 /** A migration with the fingerprint that tells whether it was edited after it had been applied. */
 export interface CheckedMigration extends Migration {
@@ -37,6 +37,17 @@ function fingerprintOf(raw: string): Omit<CheckedMigration, 'id'> {
   const known = new Set([raw, ...spellingsOf(sql), ...spellingsOf(bare)].filter((one) => one !== sql))
   return { sql, checksum: sha256(sql), otherChecksums: [...known].map(sha256) }
 }
+
+/** How the same text may have been written: line ends, a byte order mark, a line end more or less at its end. */
+function spellingsOf(text: string): string[] {
+  const trimmed = text.trimEnd()
+  return [text, trimmed, `${trimmed}\n`].flatMap((one) => {
+    const windows = one.replaceAll('\n', '\r\n')
+    return [one, windows, MARK + one, MARK + windows, one.replaceAll('\n', '\r')]
+  })
+}
+
+const MARK = '\ufeff'
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')

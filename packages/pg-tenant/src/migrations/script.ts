@@ -1,5 +1,4 @@
 import { TenancyError } from '@org/core'
-import { withValuesFromTheStart } from './enum-values.ts'
 import type { CheckedMigration } from './migrations.ts'
 import { type Statement, statementsOf } from './statements.ts'
 
@@ -69,12 +68,6 @@ export function inTransaction({ statements, transaction }: Script): readonly Sta
   return statements
     .filter((statement) => !isLeftOut(statement))
     .map((statement) => ({ ...statement, text: withoutConcurrently(statement) }))
-}
-
-/** The statements of these migrations for one transaction; `fresh` where it makes all there is. */
-export function filesOf(scripts: readonly Script[], fresh: boolean): (readonly Statement[])[] {
-  const files = scripts.map(inTransaction)
-  return fresh ? withValuesFromTheStart(files) : files
 }
 
 /**

@@ -106,3 +106,8 @@ function lineCounter(sql: string): (at: number) => number {
     return line
   }
 }
+
+/** A carriage return alone ends a line only where nothing else does, as on old Macs; beside line feeds it is data. */
+export function withLineFeeds(text: string): string {
+  return text.includes('\n') ? text : text.replaceAll('\r', '\n')
+}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { filesOf } from '../../src/migrations/enum-values.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
-import { filesOf, readScripts } from '../../src/migrations/script.ts'
+import { readScripts } from '../../src/migrations/script.ts'
 import { useFolder } from '../archive/support.ts'
 import { useSetting } from '../levels/setting.ts'
 import { useWorld } from '../support/world.ts'

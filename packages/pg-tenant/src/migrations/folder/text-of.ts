@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { withLineFeeds } from '../line-ends.ts'
+import { withLineFeeds } from '../statements.ts'
 
 /**
  * A migration's file as text, without a byte order mark, which PostgreSQL does not understand. Bytes that are no text would become
