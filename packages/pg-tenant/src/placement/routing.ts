@@ -51,22 +51,23 @@ export class Routing<T extends PlacedTenancy> {
    */
   async run<R>(key: string, work: (tenancy: T) => Promise<R>): Promise<R> {
     const until = performance.now() + this.#waitForMove
-    let again = false
+    const refusedBy = new Set<string>()
     for (let pause = 10; ; pause = Math.min(pause * 2, 100)) {
       const place = await this.#placeOf(key)
       try {
         return await work(this.#placements[place] as T)
       } catch (error) {
         const shut = isTenancyError(error) && SHUT.has(error.code)
-        // It may have come or gone between the refusal and the look at why.
-        if (shut && (!again || (await this.#places.ask(key)) !== place)) {
-          again = true
+        // It may have come or gone between the refusal and the look at why: once more wherever it is found.
+        if (shut && (!refusedBy.has(place) || (await this.#places.ask(key)) !== place)) {
+          refusedBy.add(place)
           this.#places.forget(key)
           continue
         }
         const reason = shut && (await this.#isClosing(place, key)) ? moving(key as TenantKey, error) : error
         if (!isMoving(reason) || performance.now() + pause > until) throw reason
         await delay(pause)
+        refusedBy.clear()
         this.#places.forget(key)
       }
     }
