@@ -17,6 +17,23 @@ const OF_THE_SCOPE: ReadonlySet<string> = new Set([
   'CONNECTION_LOST',
 ])
 
+const BEGIN = 'It takes ISOLATION LEVEL, READ ONLY or READ WRITE, and DEFERRABLE.'
+
+/** What a client of `pg` does in place of what a scope would. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['COPY', 'Pass client.query a stream of pg-copy-streams: from(sql) or to(sql).'],
+  ['BEGIN', BEGIN],
+  ['START', BEGIN],
+  ['SET', "Role and session are the tenant's; SET name = value is kept for the client."],
+])
+
+function insteadOf({ code, details, cause }: TenancyError, instead: string): TenancyError {
+  return new TenancyError(code, `A tenant's pool does not run ${String(details.command)} so. ${instead}`, {
+    details,
+    cause,
+  })
+}
+
 /** What names things and never holds a value (manual 54.8). */
 const NAMES = [
   'severity',
@@ -39,6 +56,8 @@ const VALUES = ['detail', 'hint', 'internalPosition', 'internalQuery', 'where'] 
  */
 export function asDatabaseError(error: unknown, style: ErrorStyle): unknown {
   if (!isTenancyError(error)) return error
+  const instead = INSTEAD.get(String(error.details.command))
+  if (error.code === 'STATEMENT_REFUSED' && instead !== undefined) return insteadOf(error, instead)
   const original = driverError(error)
   if (!isServerError(original) || OF_THE_SCOPE.has(error.code)) return error
   const message = style === 'pg' ? original.message : (reasonOf(original) ?? error.message)

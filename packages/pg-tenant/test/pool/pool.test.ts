@@ -212,6 +212,19 @@ describe('a pool of one tenant', () => {
     await pool.end()
   })
 
+  it.each([
+    ['begin sideways', /takes ISOLATION LEVEL/],
+    ['copy notes from stdin', /pg-copy-streams/],
+    ['set role none', /kept for the client/],
+  ])('refuses %s with what a client does instead', async (sql, says) => {
+    const pool = world.tenancy().pool('acme')
+    await expect(pool.query(sql)).rejects.toMatchObject({
+      code: 'STATEMENT_REFUSED',
+      message: expect.stringMatching(says),
+    })
+    await pool.end()
+  })
+
   it('says with SQLSTATE what a transaction does not take', async () => {
     const client = await world.tenancy().pool('acme', { max: 1 }).connect()
     const code = (sql: string) =>
