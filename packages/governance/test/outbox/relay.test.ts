@@ -59,9 +59,11 @@ it('whose database hangs holds up no other', async () => {
   const { promise, resolve: release } = Promise.withResolvers<void>()
   let hangs = false
   let ended = false
+  let over = false
   const hanging = {
     ...there.tenancy,
     withTenant: async <T>(key: string, fn: (db: TenantDb) => Promise<T>) => {
+      if (over) throw new Error('what comes later is for other workers')
       if (key === 'acme') {
         hangs = true
         await promise
@@ -83,6 +85,7 @@ it('whose database hangs holds up no other', async () => {
   } finally {
     release()
     await eventually(() => ended)
+    over = true
   }
 })
 

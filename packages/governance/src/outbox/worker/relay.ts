@@ -47,7 +47,7 @@ export interface Relay {
   round(patience?: number): Promise<void>
   /** One tenant's, all of it. */
   bring(tenant: string): Promise<number>
-  /** Resolves when nobody is being visited any more, or patience is over. */
+  /** Resolves when no round is under way and nobody is being visited any more, or patience is over. */
   ended(): Promise<void>
 }
 
@@ -68,6 +68,7 @@ export function relayOf<Db extends TenantQueryable>(
   const schema = quoteIdentifier(controlSchema)
   const written = new Map<string, string>()
   const busy = new Map<string, Promise<void>>()
+  const rounds = new Set<Promise<void>>()
   const touched = new Set<string>()
 
   const page = (tenant: string) =>
@@ -120,25 +121,34 @@ export function relayOf<Db extends TenantQueryable>(
     busy.set(whose, visiting)
     return visiting
   }
+  const look = async (patience: number): Promise<void> => {
+    const hints = await control.query<{ tenant: string }>(
+      `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
+    )
+    const seen = await changed()
+    const names = [...new Set([...touched, ...hints.rows.map(({ tenant }) => tenant), ...seen.keys()])]
+    touched.clear()
+    const todo = names.filter((tenant) => isKey(tenant) && !busy.has(tenant))
+    // Who is being visited just now may have been passed already.
+    for (const tenant of names) if (busy.has(tenant)) touched.add(tenant)
+    const lane = async () => {
+      for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift())
+        await within(patience, visit(tenant, seen.get(tenant)))
+    }
+    await Promise.all(Array.from({ length: ABREAST }, lane))
+  }
   return {
     bring,
     touch: (tenant) => void touched.add(tenant),
-    ended: async () => within(PATIENCE, Promise.all(busy.values())),
-    round: async (patience = PATIENCE) => {
-      const hints = await control.query<{ tenant: string }>(
-        `select h.tenant from ${schema}.outbox_hints() as h(tenant)`,
-      )
-      const seen = await changed()
-      const names = [...new Set([...touched, ...hints.rows.map(({ tenant }) => tenant), ...seen.keys()])]
-      touched.clear()
-      const todo = names.filter((tenant) => isKey(tenant) && !busy.has(tenant))
-      // Who is being visited just now may have been passed already.
-      for (const tenant of names) if (busy.has(tenant)) touched.add(tenant)
-      const lane = async () => {
-        for (let tenant = todo.shift(); tenant !== undefined; tenant = todo.shift())
-          await within(patience, visit(tenant, seen.get(tenant)))
-      }
-      await Promise.all(Array.from({ length: ABREAST }, lane))
+    ended: () =>
+      within(
+        PATIENCE,
+        Promise.allSettled(rounds).then(() => Promise.all(busy.values())),
+      ),
+    round: (patience = PATIENCE) => {
+      const going = look(patience).finally(() => rounds.delete(going))
+      rounds.add(going)
+      return going
     },
   }
 }
