@@ -31,7 +31,9 @@ describe.each(READERS)('%s', (_, read) => {
     // A third of the shapes here, all in the slow set: the steps of the others are counted above.
     for (const [name, shape] of SHAPES.filter((_, at) => process.env.TEST_SLOW || at % 3 === 0)) {
       const small = await cpuOf(() => read(shape(126_000)))
-      const large = await cpuOf(() => read(shape(252_000)))
+      let large = await cpuOf(() => read(shape(252_000)))
+      // Once more, where V8 has cleaned up meanwhile.
+      if (large > 2.5 * Math.max(small, 40)) large = Math.min(large, await cpuOf(() => read(shape(252_000))))
       // Below 40 ms it is noise; a quadratic step would be half a minute.
       expect(large, `${name}: ${small} ms, then ${large} ms`).toBeLessThanOrEqual(2.5 * Math.max(small, 40))
     }

@@ -60,7 +60,8 @@ function isKey(text: string): boolean {
 /** What is nearest to it among keys. */
 function proposedFor(text: string): string {
   const plain = text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
-  return plain.replace(/[^a-z0-9_-]+/g, '-').replace(/^[^a-z0-9]+|-+$/g, '') || 'tenant'
+  const words = plain.split(/[^a-z0-9_]+/).filter((word) => word !== '')
+  return words.join('-').replace(/^[_-]+/, '') || 'tenant'
 }
 
 /** Schemas named in an error; the rest is counted. */

@@ -41,9 +41,9 @@ export async function whileReadable<T>(
   const mine = await admin.run(UNREADABLE, [schema, owner, me?.name, [...ours]])
   const own = mine.filter(({ granted }) => granted !== true).map((row) => String(row.grant))
   if (own.length > 0)
-    await withAdminPool(lifecycle.adminPool, undefined, (pool) =>
-      inAdminTransaction(pool, (other) => other.run(own.join('; '))),
-    )
+    await withAdminPool(lifecycle.adminPool, undefined, async (pool) => {
+      for (const some of batches(own)) await inAdminTransaction(pool, (other) => other.run(some))
+    })
   const rows = await admin.run(UNREADABLE, [schema, owner, application, [...ours]])
   if (rows.length === 0) return await fn()
   const grants = rows.filter(({ granted }) => granted !== true).map((row) => String(row.grant))
@@ -80,10 +80,13 @@ async function asApplication(
   statements: readonly string[],
 ): Promise<void> {
   const run = async (app: AdminClient) => {
-    for (let from = 0; from < statements.length; from += BATCH) {
-      const some = statements.slice(from, from + BATCH).join(';')
+    for (const some of batches(statements))
       await app.run(`begin; set local search_path to ${OWN_PATH}; ${some}; commit`)
-    }
   }
   await withAdminClient(pool, run, signal)
+}
+
+function* batches(statements: readonly string[]): Generator<string> {
+  for (let from = 0; from < statements.length; from += BATCH)
+    yield statements.slice(from, from + BATCH).join('; ')
 }

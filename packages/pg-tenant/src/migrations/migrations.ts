@@ -23,7 +23,7 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
       throw invalidOption('migrations', 'an array of { id, sql }, none of them empty')
     if (seen.has(id)) throw invalidOption('migrations', 'an array of { id, sql } with each id once')
     seen.add(id)
-    return { id, ...fingerprintOf(sql) }
+    return checked(id, sql)
   })
 }
 
@@ -31,11 +31,25 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
 const ANNOTATIONS = /^(?:[ \t]{0,20}--[ \t]{0,20}pg-tenant:[^\n]{0,200}\n){1,20}/
 
 /** A checkout may change line ends, and an editor add a byte order mark or a last line end: it is the same migration. */
-function fingerprintOf(raw: string): Omit<CheckedMigration, 'id'> {
+function checked(id: string, raw: string): CheckedMigration {
   const sql = withLineFeeds(raw.replace(/^\ufeff/, '').replaceAll('\r\n', '\n'))
+  let others: readonly string[] | undefined
+  return {
+    id,
+    sql,
+    checksum: sha256(sql),
+    // A dozen of them for a text that hardly anybody has recorded otherwise.
+    get otherChecksums() {
+      others ??= [...otherSpellings(raw, sql)].map(sha256)
+      return others
+    },
+  }
+}
+
+function otherSpellings(raw: string, sql: string): ReadonlySet<string> {
   const bare = sql.replace(ANNOTATIONS, '')
-  const known = new Set([raw, ...spellingsOf(sql), ...spellingsOf(bare)].filter((one) => one !== sql))
-  return { sql, checksum: sha256(sql), otherChecksums: [...known].map(sha256) }
+  const texts = bare === sql ? [sql] : [sql, bare]
+  return new Set([raw, ...texts.flatMap(spellingsOf)].filter((one) => one !== sql))
 }
 
 /** How the same text may have been written: line ends, a byte order mark, a line end more or less at its end. */
