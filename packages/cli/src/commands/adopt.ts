@@ -1,12 +1,12 @@
-import type { AdoptionRefused, AdoptOptions, PoolLike, Tenancy } from '@org/pg-tenant'
-import { CliError, usage } from '../cli-error.ts'
+import type { AdoptionRefused, AdoptOptions } from '@org/pg-tenant'
+import { usage } from '../cli-error.ts'
 import { argumentsFrom, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
-import type { Output } from '../output/output.ts'
 import { inTheWay, showFindings, summary } from '../output/show-adoption.ts'
 import { showConnection } from '../output/show-connection.ts'
 import { keysOf, passwordOf } from './adopt-keys.ts'
+import { databasesThere, notTenants, schemasLeft } from './adopt-there.ts'
 import { eachTenant } from './each-tenant.ts'
 import { whole } from './values.ts'
 
@@ -241,50 +241,6 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
     )
   if (stopped) return EXIT.interrupted
   return failed + blocked > 0 ? EXIT.failed : EXIT.ok
-}
-
-async function schemasLeft(adminPool: PoolLike, pattern: string, output: Output): Promise<string[]> {
-  const { findSchemas } = await import('@org/pg-tenant/admin')
-  const found = await findSchemas(adminPool, pattern)
-  if (found.length === 0) {
-    const others = (await findSchemas(adminPool)).map(({ schema }) => schema)
-    throw nothingFits('schema', pattern, others)
-  }
-  const left = found.filter(({ tenant }) => !tenant)
-  if (found.length > left.length)
-    output.note(`${plural(found.length - left.length, 'schema')} adopted already.`)
-  return left.map(({ schema }) => schema)
-}
-
-async function databasesThere(adminPool: PoolLike, pattern: string): Promise<string[]> {
-  const { findDatabases } = await import('@org/pg-tenant/admin')
-  const namesOf = async (like?: string) =>
-    (await findDatabases(adminPool, like)).map(({ database }) => database)
-  const found = await namesOf(pattern)
-  if (found.length === 0) throw nothingFits('database', pattern, await namesOf())
-  return found
-}
-
-/** A pattern in a script that is misspelt must not look as if all were done. */
-function nothingFits(what: string, pattern: string, others: readonly string[]): CliError {
-  const more = others.length > 10 ? ` and ${others.length - 10} more` : ''
-  const there = others.length > 0 ? ` There are ${others.slice(0, 10).join(', ')}${more}.` : ''
-  return new CliError('REFUSED', `No ${what} fits ${pattern}.${there}`)
-}
-
-/** Those that are none yet: of a database the registry alone says it. One that was cut off is gone on with. */
-async function notTenants(
-  tenancy: Pick<Tenancy, 'find'>,
-  keys: ReadonlyMap<string, string>,
-  output: Output,
-): Promise<string[]> {
-  const left: string[] = []
-  for (const key of keys.keys()) {
-    const known = await tenancy.find(key)
-    if (!known || known.status === 'provisioning' || known.status === 'deleted') left.push(key)
-  }
-  if (keys.size > left.length) output.note(`${plural(keys.size - left.length, 'database')} adopted already.`)
-  return left
 }
 
 async function settle(invocation: Invocation, key: string | undefined, options: Options): Promise<ExitCode> {

@@ -4,11 +4,11 @@ import { withDriverError } from '../errors/driver-error.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { quoteLiteral } from '../sql/identifier.ts'
+import { mayBePending } from './room-pending.ts'
 import {
   asking,
   ESCAPED_PATH,
   left,
-  mayBePending,
   pendingCall,
   type Room,
   type RoomCall,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ServerError } from '../errors/server-error.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
+import { NOTHING_PENDING, NOTHING_PENDING_ELSEWHERE } from './room-pending.ts'
 
 /**
  * The one place where SQL that may run a tenant's code (triggers, CHECKs, defaults, casts, operators, rules, policies,
@@ -79,9 +80,6 @@ export const ESCAPED_PATH = `${ESCAPED}_path`
 /** Likewise, where the schema holds code of somebody else that would run as the administrator. */
 export const FOREIGN_CODE = 'pg_tenant:foreign_code'
 
-/** Likewise, where triggers are left that COMMIT would run; the error names their table. */
-export const PENDING = 'pg_tenant:pending'
-
 // Where the administrator owns the tables, names in a migration would find what the application made beside them. Owners of
 // extensions and shared code are superusers, the administrator, or roles whose rights it has.
 export const noForeignCode = (schema: string) => `select case when not exists (
@@ -95,54 +93,6 @@ export const noForeignCode = (schema: string) => `select case when not exists (
   where not r.rolsuper and not pg_catalog.pg_has_role(session_user, r.oid, 'usage')
 ) then 0 else pg_catalog.concat('${FOREIGN_CODE}')::pg_catalog.int8 end
 from pg_catalog.pg_namespace n where n.nspname = ${quoteLiteral(schema)}`
-
-// Before PostgreSQL 18 deferred triggers run as whoever commits, the administrator; on 18 as the tenant still, but inside
-// COMMIT, behind all that clears the session. `set constraints all immediate` has run
-// them inside, but one of them may have deferred its successors again, or the recheck of an exclusion constraint. No view
-// shows that; ALTER TABLE refuses to touch a table with pending events (55006), and this one changes nothing. Those of
-// foreign keys run as the table's owner, whose casts and operators they call: inside COMMIT those could prepare what we send next.
-const DEFERRABLE = 't.tgdeferrable'
-const THIS_DATABASE = '(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())'
-const TABLES_OF = (
-  role: string,
-) => `pg_catalog.pg_shdepend d join pg_catalog.pg_trigger t on t.tgrelid = d.objid
-  where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o' and d.refobjid = ${role}
-    and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.dbid = ${THIS_DATABASE} and ${DEFERRABLE}`
-
-// Rows are written under this lock, which is kept until the transaction ends.
-const WRITTEN = `l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
-    and l.database = ${THIS_DATABASE}`
-
-const TO_ASK = `select distinct t.tgrelid::pg_catalog.regclass
-  from ${TABLES_OF('(select oid from pg_catalog.pg_roles where rolname = current_user)')}
-    and t.tgrelid in (select l.relation from pg_catalog.pg_lock_status() l where ${WRITTEN})`
-
-const NOTHING_PENDING = `begin
-for pending in execute ${quoteLiteral(TO_ASK)}
-loop execute pg_catalog.format('alter table %s reset (pg_tenant_nothing)', pending); end loop;
-exception when object_in_use then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text;
-end;`
-
-// Tables of others cannot be asked so. What was written in this transaction is still locked, and that is enough to refuse it.
-const WRITTEN_ELSEWHERE = (
-  owner: string,
-) => `pg_catalog.pg_lock_status() l join pg_catalog.pg_class c on c.oid = l.relation
-    join pg_catalog.pg_roles o on o.oid = c.relowner join pg_catalog.pg_trigger t on t.tgrelid = c.oid
-  where ${WRITTEN} and not o.rolsuper and o.rolname not in (${owner}, session_user) and ${DEFERRABLE}`
-
-const LOCKED = `select c.oid::pg_catalog.regclass from ${WRITTEN_ELSEWHERE('current_user')} limit 1`
-
-const NOTHING_PENDING_ELSEWHERE = `execute ${quoteLiteral(LOCKED)} into pending;
-if pending is not null then raise exception using errcode = '55006', message = '${PENDING}', table = pending::pg_catalog.text; end if;`
-
-/**
- * Whether anything can be pending behind a call at all; {@link pendingCall} tells whether it is. It is asked by the administrator,
- * under its own path, of the catalogue alone. $1 the owner, or null.
- */
-export const mayBePending = ({ shared }: Pick<Room, 'shared'>): string => {
-  const own = `exists (select from ${TABLES_OF('pg_catalog.to_regrole(pg_catalog.quote_ident(coalesce($1, current_user)))::pg_catalog.oid')})`
-  return shared ? `(${own} or exists (select from ${WRITTEN_ELSEWHERE('$1')}))` : own
-}
 
 // What PL/pgSQL knows of a function stays in the session when the function is gone, a plan for each of its expressions; every
 // change of a table walks through all of them. So they are few, however many statements there are: those come as values,
@@ -204,7 +154,7 @@ export function roomQuery(room: Room, query: string, limits: Limits): RoomCall {
   return { ...callOf(room, name, code, limits), texts, statements: 1 }
 }
 
-/** Sent behind another call: as the owner it can find out what the administrator cannot. It raises {@link PENDING}. */
+/** Sent behind another call: as the owner it can find out what the administrator cannot. It raises `pg_tenant:pending`. */
 export function pendingCall({ schema, owner, shared }: Room, limits: Limits): RoomCall {
   const lines = [NOTHING_PENDING, ...(shared ? [NOTHING_PENDING_ELSEWHERE] : [])]
   const code = { answers: 'pg_catalog.void', declares: 'pending pg_catalog.regclass;', lines }

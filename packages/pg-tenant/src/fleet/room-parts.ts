@@ -1,9 +1,9 @@
 import type { TenantKey } from '@org/core'
+import { mayBePending } from '../admin/room-pending.ts'
 import {
   asking,
   type Limits,
   left,
-  mayBePending,
   noForeignCode,
   pendingCall,
   type Room,
