@@ -2,7 +2,7 @@ import type { Admin } from '../admin/transaction.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { OwnedObject } from './objects.ts'
 import type { Wanted } from './options.ts'
-import type { EarlierOwner, Facts } from './survey.ts'
+import type { EarlierOwner, Facts } from './survey-facts.ts'
 import { type RightTo, together } from './together.ts'
 import { asRole } from './transfer.ts'
 

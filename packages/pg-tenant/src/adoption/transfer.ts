@@ -2,7 +2,7 @@ import type { Admin } from '../admin/transaction.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded } from './bounded.ts'
 import { alterOwner, type OwnedObject } from './objects.ts'
-import type { EarlierOwner } from './survey.ts'
+import type { EarlierOwner } from './survey-facts.ts'
 import { type RightTo, together } from './together.ts'
 
 /**

@@ -20,7 +20,7 @@ import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
 import { parseBounds, type UndoOptions } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { restorePrivileges } from './restore-acl.ts'
-import { ownersOf } from './survey.ts'
+import { ownersOf } from './survey-facts.ts'
 import { type Before, beforeOf } from './table.ts'
 import { asRole } from './transfer.ts'
 
