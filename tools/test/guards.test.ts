@@ -52,6 +52,7 @@ const MARKED = [
   'z: names of another tenant',
   'z: nothing is known of a session that others had',
   'z: statements that SQL prepared',
+  'z: what is asked behind a room is not answered inside of it',
 ]
 
 const apply = (source: string, { start, end, text }: Mutant) =>

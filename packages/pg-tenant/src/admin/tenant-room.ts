@@ -212,19 +212,30 @@ function callOf(
   }
 }
 
+// Inside of a room no code can change `role`.
+const INSIDE = `current_user operator(pg_catalog.<>)
+    case pg_catalog.current_setting('role') when 'none' then session_user else pg_catalog.current_setting('role')::pg_catalog.name end`
+
 /**
  * Asked right behind a call, before anything else: raises where code inside has prepared a statement, or changed the path. What is
  * prepared outlives a rollback, so a session in which it was found must be given up; where nothing was found, what is there was
  * prepared by no SQL. Never sent under a name behind a call, where that may be another statement by now; but it may be bound ahead
- * of the call, to the unnamed portal, which no SQL can replace: CLOSE ALL takes it away, and then it fails.
+ * of the call, to the unnamed portal, which no SQL can replace: CLOSE ALL takes it away, and then it fails. FETCH in PL/pgSQL, of
+ * a cursor named '', runs it early, and it would have nothing more to say: so it raises inside, and a portal that has failed stays so.
  *
  * @param path an expression, of {@link RoomCall.path}
  */
-export const left = (path: string): string => `select case
-  when exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql) then pg_catalog.concat('${ESCAPED}')::pg_catalog.int8
-  when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) ${path}::pg_catalog.text
-    then pg_catalog.concat('${ESCAPED_PATH}')::pg_catalog.int8
-  else 0 end`
+export const left = (path: string): string =>
+  [
+    'select case',
+    // guard: z: what is asked behind a room is not answered inside of it
+    `when ${INSIDE} then ${raising(ESCAPED)}`,
+    `when exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql) then ${raising(ESCAPED)}`,
+    `when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) ${path}::pg_catalog.text then ${raising(ESCAPED_PATH)}`,
+    'else 0 end',
+  ].join(' ')
+
+const raising = (what: string) => `pg_catalog.concat('${what}')::pg_catalog.int8`
 
 /** Sets {@link RoomCall.path}. */
 export const setPath = (path: string): string => `select pg_catalog.set_config('search_path', ${path}, true)`

@@ -35,6 +35,12 @@ const PASSING: ReadonlySet<string> = new Set([
 /** A row is there already, or one that must be there is not: the ledger in the schema is ahead of the registry's, or behind. */
 const DISAGREE: ReadonlySet<string> = new Set([SQLSTATE.UNIQUE_VIOLATION, SQLSTATE.NOT_NULL_VIOLATION])
 
+/** CLOSE takes away what was to be asked behind a room; FETCH has it fail inside, and for good. */
+const UNASKED: ReadonlySet<string> = new Set([
+  SQLSTATE.INVALID_CURSOR_NAME,
+  SQLSTATE.OBJECT_NOT_IN_PREREQUISITE_STATE,
+])
+
 /** Milliseconds beyond the server's own limit after which a silent connection is given up. */
 const GRACE_MS = 60_000
 const MOST_MS = 2_147_483_647
@@ -107,8 +113,7 @@ function troubleOf(
   if (mayPend || (part?.step.phase === 'tail' && isPending(error)))
     return { kind: 'failed', error: leftPending(error), mayPend }
   if (error.message.includes(FOREIGN_CODE)) return { kind: 'failed', error: foreignCode(error) }
-  // CLOSE ALL takes away what was to be asked behind the room.
-  const unasked = part?.step.phase === 'tail' && error.code === SQLSTATE.INVALID_CURSOR_NAME
+  const unasked = part?.step.phase === 'tail' && UNASKED.has(error.code)
   if (error.message.includes(ESCAPED) || unasked) {
     return { kind: 'failed', error: withDriverError(endedTransaction(tenant, where), error) }
   }
@@ -170,8 +175,8 @@ function busy(tenant: string, error: ServerError): TenancyError {
 function endedTransaction(tenant: string, part: Pick<Part, 'script'> | undefined): TenancyError {
   return new TenancyError(
     'STATEMENT_REFUSED',
-    'A migration, or a trigger it ran, ended its transaction, changed its role or search path, prepared a statement or closed all ' +
-      'cursors. Take COMMIT, ROLLBACK, SET ROLE, PREPARE, CLOSE ALL and set_config out of it.',
+    'A migration, or a trigger it ran, ended its transaction, changed its role or search path, prepared a statement, or closed or ' +
+      'fetched cursors of others. Take COMMIT, ROLLBACK, SET ROLE, PREPARE, CLOSE ALL and set_config out of it.',
     { details: { tenant, ...(part?.script && { migration: part.script.id }) } },
   )
 }

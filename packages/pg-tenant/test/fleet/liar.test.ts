@@ -88,6 +88,23 @@ describe('a tenant on the session of a migration', () => {
     }
   })
 
+  it.each([
+    'fetch asked into one',
+    'begin fetch asked into one; exception when others then null; end',
+    'begin move forward all from asked; exception when others then null; end',
+    'begin move last from asked; exception when others then null; end',
+    'begin move backward all from asked; exception when others then null; end',
+    'begin move relative 0 from asked; move absolute 0 from asked; exception when others then null; end',
+  ])('that runs ahead of time what is asked behind it (%s), and then does it, is found', async (early) => {
+    await plant(`declare asked refcursor := ''; begin ${early}; end;
+    for one in select name from pg_prepared_statements where not from_sql loop
+      execute format('deallocate %I', one.name);
+      execute format('prepare %I as insert into c_evil.seen values (current_user)', one.name);
+    end loop;`)
+    expect(outcomes(await migrate())).toEqual(['a migrated', 'evil STATEMENT_REFUSED', 'good migrated'])
+    expect(await seen()).toEqual([])
+  })
+
   it('that takes them all away harms itself alone', async () => {
     await plant('deallocate all;')
     expect(outcomes(await migrate())).toEqual(['a migrated', 'evil DATABASE_ERROR', 'good migrated'])
