@@ -127,3 +127,21 @@ it('takes rows of shared tables into tables of its own and back, with what refer
   expect(await rows(here, OTHER)).toEqual(was[1])
   await here.query(KEY, `insert into customers (name) values ('d')`)
 })
+
+it('nobody comes with an id that would leave none to the others', async () => {
+  const shared = { controlSchema: 'theirs', row: { schema: 'shared' } }
+  const { fleet, here, there } = fleetOf(['schema'], ['row', shared])
+  await here.provision('greedy')
+  await there.provision('modest')
+  const insert = `insert into notes (id, body) overriding system value values ($1, 'x')`
+  await here.query('greedy', insert, ['9223372036854775807'])
+  await expect(fleet.move('greedy', 'there')).rejects.toMatchObject({
+    code: 'CONFLICT',
+    details: { reason: 'sequence' },
+  })
+  await there.query('modest', `insert into notes (body) values ('y')`)
+  await here.query('greedy', 'delete from notes')
+  await here.query('greedy', insert, [1000])
+  expect(await fleet.move('greedy', 'there')).toMatchObject({ moved: true })
+  await there.query('modest', `insert into notes (body) values ('z')`)
+})
