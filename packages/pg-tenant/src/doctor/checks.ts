@@ -35,7 +35,7 @@ export interface CheckText extends Check {
 
 // Every check is given: $1 schema prefix, $2 role prefix, $3 marker, $4 application role, $5 shared schemas, $6 level; at
 // home also $7 key and $8 status. What the checks share comes first. `fleet`: the tenants of this tenancy with schema and
-// role, as far as they are there.
+// role, as far as they are there. `neighbours`: those of other tenancies in the same registry, of another prefix or level.
 const COMMON = ({ tenant }: CheckPlace) => `
 with parameters as (
   select $1::text as schema_prefix, $2::text as role_prefix, $3::text as marker, $4::text as application,
@@ -47,7 +47,18 @@ with parameters as (
   left join pg_namespace n on n.nspname = coalesce(t.schema_name, $1 || t.key)
   left join pg_roles r on r.rolname = coalesce(t.role_name, $2 || t.key)
   where t.prefix = $1 and t.isolation = $6
+), neighbours as (
+  select t.prefix, t.isolation, n.nspname, n.nspacl, case when t.prefix = $1 then coalesce(t.role_name, $2 || t.key) end as rolname
+  from ${tenantsWithNames(tenant)}
+  left join pg_namespace n on n.nspname = coalesce(t.schema_name, t.prefix || t.key)
+  where (t.prefix <> $1 or t.isolation <> $6) and t.status <> 'deleted'
 )`
+
+/** Whether a role, by `oid` and `rolname` of `row`, is that of a tenant of another tenancy in the registry: what may create in its schema. */
+export const isNeighboursRole = (
+  row: string,
+) => `exists (select from neighbours o left join lateral aclexplode(o.nspacl) a
+  on a.privilege_type = 'CREATE' where o.isolation <> 'schema' and a.grantee = ${row}.oid or o.rolname = ${row}.rolname)`
 
 /** The checks of a list that say something of a place, complete; `own` are those that only this kind of place has. */
 export function checksOf(

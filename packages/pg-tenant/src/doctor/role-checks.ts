@@ -1,5 +1,5 @@
 import { TENANT_SETTING } from '../isolation/row.ts'
-import type { CheckText } from './checks.ts'
+import { type CheckText, isNeighboursRole } from './checks.ts'
 
 /** What `ALTER ROLE … SET` left for connections to come. */
 const SETTINGS = `(select d.setrole as role, split_part(c, '=', 1) as name from pg_db_role_setting d cross join unnest(d.setconfig) c)`
@@ -26,7 +26,7 @@ export const ROLE_CHECKS: readonly CheckText[] = [
       from pg_roles r cross join parameters p
       where p.role_prefix <> '' and starts_with(r.rolname, p.role_prefix) and r.rolname <> p.application
         and r.oid <> (select oid from pg_roles where rolname = current_user)
-        and not exists (select from fleet f where f.rolname = r.rolname and f.status <> 'deleted')
+        and not exists (select from fleet f where f.rolname = r.rolname and f.status <> 'deleted') and not ${isNeighboursRole('r')}
         and not exists (select from pg_shdepend d where d.refobjid = r.oid and d.dbid not in (0,
           (select oid from pg_database where datname = current_database())))
         and not exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) a
@@ -62,7 +62,8 @@ export const ROLE_CHECKS: readonly CheckText[] = [
     sql: `select p.application as subject, 'is a member of ' || g.rolname || ', which is no tenant' as what
       from parameters p join pg_roles r on r.rolname = p.application join pg_auth_members m on m.member = r.oid
       join pg_roles g on g.oid = m.roleid
-      where not exists (select from fleet f where f.role = g.oid) and not starts_with(g.rolname, p.role_prefix)`,
+      where not exists (select from fleet f where f.role = g.oid) and not starts_with(g.rolname, p.role_prefix)
+        and not ${isNeighboursRole('g')}`,
     fix: 'REVOKE that membership unless you know why it is there.',
   },
   {

@@ -23,14 +23,17 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
     severity: 'warning',
     also: ['home'],
     sql: `select n.nspname as subject, case
+        when o.prefix is not null then 'is of a tenant of level ' || o.isolation || ', which this configuration is not'
         when c.oid is null then 'is named like a tenant but has no marker'
         else 'has a marker but no tenant in the registry' end as what
       from pg_namespace n cross join parameters p
       left join pg_class c on c.relnamespace = n.oid and (c.relname = p.marker or starts_with(c.relname, p.marker || ':'))
+      left join neighbours o on o.nspname = n.nspname
       where (starts_with(n.nspname, p.schema_prefix) or starts_with(c.relname, p.marker || ':')) and n.nspname <> all (p.shared) and not exists (
         select from fleet f where f.nspname = n.nspname and f.status <> 'deleted')
+        and coalesce(o.prefix = p.schema_prefix, true)
         and (p.schema_prefix <> '' or c.oid is not null)`,
-    fix: 'Look at what is in it. A tenant with a marker: provision(its key); one from before: adopt(its key). None: ALTER SCHEMA … RENAME TO, out of the prefix, or DROP SCHEMA.',
+    fix: 'Look at what is in it. A tenant of another level: configure that again. One with a marker: provision(its key); one from before: adopt(its key). None: ALTER SCHEMA … RENAME TO, out of the prefix, or DROP SCHEMA.',
   },
   {
     code: 'STATUS_MISMATCH',

@@ -51,6 +51,16 @@ async function broken(breaks: string, repair: Repair): Promise<string[]> {
   return lines(findings)
 }
 
+it('does not take a tenant of another level for nobody’s', async () => {
+  const levelIs = (level: string) =>
+    world.root.query(`update tenancy.tenant set isolation = '${level}' where key = 'd'`)
+  await levelIs('login')
+  expect((await diagnose(fleet())).findings).toMatchObject([
+    { code: 'ORPHAN_SCHEMA', subject: 'c_d', message: expect.stringContaining('of level login') },
+  ])
+  await levelIs('role')
+})
+
 describe('doctor', () => {
   it('finds nothing wrong with tenants that are well', async () => {
     const diagnosis = await diagnose(fleet())

@@ -43,6 +43,16 @@ it('says that two placements are one and the same', async () => {
   })
 })
 
+it('is no stranger to the doctor of the other level', async () => {
+  const { fleet, here, there } = fleetOf(['schema'], ['role', { schemaPrefix: 'schema_apart_' }])
+  for (const key of ['stays', 'goes']) await fleet.provision(key)
+  await fleet.move('goes', 'there')
+  for (const place of [here, there]) {
+    const { findings } = await place.doctor()
+    expect(findings.filter(({ subject, message }) => `${subject} ${message}`.includes('goes'))).toEqual([])
+  }
+})
+
 it('goes on one pool of a single connection', async () => {
   const adminPool = setting.world.pool({ connectionString: setting.world.adminUrl, max: 1 })
   const { fleet } = fleetOf(['schema', { adminPool }], ['role', { adminPool }])
