@@ -17,7 +17,9 @@ const reachesOut = (severity: Check['severity'], which: string, fix: string): Ch
   code: 'REACHES_OUT',
   severity,
   sql: `select distinct format('%I.%I', home.name, v.relname) as subject,
-      format('reads %I.%I, which the tenant''s role may not', o.nspname, t.relname) as what, ${fix} as fix
+      format('reads %I.%I, which the tenant''s role may not', o.nspname, t.relname) as what,
+      case when not has_schema_privilege('public', o.oid, 'usage')
+        then format('GRANT USAGE ON SCHEMA %I TO PUBLIC; /* else no backup of it can be put in */ ', o.nspname) else '' end || ${fix} as fix
     from home join pg_class v on v.relnamespace = home.oid join pg_rewrite w on w.ev_class = v.oid
     join pg_depend d on d.classid = 2618 and d.objid = w.oid and d.refclassid = 1259
     join pg_class t on t.oid = d.refobjid join pg_namespace o on o.oid = t.relnamespace

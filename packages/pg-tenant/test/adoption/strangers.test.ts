@@ -1,10 +1,12 @@
 import { beforeAll, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
+import { useFolder } from '../archive/support.ts'
 import { useWorld } from '../support/world.ts'
 import { BASELINE, makeOwner, makeSchema } from './legacy.ts'
 
 // What databases of others have, and a first look must name with what mends it.
 const world = useWorld([])
+const folder = useFolder()
 let legacy: string
 let tenancy: Tenancy
 const errors = async (schema: string) =>
@@ -32,6 +34,8 @@ it('a view that reads elsewhere would fail for everybody: it is in the way, and 
   await expect(tenancy.query('reaching', 'select * from sums')).rejects.toMatchObject({
     details: { sqlState: '42501' },
   })
+  await tenancy.confirmAdoption('reaching')
+  await tenancy.offboard('reaching', { confirm: 'reaching', backup: { to: folder.path('last.pgtenant') } })
 })
 
 it.each(["quo'te", 'with "both" \'kinds\''])('a schema %s is not another for its name', async (schema) => {
