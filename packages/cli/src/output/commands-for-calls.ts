@@ -44,6 +44,8 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   [/\bfind\(key\)/g, 'pg-tenant list'],
   [/baseline: '([^']{1,200})', or null for none of them/g, '--baseline $1, or none'],
   [/baseline: '([^']{1,200})'/g, '--baseline $1'],
+  [/\bLeave baseline out, or say baseline: null\b/g, 'Leave --baseline out, or say --baseline none'],
+  [/\bLeave baseline out\b/g, 'Leave --baseline out'],
   [/reuseDeletedKey: true/g, '--reuse-deleted-key'],
   [/drift: 'accept'/g, '--accept-drift'],
   [/\bcode: 'accept'/g, '--accept-code'],

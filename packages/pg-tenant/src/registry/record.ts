@@ -75,7 +75,13 @@ export interface NamedRecord extends TenantRecord {
 export function learned(to: { readonly names?: TenantNames }, row: Record<string, unknown>): TenantRecord {
   const { names, ...record } = row as unknown as NamedRecord
   to.names?.learn(record.key, names)
-  return record
+  const { createdAt, updatedAt, deletedAt } = record
+  return {
+    ...record,
+    createdAt: new Date(createdAt),
+    updatedAt: new Date(updatedAt),
+    deletedAt: deletedAt && new Date(deletedAt),
+  }
 }
 
 /**
@@ -100,8 +106,11 @@ export const ownNames = (row: string) =>
 /** The columns of {@link NamedRecord}, for every statement that reads one, `row` being the alias of the table. */
 export const recordColumns = (row: string) => `${COLUMNS}, ${ownNames(row)}`
 
-const COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement,
-  schema_version as "schemaVersion", created_at as "createdAt", updated_at as "updatedAt", deleted_at as "deletedAt"`
+// ISO 8601, whatever the DateStyle of the database or the pool's parser of its type.
+const moment = (column: string, name: string) => `to_json(${column}) #>> '{}' as "${name}"`
+
+const COLUMNS = `key, status, suspended_reason as "suspendedReason", isolation, plan, placement, schema_version as "schemaVersion",
+  ${moment('created_at', 'createdAt')}, ${moment('updated_at', 'updatedAt')}, ${moment('deleted_at', 'deletedAt')}`
 
 /** What a scope asks on its own session. Neither a key nor a prefix holds a quote. */
 export const namesQuestion =

@@ -54,7 +54,8 @@ it('is no stranger to the doctor of the other level', async () => {
 })
 
 it('goes on one pool of a single connection', async () => {
-  const adminPool = setting.world.pool({ connectionString: setting.world.adminUrl, max: 1 })
+  const options = '-c datestyle=German' // as the database of somebody else may be
+  const adminPool = setting.world.pool({ connectionString: setting.world.adminUrl, max: 1, options })
   const { fleet } = fleetOf(['schema', { adminPool }], ['role', { adminPool }])
   await fleet.provision('alone')
   expect(await fleet.move('alone', 'there')).toMatchObject({ moved: true })

@@ -1,4 +1,6 @@
+import type { TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
+import { find } from '../../src/registry/read.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 
 const world = useWorld([])
@@ -28,6 +30,21 @@ describe('the registry', () => {
     expect((await tenancy.list({ after: 'acme' })).map(({ key }) => key)).toEqual(['globex'])
     expect(await tenancy.list({ status: 'suspended' })).toEqual([])
     expect(await codeOf(tenancy.list({ limit: 0 }))).toBe('VALIDATION_ERROR')
+  })
+
+  it('reads moments whatever the DateStyle of the database', async () => {
+    // The administrator's: a pooler takes no options.
+    const pool = world.pool({ connectionString: world.adminUrl, options: '-c datestyle=German' })
+    const read = () => find(pool, { controlSchema: 'tenancy', prefix: 'c_' }, 'german' as TenantKey)
+    await world.tenancy().provision('german')
+    const { created_at } = await one(`select created_at from tenancy.tenant where key = 'german'`)
+    expect(await read()).toMatchObject({
+      createdAt: created_at,
+      updatedAt: expect.any(Date),
+      deletedAt: null,
+    })
+    await world.tenancy().drop('german')
+    expect(await read()).toMatchObject({ deletedAt: expect.any(Date) })
   })
 
   it('keeps plan and placement when provision is repeated without them', async () => {
