@@ -75,7 +75,8 @@ function addTo({ values, texts }: Made, statement: Statement): boolean {
   const there = values.some(({ text }) => text === label.text)
   if (there) return unless
   const beside = values.findIndex(({ text }) => text === other?.text)
-  if (where && beside < 0) return false
+  // Behind UESCAPE stands no value.
+  if (where && (beside < 0 || where.text === 'uescape')) return false
   const at = where === undefined ? values.length : where.text === 'before' ? beside : beside + 1
   values.splice(at, 0, label)
   texts.splice(at, 0, rawOf(statement, label))

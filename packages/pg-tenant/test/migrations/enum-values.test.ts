@@ -131,6 +131,10 @@ describe('a tenant that is new', () => {
       [`create type m as enum ('a'); drop type m; create type m as enum ('z'); alter type m add value 'y'`],
       [[`create type m as enum ('a')`, 'drop type m', `create type m as enum ('z', 'y')`]],
     ],
+    [
+      [`create type m as enum ('!'); alter type m add value U&'!0041' uescape '!'`],
+      [[`create type m as enum ('!')`, `alter type m add value U&'!0041' uescape '!'`]],
+    ],
     [[`alter type other add value 'a'`], [[`alter type other add value 'a'`]]],
     [
       [`create type r as range (subtype = int)`, `alter type r owner to x`],
