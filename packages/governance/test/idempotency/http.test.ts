@@ -1,13 +1,20 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { Controller, Module, Post } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { ExpressAdapter } from '@nestjs/platform-express'
 import { createFleet } from '@org/pg-tenant'
 import express from 'express'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Hono } from 'hono'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createIdempotency } from '../../src/idempotency/express/index.ts'
+import * as forHono from '../../src/idempotency/hono/index.ts'
 import { encodeAnswer } from '../../src/idempotency/http/answer.ts'
 import { readResponse, responseOf } from '../../src/idempotency/http/response.ts'
 import { IDEMPOTENCY_MIGRATION } from '../../src/idempotency/index.ts'
+import * as forNest from '../../src/idempotency/nest/index.ts'
+import * as forWeb from '../../src/idempotency/web/index.ts'
 import { acme, useLevel } from '../support/levels.ts'
 import { type Served, serveExpress, serveFastify, serveHono, serveNest, serveWeb } from './servers.ts'
 
@@ -134,21 +141,65 @@ it('bytes are the same bytes again, and say how they are written', async () => {
   expect(gunzipSync(await again.bytes()).toString()).toBe('text')
 })
 
-it('what is sent without a key is the handler’s to read', async () => {
-  const { idempotent } = createIdempotency({ scopes: world.tenancy, sealing: world.setting.sealing })
-  const server = express()
-    .post('/', idempotent('upload'), (req, res) => void req.pipe(res))
-    .listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const body = Buffer.from('bytes')
-  const answer = await fetch(`http://127.0.0.1:${port}`, {
-    method: 'POST',
-    headers: { connection: 'close' },
-    body,
+describe('what is sent without a key is the handler’s to read', () => {
+  const sent = async (url: string) => {
+    const headers = { connection: 'close', 'content-type': 'application/octet-stream' }
+    return await (await fetch(url, { method: 'POST', headers, body: Buffer.from('bytes') })).text()
+  }
+  /** Fails whoever reads it. */
+  const unreadable = () => {
+    const pull = () => Promise.reject(new Error('read'))
+    const body = new ReadableStream({ pull }, { highWaterMark: 0 })
+    return new Request('http://127.0.0.1/', { method: 'POST', body, duplex: 'half' })
+  }
+  const options = () => ({
+    scopes: world.tenancy,
+    sealing: world.setting.sealing,
+    tenantOf: () => acme,
+    actorOf: () => ({ type: 'user', id: 'u' }) as const,
   })
-  expect(await answer.text()).toBe('bytes')
-  server.close()
+
+  it('express', async () => {
+    const { idempotent } = createIdempotency(options())
+    const server = express()
+      .post('/', idempotent('upload'), (req, res) => void req.pipe(res))
+      .listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    expect(await sent(`http://127.0.0.1:${port}`)).toBe('bytes')
+  })
+
+  it('hono', async () => {
+    const { idempotent } = forHono.createIdempotency(options())
+    const app = new Hono().post('/', idempotent('upload'), (c) => c.text('there'))
+    expect(await (await app.fetch(unreadable())).text()).toBe('there')
+  })
+
+  it('web', async () => {
+    const { idempotent } = forWeb.createIdempotency<object>(options())
+    const answer = await idempotent('upload', async () => new Response('there'))(unreadable(), {})
+    expect(await answer.text()).toBe('there')
+  })
+
+  it('nest', async () => {
+    const { Idempotent } = forNest.createIdempotency(options())
+    class Uploads {
+      upload() {
+        return 'there'
+      }
+    }
+    const property = Object.getOwnPropertyDescriptor(Uploads.prototype, 'upload') as PropertyDescriptor
+    Post()(Uploads.prototype, 'upload', property)
+    Idempotent('upload')(Uploads.prototype, 'upload', property)
+    Controller()(Uploads)
+    class App {}
+    Module({ controllers: [Uploads] })(App)
+    const app = await NestFactory.create(App, new ExpressAdapter(), { logger: false })
+    onTestFinished(() => app.close())
+    await app.listen(0, '127.0.0.1')
+    expect(await sent(await app.getUrl())).toBe('there')
+  })
 })
 
 it.each([201, 204, 205, 304])('what was kept of an answer of %i is an answer again', async (status) => {
