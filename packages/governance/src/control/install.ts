@@ -1,5 +1,6 @@
 import { type Queryable, TenancyError } from '@org/core'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { briefly, isInUse } from './brief-locks.ts'
 
 /** The tables one part of this package keeps in the control schema. */
 export interface ControlTables {
@@ -20,7 +21,7 @@ export interface ControlTables {
  *
  * @internal
  * @param admin a pool or client of a role that may create schemas, connected directly
- * @throws TenancyError CONFLICT when a newer release has been here
+ * @throws TenancyError CONFLICT when a newer release has been here; SERVICE_UNAVAILABLE where somebody had a table in use all the time
  */
 export async function installControl(admin: Queryable, schema: string, tables: ControlTables): Promise<void> {
   const found = await versionOf(admin, schema, tables.part)
@@ -32,7 +33,19 @@ export async function installControl(admin: Queryable, schema: string, tables: C
       { details: { part: tables.part, version } },
     )
   }
-  await admin.query(`${found === undefined ? historySql(schema) : ''}${installSql(schema, tables, version)}`)
+  await admin
+    .query(`${found === undefined ? historySql(schema) : ''}${installSql(schema, tables, version)}`)
+    .catch((error: unknown) => {
+      throw isInUse(error) ? inUse(tables.part) : error
+    })
+}
+
+function inUse(part: string): TenancyError {
+  return new TenancyError(
+    'SERVICE_UNAVAILABLE',
+    `The tables of @org/governance/${part} were in use all the time; nothing of them was changed. Install them again, when no long transaction is open.`,
+    { details: { part } },
+  )
 }
 
 /** Waiting for an advisory lock does not tell the session what others created meanwhile; opening a table does, so one is opened behind it. */
@@ -59,7 +72,7 @@ function installSql(name: string, { part, steps, always = [] }: ControlTables, v
   return `lock table ${schema}.governance_version in share row exclusive mode;
     select pg_catalog.set_config('governance.path', pg_catalog.current_setting('search_path'), true);
     select pg_catalog.set_config('search_path', ${quoteLiteral(`${schema}, pg_temp`)}, true);
-    ${[...missing, ...always].map((statement) => `${statement};`).join('\n')}
+    ${briefly([...missing, ...always].map((statement) => `${statement};`).join('\n'))};
     select pg_catalog.set_config('search_path', pg_catalog.current_setting('governance.path'), true)`
 }
 

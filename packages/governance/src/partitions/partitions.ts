@@ -35,7 +35,7 @@ declare
   name text;
 begin
   -- One at a time, beside those who write; an advisory lock could be held by any tenant of the database.
-  lock table ${parent} in share update exclusive mode;
+  lock table only ${parent} in share update exclusive mode;
   while since <= last loop
     name := ${quoteLiteral(`${table}_`)} || pg_catalog.to_char(since, '${FORMAT[period]}');
     if pg_catalog.to_regclass(pg_catalog.format('%I.%I', ${quoteLiteral(schema)}, name)) is null then

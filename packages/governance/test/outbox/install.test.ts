@@ -1,8 +1,10 @@
 import pg from 'pg'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { installOutbox, outbox } from '../../src/outbox/index.ts'
+import { STEPS } from '../../src/outbox/install.ts'
 import { createWorker } from '../../src/outbox/worker/index.ts'
 import { acme, useOutbox } from '../support/outbox-world.ts'
+import { eventually } from '../support/world.ts'
 
 const there = useOutbox('role')
 
@@ -24,6 +26,32 @@ it('may be repeated, also by several at once, and locks nobody out who publishes
       }).drain()
     ).done,
   ).toBe(1)
+})
+
+it('an upgrade keeps nobody waiting behind those who have the table open', async () => {
+  const { world } = there.setting
+  const options = { rolePrefix: `${world.rolePrefix}role_`, workers: [there.workerRole] }
+  const constraint = async () =>
+    (await world.root.query(`select from pg_constraint where conname = 'ck_outbox_payload'`)).rowCount
+  await world.root.query(`delete from governance.governance_version where part = 'outbox' and version = ${STEPS.length};
+    alter table governance.outbox add constraint ck_outbox_payload check (true)`)
+  const reader = await world.root.connect()
+  onTestFinished(() => reader.release(true))
+  await reader.query('begin; select from governance.outbox limit 1')
+  const upgrade = installOutbox(world.admin, options)
+  await eventually(async () => {
+    const { rowCount } = await world.root.query(
+      `select from pg_locks where database = (select oid from pg_database where datname = current_database())
+        and relation = 'governance.governance_version'::regclass and mode = 'ShareRowExclusiveLock' and granted`,
+    )
+    return rowCount === 1
+  })
+  for (const n of [1, 2, 3]) await there.tenancy.withTenant(acme, (db) => there.events.publish(db, 'a', n))
+  expect(await constraint()).toBeGreaterThan(0)
+  await reader.query('rollback')
+  await upgrade
+  expect(await constraint()).toBe(0)
+  await there.control.query(`select governance.outbox_forget('acme')`)
 })
 
 it('refuses what would let tenants read everybody’s events, and what is no option', async () => {
