@@ -29,7 +29,7 @@ interface Due {
   readonly message: string
   readonly type: string
   readonly payload: unknown
-  readonly created: Date
+  readonly created: string
   readonly now: number
 }
 
@@ -37,7 +37,7 @@ interface Due {
 const READ = `select e.id as endpoint, left(e.url, 2001) as url, e.status = 'active' as active, left(e.secret, ${SEALED}) as secret,
     case when e.previous_until > clock_timestamp() then left(e.previous_secret, ${SEALED}) end as previous, d.status,
     m.id as message, left(m.type, 101) as type, case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then m.payload end as payload,
-    m.created_at as created, floor(extract(epoch from clock_timestamp()))::float8 as now
+    to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created, floor(extract(epoch from clock_timestamp()))::float8 as now
   from webhook_delivery d join webhook_endpoint e on e.id = d.endpoint_id join webhook_message m on m.id = d.message_id
   where d.id = $1 limit 1`
 const RECORD = `update webhook_delivery set status = $2, attempts = attempts + 1, response_status = $3, error = $4,
@@ -163,7 +163,7 @@ const isSuccess = ({ status, error }: Answer) =>
 
 /** The same bytes at every attempt. */
 export function bodyOf({ type, payload, created }: Pick<Due, 'type' | 'payload' | 'created'>): Buffer {
-  return Buffer.from(JSON.stringify({ type, timestamp: created.toISOString(), data: payload }))
+  return Buffer.from(JSON.stringify({ type, timestamp: created, data: payload }))
 }
 
 async function secretsOf(sealing: Sealing, due: Due, tenant: string): Promise<string[]> {

@@ -57,6 +57,43 @@ describe.each(LEVELS)('level %s', (level) => {
     }
   })
 
+  it('tells the moment whatever the DateStyle of the database', async () => {
+    const receiver = await startReceiver()
+    const { hooks, start } = made([receiver])
+    await there.tenancy.withTenant(acme, (db) =>
+      hooks.endpoints.create(db, { url: receiver.url, events: ['note.created'] }),
+    )
+    await publish(acme, 'note.created', {})
+    const published: unknown[] = []
+    const handlers: WorkerOptions<EventMap, TenantDb>['handlers'] = {
+      ...hooks.handlers,
+      'note.created': (event, context) => {
+        published.push(event.publishedAt.getTime())
+        return hooks.fanOut(event, context)
+      },
+    }
+    const { query: _, ...scopes } = there.tenancy
+    const tenants: WorkerOptions<EventMap, TenantDb>['tenants'] = {
+      ...scopes,
+      withTenant: (tenant, fn, options) =>
+        there.tenancy.withTenant(
+          tenant,
+          async (db) => {
+            await db.query(`select set_config('datestyle', 'German', true)`)
+            return await fn(db)
+          },
+          options,
+        ),
+    }
+    const { world } = there.setting
+    const control = world.pool({ connectionString: there.controlUrl, options: '-c datestyle=German' })
+    start({ tenants, handlers, control })
+    await eventually(() => receiver.received.length === 1)
+    const { timestamp } = JSON.parse(String(receiver.received[0]?.body))
+    expect(new Date(timestamp).toISOString()).toBe(timestamp)
+    expect(published).toEqual([expect.any(Number)])
+  })
+
   it('tells those who asked, and nobody else, in words that can be verified', async () => {
     const [mine, theirs] = [await startReceiver(), await startReceiver()]
     const { hooks, start } = made([mine, theirs])

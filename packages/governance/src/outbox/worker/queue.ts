@@ -42,6 +42,9 @@ export interface Queue {
 /** Of the transaction's beginning: what it grants lasts longer than counted from there. */
 const NOW = 'floor(extract(epoch from now()) * 1000)::float8 as now'
 
+/** Whatever the DateStyle of the database is. */
+const PUBLISHED = 'floor(extract(epoch from t.published_at) * 1000)::float8 as published'
+
 export function queueOf(pool: Queryable, controlSchema: string): Queue {
   const control = codedControl(pool, 'installOutbox(admin, { workers: [role] })')
   const schema = quoteIdentifier(controlSchema)
@@ -52,8 +55,10 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
     )
   return {
     take: async (want, leaseMs, maxAttempts, alone) => {
-      const text = `select t.*, ${NOW} from ${schema}.outbox_take($1, $2, $3, $4) t`
-      return (await control.query<Taken>(text, [want, leaseMs / 1_000, maxAttempts, alone])).rows
+      const text = `select t.*, ${PUBLISHED}, ${NOW} from ${schema}.outbox_take($1, $2, $3, $4) t`
+      const values = [want, leaseMs / 1_000, maxAttempts, alone]
+      const { rows } = await control.query<Taken & { published: number }>(text, values)
+      return rows.map(({ published, ...taken }) => ({ ...taken, published_at: new Date(published) }))
     },
     settle: async (lease, token, done, others) => {
       const values = [lease, token, done, others.length === 0 ? null : JSON.stringify(others)]
