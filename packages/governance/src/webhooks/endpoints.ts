@@ -3,6 +3,7 @@ import { type Sealing, TenancyError, type TenantQueryable } from '@org/core'
 import { invalidField, storable, textOf, uuidOf } from '../input/input.ts'
 import { isEventType } from '../outbox/publish.ts'
 import type { AddressCheck } from './address.ts'
+import { aside } from './aside.ts'
 import { newSecret } from './signature.ts'
 import { type AllowedTargets, parseReachable } from './target.ts'
 
@@ -75,6 +76,8 @@ const COLUMNS = `id, url, description, events, status, suspended_reason as "susp
 const CREATE = `insert into webhook_endpoint (id, url, description, events, secret)
   select $1::uuid, $2::text, $3::text, $4::text[], $5::text where (select count(*) from webhook_endpoint) < $6::int
   returning ${COLUMNS}`
+/** One after the other, as soon as there is one. */
+const IN_TURN = 'select id from webhook_endpoint order by created_at, id limit 1 for no key update'
 const LIST = `select ${COLUMNS} from webhook_endpoint order by created_at, id`
 const GET = `select ${COLUMNS} from webhook_endpoint where id = $1`
 const UPDATE = `update webhook_endpoint set url = coalesce($2, url), description = coalesce($3, description),
@@ -114,6 +117,7 @@ export function endpointsOf(
       ]
       const [id, secret] = [randomUUID(), newSecret()]
       const sealed = await seal(db, id, secret)
+      await aside(db, IN_TURN, [])
       const { rows } = await db.query<WebhookEndpoint>(CREATE, [id, ...values, sealed, maxEndpoints])
       const [endpoint] = rows
       if (endpoint) return { endpoint, secret }

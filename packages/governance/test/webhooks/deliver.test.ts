@@ -357,6 +357,35 @@ describe('hostile tenants and slow endpoints', () => {
     await worker.stop(100)
   })
 
+  it('of two that are created at once the one too many is refused', async () => {
+    const hooks = webhooks({ outbox: there.events, sealing, maxEndpoints: 2 })
+    const input = { url: 'https://example.com/hook', events: ['*'] }
+    const create = () => there.tenancy.withTenant(acme, (db) => hooks.endpoints.create(db, input))
+    const isWaiting = async () => {
+      const { rowCount } = await there.setting.world.root.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rowCount === 1
+    }
+    await there.tenancy.query(acme, 'delete from webhook_endpoint')
+    await create()
+    const [made, others] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const first = there.tenancy.withTenant(acme, async (db) => {
+      await hooks.endpoints.create(db, input)
+      made.resolve()
+      await others.promise
+    })
+    await made.promise
+    const over: unknown[] = []
+    void create()
+      .catch((error: unknown) => error)
+      .then((one) => over.push(one))
+    await eventually(async () => over.length > 0 || (await isWaiting())).finally(others.resolve)
+    await first
+    await eventually(() => over.length > 0)
+    expect(over).toEqual([expect.objectContaining({ details: { reason: 'too_many_endpoints', limit: 2 } })])
+  })
+
   it('refuses what cannot be an endpoint', async () => {
     const hooks = webhooks({ outbox: there.events, sealing, maxEndpoints: 1 })
     const url = 'https://example.com/hook'
