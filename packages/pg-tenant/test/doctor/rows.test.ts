@@ -60,6 +60,12 @@ describe('doctor at level row', () => {
       'drop table app.theirs; drop role {app}_other',
     ],
     [
+      'error ROW_FOREIGN_OWNER app',
+      'alter schema app owner to postgres; revoke create on schema app from {admin}',
+      ITSELF,
+      'alter schema app owner to {admin}',
+    ],
+    [
       'error ROW_COLUMN_TYPE odd',
       `create table app.odd (tenant_id char(9) not null); alter table app.odd owner to {admin}`,
       'alter table app.odd alter column tenant_id type text',

@@ -84,6 +84,11 @@ select c.relname as name, coalesce((
 from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p') and c.relname <> all ($3::text[])
   and not exists (select from scoped s where s.oid = c.oid)`
 
+/** $1 schema. Provisioning makes its own tables there, and lets the application in. */
+export const SCHEMA_CLOSED = `select 'foreign_owner' as code, nspname::text as object,
+    format('GRANT USAGE, CREATE ON SCHEMA %I TO %I WITH GRANT OPTION; -- as its owner, or a superuser', nspname, current_user) as fix
+  from pg_namespace where nspname = $1 and not (has_schema_privilege(oid, 'usage') and has_schema_privilege(oid, 'create'))`
+
 /** $1 schema, $2 tenant column, $3 reference tables, $4 application. Views of any schema, through any number of views. */
 export const DERIVED = `with recursive scoped as (
   select c.oid from pg_class c

@@ -1,7 +1,15 @@
 import type { Admin } from '../../../admin/transaction.ts'
 import type { RowPlace } from '../../../isolation/row.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
-import { CALLABLE, CONSTRAINTS, DERIVED, PRIVILEGES, UNSCOPED, VIEW_ROLES } from './check-sql.ts'
+import {
+  CALLABLE,
+  CONSTRAINTS,
+  DERIVED,
+  PRIVILEGES,
+  SCHEMA_CLOSED,
+  UNSCOPED,
+  VIEW_ROLES,
+} from './check-sql.ts'
 import { FINDINGS, type RowFinding, type RowFindingCode } from './findings.ts'
 import {
   hasExactDefault,
@@ -55,6 +63,7 @@ async function lookAtAll(
       )
   }
   for (const [sql, values] of [
+    [SCHEMA_CLOSED, [schema]],
     [CONSTRAINTS, [schema, column, reference]],
     [DERIVED, [schema, column, reference, application]],
     [CALLABLE, [application]],
