@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { createServerDirectory } from './directory.ts'
 import { TestPostgresError } from './error.ts'
+import { initialise } from './initialised.ts'
 import { type SpawnServerOptions, spawnServer } from './server-process.ts'
 import { canReach, type ServerUser } from './server-user.ts'
 import { checkedKey, TEST_SETTINGS } from './settings.ts'
@@ -27,20 +28,14 @@ export async function initCluster(
   settings: Readonly<Record<string, string>>,
 ): Promise<Cluster> {
   const binDir = await reachableBinDir(binaries, options.dir, options.user)
-  const cluster = {
-    ...options,
-    binDir,
-    dataDir: createServerDirectory(join(options.dir, 'data'), options.user),
-  }
-  const initdb = spawnServer(
-    join(binDir, 'initdb'),
-    initdbArguments(cluster.dataDir, binaries.major),
-    options,
-  )
-  const status = await initdb.wait()
-  if (status !== 0) {
+  const cluster = { ...options, binDir, dataDir: join(options.dir, 'data') }
+  const flags = initdbFlags(binaries.major)
+  await initialise(cluster.dataDir, options.user, [binaries.binDir, ...flags], async () => {
+    const initdb = spawnServer(join(binDir, 'initdb'), ['-D', cluster.dataDir, ...flags], options)
+    const status = await initdb.wait()
+    if (status === 0) return
     throw new TestPostgresError('POSTGRES_START_FAILED', `initdb failed (${status}):\n${initdb.log()}`)
-  }
+  })
   const sockets = createServerDirectory(join(options.dir, 's'), options.user)
   await appendFile(join(cluster.dataDir, 'postgresql.conf'), configuration(sockets, settings))
   return cluster
@@ -62,19 +57,8 @@ async function reachableBinDir(
   return join(copy, 'bin')
 }
 
-function initdbArguments(dataDir: string, major: number): string[] {
-  const flags = [
-    '-D',
-    dataDir,
-    '-U',
-    'postgres',
-    '-A',
-    'trust',
-    '-E',
-    'UTF8',
-    '--no-sync',
-    '--no-instructions',
-  ]
+function initdbFlags(major: number): string[] {
+  const flags = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-instructions']
   if (major >= 17) return [...flags, '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
   return [...flags, `--locale=${process.platform === 'linux' ? 'C.UTF-8' : 'C'}`]
 }

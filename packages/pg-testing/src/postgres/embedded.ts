@@ -3,6 +3,7 @@ import type { Binaries } from './binaries.ts'
 import { type Cluster, initCluster } from './cluster.ts'
 import { createDirectory, removeDirectory, sweepDirectories } from './directory.ts'
 import { TestPostgresError } from './error.ts'
+import { offerPlace } from './initialised.ts'
 import { type Postmaster, startPostmaster } from './postmaster.ts'
 import { canReach, serverUser } from './server-user.ts'
 import type { PostgresServer } from './types.ts'
@@ -22,7 +23,9 @@ export async function startEmbedded(
   const dir = await createDirectory(user, !canReach(binaries.binDir, user))
   const watchdog = startWatchdog(dir, 'QUIT')
   try {
-    return await run(await initCluster({ dir, user, watchdog }, binaries, settings), watchdog)
+    const cluster = await initCluster({ dir, user, watchdog }, binaries, settings)
+    offerPlace(dir)
+    return await run(cluster, watchdog)
   } catch (error) {
     // Stops whatever runs already and removes the directory.
     watchdog.release()

@@ -50,6 +50,20 @@ describe('an embedded server', () => {
   )
 })
 
+it('is made once by initdb, and copied for the servers after it', async () => {
+  const start = () => startPostgres({ url: false, prefer: 'embedded' })
+  const servers = [await start(), await start(), await start()]
+  const identifiers = servers.slice(1).map(async ({ url }) => {
+    const [row] = await query<{ id: string }>(url, 'SELECT system_identifier AS id FROM pg_control_system()')
+    return row?.id
+  })
+  const [one, other] = await Promise.all(identifiers)
+  expect(one).toBe(other)
+  await query(servers[1]!.url, 'CREATE ROLE only_here')
+  expect(await query(servers[2]!.url, `SELECT FROM pg_roles WHERE rolname = 'only_here'`)).toEqual([])
+  await Promise.all(servers.map((server) => server.stop()))
+})
+
 describe('the directory of a server', () => {
   afterEach(() => vi.unstubAllEnvs())
 
