@@ -10,13 +10,14 @@ export const HONESTLY_OPEN: Readonly<Record<IsolationLevel, readonly string[]>> 
     'o.names',
     'o.set_config',
     'o.do',
+    'o.portal',
     'p.outside',
     "k'.temp",
     'o.public',
   ],
-  role: ['m.pg_notify', 'n', 'o.set_config', 'o.do', "k'.temp", 'o.public'],
+  role: ['m.pg_notify', 'n', 'o.set_config', 'o.do', 'o.portal', "k'.temp", 'o.public'],
   login: ['m.pg_notify', 'n', "k'.temp", 'o.public'],
-  row: ['m.pg_notify', 'n', 'n.registry', 'o.set_config', 'o.do', "k'.temp", 'o.public'],
+  row: ['m.pg_notify', 'n', 'n.registry', 'o.set_config', 'o.do', 'o.portal', "k'.temp", 'o.public'],
   database: ['m.pg_notify', "k'.temp", 'o.public'],
 }
 

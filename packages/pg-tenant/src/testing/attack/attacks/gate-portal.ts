@@ -18,9 +18,12 @@ async function portalOf(db: SubjectDb): Promise<string | undefined> {
   return rows[0] && quoteIdentifier(String(rows[0].name))
 }
 
-/** The library's own check before COMMIT is a portal, whose name every SQL statement of the scope can see. */
+/**
+ * The library's own check before COMMIT is a portal, whose name every SQL statement of the scope can see. Statements of the caller's
+ * alone: what code can do that runs within one is o.portal (disarmed-check.ts).
+ */
 export const gatePortal = attack(
-  { id: 'f.portal', title: 'tampering with the check before COMMIT', promise: EVERY },
+  { id: 'f.portal', title: 'a statement that tampers with the check before COMMIT', promise: EVERY },
   async ({ subject, a, lab }) => {
     const away = `set_config('search_path', '${quoteIdentifier(lab.sharedSchema)}', true)`
     const open_: string[] = []
@@ -42,6 +45,6 @@ export const gatePortal = attack(
         return open(`${name}: ${nameOf(outcome.error)}, but committed`)
     }
     if (open_.length > 0) return open(`committed outside the tenant's path after ${open_.join(', ')}`)
-    return stopped(`${Object.keys(TRICKS).length} tricks: the scope failed each time`)
+    return stopped(`${Object.keys(TRICKS).length} statements: the scope failed each time`)
   },
 )

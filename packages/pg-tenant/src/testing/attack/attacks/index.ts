@@ -2,6 +2,7 @@ import type { Attack } from '../types.ts'
 import { barePool } from './bare-pool.ts'
 import { catalogue } from './catalogue.ts'
 import { context } from './context.ts'
+import { disarmedCheck } from './disarmed-check.ts'
 import { durability } from './durability.ts'
 import { environment } from './environment.ts'
 import { failedOpening } from './failed-opening.ts'
@@ -47,6 +48,7 @@ export const ATTACKS: readonly Attack[] = [
   ...notifications,
   ...catalogue,
   ...roleEscape,
+  disarmedCheck,
   pooler,
   ...barePool,
   lostCommit,
