@@ -22,7 +22,7 @@ const MARKED = [
   'e: the handles of savepoints end with theirs',
   'f: steps that could not be made, because their block has ended meanwhile, have opened nothing',
   'g: judge only at ReadyForQuery',
-  'half of the numbers that are left is for the others',
+  'an eighth of the numbers is for the others',
   'i: cancel on the server',
   'it is in service again, or off-boarded anew: what is written since is in no backup of ours',
   'it may have been given more since',

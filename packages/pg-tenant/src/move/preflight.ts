@@ -18,7 +18,7 @@ import { changesTables, type Route, refused, taken } from './route.ts'
  * Everything that can be known before anything is closed.
  *
  * @throws TenancyError CONFLICT (`details.reason`: `names`, `named`, `tables`, `version`, `key_taken`, `room`, `belongings`, `stays`, `unconfirmed`,
- *   `not_archived`, `replication`), INVALID_OPTION (a right that the administrator lacks there)
+ *   `not_archived`, `replication`, `sequence`), INVALID_OPTION (a right that the administrator lacks there)
  */
 export async function preflight(route: Route, settings: MoveSettings): Promise<void> {
   const { from, tenant, to } = route

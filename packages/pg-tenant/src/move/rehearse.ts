@@ -18,6 +18,7 @@ import { register } from '../registry/registry.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { MoveSettings } from './options.ts'
 import { changesTables, type Route, refused } from './route.ts'
+import { requireNumbers } from './shared-sequences.ts'
 
 /**
  * Makes the tenant there, with all it is made of and no rows, and undoes that: what is lacking there (a right, an extension, a type, a
@@ -30,7 +31,11 @@ export async function rehearse(route: Route, { dryRun }: MoveSettings, bare: boo
   const { tenant, to } = route
   const { lifecycle } = to
   const { ofLevel } = lifecycle
-  if (ofLevel.row) return changesTables(route) ? await matchShared(route, dryRun) : undefined
+  if (ofLevel.row) {
+    const manifest = await manifestOf(route)
+    if (changesTables(route)) await matchShared(route, manifest, dryRun)
+    return await requireNumbers(route, manifest)
+  }
   await requireRights(route)
   // A database is not made in a transaction; whether somebody else has its names is seen all the same.
   const manifest = ofLevel.staged ? undefined : await manifestOf(route)
@@ -69,13 +74,12 @@ async function makeOf(
  *
  * @param dryRun changes nothing, also where they are not made yet: then nobody knows
  */
-async function matchShared(route: Route, dryRun: boolean): Promise<void> {
+async function matchShared(route: Route, manifest: ArchiveManifest, dryRun: boolean): Promise<void> {
   const { tenant, to } = route
   const { adminPool, ofLevel } = to.lifecycle
   if (!ofLevel.row) return
   const { row } = ofLevel
   if (!dryRun) await ofLevel.migrateShared?.(to.lifecycle)
-  const manifest = await manifestOf(route)
   const place = placeOf(to.lifecycle, tenant)
   await withAdminClient(adminPool, async (admin) => {
     await begin(admin, 'read committed read only')

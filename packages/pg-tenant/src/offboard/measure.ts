@@ -1,10 +1,11 @@
 import { readInRoom } from '../admin/in-room.ts'
+import { askTable } from '../archive/ask-table.ts'
 import type { BackedUpTable } from '../archive/backup-options.ts'
 import { readTables } from '../archive/catalog.ts'
 import { type AdminClient, pinSettings } from '../archive/client.ts'
 import { beginReading } from '../archive/describe.ts'
 import { type Place, roomOf, whereOf } from '../archive/place.ts'
-import { asReader, type TableReader, withReaders } from '../archive/readers.ts'
+import { type TableReader, withReaders } from '../archive/readers.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { DroppedTable } from './receipt.ts'
@@ -76,22 +77,10 @@ async function countTogether(
   return counted
 }
 
-/** In the tenant's room, where it has one: a query is planned. */
 async function countRows(reader: TableReader, place: Place, table: string): Promise<number> {
-  let rows = 0
   const sql = `select pg_catalog.count(*)::pg_catalog.float8 as rows from only ${qualify(place.schema, table)}`
-  await asReader(reader, place, { name: table }, async (client) => {
-    if (reader.role === 'none') {
-      const [row] = await client.run(sql)
-      rows = Number(row?.rows)
-      return
-    }
-    await client.run('set local role none')
-    await pinSettings(client)
-    const [row] = await readInRoom(client, roomOf(place), sql, 'rows pg_catalog.float8')
-    rows = Number(row?.rows)
-  })
-  return rows
+  const { rows } = await askTable(reader, place, table, sql, 'rows pg_catalog.float8')
+  return Number(rows)
 }
 
 /** On disk, with indexes and TOAST; of tables that tenants share nobody can say whose part is whose. */

@@ -38,9 +38,8 @@ export interface Fleet<T extends PlacedTenancy = PlacedTenancy> extends TenantAc
    *
    * @throws TenancyError INVALID_OPTION (no such placement, a right lacks), TENANT_NOT_FOUND, TIMEOUT (scopes did not end)
    * @throws TenancyError CONFLICT, with `details.reason`: `names`, `named`, `tables`, `version`, `key_taken`, `belongings`, `stays`,
-   *   `unconfirmed`, `not_archived`, `dependents`, `room`, `replication`, `from`, `under_way`, `switched`; before anything was closed; `sequence`
-   *   (a row of it has a key that would leave the others hardly any), `changed`
-   *   (DDL meanwhile: called off); `difference` (see `copy`: changed hands, and nothing was taken down)
+   *   `unconfirmed`, `not_archived`, `dependents`, `room`, `replication`, `from`, `under_way`, `switched`, `sequence`
+   *   (into shared tables, with a number that would leave the others hardly any); before anything was closed; `changed` (DDL meanwhile: called off); `difference` (see `copy`: changed hands, and nothing was taken down)
    * @throws TenancyError ABORTED, DATABASE_ERROR, CONNECTION_LOST, UNKNOWN_OUTCOME (run it again)
    * @example
    * await fleet.move('acme', 'us')
