@@ -45,6 +45,7 @@ const MARKED = [
   'waiting clients would have all connections, and the one whose lock they wait for none to go on',
   'what was dropped between the two looks would have writers refused',
   'who owned it set with what every session in it begins',
+  "what an index calls runs with the administrator's rights, so there must be nobody else's code",
   "what the administrator's role or the database begins with could put somebody's objects in front of the catalogue",
   'TRUNCATE, and ALTER TABLE that writes rows anew, leave nothing of what was in sight',
   'whoever was away for long does not write into the copy of who has gone on',

@@ -1,7 +1,7 @@
 import { invalidOption } from '@org/core'
-import { RUN_TABLE } from '../fleet/run-table.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { RUN_TABLE } from '../lifecycle/run-table.ts'
 import { qualify } from '../sql/identifier.ts'
 import { checkAdoptions } from './adoptions.ts'
 import { applicationOf } from './application.ts'

@@ -1,7 +1,7 @@
 import type { TenantKey } from '@org/core'
-import { RUN_TABLE } from '../fleet/run-table.ts'
 import { rolePrefixAt } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { RUN_TABLE } from '../lifecycle/run-table.ts'
 import { qualify } from '../sql/identifier.ts'
 import { type CheckScope, type CheckText, checksOf } from './checks.ts'
 import type { Collected } from './collected.ts'

@@ -1,6 +1,7 @@
 import { keyFor } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { requireHarmless } from '../migrations/harmless.ts'
 import { requireClean } from '../migrations/lint.ts'
 import { readScripts, type Script } from '../migrations/script.ts'
 import { dryRunText } from './message.ts'
@@ -8,7 +9,7 @@ import { type MigrateOptions, type MigrateSettings, parseMigrateOptions } from '
 import { type Behind, requireExpanded, whoIsBehind } from './plan.ts'
 import type { MigrateProgress, MigrateReport, TenantMigration } from './report.ts'
 import type { Seen } from './room-parts.ts'
-import { requireHarmless, requireSupported } from './supports.ts'
+import { requireSupported } from './supports.ts'
 import { runWave } from './wave.ts'
 
 /**

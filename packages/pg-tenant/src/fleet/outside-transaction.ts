@@ -1,11 +1,22 @@
 import { withAdminPool } from '../admin/session.ts'
 import { asking } from '../admin/tenant-room.ts'
 import { checkout } from '../driver/checkout.ts'
+import { SQLSTATE } from '../errors/sqlstate.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
+import { type Apart, type Progress, runApart, VALID } from '../lifecycle/apart.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { ownerOf } from '../lifecycle/lifecycle.ts'
-import { indexName } from '../migrations/lint.ts'
-import { needsNoTransaction, type Script } from '../migrations/script.ts'
+import {
+  DONE,
+  END,
+  END_AND_RECORD,
+  RECORD,
+  RUN_COLUMNS,
+  RUN_TABLE,
+  START,
+  STARTED,
+} from '../lifecycle/run-table.ts'
+import type { Script } from '../migrations/script.ts'
 import type { Statement } from '../migrations/statements.ts'
 import { WITHOUT_SNAPSHOT } from '../registry/locks.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
@@ -15,7 +26,6 @@ import { STALE, textsOf } from './ledger-sql.ts'
 import { check, lock, newest, noteOf, open, pinOf } from './message.ts'
 import type { Behind } from './plan.ts'
 import { inside, type Material, oneByOne, type Part, roomFor } from './room-parts.ts'
-import { DONE, END, END_AND_RECORD, RECORD, RUN_COLUMNS, RUN_TABLE, START, STARTED } from './run-table.ts'
 import { once } from './sql.ts'
 
 // $1 statement timeout. A wait for a lock is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way.
@@ -29,17 +39,11 @@ const NEW = (ledger: string) => `select case when exists (select from ${ledger} 
   then pg_catalog.concat('${STALE}')::int8 else 0 end`
 
 const ROLE = `select pg_catalog.set_config('search_path', $1, false), pg_catalog.set_config('role', $2, false)`
-// $1 schema, $2 index.
-const VALID = `select i.indisvalid from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`
-const UNDEFINED_OBJECT = '42704'
-
 /** Milliseconds to wait for the second connection. */
 const CONNECT_MS = 10_000
 
 /**
- * Runs one migration without a transaction: its statements one by one, each noted when it begins and when it is done, so
- * that it goes on where it was cut off. What a killed CREATE INDEX CONCURRENTLY left (an invalid index) is dropped first.
+ * Runs one migration without a transaction, as {@link runApart} does.
  *
  * The tenant's lock is held meanwhile by a transaction of another session, which has no snapshot: nobody waits for it.
  * On trouble the caller destroys the session: role and settings go with it.
@@ -60,11 +64,11 @@ export async function runOutsideTransaction(
   })
 }
 
-class Run {
+class Run implements Apart<Trouble> {
   readonly #material: Material
   readonly #behind: Behind
   readonly #script: Script
-  readonly #schema: string
+  readonly schema: string
   readonly #role: string
   readonly #notes: string
   readonly #ledger: string
@@ -76,12 +80,12 @@ class Run {
     this.#material = { ...material, settings: { ...settings, statementTimeout: settings.timeoutOutside } }
     this.#behind = behind
     this.#script = script
-    this.#schema = schemaOf(naming, behind.tenant)
-    this.#ledger = qualify(this.#schema, LEDGER_TABLE)
+    this.schema = schemaOf(naming, behind.tenant)
+    this.#ledger = qualify(this.schema, LEDGER_TABLE)
     this.#role = ownerOf(material.lifecycle, behind.tenant) ?? 'none'
     // Beside the data, so that a statement and the note that it is done are one transaction.
     this.#notes = ofLevel.databaseOf
-      ? qualify(this.#schema, `_${RUN_TABLE}`)
+      ? qualify(this.schema, `_${RUN_TABLE}`)
       : qualify(registry.controlSchema, RUN_TABLE)
     this.#id = [registry.prefix, behind.tenant, script.id]
   }
@@ -107,22 +111,14 @@ class Run {
 
   async #work(): Promise<Trouble | undefined> {
     const { statementTimeout } = this.#material.settings
-    let trouble = await this.#home({ step: once('statement', SESSION, [String(statementTimeout)]) })
-    if (trouble) return trouble
-    const at = { started: 0, done: 0 }
-    trouble = await this.#start(at)
-    for (let next = at.done; !trouble && next < this.#script.statements.length; next++) {
-      const statement = this.#script.statements[next] as Statement
-      const resumed = next < at.started
-      trouble = needsNoTransaction(statement)
-        ? await this.#alone(statement, next + 1, resumed)
-        : await askingOwner(this.#material.seen, () => this.#inTransaction(statement, next + 1))
-    }
-    trouble ??= await this.#finish()
+    const trouble =
+      (await this.#home({ step: once('statement', SESSION, [String(statementTimeout)]) })) ??
+      (await runApart(this.#script, this)) ??
+      (await this.#finish())
     return trouble ?? (await this.#home({ step: once('clean', 'reset all') }))
   }
 
-  async #start(at: { started: number; done: number }): Promise<Trouble | undefined> {
+  async start(at: Progress): Promise<Trouble | undefined> {
     const { lifecycle } = this.#material
     const sink = {
       row: ([started, done]: (string | null)[]) =>
@@ -142,36 +138,27 @@ class Run {
     )
   }
 
+  noteStarted(number: number): Promise<Trouble | undefined> {
+    return this.#home({ step: once('statement', STARTED(this.#notes), [...this.#id, number]) })
+  }
+
+  noteDone(number: number): Promise<Trouble | undefined> {
+    return this.#home({ step: once('statement', DONE(this.#notes), [...this.#id, number]) })
+  }
+
+  isValid(index: string, found: (valid: boolean) => void): Promise<Trouble | undefined> {
+    const sink = { row: ([valid]: (string | null)[]) => found(valid === 't') }
+    return this.#home({ step: once('statement', VALID, [this.schema, index], sink) })
+  }
+
+  isGone(trouble: Trouble): boolean {
+    return trouble.kind === 'failed' && trouble.error.details.sqlState === SQLSTATE.UNDEFINED_OBJECT
+  }
+
   /**
-   * A statement PostgreSQL refuses in a transaction block, alone between two notes. Under the tenant's role, which is no
-   * boundary: {@link requireHarmless} has seen to it that nothing in it can change a role.
+   * Under the tenant's role, which is no boundary: {@link requireHarmless} has seen to it that nothing in it can change a role.
    */
-  async #alone(statement: Statement, number: number, resumed: boolean): Promise<Trouble | undefined> {
-    let trouble = await this.#home({ step: once('statement', STARTED(this.#notes), [...this.#id, number]) })
-    if (trouble) return trouble
-    const left = resumed ? await this.#leftOver(statement) : undefined
-    if (left?.trouble) return left.trouble
-    if (left?.state !== 'valid') {
-      trouble = await this.#asTenant(statement.text, statement)
-      const gone = trouble?.kind === 'failed' && trouble.error.details.sqlState === UNDEFINED_OBJECT
-      if (trouble && !(resumed && gone && statement.head[0] === 'drop')) return trouble
-    }
-    return await this.#home({ step: once('statement', DONE(this.#notes), [...this.#id, number]) })
-  }
-
-  /** What a try before this one left of an index; an invalid one is dropped. */
-  async #leftOver(statement: Statement): Promise<{ state: 'none' | 'valid'; trouble?: Trouble }> {
-    const name = statement.head[0] === 'create' ? indexName(statement) : undefined
-    if (name === undefined) return { state: 'none' }
-    const found: (string | null)[] = []
-    const sink = { row: (fields: (string | null)[]) => void found.push(...fields) }
-    let trouble = await this.#home({ step: once('statement', VALID, [this.#schema, name], sink) })
-    if (found[0] === 'f')
-      trouble ??= await this.#asTenant(`drop index concurrently ${qualify(this.#schema, name)}`, statement)
-    return { state: found[0] === 't' ? 'valid' : 'none', ...(trouble && { trouble }) }
-  }
-
-  async #asTenant(text: string, { line, number }: Statement): Promise<Trouble | undefined> {
+  async alone(text: string, { line, number }: Statement): Promise<Trouble | undefined> {
     const path = searchPathOf(this.#material.lifecycle.naming, this.#behind.tenant)
     const trouble =
       (await this.#home({ step: once('statement', ROLE, [path, this.#role]) })) ??
@@ -179,6 +166,10 @@ class Run {
     // A group of its own: after an error the server has skipped what was behind the statement.
     const back = await this.#home({ step: once('statement', ROLE, [OWN_PATH, 'none']) })
     return trouble ?? back
+  }
+
+  inTransaction(statement: Statement, number: number): Promise<Trouble | undefined> {
+    return askingOwner(this.#material.seen, () => this.#inTransaction(statement, number))
   }
 
   /** In the tenant's room, with the note that it is done. */
@@ -244,8 +235,8 @@ class Run {
    */
   #usage(during: boolean): Part[] {
     if (this.#behind.status !== 'suspended' || this.#role === 'none') return []
-    const [home, role] = [quoteIdentifier(this.#schema), quoteIdentifier(this.#role)]
-    const marker = qualify(this.#schema, markerOf(this.#material.lifecycle.naming, this.#behind.tenant))
+    const [home, role] = [quoteIdentifier(this.schema), quoteIdentifier(this.#role)]
+    const marker = qualify(this.schema, markerOf(this.#material.lifecycle.naming, this.#behind.tenant))
     const texts = during
       ? [`revoke select on ${marker} from ${role}`, `grant usage on schema ${home} to ${role}`]
       : [`revoke usage on schema ${home} from ${role}`, `grant select on ${marker} to ${role}`]

@@ -43,12 +43,16 @@ export async function provision(
   return await withTheRest(lifecycle, tenant, await provisionTwice(lifecycle, tenant, options))
 }
 
-/** Goes on, in further transactions, where one could not apply all migrations. */
+/** Goes on, in further transactions or outside of any, where one could not apply all migrations. */
 export async function withTheRest<R extends Applied>(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   { more, ...done }: R,
 ): Promise<Omit<R, 'more'>> {
+  const { migrateShared } = lifecycle.ofLevel
+  if (more && migrateShared) {
+    return { ...done, migrations: [...done.migrations, ...(await migrateShared(lifecycle))] }
+  }
   let [migrations, rest] = [done.migrations, more]
   while (rest) {
     const next = await provisionOnce(lifecycle, tenant, {})

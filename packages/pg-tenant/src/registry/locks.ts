@@ -58,7 +58,7 @@ export function whileNameIsLocked<T>(
   name: string,
   fn: () => Promise<T>,
 ): Promise<T> {
-  return holding(adminPool, (admin) => lockByName(admin, place, name), fn)
+  return whileHeld(adminPool, (admin) => lockByName(admin, place, name), fn)
 }
 
 /**
@@ -74,11 +74,14 @@ export function whileTenantIsLocked<T>(
   fn: () => Promise<T>,
 ): Promise<T> {
   const take = (admin: Admin) => admin.run(lockTenantText(place, how), [place.prefix, tenant])
-  return holding(adminPool, take, fn)
+  return whileHeld(adminPool, take, fn)
 }
 
-/** On a connection of its own: the pool may have no other, and what `fn` needs could not be had. */
-async function holding<T>(
+/**
+ * Runs `fn` while another connection holds what `take` locks: one of its own, because the pool may have no other, and what
+ * `fn` needs could not be had.
+ */
+export async function whileHeld<T>(
   adminPool: PoolLike,
   take: (admin: Admin) => Promise<unknown>,
   fn: () => Promise<T>,

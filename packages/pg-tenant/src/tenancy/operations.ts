@@ -15,8 +15,8 @@ export interface TenancyOperations {
    * with `throwOnFailure: false` it resolves with the report. Run it again after anything. When nobody is behind it costs one
    * query.
    *
-   * At level `database` each tenant is completed as `provision` does it: files marked no-transaction run in the transaction,
-   * without CONCURRENTLY, and those with VACUUM or REINDEX are refused. At level `row` one run migrates all tenants. Options that a level cannot honour are refused.
+   * Files marked no-transaction run statement by statement; cut off, they go on where they were. At level `row` one run migrates all
+   * tenants. Options that a level cannot honour are refused.
    *
    * @throws TenancyError INVALID_OPTION, INVALID_TENANT_KEY; STATEMENT_REFUSED (a migration that would break the second
    *   tenant; see `lintMigrations`); CONFLICT when a migration was edited or is unknown; in each case nothing was run

@@ -37,15 +37,6 @@ describe('migrations of the shared schema', () => {
     expect(await codeOf(rowTenancy(world).migrate())).toBe('CONFLICT')
   })
 
-  it('cannot leave the transaction, and say what to do instead', async () => {
-    const sql = '-- pg-tenant: no-transaction\ncreate index concurrently idx_body on notes (body)'
-    await expect(with_(sql).migrate()).rejects.toMatchObject({
-      code: 'STATEMENT_REFUSED',
-      message: expect.stringContaining('CREATE INDEX IF NOT EXISTS'),
-      details: { migration: '0003_next' },
-    })
-  })
-
   it('leave nothing behind when they fail, end the transaction, or make a table without a tenant', async () => {
     await expect(with_('create table half (tenant_id text); select 1 / 0').migrate()).rejects.toMatchObject({
       code: 'DATABASE_ERROR',

@@ -1,5 +1,9 @@
-import { TenancyError, type TenantKey } from '@org/core'
-import type { Admin } from '../../../admin/transaction.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { ADMIN_LIMITS, type Admin } from '../../../admin/transaction.ts'
+import { withDriverError } from '../../../errors/driver-error.ts'
+import { isServerError } from '../../../errors/server-error.ts'
+import { SQLSTATE } from '../../../errors/sqlstate.ts'
 import { type RowPlace, TENANT_SETTING } from '../../../isolation/row.ts'
 import { lockByName } from '../../../registry/locks.ts'
 import { quoteIdentifier } from '../../../sql/identifier.ts'
@@ -10,9 +14,51 @@ export interface RowLifecycle extends Lifecycle {
   readonly row: RowPlace
 }
 
-/** One at a time for each shared schema, across processes; released with the transaction. */
-export async function lockSharedSchema(admin: Admin, { registry, row }: RowLifecycle): Promise<void> {
-  await lockByName(admin, registry, `row:${row.schema}`)
+/**
+ * One at a time for each shared schema, across processes; released with the transaction.
+ *
+ * @param patience milliseconds to wait for somebody else
+ * @throws TenancyError CONFLICT when somebody else has it for longer: an index is being built, for instance
+ */
+export async function lockSharedSchema(
+  admin: Admin,
+  { registry, row }: RowLifecycle,
+  patience: number = ADMIN_LIMITS.lockTimeout,
+): Promise<void> {
+  await admin.run(`set local lock_timeout = ${patience}`)
+  await lockByName(admin, registry, `row:${row.schema}`).catch((error: unknown) => {
+    throw isServerError(error) && error.code === SQLSTATE.LOCK_NOT_AVAILABLE
+      ? withDriverError(sharedBusy(row), error)
+      : error
+  })
+  await admin.run(`set local lock_timeout = ${ADMIN_LIMITS.lockTimeout}`)
+}
+
+export function sharedBusy({ schema }: RowPlace): TenancyError {
+  const message = 'Somebody else is migrating the shared tables. Run it again later.'
+  return new TenancyError('CONFLICT', message, { details: { schema, reason: BUSY } })
+}
+
+const BUSY = 'busy'
+
+/** What {@link whenFree} is to wait for the lock in one try, and between two, in milliseconds. */
+export const BRIEFLY = 50
+
+/**
+ * Transactions that begin with the lock, tried {@link BRIEFLY} again and again. Whoever waited for it inside of one would be waited for
+ * in turn by a CREATE INDEX CONCURRENTLY of who holds it, because of the snapshot.
+ */
+export async function whenFree<T>(transaction: () => Promise<T>): Promise<T> {
+  const until = performance.now() + ADMIN_LIMITS.lockTimeout
+  for (;;) {
+    try {
+      return await transaction()
+    } catch (error) {
+      const busy = isTenancyError(error) && error.details.reason === BUSY
+      if (!busy || performance.now() > until) throw error
+      await pause(BRIEFLY)
+    }
+  }
 }
 
 /** Acts for a tenant until the transaction ends: policies bind the administrator as well, unless it is a superuser. */

@@ -1,9 +1,11 @@
 import { TenancyError } from '@org/core'
+import type { Room } from '../../../admin/tenant-room.ts'
 import type { Admin } from '../../../admin/transaction.ts'
 import { isServerError } from '../../../errors/server-error.ts'
+import { requireHarmless } from '../../../migrations/harmless.ts'
 import { requireClean } from '../../../migrations/lint.ts'
-import { type CheckedMigration, pending } from '../../../migrations/migrations.ts'
-import { addsEnumValue, readScripts, untilCommit } from '../../../migrations/script.ts'
+import { pending } from '../../../migrations/migrations.ts'
+import { readScripts, type Script, untilCommit } from '../../../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
 import { type Applied, runScripts } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
@@ -21,9 +23,14 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
   primary key (prefix, id)
 )`
 
+/** What was applied to the shared schema, and what is next where that cannot be in a transaction. */
+export interface AppliedRows extends Applied {
+  readonly apart?: Script
+}
+
 /**
  * Applies to the shared schema what it does not have yet, as the administrator, who owns the tables. The caller holds
- * {@link lockSharedSchema}.
+ * {@link lockSharedSchema}. A file without a transaction is left to the caller, unless there are no tables yet.
  *
  * Forced row-level security holds for the owner too: an UPDATE in a migration would silently find no rows. With
  * `row_security` off it fails instead, and says what to do.
@@ -35,9 +42,10 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
  */
 export async function applyRowMigrations(
   admin: Admin,
-  { allowSchemas = [], migrations, naming, registry, row }: RowLifecycle,
+  lifecycle: RowLifecycle,
   before: () => Promise<void> = async () => {},
-): Promise<Applied> {
+): Promise<AppliedRows> {
+  const { allowSchemas = [], migrations, registry, row } = lifecycle
   const ledger = qualify(registry.controlSchema, LEDGER)
   await admin.run(CREATE_LEDGER(ledger))
   const rows = await admin.run(`select id, checksum from ${ledger} where prefix = $1`, [registry.prefix])
@@ -46,17 +54,12 @@ export async function applyRowMigrations(
   if (missing.size === 0) return { migrations: [] }
   const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
   requireClean(wanted, [row.schema, ...allowSchemas])
-  for (const script of wanted)
-    if (!script.transaction && !script.statements.every(addsEnumValue)) throw refused(script, NO_TRANSACTION)
-  const fresh = applied.size === 0
-  const scripts = fresh ? wanted : untilCommit(wanted)
+  requireHarmless(wanted)
+  const fresh = applied.size === 0 && !(await hasTables(admin, row.schema))
+  const scripts = fresh ? wanted : together(wanted)
+  if (scripts.length === 0) return { migrations: [], more: true, apart: wanted[0] as Script }
   await before()
-  const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
-  const room = { schema: row.schema, owner: undefined, searchPath, settings: { row_security: 'off' } }
-  const spent = await runScripts(admin, room, scripts, fresh, (error, { id }) => {
-    const hidden = isServerError(error) && error.routine === 'check_enable_rls'
-    return hidden ? refused({ id }, HIDDEN) : undefined
-  })
+  const spent = await runScripts(admin, roomOf(lifecycle), scripts, fresh, explainHidden)
   await admin.run(
     `insert into ${ledger} (prefix, id, checksum, duration_ms)
      select $1, * from unnest($2::text[], $3::text[], $4::int8[])`,
@@ -66,13 +69,40 @@ export async function applyRowMigrations(
   return { migrations: ids, ...(scripts.length < wanted.length && { more: true as const }) }
 }
 
-const NO_TRANSACTION =
-  'Migrations of shared tables run in one transaction. Build the index by hand with CREATE INDEX CONCURRENTLY, then ' +
-  'write CREATE INDEX IF NOT EXISTS here and take the annotation out.'
+/** Where migrations of the shared schema run, as the administrator. */
+export function roomOf({ naming, row }: RowLifecycle): Room & { readonly searchPath: string } {
+  const searchPath = quoteIdentifier(row.schema) + naming.sharedPath
+  return { schema: row.schema, owner: undefined, searchPath, settings: { row_security: 'off' } }
+}
+
+/** The first of these that one transaction can take; none where the first cannot be in one. */
+function together(wanted: readonly Script[]): readonly Script[] {
+  const apart = wanted.findIndex(({ transaction }) => !transaction)
+  return untilCommit(apart < 0 ? wanted : wanted.slice(0, apart))
+}
+
+/** Tables that are in use: an index of theirs is not to be built in a transaction for which all writes wait. */
+async function hasTables(admin: Admin, schema: string): Promise<boolean> {
+  const found = await admin.run(
+    `select from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)
+       and relkind in ('r', 'p') limit 1`,
+    [schema],
+  )
+  return found.length > 0
+}
+
 const HIDDEN =
   'A migration reads or writes rows of tenants, which row-level security hides from the owner as well. Begin it ' +
   'with ALTER TABLE … NO FORCE ROW LEVEL SECURITY; it is forced again in the same transaction.'
+const HIDDEN_APART = `${HIDDEN} Put both into a migration without the annotation no-transaction.`
 
-function refused({ id }: Pick<CheckedMigration, 'id'>, message: string): TenancyError {
-  return new TenancyError('STATEMENT_REFUSED', message, { details: { migration: id } })
+/** What a statement meets that reads rows of tenants. */
+export function explainHidden(
+  error: unknown,
+  { id, transaction = true }: { readonly id: string; readonly transaction?: boolean },
+): TenancyError | undefined {
+  if (!isServerError(error) || error.routine !== 'check_enable_rls') return undefined
+  return new TenancyError('STATEMENT_REFUSED', transaction ? HIDDEN : HIDDEN_APART, {
+    details: { migration: id },
+  })
 }

@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto'
 import { type Admin, inAdminTransaction } from '../../../admin/transaction.ts'
-import type { Applied } from '../../apply-migrations.ts'
 import { prepare } from '../../prepare.ts'
+import { runRowsApart } from './apart.ts'
+import { changeShared } from './change.ts'
 import { ensureEntrance, isUpToDate } from './entrance.ts'
-import { lockSharedSchema, type RowLifecycle, requireBoundApplication } from './lifecycle.ts'
-import { applyRowMigrations } from './migrations.ts'
-import { ensureRowPolicies } from './policies.ts'
-import { viewPlaceOf } from './view-place.ts'
-import { dropViews, ensureViewRoles, removeViews } from './views.ts'
+import {
+  BRIEFLY,
+  lockSharedSchema,
+  type RowLifecycle,
+  requireBoundApplication,
+  whenFree,
+} from './lifecycle.ts'
+import { type AppliedRows, applyRowMigrations } from './migrations.ts'
 
 /**
  * What all tenants of level `row` share: shared schema, entrance, migrations, policies. In the transaction of `admin`, one
  * at a time across processes: what a migration adds is under its policy before anybody sees it.
  *
  * @param repair whether to look at everything although the shared schema says that this release has been here
+ * @param patience milliseconds to wait for who does the same (default 10,000)
  * @returns the ids of the migrations applied now
  * @throws TenancyError INVALID_OPTION when the application's role or the shared schema does not keep tenants apart;
  *   CONFLICT, STATEMENT_REFUSED
@@ -23,30 +28,24 @@ export async function ensureShared(
   lifecycle: RowLifecycle,
   application: string,
   repair: boolean,
-): Promise<Applied> {
-  const { naming, row } = lifecycle
+  patience?: number,
+): Promise<AppliedRows> {
   const release = fingerprint(lifecycle, application)
   if (!repair && (await isUpToDate(admin, lifecycle, release))) return { migrations: [] }
-  await lockSharedSchema(admin, lifecycle)
+  await lockSharedSchema(admin, lifecycle, patience)
   await requireBoundApplication(admin, lifecycle, application)
   await ensureEntrance(admin, lifecycle, application, release)
-  const views = await viewPlaceOf(admin, naming, row)
-  if (views) await ensureViewRoles(admin, row, views)
-  else await removeViews(admin, naming, row)
-  const applied = await applyRowMigrations(admin, lifecycle, async () => {
-    if (views) await dropViews(admin, row, views)
-  })
-  await ensureRowPolicies(admin, row, application, views)
-  // Once more: a migration may have given something away.
-  await requireBoundApplication(admin, lifecycle, application)
+  const applied = await changeShared(admin, lifecycle, application, (clearTheWay) =>
+    applyRowMigrations(admin, lifecycle, clearTheWay),
+  )
   // Who looks before the rest is there must not take it for whole.
   if (applied.more) await ensureEntrance(admin, lifecycle, application, `${release} in part`)
   return applied
 }
 
 /**
- * Brings the shared schema up to date, in one transaction (or several, where a migration must be committed before the next): what migrating a fleet is at level `row`, whose tenants have
- * one schema together.
+ * Brings the shared schema up to date, in one transaction (or several, where a migration must be committed before the next, or
+ * none): what migrating a fleet is at level `row`, whose tenants have one schema together.
  *
  * @returns the ids of the migrations applied now
  * @throws TenancyError as {@link ensureShared}; CONNECTION_LOST, DATABASE_ERROR, TIMEOUT
@@ -55,10 +54,13 @@ export async function migrateRow(lifecycle: RowLifecycle): Promise<string[]> {
   const application = await prepare(lifecycle)
   const ids: string[] = []
   for (;;) {
-    const { migrations, more } = await inAdminTransaction(lifecycle.adminPool, (admin) =>
-      ensureShared(admin, lifecycle, application, true),
+    const { apart, migrations, more } = await whenFree(() =>
+      inAdminTransaction(lifecycle.adminPool, (admin) =>
+        ensureShared(admin, lifecycle, application, true, BRIEFLY),
+      ),
     )
     ids.push(...migrations)
+    if (apart && (await runRowsApart(lifecycle, application, apart))) ids.push(apart.id)
     if (!more) return ids
   }
 }
