@@ -35,6 +35,7 @@ const MARKED = [
   "k': what others left",
   'k: a kept statement that a migration outlived does not fail the scope',
   'k: a statement that failed is prepared anew',
+  'large objects that its rows name are in no archive',
   "nothing is asked whose answer could not be remembered: its rejection would be nobody's",
   'nothing of what somebody else threw',
   "one that became the tenant's role is that until it ends",

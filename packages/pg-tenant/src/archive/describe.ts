@@ -7,8 +7,9 @@ import { qualify, quoteLiteral } from '../sql/identifier.ts'
 import { readNames, readTables } from './catalog.ts'
 import { begin, pinSettings } from './client.ts'
 import type { ArchiveManifest } from './format/manifest.ts'
+import { namedLargeObjects } from './large-objects.ts'
 import { holdMarker, openForOwner, type Place } from './place.ts'
-import { readSkipped, readStructure } from './structure/read.ts'
+import { readStructure } from './structure/read.ts'
 import { toHere } from './structure/rename.ts'
 import type { Found, Visit } from './visit.ts'
 
@@ -27,9 +28,11 @@ const FACTS = `select current_setting('server_version_num')::int as "serverVersi
 
 /** What an archive says of itself; `unmade` are relations that it does not hold. */
 export async function describe(
-  { application, home, books }: Found,
-  { lifecycle, place, tenant }: Visit,
+  found: Found,
+  visit: Visit,
 ): Promise<{ readonly manifest: ArchiveManifest; readonly unmade: ReadonlySet<string> }> {
+  const { application, home, books } = found
+  const { lifecycle, place, tenant } = visit
   const { level, naming } = lifecycle
   // Rolled back, because what deparses definitions locks tables, and who reads them after this may be another session.
   await home.run('savepoint described')
@@ -39,7 +42,7 @@ export async function describe(
   const own = place.tenantColumn === undefined ? await readStructure(home, place, user) : undefined
   const structure = own?.statements.map((made) => toHere(made, place.schema))
   const unmade = own?.unmade ?? new Set<string>()
-  const skipped = own?.skipped ?? (await readSkipped(home, place, user))
+  const skipped = [...(own?.skipped ?? []), ...(await namedLargeObjects(found, visit))]
   const isMade = (name: string) => !unmade.has(name)
   const tables = (await readTables(home, place)).filter(({ name }) => isMade(name))
   const materializedViews = (await readNames(home, place, 'm')).filter(isMade)

@@ -1,5 +1,6 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { applicationIn, beginReading } from '../archive/describe.ts'
+import { namedLargeObjects } from '../archive/large-objects.ts'
 import { readSkipped, type Skipped } from '../archive/structure/read.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { prepare } from '../lifecycle/prepare.ts'
@@ -21,7 +22,8 @@ export async function refuseLosses(visit: Visit, { backup, lose }: OffboardSetti
   if (record?.status !== 'active' && record?.status !== 'suspended') return
   const skipped = await visitTenant(visit, [record.status], async (found) => {
     await beginReading(found, place)
-    return await readSkipped(found.home, place, applicationIn(lifecycle.level, found.application))
+    const left = await readSkipped(found.home, place, applicationIn(lifecycle.level, found.application))
+    return [...left, ...(await namedLargeObjects(found, visit))]
   })
   requireNamed(tenant, skipped, lose)
 }

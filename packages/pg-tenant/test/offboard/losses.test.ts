@@ -27,7 +27,7 @@ describe('an off-boarding', () => {
   })
 
   it.each(['schema', 'row'] as const)(
-    'level %s, where they are the application’s: refuses while rows may name some',
+    'level %s, where they are the application’s: refuses while its own rows name some, not those of others',
     async (level) => {
       const key =
         level === 'row' ? `tenant_id text not null, primary key (tenant_id, id)` : 'primary key (id)'
@@ -39,6 +39,9 @@ describe('an off-boarding', () => {
         'lo',
         `insert into files (id, content) values (1, lo_from_bytea(0, 'the contract'))`,
       )
+      await tenancy.provision('none')
+      // A number that is none of a large object's, and none at all.
+      await tenancy.query('none', 'insert into files (id, content) values (1, 1), (2, null)')
       const skipped = [{ name: 'files.content', kind: 'large objects' }]
       expect(await tenancy.export('lo', { to: folder.path(`${level}-people`) })).toMatchObject({ skipped })
       const backup = { to: folder.path(`${level}-lo`) }
@@ -46,6 +49,11 @@ describe('an off-boarding', () => {
         details: { reason: 'not_archived', lost: 'large objects files.content' },
       })
       expect(await tenancy.backup('lo', backup)).toMatchObject({ skipped })
+      const own = { to: folder.path(`${level}-none`) }
+      expect(await tenancy.offboard('none', { confirm: 'none', backup: own })).toMatchObject({ rows: 2 })
+      const lose = ['files.content']
+      const gone = await tenancy.offboard('lo', { confirm: 'lo', backup: { to: `${backup.to}-2` }, lose })
+      expect(gone.status).toBe('deleted')
     },
   )
 

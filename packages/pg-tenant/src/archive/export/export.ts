@@ -5,8 +5,9 @@ import { throwIfAborted } from '../abort.ts'
 import { readTables } from '../catalog.ts'
 import type { AdminClient } from '../client.ts'
 import { wholeRows } from '../copy.ts'
-import { applicationIn, beginReading } from '../describe.ts'
+import { beginReading } from '../describe.ts'
 import { openSink, type Sink } from '../format/sink.ts'
+import { namedLargeObjects } from '../large-objects.ts'
 import { type Place, placeOf } from '../place.ts'
 import { asReader, type TableReader, withReaders } from '../readers.ts'
 import { readDataSkipped, type Skipped } from '../structure/read.ts'
@@ -104,13 +105,13 @@ interface Output {
 }
 
 async function run(found: Found, visit: Visit, output: Output): Promise<ExportResult> {
-  const { lifecycle, place, tenant } = visit
+  const { place, tenant } = visit
   const { home } = found
   await beginReading(found, place)
   const [facts] = await home.run(
     `select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"`,
   )
-  const skipped = await readDataSkipped(home, place, applicationIn(lifecycle.level, found.application))
+  const skipped = [...(await readDataSkipped(home, place)), ...(await namedLargeObjects(found, visit))]
   const tables = (await readTables(home, place)).filter(({ partitioned }) => !partitioned)
   const names = tables.map(({ name }) => name).sort()
   const files = fileNames(names, FORMATS[output.format].extension)

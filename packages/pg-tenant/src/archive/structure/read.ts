@@ -6,7 +6,7 @@ import { familyNodes } from './families.ts'
 import { readFamilies, readInventory, readNodes } from './inventory.ts'
 import { about, inOrder } from './order.ts'
 import * as rules from './rules-sql.ts'
-import { LARGE_OBJECTS, LEFT_OUT, NEEDS } from './skipped-sql.ts'
+import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
 import { PHASE, type StructureNode, type StructureStatement } from './statement.ts'
 
 /** What a schema is made of. */
@@ -37,7 +37,7 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   const found = await readInventory(admin, place)
   const nodes = await readNodes(admin, place, found, application)
   const keys = new Map(nodes.flatMap((node) => [node.key, ...node.also].map((key) => [key, node] as const)))
-  const left = await leftOut(admin, place, application)
+  const left = await leftOut(admin, place)
   const needs = await admin.run(NEEDS, members([...keys.keys()]))
   const edges = needs.map(({ who, whom }) => [String(who), String(whom)] as const)
   const said = await comments(admin, values, keys)
@@ -81,14 +81,13 @@ export async function readSkipped(
   place: Place,
   application: string,
 ): Promise<readonly Skipped[]> {
-  const left = await leftOut(admin, place, application)
-  const isAll = left.length === 0 || place.tenantColumn !== undefined
-  return isAll ? left : (await readStructure(admin, place, application)).skipped
+  const left = await leftOut(admin, place)
+  return left.length === 0 ? left : (await readStructure(admin, place, application)).skipped
 }
 
 /** Of that, what holds data: all that is missing in what people read. */
-export async function readDataSkipped(admin: Admin, place: Place, application: string): Promise<Skipped[]> {
-  const left = await leftOut(admin, place, application)
+export async function readDataSkipped(admin: Admin, place: Place): Promise<Skipped[]> {
+  const left = await leftOut(admin, place)
   return left
     .filter(({ kind }) => kind === 'large objects' || kind === 'foreign table')
     .map(({ name, kind }) => ({ name, kind }))
@@ -97,12 +96,10 @@ export async function readDataSkipped(admin: Admin, place: Place, application: s
 type Left = Skipped & { readonly key?: string | null }
 
 /** At level `row` the structure is everybody's. */
-async function leftOut(admin: Admin, place: Place, application: string): Promise<readonly Left[]> {
+async function leftOut(admin: Admin, place: Place): Promise<readonly Left[]> {
   const { schema, searchPath, ours, owner = '', tenantColumn } = place
-  const own =
-    tenantColumn === undefined ? await underPath(admin, LEFT_OUT, [schema, searchPath, [...ours], owner]) : []
-  const objects = application === '' ? [] : await admin.run(LARGE_OBJECTS, [schema, [...ours], application])
-  return [...own, ...objects] as unknown as Left[]
+  if (tenantColumn !== undefined) return []
+  return (await underPath(admin, LEFT_OUT, [schema, searchPath, [...ours], owner])) as unknown as Left[]
 }
 
 /** Keys of objects that are in a catalogue, as the catalogues and the oids. */

@@ -8,16 +8,6 @@ export const NEEDS = `select distinct d.classid || ':' || d.objid as who, d.refc
   where d.deptype in ('n', 'a', 'i', 'P', 'S') and not (d.classid = d.refclassid and d.objid = d.refobjid)
     and not (d.deptype = 'a' and d.classid = 1259 and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S'))`
 
-// Large objects belong to roles, not to tables. Where scopes run as the application they are its own, whoever's row names them: that
-// there are any, and columns that may name them, is all the catalogue knows. $1 schema, $2 names that are not the tenant's, $3 the
-// application.
-export const LARGE_OBJECTS = `select c.relname || '.' || a.attname as name, 'large objects' as kind
-  from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> all ($2::text[])
-    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped join pg_type t on t.oid = a.atttypid
-  where n.nspname = $1 and 'oid'::regtype in (t.oid, t.typbasetype)
-    and exists (select from pg_largeobject_metadata l join pg_roles r on r.oid = l.lomowner where r.rolname = $3)
-  order by 1`
-
 // $3 names of relations that are not the tenant's, $4 its role. The key of what others may hang on, its name, and what PostgreSQL calls it.
 export const LEFT_OUT = `with path as materialized (select set_config('search_path', $2, true)),
   home as (select oid from pg_namespace where nspname = $1), own as (select oid from pg_roles where rolname = $4)
