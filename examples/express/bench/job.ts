@@ -4,11 +4,12 @@ export type LoadJob =
   | { readonly do: 'serve'; readonly environment: NodeJS.ProcessEnv; readonly who: Contender }
 
 /**
- * `hub`: the hub as it is. `scoped`: only its list route, behind the token's signature and a permission decided in
+ * `hub`: the hub as it is. `unscoped`: the same app and all its checks, but each statement by `pool.query` on the tenant's schema instead
+ * of in a scope: its list route without tenancy. `scoped`: only its list route, behind the token's signature and a permission decided in
  * memory. `plain`: the same route and checks without tenancy: `pool.query` on one schema. `schemas`: the same on every tenant's
  * own schema, written into the statement: what PostgreSQL itself pays for as many schemas.
  */
-export type Contender = 'hub' | 'scoped' | 'plain' | 'schemas'
+export type Contender = 'hub' | 'unscoped' | 'scoped' | 'plain' | 'schemas'
 
 export interface Prepared {
   /** An access token of each tenant's administrator. */

@@ -11,19 +11,13 @@ import { mount } from '../src/http/mount.ts'
 import type { Hub } from '../src/hub/open-hub.ts'
 import { userRoutes } from '../src/routes/users.ts'
 import type { Contender } from './job.ts'
+import { READABLE } from './unscoped-hub.ts'
 
 /** One schema for all, as an application without tenants has it, with as many users as a tenant has. */
 const SHARED = `create schema plain;
   create table plain."user" (like c_t1."user" including all);
   insert into plain."user" select * from c_t1."user";
-  grant usage on schema plain to public; grant select on plain."user" to public; analyze plain."user";
-  do $$
-    declare tenant text;
-    begin
-      for tenant in select nspname from pg_namespace where nspname like 'c_t%' loop
-        execute format('grant usage on schema %1$I to public; grant select on %1$I."user" to public', tenant);
-      end loop;
-    end $$`
+  grant usage on schema plain to public; grant select on plain."user" to public; analyze plain."user"; ${READABLE}`
 
 export async function makeSharedSchema(adminUrl: string): Promise<void> {
   const admin = new pg.Client(adminUrl)
@@ -33,7 +27,7 @@ export async function makeSharedSchema(adminUrl: string): Promise<void> {
 }
 
 /** `GET /v1/users` alone, with and without tenancy; all else is the same and the hub's own. */
-export async function listOnly(hub: Hub, who: Exclude<Contender, 'hub'>): Promise<Express> {
+export async function listOnly(hub: Hub, who: Exclude<Contender, 'hub' | 'unscoped'>): Promise<Express> {
   const app = express()
   app.disable('x-powered-by')
   app.use(hub.metrics.measure)

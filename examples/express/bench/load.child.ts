@@ -6,6 +6,7 @@ import { serve } from '../src/serve.ts'
 import type { LoadJob, Said, Usage } from './job.ts'
 import { listOnly, makeSharedSchema } from './list-only.ts'
 import { prepare } from './prepare.ts'
+import { withoutScopes } from './unscoped-hub.ts'
 
 // A process of the load test: makes the tenants, or serves one contender and says what it takes.
 
@@ -17,7 +18,13 @@ if (job.do === 'prepare') {
 } else {
   const config = readConfig(job.environment)
   const hub = await openHub(config, createLog('debug'))
-  const app = job.who === 'hub' ? createApp(hub) : await listOnly(hub, job.who)
+  const { who } = job
+  const app =
+    who === 'hub'
+      ? createApp(hub)
+      : who === 'unscoped'
+        ? createApp(await withoutScopes(hub))
+        : await listOnly(hub, who)
   const { port } = await serve(app, { host: '127.0.0.1', port: 0 })
   process.on('message', () => say({ usage: usage() }))
   process.once('disconnect', () => process.exit(0))

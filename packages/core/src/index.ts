@@ -1,3 +1,4 @@
+export { askTogether } from './ask-together.ts'
 export type { Belongings, Staying, TenantTable } from './belongings.ts'
 export type { CheckFinding, CheckMeasure, CheckPlace, TenancyCheck } from './checks.ts'
 export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrentTenant } from './context.ts'

@@ -1,4 +1,6 @@
-import type { Queryable, TenantKey } from '@org/core'
+import type { Queryable } from '@org/core'
+import type { AccessToken } from '@org/crypto/tokens'
+import type { TenantReads } from '@org/pg-tenant'
 import { type Catalog, type CatalogRows, catalogFromRows } from '@org/rbac'
 import { createRbacStore, type RbacStore } from '@org/rbac/store'
 import { catalog as own } from '../catalog.ts'
@@ -10,16 +12,10 @@ export interface Governance {
   current(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
   /** The same as of now, after a change. */
   reload(): Promise<{ readonly store: RbacStore; readonly catalog: Catalog }>
+  /** Reads what a request with this token will be decided by, so that it is at hand: see `onGood` of the verifier. */
+  ahead(token: Pick<AccessToken<unknown>, 'tenantId' | 'type' | 'sub'>): void
   /** A store whose changes belong to a transaction of the control schemas; when it commits, they count from the next request on. */
   within(tx: ControlTransaction): Promise<RbacStore>
-}
-
-interface TenantQueries {
-  query<R extends object>(
-    tenant: TenantKey,
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<{ rows: R[]; rowCount: number | null }>
 }
 
 /** Milliseconds for which nobody looks whether the catalogue has changed; a store's `maxAge`. */
@@ -31,7 +27,7 @@ const STORED = 'select rbac.rbac_catalog() as stored'
  * Tools of other products are added while the hub runs. A store decides by one catalogue, so a changed catalogue is a
  * new store; what the old one remembered goes with it.
  */
-export async function openGovernance(control: Queryable, tenants: TenantQueries): Promise<Governance> {
+export async function openGovernance(control: Queryable, tenants: TenantReads): Promise<Governance> {
   const storeOf = (catalog: Catalog, through: Queryable = control): RbacStore =>
     createRbacStore({ catalog, control: through, tenants, storedPackages: true, apiKeys: true })
   const read = async (epoch: string) => {
@@ -71,6 +67,11 @@ export async function openGovernance(control: Queryable, tenants: TenantQueries)
   return {
     reload: check,
     current,
+    ahead: ({ tenantId: tenant, type, sub: id }) => {
+      const asked = current().then(({ store }) => store.evaluatorFor({ tenant, actor: { type, id } }))
+      // Whoever needs it asks again, and is told.
+      asked.catch(() => {})
+    },
     within: async (tx) => {
       const { catalog } = await current()
       tx.afterCommit(() => known.store.refresh())

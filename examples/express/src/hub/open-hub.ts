@@ -13,7 +13,13 @@ import { createPasswords } from '@org/crypto/passwords'
 import { DENIED_JTI_MIGRATION, REFRESH_TOKEN_MIGRATION } from '@org/crypto/tokens'
 import { IDEMPOTENCY_LEAN_MIGRATION, IDEMPOTENCY_MIGRATION } from '@org/governance/idempotency'
 import { WEBHOOKS_MIGRATION } from '@org/governance/webhooks'
-import { createTenancy, type IsolationLevel, loadMigrations, type TenantDb } from '@org/pg-tenant'
+import {
+  createTenancy,
+  type IsolationLevel,
+  loadMigrations,
+  readTogether,
+  type TenantDb,
+} from '@org/pg-tenant'
 import { installRbac, RBAC_API_KEY_MIGRATION, RBAC_MIGRATION } from '@org/rbac/store'
 import pg from 'pg'
 import type { Logger } from 'pino'
@@ -106,6 +112,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
   }
   const tenancy = createTenancy({ ...options, pool })
   const operators = createTenancy({ ...options, pool: onboarding })
+  const reads = readTogether(tenancy)
   const control = controlOf(controlPool, changesPool)
   const directory = createApiKeyDirectory({ schema: HUB_SCHEMA })
   const roles = {
@@ -124,7 +131,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     await installRbac(adminPool, { managers: [roles.hub] })
     await installHub(adminPool, directory.migration, roles.hub)
     await installKeeping(adminPool, roles)
-    return await openGovernance(control, tenancy)
+    return await openGovernance(control, reads)
   })
   const kept = openKeeping(config, control, tenancy)
 
@@ -141,7 +148,7 @@ export async function openHub(config: HubConfig, log: Logger, { migrations = [],
     adminPool,
     tenancy,
     governance,
-    tokens: hubTokens(config, tenancy),
+    tokens: hubTokens(config, tenancy, reads, governance.ahead),
     passwords: createPasswords(),
     apiKeys: createApiKeys({ peppers: [{ id: 'env', key: config.API_KEY_PEPPER }] }),
     directory,

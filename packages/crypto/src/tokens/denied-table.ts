@@ -4,6 +4,15 @@ import { unavailable } from './errors.ts'
 import { functionOption, numberOption } from './options.ts'
 import { IS_DENIED, READ_DENIED } from './sql.ts'
 
+/** Runs one statement in a scope of its own: a `tenancy` of `@org/pg-tenant` does. */
+export interface TenantStatements {
+  query<R extends object>(
+    tenant: TenantKey,
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ readonly rows: R[] }>
+}
+
 /** Runs `work` in a transaction of one tenant, as `withTenant` does. */
 export type TenantScope = <T>(tenant: TenantKey, work: (db: TenantQueryable) => Promise<T>) => Promise<T>
 
@@ -43,18 +52,20 @@ export function deniedTable(options: DenylistOptions): DeniedTable {
     max: number('maxTenants', options.maxTenants, 1_000, 1, 100_000, 'tenants'),
   })
 
-  const run = <T>(tenant: TenantKey, work: (db: TenantQueryable) => Promise<T>): Promise<T> =>
-    within(timeout, () => runWithoutTenant(() => options.scope(tenant, work)))
+  const { tenants, scope } = options
+  const statement = async (tenant: TenantKey, text: string, values: readonly unknown[]) => {
+    const { rows } = tenants
+      ? await tenants.query<{ jti: string }>(tenant, text, values)
+      : await (scope as TenantScope)(tenant, (db) => db.query<{ jti: string }>(text, values))
+    return rows
+  }
+  const run: typeof statement = (...what) => within(timeout, () => runWithoutTenant(() => statement(...what)))
 
-  const ask: DeniedReader = (tenant, jti) =>
-    run(tenant, async (db) => (await db.query(IS_DENIED, [jti])).rows.length > 0)
+  const ask: DeniedReader = async (tenant, jti) => (await run(tenant, IS_DENIED, [jti])).length > 0
 
   const readTable = async (tenant: TenantKey): Promise<Snapshot> => {
     const startedAt = now()
-    const rows = await run(
-      tenant,
-      async (db) => (await db.query<{ jti: string }>(READ_DENIED, [maxEntries + 1])).rows,
-    )
+    const rows = await run(tenant, READ_DENIED, [maxEntries + 1])
     return { startedAt, denied: rows.length > maxEntries ? null : new Set(rows.map(({ jti }) => jti)) }
   }
   const read = (tenant: TenantKey, state: TenantState): Promise<void> => {
@@ -130,11 +141,13 @@ function number(
 }
 
 export interface DenylistOptions {
+  /** How to reach a tenant's table, outside any request's transaction: a `tenancy`. One statement each, in one round trip. */
+  readonly tenants?: TenantStatements
   /**
-   * How to reach a tenant's table, outside any request's transaction:
+   * The same where a whole scope is wanted, of two round trips or more; one of the two is given:
    * `(tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true })`
    */
-  readonly scope: TenantScope
+  readonly scope?: TenantScope
   /**
    * `snapshot` (default): each tenant's denied tokens are held in memory and read again at most once per
    * `maxStaleness`, only while the tenant is active. `database`: the table is asked on every verification.

@@ -53,6 +53,7 @@ const LONGEST = 31_622_400
 const MAX_OWN = 100_000
 
 const CREATE_DENYLIST_OPTIONS: OptionNames<DenylistOptions> = {
+  tenants: true,
   scope: true,
   check: true,
   maxStaleness: true,
@@ -71,16 +72,20 @@ const CREATE_DENYLIST_OPTIONS: OptionNames<DenylistOptions> = {
  * import { createDenylist } from '@org/crypto/tokens'
  *
  * // DENIED_JTI_MIGRATION is one of the tenancy's migrations.
- * const denylist = createDenylist({ scope: (tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true }) })
+ * const denylist = createDenylist({ tenants: tenancy })
  * const expiresAt = new Date(Date.now() + 900_000)
  * await tenancy.withTenant('acme', (db) => denylist.deny(db, { jti: 'a-token', exp: expiresAt.getTime() / 1000 }))
  * ```
  */
 export function createDenylist(options: DenylistOptions): Denylist {
   requireKnownOptions(options, CREATE_DENYLIST_OPTIONS)
-  const { check = 'snapshot', whenUnreadable = 'refuse', scope } = options
-  if (typeof scope !== 'function')
-    throw invalidOption('scope', 'a function that runs another in a tenant’s scope')
+  const { check = 'snapshot', whenUnreadable = 'refuse', scope, tenants } = options
+  if (tenants === undefined ? typeof scope !== 'function' : typeof tenants?.query !== 'function' || scope) {
+    throw invalidOption(
+      'tenants',
+      'a tenancy; or, without it, scope: a function that runs another in a tenant’s scope',
+    )
+  }
   if (check !== 'snapshot' && check !== 'database') throw invalidOption('check', '"snapshot" or "database"')
   if (whenUnreadable !== 'refuse' && whenUnreadable !== 'accept') {
     throw invalidOption('whenUnreadable', '"refuse" or "accept"')

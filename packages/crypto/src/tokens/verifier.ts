@@ -64,6 +64,11 @@ export interface TokenVerifierOptions {
    * `token_use: "access"`).
    */
   readonly audienceClaim?: string
+  /**
+   * Told of a token that is good but for the denylist, which is asked meanwhile: what its request will need can be read at the same
+   * time. It may yet be refused: change nothing.
+   */
+  readonly onGood?: (token: AccessToken<unknown>) => void
   /** told why a token was refused, for the developer's log; never tell the client. See {@link tokenRefusal}. */
   readonly onRefused?: (reason: TokenRefusal) => void
   /** what stands before tenants' schema names, if you changed it (default `c_`) */
@@ -154,6 +159,7 @@ export function createTokenVerifier(
       cache?.set(digest, verified)
       token = verified.token
     }
+    if (settings.onGood !== undefined) tell(settings.onGood, token)
     const denied = denylist?.isDenied(token.tenantId, token.jti)
     if (denied !== undefined && denied !== false && (await denied)) throw invalidToken('denied')
     return token
@@ -171,10 +177,10 @@ export function createTokenVerifier(
   }
 }
 
-/** A log that throws refuses no more than the token. */
-function tell(onRefused: ((reason: TokenRefusal) => void) | undefined, reason: TokenRefusal): void {
+/** What throws there refuses nothing. */
+function tell<T>(listener: ((what: T) => void) | undefined, what: T): void {
   try {
-    onRefused?.(reason)
+    listener?.(what)
   } catch {
     // Nothing to tell it to.
   }
@@ -193,6 +199,7 @@ const NAMES: OptionNames<TokenVerifierOptions & { readonly claims?: StandardSche
   audienceClaim: true,
   tokenId: true,
   identify: true,
+  onGood: true,
   onRefused: true,
   tenantPrefix: true,
   clock: true,
@@ -233,6 +240,7 @@ function parseVerifierOptions(options: TokenVerifierOptions) {
         ? 0
         : numberOption('cache', cache.max, { fallback: 10_000, min: 1, max: 1_000_000, unit: 'tokens' }),
     clock: functionOption('clock', options.clock, Date.now),
+    onGood: options.onGood === undefined ? undefined : functionOption('onGood', options.onGood, () => {}),
     onRefused:
       options.onRefused === undefined ? undefined : functionOption('onRefused', options.onRefused, () => {}),
   }

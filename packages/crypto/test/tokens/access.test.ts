@@ -26,6 +26,27 @@ import {
   USER,
 } from './support.ts'
 
+describe('what listens for good tokens', () => {
+  it('is told before the denylist has answered, of no other token, and refuses nothing by throwing', async () => {
+    const told: string[] = []
+    const denied = Promise.withResolvers<boolean>()
+    const { issuer, verifier } = makePair({
+      onGood: ({ jti }) => {
+        told.push(jti)
+        throw new Error('listener')
+      },
+      denylist: { isDenied: () => denied.promise },
+    })
+    const { token, jti } = await issuer.issue(USER)
+    expect(await codeOf(verifier.verify(`${token.slice(0, -4)}AAAA`))).toBe('INVALID_TOKEN')
+    expect(told).toEqual([])
+    const asked = codeOf(verifier.verify(token))
+    await expect.poll(() => told).toEqual([jti])
+    denied.resolve(true)
+    expect(await asked).toBe('INVALID_TOKEN')
+  })
+})
+
 describe('issue', () => {
   it('makes a token that says everything and expires after fifteen minutes', async () => {
     const { issuer, verifier } = makePair()

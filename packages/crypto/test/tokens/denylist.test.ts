@@ -55,6 +55,21 @@ describe('a revocation', () => {
     expect(there.seen.reads).toBe(2)
   })
 
+  it('holds elsewhere where a tenancy is asked for one statement each', async () => {
+    const statements = { query: tenants.tenancy().query.bind(tenants.tenancy()) }
+    const [here, jti, clock] = [makeProcess(), fresh(), makeClock(0)]
+    for (const check of ['snapshot', 'database'] as const) {
+      const there = createDenylist({ tenants: statements, check, monotonicClock: clock })
+      await here.deny(jti)
+      expect(await there.isDenied(acme, jti), check).toBe(true)
+      expect(await there.isDenied(globex, jti), check).toBe(false)
+    }
+    const scope: DenylistOptions['scope'] = () => Promise.reject(new Error('never asked'))
+    for (const wrong of [{}, { tenants: statements, scope }, { tenants: {} as never }]) {
+      expect(await codeOf(Promise.resolve(wrong).then(createDenylist))).toBe('INVALID_OPTION')
+    }
+  })
+
   it('is read ahead after half the bound, without waiting', async () => {
     const [here, there] = [makeProcess(), makeProcess()]
     const jti = fresh()

@@ -1,4 +1,4 @@
-import { type CachedLookup, cachedLookup, invalidOption, type TenantKey } from '@org/core'
+import { askTogether, type CachedLookup, cachedLookup, invalidOption, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import type { ListenConnection, Listener } from './listen.ts'
 import type { TenantRecord } from './record.ts'
@@ -42,7 +42,9 @@ export function openLookups(
   if (listen !== undefined && (typeof listen !== 'object' || listen === null))
     throw invalidOption('lookups.listen', 'settings for pg.Client, such as { connectionString }')
   if (typeof onListenError !== 'function') throw invalidOption('lookups.onListenError', 'a function')
-  const lookup = cachedLookup(async (tenant) => (await import('./read.ts')).find(pool, place, tenant), bounds)
+  const ask = async (tenants: readonly TenantKey[]) =>
+    (await import('./read.ts')).findEach(pool, place, tenants)
+  const lookup = cachedLookup(askTogether(ask), bounds)
   if (!listen) return { lookup, start: () => {}, close: async () => {} }
   const forget = (which?: (tenant: TenantKey) => boolean) => {
     lookup.forget(which)

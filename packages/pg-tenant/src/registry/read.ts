@@ -32,6 +32,17 @@ export async function find(
   return row && learned(place, row)
 }
 
+/** The same of several at once. */
+export async function findEach(
+  pool: PoolLike,
+  place: RegistryPlace,
+  tenants: readonly TenantKey[],
+): Promise<Map<TenantKey, TenantRecord>> {
+  const text = `select ${recordColumns('t')} from ${qualify(place.controlSchema, 'tenant')} t where prefix = $1 and key = any($2)`
+  const rows = await readRegistry(pool, text, [place.prefix, tenants])
+  return new Map(rows.map((row) => learned(place, row)).map((found) => [found.key, found]))
+}
+
 /** A page of tenants in the byte order of their keys. */
 export async function list(
   pool: PoolLike,

@@ -2,7 +2,7 @@ import type { Actor, Queryable, TenantKey } from '@org/core'
 import { LRUCache } from 'lru-cache'
 import type { Catalog } from '../catalog/model.ts'
 import { createEvaluator, type Evaluator } from '../evaluate/evaluator.ts'
-import { type Entitlement, type Read, readEntitlement } from './entitlement.ts'
+import { type Entitlement, entitlementEpochs, type Read, readEntitlement } from './entitlement.ts'
 import { type Grants, readEpoch, readGrants, snapshotOf } from './grants.ts'
 import { PendingChanges } from './pending.ts'
 
@@ -56,7 +56,8 @@ interface ActorEntry {
 
 /**
  * Evaluators by actor. What is remembered is used unasked for `maxAge` from the moment the read *began* that found it
- * so; then the two epochs are read again, in one round trip, and only if one has moved anything else. Nothing that
+ * so; then the two epochs are read again, that of the control schema with those of other tenants, and only if one has moved
+ * anything else. Nothing that
  * cannot be read is replaced by what was remembered.
  */
 export class EvaluatorCache {
@@ -66,6 +67,7 @@ export class EvaluatorCache {
   readonly #entitlements: LRUCache<TenantKey, Known<Entitlement>>
   readonly #asking = new Map<TenantKey, Running<Read<never>>>()
   readonly #reading = new Map<TenantKey, Running<Entitlement>>()
+  readonly #entitlementEpoch: (tenant: TenantKey) => Promise<Read<never>>
   readonly #pending: PendingChanges
   #tick = 0
   /** Entitlements read before this are to be read again. */
@@ -78,6 +80,7 @@ export class EvaluatorCache {
     this.#actors = new LRUCache({ max: parts.maxActors })
     this.#epochs = new LRUCache({ max: parts.maxTenants })
     this.#entitlements = new LRUCache({ max: parts.maxTenants })
+    this.#entitlementEpoch = entitlementEpochs(parts.control, parts.schema)
     this.#pending = new PendingChanges(parts.now)
   }
 
@@ -153,8 +156,12 @@ export class EvaluatorCache {
     const { control, schema, storedPackages } = this.#parts
     const before = this.#entitlements.get(tenant)
     const begun = this.#begin()
-    const read = await readEntitlement(control, schema, tenant, { known: before?.epoch, storedPackages })
-    const value = read.value ?? (before as Known<Entitlement>).value
+    const now = before && (await this.#entitlementEpoch(tenant))
+    const isSame = before !== undefined && before.epoch === now?.epoch
+    const read = isSame
+      ? { ...now, value: before.value }
+      : await readEntitlement(control, schema, tenant, storedPackages)
+    const { value } = read
     const current = this.#entitlements.get(tenant)
     if (read.settled && !(current && current.tick > begun.tick)) {
       this.#entitlements.set(tenant, { ...begun, epoch: read.epoch, value })

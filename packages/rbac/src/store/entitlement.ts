@@ -1,4 +1,4 @@
-import { isTenancyError, type Queryable, TenancyError, type TenantKey } from '@org/core'
+import { askTogether, isTenancyError, type Queryable, TenancyError, type TenantKey } from '@org/core'
 import type { AssignedPackage, Flags, Limits, Override, Plan } from '../snapshot/model.ts'
 
 /** What a tenant is entitled to: the half of a snapshot that the control schema holds. */
@@ -23,9 +23,11 @@ export interface Read<T> {
 export const SETTLED = `(pg_current_xact_id_if_assigned() is null
     and current_setting('transaction_isolation') = 'read committed')`
 
-/** `schema` is quoted. $1 tenant, $2 the epoch known already, $3 whether packages are edited at run time. */
-const entitlementSql = (schema: string) => `select now.epoch, ${SETTLED} as settled,
-  case when now.epoch = $2 then null else jsonb_build_object(
+/** `schema` is quoted. $1 tenant, $2 whether packages are edited at run time. */
+const entitlementSql = (
+  schema: string,
+) => `select concat(coalesce(e.epoch::text, 'none'), ':', c.epoch) as epoch, ${SETTLED} as settled,
+  jsonb_build_object(
     'limits', coalesce(e.limits, '{}'), 'flags', coalesce(e.flags, '{}'),
     'plan', (
       select jsonb_build_object('key', p.key, 'features', p.features, 'limits', jsonb_build_object(
@@ -34,7 +36,7 @@ const entitlementSql = (schema: string) => `select now.epoch, ${SETTLED} as sett
     'packages', (
       select coalesce(jsonb_agg(jsonb_build_object('key', t.package_key, 'status', t.status,
           'assignedAt', t.assigned_at, 'expiresAt', t.expires_at)
-        || case when $3 then jsonb_build_object('actions', (
+        || case when $2 then jsonb_build_object('actions', (
           select coalesce(jsonb_agg(a.action_key order by a.action_key), '[]') from ${schema}.package_action a
           where a.package_key = t.package_key)) else '{}' end order by t.package_key), '[]')
       from ${schema}.tenant_package t where t.tenant = $1),
@@ -42,10 +44,38 @@ const entitlementSql = (schema: string) => `select now.epoch, ${SETTLED} as sett
       select coalesce(jsonb_agg(jsonb_build_object('target', coalesce(o.action_key, o.tool_key || '.*'),
           'effect', o.effect, 'limits', o.limits, 'flags', o.flags) order by o.id), '[]')
       from ${schema}.tenant_tool_override o where o.tenant = $1)
-  ) end as entitlement
+  ) as entitlement
 from ${schema}.catalog_state c
-left join ${schema}.tenant_entitlement e on e.tenant = $1
-cross join lateral (select concat(coalesce(e.epoch::text, 'none'), ':', c.epoch) as epoch) now`
+left join ${schema}.tenant_entitlement e on e.tenant = $1`
+
+/** `schema` is quoted. $1 tenants */
+const epochsSql = (
+  schema: string,
+) => `select asked.tenant, concat(coalesce(e.epoch::text, 'none'), ':', c.epoch) as epoch, ${SETTLED} as settled
+from ${schema}.catalog_state c cross join unnest($1::text[]) asked(tenant)
+left join ${schema}.tenant_entitlement e on e.tenant = asked.tenant`
+
+/**
+ * Whether entitlements have changed: epochs of many tenants in one statement.
+ *
+ * @throws TenancyError SERVICE_UNAVAILABLE: what cannot be read permits nothing
+ */
+export function entitlementEpochs(
+  control: Queryable,
+  schema: string,
+): (tenant: TenantKey) => Promise<Read<never>> {
+  const ask = askTogether(async (tenants: readonly TenantKey[]) => {
+    const { rows } = await control.query<Read<never> & { tenant: TenantKey }>(epochsSql(schema), [tenants])
+    return new Map(rows.map((row) => [row.tenant, row]))
+  })
+  return async (tenant) => {
+    const row = await ask(tenant).catch((error: unknown) => {
+      throw unreadable(error)
+    })
+    if (!row) throw unreadable(undefined)
+    return row
+  }
+}
 
 /**
  * Reads a tenant's entitlement. It is read through `control`, never inside the tenant's scope: there is nothing a
@@ -57,20 +87,19 @@ export async function readEntitlement(
   control: Queryable,
   schema: string,
   tenant: TenantKey,
-  options: { readonly known?: string | undefined; readonly storedPackages: boolean },
-): Promise<Read<Entitlement>> {
+  storedPackages: boolean,
+): Promise<Read<Entitlement> & { readonly value: Entitlement }> {
   const { rows } = await control
-    .query<{ epoch: string; settled: boolean; entitlement: Entitlement | null }>(entitlementSql(schema), [
+    .query<{ epoch: string; settled: boolean; entitlement: Entitlement }>(entitlementSql(schema), [
       tenant,
-      options.known ?? '',
-      options.storedPackages,
+      storedPackages,
     ])
     .catch((error: unknown) => {
       throw unreadable(error)
     })
   const [row] = rows
   if (!row) throw unreadable(undefined)
-  return { epoch: row.epoch, settled: row.settled, value: row.entitlement ?? undefined }
+  return { epoch: row.epoch, settled: row.settled, value: row.entitlement }
 }
 
 function unreadable(cause: unknown): TenancyError {

@@ -147,7 +147,7 @@ export function createRbacStore<
   const changed = () => cache.controlChanged()
   const change = changesOf(cache)
   const entitlement = async (tenant: TenantKey): Promise<Entitlement> =>
-    (await readEntitlement(settings.control, schema, tenant, { storedPackages })).value as Entitlement
+    (await readEntitlement(settings.control, schema, tenant, storedPackages)).value
   return {
     ...entitlementsOf<Action, Package>(control, schema, catalog, changed),
     users: usersOf(change),

@@ -22,7 +22,7 @@ import {
   createTokenVerifier,
   DENIED_JTI_MIGRATION,
 } from '@org/crypto/tokens'
-import type { Tenancy } from '@org/pg-tenant'
+import { readTogether, type Tenancy } from '@org/pg-tenant'
 import { beforeAll } from 'vitest'
 import {
   createRbacStore,
@@ -52,20 +52,29 @@ export class Product {
     this.world = world
     const pool = world.pool({ max: 8 })
     this.tenancy = world.tenancy({ pool, migrations: MIGRATIONS })
-    this.store = createRbacStore({ catalog, control: pool, tenants: this.tenancy, apiKeys: true })
+    const reads = readTogether(this.tenancy)
+    this.store = createRbacStore({ catalog, control: pool, tenants: reads, apiKeys: true })
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     const keys = createSigningKeys({ keys: [{ key, signsFrom: new Date('2020-01-01') }] })
     const api = { issuer: 'https://auth.example', audience: 'https://api.example', keys }
     this.#issuer = createTokenIssuer({ ...api, clock: () => this.#now.ms })
     this.#denylist = createDenylist({
-      // A token may outlive its tenant: that is no outage.
-      scope: async (tenant, read) => {
-        await requireActive(this.tenancy.lookup, tenant)
-        return this.tenancy.withTenant(tenant, read, { readOnly: true })
+      tenants: {
+        query: async (tenant, text, values) => {
+          // A token may outlive its tenant: that is no outage.
+          await requireActive(this.tenancy.lookup, tenant)
+          return await reads.query(tenant, text, values)
+        },
       },
     })
-    this.#verifier = createTokenVerifier({ ...api, denylist: this.#denylist })
+    this.#verifier = createTokenVerifier({
+      ...api,
+      denylist: this.#denylist,
+      onGood: ({ tenantId: tenant, type, sub: id }) => {
+        this.store.evaluatorFor({ tenant, actor: { type, id } }).catch(() => {})
+      },
+    })
   }
 
   async setUp(): Promise<void> {

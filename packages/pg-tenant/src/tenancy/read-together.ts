@@ -1,0 +1,105 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { isTenancyError, type Row, type TenantKey, tryCurrentTenant } from '@org/core'
+import type { TenancyScopes } from './scopes.ts'
+
+/** Runs one statement in a scope of its own, or in one with others of the same moment. Made by {@link readTogether}. */
+export interface TenantReads {
+  /** Columns come as JSON has them: a `timestamptz` or `bigint` the statement writes as text. */
+  query<R extends object = Row>(
+    tenant: TenantKey,
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: R[]; rowCount: number | null }>
+}
+
+interface Asked {
+  readonly text: string
+  readonly values: readonly unknown[]
+  readonly answer: PromiseWithResolvers<{ rows: never[]; rowCount: number | null }>
+}
+
+/**
+ * For what libraries look up beside a request (a denylist, an epoch of permissions): what is asked of one tenant within one turn of
+ * the event loop, outside of every tenant, is one statement in one read-only scope, as a scope costs more than most look-ups do. Each
+ * text is one SELECT of
+ * the program's own, with parameters from `$1`; what is put into text otherwise than as a parameter is not for this.
+ *
+ * @throws TenancyError as {@link TenancyScopes.query}
+ * @example
+ * ```ts
+ * import { parseTenantKey } from '@org/core'
+ * import { createDenylist } from '@org/crypto/tokens'
+ * import { readTogether } from '@org/pg-tenant'
+ *
+ * const reads = readTogether(tenancy)
+ * const denylist = createDenylist({ tenants: reads }) // and createRbacStore({ tenants: reads, … })
+ * const { rows } = await reads.query(parseTenantKey('acme'), 'select 1 as one')
+ * rows // → [{ one: 1 }]
+ * ```
+ */
+export function readTogether(tenancy: Pick<TenancyScopes, 'query'>): TenantReads {
+  const turns = new Map<TenantKey, Asked[]>()
+  // Not of whoever asks first: what is under way there is nothing that others may join.
+  const outside = AsyncLocalStorage.snapshot()
+  const alone = ({ text, values }: Asked, tenant: TenantKey) =>
+    tenancy.query<never>(tenant, text, values, { readOnly: true })
+  const send = async (tenant: TenantKey, asked: readonly Asked[]): Promise<void> => {
+    const rows = asked.length > 1 ? await allOf(tenancy, tenant, asked) : undefined
+    for (const [n, one] of asked.entries()) {
+      const mine = rows?.[n]
+      if (mine) one.answer.resolve({ rows: mine, rowCount: mine.length })
+      else alone(one, tenant).then(one.answer.resolve, one.answer.reject)
+    }
+  }
+  return {
+    query: <R extends object>(tenant: TenantKey, text: string, values: readonly unknown[] = []) => {
+      // guard: inside of a tenant it may be one of a transaction's statements, or to be refused: nobody else is to be answered by it
+      if (tryCurrentTenant() !== undefined) return tenancy.query<R>(tenant, text, values)
+      const answer = Promise.withResolvers<{ rows: never[]; rowCount: number | null }>()
+      const asked = { text, values, answer }
+      const turn = turns.get(tenant)
+      if (turn) turn.push(asked)
+      else {
+        const first = [asked]
+        turns.set(tenant, first)
+        setImmediate(outside, () => {
+          turns.delete(tenant)
+          send(tenant, first).catch((error: unknown) => {
+            for (const { answer } of first) answer.reject(error)
+          })
+        })
+      }
+      return answer.promise
+    },
+  }
+}
+
+/** The rows of each, or `undefined` where a statement failed: run alone, each gets its own answer. */
+async function allOf(
+  tenancy: Pick<TenancyScopes, 'query'>,
+  tenant: TenantKey,
+  asked: readonly Asked[],
+): Promise<readonly never[][] | undefined> {
+  const values: unknown[] = []
+  const parts = asked.map((one, n) => {
+    const before = values.length
+    values.push(...one.values)
+    const text = one.text.replaceAll(/\$(\d+)/g, (_, at: string) => `$${Number(at) + before}`)
+    return `(select coalesce(json_agg(r), '[]')::text from (${text}\n) r) as a${n}`
+  })
+  try {
+    const { rows } = await tenancy.query<Record<string, string>>(
+      tenant,
+      `select ${parts.join(', ')}`,
+      values,
+      {
+        readOnly: true,
+      },
+    )
+    return asked.map((_, n) => JSON.parse(rows[0]?.[`a${n}`] ?? '') as never[])
+  } catch (error) {
+    // No scope opened: it opens for none of them.
+    if (isTenancyError(error) && error.status !== 500) throw error
+    return undefined
+  }
+}
