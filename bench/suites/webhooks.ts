@@ -50,7 +50,7 @@ export async function webhookSuite(bench: Bench, effort: Effort): Promise<SuiteR
   const worker = createWorker({
     control: admin,
     tenants: tenancy,
-    concurrency: 100,
+    concurrency: 200,
     handlers: hooks.handlers,
   })
   const publish = async (each: number, type = 'note.created', to = keys) => {

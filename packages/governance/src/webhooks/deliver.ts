@@ -1,9 +1,9 @@
 import { type DeliveryTrace, type Sealing, type TenantQueryable, TRACES } from '@org/core'
 import { MAX_WRITTEN } from '../outbox/tables-sql.ts'
-import type { Handler, HandlerContext, OutboxEvent } from '../outbox/worker/handler.ts'
+import type { BatchedStatement, Handler, HandlerContext, OutboxEvent } from '../outbox/worker/handler.ts'
 import { GiveUp, Postpone, RetryLater } from '../outbox/worker/outcome.ts'
 import { paceOf } from '../outbox/worker/pace.ts'
-import { aside } from './aside.ts'
+import { aside } from '../tenants/aside.ts'
 import { ENDPOINT_TABLE } from './endpoints.ts'
 import type { WebhookOptions, WebhookSettings } from './options.ts'
 import { type Answer, send } from './send.ts'
@@ -33,15 +33,34 @@ interface Due {
   readonly now: number
 }
 
-// Tables of the tenant's own, of which its SQL may have made anything: one row, and of bounded length.
-const READ = `select e.id as endpoint, left(e.url, 2001) as url, e.status = 'active' as active, left(e.secret, ${SEALED}) as secret,
-    case when e.previous_until > clock_timestamp() then left(e.previous_secret, ${SEALED}) end as previous, d.status,
-    m.id as message, left(m.type, 101) as type, case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then m.payload end as payload,
+// Tables of the tenant's own, of which its SQL may have made anything: one row each, and of bounded length.
+const READ: BatchedStatement = {
+  access: 'read',
+  text: `select asked.n, found.*
+  from (select (place - 1)::integer as n, id::uuid as id from jsonb_array_elements_text($1::jsonb) with ordinality a(id, place)) asked
+  cross join lateral (select left(e.id::text, 36) as endpoint, left(e.url, 2001) as url, e.status = 'active' as active, left(e.secret, ${SEALED}) as secret,
+    case when e.previous_until > clock_timestamp() then left(e.previous_secret, ${SEALED}) end as previous, left(d.status, 20) as status,
+    left(m.id::text, 36) as message, left(m.type, 101) as type, case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then m.payload end as payload,
     to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created, floor(extract(epoch from clock_timestamp()))::float8 as now
   from webhook_delivery d join webhook_endpoint e on e.id = d.endpoint_id join webhook_message m on m.id = d.message_id
-  where d.id = $1 limit 1`
-const RECORD = `update webhook_delivery set status = $2, attempts = attempts + 1, response_status = $3, error = $4,
-    duration_ms = $5, last_attempt_at = clock_timestamp() where id = $1`
+  where d.id = asked.id limit 1) found`,
+}
+/** What came of attempts; once for a delivery that was attempted twice. An endpoint that was reached is well again. */
+const RECORD: BatchedStatement = {
+  access: 'write',
+  text: `with said as materialized (
+    select * from jsonb_to_recordset($1::jsonb)
+      as s(delivery uuid, endpoint uuid, status text, response integer, error text, duration integer)
+  ), well as (
+    update webhook_endpoint e set failing_since = null from said s
+    where s.status = 'delivered' and e.id = s.endpoint and e.failing_since is not null
+  )
+  update webhook_delivery d set status = s.status, attempts = d.attempts + s.times, response_status = s.response, error = s.error,
+    duration_ms = s.duration, last_attempt_at = clock_timestamp()
+  from (select distinct on (delivery) *, (count(*) over (partition by delivery))::integer as times from said
+    order by delivery, status = 'delivered' desc) s
+  where d.id = s.delivery`,
+}
 // One statement says whether it is this failure that disables it: of two at once, one.
 const FAILING = `update webhook_endpoint set failing_since = coalesce(failing_since, clock_timestamp()),
     status = case when gone or long then 'suspended' else status end,
@@ -51,8 +70,6 @@ const FAILING = `update webhook_endpoint set failing_since = coalesce(failing_si
       coalesce(failing_since <= clock_timestamp() - make_interval(secs => $3::float8), false) as long
     from webhook_endpoint where id = $1 and status = 'active' for update) why
   where id = which returning status, suspended_reason as reason`
-const WELL = 'update webhook_endpoint set failing_since = null where id = $1 and failing_since is not null'
-
 /** The longest that `Retry-After` is believed (ms). */
 const LONGEST_RETRY_AFTER = 86_400_000
 
@@ -60,10 +77,6 @@ const LONGEST_RETRY_AFTER = 86_400_000
 export function deliverer(options: WebhookOptions, settings: WebhookSettings): Handler<string, unknown> {
   const { sealing, outbox } = options
   const pace = paceOf(settings.perEndpoint, { cautious: true })
-  const record = (context: HandlerContext, id: string, status: string, answer: Partial<Answer>) =>
-    context.withTenant((db) =>
-      db.query(RECORD, [id, status, answer.status ?? null, answer.error ?? null, answer.durationMs ?? null]),
-    )
   const attempt = async (
     id: string,
     due: Due,
@@ -81,7 +94,7 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     // What counts for the pace is the endpoint's time, not the database's.
     const sent = async (url: URL): Promise<Answer> => {
       let answer: Answer = REFUSED
-      await pace.during(due.endpoint, async () => {
+      await pace.during(laneOf(event, due.endpoint), async () => {
         await context.requireLease()
         answer = await send(url, headers(), body, {
           timeout: settings.timeout,
@@ -103,11 +116,14 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
     if (context.signal.aborted && answer.error === 'ABORTED') throw new Postpone(0)
     const delivered = isSuccess(answer)
     const ended = delivered ? 'delivered' : context.last || answer.status === 410 ? 'failed' : 'pending'
-    await context.withTenant(async (db) => {
-      await aside(db, RECORD, [id, ended, answer.status ?? null, answer.error ?? null, answer.durationMs])
-      if (delivered) await aside(db, WELL, [due.endpoint])
-      else await failed(db, due, answer)
-    })
+    const entry = entryOf(id, due, ended, answer)
+    if (delivered) await context.batched(RECORD, entry)
+    else {
+      await context.withTenant(async (db) => {
+        await aside(db, RECORD.text, [JSON.stringify([entry])])
+        await failed(db, due, answer)
+      })
+    }
     return answer
   }
   const failed = async (db: TenantQueryable, { endpoint, url }: Due, answer: Answer) => {
@@ -117,19 +133,37 @@ export function deliverer(options: WebhookOptions, settings: WebhookSettings): H
       await outbox.publish(db, ENDPOINT_DISABLED, { endpoint, host: hostOf(url), reason: rows[0].reason })
     }
   }
+  /** Asked before anything is read, too: a long queue of somebody slow costs its tenant's tables nothing. */
+  const takeTurn = (event: OutboxEvent, endpoint: unknown) => {
+    const wait = pace.wait(laneOf(event, endpoint))
+    if (wait !== undefined) throw new Postpone(wait)
+  }
   return async (event, context) => {
-    const id = String((event.payload as { delivery?: unknown } | null)?.delivery)
-    const due = (await context.read<Due>(READ, [id])).rows[0]
+    const { delivery, endpoint } = (event.payload ?? {}) as { delivery?: unknown; endpoint?: unknown }
+    const id = String(delivery)
+    takeTurn(event, endpoint)
+    const due = await context.batched<Due>(READ, id)
     if (due === undefined || due.status === 'delivered') return
     if (!due.active) {
-      await record(context, id, 'failed', { error: 'ENDPOINT_SUSPENDED' })
+      await context.batched(RECORD, entryOf(id, due, 'failed', { error: 'ENDPOINT_SUSPENDED' }))
       return
     }
-    const wait = pace.wait(due.endpoint)
-    if (wait !== undefined) throw new Postpone(wait)
+    takeTurn(event, due.endpoint)
     conclude(await attempt(id, due, context, event))
   }
 }
+
+/** Of one tenant: ids are what its SQL says they are. */
+const laneOf = ({ tenant }: OutboxEvent, endpoint: unknown) => `${tenant} ${endpoint}`
+
+const entryOf = (delivery: string, { endpoint }: Due, status: string, answer: Partial<Answer>) => ({
+  delivery,
+  endpoint,
+  status,
+  response: answer.status,
+  error: answer.error,
+  duration: answer.durationMs,
+})
 
 const traceOf = ({ tenant, attempt }: OutboxEvent, { endpoint, type }: Due): DeliveryTrace => ({
   tenant,

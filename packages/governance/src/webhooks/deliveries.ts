@@ -57,7 +57,7 @@ const LIST = `select ${COLUMNS}, to_char(d.created_at at time zone 'UTC', 'YYYY-
     and ($3::timestamptz is null or (d.created_at, d.id) < ($3, $4::uuid))
   order by d.created_at desc, d.id desc limit $5`
 const GET = `select ${COLUMNS} from webhook_delivery d join webhook_message m on m.id = d.message_id where d.id = $1`
-const AGAIN = `update webhook_delivery set status = 'pending' where id = $1 returning id`
+const AGAIN = `update webhook_delivery set status = 'pending' where id = $1 returning endpoint_id as endpoint`
 const ENDPOINT = 'select id from webhook_endpoint where id = $1'
 
 const CURSOR = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)_([0-9a-f-]{36})$/
@@ -95,9 +95,10 @@ export function deliveriesOf(outbox: Outbox): Deliveries {
       return rows[0]
     },
     redeliver: async (db, id) => {
-      const { rows } = await db.query<{ id: string }>(AGAIN, [uuidOf(id, 'id')])
-      if (rows.length === 0) throw notFound('webhook_delivery')
-      await outbox.publish(db, DELIVERY, { delivery: uuidOf(id, 'id') })
+      const { rows } = await db.query<{ endpoint: string }>(AGAIN, [uuidOf(id, 'id')])
+      const [found] = rows
+      if (found === undefined) throw notFound('webhook_delivery')
+      await outbox.publish(db, DELIVERY, { delivery: uuidOf(id, 'id'), endpoint: found.endpoint })
     },
     test: async (db, endpointId) => {
       const { rows } = await db.query<{ id: string }>(ENDPOINT, [uuidOf(endpointId, 'endpointId')])

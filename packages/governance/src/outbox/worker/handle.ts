@@ -1,17 +1,16 @@
 import {
   type EventTrace,
   parseTenantKey,
-  type QueryRows,
   TenancyError,
   type TenantKey,
   type TenantQueryable,
   TRACES,
 } from '@org/core'
-import { isTaken as isRaised } from '../../idempotency/errors.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
-import { send } from '../../tenants/send.ts'
 import type { EventMap } from '../publish.ts'
+import type { Batches } from './batches.ts'
 import type { Handler, HandlerContext, Handlers, OutboxEvent } from './handler.ts'
+import { heldScope, readOnce } from './held.ts'
 import { GiveUp, isOnHold, Postpone, RetryLater, reasonOf } from './outcome.ts'
 import { delayAfter, type RetryPolicy } from './profile.ts'
 import type { Taken } from './queue.ts'
@@ -61,6 +60,7 @@ export interface CallOptions {
   readonly wrote: (tenant: TenantKey) => void
   /** That the event is still ours, and until when: see `Leases`. */
   readonly hold: () => Promise<number>
+  readonly batches: Batches
 }
 
 /** One call of a handler, no longer than `timeout`. */
@@ -139,56 +139,16 @@ function contextOf<Db extends TenantQueryable>(
   taken: Taken,
   tenant: TenantKey,
   tenants: TenantScopes<Db>,
-  { last, wrote, hold }: Omit<CallOptions, 'timeout'>,
+  { last, wrote, hold, batches }: Omit<CallOptions, 'timeout'>,
   controller: AbortController,
 ): HandlerContext<Db> {
   return {
     withTenant: (fn) => heldScope(tenants, tenant, fn, hold).finally(() => wrote(tenant)),
     read: (text, values) => readOnce(tenants, tenant, text, values),
+    batched: (statement, entry) => batches.add(tenant, statement, entry, hold),
     requireLease: async () => void (await hold()),
     last,
     idempotencyKey: `${tenant}:${taken.id}`,
     signal: controller.signal,
-  }
-}
-
-async function readOnce<R extends object, Db extends TenantQueryable>(
-  tenants: TenantScopes<Db>,
-  tenant: TenantKey,
-  text: string,
-  values: readonly unknown[] | undefined,
-): Promise<QueryRows<R>> {
-  const readOnly = { readOnly: true }
-  if (tenants.query) return await tenants.query<R>(tenant, text, values, readOnly)
-  return await tenants.withTenant(tenant, (db) => db.query<R>(text, values), readOnly)
-}
-
-/** Raises behind a moment of the database's clock: `$1` in milliseconds since 1970. Not folded when it is planned (`concat`). */
-const FENCE = `select case when clock_timestamp() > to_timestamp($1::float8 / 1000) then concat('lease over')::integer end as held`
-
-/**
- * A scope that commits only while the event is ours. Asked before and after `fn`, and by the server with COMMIT: this process, or
- * the network, may stand still in between.
- */
-async function heldScope<T, Db extends TenantQueryable>(
-  tenants: TenantScopes<Db>,
-  tenant: TenantKey,
-  fn: (db: Db) => Promise<T>,
-  hold: () => Promise<number>,
-): Promise<T> {
-  await hold()
-  let fenced = false
-  try {
-    return await tenants.withTenant(tenant, async (db) => {
-      const made = await fn(db)
-      const values = [await hold()]
-      fenced = true
-      await send(db, { name: 'governance_lease', text: FENCE, values })
-      return made
-    })
-  } catch (error) {
-    // Says so itself.
-    if (fenced && isRaised(error)) await hold()
-    throw error
   }
 }

@@ -17,6 +17,13 @@ export interface OutboxEvent<Type extends string = string, Payload = unknown> {
   readonly traceparent: string | undefined
 }
 
+/** A statement for many events of a tenant. Make it once: the same object is the same statement. */
+export interface BatchedStatement {
+  /** `$1` is a JSON list of entries (jsonb). A reading one says in `n` which entry a row is of, from 0; of a writing one nothing is read. */
+  readonly text: string
+  readonly access: 'read' | 'write'
+}
+
 /** What a handler is given beside the event. */
 export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
   /**
@@ -31,6 +38,15 @@ export interface HandlerContext<Db extends TenantQueryable = TenantQueryable> {
    * had to be held.
    */
   read<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryRows<R>>
+  /**
+   * One entry of a statement that other events of the tenant have in common: those that come to it while it is on its way go together
+   * with the next one, in one transaction. Where it fails, its halves are tried, so that an entry that cannot be done fails alone. What
+   * writes is committed while all of its events are this worker's, and is to do nothing when it is done twice.
+   *
+   * @returns the row that a reading statement has for it
+   * @throws TenancyError CONFLICT with `details.reason` `lease_lost`: nothing of this entry was changed
+   */
+  batched<R extends object = Row>(statement: BatchedStatement, entry: unknown): Promise<R | undefined>
   /**
    * The same at every attempt, and different for every event of every tenant. An event may be handed over more than once
    * (a worker that is killed, a lease that runs out): give this to whatever has an effect outside the database.

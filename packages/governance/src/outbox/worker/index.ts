@@ -1,5 +1,5 @@
 export type { TenantScopes } from '../../tenants/scopes.ts'
-export type { Handler, HandlerContext, Handlers, OutboxEvent } from './handler.ts'
+export type { BatchedStatement, Handler, HandlerContext, Handlers, OutboxEvent } from './handler.ts'
 export type { WorkerJobs, WorkerOptions, WorkerProblem } from './options.ts'
 export { GiveUp, Postpone, RetryLater } from './outcome.ts'
 export { RETRY_PROFILES, type RetryPolicy, type RetryProfile } from './profile.ts'

@@ -34,6 +34,8 @@ interface Lease {
   left: number
   done: string[]
   others: Outcome[]
+  /** Others wait for one of these: it has a key. */
+  urgent: boolean
   sending: Promise<void> | undefined
   /** While what is said waits for more of the same lease: says it now. */
   hurry: (() => void) | undefined
@@ -42,8 +44,11 @@ interface Lease {
 /** How much of a lease is counted on: the rest is for a COMMIT that is under way. */
 const SURE = 0.75
 
-/** How long the end of an event waits for those of others of its lease (ms): a settlement costs the database more than they do. */
-const GATHER = 5
+/**
+ * How long the end of an event waits for those of others of its lease (ms): a settlement costs the database more than they do, and
+ * the place of the event is free already.
+ */
+const GATHER = 25
 
 /** How often a settlement is sent again while the database does not answer: a second apart, about as long as a lease. */
 const TRIES = 30
@@ -70,6 +75,7 @@ export function leasesOf(
       const [done, others] = [lease.done, lease.others]
       lease.done = []
       lease.others = []
+      lease.urgent = false
       const kept = await said(queue, lease, done, others).catch((error: unknown) => {
         report('unsettled', error)
         return undefined
@@ -83,8 +89,7 @@ export function leasesOf(
     if (lease.left === 0) leases.delete(lease.id)
   }
   const flush = (lease: Lease) => {
-    // Others wait for what has a key; nothing more can come of a lease that is over.
-    if (lease.left === 0 || lease.others.length > 0) lease.hurry?.()
+    if (isDue(lease)) lease.hurry?.()
     lease.sending ??= gathered(lease)
       .then(() => send(lease))
       .finally(() => {
@@ -132,6 +137,7 @@ export function leasesOf(
       lease.left -= 1
       if (outcome === 'done' && event.key === null) lease.done.push(event.seq)
       else lease.others.push({ seq: event.seq, outcome, ...more })
+      if (event.key !== null) lease.urgent = true
       flush(lease)
     },
     renew: async () => {
@@ -156,13 +162,17 @@ const newLease = (id: string, token: string, until: number, deadline: number): L
   left: 0,
   done: [],
   others: [],
+  urgent: false,
   sending: undefined,
   hurry: undefined,
 })
 
+/** Nothing more can come of a lease that is over. */
+const isDue = ({ left, urgent }: Lease) => left === 0 || urgent
+
 /** Resolves in the next turn of the loop where there is nothing to wait for. */
 function gathered(lease: Lease): Promise<void> {
-  if (lease.left === 0 || lease.others.length > 0) return new Promise((resolve) => setImmediate(resolve))
+  if (isDue(lease)) return new Promise((resolve) => setImmediate(resolve))
   return new Promise((resolve) => {
     const timer = setTimeout(() => lease.hurry?.(), GATHER)
     lease.hurry = () => {

@@ -8,6 +8,8 @@ export interface Places {
   readonly crowded: boolean
   /** Begins at once, or as soon as another of its tenant's is done; `false` where one waits already. */
   begin(event: Taken): boolean
+  /** How many of a tenant's are being handled. */
+  of(tenant: string): number
   /** The one that waits: it does not begin any more. */
   giveBack(): Taken | undefined
 }
@@ -55,6 +57,7 @@ export function placesOf(most: number, handle: (event: Taken) => Promise<void>):
       else return false
       return true
     },
+    of: (tenant) => running.get(tenant) ?? 0,
     giveBack,
   }
 }

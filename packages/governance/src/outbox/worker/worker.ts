@@ -1,5 +1,6 @@
 import { type OptionNames, requireKnownOptions, type TenantQueryable } from '@org/core'
 import type { EventMap } from '../publish.ts'
+import { batchesOf } from './batches.ts'
 import { doorbell } from './doorbell.ts'
 import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
 import { HOLDS, lookAtHolds } from './holds.ts'
@@ -53,9 +54,12 @@ export interface Worker {
 const SWEEPS = 60_000
 /** After the control pool did not answer (ms). */
 const RECOVERY = 1_000
-/** To take costs the database more than an event does: this share of the places is waited for, and no longer than this (ms). */
-const ROOMY = 0.25
-const GATHER = 10
+/**
+ * To take costs the database more than an event does: this share of the places is waited for, and no longer than some times as long as
+ * it took the last time, from so many milliseconds to so many.
+ */
+const ROOMY = 0.5
+const GATHER = { times: 4, least: 10, most: 100 }
 /** How long a place that is kept for others stays empty before it is looked for them, and what is not theirs waits at least (ms). */
 const OTHERS = 200
 
@@ -121,6 +125,8 @@ export function createWorker<
   const inHand = new Map<AbortController, Taken>()
   const pace = paceOf(settings.perTenant)
   let solo = false
+  /** How long it took to take (ms). */
+  let taking = 0
   let stopping = false
   let running: Promise<void> | undefined
   const bell = doorbell()
@@ -148,6 +154,7 @@ export function createWorker<
     if (relay) bringSoon()
     else bell.ring()
   }
+  const batches = batchesOf(options.tenants, wrote, (tenant) => places.of(tenant))
   const settle = (event: Taken, { outcome, error, ...more }: Ending) => {
     const name = (
       { done: 'done', retry: 'retried', dead: 'dead', hold: 'held', later: 'postponed' } as const
@@ -178,6 +185,7 @@ export function createWorker<
             last: event.attempt > policy.retries,
             wrote,
             hold: () => leases.hold(event),
+            batches,
           },
           controller,
         )
@@ -202,6 +210,7 @@ export function createWorker<
   const takeSome = async (): Promise<number> => {
     const since = performance.now()
     const taken = await queue.take(places.free, settings.lease, policy.retries + 1, !solo)
+    taking = performance.now() - since
     counts.taken += taken.length
     leases.add(taken, since)
     for (const event of taken) {
@@ -225,8 +234,9 @@ export function createWorker<
   /** Until there is a place, and then until there are some, or those that are left take long. Who drains has nobody to look for. */
   const room = async (untilEmpty: boolean) => {
     while (places.free === 0 && !stopping) await bell.rung()
-    const end = performance.now() + GATHER
-    for (let left = GATHER; places.free < roomy && left > 0 && !stopping; left = end - performance.now())
+    const patience = Math.min(Math.max(GATHER.times * taking, GATHER.least), GATHER.most)
+    const end = performance.now() + patience
+    for (let left = patience; places.free < roomy && left > 0 && !stopping; left = end - performance.now())
       await bell.rung(left)
     while (places.crowded && untilEmpty && !stopping) await bell.rung()
     if (places.crowded && !stopping) await bell.rung(OTHERS)
