@@ -21,8 +21,7 @@ interface Asked {
 /**
  * For what libraries look up beside a request (a denylist, an epoch of permissions): what is asked of one tenant within one turn of
  * the event loop, outside of every tenant, is one statement in one read-only scope, as a scope costs more than most look-ups do. Each
- * text is one SELECT of
- * the program's own, with parameters from `$1`; what is put into text otherwise than as a parameter is not for this.
+ * text is one SELECT of the program's own, with parameters from `$1`; what is put into text otherwise than as a parameter is not for this.
  *
  * @throws TenancyError as {@link TenancyScopes.query}
  * @example
@@ -55,6 +54,7 @@ export function readTogether(tenancy: Pick<TenancyScopes, 'query'>): TenantReads
     query: <R extends object>(tenant: TenantKey, text: string, values: readonly unknown[] = []) => {
       // guard: inside of a tenant it may be one of a transaction's statements, or to be refused: nobody else is to be answered by it
       if (tryCurrentTenant() !== undefined) return tenancy.query<R>(tenant, text, values)
+      if (ODDLY_QUOTED.test(text)) return tenancy.query<R>(tenant, text, values, { readOnly: true })
       const answer = Promise.withResolvers<{ rows: never[]; rowCount: number | null }>()
       const asked = { text, values, answer }
       const turn = turns.get(tenant)
@@ -74,6 +74,11 @@ export function readTogether(tenancy: Pick<TenancyScopes, 'query'>): TenantReads
   }
 }
 
+/** What is quoted or a comment holds no parameters… */
+const PARAMETERS = /\$(\d+)|'[^']*'|"[^"]*"|--[^\n]*/g
+/** …where nothing is quoted by dollars or backslashes, and there is no comment of several lines. */
+const ODDLY_QUOTED = /\$\w*\$|\\|\/\*/
+
 /** The rows of each, or `undefined` where a statement failed: run alone, each gets its own answer. */
 async function allOf(
   tenancy: Pick<TenancyScopes, 'query'>,
@@ -84,7 +89,9 @@ async function allOf(
   const parts = asked.map((one, n) => {
     const before = values.length
     values.push(...one.values)
-    const text = one.text.replaceAll(/\$(\d+)/g, (_, at: string) => `$${Number(at) + before}`)
+    const text = one.text.replaceAll(PARAMETERS, (found, at?: string) =>
+      at === undefined ? found : `$${Number(at) + before}`,
+    )
     return `(select coalesce(json_agg(r), '[]')::text from (${text}\n) r) as a${n}`
   })
   try {
@@ -98,8 +105,8 @@ async function allOf(
     )
     return asked.map((_, n) => JSON.parse(rows[0]?.[`a${n}`] ?? '') as never[])
   } catch (error) {
-    // No scope opened: it opens for none of them.
-    if (isTenancyError(error) && error.status !== 500) throw error
+    // No scope opened: it opens for none of them. Anything else may be the fault of one.
+    if (isTenancyError(error) && [401, 403, 503].includes(error.status)) throw error
     return undefined
   }
 }

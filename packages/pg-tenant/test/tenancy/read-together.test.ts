@@ -36,6 +36,33 @@ describe('what is read of a tenant at the same moment', () => {
     expect(seen.scopes).toBe(2)
   })
 
+  it('takes what is quoted for no parameter', async () => {
+    const { reads } = counted()
+    const texts = [
+      `select '$1' as said, $1::int as n -- $1`,
+      `select '''$1' as said, $1::int as n`,
+      'select $$$1$$ as said, $1::int as n',
+      `select e'\\'$1' as said, $1::int as n`,
+      `select '$1' as said, /* ' */ $1::int as n`,
+    ]
+    const asked = await Promise.all(texts.map((text, n) => reads.query(acme, text, [n])))
+    expect(asked.map(({ rows }) => rows[0])).toEqual(
+      ['$1', "'$1", '$1', "'$1", '$1'].map((said, n) => ({ said, n })),
+    )
+  })
+
+  it('does not take the mistake of another for its own', async () => {
+    const { reads } = counted()
+    const [good, bad] = await Promise.allSettled([
+      reads.query(acme, 'select 1 as one'),
+      reads.query(acme, 'select $1::int as n', ['none']),
+    ])
+    expect([good.status, bad]).toMatchObject([
+      'fulfilled',
+      { status: 'rejected', reason: { code: 'VALIDATION_ERROR' } },
+    ])
+  })
+
   it('fails alone, and writes nothing', async () => {
     const { reads } = counted()
     const [good, bad, writes] = await Promise.allSettled([
