@@ -36,6 +36,9 @@ export interface WireClient extends Omit<PoolClientLike, 'query'> {
 export interface WireConnection extends EventEmitter {
   readonly stream: {
     write(bytes: Buffer): boolean
+    /** What is written between the two goes out together. */
+    cork(): void
+    uncork(): void
     destroy(error?: Error): unknown
     once(event: 'drain', listener: () => void): unknown
     on(event: 'data', listener: (bytes: Buffer) => void): unknown

@@ -19,14 +19,20 @@ const none: Codec = {
   decompress: async (block) => block,
 }
 
+/** Most blocks are a quarter of that when they are compressed. */
+const CHUNK = { chunkSize: 1 << 18 }
+
 const gzip: Codec = {
   id: 1,
-  compress: (block) => promisify(zlib.gzip)(block, { level: 1 }),
-  decompress: (block, maxOutputLength) => promisify(zlib.gunzip)(block, { maxOutputLength }),
+  compress: (block) => promisify(zlib.gzip)(block, { ...CHUNK, level: 1 }),
+  decompress: (block, maxBytes) => promisify(zlib.gunzip)(block, whole(maxBytes)),
 }
 
+/** A block is read into one buffer: of pieces of the default 16 kB their gathering, and what is left of them, costs more than zstd. */
+const whole = (maxBytes: number) => ({ maxOutputLength: maxBytes, chunkSize: maxBytes + 1 })
+
 /** Level 1: of COPY text it makes no more than level 3 does, in two thirds of the time. */
-const FASTEST = { params: { [zlib.constants.ZSTD_c_compressionLevel ?? 100]: 1 } }
+const FASTEST = { ...CHUNK, params: { [zlib.constants.ZSTD_c_compressionLevel ?? 100]: 1 } }
 
 /** Node.js has zstd from 22.15 on. */
 const zstd: Codec | undefined =
@@ -34,7 +40,7 @@ const zstd: Codec | undefined =
     ? {
         id: 2,
         compress: (block) => promisify(zlib.zstdCompress)(block, FASTEST),
-        decompress: (block, maxOutputLength) => promisify(zlib.zstdDecompress)(block, { maxOutputLength }),
+        decompress: (block, maxBytes) => promisify(zlib.zstdDecompress)(block, whole(maxBytes)),
       }
     : undefined
 
