@@ -24,7 +24,7 @@ const MARKED = [
   'g: judge only at ReadyForQuery',
   'an eighth of the numbers is for the others',
   'i: cancel on the server',
-  'it is in service again, or off-boarded anew: what is written since is in no backup of ours',
+  'it is in service again, or another’s: what is written since is in no backup of ours',
   'it may have been given more since',
   "k': close all",
   "k': cursors, channels and sequences, behind COMMIT",

@@ -1,11 +1,9 @@
 import { isTenancyError } from '@org/core'
 import { withBriefLocks } from '../admin/brief-locks.ts'
-import { inAdminTransaction } from '../admin/transaction.ts'
-import { throwIfAborted } from '../archive/abort.ts'
 import type { Place } from '../archive/place.ts'
-import type { PoolLike } from '../driver/types.ts'
 import { requireNoDependents } from '../lifecycle/dependents.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
+import type { InTurn } from './work.ts'
 
 /** Relations dropped in one transaction: each takes a lock, and so does each of its indexes, sequences and TOAST. */
 const BATCH = 50
@@ -28,16 +26,11 @@ const NEXT = `select 'drop ' || case c.relkind when 'v' then 'view' when 'm' the
  *
  * @returns how many statements ran
  */
-export async function dropObjects(
-  pool: PoolLike,
-  { schema, ours, owner }: Place,
-  signal: AbortSignal | undefined,
-): Promise<number> {
+export async function dropObjects({ schema, ours, owner }: Place, inTurn: InTurn): Promise<number> {
   let dropped = 0
   for (let batch = BATCH; ; ) {
-    throwIfAborted(signal)
     try {
-      const done = await inAdminTransaction(pool, async (admin) => {
+      const done = await inTurn(async (admin) => {
         // What somebody hung on it meanwhile would go with it.
         await requireNoDependents(admin, schema, owner)
         const rows = await admin.run(NEXT, [quoteIdentifier(schema), [...ours], batch])

@@ -3,8 +3,7 @@ import type { RowPlace } from '../isolation/row.ts'
 import { deleteRows, findRows, planDrop } from '../lifecycle/levels/row/delete.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { changedMeanwhile } from './changed.ts'
-import { tenantTransaction } from './work.ts'
+import type { InTurn } from './work.ts'
 
 /** Rows deleted in one transaction at most; tables with circular foreign keys go whole. */
 const BATCH = 10_000
@@ -14,18 +13,17 @@ export async function dropRows(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   row: RowPlace,
-  signal: AbortSignal | undefined,
+  inTurn: InTurn,
 ): Promise<void> {
-  const inTurn = <T>(fn: Parameters<typeof tenantTransaction<T>>[3]) =>
-    tenantTransaction(lifecycle, tenant, signal, async (work) => {
-      if (work.status !== 'deleting') throw changedMeanwhile(tenant)
-      await actFor(work.admin, { ...lifecycle, row }, tenant)
-      return await fn(work)
+  const acting: InTurn = (fn) =>
+    inTurn(async (admin) => {
+      await actFor(admin, { ...lifecycle, row }, tenant)
+      return await fn(admin)
     })
-  const steps = await inTurn(({ admin }) => planDrop(admin, row))
+  const steps = await acting((admin) => planDrop(admin, row))
   for (const step of steps) {
     for (let more = true; more; ) {
-      more = await inTurn(async ({ admin }) => {
+      more = await acting(async (admin) => {
         const deleted = await deleteRows(admin, row, tenant, step, BATCH)
         return !step.whole && [...deleted.values()].some((count) => count === BATCH)
       })

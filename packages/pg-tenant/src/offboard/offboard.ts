@@ -8,7 +8,7 @@ import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { requireSettled, setStatus } from '../registry/registry.ts'
-import { changedMeanwhile } from './changed.ts'
+import { requireUnderWay } from './changed.ts'
 import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
 import { dropRows, requireNoRows } from './drop-rows.ts'
@@ -18,7 +18,7 @@ import { type OffboardOptions, type OffboardSettings, parseOffboard } from './op
 import type { Receipt } from './receipt.ts'
 import { rolesAround, rolesLeft } from './roles-left.ts'
 import { callOff, secure } from './secure.ts'
-import { tenantTransaction } from './work.ts'
+import { type InTurn, tenantTransaction } from './work.ts'
 
 /**
  * Takes a tenant out of service for good: closes it (no scope opens), waits for its running scopes, backs it up, drops
@@ -48,7 +48,7 @@ export async function offboard(
   const begun = opened.closed ? opened : await closeHome(visit, opened, settings)
   const ready = begun.backedUp ? begun : await secure(visit, begun, settings)
   try {
-    await empty(visit)
+    await empty(visit, ready)
     return await finish(visit, ready)
   } catch (error) {
     throw isTenancyError(error, 'ABORTED') ? stopped(tenant) : error
@@ -91,7 +91,7 @@ async function closeHome(visit: Visit, state: Offboarding, settings: OffboardSet
   const closed: Offboarding = { ...state, closed: true }
   try {
     await tenantTransaction(lifecycle, tenant, signal, async (work) => {
-      if (work.status !== 'deleting') throw changedMeanwhile(tenant)
+      await requireUnderWay(work.admin, lifecycle.registry, tenant, state)
       await drain(work, place, settings.patience)
       await lifecycle.ofLevel.takeOutOfService(work)
       await save(work.admin, lifecycle.registry, tenant, closed)
@@ -127,17 +127,22 @@ async function newReceipt(
 }
 
 /** What can go in pieces goes in pieces; a database goes as a whole. */
-async function empty({ lifecycle, tenant, place, signal }: Visit): Promise<void> {
-  const { adminPool, ofLevel } = lifecycle
-  if (ofLevel.row) await dropRows(lifecycle, tenant, ofLevel.row, signal)
-  else if (place.database === undefined) await dropObjects(adminPool, place, signal)
+async function empty({ lifecycle, tenant, place, signal }: Visit, state: Offboarding): Promise<void> {
+  const { ofLevel, registry } = lifecycle
+  const inTurn: InTurn = (fn) =>
+    tenantTransaction(lifecycle, tenant, signal, async (work) => {
+      await requireUnderWay(work.admin, registry, tenant, state)
+      return await fn(work.admin)
+    })
+  if (ofLevel.row) await dropRows(lifecycle, tenant, ofLevel.row, inTurn)
+  else if (place.database === undefined) await dropObjects(place, inTurn)
 }
 
 /** What is left of the tenant goes in the transaction that writes the tombstone and the receipt. */
 function finish({ lifecycle, tenant, signal }: Visit, state: Offboarding): Promise<Receipt> {
   const { ofLevel, registry } = lifecycle
   return tenantTransaction(lifecycle, tenant, signal, async (work) => {
-    if (work.status !== 'deleting') throw changedMeanwhile(tenant)
+    await requireUnderWay(work.admin, registry, tenant, state)
     await requireAlone(work)
     // First: should it fail, less is gone.
     await forget(work)

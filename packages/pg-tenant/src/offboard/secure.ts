@@ -5,8 +5,8 @@ import { backupTenant } from '../archive/backup.ts'
 import type { BackupResult } from '../archive/backup-options.ts'
 import { inspectArchive } from '../archive/inspect.ts'
 import type { Visit } from '../archive/visit.ts'
-import { recordOf, setStatus } from '../registry/registry.ts'
-import { changedMeanwhile } from './changed.ts'
+import { setStatus } from '../registry/registry.ts'
+import { requireUnderWay } from './changed.ts'
 import { discard, latest, type Offboarding, save } from './ledger.ts'
 import { requireNamed } from './losses.ts'
 import { measure, totals } from './measure.ts'
@@ -45,11 +45,7 @@ export async function secure(
 function settle({ lifecycle, tenant }: Visit, state: Offboarding): Promise<Offboarding> {
   const { adminPool, registry } = lifecycle
   return inAdminTransaction(adminPool, async (admin) => {
-    const record = await recordOf(admin, registry, tenant)
-    const now = await latest(admin, registry, tenant)
-    // guard: it is in service again, or off-boarded anew: what is written since is in no backup of ours
-    if (record?.status !== 'deleting' || now?.receipt.startedAt !== state.receipt.startedAt)
-      throw changedMeanwhile(tenant)
+    const now = await requireUnderWay(admin, registry, tenant, state)
     // Somebody else got here first, and drops already: theirs is the whole backup.
     if (now.backedUp) return now
     await save(admin, registry, tenant, state)

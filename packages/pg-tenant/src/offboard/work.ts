@@ -1,5 +1,6 @@
 import type { TenantKey } from '@org/core'
 import { type AdminSession, withAdminSession } from '../admin/session.ts'
+import type { Admin } from '../admin/transaction.ts'
 import { type AdminClient, begin, withAdminClient } from '../archive/client.ts'
 import { placeOf } from '../archive/place.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
@@ -7,6 +8,9 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { whileNameIsLocked } from '../registry/locks.ts'
 import { recordOf } from '../registry/registry.ts'
+
+/** Runs one part of what is to be dropped in a transaction of its own, while that still is this off-boarding's to do. */
+export type InTurn = <T>(fn: (admin: Admin) => Promise<T>) => Promise<T>
 
 /**
  * One transaction of a tenant's administrative work, behind the same locks as `onTenant`'s, that the caller can abort until

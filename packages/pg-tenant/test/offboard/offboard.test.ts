@@ -5,10 +5,11 @@ import { inspectArchive } from '../../src/archive/inspect.ts'
 import { placeOf } from '../../src/archive/place.ts'
 import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
-import { latest } from '../../src/offboard/ledger.ts'
+import { latest, open } from '../../src/offboard/ledger.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { digestOfReceipt } from '../../src/offboard/receipt.ts'
 import { callOff } from '../../src/offboard/secure.ts'
+import { setStatus } from '../../src/registry/registry.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from '../archive/support.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { findRemains } from './remains.ts'
@@ -72,52 +73,101 @@ describe('off-boarding', () => {
     expect(second).toMatchObject({ rows: 2, backup: null, requestedBy: null })
   })
 
-  it('what somebody else has called off right before it is safe to drop is not dropped', async () => {
-    let [connects, saving] = [0, 0]
+  describe('nothing is dropped that is not its own any more', () => {
+    let [connects, saving, after] = [0, 0, 0]
     let meanwhile = async () => {}
-    const adminPool = new Proxy(lifecycle.adminPool, {
-      get: (pool, name) => {
-        if (name !== 'connect') return Reflect.get(pool, name)
-        return async () => {
-          const turn = ++connects
-          if (turn === saving) await meanwhile()
-          const client = await pool.connect()
-          return new Proxy(client, {
-            get: (one, key) => {
-              const value = Reflect.get(one, key)
-              if (typeof value !== 'function') return value
-              return (...values: unknown[]) => {
-                if (saving === 0 && /^update .*tenant_offboarding/.test(String(values[0]))) saving = turn
-                return Reflect.apply(value, one, values)
-              }
-            },
-          })
-        }
-      },
-    })
-    const watched = { ...lifecycle, adminPool }
+    /** An administrator that does something else right before it writes down that it may drop, or right behind that. */
+    const watched = (): Lifecycle => {
+      const adminPool = new Proxy(lifecycle.adminPool, {
+        get: (pool, name) => {
+          if (name !== 'connect') return Reflect.get(pool, name)
+          return async () => {
+            const turn = ++connects
+            if (saving > 0 && turn === saving + after) await meanwhile()
+            const client = await pool.connect()
+            return new Proxy(client, {
+              get: (one, key) => {
+                const value = Reflect.get(one, key)
+                if (typeof value !== 'function') return value
+                return (...values: unknown[]) => {
+                  if (saving === 0 && /^update .*tenant_offboarding/.test(String(values[0]))) saving = turn
+                  return Reflect.apply(value, one, values)
+                }
+              },
+            })
+          }
+        },
+      })
+      return { ...lifecycle, adminPool }
+    }
     const leave = async (key: string) => {
       connects = 0
-      return await offboard(watched, await provisioned(lifecycle, key), { confirm: key, backup: 'skip' })
+      const tenant = await provisioned(lifecycle, key)
+      return await offboard(watched(), tenant, { confirm: key, backup: 'skip' })
     }
-    // What is asked once in a process comes first.
-    await leave('first')
-    saving = 0
-    await leave('alone')
-    expect(saving).toBeGreaterThan(0)
-    const tenant = keyOf(lifecycle, 'both')
-    meanwhile = async () => {
-      const begun = await inAdminTransaction(world.admin, (admin) =>
-        latest(admin, lifecycle.registry, tenant),
+    beforeAll(async () => {
+      // What is asked once in a process comes first.
+      await leave('first')
+      saving = 0
+      await leave('alone')
+      expect(saving).toBeGreaterThan(0)
+    })
+    const visitOf = (key: string) => {
+      const tenant = keyOf(lifecycle, key)
+      return { lifecycle, tenant, place: placeOf(lifecycle, tenant) }
+    }
+    const begunOf = async (key: string) => {
+      const found = await inAdminTransaction(world.admin, (admin) =>
+        latest(admin, lifecycle.registry, keyOf(lifecycle, key)),
       )
-      if (!begun) throw new Error('not begun')
-      expect(await callOff({ lifecycle, tenant, place: placeOf(lifecycle, tenant) }, begun)).toBe(true)
-      await world.tenancy().query('both', `insert into notes (body) values ('acknowledged')`)
+      if (!found) throw new Error('not begun')
+      return found
     }
-    expect(await codeOf(leave('both'))).toBe('CONFLICT')
-    expect(await statusOf('both')).toBe('active')
-    const { rows } = await world.tenancy().query('both', 'select body from notes')
-    expect(rows).toEqual([{ body: 'acknowledged' }])
+    const write = (key: string) =>
+      world.tenancy().query(key, `insert into notes (body) values ('acknowledged')`)
+    const another: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
+      'somebody has called it off': async (key) => {
+        expect(await callOff(visitOf(key), await begunOf(key))).toBe(true)
+        await write(key)
+      },
+      'the key is another tenant’s by now': async (key) => {
+        await world.tenancy().drop(key)
+        await world.tenancy().provision(key, { reuseDeletedKey: true })
+        await write(key)
+      },
+      'it was called off and begun anew, with more in it': async (key) => {
+        const begun = await begunOf(key)
+        expect(await callOff(visitOf(key), begun)).toBe(true)
+        await write(key)
+        const { registry } = lifecycle
+        await inAdminTransaction(world.admin, async (admin) => {
+          await setStatus(admin, registry, visitOf(key).tenant, 'deleting')
+          const receipt = { ...begun.receipt, startedAt: new Date().toISOString() }
+          await open(admin, registry, visitOf(key).tenant, { ...begun, receipt, backedUp: false })
+        })
+      },
+    }
+    const given = 'the key is another tenant’s by now'
+    const cases: (readonly [what: string, when: string, turns: number])[] = [
+      ...Object.keys(another).map((what) => [what, 'it may drop', 0] as const),
+      [given, 'it drops', 1],
+      [given, 'its last step', 3],
+    ]
+
+    it.each(cases)('%s, right before %s', async (what, _when, turns) => {
+      const key = `k${Object.keys(another).indexOf(what)}-${turns}`
+      after = turns
+      let done = false
+      meanwhile = async () => {
+        if (done) return
+        done = true
+        await another[what]?.(key)
+      }
+      expect(await codeOf(leave(key))).toBe('CONFLICT')
+      expect(done).toBe(true)
+      const rows = await world.root.query(`select body from "c_${key}".notes`)
+      expect(rows.rows).toEqual([{ body: 'acknowledged' }])
+    })
   })
 
   it('puts the tenant back into service when the backup fails', async () => {
