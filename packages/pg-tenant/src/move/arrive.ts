@@ -1,20 +1,22 @@
 import { PassThrough } from 'node:stream'
-import type { TenancyError, TenantKey } from '@org/core'
+import type { TenancyError } from '@org/core'
 import { backupTenant, type Instant } from '../archive/backup.ts'
 import { restoreTenant } from '../archive/restore/restore.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { tenantTransaction } from '../offboard/work.ts'
+import { requireClaimed } from '../registry/arrival.ts'
 import { saidOf, type TenantRecord } from '../registry/record.ts'
 import { register, setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { MoveState } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
-import { type Route, refused, type Side, taken } from './route.ts'
+import { type Route, refused, taken } from './route.ts'
 
 /**
  * Brings the data: the archive of the one cluster is the restore of the other, without a file between them. It is read back
  * and compared before it commits, and is out of service there until the tenant changes hands.
  *
+ * @param state of this run, which has claimed what arrives
  * @param instant as of which it is read; the tenant is in service then
  * @returns how many rows
  */
@@ -22,10 +24,11 @@ export async function bringData(
   route: Route,
   record: TenantRecord,
   { patience: { signal }, verify }: MoveSettings,
+  state: MoveState,
   instant?: Instant,
 ): Promise<number> {
   const { from, tenant, to } = route
-  await announceArrival(route, record)
+  await announceArrival(route, record, state)
   const stream = new PassThrough({ highWaterMark: 1 << 20 })
   const failed: unknown[] = []
   const note = (error: unknown) => {
@@ -39,7 +42,7 @@ export async function bringData(
     instant,
   ).catch(note)
   const options = { from: stream, reuseDeletedKey: true, verify, signal }
-  const taken = restoreTenant(to.lifecycle, tenant, options, true).catch(note)
+  const taken = restoreTenant(to.lifecycle, tenant, options, state.run).catch(note)
   const [, restored] = await Promise.all([sent, taken])
   // Whatever failed first made the other fail.
   if (failed.length > 0) throw failed[0]
@@ -47,10 +50,11 @@ export async function bringData(
 }
 
 /** The key is taken there from here on, by a tenant that is in nobody's service. */
-async function announceArrival(route: Route, record: TenantRecord): Promise<void> {
+async function announceArrival(route: Route, record: TenantRecord, { run }: MoveState): Promise<void> {
   const { tenant, to } = route
   const { level, naming, registry } = to.lifecycle
   await tenantTransaction(to.lifecycle, tenant, undefined, async ({ admin, status }) => {
+    await requireClaimed(admin, registry, tenant, run)
     const facts = { ...saidOf(record), placement: to.name, reuse: true, arrives: true }
     const names = ownNamesOf(naming, tenant)
     // guard: whoever was provisioned there since it was looked at is not moved over
@@ -66,9 +70,10 @@ async function announceArrival(route: Route, record: TenantRecord): Promise<void
 }
 
 /** Takes away what came of an attempt that was cut off, or is called off; the key is free there again. */
-export async function discardArrival({ lifecycle }: Side, tenant: TenantKey): Promise<void> {
-  const { ofLevel, registry } = lifecycle
-  await tenantTransaction(lifecycle, tenant, undefined, async (work) => {
+export async function discardArrival({ tenant, to }: Route, { run }: MoveState): Promise<void> {
+  const { ofLevel, registry } = to.lifecycle
+  await tenantTransaction(to.lifecycle, tenant, undefined, async (work) => {
+    await requireClaimed(work.admin, registry, tenant, run)
     if (work.status !== 'arriving') return
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
     await setStatus(work.admin, registry, tenant, 'deleted')
@@ -80,6 +85,7 @@ export async function openArrival(route: Route, state: MoveState): Promise<void>
   const { tenant, to } = route
   const { ofLevel, registry } = to.lifecycle
   await tenantTransaction(to.lifecycle, tenant, undefined, async (work) => {
+    await requireClaimed(work.admin, registry, tenant, state.run)
     if (work.status === 'active' || work.status === 'suspended') return
     if (work.status !== 'arriving') throw vanished(route)
     if (state.cameFrom === 'active') await ofLevel.putBackIntoService(work)

@@ -5,6 +5,8 @@ import { throwIfAborted } from '../archive/abort.ts'
 import { placeOf } from '../archive/place.ts'
 import { atHome } from './ahead/publication.ts'
 import { leave, refuseOwnRows, refuseStaying } from './belongings.ts'
+import { requireOurs } from './claim.ts'
+import type { MoveState } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
 import type { Route } from './route.ts'
 
@@ -16,14 +18,21 @@ const LOOK_MS = 100
  *
  * @throws TenancyError TIMEOUT, CONFLICT (`details.reason` `stays`), ABORTED
  */
-export async function atRest(route: Route, { lose, patience }: MoveSettings): Promise<void> {
+export async function atRest(
+  route: Route,
+  { lose, patience }: MoveSettings,
+  state: MoveState,
+): Promise<void> {
   const { adminPool } = route.from.lifecycle
   // guard: the last scope may have left something behind since it was asked
   await inAdminTransaction(adminPool, (admin) => refuseStaying(admin, route, lose))
   await refuseOwnRows(route, lose)
   const until = performance.now() + patience.drainMs
   for (;;) {
-    const busy = await inAdminTransaction(adminPool, (admin) => leave(admin, route))
+    const busy = await inAdminTransaction(adminPool, async (admin) => {
+      await requireOurs(admin, route.from, route.tenant, state)
+      return await leave(admin, route)
+    })
     const writing = await writingNow(route)
     if (busy + writing === 0) return
     if (performance.now() > until) throw stillBusy(route, { busy, writing, waitedMs: patience.drainMs })

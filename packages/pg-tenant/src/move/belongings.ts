@@ -14,7 +14,11 @@ import { beginReading } from '../archive/describe.ts'
 import { type Place, placeOf, roomOf } from '../archive/place.ts'
 import { visitTenant } from '../archive/visit.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
+import { requireArriving } from '../registry/arrival.ts'
+import { recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { requireOurs } from './claim.ts'
+import type { MoveState } from './ledger.ts'
 import { type Route, refused } from './route.ts'
 
 /** A table in the cluster that is left, and the same in the one that is gone to. */
@@ -146,13 +150,14 @@ export async function leave(source: Admin, { from, tenant }: Route): Promise<num
  * Puts a tenant's rows of control schemas into the other cluster in one transaction of each; what an earlier attempt brought
  * goes first.
  *
- * @param rehearsal undone at the end, so that what the other cluster refuses is known before anything is closed
+ * @param state of this run, which has claimed what arrives; without one it is a rehearsal, undone at the end, so that what the other
+ *   cluster refuses is known before anything is closed
  * @returns a fingerprint of what was read
  */
 export async function carry(
   route: Route,
   signal: AbortSignal | undefined,
-  rehearsal = false,
+  state?: MoveState,
 ): Promise<Fingerprint> {
   const { from, tenant, to } = route
   const [source, target] = [from.lifecycle.adminPool, to.lifecycle.adminPool]
@@ -166,21 +171,31 @@ export async function carry(
           await begin(there, 'read committed read write')
           await pinSettings(here)
           await pinSettings(there)
+          if (state) await requireOurHands(here, there, route, state)
           const pairs = await pairUp(here, there, route)
           for (const pair of pairs.toReversed()) await remove(there, pair.target, tenant)
           // What was never installed has nothing to prepare.
           const owners = [...new Set(pairs.map(({ owner }) => owner))]
           for (const one of owners) await one.prepare?.(control(there), tenant, control(here))
-          for (const pair of pairs) await copyTable(here, there, pair, tenant, rehearsal)
+          for (const pair of pairs) await copyTable(here, there, pair, tenant, state === undefined)
           for (const one of owners) await one.arrive?.(control(there), tenant)
           const print = await fingerprint(here, route)
-          await there.run(rehearsal ? 'rollback' : 'commit')
+          await there.run(state ? 'commit' : 'rollback')
           return print
         },
         signal,
       ),
     signal,
   )
+}
+
+/** guard: who went on when others had finished would remove what is there, and find nothing to put in its place */
+async function requireOurHands(here: Admin, there: Admin, route: Route, state: MoveState): Promise<void> {
+  const { from, tenant, to } = route
+  const { registry } = to.lifecycle
+  await requireOurs(here, from, tenant, state)
+  const record = await recordOf(there, registry, tenant)
+  await requireArriving(there, registry, tenant, String(state.run), record?.status)
 }
 
 async function copyTable(

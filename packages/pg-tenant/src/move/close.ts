@@ -1,11 +1,12 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import type { TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { notFound, placeOf } from '../archive/place.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { drain } from '../offboard/drain.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf, setStatus } from '../registry/registry.ts'
-import { beginMove, endMove, type MoveState, openMove, saveMove } from './ledger.ts'
+import { newRun, requireOurs } from './claim.ts'
+import { beginMove, changedMeanwhile, endMove, type MoveState, saveMove } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
 import type { Route, Side } from './route.ts'
 
@@ -26,7 +27,7 @@ export async function close(route: Route, settings: MoveSettings, ahead?: MoveSt
   const ownDatabase = place.database !== undefined
   const state = await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
     const { admin, status } = work
-    if (ahead) await requireOurs(admin, lifecycle, tenant, ahead)
+    if (ahead) await requireOurs(admin, from, tenant, ahead)
     if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
     const record = await recordOf(admin, lifecycle.registry, tenant)
     await requireAlone(work)
@@ -44,7 +45,7 @@ export async function close(route: Route, settings: MoveSettings, ahead?: MoveSt
     return await begun(admin, route, { ...facts, reached: 'closed' })
   })
   if (ownDatabase) {
-    await closeHome(route, settings).catch(async (error: unknown) => {
+    await closeHome(route, settings, state).catch(async (error: unknown) => {
       await reopen(from, tenant, state).catch(() => {})
       throw error
     })
@@ -58,7 +59,8 @@ async function begun(
   facts: Pick<MoveState, 'cameFrom' | 'suspendedReason' | 'reached'>,
 ): Promise<MoveState> {
   const [row] = await admin.run(NOW)
-  const made = { startedAt: String(row?.now), from: from.name, to: to.name, rows: 0, ...facts }
+  const startedAt = String(row?.now)
+  const made = { startedAt, run: newRun(), from: from.name, to: to.name, rows: 0, ...facts }
   await beginMove(admin, from.lifecycle.registry, tenant, made)
   return made
 }
@@ -72,11 +74,16 @@ export async function beginAhead(route: Route): Promise<MoveState> {
 }
 
 /** The tenant's own database; may be repeated. */
-export async function closeHome({ from, tenant }: Route, settings: MoveSettings): Promise<void> {
+export async function closeHome(
+  { from, tenant }: Route,
+  settings: MoveSettings,
+  state: MoveState,
+): Promise<void> {
   const { lifecycle } = from
   const place = placeOf(lifecycle, tenant)
   if (place.database === undefined) return
   await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
+    await requireOurs(work.admin, from, tenant, state)
     if (work.status !== 'moving') throw changedMeanwhile(tenant)
     await drain(work, place, settings.patience)
     await lifecycle.ofLevel.takeOutOfService(work)
@@ -84,46 +91,15 @@ export async function closeHome({ from, tenant }: Route, settings: MoveSettings)
 }
 
 /** Calls the move off, where it still can be: the tenant is in service again, or suspended as it was. */
-export async function reopen({ lifecycle }: Side, tenant: TenantKey, state: MoveState): Promise<void> {
+export async function reopen(from: Side, tenant: TenantKey, state: MoveState): Promise<void> {
+  const { lifecycle } = from
   const { ofLevel, registry } = lifecycle
   await tenantTransaction(lifecycle, tenant, undefined, async (work) => {
-    await requireOurs(work.admin, lifecycle, tenant, state)
+    await requireOurs(work.admin, from, tenant, state)
     if (state.reached === 'ahead') return await endMove(work.admin, registry, tenant, state, 'undone')
     if (work.status !== 'moving') throw changedMeanwhile(tenant)
     if (state.cameFrom === 'active') await ofLevel.putBackIntoService(work)
     await setStatus(work.admin, registry, tenant, state.cameFrom, state.suspendedReason)
     await endMove(work.admin, registry, tenant, state, 'undone')
   })
-}
-
-/** Writes down that it has come further. */
-export async function advance(
-  { from, tenant }: Route,
-  state: MoveState,
-  next: MoveState,
-): Promise<MoveState> {
-  await tenantTransaction(from.lifecycle, tenant, undefined, async ({ admin }) => {
-    await requireOurs(admin, from.lifecycle, tenant, state)
-    await saveMove(admin, from.lifecycle.registry, tenant, next)
-  })
-  return next
-}
-
-/** Whoever was away for long finds that somebody else has gone on, or called it off. */
-export async function requireOurs(
-  admin: Parameters<typeof openMove>[0],
-  { registry }: Side['lifecycle'],
-  tenant: TenantKey,
-  { startedAt, reached }: MoveState,
-): Promise<void> {
-  const now = await openMove(admin, registry, tenant)
-  if (now?.startedAt !== startedAt || now.reached !== reached) throw changedMeanwhile(tenant)
-}
-
-export function changedMeanwhile(tenant: TenantKey): TenancyError {
-  return new TenancyError(
-    'CONFLICT',
-    'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.',
-    { details: { tenant } },
-  )
 }

@@ -6,8 +6,8 @@ import { setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { dropPublications } from './ahead/publication.ts'
 import { type Fingerprint, fingerprint, holdStill, leaveBehind } from './belongings.ts'
-import { changedMeanwhile, requireOurs } from './close.ts'
-import { endMove, type MoveState, saveMove } from './ledger.ts'
+import { requireOurs } from './claim.ts'
+import { changedMeanwhile, endMove, type MoveState, saveMove } from './ledger.ts'
 import type { Route } from './route.ts'
 
 /**
@@ -25,7 +25,7 @@ export function changeHands(
   const { registry } = from.lifecycle
   return tenantTransaction(from.lifecycle, tenant, undefined, async (work) => {
     const { admin } = work
-    await requireOurs(admin, from.lifecycle, tenant, state)
+    await requireOurs(admin, from, tenant, state)
     if (work.status !== 'moving') throw changedMeanwhile(tenant)
     await holdStill(admin, from)
     if (!isDeepStrictEqual(await fingerprint(admin, route), print)) return undefined
@@ -50,7 +50,7 @@ export async function depart(route: Route, state: MoveState): Promise<readonly s
   const { from, tenant } = route
   const { ofLevel, registry } = from.lifecycle
   return await tenantTransaction(from.lifecycle, tenant, undefined, async (work) => {
-    await requireOurs(work.admin, from.lifecycle, tenant, state)
+    await requireOurs(work.admin, from, tenant, state)
     if (work.status !== 'moved') throw changedMeanwhile(tenant)
     await requireAlone(work)
     // A database of its own takes it along.

@@ -1,7 +1,7 @@
 import { isTenancyError } from '@org/core'
 import type { Copy } from './ahead/following.ts'
 import { openArrival } from './arrive.ts'
-import { advance } from './close.ts'
+import { advance } from './claim.ts'
 import { depart } from './depart.ts'
 import type { MoveState } from './ledger.ts'
 import type { MoveSettings } from './options.ts'

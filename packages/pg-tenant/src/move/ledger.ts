@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import { TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -14,6 +14,8 @@ export type Reached = 'ahead' | 'closed' | 'copied' | 'switched'
 
 export interface MoveState {
   readonly startedAt: string
+  /** Which process goes on with it, a new name for each: see claim.ts. Moves that an earlier release began have none. */
+  readonly run?: string
   readonly from: string
   readonly to: string
   /** The status it had, and has again when it is there. */
@@ -81,5 +83,13 @@ export async function endMove(
       ? `update ${tableOf(place)} set finished_at = now() where prefix = $1 and key = $2 and started_at = $3`
       : `delete from ${tableOf(place)} where prefix = $1 and key = $2 and started_at = $3`,
     [place.prefix, tenant, startedAt],
+  )
+}
+
+export function changedMeanwhile(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.',
+    { details: { tenant } },
   )
 }

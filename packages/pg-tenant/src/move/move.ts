@@ -11,7 +11,8 @@ import { unpublish } from './ahead/publication.ts'
 import { bringData, discardArrival } from './arrive.ts'
 import { atRest } from './at-rest.ts'
 import { carry, type Fingerprint } from './belongings.ts'
-import { advance, beginAhead, close, closeHome, reopen } from './close.ts'
+import { advance, claim, newRun } from './claim.ts'
+import { beginAhead, close, closeHome, reopen } from './close.ts'
 import { changeHands } from './depart.ts'
 import { finish } from './finish.ts'
 import { type MoveState, openMove } from './ledger.ts'
@@ -86,7 +87,7 @@ async function moveAlone(
   // What was sent ahead follows no more: back into service, and anew.
   if (open?.reached === 'ahead' || (changes && open?.reached === 'closed')) {
     if (settings.dryRun) return result
-    await callOff(route, open, changes?.name)
+    await callOff(route, await takeOver(route, open), changes?.name)
     ;({ record, open } = await standing(route))
   }
   if (!open) await preflight(route, settings)
@@ -99,10 +100,11 @@ async function moveAlone(
 /** With a copy that was sent ahead. What fails while it is on its way leaves the tenant as it was: in service. */
 async function goAhead(route: Route, record: TenantRecord, settings: MoveSettings, changes: Changes) {
   const { sendAhead } = await import('./ahead/ahead.ts')
-  await discardArrival(route.to, route.tenant)
   const state = await beginAhead(route)
   try {
-    return await sendAhead(route, record, settings, changes, (copy) =>
+    await claim(route, state)
+    await discardArrival(route, state)
+    return await sendAhead(route, record, settings, changes, state, (copy) =>
       goThrough(route, record, state, settings, copy),
     )
   } catch (error) {
@@ -119,10 +121,12 @@ async function goThrough(
   copy?: Copy,
 ) {
   const began = performance.now()
-  const closed = open && open.reached !== 'ahead' ? open : await close(route, settings, open)
+  const goesOn = open && open.reached !== 'ahead'
+  const closed = goesOn ? await renew(route, open) : await close(route, settings, open)
   settings.tell('closed')
-  const switched =
-    closed.reached === 'switched' ? closed : await copyAndSwitch(route, closed, record, settings, copy)
+  const isSwitched = closed.reached === 'switched'
+  if (isSwitched) await claim(route, closed)
+  const switched = isSwitched ? closed : await copyAndSwitch(route, closed, record, settings, copy)
   settings.tell('switched')
   const { openedAt, left } = await finish(route, switched, settings, copy)
   const gapMs = open && !copy ? 0 : Math.round(openedAt - began)
@@ -151,10 +155,12 @@ async function copyAndSwitch(
   copy: Copy | undefined,
 ): Promise<MoveState> {
   try {
-    await closeHome(route, settings)
-    await atRest(route, settings)
+    // What was sent ahead has claimed it before.
+    if (!copy) await claim(route, closed)
+    await closeHome(route, settings, closed)
+    await atRest(route, settings, closed)
     const copied = closed.reached === 'closed' ? await bring(route, closed, record, settings, copy) : closed
-    const print = await carry(route, settings.patience.signal)
+    const print = await carry(route, settings.patience.signal, copied)
     settings.tell('copied')
     throwIfAborted(settings.patience.signal)
     return await changeHandsAtLast(route, copied, print)
@@ -171,15 +177,20 @@ async function bring(
   settings: MoveSettings,
   copy: Copy | undefined,
 ): Promise<MoveState> {
-  const rows = await (copy ? copy.complete() : bringAnew(route, record, settings))
+  const rows = await (copy ? copy.complete() : bringAnew(route, record, settings, closed))
   const uncompared = copy !== undefined && settings.verify === 'full'
   const copied: MoveState = { ...closed, reached: 'copied', rows, ...(uncompared && { uncompared }) }
   return await advance(route, closed, copied)
 }
 
-async function bringAnew(route: Route, record: TenantRecord, settings: MoveSettings): Promise<number> {
-  await discardArrival(route.to, route.tenant)
-  return await bringData(route, record, settings)
+async function bringAnew(
+  route: Route,
+  record: TenantRecord,
+  settings: MoveSettings,
+  state: MoveState,
+): Promise<number> {
+  await discardArrival(route, state)
+  return await bringData(route, record, settings, state)
 }
 
 async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerprint): Promise<MoveState> {
@@ -188,7 +199,7 @@ async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerpr
     const switched = await changeHands(route, state, print)
     if (switched) return switched
     if (attempt === CARRIES) break
-    print = await carry(route, undefined)
+    print = await carry(route, undefined, state)
   }
   throw refused(
     route,
@@ -197,11 +208,21 @@ async function changeHandsAtLast(route: Route, state: MoveState, first: Fingerpr
   )
 }
 
+/** Goes on with what another run has begun, which changes nothing where the tenant leaves any more. */
+const renew = (route: Route, open: MoveState) => advance(route, open, { ...open, run: newRun() })
+
+/** The same, and nothing where it comes to. */
+async function takeOver(route: Route, open: MoveState): Promise<MoveState> {
+  const ours = await renew(route, open)
+  await claim(route, ours)
+  return ours
+}
+
 /** @param published the publication of this very attempt, which goes on or takes it back itself */
 async function callOff(route: Route, state: MoveState, published?: string): Promise<void> {
   await reopen(route.from, route.tenant, state)
   await unpublish(route, { but: published })
-  await discardArrival(route.to, route.tenant)
+  await discardArrival(route, state)
 }
 
 /**
@@ -209,10 +230,10 @@ async function callOff(route: Route, state: MoveState, published?: string): Prom
  * nobody answered holds the tenant's row until it is through, and is waited for. Where that fails too (a server is gone) it is still
  * under way, and running it again goes on.
  */
-async function callOffIfOurs(route: Route, { startedAt }: MoveState, published?: string): Promise<void> {
+async function callOffIfOurs(route: Route, { run }: MoveState, published?: string): Promise<void> {
   try {
     const { open } = await standing(route)
-    if (open?.startedAt === startedAt && open.reached !== 'switched') await callOff(route, open, published)
+    if (open && open.run === run && open.reached !== 'switched') await callOff(route, open, published)
   } catch {
     // What failed first is what the caller is told.
   }
@@ -225,7 +246,7 @@ async function undo(route: Route, open: MoveState | undefined): Promise<boolean>
     return false
   }
   if (open.reached === 'switched') throw refused(route, 'switched', SWITCHED)
-  await callOff(route, open)
+  await callOff(route, await takeOver(route, open))
   return true
 }
 

@@ -36,7 +36,7 @@ export async function preflight(route: Route, settings: MoveSettings): Promise<v
   await refuseLosses(visit, lossless)
   await inAdminTransaction(from.lifecycle.adminPool, (admin) => refuseStaying(admin, route, settings.lose))
   await refuseOwnRows(route, settings.lose)
-  await carry(route, settings.patience.signal, true)
+  await carry(route, settings.patience.signal)
   await refuseNamed(route, settings.lose)
   await rehearse(route, settings, bare)
 }

@@ -119,7 +119,7 @@ async function putInNothing(home: AdminClient, work: TenantWork, manifest: Archi
   const { application, lifecycle, tenant } = work
   const restoring: ArchiveRestoring = {
     ...{ lifecycle, tenant, application, place: placeOf(lifecycle, tenant), archive: empty(manifest) },
-    ...({ replace: false, reuse: true, arrives: true, verify: 'archive', signal: undefined } as const),
+    ...({ replace: false, reuse: true, verify: 'archive', signal: undefined } as const),
   }
   if (!isStructured(restoring) && !areOthers(restoring)) return
   await pinSettings(home)

@@ -109,6 +109,13 @@ const STEPS = [
     constraint fk_tenant_adoption_key foreign key (prefix, key) references tenant
   )`,
   CREATE_LEAVE,
+  // Where a tenant comes to: which run of which move may touch what there is of it until it is opened.
+  `create table if not exists tenant_arrival (
+    prefix text not null,
+    key text not null,
+    run text not null,
+    primary key (prefix, key)
+  )`,
 ] as const
 
 /**

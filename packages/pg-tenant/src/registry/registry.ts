@@ -187,8 +187,6 @@ const DELETED =
 const DELETING = 'This tenant is being dropped. Run drop(key) again to finish that.'
 const MOVING =
   'This tenant is being moved between clusters. Wait for that, or finish it with the same fleet.move(key, to).'
-const MOVED_ON =
-  'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.'
 const OTHER_LEVEL = 'This tenant lives at another isolation level. Use a tenancy of that level for it.'
 
 const NAMES_OF = /^idx_tenant_(schema|role|database)_name$/
@@ -199,11 +197,6 @@ function withWords(error: unknown, tenant: TenantKey): unknown {
   if (what === undefined) return error
   const message = `Another tenant has that ${what} already. Nothing was changed; ${what}Of must give each key a name of its own.`
   return new TenancyError('CONFLICT', message, { details: { tenant, option: `${what}Of` } })
-}
-
-/** A move that went on without us has put it into service meanwhile. @throws TenancyError CONFLICT */
-export function requireArriving(tenant: TenantKey, status: TenantStatus): void {
-  if (status !== 'arriving') throw conflict(tenant, MOVED_ON)
 }
 
 /** @throws TenancyError CONFLICT */

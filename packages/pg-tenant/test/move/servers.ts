@@ -49,6 +49,7 @@ export interface Servers {
   openThrough(
     level: IsolationLevel,
     onMessage: WireProxyOptions['onMessage'],
+    options?: Partial<TenancyOptions>,
   ): Promise<Opened & { close(): Promise<void> }>
   /**
    * Moves a tenant to `us` in a process that dies at the `at`-th message.
@@ -142,12 +143,12 @@ export function useServers(follows: false | 'from eu' | 'both ways' = false): Se
     const placements = { eu: of('eu'), us: of('us') }
     return { ...placements, fleet: createFleet({ placements, defaultPlacement: 'eu', waitForMove: 20_000 }) }
   }
-  const openThrough: Servers['openThrough'] = async (level, onMessage) => {
+  const openThrough: Servers['openThrough'] = async (level, onMessage, options) => {
     const through = async (name: Name) => {
       const world = worlds[name]
       const proxy = await startWireProxy({ target: world.adminUrl, ...(onMessage && { onMessage }) })
       const adminPool = world.pool({ connectionString: proxy.url, max: 3 })
-      return { tenancy: at(name, level, { adminPool }), close: () => proxy.close() }
+      return { tenancy: at(name, level, { ...options, adminPool }), close: () => proxy.close() }
     }
     const [eu, us] = [await through('eu'), await through('us')]
     const placements = { eu: eu.tenancy, us: us.tenancy }

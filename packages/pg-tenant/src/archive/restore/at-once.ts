@@ -1,9 +1,10 @@
 import { ownNamesOf } from '../../isolation/names.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { welcome } from '../../lifecycle/welcome.ts'
+import { requireArriving } from '../../registry/arrival.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { isShut } from '../../registry/record.ts'
-import { register, registered, requireArriving } from '../../registry/registry.ts'
+import { register, registered } from '../../registry/registry.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
 import { dropAside, moveAside } from './aside.ts'
 import { fillRows } from './fill-rows.ts'
@@ -63,9 +64,9 @@ async function begun(admin: AdminClient, restoring: ArchiveRestoring): Promise<T
   const { application, arrives, lifecycle, reuse, tenant } = restoring
   const status = await register(admin, lifecycle.registry, tenant, lifecycle.level, {
     reuse,
-    arrives,
+    arrives: arrives !== undefined,
     names: ownNamesOf(lifecycle.naming, tenant),
   })
-  if (arrives) requireArriving(tenant, status)
+  if (arrives !== undefined) await requireArriving(admin, lifecycle.registry, tenant, arrives, status)
   return { lifecycle, tenant, admin, session: undefined, application, status }
 }

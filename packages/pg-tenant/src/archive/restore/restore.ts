@@ -33,7 +33,7 @@ export async function restoreTenant(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   options: RestoreOptions,
-  arrives = false,
+  arrives?: string,
 ): Promise<RestoreResult> {
   const { from, reuseDeletedKey = false, skipMigrations = false, signal, verify = 'full' } = checked(options)
   throwIfAborted(signal)

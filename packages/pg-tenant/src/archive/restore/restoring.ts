@@ -15,8 +15,8 @@ export interface Restoring {
   readonly replace: boolean
   /** Whether the key of a dropped tenant may be used. */
   readonly reuse: boolean
-  /** Whether it comes from another cluster, and is left out of service (`fleet.move`). */
-  readonly arrives?: boolean | undefined
+  /** The run of a move (`fleet.move`) that brings it from another cluster: it is left out of service. */
+  readonly arrives?: string | undefined
   readonly verify: 'full' | 'archive'
   readonly signal: AbortSignal | undefined
 }

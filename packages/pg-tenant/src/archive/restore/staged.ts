@@ -1,4 +1,5 @@
 import { withAdminPool } from '../../admin/session.ts'
+import type { Admin } from '../../admin/transaction.ts'
 import { ownNamesOf } from '../../isolation/names.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
@@ -7,9 +8,10 @@ import { databaseExists } from '../../lifecycle/tenant-database.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
 import { welcome } from '../../lifecycle/welcome.ts'
 import { onTenant, type Stage } from '../../lifecycle/work.ts'
+import { requireArriving } from '../../registry/arrival.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { isShut } from '../../registry/record.ts'
-import { recordOf, register, registered, requireArriving, setStatus } from '../../registry/registry.ts'
+import { recordOf, register, registered, setStatus } from '../../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { throwIfAborted } from '../abort.ts'
 import { type AdminClient, begin, pinSettings, withAdminClient } from '../client.ts'
@@ -57,8 +59,12 @@ export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<
         await refuseDeleting(admin, lifecycle, tenant)
         before = (await recordOf(admin, registry, tenant))?.status
         const names = ownNamesOf(lifecycle.naming, tenant)
-        const status = await register(admin, registry, tenant, level, { reuse, arrives, names })
-        if (arrives) requireArriving(tenant, status)
+        const status = await register(admin, registry, tenant, level, {
+          reuse,
+          arrives: arrives !== undefined,
+          names,
+        })
+        await requireOurArrival(admin, restoring, status)
         return status
       },
     )
@@ -76,7 +82,18 @@ export async function inStages(restoring: Restoring, fillIn: FillHome): Promise<
   })
 }
 
-async function makeDatabase({ lifecycle, place }: Restoring, work: TenantWork): Promise<void> {
+/** What a move brings; asked in each transaction. */
+async function requireOurArrival(
+  admin: Admin,
+  { arrives, lifecycle, tenant }: Restoring,
+  status: TenantWork['status'],
+): Promise<void> {
+  if (arrives !== undefined) await requireArriving(admin, lifecycle.registry, tenant, arrives, status)
+}
+
+async function makeDatabase(restoring: Restoring, work: TenantWork): Promise<void> {
+  const { lifecycle, place } = restoring
+  await requireOurArrival(work.admin, restoring, work.status)
   if (await databaseExists(work.admin, String(place.database))) return
   await lifecycle.ofLevel.furnish({ ...work, lifecycle: { ...lifecycle, migrations: [] } })
 }
@@ -91,6 +108,7 @@ async function fillAndRegister(
   const { ofLevel, registry } = lifecycle
   const database = String(place.database)
   await work.admin.run('set local idle_in_transaction_session_timeout = 0')
+  await requireOurArrival(work.admin, restoring, work.status)
   const restored = await withAdminPool(lifecycle.adminPool, database, (own) =>
     withAdminClient(
       own,

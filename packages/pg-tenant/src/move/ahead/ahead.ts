@@ -8,6 +8,8 @@ import { fromDatabase } from '../../errors/from-database.ts'
 import { isServerError } from '../../errors/server-error.ts'
 import type { TenantRecord } from '../../registry/record.ts'
 import { bringData } from '../arrive.ts'
+import { stillClaimed } from '../claim.ts'
+import type { MoveState } from '../ledger.ts'
 import type { MoveSettings } from '../options.ts'
 import type { Route } from '../route.ts'
 import { arrivalOf } from './arrival.ts'
@@ -74,6 +76,7 @@ export async function sendAhead<T>(
   record: TenantRecord,
   settings: MoveSettings,
   changes: Changes,
+  state: MoveState,
   fn: (copy: Copy) => Promise<T>,
 ): Promise<T> {
   const { tenant, to } = route
@@ -85,12 +88,14 @@ export async function sendAhead<T>(
       sent.manifest = manifest
     },
   }
-  const rows = await bringData(route, record, settings, instant)
+  const rows = await bringData(route, record, settings, state, instant)
   wal.start(name)
   const { database } = placeOf(to.lifecycle, tenant)
   return await withAdminPool(to.lifecycle.adminPool, database, (pool) =>
     withAdminClient(pool, async (home) => {
       const arrival = await arrivalOf(home, placeOf(to.lifecycle, tenant))
+      // guard: behind that look, or it may be the copy of who has gone on
+      await stillClaimed(route, state)
       const copy = new Following(route, changes, {
         ...arrival,
         manifest: sent.manifest as ArchiveManifest,
