@@ -17,6 +17,7 @@ const SLOW = [
     'session/leave-function',
     'move/ahead',
     'move/ahead-faults',
+    'move/late',
     'move/cut-off',
     'citus/attack',
     'citus/rebalance',

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import type { TenancyError } from '@org/core'
+import { isTenancyError, type TenancyError } from '@org/core'
 import { backupTenant, type Instant } from '../archive/backup.ts'
 import { restoreTenant } from '../archive/restore/restore.ts'
 import { ownNamesOf } from '../isolation/names.ts'
@@ -10,7 +10,7 @@ import { register, setStatus } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { MoveState } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
-import { type Route, refused, taken } from './route.ts'
+import { type Route, refused, type Side, saidBy, taken } from './route.ts'
 
 /**
  * Brings the data: the archive of the one cluster is the restore of the other, without a file between them. It is read back
@@ -31,8 +31,8 @@ export async function bringData(
   await announceArrival(route, record, state)
   const stream = new PassThrough({ highWaterMark: 1 << 20 })
   const failed: unknown[] = []
-  const note = (error: unknown) => {
-    failed.push(error)
+  const noteAt = (side: Side) => (error: unknown) => {
+    failed.push(saidBy(side, error))
     stream.destroy()
   }
   const sent = backupTenant(
@@ -40,12 +40,13 @@ export async function bringData(
     tenant,
     { to: stream, compression: 'none', signal },
     instant,
-  ).catch(note)
+  ).catch(noteAt(from))
   const options = { from: stream, reuseDeletedKey: true, verify, signal }
-  const taken = restoreTenant(to.lifecycle, tenant, options, state.run).catch(note)
+  const taken = restoreTenant(to.lifecycle, tenant, options, state.run).catch(noteAt(to))
   const [, restored] = await Promise.all([sent, taken])
-  // Whatever failed first made the other fail.
-  if (failed.length > 0) throw failed[0]
+  // Whatever failed first made the other fail, unless it is that nobody takes anything any more.
+  if (failed.length > 0)
+    throw failed.find((error) => !isTenancyError(error, 'SERVICE_UNAVAILABLE')) ?? failed[0]
   return restored?.rows ?? 0
 }
 
@@ -70,7 +71,7 @@ async function announceArrival(route: Route, record: TenantRecord, { run }: Move
 }
 
 /** Takes away what came of an attempt that was cut off, or is called off; the key is free there again. */
-export async function discardArrival({ tenant, to }: Route, { run }: MoveState): Promise<void> {
+export async function discardArrival({ tenant, to }: Route, { run }: Pick<MoveState, 'run'>): Promise<void> {
   const { ofLevel, registry } = to.lifecycle
   await tenantTransaction(to.lifecycle, tenant, undefined, async (work) => {
     await requireClaimed(work.admin, registry, tenant, run)

@@ -13,16 +13,21 @@ import type { Route, Side } from './route.ts'
 
 export const newRun = (): string => randomUUID()
 
-/** Whoever was away for long finds that somebody else has gone on, or called it off. @throws TenancyError CONFLICT */
+/**
+ * Whoever was away for long finds that somebody else has gone on, or called it off.
+ *
+ * @param state none: no move of the tenant is under way
+ * @throws TenancyError CONFLICT
+ */
 export async function requireOurs(
   admin: Admin,
   { lifecycle: { registry } }: Side,
   tenant: TenantKey,
-  { startedAt, reached, run }: MoveState,
+  state: MoveState | undefined,
 ): Promise<void> {
   const now = await openMove(admin, registry, tenant)
-  if (now?.startedAt !== startedAt || now.reached !== reached || now.run !== run)
-    throw changedMeanwhile(tenant)
+  const same = ({ startedAt, reached, run }: Partial<MoveState> = {}) => [startedAt, reached, run].join(' ')
+  if (same(now) !== same(state)) throw changedMeanwhile(tenant)
 }
 
 /** Writes down that it has come further, or that another run goes on with it. */
@@ -45,14 +50,14 @@ export async function advance(
  *
  * @throws TenancyError CONFLICT, TIMEOUT
  */
-export async function claim(route: Route, state: MoveState): Promise<void> {
+export async function claim(route: Route, state: MoveState | undefined, run = state?.run): Promise<void> {
   const { from, tenant, to } = route
   const { adminPool, registry } = to.lifecycle
   const table = qualify(registry.controlSchema, 'tenant_arrival')
   await inAdminTransaction(adminPool, (admin) =>
     admin.run(
       `insert into ${table} (prefix, key, run) values ($1, $2, $3) on conflict (prefix, key) do update set run = excluded.run`,
-      [registry.prefix, tenant, String(state.run)],
+      [registry.prefix, tenant, String(run)],
     ),
   )
   // guard: who claims late takes it from who has gone on, but touches nothing

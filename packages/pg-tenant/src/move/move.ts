@@ -1,3 +1,4 @@
+import { isTenancyError, TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import { notFound } from '../archive/place.ts'
@@ -48,7 +49,7 @@ export async function moveTenant(route: Route, settings: MoveSettings): Promise<
   const { from, tenant, to } = route
   const { adminPool, registry } = from.lifecycle
   await prepare(from.lifecycle)
-  if (!settings.dryRun) await prepare(to.lifecycle)
+  if (!settings.dryRun && !settings.undo) await prepare(to.lifecycle)
   const name = `move:${registry.prefix}${tenant}`
   const alone = (changes?: Changes) =>
     whileNameIsLocked(adminPool, registry, name, () => moveAlone(route, settings, changes))
@@ -241,13 +242,32 @@ async function callOffIfOurs(route: Route, { run }: MoveState, published?: strin
 
 /** @throws TenancyError CONFLICT when it has changed hands */
 async function undo(route: Route, open: MoveState | undefined): Promise<boolean> {
-  if (!open) {
-    await unpublish(route)
-    return false
-  }
-  if (open.reached === 'switched') throw refused(route, 'switched', SWITCHED)
-  await callOff(route, await takeOver(route, open))
-  return true
+  if (open?.reached === 'switched') throw refused(route, 'switched', SWITCHED)
+  const state = open && (await renew(route, open))
+  const run = state?.run ?? newRun()
+  // It is put back into service although the cluster it was to go to has gone for good.
+  const claimed = await prepare(route.to.lifecycle)
+    .then(() => claim(route, state, run))
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (!state || !isTenancyError(error, 'CONNECTION_LOST')) throw error
+      },
+    )
+  if (state) await reopen(route.from, route.tenant, state)
+  await unpublish(route)
+  if (!claimed) throw away(route)
+  await discardArrival(route, { run })
+  return state !== undefined
+}
+
+function away({ tenant, from, to }: Route): TenancyError {
+  return new TenancyError(
+    'CONNECTION_LOST',
+    `The move is called off: the tenant is in ${from.name} as it was. ${to.name} did not answer; what was copied to it stays there, ` +
+      'out of service, until this is run again, or the tenant is moved there.',
+    { details: { tenant, reason: 'away', placement: to.name } },
+  )
 }
 
 const SWITCHED = 'The tenant has changed hands: run the move again to finish it, then move it back.'

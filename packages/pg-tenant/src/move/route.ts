@@ -1,4 +1,5 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { driverError, withDriverError } from '../errors/driver-error.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { MoveState } from './ledger.ts'
@@ -19,6 +20,18 @@ export interface Route {
 /** Whether tables that all share (level `row`) become the tenant's own, or the other way round: each has migrations of its own then. */
 export function changesTables({ from, to }: Pick<Route, 'from' | 'to'>): boolean {
   return traitsOf(from.lifecycle.level).shared !== traitsOf(to.lifecycle.level).shared
+}
+
+/** Which of them said it: a disk that is full there is not one that is full here. */
+export function saidBy({ name }: Pick<Side, 'name'>, error: unknown): unknown {
+  if (!isTenancyError(error)) return error
+  const { code, details, message, cause } = error
+  const named = new TenancyError(code, `${name}: ${message}`, {
+    details: { ...details, placement: name },
+    cause,
+  })
+  const original = driverError(error)
+  return original === undefined ? named : withDriverError(named, original)
 }
 
 /** @param reason a word for `details.reason` */

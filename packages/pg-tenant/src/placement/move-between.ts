@@ -1,4 +1,4 @@
-import { invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { unlessAborted } from '../archive/abort.ts'
@@ -8,7 +8,7 @@ import { type MoveState, openMove } from '../move/ledger.ts'
 import { type MoveResult, moveTenant } from '../move/move.ts'
 import { requireTwoRegistries, withinOne } from '../move/one-database.ts'
 import { type MoveOptions, type MoveSettings, parseMove } from '../move/options.ts'
-import { type Route, type Side, underWay } from '../move/route.ts'
+import { type Route, type Side, saidBy, underWay } from '../move/route.ts'
 import type { TenantStatus } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
 import { type Inside, insideOf } from '../tenancy/create-tenancy.ts'
@@ -29,14 +29,15 @@ export async function moveBetween(
   if (settings.from !== undefined && !names.includes(settings.from))
     throw invalidOption('from', `one of ${names.join(', ')}`)
   const { signal } = settings.patience
+  const { undo } = settings
   const opening = names.map(async (name): Promise<Side> => {
-    const lifecycle = await inTime(name, inside(placements, name).lifecycle(key))
+    const lifecycle = await inTime(name, inside(placements, name).lifecycle(key, undo))
     return { name, lifecycle }
   })
   const sides = await unlessAborted(Promise.all(opening), signal)
   const target = sides.find(({ name }) => name === to) as Side
   const tenant = keyFor(target.lifecycle.naming, key)
-  const { side: from, open } = await leaving(sides, tenant, to, signal)
+  const { side: from, open } = await leaving(sides, tenant, to, settings)
   if (settings.from !== undefined && settings.from !== from.name) throw notThere(tenant, from.name)
   if (from.name === to && open) throw underWay(tenant, open)
   if (from.name === to)
@@ -50,7 +51,7 @@ export async function moveBetween(
 
 /** Two placements of one database may have one pool, which must not wait for itself. */
 async function onPoolsApart(route: Route, settings: MoveSettings): Promise<MoveResult> {
-  const move = async (apart: Route) => moveTenant(await withinOne(apart), settings)
+  const move = async (apart: Route) => moveTenant(settings.undo ? apart : await withinOne(apart), settings)
   const { from, to } = route
   if (from.lifecycle.adminPool !== to.lifecycle.adminPool) return await move(route)
   return await withAdminPool(to.lifecycle.adminPool, undefined, (adminPool) =>
@@ -58,15 +59,18 @@ async function onPoolsApart(route: Route, settings: MoveSettings): Promise<MoveR
   )
 }
 
-/** Where it is; or, when a move was cut off, where it left. Every cluster has to say so. */
+/** Where it is; or, when a move was cut off, where it left. Every cluster has to say so, unless one says what is to be undone. */
 async function leaving(
   sides: readonly Side[],
   tenant: TenantKey,
   to: string,
-  signal: AbortSignal | undefined,
+  { patience: { signal }, undo }: MoveSettings,
 ): Promise<Standing> {
   const asked = sides.map((side) => inTime(side.name, standingIn(side, tenant)))
-  const found = await unlessAborted(Promise.all(asked), signal)
+  const answers = await unlessAborted(Promise.allSettled(asked), signal)
+  const found = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const failed = answers.find((one) => one.status === 'rejected')
+  if (failed && !(undo && found.some(({ open }) => open?.to === to))) throw failed.reason
   const moving = found.find(({ open }) => open !== undefined)
   if (moving) return moving
   const holders = found.filter(({ status }) => status === 'active' || status === 'suspended')
@@ -115,9 +119,7 @@ async function inTime<T>(placement: string, answer: Promise<T>): Promise<T> {
   try {
     return await Promise.race([answer, late])
   } catch (error) {
-    if (!isTenancyError(error)) throw error
-    const { code, message, details, cause } = error
-    throw new TenancyError(code, message, { details: { ...details, placement }, cause })
+    throw saidBy({ name: placement }, error)
   } finally {
     clearTimeout(timer)
   }

@@ -1,3 +1,4 @@
+import { isTenancyError } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { Administration } from './administration.ts'
@@ -9,7 +10,8 @@ import { requestsOf } from './requests.ts'
 /** What a fleet needs of a tenancy beyond its public surface, to move tenants. */
 export interface Inside {
   /** What administration works on, knowing the names of the tenant. */
-  lifecycle(key: string): Promise<Lifecycle>
+  /** @param away whether it will do although its database does not answer, and nobody knows the tenant's names there */
+  lifecycle(key: string, away?: boolean): Promise<Lifecycle>
   /** A tenant came or went: nothing that is remembered of it holds. */
   forget(key: string): void
 }
@@ -66,9 +68,12 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   })
   let inside: Promise<Lifecycle> | undefined
   insides.set(tenancy, {
-    lifecycle: async (key) => {
+    lifecycle: async (key, away = false) => {
       const { learnNames } = await import('../registry/learn-names.ts')
-      await learnNames(ground.adminPool, ground.registry, keyFor(ground.naming, key))
+      const learning = learnNames(ground.adminPool, ground.registry, keyFor(ground.naming, key))
+      await learning.catch((error: unknown) => {
+        if (!away || !isTenancyError(error, 'CONNECTION_LOST')) throw error
+      })
       inside ??= ground.open.loadLifecycle().then((ofLevel) => ({ ...ground, ofLevel }))
       return await inside
     },

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Readable, Writable } from 'node:stream'
+import { PassThrough, Readable, Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
@@ -193,6 +193,17 @@ describe('a signal', () => {
     controller.abort()
     expect(await outcome).toBe('ABORTED')
     expect(to.destroyed).toBe(true)
+    await eventually(async () => (await busy()) === 0)
+  })
+
+  it('stops a backup into a Transform that is destroyed with a piece in its hands, and never calls back', async () => {
+    const tenancy = openLibrary(setting, 'role')
+    await tenancy.provision('transform')
+    const to = new PassThrough({ highWaterMark: 1 })
+    const outcome = codeOf(tenancy.backup('transform', { to }))
+    await eventually(() => to.writableLength > 0)
+    to.destroy()
+    expect(await outcome).toBe('SERVICE_UNAVAILABLE')
     await eventually(async () => (await busy()) === 0)
   })
 })

@@ -87,11 +87,15 @@ async function syncFolder(path: string): Promise<void> {
 function streamSink(stream: Writable, signal: AbortSignal | undefined): Sink {
   // The callback of write() tells of the error; without a listener the event would end the process.
   stream.on('error', () => {})
+  // A Transform that is destroyed never calls back for the piece it holds.
+  let giveUp = (_: unknown) => {}
+  stream.once('close', () => giveUp({ code: 'ERR_STREAM_PREMATURE_CLOSE' }))
   return {
     write: (bytes) =>
       unlessAborted(
         new Promise((resolve, reject) => {
-          stream.write(bytes, (error) => (error ? reject(writeFailed(error)) : resolve()))
+          giveUp = (error) => reject(writeFailed(error))
+          stream.write(bytes, (error) => (error ? giveUp(error) : resolve()))
         }),
         signal,
       ),
