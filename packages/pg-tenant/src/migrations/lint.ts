@@ -178,22 +178,38 @@ function tablesCreatedIn({ statements }: Script): ReadonlySet<string> {
 }
 
 /**
- * Commands and variables of psql, which pg_dump writes too (`\\restrict`, `\\connect`): the server knows none of them.
+ * What somebody else would replace: commands and variables of psql, which pg_dump writes too (`\\restrict`, `\\connect`), and
+ * placeholders of tools. The server knows none of them.
  */
 export function psqlLines(script: Script, { tokens, text, line }: Statement): LintFinding[] {
   const from = tokens[0]?.start ?? 0
   const lineAt = (at: number) => line + text.slice(0, at - from).split('\n').length - 1
   return tokens.flatMap((token, at) => {
-    const what = isCommand(tokens, at) ? COMMAND : isVariable(tokens, at) ? VARIABLE : undefined
-    return what === undefined
-      ? []
-      : [{ severity: 'error', rule: 'psql', migration: script.id, line: lineAt(token.start), message: what }]
+    const found = isCommand(tokens, at)
+      ? COMMAND
+      : isVariable(tokens, at)
+        ? VARIABLE
+        : isPlaceholder(tokens, at)
+          ? PLACEHOLDER
+          : undefined
+    if (!found) return []
+    const [rule, message] = found
+    return [{ severity: 'error', rule, migration: script.id, line: lineAt(token.start), message }]
   })
 }
 
-const COMMAND =
-  'A psql command (a line that begins with a backslash), which only psql understands. Take it out; pg_dump writes it too.'
-const VARIABLE = 'A psql variable (:name), which only psql replaces. Write the value itself.'
+const COMMAND: Complaint = [
+  'psql',
+  'A psql command (a line that begins with a backslash), which only psql understands. Take it out; pg_dump writes it too.',
+]
+const VARIABLE: Complaint = [
+  'psql',
+  'A psql variable (:name), which only psql replaces. Write the value itself.',
+]
+const PLACEHOLDER: Complaint = [
+  'placeholder',
+  'A placeholder (a name in braces behind a dollar sign), which only a migration tool replaces. Write the value itself.',
+]
 
 function isCommand(tokens: readonly Token[], at: number): boolean {
   // In SQL it stands nowhere outside quotes.
@@ -208,6 +224,12 @@ function isVariable(tokens: readonly Token[], at: number): boolean {
   if (before?.text === ':' && before.kind === 'symbol' && before.end === token.start) return false
   if (next.kind !== 'word' && next.kind !== 'string' && next.kind !== 'quoted') return false
   return !inBrackets(tokens, at)
+}
+
+/** `${name}`: in SQL a dollar sign stands in front of nothing but a number, or another. */
+function isPlaceholder(tokens: readonly Token[], at: number): boolean {
+  const [token, next] = [tokens[at], tokens[at + 1]]
+  return token?.text === '$' && token.kind === 'symbol' && next?.text === '{' && next.start === token.end
 }
 
 function inBrackets(tokens: readonly Token[], at: number): boolean {

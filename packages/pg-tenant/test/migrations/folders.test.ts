@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
@@ -198,6 +198,30 @@ describe('what would be left out without anybody noticing is refused', () => {
   })
 })
 
+describe('links', () => {
+  test('are followed: Kubernetes mounts the files of a ConfigMap so', async () => {
+    const folder = await folderOf({ '..2024/0001_a.sql': 'select 1', '0002_b.sql': 'select 2' })
+    await symlink('..2024', join(folder, '..data'))
+    await symlink('..data/0001_a.sql', join(folder, '0001_a.sql'))
+    expect((await loadMigrations(folder)).map(({ id }) => id)).toEqual(['0001_a', '0002_b'])
+    await symlink('nowhere.sql', join(folder, '0003_c.sql'))
+    await expect(loadMigrations(folder)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('0003_c.sql'),
+    })
+  })
+})
+
+describe('Flyway', () => {
+  test('replaces placeholders, in strings too: what has some is refused by line', async () => {
+    const sql = `create table a (b text);\ninsert into a values ('\${schema}')`
+    await expect(loadMigrations(await folderOf({ 'V1__a.sql': sql }))).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('V1__a.sql, line 2'),
+    })
+  })
+})
+
 describe('Prisma', () => {
   test('a folder for each migration, in order', async () => {
     const migrations = await load({
@@ -214,6 +238,14 @@ describe('Prisma', () => {
       '20240101000000_init/MIGRATION.SQL': '\ufeffselect 1;\r\n',
     })
     expect(migrations).toEqual([{ id: '20240101000000_init', sql: 'select 1;\r\n' }])
+  })
+
+  test('begins with the schema that its tables are in, which is the tenant’s own here', async () => {
+    const sql = '-- CreateSchema\nCREATE SCHEMA IF NOT EXISTS "public";\nCREATE TABLE "public"."a" (id int);'
+    const folder = await folderOf({ '0_init/migration.sql': sql })
+    const [init] = await loadMigrations(folder, { unqualify: 'public' })
+    expect(init?.sql).toBe('-- CreateSchema\n\nCREATE TABLE "a" (id int);')
+    expect((await loadMigrations(folder))[0]?.sql).toBe(sql)
   })
 
   test('one for another database is refused', async () => {
@@ -235,6 +267,8 @@ describe('the linter', () => {
     ['\\i tables.sql\n', ['psql 1']],
     ['select 1;\n\\! ls\n', ['psql 2']],
     ['select 1\\;select 2', ['psql 1']],
+    [`create table notes (id int);\ncreate table \${schema}.more (id int)`, ['placeholder 2']],
+    [`select '\${name}', $1, $x$\${name}$x$`, []],
     [
       `create table t (b text);\nCOPY t (b) FROM stdin;\nit's\n$$ and "quo\n\\.\n\nset role x;`,
       ['copy 2', 'session 7'],

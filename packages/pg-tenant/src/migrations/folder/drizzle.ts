@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidOption, type Migration, TenancyError } from '@org/core'
-import { scan } from '../../sql/scan.ts'
-import { refused } from './files.ts'
+import { scan, type Token } from '../../sql/scan.ts'
+import { entriesOf, refused } from './entries.ts'
 import { textOf } from './text-of.ts'
 
 /**
@@ -22,11 +22,19 @@ export async function readDrizzleFolder(folder: string): Promise<Migration[] | u
   )
 }
 
-/** Takes `"schema".` off every name, as drizzle-kit writes it before the tables of foreign keys (drizzle-orm #4369). */
+/**
+ * Takes `"schema".` off every name, as drizzle-kit writes it before the tables of foreign keys (drizzle-orm #4369), and CREATE SCHEMA IF
+ * NOT EXISTS "schema", with which Prisma begins.
+ */
 export function withoutSchema({ id, sql }: Migration, schema: string): Migration {
   const tokens = scan(sql)
   let [text, at] = ['', 0]
   for (const [index, token] of tokens.entries()) {
+    const end = createsSchema(tokens.slice(index, index + 7), schema) ? tokens[index + 6] : undefined
+    if (end && (tokens[index - 1] === undefined || tokens[index - 1]?.text === ';')) {
+      text += sql.slice(at, token.start)
+      at = end.end
+    }
     const dot = tokens[index + 1]
     const names = (token.kind === 'quoted' || token.kind === 'word') && token.text === schema
     if (!names || dot?.kind !== 'symbol' || dot.text !== '.') continue
@@ -34,6 +42,11 @@ export function withoutSchema({ id, sql }: Migration, schema: string): Migration
     at = dot.end
   }
   return { id, sql: text + sql.slice(at) }
+}
+
+function createsSchema(tokens: readonly Token[], schema: string): boolean {
+  const words = tokens.map(({ text }) => text)
+  return words.join(' ') === `create schema if not exists ${schema} ;` && tokens[6]?.kind === 'symbol'
 }
 
 function tagsOf(journal: string): string[] {
@@ -63,14 +76,14 @@ function parse(journal: string): { dialect?: unknown; entries?: unknown } {
 }
 
 async function readFolders(folder: string): Promise<Migration[] | undefined> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const entries = await entriesOf(folder)
+  const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name)
   const found = await Promise.all(
     names.sort().map(async (id) => ({ id, bytes: await migrationIn(join(folder, id)) })),
   )
   const migrations = found.flatMap(({ id, bytes }) => (bytes ? [{ id, sql: textOf(bytes, id) }] : []))
   if (migrations.length === 0) return undefined
-  const beside = entries.find((entry) => entry.isFile() && /\.sql$/i.test(entry.name))
+  const beside = entries.find(({ isFile, name }) => isFile && /\.sql$/i.test(name))
   if (beside)
     throw refused(
       `${beside.name} stands beside folders that hold a migration each, so it would be left out. Give it a folder.`,

@@ -1,13 +1,14 @@
-import type { Dirent } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TenancyError } from '@org/core'
+import { type Entry, entriesOf, refused } from './entries.ts'
 import { byNumber, byVersion } from './order.ts'
 
 /** A file to apply, under the id it is recorded by. */
 export interface MigrationFile {
   readonly id: string
   readonly name: string
+  /** Where it is Flyway's. */
+  readonly version?: readonly string[]
 }
 
 const SQL = /\.sql$/i
@@ -27,9 +28,7 @@ const FLYWAY_SETTINGS = /\.sql\.conf$/i
  * @throws TenancyError INVALID_OPTION when there are none, or some that would be left out without anybody noticing
  */
 export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
-  const entries = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(
-    ({ name }) => !name.startsWith('.'),
-  )
+  const entries = (await entriesOf(folder)).filter(({ name }) => !name.startsWith('.'))
   refuseCode(entries)
   const settings = entries.find(({ name }) => FLYWAY_SETTINGS.test(name))
   if (settings)
@@ -37,7 +36,7 @@ export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
       `${settings.name} is read by Flyway only. For a file without a transaction write "-- pg-tenant: no-transaction" into its first line.`,
     )
   await refuseSubfolders(folder, entries)
-  const names = entries.filter((entry) => entry.isFile() && SQL.test(entry.name)).map(({ name }) => name)
+  const names = entries.filter(({ isFile, name }) => isFile && SQL.test(name)).map(({ name }) => name)
   if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
   return flyway(names) ?? numbered(withoutDown(names))
 }
@@ -97,8 +96,8 @@ function flyway(names: readonly string[]): MigrationFile[] | undefined {
   return versioned
 }
 
-function refuseCode(entries: readonly Dirent[]): void {
-  const code = entries.find((entry) => entry.isFile() && CODE.test(entry.name) && NUMBERED.test(entry.name))
+function refuseCode(entries: readonly Entry[]): void {
+  const code = entries.find(({ isFile, name }) => isFile && CODE.test(name) && NUMBERED.test(name))
   if (!code) return
   throw refused(
     `${code.name} is code of a migration tool (Knex, TypeORM, Sequelize, …), which is not run here. Let the tool write ` +
@@ -106,8 +105,8 @@ function refuseCode(entries: readonly Dirent[]): void {
   )
 }
 
-async function refuseSubfolders(folder: string, entries: readonly Dirent[]): Promise<void> {
-  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+async function refuseSubfolders(folder: string, entries: readonly Entry[]): Promise<void> {
+  for (const { name } of entries.filter(({ isDirectory }) => isDirectory)) {
     const inside = await readdir(join(folder, name))
     const sql = inside.find((one) => SQL.test(one))
     if (sql)
@@ -115,9 +114,4 @@ async function refuseSubfolders(folder: string, entries: readonly Dirent[]): Pro
         `${name}/${sql} is in a subfolder, which is not read. Put all migrations into one folder.`,
       )
   }
-}
-
-/** @internal */
-export function refused(sentence: string): TenancyError {
-  return new TenancyError('INVALID_OPTION', sentence, { details: { option: 'folder' } })
 }

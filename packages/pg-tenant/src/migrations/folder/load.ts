@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, type OptionNames, requireKnownOptions } from '@org/core'
 import { readDrizzleFolder, withoutSchema } from './drizzle.ts'
+import { refused } from './entries.ts'
 import { migrationFiles } from './files.ts'
 import { textOf } from './text-of.ts'
 import { upPart } from './up-part.ts'
@@ -30,9 +31,23 @@ export async function readFolder(folder: string, options: LoadOptions = {}): Pro
 async function readFiles(folder: string): Promise<Migration[]> {
   const files = await migrationFiles(folder)
   return Promise.all(
-    files.map(async ({ id, name }) => ({
-      id,
-      sql: upPart(textOf(await readFile(join(folder, name)), id), id),
-    })),
+    files.map(async ({ id, name, version }) => {
+      const text = textOf(await readFile(join(folder, name)), id)
+      if (version) refusePlaceholders(text, name)
+      return { id, sql: upPart(text, id) }
+    }),
+  )
+}
+
+const PLACEHOLDER = /\$\{[^{}\n]{1,200}\}/
+
+/** In strings too, where nobody else would notice. */
+function refusePlaceholders(text: string, name: string): void {
+  const at = text.search(PLACEHOLDER)
+  if (at < 0) return
+  const line = text.slice(0, at).split('\n').length
+  throw refused(
+    `${name}, line ${line}: a placeholder (\${…}), which only Flyway replaces. Write the value itself; where Flyway is told not to ` +
+      'replace it, hand the migrations over as an array of { id, sql }.',
   )
 }
