@@ -16,35 +16,55 @@ import {
 import type { TenantDb } from './tenant-db.ts'
 
 /** Makes the handle of a block: a frozen object without a way to the connection. */
-export function createHandle(block: Block): TenantDb {
-  const handle = Object.freeze({
-    tenant: block.tenant,
-    query: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      block.hand(start(() => runStatement(block, toStatement(query, values)))),
-    queue: (query: string | QueryConfig, values?: readonly unknown[]) =>
-      block.hand(start(() => queueStatement(block, toStatement(query, values)))),
-    savepoint: <T>(fn: (db: TenantDb) => Promise<T>) => nest(block, fn),
-    withTenant: <T>(key: string, fn: (db: TenantDb) => Promise<T>) =>
-      key === block.tenant ? nest(block, fn) : block.hand(Promise.reject<T>(crossTenant())),
-    stream: (query: string | QueryConfig, values?: readonly unknown[], options?: StreamOptions) =>
+export const createHandle = (block: Block): TenantDb => new Handle(block) as TenantDb
+
+let find: (handle: object) => Block | undefined
+
+/** The block is a private field, because a WeakMap of all handles would be work for every collection of garbage. */
+class Handle {
+  static {
+    find = (handle) => (#block in handle ? handle.#block : undefined)
+  }
+
+  readonly #block: Block
+  readonly tenant: Block['tenant']
+  // Each is a property that is bound to its block: callers take handles apart, and spread them.
+  readonly query: (query: string | QueryConfig, values?: readonly unknown[]) => Promise<QueryResult>
+  readonly queue: (query: string | QueryConfig, values?: readonly unknown[]) => Promise<void>
+  readonly savepoint: TenantDb['savepoint']
+  readonly withTenant: TenantDb['withTenant']
+  readonly stream: (
+    query: string | QueryConfig,
+    values?: readonly unknown[],
+    options?: StreamOptions,
+  ) => AsyncIterableIterator<unknown, void, undefined>
+  readonly copyFrom: TenantDb['copyFrom']
+  readonly copyTo: TenantDb['copyTo']
+
+  constructor(block: Block) {
+    this.#block = block
+    this.tenant = block.tenant
+    this.query = (query, values) => block.hand(start(() => runStatement(block, toStatement(query, values))))
+    this.queue = (query, values) => block.hand(start(() => queueStatement(block, toStatement(query, values))))
+    this.savepoint = (fn) => nest(block, fn)
+    this.withTenant = (key, fn) =>
+      key === block.tenant ? nest(block, fn) : block.hand(Promise.reject(crossTenant()))
+    this.stream = (query, values, options) =>
       stream(
         block,
         now(() => toStreamStatement(query, values, options)),
-      ),
-    copyFrom: (sql: string) =>
-      block.hand(copy<Writable>(block, sql, ({ copyFrom }, given) => copyFrom(block, sql, given))),
-    copyTo: (sql: string) =>
-      block.hand(copy<Readable>(block, sql, ({ copyTo }, given) => copyTo(block, sql, given))),
-  }) as TenantDb
-  blocks.set(handle, block)
-  return handle
+      )
+    this.copyFrom = (sql) =>
+      block.hand(copy<Writable>(block, sql, ({ copyFrom }, given) => copyFrom(block, sql, given)))
+    this.copyTo = (sql) =>
+      block.hand(copy<Readable>(block, sql, ({ copyTo }, given) => copyTo(block, sql, given)))
+    Object.freeze(this)
+  }
 }
-
-const blocks = new WeakMap<TenantDb, Block>()
 
 /** @throws TenancyError INVALID_OPTION when it is not a handle of ours */
 export function blockOf(db: TenantDb): Block {
-  const block = blocks.get(db)
+  const block = find(db)
   if (block) return block
   throw invalidOption('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
