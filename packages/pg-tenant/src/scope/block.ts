@@ -68,22 +68,21 @@ export class Block {
     const late = this.ended
     const mute = late ? this.#wasToldOf() : undefined
     if (!late) this.#handed++
-    const promise = new Promise<T>((resolve, reject) => {
-      const settle = () => {
-        if (!late) this.#handed--
-        this.#noticeIdle()
-      }
-      job.then(
-        (value) => {
-          settle()
-          resolve(value)
-        },
-        (error: unknown) => {
-          settle()
-          if (!(mute ?? this.#returned)) reject(error)
-        },
-      )
-    })
+    const settle = () => {
+      if (!late) this.#handed--
+      this.#noticeIdle()
+    }
+    const promise = job.then(
+      (value) => {
+        settle()
+        return value
+      },
+      (error: unknown) => {
+        settle()
+        if (mute ?? this.#returned) return new Promise<never>(ignore)
+        throw error
+      },
+    )
     // guard: d: a forgotten promise does not end the process
     promise.catch(ignore)
     return promise
@@ -93,15 +92,20 @@ export class Block {
    * Ends the block, to be called when the callback is over. What it forgot goes on until it is done, a helper's next statement included,
    * because all of it will be undone: results inside a transaction are as good as its end.
    *
-   * @returns whether anything was unfinished
+   * @returns whether anything was unfinished; a promise only if it was
    */
-  async finish(): Promise<boolean> {
+  finish(): false | Promise<true> {
     this.#returned = true
-    const busy = this.busy
-    if (busy) await this.#drain()
+    if (this.busy) return this.#finishLate()
+    this.end()
+    return false
+  }
+
+  async #finishLate(): Promise<true> {
+    await this.#drain()
     // At once: between an answer and the end something could slip in that nobody would tell of.
     this.end()
-    return busy
+    return true
   }
 
   async #drain(): Promise<void> {
@@ -140,22 +144,29 @@ export class Block {
   }
 
   /** Runs `job` after those before it; its failure, unlike that of a statement in it, is the caller's to handle. */
-  async enqueue<T>(job: () => Promise<T>): Promise<T> {
-    this.#assertUsable()
-    const before = this.#last
-    this.#unfinished++
-    const run = (async () => {
-      if (this.#unfinished > 1) await Promise.race([before, this.transaction.lost])
-      this.#assertUsable()
-      return await job()
-    })()
-    this.#last = run.then(ignore, ignore)
-    try {
-      return await run
-    } finally {
+  enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const before = this.#unfinished > 0 ? this.#last : undefined
+    const over = () => {
       this.#unfinished--
       this.#noticeIdle()
     }
+    this.#unfinished++
+    let run: Promise<T>
+    try {
+      this.#assertUsable()
+      run = before ? this.#behind(before, job) : job()
+    } catch (error) {
+      over()
+      return Promise.reject(error)
+    }
+    this.#last = run.then(over, over)
+    return run
+  }
+
+  async #behind<T>(before: Promise<unknown>, job: () => Promise<T>): Promise<T> {
+    await Promise.race([before, this.transaction.lost])
+    this.#assertUsable()
+    return await job()
   }
 
   /** Sends steps of this block; a refused one fails the block. */

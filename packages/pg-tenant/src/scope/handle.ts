@@ -70,8 +70,12 @@ export function blockOf(db: TenantDb): Block {
 }
 
 /** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */
-async function start<T>(job: () => Promise<T>): Promise<T> {
-  return job()
+function start<T>(job: () => Promise<T>): Promise<T> {
+  try {
+    return job()
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /** Works something out at once, so that values are those of the call, and tells what it threw when it is asked for. */

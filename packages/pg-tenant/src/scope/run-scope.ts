@@ -17,7 +17,7 @@ import { Transaction } from './transaction.ts'
  * One scope from begin to end: runs `fn` with a handle, then commits, or rolls back and says why. A scope that ran
  * nothing still opens once, so that a tenant that is not there never passes for one that is.
  */
-export async function runScope<T>(
+export function runScope<T>(
   owner: object,
   isolation: Isolation,
   tenant: TenantKey,
@@ -44,7 +44,8 @@ export async function runBlock<T>(
   try {
     const work = currentBlock.run(block, async () => body(block))
     const value = signal ? await abortable(work, block, signal) : await work
-    if (await block.finish()) throw notAwaited()
+    const forgotten = block.finish()
+    if (forgotten && (await forgotten)) throw notAwaited()
     const failure = transaction.doom ?? block.failure
     if (failure) throw transaction.doom ?? swallowed(failure)
     await transaction.commit()

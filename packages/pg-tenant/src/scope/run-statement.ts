@@ -20,7 +20,7 @@ const MAX_PREPARED = 200
 const PLAIN = /^(?:SELECT|INSERT|UPDATE|DELETE|MERGE)/
 
 /** One statement on a block, checked before and after. */
-export async function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
+export function runStatement<R>(block: Block, statement: Statement): Promise<QueryResult<R>> {
   const { transaction } = block
   const run = new StatementRun(statement, resultOf(transaction))
   return block.enqueue(() =>
