@@ -5,6 +5,9 @@ export interface UnverifiedToken {
   readonly kid: string
   /** the claims as they stand; the signature has not been looked at */
   readonly claims: Readonly<Record<string, unknown>>
+  /** what was signed (RFC 7515, 5.1), and the signature */
+  readonly signed: Buffer
+  readonly signature: Buffer
 }
 
 /**
@@ -27,7 +30,7 @@ export function readCompact(token: string, types: readonly string[]): Unverified
   const parts = token.split('.', 4)
   const [head, body, signature] = parts
   if (parts.length !== 3 || !head || !body || !signature) throw invalidToken('not_a_jws')
-  canonicalBytes(signature)
+  const bytes = canonicalBytes(signature)
   const header = jsonObject(canonicalBytes(head))
   if (header.alg !== 'RS256') throw invalidToken('algorithm')
   // Without `typ` it is a JWT (RFC 7519, 5.1), where those are accepted.
@@ -36,7 +39,13 @@ export function readCompact(token: string, types: readonly string[]): Unverified
   if (typeof header.kid !== 'string' || header.kid.length < 1 || header.kid.length > 256)
     throw invalidToken('key_id')
   if (REFUSED.some((name) => Object.hasOwn(header, name))) throw invalidToken('header')
-  return { kid: header.kid, claims: jsonObject(canonicalBytes(body)) }
+  return {
+    kid: header.kid,
+    claims: jsonObject(canonicalBytes(body)),
+    // Base64url and a point: bytes of ASCII.
+    signed: Buffer.from(token.slice(0, head.length + 1 + body.length), 'latin1'),
+    signature: bytes,
+  }
 }
 
 /**

@@ -62,14 +62,15 @@ export function thumbprint(key: KeyObject): string {
     .digest('base64url')
 }
 
-function strongRsa(key: KeyObject): KeyObject {
+/** Whether RS256 may be verified with it, whoever it is from: RSA, PKCS #1, in the bounds above. */
+export function isStrongRsa(key: KeyObject): boolean {
+  if (key.asymmetricKeyType !== 'rsa') return false
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
-  const strong =
-    key.asymmetricKeyType === 'rsa' &&
-    modulusLength >= MIN_BITS &&
-    modulusLength <= MAX_BITS &&
-    publicExponent >= MIN_EXPONENT
-  if (!strong)
+  return modulusLength >= MIN_BITS && modulusLength <= MAX_BITS && publicExponent >= MIN_EXPONENT
+}
+
+function strongRsa(key: KeyObject): KeyObject {
+  if (!isStrongRsa(key))
     throw keyInvalid('it must be an RSA key of 2048 to 8192 bits with an exponent of at least 65537')
   return key
 }

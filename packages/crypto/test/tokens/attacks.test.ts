@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject } from 'node:crypto'
+import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
 import { CompactEncrypt, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
@@ -46,6 +46,18 @@ describe('the key', () => {
   const attacker = second
   const jwk = { ...attacker.publicKey.export({ format: 'jwk' }), kid: 'one', use: 'sig', alg: 'RS256' }
   const signedByAttacker = (changes: object) => forge({ ...HEADER, ...changes }, CLAIMS, attacker.privateKey)
+
+  it.each([
+    ['elliptic curve', generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['RSA-PSS', generateKeyPairSync('rsa-pss', { modulusLength: 2_048 })],
+    ['1,024 bits', generateKeyPairSync('rsa', { modulusLength: 1_024 })],
+    ['exponent 3', generateKeyPairSync('rsa', { modulusLength: 2_048, publicExponent: 3 })],
+  ])('is never one of another kind (%s), whatever a source of keys gives', async (_, pair) => {
+    const source = { peek: () => pair.publicKey, find: async () => pair.publicKey }
+    const own = makePair({ keys: source }).verifier
+    expect(await codeOf(own.verify(forge(HEADER, CLAIMS, pair.privateKey)))).toBe('INVALID_TOKEN')
+    expect(await codeOf(own.verify(good))).toBe('INVALID_TOKEN')
+  })
 
   it.each([
     ['jwk', { jwk }],

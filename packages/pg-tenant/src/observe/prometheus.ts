@@ -126,10 +126,15 @@ const textOf = (name: string, help: string, kind: string, lines: readonly string
     ? ''
     : `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${kind}\n${lines.join('')}`
 
-const labelsOf = (labels: Labels): string =>
-  Object.entries(labels)
-    .map(
-      ([name, value]) =>
-        `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
-    )
-    .join(',')
+/** On every scope and statement: what needs no escape, which is nearly all, is taken as it is. */
+function labelsOf(labels: Labels): string {
+  let text = ''
+  for (const [name, value] of Object.entries(labels))
+    text += `${text === '' ? '' : ','}${name}="${ESCAPED.test(value) ? escaped(value) : value}"`
+  return text
+}
+
+const ESCAPED = /[\\"\n]/
+
+const escaped = (value: string): string =>
+  value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
