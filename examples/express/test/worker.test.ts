@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type LocalHub, startLocally } from '../src/local.ts'
-import { type RunningHub, startHub } from './support/child.ts'
+import { inherited, type RunningHub, startHub } from './support/child.ts'
 import { isSigned, type Receiver, startReceiver } from './support/receiver.ts'
 import { PASSWORD } from './support/world.ts'
 
@@ -66,7 +66,7 @@ async function signIn(): Promise<Record<string, string>> {
   const { spawnSync } = await import('node:child_process')
   const { stdout } = spawnSync(process.execPath, [...SOURCES, 'src/invite-operator.ts'], {
     cwd: FOLDER,
-    env: { PATH: process.env.PATH, ...local.environment },
+    env: { ...inherited(), ...local.environment },
     encoding: 'utf8',
   })
   const token = /invitation=(\S+)/.exec(stdout)?.[1]

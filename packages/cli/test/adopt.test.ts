@@ -125,10 +125,10 @@ describe('adopt', () => {
     const many = Array.from({ length: 25 }, (_, at) => `many_${at}`)
     for (const schema of many) await legacy(schema)
     const words = ['adopt', '--all', '--schemas', 'many_*', '--baseline', '0001_notes', '--json']
-    const { PATH } = process.env
+    const { PATH, NODE_COMPILE_CACHE } = process.env
     const child = spawn(process.execPath, ['--conditions=@org/source', MAIN, ...words], {
       cwd: project.folder,
-      env: { PATH, ...project.env },
+      env: { PATH, NODE_COMPILE_CACHE, ...project.env },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     let seen = ''

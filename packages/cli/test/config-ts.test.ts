@@ -10,7 +10,7 @@ const folder = useFolder()
 const list = () =>
   spawnSync(process.execPath, ['--conditions=@org/source', MAIN, 'list'], {
     cwd: folder.path,
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
     encoding: 'utf8',
   })
 

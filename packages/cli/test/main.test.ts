@@ -13,10 +13,10 @@ const project = useProject()
 const { world } = project
 
 function start(...argv: string[]): ChildProcess {
-  const { PATH } = process.env
+  const { PATH, NODE_COMPILE_CACHE } = process.env
   return spawn(process.execPath, ['--conditions=@org/source', MAIN, ...argv], {
     cwd: project.folder,
-    env: { PATH, ...project.env },
+    env: { PATH, NODE_COMPILE_CACHE, ...project.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

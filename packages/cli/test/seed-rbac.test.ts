@@ -41,6 +41,7 @@ async function node(file: string, argv: readonly string[] = [], more: Record<str
     cwd: folder.path,
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       DATABASE_URL: world.appUrl,
       ADMIN_DATABASE_URL: world.adminUrl,
       ...more,

@@ -11,6 +11,12 @@ export interface RunningHub {
   readonly ended: Promise<number | null>
 }
 
+/** What a program has of ours: where to find others, and where what it reads is compiled already. */
+export const inherited = (): NodeJS.ProcessEnv => {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return { PATH, NODE_COMPILE_CACHE }
+}
+
 /** Starts a program in `folder` and waits until it listens. */
 export async function startHub(
   folder: string,
@@ -20,7 +26,7 @@ export async function startHub(
 ): Promise<RunningHub> {
   const child = spawn(process.execPath, [...flags, program], {
     cwd: folder,
-    env: { PATH: process.env.PATH, PORT: '0', WORKER_PORT: '0', ...environment },
+    env: { ...inherited(), PORT: '0', WORKER_PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)

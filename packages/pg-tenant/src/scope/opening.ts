@@ -34,15 +34,17 @@ const READ_ONLY = 'isolation level read committed read only'
  * Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one.
  * The limits are those that RESET ALL gives back as long as the session lives: only where they came with the connection, its
  * user or its database, because a server's file may be read again at any time. The function to leave by may be believed in as
- * long: see there.
+ * long: see there. The settings are listed once: each listing of them takes longer than all the rest.
  */
 const hello = (
   leave: LeaveFunction | undefined,
-) => `select pg_catalog.pg_backend_pid(), r.rolsuper, ${leave?.there ?? 'false'}, ${LIMITS.map(
-  ([name]) => `(select s.reset_val from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) '${name}'
-    and s.source operator(pg_catalog.=) any (array['client', 'user', 'database', 'database user']::pg_catalog.text[]))`,
-).join(',\n  ')}
-  from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) session_user`
+) => `select pg_catalog.pg_backend_pid(), r.rolsuper, ${leave?.there ?? 'false'}, s.*
+  from pg_catalog.pg_roles r, (select ${LIMITS.map(
+    ([name]) => `pg_catalog.max(reset_val) filter (where name operator(pg_catalog.=) '${name}')`,
+  ).join(', ')}
+    from pg_catalog.pg_settings
+    where source operator(pg_catalog.=) any (array['client', 'user', 'database', 'database user']::pg_catalog.text[])) s
+  where r.rolname operator(pg_catalog.=) session_user`
 
 /** Everything that goes ahead of a scope's first statement, in the same message. */
 export function opening(
