@@ -5,7 +5,8 @@ const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts'
 
 /**
  * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW` and look at more points then. Everything in it
- * also runs, smaller, in the default set.
+ * also runs, smaller, in the default set, but for the demo and the administration page day by day: the default set has the page's
+ * `admin.test.ts`, and CI runs the demo as a step.
  */
 const SLOW = [
   ...[
@@ -42,6 +43,8 @@ const SLOW = [
     'oracle/oracle',
     'growth',
     'demo',
+    'checks/checks',
+    'admin-everyday',
   ],
 ]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']

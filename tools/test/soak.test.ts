@@ -26,7 +26,7 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
   return { report: JSON.parse(stdout)[0], code, progress: stderr }
 }
 
-const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 1_000
+const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 600
 /** The slow set: every level, and each through PgBouncer. */
 const THROUGH_POOLS = process.env.TEST_SLOW
   ? ['schema', 'role', 'login', 'database', 'row'].flatMap((level) => [
@@ -95,7 +95,7 @@ describe('soak', () => {
   })
 
   it('finds leaks and losses in the obvious helper', async () => {
-    const { report, code } = await soak('--subject', 'obvious', '--ops', '800', '--faults', 'off')
+    const { report, code } = await soak('--subject', 'obvious', '--ops', '400', '--faults', 'off')
     expect(code).toBe(0)
     expect(report.findings.leak).toBeGreaterThan(0)
     expect(report.findings.lost).toBeGreaterThan(0)

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { barriers } from './support/axe.ts'
 import { chromiumProgram, openBrowser } from './support/browser.ts'
 import { PASSWORD, useWorld } from './support/world.ts'
 
@@ -53,6 +54,7 @@ describe.skipIf(program === undefined)('the administration page, in Chromium', (
     expect(await row('acme').locator('.size').textContent()).toMatch(/^\d+(\.\d)? (B|kB|MB)$/)
     expect(await row('acme').locator('.version').textContent()).not.toBe('–')
     expect(await row('platform').locator('.toggle').isVisible()).toBe(false)
+    expect(await barriers(page)).toEqual([])
   })
 
   it('suspends with a reason, at once, and resumes', async () => {

@@ -13,7 +13,7 @@ import { provisioned, useFolder } from './support.ts'
 
 // A server of its own with few locks: one that runs out of them would fail the tests of others.
 const folder = useFolder()
-const TABLES = SLOW ? 3000 : 1500
+const TABLES = SLOW ? 3000 : 600
 let server: PostgresServer
 let pool: pg.Pool
 let lifecycle: Lifecycle

@@ -8,6 +8,7 @@ import {
   type TenancyOptions,
 } from '../../src/index.ts'
 import { testSealing } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { type CrashServer, type Moment, startCrashServer } from './crash-server.ts'
 
 export const LEVELS: readonly IsolationLevel[] = ['schema', 'role', 'login', 'row', 'database']
@@ -65,6 +66,7 @@ export interface CrashWorld {
 
 /** A server for the file. */
 export function useCrashWorld(): CrashWorld {
+  takeTurns()
   const pools: pg.Pool[] = []
   const tenancies: Tenancy[] = []
   const world: { server?: CrashServer } = {}
@@ -161,21 +163,28 @@ export interface Point {
 }
 const MOMENTS: readonly Moment[] = ['during', 'after', 'before']
 
+let turn = 0
+/** Begins anew with the file, which may share its process with others. */
+const takeTurns = () => {
+  turn = 0
+}
+
 /**
- * The points at which work of `messages` messages is cut: one in the middle and the last. In the slow set (`TEST_SLOW`) the
- * first, the last, and some between, each kind of moment in turn; with `TEST_FAULTS=all` every message at every moment.
+ * The points at which work of `messages` messages is cut. In the slow set (`TEST_SLOW`) the first, the last, and some between, each
+ * kind of moment in turn, else one of them: in the middle, the last, the first, in turn over work and levels. With
+ * `TEST_FAULTS=all` every message at every moment.
  */
 export function pointsOf(messages: number): Point[] {
   const every = Array.from({ length: messages }, (_, index) => index + 1)
   if (process.env.TEST_FAULTS === 'all')
     return every.flatMap((at) => MOMENTS.map((moment) => ({ at, moment })))
+  const one = turn++
+  const sample = [Math.ceil(messages / 2), messages, 1][one % 3] ?? messages
   // The last message is the last COMMIT as a rule: its answer lost is the point that matters most.
-  return [...new Set(process.env.TEST_SLOW ? spread(messages) : [Math.ceil(messages / 2), messages])].map(
-    (at, index) => ({
-      at,
-      moment: at === messages ? 'after' : (MOMENTS[index % MOMENTS.length] ?? 'during'),
-    }),
-  )
+  return [...new Set(SLOW ? spread(messages) : [sample])].map((at, index) => ({
+    at,
+    moment: at === messages ? 'after' : (MOMENTS[(SLOW ? index : one) % MOMENTS.length] ?? 'during'),
+  }))
 }
 
 function spread(messages: number): number[] {

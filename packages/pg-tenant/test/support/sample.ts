@@ -1,5 +1,11 @@
+import type { IsolationLevel } from '../../src/index.ts'
+
 /** Whether this run looks at everything (`pnpm test:slow`). */
 export const SLOW = Boolean(process.env.TEST_SLOW)
+
+/** Whether a test that needs a server's crash, a process or a second server looks at a level: at every one in the slow set. */
+export const looksAt = (level: IsolationLevel, ...levels: readonly IsolationLevel[]): boolean =>
+  SLOW || levels.includes(level)
 
 /** All of them in the slow set, else every `step`-th from the first on: each kind of test also runs in the default set, smaller. */
 export const sampled = <T>(all: readonly T[], step: number): T[] =>

@@ -22,7 +22,7 @@ export interface Revocations {
 }
 
 /** How many decisions each server makes between two revocations, so that they fall anywhere in a second. */
-const BETWEEN = process.env.TEST_SLOW ? 3_000 : 800
+const BETWEEN = process.env.TEST_SLOW ? 3_000 : 400
 const PATIENCE_MS = 30_000
 
 /**
