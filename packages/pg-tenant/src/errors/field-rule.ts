@@ -37,7 +37,9 @@ const RULES: Readonly<Record<string, BrokenRule>> = {
   '22026': invalid('too_long'),
   '22030': invalid('format'),
   '22032': invalid('format'),
+  '2200M': invalid('format'),
   '2200N': invalid('format'),
+  '2201B': invalid('format'),
   '2201W': invalid('out_of_range'),
   '2201X': invalid('out_of_range'),
   '22P02': invalid('format'),
@@ -60,7 +62,19 @@ export function brokenRule(error: ServerError): BrokenRule | undefined {
   if (code === '54000' && message.startsWith('index row ')) return invalid('too_long')
   // The referencing table is named in both; which of the two it is stands in the words or, in any language, in the routine.
   if (code === '23503' && message.startsWith('update or delete')) return conflict('referenced')
-  return Object.hasOwn(RULES, code) ? RULES[code] : undefined
+  if (Object.hasOwn(RULES, code)) return RULES[code]
+  if (code === '22000' && error.routine === MAKES_RANGES) return invalid('out_of_range')
+  return isOfParameter(error) ? invalid('format') : undefined
+}
+
+/** What refuses a range that ends before it begins. */
+const MAKES_RANGES = 'range_serialize'
+/** Data exceptions, and the syntax of what a type reads (tsvector, jsonpath). Names of objects are the program's. */
+const READ = /^(?:22|42601)/
+
+/** Whether a value could not be read as its type, and nobody's function was called for it. */
+function isOfParameter(error: ServerError): boolean {
+  return READ.test(error.code) && parameterOf(error) !== undefined && !error.where?.includes(' function ')
 }
 
 /** Names and numbers of an error, of values only which field it was: never the value. */

@@ -12,6 +12,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'MERGE command cannot affect row a second time',
   ],
   '22000': [
+    'result of range difference would not be contiguous',
     'range lower bound must be less than or equal to range upper bound',
     'cannot get array length of a scalar',
   ],
@@ -26,7 +27,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'value overflows numeric format',
     'factorial of a negative number is undefined',
     'percentile value {value} is not between 0 and 1',
-    'setval: value {n} is out of bounds for sequence "{name}" {value}',
+    'setval: value {value} is out of bounds for sequence "{name}" {value}',
     '"{value}" is out of range for type {type}',
   ],
   '22004': [
@@ -36,6 +37,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   '22007': ['invalid input syntax for type {type}: {value}', 'invalid value {value} for {value}'],
   '22008': [
+    'stride must be greater than zero',
     '{words} out of range',
     'date/time field value out of range: {value}',
     '{words} out of range: {value}',
@@ -43,6 +45,9 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'invalid input syntax for type {type}: {value}',
   ],
   '22009': ['time zone displacement out of range: {value}', 'time zone displacement out of range'],
+  '2200M': ['invalid XML document'],
+  '2200S': ['invalid XML comment'],
+  '2200T': ['invalid XML processing instruction'],
   '22012': ['division by zero'],
   '22011': ['negative substring length not allowed'],
   '22013': [
@@ -56,6 +61,17 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '22019': ['invalid escape string', 'invalid escape character'],
   '22021': ['invalid byte sequence for encoding "{name}": {value}'],
   '22023': [
+    'field position must not be zero',
+    'lower bound must be less than or equal to upper bound',
+    'cannot merge addresses from different families',
+    'invalid mask length: {value}',
+    'field name must not be null',
+    'string is not a valid identifier: {value}',
+    'invalid symbol {value} found while decoding {words} sequence',
+    'MINVALUE ({n}) must be less than MAXVALUE ({n})',
+    'START value ({n}) cannot be {words} MINVALUE ({n})',
+    'START value ({n}) cannot be {words} MAXVALUE ({n})',
+    'INCREMENT must not be zero',
     'step size cannot equal zero',
     'time zone {value} not recognized',
     'unit {value} not recognized for type {type}',
@@ -94,6 +110,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'duplicate JSON object key',
   ],
   '22031': ['{words} format is not recognized: {value}'],
+  '22033': ['jsonpath array subscript is out of bounds'],
   '22034': [
     'JSON path expression for column "{name}" must return single item when no wrapper is requested',
     'JSON path expression in JSON_QUERY must return single item when no wrapper is requested',
@@ -117,12 +134,15 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '2201W': ['LIMIT must not be negative'],
   '2201X': ['OFFSET must not be negative'],
   '2202E': [
+    'cannot concatenate incompatible arrays',
+    'index {value} out of valid range, {value}',
     'array subscript out of range',
     'wrong number of array subscripts',
     'array must have even number of elements',
     'array must have two columns',
   ],
   '2202H': ['sample percentage must be between 0 and 100'],
+  '2203F': ['JSON path expression in JSON_VALUE must return single scalar item'],
   '22P02': [
     'invalid input syntax for type {type}: {value}',
     'invalid input syntax for type {type}',
@@ -139,7 +159,8 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '22P03': ['incorrect binary data format in bind parameter {n}', 'insufficient data left in message'],
   '22P04': ['missing data for column "{name}"', 'extra data after last expected column'],
   '22P05': [
-    'character with byte sequence {value} in encoding "{name}" has no equivalent in encoding "{name}"',
+    'unsupported Unicode escape sequence',
+    'character with byte sequence {value} in encoding "UTF8" has no equivalent in encoding "{name}"',
   ],
   '23001': [
     'update or delete on table "{name}" violates RESTRICT setting of foreign key constraint "{name}" on table "{name}"',
@@ -182,6 +203,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'cannot drop {object} because other objects depend on it',
     'role "{name}" cannot be dropped because some objects depend on it',
   ],
+  '39000': ['Wrong key or corrupt data'],
   '3D000': ['database "{name}" does not exist'],
   '3F000': ['schema "{name}" does not exist', 'no schema has been selected to create in'],
   '40001': [
@@ -285,6 +307,8 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '55P04': ['unsafe use of new value "{name}" of enum type {type}'],
   '57014': ['canceling statement due to statement timeout', 'canceling statement due to user request'],
   '0A000': [
+    'cannot convert NaN to {type}',
+    'cannot convert infinity to {type}',
     'cached plan must not change result type',
     'nondeterministic collations are not supported for {words}',
     'timestamps cannot be binned into intervals containing months or years',

@@ -79,6 +79,22 @@ type Case = readonly [
 ]
 
 const REFUSED: readonly Case[] = [
+  ['insert into stay values (1, $1)', ['[98,7)'], 400, { rule: 'out_of_range' }, 'range lower bound must be'],
+  [
+    'insert into stay values (1, int4range($1, 7))',
+    [98],
+    400,
+    { rule: 'out_of_range' },
+    'range lower bound must be',
+  ],
+  ['select $1::bytea', [`\\x${CANARY}`], 400, { rule: 'format' }, 'invalid hexadecimal digit: …'],
+  [
+    'select $1::jsonb',
+    [`{"a": "\\u0000${CANARY}"}`],
+    400,
+    { rule: 'encoding' },
+    'unsupported Unicode escape sequence',
+  ],
   [
     'insert into person (id, must) values (2, null)',
     [],
@@ -280,10 +296,17 @@ const REFUSED: readonly Case[] = [
 
 /** Not about one value of the request: 500, with the reason in the log and nothing for the client. */
 const WRONG: readonly Case[] = [
+  [
+    "select convert_to($1, 'LATIN1')",
+    ['\u{1F600}'],
+    400,
+    { rule: 'encoding' },
+    'has no equivalent in encoding "LATIN1"',
+  ],
   ['select 1 / $1::int', [0], 500, undefined, 'division by zero'],
   ['select now() at time zone $1', [CANARY], 500, undefined, 'time zone … not recognized'],
   ["select to_date($1, 'YYYY-MM-DD')", [CANARY], 400, { rule: 'format' }, 'invalid value … for …'],
-  ['select regexp_match($1, $1)', [`(${CANARY}`], 500, undefined, 'invalid regular expression: …'],
+  ['select regexp_match($1, $1)', [`(${CANARY}`], 400, { rule: 'format' }, 'invalid regular expression: …'],
   ['select repeat($1, 2000000000)', [CANARY], 500, undefined, 'requested length too large'],
   ['select lpad($1, 2000000000)', [CANARY], 500, undefined, 'requested length too large'],
   ['select chr($1)', [888888888], 500, undefined, 'requested character too large for encoding: …'],
@@ -309,9 +332,9 @@ const WRONG: readonly Case[] = [
     { rule: 'format' },
     'duplicate JSON object key',
   ],
-  ['select $1::tsvector', [`'${CANARY}`], 500, undefined, 'syntax error in tsvector: …'],
+  ['select $1::tsvector', [`'${CANARY}`], 400, { rule: 'format' }, 'syntax error in tsvector: …'],
   ['select to_tsquery($1)', [`${CANARY} & (`], 500, undefined, 'no operand in tsquery: …'],
-  ['select $1::jsonpath', [CANARY], 500, undefined, 'syntax error'],
+  ['select $1::jsonpath', [CANARY], 400, { rule: 'format' }, 'syntax error'],
   ['select ($1::jsonb)::int', [`"${CANARY}"`], 500, undefined, 'cannot cast jsonb string to type integer'],
   [
     "select jsonb_path_query(to_jsonb($1::text), '$.double()')",
