@@ -124,5 +124,5 @@ export async function drainSchema(admin: Admin, schema: string, markerTable: str
 }
 
 export async function dropSchema(admin: Admin, schema: string): Promise<void> {
-  await withBriefLocks(admin, `drop schema if exists ${quoteIdentifier(schema)} cascade`)
+  await withBriefLocks(admin, schema, `drop schema if exists ${quoteIdentifier(schema)} cascade`)
 }

@@ -34,7 +34,7 @@ export async function dropObjects({ schema, ours, owner }: Place, inTurn: InTurn
         // What somebody hung on it meanwhile would go with it.
         await requireNoDependents(admin, schema, owner)
         const rows = await admin.run(NEXT, [quoteIdentifier(schema), [...ours], batch])
-        if (rows.length > 0) await withBriefLocks(admin, rows.map(({ sql }) => sql).join('; '))
+        if (rows.length > 0) await withBriefLocks(admin, schema, rows.map(({ sql }) => sql).join('; '))
         return rows.length
       })
       if (done === 0) return dropped
