@@ -43,7 +43,7 @@ export const ROLE_CHECKS: readonly CheckText[] = [
         case when rolreplication then 'REPLICATION' end) as what
       from pg_roles r, parameters p where r.rolname = p.application
         and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)`,
-    fix: 'ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, or connect as another role.',
+    fix: 'ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, or connect as another role. A session is asked once: end those it had meanwhile.',
   },
   {
     code: 'APPLICATION_ROLE',
