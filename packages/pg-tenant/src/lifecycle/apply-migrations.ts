@@ -64,11 +64,15 @@ export async function applyMigrations(
   const done: AppliedMigration[] = scripts.map(({ id, checksum }, at) => {
     return { id, checksum, durationMs: spent[at] ?? 0 }
   })
-  await admin.run(`insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`, [
-    done.map(({ id }) => id),
-    done.map(({ checksum }) => checksum),
-  ])
-  await recordMigrations(books, registry, tenant, done)
+  // Citus takes no statement that writes to a schema it distributes and to a table that it does not.
+  if (books === admin && !distributedSchemas) await recordMigrations(admin, registry, tenant, done, ledger)
+  else {
+    await admin.run(`insert into ${ledger} (id, checksum) select * from unnest($1::text[], $2::text[])`, [
+      done.map(({ id }) => id),
+      done.map(({ checksum }) => checksum),
+    ])
+    await recordMigrations(books, registry, tenant, done)
+  }
   return {
     migrations: done.map(({ id }) => id),
     ...(scripts.length < wanted.length && { more: true as const }),

@@ -127,15 +127,24 @@ export interface AppliedMigration {
   readonly durationMs: number
 }
 
-/** Applied migrations, for "who is behind?". */
+/**
+ * Applied migrations, for "who is behind?".
+ *
+ * @param ledger the tenant's own, quoted, which is written by the same statement where it is in the same database
+ */
 export async function recordMigrations(
   admin: Admin,
   place: RegistryPlace,
   tenant: TenantKey,
   applied: readonly AppliedMigration[],
+  ledger?: string,
 ): Promise<void> {
+  const own =
+    ledger === undefined
+      ? ''
+      : `with own as (insert into ${ledger} (id, checksum) select * from unnest($3::text[], $4::text[]))`
   await admin.run(
-    `insert into ${migrationTable(place)} (prefix, key, id, checksum, duration_ms)
+    `${own} insert into ${migrationTable(place)} (prefix, key, id, checksum, duration_ms)
      select $1, $2, * from unnest($3::text[], $4::text[], $5::int[])
      on conflict (prefix, key, id) do update set checksum = excluded.checksum`,
     [
