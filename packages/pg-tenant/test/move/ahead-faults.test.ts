@@ -83,6 +83,8 @@ describe('something dies while a copy is on its way: the tenant is in service wh
     })
     expect(outcome).toBeInstanceOf(Error)
     expect(isTenancyError(outcome) ? undefined : outcome).toBeUndefined()
+    if (/the stream of changes|the log/.test(name))
+      expect(outcome).toMatchObject({ code: 'CONNECTION_LOST', details: { reason: 'log', placement: 'eu' } })
     await eventually(async () => {
       const found = await again(fleet, key, { undo: true })
       return !isTenancyError(found)

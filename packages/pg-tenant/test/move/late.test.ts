@@ -3,7 +3,7 @@ import { isTenancyError } from '@org/core'
 import { eventually, type WireProxyOptions } from '@org/pg-testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { MoveOptions, MoveStep, TenancyOptions } from '../../src/index.ts'
-import { sampled } from '../support/sample.ts'
+import { SLOW } from '../support/sample.ts'
 import { bodies, insert, nothingLeft, useServers } from './servers.ts'
 
 // A mover that stops for as long as its machine likes, loses its lock, and goes on when others have finished its move, undone it or
@@ -135,7 +135,17 @@ const CASES = Object.keys(MEANWHILE).flatMap((meanwhile) =>
   ),
 )
 
-it.each(sampled(CASES, 37))(
+/** Those that lose something where nobody asks whose it is. */
+const SAMPLE = [
+  'finished stream 13',
+  'undone, and changed hands stream 6',
+  'undone, and changed hands stream 7',
+  'undone, and copied again replication 17',
+]
+const isSample = ({ copy, at, meanwhile }: (typeof CASES)[number]) =>
+  SAMPLE.includes(`${meanwhile} ${copy} ${at}`)
+
+it.each(SLOW ? CASES : CASES.filter(isSample))(
   'held at transaction $at ($copy), meanwhile $meanwhile: nothing of anybody is lost',
   async ({ copy, at, meanwhile }) => {
     const key = `late-${copy}-${at}-${Object.keys(MEANWHILE).indexOf(meanwhile)}`

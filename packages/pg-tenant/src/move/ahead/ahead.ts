@@ -1,5 +1,6 @@
-import { TenancyError } from '@org/core'
+import { isTenancyError, TenancyError } from '@org/core'
 import { withAdminPool } from '../../admin/session.ts'
+import { inAdminTransaction } from '../../admin/transaction.ts'
 import { withAdminClient } from '../../archive/client.ts'
 import type { ArchiveManifest } from '../../archive/format/manifest.ts'
 import { placeOf } from '../../archive/place.ts'
@@ -11,7 +12,7 @@ import { bringData } from '../arrive.ts'
 import { stillClaimed } from '../claim.ts'
 import type { MoveState } from '../ledger.ts'
 import type { MoveSettings } from '../options.ts'
-import type { Route } from '../route.ts'
+import { type Route, saidBy } from '../route.ts'
 import { arrivalOf } from './arrival.ts'
 import { type Copy, Following } from './following.ts'
 import { type Published, publish, requireReplicable, unpublish } from './publication.ts'
@@ -70,8 +71,48 @@ function waits({ tenant }: Route, waitedMs: number): TenancyError {
   )
 }
 
-/** Sends a copy ahead while the tenant is in service, and runs `fn` with it when it has as good as caught up. */
+/**
+ * Sends a copy ahead while the tenant is in service, and runs `fn` with it when it has as good as caught up.
+ *
+ * @throws TenancyError CONNECTION_LOST (`details.reason` `log`) as soon as the changes are told no more
+ */
 export async function sendAhead<T>(
+  ...[route, record, settings, changes, state, fn]: Parameters<typeof follow<T>>
+): Promise<T> {
+  const { lost } = changes.wal
+  const { patience } = settings
+  const signal = AbortSignal.any([lost, ...(patience.signal ? [patience.signal] : [])])
+  try {
+    return await follow(route, record, { ...settings, patience: { ...patience, signal } }, changes, state, fn)
+  } catch (error) {
+    const isItsEnd = isTenancyError(error, 'CONNECTION_LOST') || isTenancyError(error, 'ABORTED')
+    throw lost.aborted && !patience.signal?.aborted && isItsEnd ? await untold(route, error) : error
+  }
+}
+
+/** @param error what was said where that server does not answer any more */
+async function untold({ from, tenant }: Route, error: unknown): Promise<unknown> {
+  const asked = inAdminTransaction(from.lifecycle.adminPool, (admin) =>
+    admin.run(`select current_setting('max_slot_wal_keep_size') as keep`),
+  )
+  const keep = await asked.then(
+    ([row]) => String(row?.keep),
+    () => undefined,
+  )
+  if (keep === undefined) return saidBy(from, error)
+  const bound =
+    keep === '-1'
+      ? ''
+      : ` It keeps ${keep} of its log for that (max_slot_wal_keep_size): raise it where more is written meanwhile.`
+  return new TenancyError(
+    'CONNECTION_LOST',
+    `${from.name} has stopped to tell what changes in the tenant while a copy of it was on its way.${bound} The tenant is in service ` +
+      'where it was; run it again when less is written, or leave copy: "replication" out.',
+    { details: { tenant, reason: 'log', placement: from.name } },
+  )
+}
+
+async function follow<T>(
   route: Route,
   record: TenantRecord,
   settings: MoveSettings,

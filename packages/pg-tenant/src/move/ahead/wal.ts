@@ -14,7 +14,10 @@ const SIGN_MS = 5_000
 /** Milliseconds without any message of the server, which answers each sign of life that asks for it. */
 const SILENT_MS = 60_000
 
-type WalClient = WireClient & { end(): Promise<void> }
+type WalClient = WireClient & {
+  end(): Promise<void>
+  on(event: 'error' | 'end', listener: (error: Error) => void): unknown
+}
 
 /** A piece of the server's log: data of the plug-in, or only how far it has looked. */
 export interface Piece {
@@ -46,11 +49,19 @@ export class Wal implements Submittable {
   #heardAt = performance.now()
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  readonly #lost = new AbortController()
 
   private constructor(client: WalClient, slot: string, snapshot: string) {
     this.#client = client
     this.#slot = slot
     this.snapshot = snapshot
+    client.on('error', (error: Error) => this.#fail(error))
+    client.on('end', () => this.#fail(new Error('the server has ended the connection')))
+  }
+
+  /** Fires when nothing more will be told. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
   }
 
   /**
@@ -181,7 +192,10 @@ export class Wal implements Submittable {
   }
 
   #fail(error: Error): void {
-    if (this.#failure === undefined && !this.#closed) this.#failure = error
+    if (!this.#closed) {
+      this.#failure ??= error
+      this.#lost.abort()
+    }
     clearInterval(this.#timer)
     this.callback()
     this.#wake()
