@@ -46,6 +46,22 @@ const SLOW = [
     'checks/checks',
     'admin-everyday',
   ],
+  // The levels whose turn it is not in the default set.
+  ...[
+    'outbox/worker',
+    'privacy/privacy',
+    'webhooks/deliver',
+    'usage/usage',
+    'idempotency/levels',
+    'provision',
+  ],
+  ...[
+    'move/move',
+    'archive/levels',
+    'offboard/offboard-levels',
+    'session/keep-statements',
+    'hazards/stopped',
+  ],
 ]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
 

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { createWorker } from '../../src/outbox/worker/index.ts'
 import { installPrivacy, type PersonalEvents, personalData, privacy } from '../../src/privacy/index.ts'
 import { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION, webhooks } from '../../src/webhooks/index.ts'
-import { acme, globex, LEVELS, type OutboxWorld, useOutbox } from '../support/outbox-world.ts'
+import { LEVELS } from '../support/levels.ts'
+import { acme, globex, type OutboxWorld, useOutbox } from '../support/outbox-world.ts'
 import { codeOf, eventually, testSealing } from '../support/world.ts'
 
 const EVENTS: PersonalEvents = {

@@ -15,6 +15,13 @@ import type { LevelOptions } from '../../src/levels/identity.ts'
 export { codeOf, eventually }
 
 export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
+/**
+ * Those of this set: what governance keeps lies in one place at `schema`, `role` and `login`, where `role` stands for the others,
+ * whose turn is in the slow set. What attacks runs at all of them.
+ */
+export const LEVELS_IN_TURN = LEVELS.filter(
+  (level) => Boolean(process.env.TEST_SLOW) === (level === 'schema' || level === 'login'),
+)
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')
 

@@ -9,8 +9,6 @@ import { notesAt, type Setting, useSetting } from './world.ts'
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')
 
-/** All there are. */
-export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
 /** Those with one outbox for all tenants of a database. */
 export const SHARED_LEVELS = ['schema', 'role', 'login', 'row'] as const
 

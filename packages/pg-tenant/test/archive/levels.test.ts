@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 import { LEVELS, openLibrary, read, write } from './library.ts'
 import { useFolder } from './support.ts'
@@ -10,7 +11,7 @@ const setting = useSetting()
 const folder = useFolder()
 const { world } = setting
 
-describe.each(LEVELS)('level %s', (level) => {
+describe.each(LEVELS.filter(hasTurn))('level %s', (level) => {
   const tenancy = () => openLibrary(setting, level)
 
   it('backs up a tenant and nobody else, and brings it back after it was dropped', async () => {

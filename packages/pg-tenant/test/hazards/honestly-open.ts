@@ -35,3 +35,7 @@ export const NOT_APPLICABLE: Readonly<Record<IsolationLevel, readonly string[]>>
 export function idsOf({ findings }: AttackReport, verdict: Verdict): string[] {
   return findings.filter((finding) => finding.verdict === verdict).map(({ id }) => id)
 }
+
+/** Those of findings that belong to attacks which were tried. */
+export const among = (tried: readonly string[], ids: readonly string[]): string[] =>
+  ids.filter((id) => tried.some((one) => id === one || id.startsWith(`${one}.`)))

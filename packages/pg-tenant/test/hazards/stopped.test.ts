@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'
+import { sampled } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
-import { HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from './honestly-open.ts'
+import { among, HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from './honestly-open.ts'
 import { attackIn, kitLeftovers, pipelining, seen } from './kit-world.ts'
 
 const world = useWorld([])
@@ -10,22 +11,26 @@ const LEVELS: readonly IsolationLevel[] = ['schema', 'role']
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
+  const tried = isolation === 'role' ? ATTACKS : sampled(ATTACKS, 3)
+  const only = tried.map(({ id }) => id)
   beforeAll(async () => {
-    report = await attackIn(world, { isolation })
+    report = await attackIn(world, { isolation, only })
   })
 
-  const promised = ATTACKS.filter(({ promise }) => promise.includes(isolation)).map(({ id, title }) => ({
-    id,
-    title,
-  }))
+  const promised = tried
+    .filter(({ promise }) => promise.includes(isolation))
+    .map(({ id, title }) => ({
+      id,
+      title,
+    }))
 
   it.each(promised)('stops $id: $title', ({ id }) => {
     expect(seen(report, id)).toMatch(/^stopped: /)
   })
 
   it('says what is open, and leaves nothing out', () => {
-    expect(idsOf(report, 'open')).toEqual(HONESTLY_OPEN[isolation])
-    expect(idsOf(report, 'not applicable')).toEqual(NOT_APPLICABLE[isolation])
+    expect(idsOf(report, 'open')).toEqual(among(only, HONESTLY_OPEN[isolation]))
+    expect(idsOf(report, 'not applicable')).toEqual(among(only, NOT_APPLICABLE[isolation]))
     expect(report.findings.filter(({ promised, verdict }) => promised && verdict === 'open')).toEqual([])
   })
 

@@ -8,6 +8,7 @@ import { startWireProxy } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type Fleet, type Tenancy, type TenancyOptions } from '../../src/index.ts'
 import { ALL_SUBJECTS, notesAt, useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 
 // Two databases stand for two clusters: nothing is shared between their registries.
@@ -70,7 +71,7 @@ async function lateCommit(level: (typeof ALL_SUBJECTS)[number]['level'], key: st
   }
 }
 
-describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
+describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level', ({ level }) => {
   const key = `mover-${level}`
 
   it('moves under traffic: nothing that was acknowledged is lost, nothing is there twice', async () => {

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 
 // Statements that a connection keeps by itself (`keepStatements`): for the tenant that has it and nobody else, bounded, and run
 // from a name only ahead of everything the caller's scope does.
@@ -27,7 +28,7 @@ const REPLACE = `do $hostile$
     end loop;
   end $hostile$`
 
-describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
+describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level', ({ level, logsIn }) => {
   async function stage(keepStatements: number) {
     const texts: string[] = []
     const proxy = await startWireProxy({

@@ -7,6 +7,9 @@ export const SLOW = Boolean(process.env.TEST_SLOW)
 export const looksAt = (level: IsolationLevel, ...levels: readonly IsolationLevel[]): boolean =>
   SLOW || levels.includes(level)
 
+/** At levels `schema` and `login` it is the code of `role` that runs, but for who logs in: where this asks, their turn is in the slow set. */
+export const hasTurn = (level: IsolationLevel): boolean => SLOW === (level === 'schema' || level === 'login')
+
 /** All of them in the slow set, else every `step`-th from the first on: each kind of test also runs in the default set, smaller. */
 export const sampled = <T>(all: readonly T[], step: number): T[] =>
   SLOW ? [...all] : all.filter((_, at) => at % step === 0)
