@@ -104,7 +104,19 @@ describe('an export', () => {
   })
 
   it('is CSV in which nothing is a formula, unless that is wanted', async () => {
-    const narrow = ['=1+1', '+1', '-2+3', '@SUM(1)', '\t=1', '\r=1', '\n=1', ' =1', '\u00a0\u200b@a']
+    const narrow = [
+      '=1+1',
+      '+1',
+      '-2+3',
+      '@SUM(1)',
+      '\t=1',
+      '\r=1',
+      '\n=1',
+      ' =1',
+      ' \t=1',
+      '\u0085\v=1',
+      '\u00a0\u200b@a',
+    ]
     const formulas = [...narrow, '\uff1d1', '\uff0b1', '\uff0d1', '\uff20a']
     const harmless = ['a=1', '(=1', '#=1', "'=1", 'a\n=1']
     const tenancy = world.tenancy({ migrations: [MIGRATION] })

@@ -36,7 +36,7 @@ const SEALED = 'enc:v[0-9]+:[A-Za-z0-9+/=:._-]*'
  * in front makes it text.
  */
 const FORMULA =
-  '^([\\t\\r\\n]|[ \u00a0\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-])'
+  '^([\\t\\r\\n]|[ \\t\\n\\v\\f\\r\u0085\u00a0\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-])'
 
 /** What becomes of values on their way out. */
 export interface Treatment {
