@@ -204,6 +204,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'role "{name}" cannot be dropped because some objects depend on it',
   ],
   '39000': ['Wrong key or corrupt data'],
+  '2D000': ['invalid transaction termination'],
   '3D000': ['database "{name}" does not exist'],
   '3F000': ['schema "{name}" does not exist', 'no schema has been selected to create in'],
   '40001': [

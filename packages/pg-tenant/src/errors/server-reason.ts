@@ -44,8 +44,8 @@ export function isRaised({ routine = '' }: ServerError): boolean {
 }
 
 const MAX_LENGTH = 500
-/** A literal of the statement: `syntax error at or near "'ann@x'"`, `near ".789"`, `ORDER BY position 41`. */
-const LITERAL = /at or near "(?:[.\d]|[^"]*[^\w$.;,:()[\]<>=+*/-])|\bposition -?\d/
+/** A literal of the statement: `syntax error at or near "'ann@x'"`, `near "$$ann$$"`, `near ".789"`, `ORDER BY position 41`. */
+const LITERAL = /at or near "(?:[.\d"]|[^"]*[^\w$.;,:()[\]<>=+*/"-]|[^"]*\$\D)|\bposition -?\d/
 
 /** What may stand in each place of a shape. */
 const KINDS: Readonly<Record<string, RegExp>> = {

@@ -82,6 +82,10 @@ export const ADVICE = {
     'extensions TO PUBLIC, and name that schema in sharedSchemas.',
   setConfig: 'Take set_config out: search path, role and settings are set for each tenant.',
   set: 'Take SET out of the block: search path and role are set for each tenant.',
+  server:
+    'Roles, databases, publications, event triggers and settings of the server are not part of a tenant. Take this out.',
+  owned:
+    'A role owns more than this tenant: where the administrator owns the tables, everybody’s. Name what is to be dropped or given away.',
   public: 'Names schema "public", which is the same for every tenant. Leave the schema out.',
 } as const
 
@@ -94,6 +98,12 @@ const IN_BLOCKS: readonly (readonly [rule: string, pattern: RegExp, message: str
     ADVICE.set,
   ],
   ['extension', /\b(?:create|alter|drop)\s{1,20}extension\b/i, ADVICE.extension],
+  [
+    'server',
+    /\b(?:create|alter|drop)\s{1,20}(?:role|user|group|database|tablespace|publication|subscription|event\s{1,20}trigger)\s/i,
+    ADVICE.server,
+  ],
+  ['server', /\b(?:drop|reassign)\s{1,20}owned\s{1,20}by\b/i, ADVICE.owned],
 ]
 const IN_PUBLIC = /(?:\bpublic|"public")\s{0,20}\.\s{0,20}["a-z_]/i
 const COMMENTS = /--[^\n]{0,1000}|\/\*[^*]{0,2000}\*\//g

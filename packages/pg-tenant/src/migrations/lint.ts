@@ -103,10 +103,10 @@ function refusals(script: Script, statement: Statement, allowed: ReadonlySet<str
     found.push(['extension', ADVICE.extension])
   }
   if (['create', 'alter', 'drop'].includes(first) && SERVER.has(second)) {
-    found.push([
-      'server',
-      'Roles, databases, publications, event triggers and settings of the server are not part of a tenant. Take this out.',
-    ])
+    found.push(['server', ADVICE.server])
+  }
+  if (['drop', 'reassign'].includes(first) && second === 'owned') {
+    found.push(['server', ADVICE.owned])
   }
   if (['create', 'alter', 'drop'].includes(first) && second === 'schema') {
     found.push(['schema', 'A migration changes what is in the tenant’s schema, never schemas themselves.'])

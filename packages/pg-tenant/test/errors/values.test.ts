@@ -296,6 +296,11 @@ const REFUSED: readonly Case[] = [
 
 /** Not about one value of the request: 500, with the reason in the log and nothing for the client. */
 const WRONG: readonly Case[] = [
+  ['selec 1', [], 500, undefined, 'syntax error at or near "selec"'],
+  ['select 1 from person where ;', [], 500, undefined, 'syntax error at or near ";"'],
+  [`select 1 $$${CANARY}$$`, [], 500, undefined, 'syntax error ('],
+  [`select 1 2 "${CANARY}"`, [], 500, undefined, 'syntax error ('],
+  ['do $$ begin commit; end $$', [], 500, undefined, 'invalid transaction termination'],
   [
     "select convert_to($1, 'LATIN1')",
     ['\u{1F600}'],

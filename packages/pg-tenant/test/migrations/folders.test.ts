@@ -293,6 +293,9 @@ describe('the linter', () => {
     [`alter type mood add value if not exists 'calm'`, ['enum-value 1']],
     [`-- pg-tenant: no-transaction\nalter type mood add value 'calm'`, []],
     ['create role somebody', ['server 1']],
+    ['do $$ begin create role somebody; exception when duplicate_object then null; end $$', ['server 1']],
+    ['drop owned by current_user', ['server 1']],
+    ['do $$ begin reassign owned by a to b; end $$', ['server 1']],
     ['alter system set work_mem = 1', ['server 1']],
   ])('%s', (sql, rules) => {
     expect(rulesOf(sql)).toEqual(rules)
