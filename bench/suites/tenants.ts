@@ -40,6 +40,15 @@ export async function provisionTenants(bench: Bench, count: number): Promise<Ten
     await shared.query(key, FILL_SHARED_NOTES)
   }
   await adminPool.query('vacuum analyze')
+  await adminPool.query(limitsOf(bench.role))
   await Promise.all([pool.end(), adminPool.end()])
   return { url: applicationUrl, adminUrl, keys, rolePrefix, schemaPrefix, row, drop }
 }
+
+/** As the README makes the application's role: with the limits that scopes have. */
+const limitsOf = (role: string) => `
+  do $$ begin
+    execute format('alter role ${role} in database %I set statement_timeout = ''30s''', current_database());
+    execute format('alter role ${role} in database %I set lock_timeout = ''10s''', current_database());
+    execute format('alter role ${role} in database %I set idle_in_transaction_session_timeout = ''60s''', current_database());
+  end $$`
