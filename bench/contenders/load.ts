@@ -8,6 +8,7 @@ const CHILD = new URL('../../examples/express/bench/load.child.ts', import.meta.
 /** One way of serving the list of users, in a process of its own. */
 export interface LoadServer {
   readonly who: Contender
+  readonly pid: number
   /** How long each request took, in milliseconds, in the order they were answered. */
   readonly latencies: number[]
   /** One request of the next tenant. */
@@ -38,6 +39,7 @@ export async function startServer(
   let turn = 0
   return {
     who,
+    pid: child.pid ?? 0,
     latencies,
     request: async () => {
       const token = tokens[turn++ % tokens.length]

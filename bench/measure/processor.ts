@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import pg from 'pg'
 
-/** Milliseconds on a processor so far: this process's, and all of the server's processes'. */
+/** Milliseconds on a processor so far: the client's (this process's, or those named), and all of the server's processes'. */
 export interface ProcessorTime {
   readonly client: number
   readonly server: number
@@ -10,19 +10,39 @@ export interface ProcessorTime {
 /**
  * A clock of processor time of both sides, or `undefined` where the server's processes cannot be seen: not on this machine, or
  * not Linux.
+ *
+ * @param clients ids of the processes that count as the client (default: this one alone)
  */
-export async function processorClock(url: string): Promise<(() => ProcessorTime) | undefined> {
+export async function processorClock(
+  url: string,
+  clients?: readonly number[],
+): Promise<(() => ProcessorTime) | undefined> {
   const postmaster = await postmasterOf(url)
   if (postmaster === undefined) return undefined
   // What ended children took is the postmaster's; it counts in hundredths of a second, the scheduler in nanoseconds.
   return () => {
-    const { user, system } = process.cpuUsage()
     const running = childrenOf(postmaster).reduce(
       (sum, pid) => sum + onProcessor(pid),
       onProcessor(postmaster),
     )
-    return { client: (user + system) / 1_000, server: running + ended(postmaster) }
+    return {
+      client: clients?.reduce((sum, pid) => sum + ofThreads(pid), 0) ?? own(),
+      server: running + ended(postmaster),
+    }
   }
+}
+
+function own(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
+/** Of a process that may have several: threads of Node.js compile and collect. */
+function ofThreads(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce(
+    (sum, thread) => sum + onProcessor(`${pid}/task/${thread}`),
+    0,
+  )
 }
 
 async function postmasterOf(url: string): Promise<number | undefined> {
@@ -65,7 +85,7 @@ function childrenOf(pid: number): number[] {
 }
 
 /** 0 for one that has just ended. */
-function onProcessor(pid: number): number {
+function onProcessor(pid: number | string): number {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
   } catch {
