@@ -20,7 +20,7 @@ interface Asked {
 
 /**
  * For what libraries look up beside a request (a denylist, an epoch of permissions): what is asked of one tenant within one turn of
- * the event loop, outside of every tenant, is one statement in one read-only scope, as a scope costs more than most look-ups do. Each
+ * the event loop, outside of every tenant, is one statement in one scope, as a scope costs more than most look-ups do. Each
  * text is one SELECT of the program's own, with parameters from `$1`; what is put into text otherwise than as a parameter is not for this.
  *
  * @throws TenancyError as {@link TenancyScopes.query}
@@ -95,14 +95,8 @@ async function allOf(
     return `(select coalesce(json_agg(r), '[]')::text from (${text}\n) r) as a${n}`
   })
   try {
-    const { rows } = await tenancy.query<Record<string, string>>(
-      tenant,
-      `select ${parts.join(', ')}`,
-      values,
-      {
-        readOnly: true,
-      },
-    )
+    // In the usual mode, whose opening is kept: what stands inside of a SELECT writes nothing.
+    const { rows } = await tenancy.query<Record<string, string>>(tenant, `select ${parts.join(', ')}`, values)
     return asked.map((_, n) => JSON.parse(rows[0]?.[`a${n}`] ?? '') as never[])
   } catch (error) {
     // No scope opened: it opens for none of them. Anything else may be the fault of one.
