@@ -51,6 +51,7 @@ const MARKED = [
   'TRUNCATE, and ALTER TABLE that writes rows anew, leave nothing of what was in sight',
   'whoever was away for long does not write into the copy of who has gone on',
   'whoever was provisioned there since it was looked at is not moved over',
+  'x: the administrator plans nothing over tables of others',
   'y: who the session is, its locks and its seed, behind COMMIT',
   'z: names of another tenant',
   'z: nothing is known of a session that others had',

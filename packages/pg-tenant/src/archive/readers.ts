@@ -15,6 +15,8 @@ export interface TableReader {
   readonly forced: boolean
   /** Whether the owner has taken the right to read it back from itself. */
   readonly denied: boolean
+  /** Whether a query over it may be planned; where it may not, {@link mayPlan} asks. */
+  readonly plans: boolean
 }
 
 export type Readers = (table: string) => TableReader
@@ -61,10 +63,10 @@ export async function withReaders<T>(
   const readers = (app: AdminClient | undefined): Readers => {
     return (table) => {
       const { by = 'nobody', forced = false, denied = false } = chosen.get(table) ?? {}
-      if (by === 'application' && app) return { client: app, role: 'none', forced, denied }
+      if (by === 'application' && app) return { client: app, role: 'none', forced, denied, plans: true }
       if (by === 'tenant' && own !== undefined)
-        return { client: home, role: quoteIdentifier(own), forced, denied }
-      if (by === 'administrator') return { client: home, role: 'none', forced, denied }
+        return { client: home, role: quoteIdentifier(own), forced, denied, plans: true }
+      if (by === 'administrator') return { client: home, role: 'none', forced, denied, plans: false }
       throw unreadable(table, rows.find(({ name }) => name === table)?.owner)
     }
   }
@@ -128,16 +130,38 @@ export async function asReader(
   await client.run('rollback to savepoint one_table; release savepoint one_table')
 }
 
-/** Who reads tables that a restore has just made. */
-export function ownerOf(client: AdminClient, { owner }: Place): TableReader {
-  return { client, role: owner === undefined ? 'none' : quoteIdentifier(owner), forced: false, denied: false }
+// $1 schema, $2 table. Under the tenant's path.
+const OWN = `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+    join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) c.relowner
+  where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name
+    and r.rolname operator(pg_catalog.=) session_user and c.relkind operator(pg_catalog.=) any (array['r', 'p']::pg_catalog."char"[])`
+
+/**
+ * Whether a query over a table that {@link asReader} holds may be planned. Planning runs what the table's owner has written (index
+ * expressions): the administrator plans over tables of its own alone, whoever else had the right to make some in the schema. COPY of a
+ * table is no query.
+ */
+export async function mayPlan(
+  { client, plans }: TableReader,
+  { schema }: Place,
+  table: string,
+): Promise<boolean> {
+  // guard: x: the administrator plans nothing over tables of others
+  if (!plans) return (await client.run(OWN, [schema, table])).length > 0
+  return true
 }
 
-function unreadable(table: string, owner: string | undefined): TenancyError {
+/** Who reads tables that a restore has just made. */
+export function ownerOf(client: AdminClient, { owner }: Place): TableReader {
+  const role = owner === undefined ? 'none' : quoteIdentifier(owner)
+  return { client, role, forced: false, denied: false, plans: true }
+}
+
+export function unreadable(table: string, owner?: string): TenancyError {
   return new TenancyError(
     'CONFLICT',
     'A table in the tenant’s schema belongs to another role and cannot be read by the tenant’s role or the administrator. ' +
-      'Nothing was kept. Run as its owner: ALTER TABLE … OWNER TO the tenant’s role, or GRANT SELECT on it (and, where it has ' +
+      'Nothing was kept. Run as its owner: ALTER TABLE … OWNER TO the tenant’s role, or GRANT SELECT on it to that role (and, where it has ' +
       'row-level security, change its owner).',
     { details: { reason: 'owner', table, owner: owner ?? null } },
   )

@@ -51,13 +51,9 @@ async function newestHere(
     await withReaders(found, visit, async (readerOf) => {
       for (const { table, column } of columns) {
         const sql = `select (${newestOf(place, table, column)}) as newest`
-        const { newest: number } = await askTable(
-          readerOf(table),
-          place,
-          table,
-          sql,
-          'newest pg_catalog.int8',
-        )
+        // What nobody may ask is found when it arrives.
+        const asked = await askTable(readerOf(table), place, table, sql, 'newest pg_catalog.int8')
+        const number = asked?.newest
         newest.push(number === null || number === undefined ? undefined : BigInt(String(number)).toString())
       }
     })

@@ -3,9 +3,10 @@ import { askTable } from '../archive/ask-table.ts'
 import type { BackedUpTable } from '../archive/backup-options.ts'
 import { readTables } from '../archive/catalog.ts'
 import { type AdminClient, pinSettings } from '../archive/client.ts'
+import { copyOut } from '../archive/copy.ts'
 import { beginReading } from '../archive/describe.ts'
 import { type Place, roomOf, whereOf } from '../archive/place.ts'
-import { type TableReader, withReaders } from '../archive/readers.ts'
+import { asReader, type TableReader, withReaders } from '../archive/readers.ts'
 import { type Visit, visitTenant } from '../archive/visit.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { DroppedTable } from './receipt.ts'
@@ -78,9 +79,18 @@ async function countTogether(
 }
 
 async function countRows(reader: TableReader, place: Place, table: string): Promise<number> {
-  const sql = `select pg_catalog.count(*)::pg_catalog.float8 as rows from only ${qualify(place.schema, table)}`
-  const { rows } = await askTable(reader, place, table, sql, 'rows pg_catalog.float8')
-  return Number(rows)
+  const name = qualify(place.schema, table)
+  const sql = `select pg_catalog.count(*)::pg_catalog.float8 as rows from only ${name}`
+  const asked = await askTable(reader, place, table, sql, 'rows pg_catalog.float8')
+  if (asked) return Number(asked.rows)
+  let rows = 0
+  const count = (client: AdminClient) =>
+    copyOut(client, `copy ${name} to stdout`, (_piece, _first, last) => {
+      if (last) rows++
+      return undefined
+    })
+  await asReader(reader, place, { name: table }, count)
+  return rows
 }
 
 /** On disk, with indexes and TOAST; of tables that tenants share nobody can say whose part is whose. */

@@ -143,7 +143,7 @@ async function exportTable(
     return target.add(line(row))
   })
   await asReader(reader, place, { name: table }, (client) =>
-    copyQuery(client, reader, place, FORMATS[format], selected, take),
+    copyQuery(client, reader, place, table, FORMATS[format], selected, take),
   )
   const { bytes, sha256 } = await target.end()
   return { table, file: sha256 === null ? null : file, rows, bytes, sha256 }

@@ -1,0 +1,50 @@
+import type { PoolClient } from 'pg'
+import { expect, it } from 'vitest'
+import { useSetting } from '../levels/setting.ts'
+import { codeOf } from '../support/world.ts'
+import { useFolder } from './support.ts'
+
+// Somebody else who may make tables in a tenant's schema: an earlier owner, say, of one that was adopted.
+const setting = useSetting()
+const folder = useFolder()
+
+it.each(['schema', 'role'] as const)(
+  'level %s: a table of somebody else, which the administrator alone may read, has none of its code run with that one’s rights',
+  async (level) => {
+    const tenancy = setting.tenancy(level, {
+      migrations: [{ id: '1', sql: 'create table kept (id int primary key, file oid)' }],
+    })
+    const { root, adminRole, admin } = setting.world
+    await tenancy.provision('home')
+    const [home, other] = [`${level}_home`, `${adminRole}_${level}_other`]
+    await root.query(`create role ${other}; grant usage, create on schema ${home} to ${other}; create schema away_${level} authorization ${other};
+      set role ${other};
+      create function away_${level}.f(int) returns int language plpgsql immutable
+        as $f$ begin raise warning 'ran as %', current_user; return $1; end $f$;
+      create table ${home}.theirs (n int, file oid); insert into ${home}.theirs values (1, 2), (3, null);
+      create index on ${home}.theirs ((n + away_${level}.f(1)));
+      revoke all on ${home}.theirs from public; grant select on ${home}.theirs to ${adminRole}; reset role;
+      revoke all on ${home}.theirs from ${setting.world.appRole};
+      set role ${setting.world.appRole}; select lo_from_bytea(0, 'somebody’s'); reset role`)
+    const heard: string[] = []
+    const listening = new WeakSet<PoolClient>()
+    const listen = (client: PoolClient) => {
+      if (listening.has(client)) return
+      listening.add(client)
+      client.on('notice', ({ message }) => heard.push(String(message)))
+    }
+    admin.on('acquire', listen)
+    const refused = tenancy.export('home', { to: folder.path(`${level}-people`) })
+    expect(await codeOf(refused)).toBe('CONFLICT')
+    const { rows, skipped } = await tenancy.backup('home', { to: folder.path(`${level}-home`) })
+    expect(rows).toBe(2)
+    // Whether it names any nobody may ask: so it is named.
+    const lost = level === 'schema' ? [{ name: 'theirs.file', kind: 'large objects' }] : []
+    expect(skipped).toEqual(lost)
+    const gone = await tenancy.offboard('home', { confirm: 'home', backup: 'skip' })
+    expect(gone.tables).toContainEqual({ name: 'theirs', rows: 2, bytes: expect.any(Number) })
+    admin.off('acquire', listen)
+    expect(heard.filter((message) => message.startsWith('ran as'))).toEqual([])
+    await root.query(`drop schema away_${level} cascade; drop owned by ${other}; drop role ${other}`)
+  },
+)
