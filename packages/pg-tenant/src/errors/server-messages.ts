@@ -62,6 +62,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   '22021': ['invalid byte sequence for encoding "{name}": {value}'],
   '22023': [
     'field position must not be zero',
+    'no security label providers have been loaded',
     'lower bound must be less than or equal to upper bound',
     'cannot merge addresses from different families',
     'invalid mask length: {value}',

@@ -79,6 +79,13 @@ export async function applyMigrations(
   }
 }
 
+/** Where a statement stands: of which migration, on which line, and which of it, from 1. */
+export interface StatementPlace {
+  readonly id: string
+  readonly line: number
+  readonly number: number
+}
+
 /**
  * @param fresh whether nothing of what they make is there yet
  * @returns milliseconds, for each script
@@ -88,7 +95,7 @@ export async function runScripts(
   room: Room,
   scripts: readonly Script[],
   fresh: boolean,
-  explain: (error: unknown, at: { readonly id: string }) => TenancyError | undefined = () => undefined,
+  explain: (error: unknown, at: StatementPlace) => TenancyError | undefined = () => undefined,
 ): Promise<number[]> {
   const files = filesOf(scripts, fresh)
   const where = scripts.flatMap(({ id }, at) =>
@@ -96,9 +103,8 @@ export async function runScripts(
   )
   const texts = files.map((file) => file.map(textInRoom))
   const failed = (error: unknown, statement: number) => {
-    const { id, line, number } = where[statement] ?? {}
-    if (id === undefined) return error
-    return explain(error, { id }) ?? inMigration(error, id, line, number)
+    const at = where[statement]
+    return at ? (explain(error, at) ?? inMigration(error, at.id, at.line, at.number)) : error
   }
   return await runInRoom(admin, room, texts, failed).catch((error: unknown) => {
     throw isServerError(error) && error.message.includes(FOREIGN_CODE) ? foreignCode(error) : error

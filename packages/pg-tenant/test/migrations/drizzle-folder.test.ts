@@ -85,13 +85,16 @@ describe('bytes of a file', () => {
     ['folders', { '0000_a/migration.sql': sql }],
   ]
 
-  it.each(layouts(LATIN1))('that are not UTF-8 are refused, not replaced: %s', async (name, files) => {
-    const path = await write(`latin1-${name}`, files)
-    await expect(loadMigrations(path)).rejects.toMatchObject({
-      code: 'INVALID_OPTION',
-      details: { migration: '0000_a' },
-    })
-  })
+  it.each([...layouts(LATIN1), ...layouts(Buffer.from('select 1', 'utf16le'))])(
+    'that are not UTF-8 are refused, not replaced: %s',
+    async (name, files) => {
+      const path = await write(`latin1-${name}`, files)
+      await expect(loadMigrations(path)).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        details: { migration: '0000_a' },
+      })
+    },
+  )
 
   it.each(layouts('\ufeffselect 1'))('lose a byte order mark: %s', async (name, files) => {
     expect(await loadMigrations(await write(`bom-${name}`, files))).toEqual([

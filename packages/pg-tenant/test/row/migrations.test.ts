@@ -58,7 +58,11 @@ describe('migrations of the shared schema', () => {
 
   it('do not lose a backfill silently: the owner is bound too, is told, and has a way', async () => {
     const backfill = `update notes set body = 'new'`
-    expect(await codeOf(with_(backfill).migrate())).toBe('STATEMENT_REFUSED')
+    await expect(with_(`select 1;\n${backfill}`).migrate()).rejects.toMatchObject({
+      code: 'STATEMENT_REFUSED',
+      message: expect.stringContaining('Migration 0003_next, line 2'),
+      details: { statement: 2 },
+    })
     const next = with_(`alter table notes no force row level security; ${backfill}`)
     expect(await next.migrate()).toEqual(['0003_next'])
     expect((await next.query('acme', 'select body from notes')).rows).toEqual([{ body: 'new' }])

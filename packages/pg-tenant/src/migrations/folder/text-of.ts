@@ -9,12 +9,15 @@ import { withLineFeeds } from '../statements.ts'
  */
 export function textOf(bytes: Uint8Array, id: string): string {
   try {
-    return withLineFeeds(new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes))
+    const text = new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes)
+    // UTF-16 without its mark: of each letter one byte is zero.
+    if (!text.includes('\0')) return withLineFeeds(text)
   } catch {
-    throw new TenancyError('INVALID_OPTION', `Migration ${id} is not UTF-8. Save its file as UTF-8.`, {
-      details: { option: 'folder', migration: id },
-    })
+    // told below
   }
+  throw new TenancyError('INVALID_OPTION', `Migration ${id} is not UTF-8. Save its file as UTF-8.`, {
+    details: { option: 'folder', migration: id },
+  })
 }
 
 /** UTF-8, unless a mark says otherwise: PowerShell writes UTF-16. */

@@ -16,7 +16,7 @@ import { foreignCode, inMigration, runScripts } from '../../apply-migrations.ts'
 import { DONE, END, RUN_COLUMNS, START, STARTED } from '../../run-table.ts'
 import { changeShared } from './change.ts'
 import { BRIEFLY, lockSharedSchema, type RowLifecycle, sharedBusy, whenFree } from './lifecycle.ts'
-import { explainHidden, LEDGER, roomOf } from './migrations.ts'
+import { explainHidden, HIDDEN_APART, LEDGER, roomOf } from './migrations.ts'
 
 /** In the control schema: files without a transaction that have begun and not ended. */
 const RUN = 'row_migration_run'
@@ -141,8 +141,8 @@ class Run implements Apart<Failure> {
       await this.#requireTurn(admin, number)
       await changeShared(admin, this.#lifecycle, this.#application, async (clearTheWay) => {
         await clearTheWay()
-        await runScripts(admin, roomOf(this.#lifecycle), [one], false, (error) =>
-          explainHidden(error, this.#script),
+        await runScripts(admin, roomOf(this.#lifecycle), [one], false, (error, at) =>
+          explainHidden(error, at, HIDDEN_APART),
         )
       })
       await admin.run(DONE(this.#notes), [...this.#id, number])
@@ -178,7 +178,9 @@ class Run implements Apart<Failure> {
   #located(error: unknown, { line, number }: Statement): unknown {
     if (!isServerError(error)) return error instanceof Error ? connectionLost(error) : error
     if (error.message.includes(FOREIGN_CODE)) return foreignCode(error)
-    const found = explainHidden(error, this.#script) ?? inMigration(error, this.#script.id, line, number)
+    const { id } = this.#script
+    const found =
+      explainHidden(error, { id, line, number }, HIDDEN_APART) ?? inMigration(error, id, line, number)
     return isServerError(found) ? fromStatement(found) : found
   }
 }

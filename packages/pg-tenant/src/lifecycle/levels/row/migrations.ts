@@ -7,7 +7,7 @@ import { requireClean } from '../../../migrations/lint.ts'
 import { pending } from '../../../migrations/migrations.ts'
 import { readScripts, type Script, untilCommit } from '../../../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
-import { type Applied, runScripts } from '../../apply-migrations.ts'
+import { type Applied, runScripts, type StatementPlace } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
 /** In the control schema: migrations of shared schemas, which belong to all tenants and so to none. */
@@ -92,17 +92,18 @@ async function hasTables(admin: Admin, schema: string): Promise<boolean> {
 }
 
 const HIDDEN =
-  'A migration reads or writes rows of tenants, which row-level security hides from the owner as well. Begin it ' +
+  'This reads or writes rows of tenants, which row-level security hides from the owner as well. Begin the migration ' +
   'with ALTER TABLE … NO FORCE ROW LEVEL SECURITY; it is forced again in the same transaction.'
-const HIDDEN_APART = `${HIDDEN} Put both into a migration without the annotation no-transaction.`
+export const HIDDEN_APART = `${HIDDEN} Put both into a migration without the annotation no-transaction.`
 
 /** What a statement meets that reads rows of tenants. */
 export function explainHidden(
   error: unknown,
-  { id, transaction = true }: { readonly id: string; readonly transaction?: boolean },
+  { id, line, number }: StatementPlace,
+  hidden: string = HIDDEN,
 ): TenancyError | undefined {
   if (!isServerError(error) || error.routine !== 'check_enable_rls') return undefined
-  return new TenancyError('STATEMENT_REFUSED', transaction ? HIDDEN : HIDDEN_APART, {
-    details: { migration: id },
+  return new TenancyError('STATEMENT_REFUSED', `Migration ${id}, line ${line}: ${hidden}`, {
+    details: { migration: id, line, statement: number },
   })
 }
