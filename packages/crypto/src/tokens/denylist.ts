@@ -10,7 +10,7 @@ import { LRUCache } from 'lru-cache'
 import { type DeniedReader, type DeniedTable, type DenylistOptions, deniedTable } from './denied-table.ts'
 import { identifier, numberOption } from './options.ts'
 import { CLEAN_DENIED, DENY } from './sql.ts'
-import type { DenylistReader } from './verifier.ts'
+import type { DenylistReader } from './verifier-options.ts'
 
 /** An access token to deny; what `verify` returned, or what a revocation of refresh tokens lists. */
 export interface DeniableToken {

@@ -28,9 +28,5 @@ export {
   type SigningKeys,
   type SigningKeysOptions,
 } from './signing-keys.ts'
-export {
-  createTokenVerifier,
-  type DenylistReader,
-  type TokenVerifier,
-  type TokenVerifierOptions,
-} from './verifier.ts'
+export { createTokenVerifier, type TokenVerifier } from './verifier.ts'
+export type { DenylistReader, TokenVerifierOptions } from './verifier-options.ts'

@@ -94,19 +94,29 @@ async function moveAlone(
   if (!open) await preflight(route, settings)
   settings.tell('checked')
   if (settings.dryRun) return result
-  if (!changes || open) return { ...result, ...(await goThrough(route, record, open, settings)) }
-  return { ...result, ...(await goAhead(route, record, settings, changes)) }
+  const move: Move = { route, record, settings }
+  return { ...result, ...(await (changes && !open ? goAhead(move, changes) : goThrough(move, open))) }
+}
+
+/** A tenant on its route, as it was registered when the move began. */
+interface Move {
+  readonly route: Route
+  readonly record: TenantRecord
+  readonly settings: MoveSettings
+  /** What was sent ahead. */
+  readonly copy?: Copy
 }
 
 /** With a copy that was sent ahead. What fails while it is on its way leaves the tenant as it was: in service. */
-async function goAhead(route: Route, record: TenantRecord, settings: MoveSettings, changes: Changes) {
+async function goAhead(move: Move, changes: Changes) {
+  const { route, record, settings } = move
   const { sendAhead } = await import('./ahead/ahead.ts')
   const state = await beginAhead(route)
   try {
     await claim(route, state)
     await discardArrival(route, state)
     return await sendAhead(route, record, settings, changes, state, (copy) =>
-      goThrough(route, record, state, settings, copy),
+      goThrough({ ...move, copy }, state),
     )
   } catch (error) {
     await callOffIfOurs(route, state, changes.name)
@@ -114,20 +124,15 @@ async function goAhead(route: Route, record: TenantRecord, settings: MoveSetting
   }
 }
 
-async function goThrough(
-  route: Route,
-  record: TenantRecord,
-  open: MoveState | undefined,
-  settings: MoveSettings,
-  copy?: Copy,
-) {
+async function goThrough(move: Move, open: MoveState | undefined) {
+  const { route, settings, copy } = move
   const began = performance.now()
   const goesOn = open && open.reached !== 'ahead'
   const closed = goesOn ? await renew(route, open) : await close(route, settings, open)
   settings.tell('closed')
   const isSwitched = closed.reached === 'switched'
   if (isSwitched) await claim(route, closed)
-  const switched = isSwitched ? closed : await copyAndSwitch(route, closed, record, settings, copy)
+  const switched = isSwitched ? closed : await copyAndSwitch(move, closed)
   settings.tell('switched')
   const { openedAt, left } = await finish(route, switched, settings, copy)
   const gapMs = open && !copy ? 0 : Math.round(openedAt - began)
@@ -148,19 +153,14 @@ async function standing({
 }
 
 /** Until it changes hands the tenant is where it was; what fails before that puts it back into service. */
-async function copyAndSwitch(
-  route: Route,
-  closed: MoveState,
-  record: TenantRecord,
-  settings: MoveSettings,
-  copy: Copy | undefined,
-): Promise<MoveState> {
+async function copyAndSwitch(move: Move, closed: MoveState): Promise<MoveState> {
+  const { route, settings, copy } = move
   try {
     // What was sent ahead has claimed it before.
     if (!copy) await claim(route, closed)
     await closeHome(route, settings, closed)
     await atRest(route, settings, closed)
-    const copied = closed.reached === 'closed' ? await bring(route, closed, record, settings, copy) : closed
+    const copied = closed.reached === 'closed' ? await bring(move, closed) : closed
     const print = await carry(route, settings.patience.signal, copied)
     settings.tell('copied')
     throwIfAborted(settings.patience.signal)
@@ -171,25 +171,15 @@ async function copyAndSwitch(
   }
 }
 
-async function bring(
-  route: Route,
-  closed: MoveState,
-  record: TenantRecord,
-  settings: MoveSettings,
-  copy: Copy | undefined,
-): Promise<MoveState> {
-  const rows = await (copy ? copy.complete() : bringAnew(route, record, settings, closed))
+async function bring(move: Move, closed: MoveState): Promise<MoveState> {
+  const { route, settings, copy } = move
+  const rows = await (copy ? copy.complete() : bringAnew(move, closed))
   const uncompared = copy !== undefined && settings.verify === 'full'
   const copied: MoveState = { ...closed, reached: 'copied', rows, ...(uncompared && { uncompared }) }
   return await advance(route, closed, copied)
 }
 
-async function bringAnew(
-  route: Route,
-  record: TenantRecord,
-  settings: MoveSettings,
-  state: MoveState,
-): Promise<number> {
+async function bringAnew({ route, record, settings }: Move, state: MoveState): Promise<number> {
   await discardArrival(route, state)
   return await bringData(route, record, settings, state)
 }

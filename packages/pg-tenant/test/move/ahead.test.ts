@@ -30,12 +30,19 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
       const { acknowledged, told, stop } = writers(fleet, level, key, 3)
       await expect.poll(() => acknowledged.size).toBeGreaterThan(20)
       const steps: string[] = []
-      const result = await fleet
-        .move(key, 'us', { ...ahead, onProgress: (step) => steps.push(step) })
-        .catch(async (error: unknown) => {
-          await stop()
-          throw error
-        })
+      let result: unknown
+      // On a busy machine writers may be faster than the copy: it is left where it was then, and goes the next time.
+      await eventually(async () => {
+        steps.length = 0
+        result = await fleet
+          .move(key, 'us', { ...ahead, onProgress: (step) => steps.push(step) })
+          .catch((error: unknown) => error)
+        return !isTenancyError(result, 'TIMEOUT')
+      }, 120_000).catch(async (error: unknown) => {
+        await stop()
+        throw error
+      })
+      if (result instanceof Error) await stop()
       expect(result).toMatchObject({ moved: true, from: 'eu', to: 'us' })
       expect(steps).toEqual(['checked', 'ahead', 'closed', 'copied', 'switched', 'opened', 'left'])
       const before = acknowledged.size
