@@ -125,8 +125,9 @@ export function leasesOf(
       const lease = leases.get(event.lease)
       // guard: a handler that was overtaken or given up on changes nothing any more
       if (lease && performance.now() >= lease.until) await renew([lease])
-      if (lease === undefined || leases.get(lease.id) !== lease || !lease.lost.has(event.seq))
-        throw leaseOver()
+      // While an end is being said it is not dropped, though it was not renewed.
+      const over = lease === undefined || performance.now() >= lease.until
+      if (over || leases.get(lease.id) !== lease || !lease.lost.has(event.seq)) throw leaseOver()
       return lease.deadline
     },
     onLost: (event, lost) => leases.get(event.lease)?.lost.set(event.seq, lost),

@@ -41,8 +41,8 @@ export interface WorkerOptions<Events extends EventMap, Db extends TenantQueryab
   /** Events handled at once (default 10, up to 1,000). */
   readonly concurrency?: number | undefined
   /**
-   * Of these, for one tenant whose events take long (default: half); what is more waits, and no attempt is counted. All of them (if
-   * there are several) are never of one tenant.
+   * Of these, for one tenant whose events take long (default: half); what is more waits, and no attempt is counted. No tenant ever has
+   * more places than it leaves free, and of those whose handlers keep running into `handlerTimeout` any number leaves a quarter.
    */
   readonly perTenant?: number | undefined
   /** How long an event is this worker's unless renewed: after a kill it is handed over again within this (ms, default 45,000). */

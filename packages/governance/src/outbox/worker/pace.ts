@@ -2,6 +2,8 @@
 export interface Pace {
   /** Milliseconds to wait before it is the turn of one more of `whose`; `undefined`: now. */
   wait(whose: string): number | undefined
+  /** Whether it is known to have taken that long (ms), on average, and not to be better yet. */
+  takes(whose: string, ms: number): boolean
   during(whose: string, run: () => Promise<void>): Promise<void>
 }
 
@@ -58,6 +60,7 @@ export function paceOf(
       lane.booked = Math.max(lane.booked, now()) + slow / places
       return Math.min(Math.max(lane.booked - now(), SLOW), LONGEST)
     },
+    takes: (whose, ms) => (lanes.get(whose)?.average ?? 0) >= ms,
     during: async (whose, run) => {
       const lane = lanes.get(whose) ?? { busy: 0, average: 0, known: false, booked: 0, begun: new Set() }
       lanes.set(whose, lane)
@@ -69,10 +72,11 @@ export function paceOf(
       } finally {
         lane.begun.delete(entry)
         lane.busy -= 1
+        const took = now() - entry.at
+        lane.average += (lane.known ? NEWEST : 1) * (took - lane.average)
         lane.known = true
-        lane.average += NEWEST * (now() - entry.at - lane.average)
-        if (lane.busy === 0 && (lanes.size > REMEMBERED || (!cautious && lane.booked <= now())))
-          lanes.delete(whose)
+        const worth = cautious || lane.average >= SLOW || lane.booked > now()
+        if (lane.busy === 0 && (lanes.size > REMEMBERED || !worth)) lanes.delete(whose)
       }
     },
   }

@@ -6,10 +6,12 @@ import { call, type Ending, endingAfter, endingOf, unknownStanding } from './han
 import { HOLDS, lookAtHolds } from './holds.ts'
 import { leasesOf } from './leases.ts'
 import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
+import { Postpone } from './outcome.ts'
 import { paceOf } from './pace.ts'
 import { placesOf } from './places.ts'
 import { queueOf, type Taken } from './queue.ts'
 import { relayOf } from './relay.ts'
+import { OTHERS, roomOf } from './room.ts'
 import { standings } from './status.ts'
 import { coalesced, timetable } from './timetable.ts'
 
@@ -54,14 +56,8 @@ export interface Worker {
 const SWEEPS = 60_000
 /** After the control pool did not answer (ms). */
 const RECOVERY = 1_000
-/**
- * To take costs the database more than an event does: this share of the places is waited for, and no longer than some times as long as
- * it took the last time, from so many milliseconds to so many.
- */
-const ROOMY = 0.5
-const GATHER = { times: 4, least: 10, most: 100 }
-/** How long a place that is kept for others stays empty before it is looked for them, and what is not theirs waits at least (ms). */
-const OTHERS = 200
+/** A tenant hangs whose handlers take this share of the time they may, on average. */
+const HANGS = 0.25
 
 const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
   control: true,
@@ -125,8 +121,6 @@ export function createWorker<
   const inHand = new Map<AbortController, Taken>()
   const pace = paceOf(settings.perTenant)
   let solo = false
-  /** How long it took to take (ms). */
-  let taking = 0
   let stopping = false
   let running: Promise<void> | undefined
   const bell = doorbell()
@@ -164,14 +158,22 @@ export function createWorker<
       const { tenant, type, id, attempt } = event
       report({ kind: outcome === 'dead' ? 'dead' : 'handler', error, tenant, type, id, attempt })
     }
+    if (event.solo) solo = false
     leases.settle(event, outcome, more)
   }
+  const isOurs = (event: Taken) =>
+    leases.hold(event).then(
+      () => true,
+      () => false,
+    )
   const handle = async (event: Taken) => {
     const controller = new AbortController()
     inHand.set(controller, event)
     leases.onLost(event, () => controller.abort())
     let ending: Ending = { outcome: 'done' }
     try {
+      // guard: it may have waited for its place for longer than it was ours
+      if (!(await isOurs(event))) throw new Postpone(0)
       const standing = await Promise.resolve(known.of(event.tenant)).catch(() => undefined)
       const before = standing === undefined ? unknownStanding : endingOf(standing)
       if (before) ending = before
@@ -196,21 +198,26 @@ export function createWorker<
           : endingAfter(error, event.attempt, policy)
     }
     inHand.delete(controller)
-    if (event.solo) solo = false
     settle(event, ending)
     bell.ring()
   }
-  const places = placesOf(concurrency, (event) => pace.during(event.tenant, () => handle(event)))
+  const places = placesOf(
+    concurrency,
+    (event) => pace.during(event.tenant, () => handle(event)),
+    (tenant) => pace.takes(tenant, settings.handlerTimeout * HANGS),
+  )
+  const room = roomOf(places, concurrency, bell, () => stopping)
   const accept = (event: Taken) => {
     const wait = event.solo ? undefined : pace.wait(event.tenant)
-    if (wait !== undefined || !places.begin(event))
-      settle(event, { outcome: 'later', delay: (wait ?? OTHERS) / 1_000 })
+    if (wait === undefined && places.begin(event)) return
+    if (wait === undefined) room.refused()
+    settle(event, { outcome: 'later', delay: (wait ?? OTHERS) / 1_000 })
   }
   /** @returns how many events there were */
-  const takeSome = async (): Promise<number> => {
+  const takeSome = async (want: number): Promise<number> => {
     const since = performance.now()
-    const taken = await queue.take(places.free, settings.lease, policy.retries + 1, !solo)
-    taking = performance.now() - since
+    const taken = await queue.take(want, settings.lease, policy.retries + 1, !solo)
+    room.took(performance.now() - since)
     counts.taken += taken.length
     leases.add(taken, since)
     for (const event of taken) {
@@ -230,25 +237,14 @@ export function createWorker<
     (error) => report({ kind: 'queue', error }),
   )
 
-  const roomy = Math.ceil(concurrency * ROOMY)
-  /** Until there is a place, and then until there are some, or those that are left take long. Who drains has nobody to look for. */
-  const room = async (untilEmpty: boolean) => {
-    while (places.free === 0 && !stopping) await bell.rung()
-    const patience = Math.min(Math.max(GATHER.times * taking, GATHER.least), GATHER.most)
-    const end = performance.now() + patience
-    for (let left = patience; places.free < roomy && left > 0 && !stopping; left = end - performance.now())
-      await bell.rung(left)
-    while (places.crowded && untilEmpty && !stopping) await bell.rung()
-    if (places.crowded && !stopping) await bell.rung(OTHERS)
-  }
   const loop = async (untilEmpty: boolean) => {
     if (untilEmpty) await relay?.round(Number.POSITIVE_INFINITY)
     upkeep.begin()
     while (!stopping) {
-      await room(untilEmpty)
+      const want = await room.wanted(untilEmpty)
       if (stopping) break
-      if (places.free === 0) continue
-      const n = await takeSome().catch((error: unknown) => {
+      if (want === 0) continue
+      const n = await takeSome(want).catch((error: unknown) => {
         if (untilEmpty) throw error
         report({ kind: 'queue', error })
         return undefined
@@ -258,7 +254,7 @@ export function createWorker<
         if (untilEmpty && inHand.size === 0) {
           await leases.flushed()
           await relay?.round(Number.POSITIVE_INFINITY)
-          if ((await takeSome()) === 0) break
+          if ((await takeSome(places.room)) === 0) break
         } else await bell.rung(settings.pollInterval)
       }
     }
@@ -290,8 +286,7 @@ export function createWorker<
       stopping = true
       bell.ring()
       await Promise.all([running, options.jobs?.stop()])
-      const left = places.giveBack()
-      if (left) settle(left, { outcome: 'later', delay: 0 })
+      for (const left of places.giveBack()) settle(left, { outcome: 'later', delay: 0 })
       await finish(within)
       running = undefined
     },
