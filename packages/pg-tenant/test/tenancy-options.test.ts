@@ -123,7 +123,19 @@ describe('a pool', () => {
     const pool = world.pool()
     const tenancy = world.tenancy({ pool })
     await pool.end()
-    expect(await codeOf(tenancy.query('acme', 'select 1'))).toBe('CONNECTION_LOST')
+    await expect(tenancy.query('acme', 'select 1')).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: expect.stringContaining('pool.end()'),
+    })
+  })
+
+  it('that begins with a setting there is not says so, and not that trying again helps', async () => {
+    const pool = new pg.Pool({ connectionString: world.url, options: '-c nothing_of_the_kind=1' })
+    await expect(world.tenancy({ pool }).query('acme', 'select 1')).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('options'),
+    })
+    await pool.end()
   })
 
   it('that pipelines is used one message at a time, and given back as it was', async () => {

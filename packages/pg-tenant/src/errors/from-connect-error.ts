@@ -15,6 +15,8 @@ const MISTAKEN: Readonly<Record<string, string>> = {
   '28000': 'Check the user of this connection, that it may log in, and pg_hba.conf',
   '3D000': "Check the database's name in this connection, or create it",
   '42501': 'Give the role CONNECT on the database',
+  '22023': 'Check the settings that this connection begins with (options, PGOPTIONS, ALTER ROLE … SET)',
+  '42704': 'Check the settings that this connection begins with (options, PGOPTIONS, ALTER ROLE … SET)',
   CERT_HAS_EXPIRED: "Renew the server's certificate",
   DEPTH_ZERO_SELF_SIGNED_CERT: "Give the connection the server's certificate authority (ssl.ca)",
   ERR_TLS_CERT_ALTNAME_INVALID: "Connect under a name that the server's certificate has",
@@ -28,6 +30,9 @@ const WITHOUT_CODE: readonly (readonly [text: string, todo: string])[] = [
   ['client password must be a string', 'The server asks for a password: give the connection one'],
   ['The server does not support SSL connections', 'Leave ssl out, or switch it on in the server'],
 ]
+
+/** What `pg-pool` says. */
+const ENDED = 'Cannot use a pool after calling end on the pool'
 
 /**
  * What `pool.connect()` rejected with, as a coded error: the pool was full, the server could not be reached, or it refuses
@@ -45,6 +50,11 @@ export function fromConnectError(error: unknown): TenancyError {
       'The pool or the server has no free connection. Raise its limit or shorten your scopes.',
     )
   }
+  if (message === ENDED)
+    return coded(
+      'CONNECTION_LOST',
+      'The pool was ended (pool.end()), so there are no connections any more. Nothing was sent.',
+    )
   const todo = remedyOf(reason, message)
   if (todo !== undefined) {
     const said = isServerError(error) ? reasonOf(error) : undefined
