@@ -1,7 +1,9 @@
+import { readInRoom } from '../admin/in-room.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { pinSettings } from './client.ts'
 import type { ArchivedColumn, ArchivedSequence, ArchivedTable } from './format/manifest.ts'
-import { type Place, whereOf } from './place.ts'
+import { type Place, roomOf, whereOf } from './place.ts'
 import { underPath } from './under-path.ts'
 
 // $1 schema, $2 the tenant's path (types read the same under another tenant's), $3 tables that are not the tenant's, $4 the
@@ -104,7 +106,8 @@ const DENIED = `select pg_catalog.string_agg(pg_catalog.format('grant select on 
     and not pg_catalog.has_table_privilege(c.oid, 'select')`
 
 /**
- * Where the tenant's sequences stand, read by their owner. They are outside transactions: read them after the data.
+ * Where the tenant's sequences stand, read by their owner. They are outside transactions: read them after the data. In the tenant's
+ * room, where it has one: what was a sequence in this transaction's snapshot may be a view by now.
  */
 export async function readSequences(admin: Admin, place: Place): Promise<ArchivedSequence[]> {
   const names = await readNames(admin, place, 'S')
@@ -113,23 +116,25 @@ export async function readSequences(admin: Admin, place: Place): Promise<Archive
   await admin.run('savepoint sequences')
   const [denied] = await admin.run(DENIED, [place.schema])
   if (typeof denied?.grants === 'string') await admin.run(denied.grants)
+  await admin.run('set local role none')
   for (let from = 0; from < names.length; from += AT_ONCE) {
-    const selects = names
-      .slice(from, from + AT_ONCE)
-      .map(
-        (name) =>
-          `select last_value::text as "lastValue", is_called as "isCalled" from ${qualify(place.schema, name)}`,
-      )
-    const rows = await admin.run(selects.join(' union all '))
-    for (const [index, row] of rows.entries()) {
-      found.push({
-        name: names[from + index] as string,
-        ...(row as { lastValue: string; isCalled: boolean }),
-      })
-    }
+    const some = names.slice(from, from + AT_ONCE)
+    const selects = some.map(
+      (name, at) =>
+        `select ${at} as at, last_value::pg_catalog.text, is_called from ${qualify(place.schema, name)}`,
+    )
+    for (const { at, last, called } of await askSequences(admin, place, selects.join(' union all ')))
+      found.push({ name: String(some[Number(at)]), lastValue: String(last), isCalled: called === true })
   }
   await admin.run('rollback to savepoint sequences; release savepoint sequences')
   return found
+}
+
+async function askSequences(admin: Admin, place: Place, sql: string): Promise<Record<string, unknown>[]> {
+  const columns = 'at pg_catalog.int4, last pg_catalog.text, called pg_catalog.bool'
+  if (place.owner === undefined) return await admin.run(`select * from (${sql}) t (at, last, called)`)
+  await pinSettings(admin)
+  return await readInRoom(admin, roomOf(place), sql, columns)
 }
 
 /**
