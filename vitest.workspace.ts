@@ -57,6 +57,7 @@ const SLOW = [
   ],
   ...[
     'move/move',
+    'move/levels',
     'archive/levels',
     'offboard/offboard-levels',
     'session/keep-statements',
@@ -87,7 +88,7 @@ const project = (name: string, root: string, globalSetup: string[] = [], isolate
 
 export const projects = [
   project('core', 'packages/core', [], false),
-  project('pg-testing', 'packages/pg-testing', [POSTGRES]),
+  project('pg-testing', 'packages/pg-testing', [POSTGRES], false),
   project('pg-tenant', 'packages/pg-tenant', [POSTGRES], false),
   project('rbac', 'packages/rbac', [POSTGRES], false),
   project('crypto', 'packages/crypto', [POSTGRES], false),
