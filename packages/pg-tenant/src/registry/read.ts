@@ -54,9 +54,10 @@ export async function list(
       details: { option: 'limit' },
     })
   }
-  const text = `select ${recordColumns('t')} from ${qualify(place.controlSchema, 'tenant')} t
+  // Without statistics all that follow are sorted: what is made of a row is made behind that, of a page.
+  const text = `select ${recordColumns('t')} from (select * from ${qualify(place.controlSchema, 'tenant')}
     where prefix = $1 and key collate "C" > $2 and (case when $3::text is null then status not in ('deleted', 'ready') else status = $3 end)
-    order by key collate "C" limit $4`
+    order by key collate "C" limit $4) t order by key collate "C"`
   const rows = await readRegistry(pool, text, [place.prefix, after, status ?? null, limit])
   return rows.map((row) => learned(place, row))
 }
