@@ -117,7 +117,10 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'JSON path expression in JSON_QUERY must return single item when no wrapper is requested',
     'JSON path expression in JSON_VALUE must return single scalar item',
   ],
-  '22036': ['argument {value} of jsonpath item method {value}'],
+  '22036': [
+    'argument {value} of jsonpath item method {value}',
+    '{words} argument of jsonpath item method {value}',
+  ],
   '2203A': ['JSON object does not contain key {value}'],
   '2200H': [
     'nextval: reached maximum value of sequence "{name}" ({n})',

@@ -330,13 +330,6 @@ const WRONG: readonly Case[] = [
     { rule: 'format' },
     'LIKE pattern must not end with escape character',
   ],
-  [
-    'select json($1 with unique keys)',
-    [`{"${CANARY}":1,"${CANARY}":2}`],
-    400,
-    { rule: 'format' },
-    'duplicate JSON object key',
-  ],
   ['select $1::tsvector', [`'${CANARY}`], 400, { rule: 'format' }, 'syntax error in tsvector: …'],
   ['select to_tsquery($1)', [`${CANARY} & (`], 500, undefined, 'no operand in tsquery: …'],
   ['select $1::jsonpath', [CANARY], 400, { rule: 'format' }, 'syntax error'],
@@ -433,14 +426,28 @@ const WRONG: readonly Case[] = [
   ["select has_table_privilege($1, $2, 'select')", ['canary', 'person'], 500, undefined, 'undefined object'],
 ]
 
+/** PostgreSQL 16 and later. */
+const LATER: readonly Case[] = [
+  [
+    'select json($1 with unique keys)',
+    [`{"${CANARY}":1,"${CANARY}":2}`],
+    400,
+    { rule: 'format' },
+    'duplicate JSON object key',
+  ],
+]
+
 describe('an error about a value', () => {
-  it.each([...REFUSED, ...WRONG])('%s', async (sql, values, status, body, reason) => {
-    const error = await errorOf(sql, values)
-    expectNoValue(error)
-    expect(error.message).toContain(reason)
-    const answer = toErrorBody(error)
-    expect([answer.status, answer.body.error.details]).toEqual([status, body])
-  })
+  it.each([...REFUSED, ...WRONG, ...(process.env.TEST_PG_VERSION === '15' ? [] : LATER)])(
+    '%s',
+    async (sql, values, status, body, reason) => {
+      const error = await errorOf(sql, values)
+      expectNoValue(error)
+      expect(error.message).toContain(reason)
+      const answer = toErrorBody(error)
+      expect([answer.status, answer.body.error.details]).toEqual([status, body])
+    },
+  )
 
   it.each(REFUSED)('at every other door: %s', async (sql, values, status, body) => {
     const pool = tenancy.pool('acme')
