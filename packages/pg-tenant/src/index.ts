@@ -4,11 +4,13 @@ export {
   type CheckPlace,
   type Migration,
   type Queryable,
+  readTogether,
   type SealedPlace,
   type Sealing,
   type TenancyCheck,
   TenancyError,
   type TenantKey,
+  type TenantReads,
 } from '@org/core'
 export type { Adoption, AdoptionFinding, AdoptionFindingCode, AdoptionRefused } from './adoption/finding.ts'
 export type { AdoptOptions, ConfirmOptions, SettleOptions, UndoOptions } from './adoption/options.ts'
@@ -82,7 +84,6 @@ export type { TenancyLife } from './tenancy/life.ts'
 export type { MigrationFailed } from './tenancy/migration-failed.ts'
 export type { TenancyOperations } from './tenancy/operations.ts'
 export type { TenancyOptions } from './tenancy/options.ts'
-export { readTogether, type TenantReads } from './tenancy/read-together.ts'
 export type { TenancyScopes } from './tenancy/scopes.ts'
 export type { VerifyCheckId } from './verify/checks.ts'
 export type { VerifyCheck, VerifyOutcome, VerifyReport } from './verify/report.ts'

@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { isTenancyError, type Row, type TenantKey, tryCurrentTenant } from '@org/core'
-import type { TenancyScopes } from './scopes.ts'
+import { tryCurrentTenant } from './context.ts'
+import type { QueryRows, Row } from './queryable.ts'
+import { isTenancyError } from './tenancy-error.ts'
+import type { TenantKey } from './tenant-key.ts'
 
 /** Runs one statement in a scope of its own, or in one with others of the same moment. Made by {@link readTogether}. */
 export interface TenantReads {
@@ -10,6 +12,16 @@ export interface TenantReads {
     text: string,
     values?: readonly unknown[],
   ): Promise<{ rows: R[]; rowCount: number | null }>
+}
+
+/** Runs one statement in a scope of its own: the `tenancy` of `@org/pg-tenant`. */
+export interface TenantStatement {
+  query<R extends object = Row>(
+    tenant: TenantKey,
+    text: string,
+    values?: readonly unknown[],
+    options?: { readonly readOnly?: boolean },
+  ): Promise<QueryRows<R>>
 }
 
 interface Asked {
@@ -23,20 +35,18 @@ interface Asked {
  * the event loop, outside of every tenant, is one statement in one scope, as a scope costs more than most look-ups do. Each
  * text is one SELECT of the program's own, with parameters from `$1`; what is put into text otherwise than as a parameter is not for this.
  *
- * @throws TenancyError as {@link TenancyScopes.query}
+ * @throws TenancyError as `tenancy.query`
  * @example
  * ```ts
- * import { parseTenantKey } from '@org/core'
- * import { createDenylist } from '@org/crypto/tokens'
- * import { readTogether } from '@org/pg-tenant'
+ * import { parseTenantKey, readTogether } from '@org/core'
  *
  * const reads = readTogether(tenancy)
- * const denylist = createDenylist({ tenants: reads }) // and createRbacStore({ tenants: reads, … })
+ * // createDenylist({ tenants: reads }), createRbacStore({ tenants: reads, … })
  * const { rows } = await reads.query(parseTenantKey('acme'), 'select 1 as one')
  * rows // → [{ one: 1 }]
  * ```
  */
-export function readTogether(tenancy: Pick<TenancyScopes, 'query'>): TenantReads {
+export function readTogether(tenancy: TenantStatement): TenantReads {
   const turns = new Map<TenantKey, Asked[]>()
   // Not of whoever asks first: what is under way there is nothing that others may join.
   const outside = AsyncLocalStorage.snapshot()
@@ -81,7 +91,7 @@ const ODDLY_QUOTED = /\$\w*\$|\\|\/\*/
 
 /** The rows of each, or `undefined` where a statement failed: run alone, each gets its own answer. */
 async function allOf(
-  tenancy: Pick<TenancyScopes, 'query'>,
+  tenancy: TenantStatement,
   tenant: TenantKey,
   asked: readonly Asked[],
 ): Promise<readonly never[][] | undefined> {
