@@ -18,12 +18,12 @@ import type { TenantDb } from './tenant-db.ts'
 /** Makes the handle of a block: a frozen object without a way to the connection. */
 export const createHandle = (block: Block): TenantDb => new Handle(block) as TenantDb
 
-let find: (handle: object) => Block | undefined
+let find: (handle: unknown) => Block | undefined
 
 /** The block is a private field, because a WeakMap of all handles would be work for every collection of garbage. */
 class Handle {
   static {
-    find = (handle) => (#block in handle ? handle.#block : undefined)
+    find = (handle) => (typeof handle === 'object' && handle && #block in handle ? handle.#block : undefined)
   }
 
   readonly #block: Block

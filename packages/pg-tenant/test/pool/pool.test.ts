@@ -495,7 +495,8 @@ describe('a pool over an open scope', () => {
   it('is dead when the scope is', async () => {
     const pool = await world.tenancy().withTenant('acme', async (db) => scopePool(db))
     expect(await codeOf(pool.query('select 1'))).toBe('SCOPE_ENDED')
-    expect(() => scopePool({} as never)).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    for (const none of [{}, undefined, null, 'acme'])
+      expect(() => scopePool(none as never)).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 })
 
