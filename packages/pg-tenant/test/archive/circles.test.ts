@@ -20,6 +20,13 @@ const MADE = [
   'create function first_item() returns items language sql stable as $f$ select 1::bigint, null::text, 1::bigint $f$',
   'create view firsts as select (first_item()).id',
   'create or replace view items as select id, body, count(*) + (select count(*) from firsts) * 0 as n from item group by id',
+  // What calls a function that got a sister which could be meant as well.
+  'create function meant() returns int language sql immutable as $f$ select 1 $f$',
+  'create view meaning as select meant() as n, 2 as m',
+  'create table meant_by (n int default meant(), check (n >= meant()))',
+  'insert into meant_by default values',
+  'create function meant(other int default 5) returns int language sql immutable as $f$ select other $f$',
+  'create function meant(variadic others text[]) returns int language sql immutable as $f$ select 7 $f$',
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",
@@ -134,6 +141,6 @@ describe.each(['role', 'database'] as const)('at level %s', (level) => {
     expect(exported.tables).toContainEqual(expect.objectContaining({ table: 'numbered', rows: 2 }))
     const backup = { to: folder.path(`circles-last-${level}`) }
     const receipt = await tenancy().offboard('acme', { confirm: 'acme', backup })
-    expect(receipt).toMatchObject({ status: 'deleted', rows: 4 })
+    expect(receipt).toMatchObject({ status: 'deleted', rows: 5 })
   })
 })
