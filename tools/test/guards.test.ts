@@ -26,6 +26,7 @@ const MARKED = [
   'i: cancel on the server',
   'it is in service again, or another’s: what is written since is in no backup of ours',
   'it may have been given more since',
+  'it may have waited for its place for longer than it was ours',
   "k': close all",
   "k': cursors, channels and sequences, behind COMMIT",
   "k': discard sequences",
