@@ -130,11 +130,12 @@ export async function asReader(
   await client.run('rollback to savepoint one_table; release savepoint one_table')
 }
 
-// $1 schema, $2 table. Under the tenant's path.
+// $1 schema, $2 table. Under the tenant's path. The snapshot may be old: its file is what the name is now.
 const OWN = `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
     join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) c.relowner
   where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name
-    and r.rolname operator(pg_catalog.=) session_user and c.relkind operator(pg_catalog.=) any (array['r', 'p']::pg_catalog."char"[])`
+    and r.rolname operator(pg_catalog.=) session_user and c.relkind operator(pg_catalog.=) 'r'::pg_catalog."char"
+    and c.relfilenode operator(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid)`
 
 /**
  * Whether a query over a table that {@link asReader} holds may be planned. Planning runs what the table's owner has written (index
