@@ -30,7 +30,7 @@ export type { DiagnoseOptions } from './doctor/diagnose.ts'
 export type { AnyFindingCode, Diagnosis, Finding, FindingCode, Severity } from './doctor/finding.ts'
 export type { TypeParsers } from './driver/type-parsers.ts'
 export type { PoolLike } from './driver/types.ts'
-export { driverError } from './errors/driver-error.ts'
+export { driverError } from './errors/server-error.ts'
 export type { MigrateOptions } from './fleet/options.ts'
 export type {
   MigrateProgress,

@@ -1,6 +1,5 @@
 import { TenancyError } from '@org/core'
-import { withDriverError } from '../errors/driver-error.ts'
-import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { isServerError, type ServerError, withDriverError } from '../errors/server-error.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 
 /** One statement as the administrator, outside a failed transaction. */

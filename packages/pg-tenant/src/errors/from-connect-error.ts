@@ -1,6 +1,5 @@
 import { isTenancyError, TenancyError } from '@org/core'
-import { withDriverError } from './driver-error.ts'
-import { isServerError } from './server-error.ts'
+import { isServerError, withDriverError } from './server-error.ts'
 import { reasonOf } from './server-reason.ts'
 
 /** SQLSTATE 53300: the server has no connection slot left (manual, appendix A). */

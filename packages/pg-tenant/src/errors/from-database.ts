@@ -1,7 +1,6 @@
 import { type ErrorCode, TenancyError } from '@org/core'
-import { withDriverError } from './driver-error.ts'
 import { brokenRule, detailsOf } from './field-rule.ts'
-import type { ServerError } from './server-error.ts'
+import { type ServerError, withDriverError } from './server-error.ts'
 import { reasonOf } from './server-reason.ts'
 import { CONDITION_NAMES, SQLSTATE } from './sqlstate.ts'
 

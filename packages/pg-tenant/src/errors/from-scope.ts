@@ -1,8 +1,7 @@
 import { type ErrorCode, TenancyError } from '@org/core'
-import { withDriverError } from './driver-error.ts'
 import { fromCall, fromDatabase, type StatementFacts } from './from-database.ts'
 import type { Outcome, Phase } from './outcome.ts'
-import { isServerError, type ServerError } from './server-error.ts'
+import { isServerError, type ServerError, withDriverError } from './server-error.ts'
 import { SQLSTATE } from './sqlstate.ts'
 
 /** What a refused step of a scope means, by what the step was for. */

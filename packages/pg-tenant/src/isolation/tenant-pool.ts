@@ -2,9 +2,8 @@ import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
-import { withDriverError } from '../errors/driver-error.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
-import { isServerError } from '../errors/server-error.ts'
+import { isServerError, withDriverError } from '../errors/server-error.ts'
 import type { Credentials } from './credentials.ts'
 
 /** The part of a `pg.Pool` that a tenant's pool must have. */

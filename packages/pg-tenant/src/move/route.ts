@@ -1,5 +1,5 @@
 import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
-import { driverError, withDriverError } from '../errors/driver-error.ts'
+import { driverError, withDriverError } from '../errors/server-error.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import type { MoveState } from './ledger.ts'

@@ -1,7 +1,6 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import pg from 'pg'
-import { driverError } from '../errors/driver-error.ts'
-import { isServerError, type ServerError } from '../errors/server-error.ts'
+import { driverError, isServerError, type ServerError } from '../errors/server-error.ts'
 import { reasonOf } from '../errors/server-reason.ts'
 
 /** `safe`: what can hold a value is left out; `pg`: as `pg` says it, values and all. */

@@ -1,5 +1,5 @@
 import { isTenancyError, TenancyError } from '@org/core'
-import { driverError, withDriverError } from '../errors/driver-error.ts'
+import { driverError, withDriverError } from '../errors/server-error.ts'
 
 /** Whose pool administers. */
 export type Administrator = 'given' | 'none given' | 'the same pool'
