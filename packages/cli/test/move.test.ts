@@ -55,6 +55,12 @@ it('moves a tenant, after a dry run, and shows the fleet', async () => {
   expect((await project.run('move acme us --undo')).stdout).toContain('No move of acme')
 })
 
+it('says how to name a cluster where there are several and no database', async () => {
+  const { exit, stderr } = await project.run('doctor', { env: { DATABASE_URL: '' } })
+  expect(exit).toBe(EXIT.configuration)
+  expect(stderr).toContain('Give --placement with one of: eu, us')
+})
+
 it('refuses what cannot be, by exit code', async () => {
   expect((await project.run('move nobody us')).exit).not.toBe(EXIT.ok)
   const mars = await project.run('move acme mars')

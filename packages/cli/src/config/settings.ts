@@ -49,7 +49,7 @@ export async function resolveSettings(
   const urls =
     placed?.databaseUrl === undefined ? baseUrls(config, env) : urlsOf(placed, String(options.placement))
   const databaseUrl = url ?? urls.databaseUrl
-  if (databaseUrl === undefined) throw noUrl(file)
+  if (databaseUrl === undefined) throw noUrl(file, options.placement === undefined ? config : {})
   // An admin URL from elsewhere does not belong to a database that was named on the command line.
   const adminUrl = admin ?? (url === undefined ? urls.adminUrl : undefined) ?? databaseUrl
   return {
@@ -108,7 +108,10 @@ function chosen(
   return fromFile === undefined ? undefined : urlSetting(option, fromFile)
 }
 
-function noUrl(file: string | undefined): CliError {
+function noUrl(file: string | undefined, { placements = {} }: Config): CliError {
+  const names = Object.keys(placements)
+  if (names.length > 0)
+    return new CliError('CONFIGURATION', `Which cluster? Give --placement with one of: ${names.join(', ')}.`)
   const where = file === undefined ? 'There is no pg-tenant.config.ts here' : `${file} has no databaseUrl`
   return new CliError(
     'CONFIGURATION',
