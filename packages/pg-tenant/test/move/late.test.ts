@@ -145,7 +145,9 @@ const SAMPLE = [
 const isSample = ({ copy, at, meanwhile }: (typeof CASES)[number]) =>
   SAMPLE.includes(`${meanwhile} ${copy} ${at}`)
 
-it.each(SLOW ? CASES : CASES.filter(isSample))(
+// TEST_FAULTS=all takes twenty minutes for all of them.
+const step = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 7 : CASES.length
+it.each(CASES.filter((one, at) => isSample(one) || (at + 1) % step === 0))(
   'held at transaction $at ($copy), meanwhile $meanwhile: nothing of anybody is lost',
   async ({ copy, at, meanwhile }) => {
     const key = `late-${copy}-${at}-${Object.keys(MEANWHILE).indexOf(meanwhile)}`
