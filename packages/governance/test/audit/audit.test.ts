@@ -231,10 +231,9 @@ describe('sealing', () => {
     await begun.promise
     await record(entry('early'))
     const before = await audit.follow(control())
-    await audit.seal(world.admin(acme))
-    expect(before.entries).toEqual([])
-    go.resolve()
+    await audit.seal(world.admin(acme)).finally(go.resolve)
     await late
+    expect(before.entries).toEqual([])
     await seal()
     const after = await audit.follow(control(), { after: before.position })
     expect(after.entries.map(({ action, tenant }) => [action, tenant])).toEqual([
