@@ -337,12 +337,21 @@ describe('hostile tenants and slow endpoints', () => {
     }
     const create = (tenant: typeof acme, { url }: Receiver) =>
       there.tenancy.withTenant(tenant, (db) => hooks.endpoints.create(db, { url, events: ['*'] }))
-    await create(acme, slow)
+    const { endpoint } = await create(acme, slow)
     await create(globex, quick)
+    const forged: string[] = []
+    const deliver = hooks.handlers['webhook.delivery']
     const worker = createWorker<EventMap, TenantDb>({
       control: there.control,
       tenants: there.tenancy,
-      handlers: hooks.handlers,
+      handlers: {
+        ...hooks.handlers,
+        'webhook.delivery': async (event, context) => {
+          await deliver?.(event, context)
+          if ((event.payload as { endpoint?: string }).endpoint === endpoint.id && event.tenant === globex)
+            forged.push(event.id)
+        },
+      },
       concurrency: 6,
       pollInterval: 20,
     })
@@ -350,6 +359,11 @@ describe('hostile tenants and slow endpoints', () => {
     const many = Array.from({ length: 50 }, (_, n) => ({ type: 'a', payload: n }))
     await there.tenancy.withTenant(acme, (db) => there.events.publishAll(db, many.slice(0, 2)))
     await eventually(() => waiting.length === 2)
+    // Who says to be of another's endpoint does not stand in its line.
+    await there.tenancy.withTenant(globex, (db) =>
+      there.events.publish(db, 'webhook.delivery', { delivery: endpoint.id, endpoint: endpoint.id }),
+    )
+    await eventually(() => forged.length === 1)
     await there.tenancy.withTenant(acme, (db) => there.events.publishAll(db, many))
     await there.tenancy.withTenant(globex, (db) => there.events.publishAll(db, many))
     await eventually(() => quick.received.length === 50)

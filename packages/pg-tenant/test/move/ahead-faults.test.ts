@@ -72,7 +72,8 @@ describe('something dies while a copy is on its way: the tenant is in service wh
     const { eu, us, fleet } = servers.open(level)
     await filled(key, fleet)
     let written: string[] = []
-    const outcome = await whileAhead({ fleet, key }, async (db) => {
+    // A busy machine may take longer for an accident than a move waits for scopes.
+    const outcome = await whileAhead({ fleet, key, drain: 60_000 }, async (db) => {
       await happens(key)
       await db.query(`insert into notes (body) values ('c')`).then(
         () => {
