@@ -187,7 +187,8 @@ describe('a backup', () => {
   })
 })
 
-describe('memory', () => {
+// The slow set: a hundred megabytes.
+describe.runIf(SLOW)('memory', () => {
   it('does not grow with the tenant: 100 MB under a heap of 24 MB', async () => {
     const plain = lifecycleOf(world)
     await provisioned(plain, 'large')
@@ -212,27 +213,24 @@ describe('memory', () => {
       console.log(JSON.stringify({ backup, restore, archive: (await stat(file)).size }))
   })
 
-  it.each(SLOW ? ['backup', 'dump'] : ['backup'])(
-    'does not follow the largest value: 60 MB, %s',
-    async (action) => {
-      if (action === 'dump' && !(await dumps())) return
-      const plain = lifecycleOf(world)
-      await provisioned(plain, `wide-${action}`)
-      const tenancy = world.tenancy()
-      await tenancy.query(`wide-${action}`, 'create table wide (body text)')
-      await tenancy.query(`wide-${action}`, `insert into wide select repeat(md5(random()::text), 1875000)`)
-      const heap = ['--max-old-space-size=24', '--max-semi-space-size=2']
-      const file = folder.path(`wide-${action}`)
-      const backup = await outcomeOf(start(world, [action, `wide-${action}`, file], heap))
-      const restore = await outcomeOf(start(world, ['restore', `wide-${action}-copy`, file], heap))
-      expect(backup.peak).toBeLessThan(48e6)
-      expect(restore.peak).toBeLessThan(48e6)
-      const digest = (key: string) =>
-        world.root.query(`select length(body), md5(body) from "c_${key}".wide`).then(({ rows }) => rows)
-      const [value, ...more] = await digest(`wide-${action}-copy`)
-      expect(more).toEqual([])
-      expect(value).toMatchObject({ length: 60_000_000 })
-      expect([value]).toEqual(await digest(`wide-${action}`))
-    },
-  )
+  it.each(['backup', 'dump'])('does not follow the largest value: 60 MB, %s', async (action) => {
+    if (action === 'dump' && !(await dumps())) return
+    const plain = lifecycleOf(world)
+    await provisioned(plain, `wide-${action}`)
+    const tenancy = world.tenancy()
+    await tenancy.query(`wide-${action}`, 'create table wide (body text)')
+    await tenancy.query(`wide-${action}`, `insert into wide select repeat(md5(random()::text), 1875000)`)
+    const heap = ['--max-old-space-size=24', '--max-semi-space-size=2']
+    const file = folder.path(`wide-${action}`)
+    const backup = await outcomeOf(start(world, [action, `wide-${action}`, file], heap))
+    const restore = await outcomeOf(start(world, ['restore', `wide-${action}-copy`, file], heap))
+    expect(backup.peak).toBeLessThan(48e6)
+    expect(restore.peak).toBeLessThan(48e6)
+    const digest = (key: string) =>
+      world.root.query(`select length(body), md5(body) from "c_${key}".wide`).then(({ rows }) => rows)
+    const [value, ...more] = await digest(`wide-${action}-copy`)
+    expect(more).toEqual([])
+    expect(value).toMatchObject({ length: 60_000_000 })
+    expect([value]).toEqual(await digest(`wide-${action}`))
+  })
 })

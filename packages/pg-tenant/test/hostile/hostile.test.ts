@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, formatAttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { kitLeftovers } from '../hazards/kit-world.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
-import { SLOW } from '../support/sample.ts'
+import { looksAt, SLOW } from '../support/sample.ts'
 import { KNOWN_OPEN } from './known-open.ts'
 
 // Hazard x: whatever a tenant can own is planted, then everything a tenancy can do is done. `TEST_PG_VERSION` and
@@ -24,8 +24,10 @@ const MINUTES = 300_000
 const OWN_LOGINS: ReadonlySet<string> = new Set(['login', 'database'])
 const setting = useSetting()
 
-/** Level `login` is entered as `role` is, but for who logs in: in the slow set. */
-const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter((level) => SLOW || level !== 'login')
+/** Levels `login` and `schema` are entered as `role` is, but for whose rights there are: in the slow set. */
+const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter((level) =>
+  looksAt(level, 'role', 'row', 'database'),
+)
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport

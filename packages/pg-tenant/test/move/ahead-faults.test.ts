@@ -67,7 +67,7 @@ if (SLOW)
   })
 
 describe('something dies while a copy is on its way: the tenant is in service where it was, whole, and goes the next time', () => {
-  it.each(sampled(Object.entries(ACCIDENTS), 2))('%s', async (name, happens) => {
+  it.each(sampled(Object.entries(ACCIDENTS), 3))('%s', async (name, happens) => {
     const key = `accident${Object.keys(ACCIDENTS).indexOf(name)}`
     const { eu, us, fleet } = servers.open(level)
     await filled(key, fleet)

@@ -20,7 +20,7 @@ const ahead = { copy: 'replication' } as const
 const nothingLeft = () => nothingLeftOf(servers.worlds.eu)
 
 describe.each(SUBJECTS)('level $level', ({ level }) => {
-  it.runIf(looksAt(level, 'role', 'database'))(
+  it.runIf(looksAt(level, 'role'))(
     'moves under traffic with a copy that was sent ahead: 0 lost, 0 twice',
     async () => {
       const { eu, us, fleet } = servers.open(level)

@@ -97,7 +97,7 @@ describe.each(ONE_POOL)('level $level', ({ level }) => {
     await proxy.close()
   })
 
-  it.each(level === 'role' ? LIES : sampled(LIES, 5))(
+  it.each(sampled(LIES, level === 'role' ? 2 : 10))(
     '%s: nothing is there for whoever comes next',
     async (lie) => {
       // A session that compiles the function behind the lie, and one that has done so before.

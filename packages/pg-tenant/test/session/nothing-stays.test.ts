@@ -86,8 +86,8 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
         'the bare pool': () => snapshotOf((sql) => bare.query(sql)),
       }),
     }
-    // Half of them at the level that most use, and all in the slow set.
-    const statements = sampled(STATEMENTS, level === 'role' ? 2 : 8)
+    // More of them at the level that most use, and all in the slow set.
+    const statements = sampled(STATEMENTS, level === 'role' ? 4 : 16)
     expect(await differences(tenancy, statements, users)).toEqual([])
   })
 
@@ -127,7 +127,7 @@ describe.runIf(hasPgBouncer())('through PgBouncer with one server connection', (
       'another tenant': async () => known(await inside(tenancy, 'good')()),
       'the bare pool': async () => known(await snapshotOf((sql) => pool.query(sql))),
     }
-    expect(await differences(tenancy, sampled(STATEMENTS, 5), users)).toEqual([])
+    expect(await differences(tenancy, sampled(STATEMENTS, 10), users)).toEqual([])
   })
 })
 
