@@ -26,7 +26,7 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
   return { report: JSON.parse(stdout)[0], code, progress: stderr }
 }
 
-const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 800
+const OPERATIONS = process.env.TEST_SLOW ? 6_000 : 1_000
 /** What the runs behind the first take of it. */
 const SHARE = process.env.TEST_SLOW ? 1 : 0.6
 /** The slow set: every level, and each through PgBouncer. */
