@@ -17,6 +17,17 @@ export function numberOption(
   throw invalidOption(name, `a whole number of ${unit} from ${min} to ${max}`)
 }
 
+/** A number of seconds, likewise. @throws TenancyError INVALID_OPTION */
+export function seconds(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  return numberOption(name, value, { fallback, min, max, unit: 'seconds' })
+}
+
 /** @throws TenancyError INVALID_OPTION when it is not a text of 1 to 512 characters */
 export function textOption(name: string, value: unknown): string {
   if (typeof value === 'string' && value.length >= 1 && value.length <= 512) return value

@@ -1,5 +1,5 @@
 import { invalidOption } from '@org/core'
-import { numberOption } from './options.ts'
+import { seconds } from './options.ts'
 
 export interface RefreshTokenOptions {
   /** what every token begins with, before `_`; for secret scanners (default `pgtrt`) */
@@ -41,14 +41,4 @@ export function parseRefreshOptions(options: RefreshTokenOptions): RefreshSettin
     grace: seconds('grace', options.grace, 10, 0, 60),
     accessLifetime: seconds('accessLifetime', options.accessLifetime, 900, 1, DAY),
   }
-}
-
-function seconds(
-  name: string,
-  value: number | undefined,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  return numberOption(name, value, { fallback, min, max, unit: 'seconds' })
 }

@@ -4,7 +4,7 @@ import type { AccessToken, ClaimsPolicy, Identify } from './claims.ts'
 import type { TokenRefusal } from './errors.ts'
 import { ACCESS_TOKEN_TYPE, constant } from './issuer.ts'
 import type { KeySource } from './jwks.ts'
-import { functionOption, numberOption, textOption } from './options.ts'
+import { functionOption, numberOption, seconds, textOption } from './options.ts'
 
 /** Knows which tokens were revoked before they ran out; `createDenylist` makes one. */
 export interface DenylistReader {
@@ -155,14 +155,4 @@ function tokenIdOf({ tokenId, identify }: TokenVerifierOptions): ClaimsPolicy['t
   // Ours always has one; for others any id will do that is the same whenever the token is.
   if (identify === undefined) return ({ jti }) => jti
   return ({ jti, uti }, digest) => jti ?? uti ?? digest()
-}
-
-function seconds(
-  name: string,
-  value: number | undefined,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  return numberOption(name, value, { fallback, min, max, unit: 'seconds' })
 }
