@@ -1,4 +1,10 @@
-import { parsePrefix, type Queryable, type TenantQueryable } from '@org/core'
+import {
+  type OptionNames,
+  parsePrefix,
+  type Queryable,
+  requireKnownOptions,
+  type TenantQueryable,
+} from '@org/core'
 import { parseControlSchema } from '../../control/control-schema.ts'
 import { invalidOption, wholeNumber } from '../../input/input.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
@@ -77,10 +83,28 @@ export interface WorkerSettings {
   readonly relayFrom: string | undefined
 }
 
+const NAMES: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
+  control: true,
+  tenants: true,
+  handlers: true,
+  outbox: true,
+  concurrency: true,
+  perTenant: true,
+  lease: true,
+  handlerTimeout: true,
+  pollInterval: true,
+  retry: true,
+  relayFrom: true,
+  jobs: true,
+  onProblem: true,
+  controlSchema: true,
+}
+
 /** @internal @throws TenancyError INVALID_OPTION */
 export function parseWorkerOptions<Events extends EventMap, Db extends TenantQueryable>(
   options: WorkerOptions<Events, Db>,
 ): WorkerSettings {
+  requireKnownOptions(options, NAMES)
   if (typeof options.control?.query !== 'function') throw invalidOption('control', 'a pool')
   if (typeof options.tenants?.withTenant !== 'function') throw invalidOption('tenants', 'a tenancy')
   const { jobs } = options

@@ -1,12 +1,12 @@
-import { type OptionNames, requireKnownOptions, type TenantQueryable } from '@org/core'
+import type { TenantQueryable } from '@org/core'
 import type { EventMap } from '../publish.ts'
 import { batchesOf } from './batches.ts'
 import { doorbell } from './doorbell.ts'
-import { call, type Ending, endingAfter, endingOf, unknownStanding } from './handle.ts'
+import type { Ending } from './handle.ts'
 import { HOLDS, lookAtHolds } from './holds.ts'
+import { inHandOf } from './in-hand.ts'
 import { leasesOf } from './leases.ts'
 import { parseWorkerOptions, type WorkerOptions, type WorkerProblem } from './options.ts'
-import { Postpone } from './outcome.ts'
 import { paceOf } from './pace.ts'
 import { placesOf } from './places.ts'
 import { queueOf, type Taken } from './queue.ts'
@@ -59,23 +59,6 @@ const RECOVERY = 1_000
 /** A tenant hangs whose handlers take this share of the time they may, on average. */
 const HANGS = 0.25
 
-const CREATE_WORKER_OPTIONS: OptionNames<WorkerOptions<EventMap, TenantQueryable>> = {
-  control: true,
-  tenants: true,
-  handlers: true,
-  outbox: true,
-  concurrency: true,
-  perTenant: true,
-  lease: true,
-  handlerTimeout: true,
-  pollInterval: true,
-  retry: true,
-  relayFrom: true,
-  jobs: true,
-  onProblem: true,
-  controlSchema: true,
-}
-
 /**
  * A worker: takes events from the outbox in turns of their tenants and hands each to its handler, at least once. Run as many
  * as you like, in processes of their own or in the application's.
@@ -105,7 +88,6 @@ export function createWorker<
   Events extends EventMap = EventMap,
   Db extends TenantQueryable = TenantQueryable,
 >(options: WorkerOptions<Events, Db>): Worker {
-  requireKnownOptions(options, CREATE_WORKER_OPTIONS)
   const settings = parseWorkerOptions(options)
   const { concurrency, policy } = settings
   const queue = queueOf(options.control, settings.controlSchema)
@@ -118,7 +100,6 @@ export function createWorker<
   const leases = leasesOf(queue, settings.lease, (kind, error) =>
     report(kind === 'lost' ? { kind } : { kind: 'queue', error }),
   )
-  const inHand = new Map<AbortController, Taken>()
   const pace = paceOf(settings.perTenant)
   let solo = false
   let stopping = false
@@ -161,49 +142,18 @@ export function createWorker<
     if (event.solo) solo = false
     leases.settle(event, outcome, more)
   }
-  const isOurs = (event: Taken) =>
-    leases.hold(event).then(
-      () => true,
-      () => false,
-    )
-  const handle = async (event: Taken) => {
-    const controller = new AbortController()
-    inHand.set(controller, event)
-    leases.onLost(event, () => controller.abort())
-    let ending: Ending = { outcome: 'done' }
-    try {
-      // guard: it may have waited for its place for longer than it was ours
-      if (!(await isOurs(event))) throw new Postpone(0)
-      const standing = await Promise.resolve(known.of(event.tenant)).catch(() => undefined)
-      const before = standing === undefined ? unknownStanding : endingOf(standing)
-      if (before) ending = before
-      else
-        await call(
-          event,
-          options.handlers,
-          options.tenants,
-          {
-            timeout: settings.handlerTimeout,
-            last: event.attempt > policy.retries,
-            wrote,
-            hold: () => leases.hold(event),
-            batches,
-          },
-          controller,
-        )
-    } catch (error) {
-      ending =
-        stopping && controller.signal.aborted
-          ? { outcome: 'later', delay: 0 }
-          : endingAfter(error, event.attempt, policy)
-    }
-    inHand.delete(controller)
-    settle(event, ending)
-    bell.ring()
-  }
+  const inHand = inHandOf(
+    options,
+    settings,
+    { leases, known, wrote, batches, stopping: () => stopping },
+    (event, ending) => {
+      settle(event, ending)
+      bell.ring()
+    },
+  )
   const places = placesOf(
     concurrency,
-    (event) => pace.during(event.tenant, () => handle(event)),
+    (event) => pace.during(event.tenant, () => inHand.handle(event)),
     (tenant) => pace.takes(tenant, settings.handlerTimeout * HANGS),
   )
   const room = roomOf(places, concurrency, bell, () => stopping)
@@ -261,7 +211,7 @@ export function createWorker<
   }
   const finish = async (within: number) => {
     const patience = setTimeout(() => {
-      for (const controller of inHand.keys()) controller.abort()
+      inHand.abort()
       bell.ring()
     }, within)
     // Those that do not hear the signal are left to their leases.
