@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
-import { requireClaimed } from '../registry/arrival.ts'
+import { changedMeanwhile, requireClaimed } from '../registry/arrival.ts'
 import { recordOf } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
-import { changedMeanwhile, type MoveState, openMove, saveMove } from './ledger.ts'
+import { type MoveState, openMove, saveMove } from './ledger.ts'
 import type { Route, Side } from './route.ts'
 
 // A mover may stop for as long as its machine likes (a paused VM, a cut connection) and go on when others have long finished its

@@ -1,4 +1,4 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import type { TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -83,13 +83,5 @@ export async function endMove(
       ? `update ${tableOf(place)} set finished_at = now() where prefix = $1 and key = $2 and started_at = $3`
       : `delete from ${tableOf(place)} where prefix = $1 and key = $2 and started_at = $3`,
     [place.prefix, tenant, startedAt],
-  )
-}
-
-export function changedMeanwhile(tenant: TenantKey): TenancyError {
-  return new TenancyError(
-    'CONFLICT',
-    'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.',
-    { details: { tenant } },
   )
 }

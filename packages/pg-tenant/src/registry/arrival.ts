@@ -23,7 +23,7 @@ export async function requireClaimed(
     [place.prefix, tenant, run ?? null],
   )
   // guard: whoever was away for long touches nothing of who has gone on
-  if (found.length === 0) throw movedOn(tenant)
+  if (found.length === 0) throw changedMeanwhile(tenant)
 }
 
 /** The same, of a tenant that is still out of service there. */
@@ -35,10 +35,11 @@ export async function requireArriving(
   status: TenantStatus | undefined,
 ): Promise<void> {
   await requireClaimed(admin, place, tenant, run)
-  if (status !== 'arriving') throw movedOn(tenant)
+  if (status !== 'arriving') throw changedMeanwhile(tenant)
 }
 
-function movedOn(tenant: TenantKey): TenancyError {
+/** Another run of the move has gone on with it, or called it off. */
+export function changedMeanwhile(tenant: TenantKey): TenancyError {
   return new TenancyError(
     'CONFLICT',
     'Somebody else finished or called off this move meanwhile. Run it again to see how it stands.',

@@ -1,7 +1,7 @@
 import { type AdminClient, begin, pinSettings } from '../../archive/client.ts'
 import { holdMarker, type Place } from '../../archive/place.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
-import { changedMeanwhile } from '../ledger.ts'
+import { changedMeanwhile } from '../../registry/arrival.ts'
 
 /** A copy in the cluster the tenant goes to, out of service. */
 export interface Arrival {
