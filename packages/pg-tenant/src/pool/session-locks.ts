@@ -5,7 +5,7 @@ import type { OpenScope } from '../scope/open-scope.ts'
 import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
-import { scan, UnterminatedSql } from '../sql/scan.ts'
+import { namesIn, UnterminatedSql } from '../sql/scan.ts'
 import type { LockHolders, Turns } from './running.ts'
 
 /** Where session locks are kept. */
@@ -41,17 +41,15 @@ const HELD = `select pg_catalog.count(*)::pg_catalog.int4 as held from pg_catalo
 /** What a statement does to the session's advisory locks (manual 9.28.10); those of transactions are the scope's. */
 export function sessionLocking(text: string): 'lock' | 'unlock' | undefined {
   if (!/advisory_(?:un)?lock/i.test(text)) return undefined
-  const words = namesIn(text)
+  const words = wordsIn(text)
   if (words.some((word) => LOCKS.has(word))) return 'lock'
   return words.some((word) => UNLOCKS.has(word)) ? 'unlock' : undefined
 }
 
 /** What cannot be read is refused by the server as well. */
-function namesIn(text: string): string[] {
+function wordsIn(text: string): string[] {
   try {
-    return scan(text).flatMap((token) =>
-      token.kind === 'word' || token.kind === 'quoted' ? [token.text] : [],
-    )
+    return namesIn(text)
   } catch (error) {
     if (error instanceof UnterminatedSql) return []
     throw error

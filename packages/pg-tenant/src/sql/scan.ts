@@ -46,6 +46,11 @@ export function scan(sql: string): Token[] {
   return tokens
 }
 
+/** What may be a name in it: every word, keywords too, and what is in double quotes, in their order. */
+export function namesIn(sql: string): string[] {
+  return scan(sql).flatMap(({ kind, text }) => (kind === 'word' || kind === 'quoted' ? [text] : []))
+}
+
 type Found = { readonly token?: Token; readonly end: number }
 
 function tokenAt(sql: string, at: number): Found {

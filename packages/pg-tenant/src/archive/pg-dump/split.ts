@@ -1,4 +1,4 @@
-import { scan } from '../../sql/scan.ts'
+import { namesIn } from '../../sql/scan.ts'
 import { unreadable } from '../format/format.ts'
 
 /** A piece of the rows of one table, as COPY text. */
@@ -86,9 +86,7 @@ function endOfRows(bytes: Buffer, inside: boolean): End {
 function headOf(line: Buffer, schema: string): Omit<DumpedRows, 'data'> | undefined {
   const text = line.toString('utf8')
   if (!text.startsWith('COPY ') || !text.endsWith(' FROM stdin;')) return undefined
-  const tokens = scan(text)
-  const names = tokens.filter(({ kind }) => kind === 'word' || kind === 'quoted').map((token) => token.text)
-  const [, home, table, ...columns] = names
+  const [, home, table, ...columns] = namesIn(text)
   if (home !== schema || table === undefined) throw unreadable('damaged')
   return { table, columns: columns.slice(0, -2) }
 }

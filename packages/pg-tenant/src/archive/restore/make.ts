@@ -3,7 +3,7 @@ import { runInRoom } from '../../admin/in-room.ts'
 import { fromStatement } from '../../admin/transaction.ts'
 import { isServerError, withDriverError } from '../../errors/server-error.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
-import { scan } from '../../sql/scan.ts'
+import { namesIn } from '../../sql/scan.ts'
 import { type AdminClient, pinSettings } from '../client.ts'
 import { type Place, roomOf } from '../place.ts'
 import { PHASE, type StructureStatement } from '../structure/statement.ts'
@@ -115,13 +115,10 @@ async function makeUnchecked(
   all: readonly StructureStatement[],
 ): Promise<boolean> {
   if (statement.phase !== PHASE.check) return false
-  const names = scan(statement.sql)
-    .filter(({ kind }) => kind === 'word' || kind === 'quoted')
-    .map(({ text }) => text)
   const stubs = await underPath(home, STUBS, [
     place.schema,
     place.searchPath,
-    names,
+    namesIn(statement.sql),
     quoteIdentifier(place.schema),
   ])
   const originals = stubs.flatMap(({ what }) => all.find((made) => made.what === what) ?? [])

@@ -1,6 +1,6 @@
 import { isServerError } from '../../errors/server-error.ts'
 import { SQLSTATE } from '../../errors/sqlstate.ts'
-import { scan } from '../../sql/scan.ts'
+import { namesIn } from '../../sql/scan.ts'
 import type { AdminClient } from '../client.ts'
 import type { Place } from '../place.ts'
 import type { StructureStatement } from '../structure/statement.ts'
@@ -28,10 +28,7 @@ export async function besideOverloads(
   error: unknown,
 ): Promise<readonly StructureStatement[] | undefined> {
   if (!isServerError(error) || error.code !== SQLSTATE.AMBIGUOUS_FUNCTION) return undefined
-  const names = scan(statement.sql)
-    .filter(({ kind }) => kind === 'word' || kind === 'quoted')
-    .map(({ text }) => text)
-  const found = await underPath(home, OVERLOADS, [schema, searchPath, names])
+  const found = await underPath(home, OVERLOADS, [schema, searchPath, namesIn(statement.sql)])
   if (found.length === 0) return undefined
   const run = (sql: string): StructureStatement => ({ ...statement, sql })
   return [
