@@ -51,7 +51,7 @@ export function lintScript(script: Script, allowSchemas: readonly string[]): Lin
         return { severity, rule, migration: script.id, line: statement.line, message }
       }
     return [
-      ...psqlLines(script, statement),
+      ...ofOtherPrograms(script, statement),
       ...refusals(script, statement, allowed).map(say('error')),
       ...(script.transaction && addsEnumValue(statement) ? [ENUM_VALUE] : []).map(say('warning')),
       ...(script.transaction ? lockWarnings(script, statement, created) : []).map(say('warning')),
@@ -181,7 +181,7 @@ function tablesCreatedIn({ statements }: Script): ReadonlySet<string> {
  * What somebody else would replace: commands and variables of psql, which pg_dump writes too (`\\restrict`, `\\connect`), and
  * placeholders of tools. The server knows none of them.
  */
-export function psqlLines(script: Script, { tokens, text, line }: Statement): LintFinding[] {
+function ofOtherPrograms(script: Script, { tokens, text, line }: Statement): LintFinding[] {
   const from = tokens[0]?.start ?? 0
   const lineAt = (at: number) => line + text.slice(0, at - from).split('\n').length - 1
   return tokens.flatMap((token, at) => {
