@@ -32,9 +32,9 @@ export async function namedLargeObjects(found: Found, visit: Visit): Promise<Ski
       const values = `select ${quoteIdentifier(column)} as named from ${qualify(place.schema, table)}${whereOf(place)}`
       const sql = `select exists (select from (${values}) t
         join pg_catalog.pg_largeobject_metadata l on l.oid operator(pg_catalog.=) t.named::pg_catalog.oid) as named`
-      const found = await askTable(readerOf(table), place, table, sql, 'named pg_catalog.bool')
+      const asked = await askTable(readerOf(table), place, table, sql, 'named pg_catalog.bool')
       // guard: large objects that its rows name are in no archive
-      if (found?.named !== false) named.push({ name: `${table}.${column}`, kind: 'large objects' })
+      if (asked?.named !== false) named.push({ name: `${table}.${column}`, kind: 'large objects' })
     }
   })
   await home.run('rollback to savepoint large_objects; release savepoint large_objects')
