@@ -1,17 +1,14 @@
-import { isTenancyError, runWithoutTenant, type TenantKey, type TenantQueryable } from '@org/core'
+import {
+  isTenancyError,
+  runWithoutTenant,
+  type TenantKey,
+  type TenantQueryable,
+  type TenantStatement,
+} from '@org/core'
 import { LRUCache } from 'lru-cache'
 import { unavailable } from './errors.ts'
 import { functionOption, numberOption } from './options.ts'
 import { IS_DENIED, READ_DENIED } from './sql.ts'
-
-/** Runs one statement in a scope of its own: a `tenancy` of `@org/pg-tenant` does. */
-export interface TenantStatements {
-  query<R extends object>(
-    tenant: TenantKey,
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<{ readonly rows: R[] }>
-}
 
 /** Runs `work` in a transaction of one tenant, as `withTenant` does. */
 export type TenantScope = <T>(tenant: TenantKey, work: (db: TenantQueryable) => Promise<T>) => Promise<T>
@@ -142,7 +139,7 @@ function number(
 
 export interface DenylistOptions {
   /** How to reach a tenant's table, outside any request's transaction: a `tenancy`. One statement each, in one round trip. */
-  readonly tenants?: TenantStatements
+  readonly tenants?: TenantStatement
   /**
    * The same where a whole scope is wanted, of two round trips or more; one of the two is given:
    * `(tenant, read) => tenancy.withTenant(tenant, read, { readOnly: true })`

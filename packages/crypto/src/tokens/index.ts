@@ -1,5 +1,5 @@
 export type { AccessToken, ActorType, CustomClaims, Identify } from './claims.ts'
-export type { DenylistOptions, TenantScope, TenantStatements } from './denied-table.ts'
+export type { DenylistOptions, TenantScope } from './denied-table.ts'
 export { createDenylist, type DeniableToken, type Denylist } from './denylist.ts'
 export { type TokenRefusal, tokenRefusal } from './errors.ts'
 export {

@@ -1,4 +1,4 @@
-import type { Actor, Queryable, TenantKey } from '@org/core'
+import type { Actor, Queryable, TenantKey, TenantStatement } from '@org/core'
 import { LRUCache } from 'lru-cache'
 import type { Catalog } from '../catalog/model.ts'
 import { createEvaluator, type Evaluator } from '../evaluate/evaluator.ts'
@@ -6,21 +6,12 @@ import { type Entitlement, entitlementEpochs, type Read, readEntitlement } from 
 import { type Grants, readEpoch, readGrants, snapshotOf } from './grants.ts'
 import { PendingChanges } from './pending.ts'
 
-/** Runs one statement in a scope of its own: a `tenancy` of `@org/pg-tenant` does. */
-export interface TenantQueries {
-  query<R extends object>(
-    tenant: TenantKey,
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<{ rows: R[]; rowCount: number | null }>
-}
-
 export interface CacheParts {
   readonly catalog: Catalog
   readonly control: Queryable
   /** Quoted. */
   readonly schema: string
-  readonly tenants: TenantQueries
+  readonly tenants: TenantStatement
   readonly storedPackages: boolean
   readonly apiKeys: boolean
   readonly maxAge: number

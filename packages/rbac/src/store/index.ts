@@ -1,5 +1,5 @@
+export type { TenantStatement as TenantQueries } from '@org/core'
 export { entitlementBelongings } from './belongings.ts'
-export type { TenantQueries } from './cache.ts'
 export type { ChangeOptions } from './change.ts'
 export type { AssignOptions, Entitlements, PlanDefinition } from './control-changes.ts'
 export { forgetTenant } from './forget.ts'

@@ -6,13 +6,14 @@ import {
   requireKnownOptions,
   type TenantKey,
   type TenantQueryable,
+  type TenantStatement,
 } from '@org/core'
 import type { Catalog } from '../catalog/model.ts'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import type { Snapshot } from '../snapshot/model.ts'
 import { parseSnapshot } from '../snapshot/parse.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
-import { EvaluatorCache, type TenantQueries } from './cache.ts'
+import { EvaluatorCache } from './cache.ts'
 import { type ChangeOptions, changesOf } from './change.ts'
 import { codedControl } from './coded-control.ts'
 import { type Entitlements, entitlementsOf } from './control-changes.ts'
@@ -37,7 +38,7 @@ export interface RbacStoreOptions<
   /** Default `rbac`. One for each tenancy: tenants are known by their keys alone. */
   readonly controlSchema?: string | undefined
   /** Runs one statement of a tenant: the `tenancy` of `@org/pg-tenant`. */
-  readonly tenants: TenantQueries
+  readonly tenants: TenantStatement
   /** Packages are edited in the database while the program runs (default: the catalogue's own are what counts). */
   readonly storedPackages?: boolean | undefined
   /** The tenants have an `api_key` table, with {@link RBAC_API_KEY_MIGRATION} behind it (default `false`). */
