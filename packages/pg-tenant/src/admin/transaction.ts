@@ -13,7 +13,7 @@ const LOCK_TIMEOUT_MS = 10_000
 /** The limits of every administrative transaction, in milliseconds. */
 export const ADMIN_LIMITS = { lockTimeout: LOCK_TIMEOUT_MS, statementTimeout: 0 } as const
 
-const BEGIN = `begin; set local search_path to ${OWN_PATH}; set local lock_timeout = ${LOCK_TIMEOUT_MS};
+const BEGIN = `begin isolation level read committed read write; set local search_path to ${OWN_PATH}; set local lock_timeout = ${LOCK_TIMEOUT_MS};
   set local statement_timeout = 0`
 
 /** Runs SQL as the administrator, inside the one transaction of {@link inAdminTransaction}. */

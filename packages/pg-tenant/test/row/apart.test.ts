@@ -104,6 +104,23 @@ describe('a file without a transaction over shared tables', () => {
     expect(await at().migrate()).toEqual(['0007'])
   })
 
+  it('waits for no snapshot of its own where the database begins transactions otherwise, and quotes every name', async () => {
+    const { database } = await one('select current_database() as database')
+    const begins = (sql: string) => world.root.query(`alter database "${database}" ${sql}`)
+    await begins('set default_transaction_isolation to serializable')
+    await begins('set quote_all_identifiers to on')
+    add(
+      'create index concurrently idx_strict on notes (body); create table strict (tenant_id text primary key)',
+    )
+    const adminPool = new pg.Pool({ connectionString: world.adminUrl })
+    try {
+      expect(await rowTenancy(world, { migrations: [...history], adminPool }).migrate()).toEqual(['0008'])
+    } finally {
+      await adminPool.end()
+      await begins('reset all')
+    }
+  }, 15_000)
+
   it('is part of one transaction where there are no tables yet', async () => {
     const row = { schema: 'fresh' }
     const fresh = rowTenancy(world, { migrations: [...history], schemaPrefix: 'f_', row })

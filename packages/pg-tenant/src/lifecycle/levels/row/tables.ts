@@ -80,13 +80,17 @@ export async function readRowTables(
   return rows as unknown[] as RowTable[]
 }
 
-/** Runs `fn` with nothing but the catalogue in the path, and goes back to the path there was. */
+/** Runs `fn` with nothing but the catalogue in the path, and names quoted only where they must be; goes back to what there was. */
 export async function inCatalogue<T>(admin: Pick<Admin, 'run'>, fn: () => Promise<T>): Promise<T> {
   const [before] = await admin.run(
-    `select current_setting('search_path') as path, set_config('search_path', 'pg_catalog, pg_temp', true)`,
+    `select current_setting('search_path') as path, current_setting('quote_all_identifiers') as quotes,
+       set_config('search_path', 'pg_catalog, pg_temp', true), set_config('quote_all_identifiers', 'off', true)`,
   )
   const result = await fn()
-  await admin.run(`select set_config('search_path', $1, true)`, [before?.path])
+  await admin.run(
+    `select set_config('search_path', $1, true), set_config('quote_all_identifiers', $2, true)`,
+    [before?.path, before?.quotes],
+  )
   return result
 }
 
