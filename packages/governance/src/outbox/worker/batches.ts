@@ -2,6 +2,7 @@ import type { TenantKey, TenantQueryable } from '@org/core'
 import { isPlain } from '../../idempotency/errors.ts'
 import { aside } from '../../tenants/aside.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
+import { company, type Gathering } from './company.ts'
 import type { BatchedStatement } from './handler.ts'
 import { heldScope, readOnce } from './held.ts'
 
@@ -20,10 +21,8 @@ export interface Batches {
 }
 
 /** Entries of one tenant and statement, in the order they came. */
-interface Line {
+interface Line extends Gathering {
   readonly entries: Entry[]
-  /** While it waits for company: goes at once. */
-  hurry: (() => void) | undefined
 }
 
 interface Entry {
@@ -73,7 +72,7 @@ export function batchesOf<Db extends TenantQueryable>(
   const complete = (tenant: TenantKey, { entries }: Line) => entries.length >= Math.min(inHand(tenant), MOST)
   const serve = async (tenant: TenantKey, statement: BatchedStatement, line: Line) => {
     while (line.entries.length > 0) {
-      if (!complete(tenant, line)) await company(line)
+      if (!complete(tenant, line)) await company(line, GATHER)
       await attempt(tenant, statement, helping(line.entries))
     }
     lines.get(statement)?.delete(tenant)
@@ -100,17 +99,6 @@ export function batchesOf<Db extends TenantQueryable>(
         }
       }),
   }
-}
-
-function company(line: Line): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => line.hurry?.(), GATHER)
-    line.hurry = () => {
-      clearTimeout(timer)
-      line.hurry = undefined
-      resolve()
-    }
-  })
 }
 
 function halves<T>(all: readonly T[]): T[][] {

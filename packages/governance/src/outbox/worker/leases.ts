@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+import { company, type Gathering } from './company.ts'
 import { leaseOver, type Outcome } from './outcome.ts'
 import type { Queue, Taken } from './queue.ts'
 
@@ -24,7 +26,7 @@ export interface Leases {
   readonly open: number
 }
 
-interface Lease {
+interface Lease extends Gathering {
   readonly id: string
   readonly token: string
   /** Until when it surely is ours: by the clock of this process that only goes forward, and by the database's. */
@@ -37,8 +39,6 @@ interface Lease {
   /** Others wait for one of these: it has a key. */
   urgent: boolean
   sending: Promise<void> | undefined
-  /** While what is said waits for more of the same lease: says it now. */
-  hurry: (() => void) | undefined
 }
 
 /** How much of a lease is counted on: the rest is for a COMMIT that is under way. */
@@ -172,16 +172,9 @@ const newLease = (id: string, token: string, until: number, deadline: number): L
 const isDue = ({ left, urgent }: Lease) => left === 0 || urgent
 
 /** Resolves in the next turn of the loop where there is nothing to wait for. */
-function gathered(lease: Lease): Promise<void> {
-  if (isDue(lease)) return new Promise((resolve) => setImmediate(resolve))
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => lease.hurry?.(), GATHER)
-    lease.hurry = () => {
-      clearTimeout(timer)
-      lease.hurry = undefined
-      setImmediate(resolve)
-    }
-  })
+async function gathered(lease: Lease): Promise<void> {
+  if (!isDue(lease)) await company(lease, GATHER)
+  await setImmediate()
 }
 
 /** Settling twice settles once, so it may be sent until it is answered. */
