@@ -1,4 +1,5 @@
 import {
+  invalidOption,
   isTenancyError,
   runWithoutTenant,
   type TenantKey,
@@ -49,13 +50,9 @@ export function deniedTable(options: DenylistOptions): DeniedTable {
     max: number('maxTenants', options.maxTenants, 1_000, 1, 100_000, 'tenants'),
   })
 
-  const { tenants, scope } = options
-  const statement = async (tenant: TenantKey, text: string, values: readonly unknown[]) => {
-    const { rows } = tenants
-      ? await tenants.query<{ jti: string }>(tenant, text, values)
-      : await (scope as TenantScope)(tenant, (db) => db.query<{ jti: string }>(text, values))
-    return rows
-  }
+  const tenants = statementsOf(options)
+  const statement = async (tenant: TenantKey, text: string, values: readonly unknown[]) =>
+    (await tenants.query<{ jti: string }>(tenant, text, values)).rows
   const run: typeof statement = (...what) => within(timeout, () => runWithoutTenant(() => statement(...what)))
 
   const ask: DeniedReader = async (tenant, jti) => (await run(tenant, IS_DENIED, [jti])).length > 0
@@ -135,6 +132,17 @@ function number(
   unit: string,
 ): number {
   return numberOption(name, value, { fallback, min, max, unit })
+}
+
+/** @throws TenancyError INVALID_OPTION */
+function statementsOf({ scope, tenants }: DenylistOptions): TenantStatement {
+  if (!scope && typeof tenants?.query === 'function') return tenants
+  if (tenants === undefined && typeof scope === 'function')
+    return { query: (tenant, text, values) => scope(tenant, (db) => db.query(text, values)) }
+  throw invalidOption(
+    'tenants',
+    'a tenancy; or, without it, scope: a function that runs another in a tenant’s scope',
+  )
 }
 
 export interface DenylistOptions {

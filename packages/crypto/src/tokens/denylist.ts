@@ -79,13 +79,7 @@ const CREATE_DENYLIST_OPTIONS: OptionNames<DenylistOptions> = {
  */
 export function createDenylist(options: DenylistOptions): Denylist {
   requireKnownOptions(options, CREATE_DENYLIST_OPTIONS)
-  const { check = 'snapshot', whenUnreadable = 'refuse', scope, tenants } = options
-  if (tenants === undefined ? typeof scope !== 'function' : typeof tenants?.query !== 'function' || scope) {
-    throw invalidOption(
-      'tenants',
-      'a tenancy; or, without it, scope: a function that runs another in a tenant’s scope',
-    )
-  }
+  const { check = 'snapshot', whenUnreadable = 'refuse' } = options
   if (check !== 'snapshot' && check !== 'database') throw invalidOption('check', '"snapshot" or "database"')
   if (whenUnreadable !== 'refuse' && whenUnreadable !== 'accept') {
     throw invalidOption('whenUnreadable', '"refuse" or "accept"')

@@ -121,9 +121,8 @@ export function parseVerifierOptions(options: TokenVerifierOptions) {
         ? 0
         : numberOption('cache', cache.max, { fallback: 10_000, min: 1, max: 1_000_000, unit: 'tokens' }),
     clock: functionOption('clock', options.clock, Date.now),
-    onGood: options.onGood === undefined ? undefined : functionOption('onGood', options.onGood, () => {}),
-    onRefused:
-      options.onRefused === undefined ? undefined : functionOption('onRefused', options.onRefused, () => {}),
+    onGood: functionOption('onGood', options.onGood, undefined),
+    onRefused: functionOption('onRefused', options.onRefused, undefined),
   }
 }
 

@@ -96,7 +96,7 @@ export function createTokenVerifier(
       cache?.set(digest, verified)
       token = verified.token
     }
-    if (settings.onGood !== undefined) tell(settings.onGood, token)
+    tell(settings.onGood, token)
     const denied = denylist?.isDenied(token.tenantId, token.jti)
     if (denied !== undefined && denied !== false && (await denied)) throw invalidToken('denied')
     return token
