@@ -8,7 +8,6 @@ import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { requireSettled, setStatus } from '../registry/registry.ts'
-import { requireUnderWay } from './changed.ts'
 import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
 import { dropRows, requireNoRows } from './drop-rows.ts'
@@ -18,6 +17,7 @@ import { type OffboardOptions, type OffboardSettings, parseOffboard } from './op
 import type { Receipt } from './receipt.ts'
 import { rolesAround, rolesLeft } from './roles-left.ts'
 import { callOff, secure } from './secure.ts'
+import { requireUnderWay } from './under-way.ts'
 import { type InTurn, tenantTransaction } from './work.ts'
 
 /**
