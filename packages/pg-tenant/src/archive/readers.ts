@@ -130,12 +130,10 @@ export async function asReader(
   await client.run('rollback to savepoint one_table; release savepoint one_table')
 }
 
-// $1 schema, $2 table. Under the tenant's path. The snapshot may be old: its file is what the name is now.
-const OWN = `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
-    join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) c.relowner
-  where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name
-    and r.rolname operator(pg_catalog.=) session_user and c.relkind operator(pg_catalog.=) 'r'::pg_catalog."char"
-    and c.relfilenode operator(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid)`
+// $1 the table, qualified. Under the tenant's path. The snapshot may be old: what has the name now must be what had it then.
+const OWN = `select from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) c.relowner
+  where c.oid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid
+    and r.rolname operator(pg_catalog.=) session_user and c.relkind operator(pg_catalog.=) 'r'::pg_catalog."char"`
 
 /**
  * Whether a query over a table that {@link asReader} holds may be planned. Planning runs what the table's owner has written (index
@@ -148,7 +146,7 @@ export async function mayPlan(
   table: string,
 ): Promise<boolean> {
   // guard: x: the administrator plans nothing over tables of others
-  if (!plans) return (await client.run(OWN, [schema, table])).length > 0
+  if (!plans) return (await client.run(OWN, [qualify(schema, table)])).length > 0
   return true
 }
 

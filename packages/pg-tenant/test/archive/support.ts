@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Migration, TenantKey } from '@org/core'
+import type { PoolClient } from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { keyFor, parseNaming } from '../../src/isolation/names.ts'
 import { roleLevel } from '../../src/lifecycle/levels/role.ts'
@@ -43,6 +44,34 @@ export async function provisioned(lifecycle: Lifecycle, key: string): Promise<Te
 }
 
 /** A folder of the test file's own; `path('x')` is a file in it. */
+/** The administrator's pool, which says in `heard` what the server says and waits for `before` each statement. */
+export function watchedPool(
+  pool: Lifecycle['adminPool'],
+  heard: string[],
+  before: (sql: string) => Promise<void>,
+): Lifecycle['adminPool'] {
+  const watch = (client: PoolClient): PoolClient => {
+    client.on('notice', ({ message }) => heard.push(String(message)))
+    return new Proxy(client, {
+      get: (one, key) => {
+        const value = Reflect.get(one, key)
+        if (key !== 'query') return typeof value === 'function' ? value.bind(one) : value
+        return async (...values: unknown[]) => {
+          await before(String(values[0]))
+          return Reflect.apply(value, one, values)
+        }
+      },
+    })
+  }
+  return new Proxy(pool, {
+    get: (one, name) => {
+      const value = Reflect.get(one, name)
+      if (name !== 'connect') return typeof value === 'function' ? value.bind(one) : value
+      return async () => watch((await one.connect()) as unknown as PoolClient)
+    },
+  })
+}
+
 export function useFolder(): { path(name: string): string } {
   let folder = ''
   beforeAll(async () => {

@@ -1,11 +1,12 @@
 import { PassThrough } from 'node:stream'
-import type { PoolClient } from 'pg'
 import { expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
-import { useWorld } from '../support/world.ts'
-import { lifecycleOf, provisioned } from './support.ts'
+import { exportTenant } from '../../src/archive/export/export.ts'
+import { codeOf, useWorld } from '../support/world.ts'
+import { lifecycleOf, provisioned, useFolder, watchedPool } from './support.ts'
 
 const world = useWorld([])
+const folder = useFolder()
 
 it('a sequence that is a view by the time it is read runs its code with the tenant’s rights alone', async () => {
   const lifecycle = lifecycleOf(world)
@@ -26,28 +27,48 @@ it('a sequence that is a view by the time it is read runs its code with the tena
     await tenancy.query('swaps', 'drop sequence counted')
     await tenancy.query('swaps', 'create view counted as select evil() as last_value, true as is_called')
   }
-  const watch = (client: PoolClient): PoolClient => {
-    client.on('notice', ({ message }) => heard.push(String(message)))
-    return new Proxy(client, {
-      get: (one, key) => {
-        const value = Reflect.get(one, key)
-        if (key !== 'query') return typeof value === 'function' ? value.bind(one) : value
-        return async (...values: unknown[]) => {
-          if (!swapped && /grant select on sequence %I/.test(String(values[0]))) await swap()
-          return Reflect.apply(value, one, values)
-        }
-      },
-    })
-  }
-  const adminPool = new Proxy(lifecycle.adminPool, {
-    get: (pool, name) => {
-      const value = Reflect.get(pool, name)
-      if (name !== 'connect') return typeof value === 'function' ? value.bind(pool) : value
-      return async () => watch((await pool.connect()) as unknown as PoolClient)
-    },
+  const adminPool = watchedPool(lifecycle.adminPool, heard, async (sql) => {
+    if (!swapped && /grant select on sequence %I/.test(sql)) await swap()
   })
   await backupTenant({ ...lifecycle, adminPool }, tenant, { to: new PassThrough().resume() })
   expect(swapped).toBe(true)
   expect(heard.filter((message) => message.startsWith('became'))).toEqual([])
   expect(heard.some((message) => message === `is still ${world.rolePrefix}swaps`)).toBe(true)
 })
+
+it.each([
+  ['dropped', (table: string) => `drop table ${table}`],
+  ['renamed', (table: string) => `alter table ${table} rename to before`],
+])(
+  'where the administrator’s table is %s and its name the tenant’s when it is read, no query is planned over that',
+  async (key, giveUp) => {
+    const lifecycle = lifecycleOf(world)
+    const tenant = await provisioned(lifecycle, key)
+    const tenancy = world.tenancy()
+    const [schema, { root, adminRole }] = [`c_${key}`, world]
+    await root.query(`grant usage, create on schema ${schema} to ${adminRole};
+    create table ${schema}.theirs (n int); alter table ${schema}.theirs owner to ${adminRole}`)
+    const heard: string[] = []
+    let swapped = false
+    const swap = async () => {
+      swapped = true
+      await root.query(giveUp(`${schema}.theirs`))
+      for (const sql of [
+        'create table theirs (n int)',
+        `create function f(int) returns int language plpgsql immutable as $f$ begin raise warning 'ran as %', current_user; return $1; end $f$`,
+        `create index on theirs ((n + ${schema}.f(1)))`,
+        `grant select on theirs to ${adminRole}`,
+      ])
+        await tenancy.query(key, sql)
+    }
+    // An export of much data is long; here it waits right before it reads that table.
+    const adminPool = watchedPool(lifecycle.adminPool, heard, async (sql) => {
+      if (!swapped && /lock table only .*theirs/.test(sql)) await swap()
+    })
+    const exported = exportTenant({ ...lifecycle, adminPool }, tenant, { to: folder.path(key) })
+    await exported.catch(() => {})
+    expect(swapped).toBe(true)
+    expect(heard).toEqual([])
+    expect(await codeOf(exported)).toBe('CONFLICT')
+  },
+)
