@@ -33,15 +33,19 @@ interface Due {
   readonly now: number
 }
 
-// Tables of the tenant's own, of which its SQL may have made anything: one row each, and of bounded length.
+// Tables of the tenant's own, of which its SQL may have made anything, as of functions over types of its own: one row each, and of
+// bounded length, as `left` of a text is PostgreSQL's.
 const READ: BatchedStatement = {
   access: 'read',
   text: `select asked.n, found.*
   from (select (place - 1)::integer as n, id::uuid as id from jsonb_array_elements_text($1::jsonb) with ordinality a(id, place)) asked
-  cross join lateral (select left(e.id::text, 36) as endpoint, left(e.url, 2001) as url, e.status = 'active' as active, left(e.secret, ${SEALED}) as secret,
-    case when e.previous_until > clock_timestamp() then left(e.previous_secret, ${SEALED}) end as previous, left(d.status, 20) as status,
-    left(m.id::text, 36) as message, left(m.type, 101) as type, case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then m.payload end as payload,
-    to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created, floor(extract(epoch from clock_timestamp()))::float8 as now
+  cross join lateral (select left(e.id::text, 36) as endpoint, left(e.url::text, 2001) as url, left(e.status::text, 20) = 'active' as active,
+    left(e.secret::text, ${SEALED}) as secret,
+    case when e.previous_until > clock_timestamp() then left(e.previous_secret::text, ${SEALED}) end as previous, left(d.status::text, 20) as status,
+    left(m.id::text, 36) as message, left(m.type::text, 101) as type,
+    case when octet_length(m.payload::text) <= ${MAX_WRITTEN} then left(m.payload::text, ${MAX_WRITTEN})::jsonb end as payload,
+    left(to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')::text, 30) as created,
+    floor(extract(epoch from clock_timestamp()))::float8 as now
   from webhook_delivery d join webhook_endpoint e on e.id = d.endpoint_id join webhook_message m on m.id = d.message_id
   where d.id = asked.id limit 1) found`,
 }
@@ -61,15 +65,18 @@ const RECORD: BatchedStatement = {
     order by delivery, status = 'delivered' desc) s
   where d.id = s.delivery`,
 }
-// One statement says whether it is this failure that disables it: of two at once, one.
-const FAILING = `update webhook_endpoint set failing_since = coalesce(failing_since, clock_timestamp()),
-    status = case when gone or long then 'suspended' else status end,
-    suspended_reason = case when gone then 'GONE' when long then 'FAILING' else suspended_reason end,
-    updated_at = case when gone or long then now() else updated_at end
-  from (select id as which, $2::boolean as gone,
-      coalesce(failing_since <= clock_timestamp() - make_interval(secs => $3::float8), false) as long
-    from webhook_endpoint where id = $1 and status = 'active' for update) why
-  where id = which returning status, suspended_reason as reason`
+// One statement says whether it is this failure that disables it: of two at once, one. A trigger of the tenant's may have it say more.
+const FAILING = `with failed as (
+    update webhook_endpoint set failing_since = coalesce(failing_since, clock_timestamp()),
+      status = case when gone or long then 'suspended' else status end,
+      suspended_reason = case when gone then 'GONE' when long then 'FAILING' else suspended_reason end,
+      updated_at = case when gone or long then now() else updated_at end
+    from (select id as which, $2::boolean as gone,
+        coalesce(failing_since <= clock_timestamp() - make_interval(secs => $3::float8), false) as long
+      from webhook_endpoint where id = $1 and status = 'active' for update) why
+    where id = which returning status, suspended_reason as reason
+  )
+  select left(status::text, 20) as status, left(reason::text, 20) as reason from failed limit 1`
 /** The longest that `Retry-After` is believed (ms). */
 const LONGEST_RETRY_AFTER = 86_400_000
 

@@ -284,6 +284,88 @@ describe('hostile tenants and slow endpoints', () => {
     await worker.stop()
   })
 
+  it('what a tenant makes of its tables and of the functions over them is read in bounded length', async () => {
+    const receiver = await startReceiver()
+    const hooks = webhooks({
+      outbox: there.events,
+      sealing,
+      allow: { http: true, ports: [receiver.port], addresses: ['127.0.0.1'] },
+    })
+    await there.tenancy.query(acme, 'delete from webhook_endpoint')
+    await there.tenancy.withTenant(acme, (db) =>
+      hooks.endpoints.create(db, { url: receiver.url, events: ['*'] }),
+    )
+    const lengths: number[] = []
+    const measured = (db: TenantDb): TenantDb => {
+      const query = async (...asked: Parameters<TenantDb['query']>) => {
+        const result = await db.query(...asked)
+        lengths.push(JSON.stringify(result.rows).length)
+        return result
+      }
+      return new Proxy({} as TenantDb, {
+        get: (_, key) => {
+          const value: unknown = key === 'query' ? query : Reflect.get(db, key)
+          return typeof value === 'function' ? value.bind(db) : value
+        },
+      })
+    }
+    const { query: _, ...scopes } = there.tenancy
+    const worker = createWorker<EventMap, TenantDb>({
+      control: there.control,
+      tenants: {
+        ...scopes,
+        withTenant: (tenant, fn, options) =>
+          there.tenancy.withTenant(tenant, (db) => fn(measured(db)), options),
+      },
+      handlers: hooks.handlers,
+      retry: { retries: 0, delays: [0] },
+    })
+    onTestFinished(() => worker.stop())
+    await there.tenancy.withTenant(acme, (db) => there.events.publish(db, 'a', 'short'))
+    await worker.drain()
+    expect(receiver.received).toHaveLength(1)
+    const sent = await there.tenancy.query<{ id: string }>(acme, 'select id from webhook_delivery')
+    for (const sql of [
+      'create type odd as (text text)',
+      `create function long() returns text language sql immutable as $$ select repeat('x', 5000000) $$`,
+      `create function said(odd) returns text language sql as $$ select '1' $$`,
+      'create cast (odd as text) with function said(odd)',
+      'create function left(odd, integer) returns text language sql as $$ select long() $$',
+      'create function longer(odd, text) returns text language sql as $$ select long() $$',
+      'create operator = (leftarg = odd, rightarg = text, function = longer)',
+      'alter table webhook_endpoint rename to endpoint',
+      'alter table webhook_message rename to message',
+      `create view webhook_endpoint as select id, row('')::odd as url, row('')::odd as status, row('')::odd as secret, null::timestamptz as previous_until,
+        null::odd as previous_secret from endpoint`,
+      `create view webhook_message as select id, row('')::odd as type, row(long())::odd as payload, created_at from message`,
+      `update webhook_delivery set status = 'pending'`,
+    ])
+      await there.tenancy.query(acme, sql)
+    await there.tenancy.withTenant(acme, (db) =>
+      there.events.publish(db, 'webhook.delivery', { delivery: sent.rows[0]?.id }),
+    )
+    await worker.drain()
+    expect(lengths.length).toBeGreaterThan(1)
+    for (const sql of [
+      'drop view webhook_endpoint, webhook_message',
+      'alter table endpoint rename to webhook_endpoint',
+      'alter table message rename to webhook_message',
+      `update webhook_endpoint set url = 'http://127.0.0.2:1'`,
+      `create function say_more() returns trigger language plpgsql as $$ begin
+        new.status := 'suspended'; new.suspended_reason := long(); return new; end $$`,
+      'create trigger say_more before update on webhook_endpoint for each row execute function say_more()',
+    ])
+      await there.tenancy.query(acme, sql)
+    await there.tenancy.withTenant(acme, (db) => there.events.publish(db, 'a', 'refused'))
+    await worker.drain()
+    const { rows } = await there.tenancy.query(acme, 'select status from webhook_endpoint')
+    expect(rows).toEqual([{ status: 'suspended' }])
+    await there.tenancy.query(acme, 'drop function say_more() cascade')
+    await there.tenancy.query(acme, 'drop type odd cascade')
+    await there.tenancy.query(acme, 'delete from webhook_endpoint')
+    expect(Math.max(...lengths)).toBeLessThan(10_000)
+  })
+
   it('Retry-After is honoured, up to a day', async () => {
     const receiver = await startReceiver()
     const hooks = webhooks({
