@@ -84,8 +84,8 @@ export function readTogether(tenancy: TenantStatement): TenantReads {
   }
 }
 
-/** What is quoted or a comment holds no parameters… */
-const PARAMETERS = /\$(\d+)|'[^']*'|"[^"]*"|--[^\n]*/g
+/** What is quoted, a comment or a name (they may have dollars) holds no parameters… */
+const PARAMETERS = /(?<![\w$\u0080-\uffff])\$(\d+)|'[^']*'|"[^"]*"|--[^\n\r]*/g
 /** …where nothing is quoted by dollars or backslashes, and there is no comment of several lines. */
 const ODDLY_QUOTED = /\$\w*\$|\\|\/\*/
 

@@ -51,6 +51,13 @@ describe('what is read of a tenant at the same moment', () => {
     )
   })
 
+  it('takes what is in a name for no parameter, and what is behind a comment for one', async () => {
+    const { reads } = counted()
+    const text = 'select $1::int as a$1, 0 as é$1, -- of old files $1\r$1::int as n'
+    const asked = await Promise.all([1, 2].map((n) => reads.query(acme, text, [n])))
+    expect(asked.flatMap(({ rows }) => rows)).toEqual([1, 2].map((n) => ({ a$1: n, é$1: 0, n })))
+  })
+
   it('does not take the mistake of another for its own', async () => {
     const { reads } = counted()
     const [good, bad] = await Promise.allSettled([
