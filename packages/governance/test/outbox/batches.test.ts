@@ -128,3 +128,8 @@ it('where there is no scope nobody is tried one by one', async () => {
   expect(codes).toEqual(['TENANT_SUSPENDED', 'TENANT_SUSPENDED'])
   expect(scopes).toBe(1)
 })
+
+it('an entry that JSON has no word for is null', async () => {
+  const nothing = batches(1).add(acme, READ, undefined, ours)
+  expect(await nothing).toBeUndefined()
+})

@@ -85,7 +85,9 @@ export function batchesOf<Db extends TenantQueryable>(
       hold: () => Promise<number>,
     ) =>
       new Promise<R | undefined>((resolve, reject) => {
-        const one = { json: JSON.stringify(entry), hold, resolve: resolve as Entry['resolve'], reject }
+        // What JSON has no word for (undefined) is no text at all.
+        const json = JSON.stringify(entry) ?? 'null'
+        const one = { json, hold, resolve: resolve as Entry['resolve'], reject }
         const ofStatement = lines.get(statement) ?? new Map<TenantKey, Line>()
         lines.set(statement, ofStatement)
         const line = ofStatement.get(tenant)
