@@ -1,9 +1,14 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
 /** What takes longer, in milliseconds, is not waited for by those who come meanwhile: its connection may be dead. */
 const PATIENCE = 20
+// Not of whoever asks first: neither that one's tenant nor its transaction is the others'.
+const outside = AsyncLocalStorage.snapshot()
 
 /**
  * Asks of many at once: what is asked while one question is under way goes out with the next, so that a busy process sends few
- * statements where each request would have sent its own. Every answer was asked for after its call.
+ * statements where each request would have sent its own. Every answer was asked for after its call, in no request's context
+ * (`AsyncLocalStorage`).
  *
  * @param ask of one or more keys; what it does not answer is `undefined`, what it rejects with is rejected for each of them
  * @example
@@ -41,7 +46,7 @@ export function askTogether<K, V>(
       clearTimeout(patience)
       next()
     }
-    void answer(ask, sent).then(done)
+    void outside(() => answer(ask, sent).then(done))
   }
   return (key) => {
     const known = waiting.get(key)

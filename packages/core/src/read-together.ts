@@ -24,6 +24,9 @@ export interface TenantStatement {
   ): Promise<QueryRows<R>>
 }
 
+// Not of whoever asks first, nor of whoever made this: what is under way there is nothing that others may join.
+const outside = AsyncLocalStorage.snapshot()
+
 interface Asked {
   readonly text: string
   readonly values: readonly unknown[]
@@ -48,8 +51,6 @@ interface Asked {
  */
 export function readTogether(tenancy: TenantStatement): TenantReads {
   const turns = new Map<TenantKey, Asked[]>()
-  // Not of whoever asks first: what is under way there is nothing that others may join.
-  const outside = AsyncLocalStorage.snapshot()
   const alone = ({ text, values }: Asked, tenant: TenantKey) =>
     tenancy.query<never>(tenant, text, values, { readOnly: true })
   const send = async (tenant: TenantKey, asked: readonly Asked[]): Promise<void> => {

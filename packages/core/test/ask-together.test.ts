@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
 import { askTogether } from '../src/index.ts'
 
@@ -49,6 +50,18 @@ describe('asking together', () => {
     await expect.poll(() => asked.length).toBe(2)
     asked[1]?.answer()
     expect(await next).toBe('of a')
+  })
+
+  it('asks in the context of nobody, so that one of many is in no transaction of another', async () => {
+    const transaction = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    const of = askTogether(async (keys: readonly string[]) => {
+      seen.push(transaction.getStore())
+      return new Map(keys.map((key) => [key, key]))
+    })
+    await Promise.all([transaction.run('of a', () => of('a')), of('b')])
+    expect(seen).toEqual([undefined])
+    expect(await transaction.run('of a', async () => (await of('a')) && transaction.getStore())).toBe('of a')
   })
 
   it('says undefined of what was not answered', async () => {

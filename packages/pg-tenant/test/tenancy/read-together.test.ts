@@ -70,6 +70,11 @@ describe('what is read of a tenant at the same moment', () => {
     ])
   })
 
+  it('is of nobody, wherever it was made', async () => {
+    const { reads } = runWithTenant(acme, counted)
+    expect((await reads.query(globex, 'select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
   it('fails alone, and writes nothing', async () => {
     const { reads } = counted()
     const [good, bad, writes] = await Promise.allSettled([
