@@ -79,8 +79,13 @@ export function createJobs(options: JobsOptions): Jobs {
   requireKnownOptions(options, NAMES)
   const { jobs, poll, lease, schema } = parse(options)
   const turns = turnsOf(options.control, schema)
-  const report = (error: unknown, job?: string) =>
-    options.onProblem?.({ error, ...(job !== undefined && { job }) })
+  const report = (error: unknown, job?: string) => {
+    try {
+      options.onProblem?.({ error, ...(job !== undefined && { job }) })
+    } catch {
+      // The next turn comes all the same, and there is nobody else to tell.
+    }
+  }
   let enrolled = false
   let stopped = new AbortController()
   let timer: ReturnType<typeof setInterval> | undefined

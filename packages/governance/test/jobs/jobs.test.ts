@@ -72,7 +72,10 @@ it('among processes one runs each; a failure is told, and tried again soon', asy
       control: control(),
       jobs: [job],
       pollInterval: 20,
-      onProblem: ({ job: name, error }) => told.push([name, (error as TenancyError).code]),
+      onProblem: ({ job: name, error }) => {
+        told.push([name, (error as TenancyError).code])
+        throw new Error('the log is full')
+      },
     }),
   )
   onTestFinished(async () => {

@@ -78,7 +78,7 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
     }
   })
 
-  it('retries as the policy says, then keeps a dead letter without data', async () => {
+  it('retries as the policy says, then keeps a dead letter without data, whatever a log does that is told', async () => {
     const problems: WorkerProblem[] = []
     const attempts: number[] = []
     await publish(acme, 'note.bad', { secret: 'x' })
@@ -89,7 +89,13 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
           throw new TypeError('holds secret data')
         },
       },
-      { retry: { retries: 2, delays: [0] }, onProblem: (problem) => problems.push(problem) },
+      {
+        retry: { retries: 2, delays: [0] },
+        onProblem: (problem) => {
+          problems.push(problem)
+          throw new Error('the log is full')
+        },
+      },
     )
     one.start()
     await eventually(async () => (await dead()).length === 1)

@@ -95,7 +95,11 @@ export function createWorker<
   const counts = { taken: 0, done: 0, retried: 0, dead: 0, held: 0, postponed: 0, lost: 0, handling: 0 }
   const report = (problem: WorkerProblem) => {
     if (problem.kind === 'lost') counts.lost += 1
-    options.onProblem?.(problem)
+    try {
+      options.onProblem?.(problem)
+    } catch {
+      // An event is settled all the same, and there is nobody else to tell.
+    }
   }
   const leases = leasesOf(queue, settings.lease, (kind, error) =>
     report(kind === 'lost' ? { kind } : { kind: 'queue', error }),
