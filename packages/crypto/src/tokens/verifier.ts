@@ -122,10 +122,11 @@ function isSigned({ signed, signature }: UnverifiedToken, key: KeyObject): boole
   return isStrongRsa(key) && verify('sha256', signed, key, signature)
 }
 
-/** What throws there refuses nothing. */
-function tell<T>(listener: ((what: T) => void) | undefined, what: T): void {
+/** What throws there refuses nothing, and what is rejected there (it may be async) does not end the process. */
+function tell<T>(listener: ((what: T) => unknown) | undefined, what: T): void {
   try {
-    listener?.(what)
+    const told = listener?.(what)
+    if (told instanceof Promise) told.catch(() => {})
   } catch {
     // Nothing to tell it to.
   }

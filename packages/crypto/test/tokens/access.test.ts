@@ -45,6 +45,22 @@ describe('what listens for good tokens', () => {
     denied.resolve(true)
     expect(await asked).toBe('INVALID_TOKEN')
   })
+
+  it('may be async: what is rejected there is unhandled by nobody, which would end the process', async () => {
+    const rejected = async () => {
+      throw new Error('listener')
+    }
+    const { issuer, verifier } = makePair({ onGood: rejected, onRefused: rejected })
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => unhandled.push(error)
+    process.on('unhandledRejection', note)
+    const { token, jti } = await issuer.issue(USER)
+    expect((await verifier.verify(token)).jti).toBe(jti)
+    expect(await codeOf(verifier.verify('x'))).toBe('INVALID_TOKEN')
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
+  })
 })
 
 describe('issue', () => {
