@@ -1,7 +1,8 @@
-import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
 import { CompactEncrypt, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
+import { isStrongRsa } from '../../src/tokens/rsa-key.ts'
 import { codeOf } from '../support/world.ts'
 import { AUDIENCE, CLAIMS, encode, first, forge, HEADER, ISSUER, makePair, NOW_S, second } from './support.ts'
 
@@ -57,6 +58,15 @@ describe('the key', () => {
     const own = makePair({ keys: source }).verifier
     expect(await codeOf(own.verify(forge(HEADER, CLAIMS, pair.privateKey)))).toBe('INVALID_TOKEN')
     expect(await codeOf(own.verify(good))).toBe('INVALID_TOKEN')
+  })
+
+  it.each([
+    [8_192, true],
+    [8_200, false],
+  ])('is none of so many bits that it costs more than it says (%s)', (bits, isStrong) => {
+    // Nobody has to know its factors to publish it.
+    const n = Buffer.alloc(bits / 8, 0xff).toString('base64url')
+    expect(isStrongRsa(createPublicKey({ key: { kty: 'RSA', n, e: 'AQAB' }, format: 'jwk' }))).toBe(isStrong)
   })
 
   it.each([
