@@ -101,7 +101,18 @@ describe('soak', () => {
     expect(code).toBe(0)
     expect(report.findings.leak).toBeGreaterThan(0)
     expect(report.findings.lost).toBeGreaterThan(0)
-    expect(report.findings['rejected-but-committed']).toBeGreaterThan(0)
+  })
+
+  // About two in a thousand operations, by chance: as many runs as it takes.
+  it.runIf(process.env.TEST_SLOW)('finds what it refused and committed all the same', async () => {
+    let found = 0
+    for (let seed = 1; found === 0 && seed <= 8; seed++) {
+      const { report } = await soak(
+        ...['--subject', 'obvious', '--seed', `${seed}`, '--ops', '2000', '--faults', 'off'],
+      )
+      found += report.findings['rejected-but-committed'] ?? 0
+    }
+    expect(found).toBeGreaterThan(0)
   })
 
   it('says how it is used when an option is wrong', async () => {
