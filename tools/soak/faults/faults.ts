@@ -35,7 +35,7 @@ export class Faults {
   readonly #running = new Set<Promise<void>>()
   #operations = 0
   #restarts = 0
-  #restarting = false
+  #restarting = 0
   #churning = false
 
   constructor(database: SoakDatabase, random: Random, cutter: Cutter, restartEvery: number) {
@@ -51,7 +51,7 @@ export class Faults {
     for (const [kind, every] of Object.entries(EVERY)) {
       if (this.#random.chance(1 / every)) this.#begin(kind as keyof typeof EVERY)
     }
-    if (this.#operations % this.#restartEvery === 0 && !this.#restarting) this.#track(this.#restart())
+    if (this.#operations % this.#restartEvery === 0) this.#track(this.#restart())
   }
 
   /** Resolves when no fault is under way. */
@@ -60,7 +60,7 @@ export class Faults {
   }
 
   #begin(kind: keyof typeof EVERY): void {
-    if (this.#restarting) return
+    if (this.#restarting > 0) return
     this.counts[kind]++
     if (kind === 'cut') this.#cutter.arm()
     else if (kind === 'black hole') this.#track(this.#blackHole())
@@ -101,12 +101,13 @@ export class Faults {
     })
   }
 
+  /** One that falls due while the server restarts comes behind it. */
   async #restart(): Promise<void> {
-    this.#restarting = true
+    this.#restarting++
     const crash = this.#restarts++ % 2 === 0
     this.counts[crash ? 'crash' : 'fast restart']++
     await this.#database.server.restart(crash ? 'immediate' : 'fast').finally(() => {
-      this.#restarting = false
+      this.#restarting--
     })
   }
 }
