@@ -21,7 +21,7 @@ type SuiteName = (typeof SUITES)[number]
 export const USAGE = `pnpm bench [options]
   --quick          a few minutes (default)
   --full           more rounds, longer slices, 10,000 tenants
-  --write          what is published: three runs of each suite, charts, and the figures of the READMEs, with the date
+  --write          what is published: three runs of each suite, charts, and the figures of the documents, with the date
   --only=<suite>   one of ${SUITES.join(', ')}; may be repeated. With --write the others' figures stay; without it
                    nothing is written unless --out is given
   --runs=<n>       how often each suite runs (default 1, with --write 3); the spread is then that of the runs

@@ -5,26 +5,53 @@ import { type Finding, meets } from './result.ts'
 import type { Measurement, Measurements } from './store.ts'
 
 /**
- * READMEs with figures: between `<!-- figures: scope hub -->` and `<!-- figures:end -->` stands what those suites gave, their charts
- * first. `<!-- figures: scope hub, targets only -->` leaves out what has no target.
+ * Documents with figures: between `<!-- figures: scope hub -->` and `<!-- figures:end -->` stands what those suites gave, their charts
+ * first. `<!-- figures: scope hub, targets only -->` leaves out what has no target; `…, headlines -->` shows the few rows and charts
+ * that a front page needs.
  */
-export const READMES = [
+export const DOCUMENTS = [
   'README.md',
+  'docs/performance.md',
   'packages/crypto/README.md',
   'packages/rbac/README.md',
   'packages/governance/README.md',
 ] as const
 
-const BLOCK = /(<!-- figures: ([a-z ]+)(, targets only)? -->\n)[\s\S]*?(<!-- figures:end -->)/g
+/** The rows of a front page, hits and misses: what a request costs, then the work around it. */
+export const HEADLINES: readonly string[] = [
+  'tenancy.query, one tenant, 1 ms link',
+  'withTenant, one statement, 1 ms link',
+  'tenancy.query, many tenants, 1 ms link',
+  'tenancy.query, many tenants, 20 at once, loopback: throughput',
+  'tenancy.query, many tenants, 20 at once: processor time of both sides',
+  'API with tenancy, 1,000 tenants: throughput',
+  'the whole hub, 1,000 tenants: throughput',
+  'heap after 10,000 tenants on one pool',
+  'sign-up from the ready pool',
+  'migrate 1000 tenants',
+  'backup, zstd (default): MB/s',
+  'webhook deliveries, one process, a loopback receiver',
+  'seal 64 bytes, enc:v1',
+  'can',
+]
 
-/** Writes figures into READMEs; what was not measured stays as it is. @returns the files that changed */
+const FRONT_CHARTS: readonly string[] = ['latency-1ms.svg', 'throughput-loopback.svg', 'thousand-tenants.svg']
+
+const BLOCK = /(<!-- figures: ([a-z ]+)(, targets only|, headlines)? -->\n)[\s\S]*?(<!-- figures:end -->)/g
+
+const CHARTS_OF: Readonly<Record<string, string>> = {
+  'README.md': 'bench/results',
+  'docs/performance.md': '../bench/results',
+}
+
+/** Writes figures into documents; what was not measured stays as it is. @returns the files that changed */
 export async function writeFigures(root: string, measurements: Measurements): Promise<string[]> {
   const changed: string[] = []
-  for (const file of READMES) {
+  for (const file of DOCUMENTS) {
     const path = join(root, file)
     const before = await readFile(path, 'utf8')
     // What is published stands alone: it has no charts beside it.
-    const charts = file === 'README.md' ? 'bench/results' : undefined
+    const charts = CHARTS_OF[file]
     const after = withFigures(before, measurements, charts)
     if (after === before) continue
     await writeFile(path, after)
@@ -43,32 +70,40 @@ export function withFigures(text: string, measurements: Measurements, folder: st
     const suites = names.split(' ')
     const measured = suites.flatMap((suite) => measurements.get(suite) ?? [])
     if (measured.length === 0) return whole
-    const images = CHARTS.filter(
-      ({ suite }) => folder !== undefined && suites.includes(suite) && measurements.has(suite),
-    ).map(({ file, title }) => `![${title}](${folder}/${file})`)
-    const parts = [images.join('\n'), table(measured, only !== undefined), said(measured)]
+    const front = only === ', headlines'
+    const images = CHARTS.filter(({ suite }) => suites.includes(suite) && measurements.has(suite))
+      .filter(({ file }) => folder !== undefined && (!front || FRONT_CHARTS.includes(file)))
+      .map(({ file, title }) => `![${title}](${folder}/${file})`)
+    const findings = measured
+      .flatMap(({ result }) => result.findings ?? [])
+      .filter(({ target }) => target !== undefined || only === undefined)
+    const rows = front
+      ? [FRONT_HEAD, ...findings.filter(({ work }) => HEADLINES.includes(work)).map(frontRow)]
+      : [HEAD, ...findings.map(row)]
+    const parts = [images.join('\n'), rows.join('\n'), said(measured)]
     return `${begin}${parts.filter((part) => part !== '').join('\n\n')}\n${end}`
   })
 }
 
+const FRONT_HEAD = '| | against | measured | target |\n|---|---|---|---|'
 const HEAD = '| | against | target | measured | |\n|---|---|---|---|---|'
 
-function table(measured: readonly Measurement[], targetsOnly: boolean): string {
-  const rows = measured
-    .flatMap(({ result }) => result.findings ?? [])
-    .filter(({ target }) => target !== undefined || !targetsOnly)
-    .map(row)
-  return [HEAD, ...rows].join('\n')
+function frontRow(finding: Finding): string {
+  const { work, reference, measured } = finding
+  return `| ${[work, reference, `${number(measured)}×${markOf(finding)}`, aimOf(finding)].map(cell).join(' | ')} |`
 }
 
+const markOf = (finding: Finding) => ({ true: ' ✓', false: ' ✗', undefined: '' })[`${meets(finding)}`]
+
+const aimOf = ({ target }: Finding) =>
+  target ? `${target.bound === 'at most' ? '≤' : '≥'} ${number(target.value)}×` : ''
+
 function row(finding: Finding): string {
-  const { work, reference, target, measured, spread, note, because } = finding
-  const good = meets(finding)
-  const mark = good === undefined ? '' : good ? ' ✓' : ' ✗'
-  const aim = target ? `${target.bound === 'at most' ? '≤' : '≥'} ${number(target.value)}×` : ''
+  const { work, reference, measured, spread, note, because } = finding
   const range = spread ? ` (${number(spread.q1)}–${number(spread.q3)})` : ''
-  const why = [note, good === false ? because : undefined].filter(Boolean).join('. ')
-  return `| ${[work, reference, aim, `${number(measured)}×${range}${mark}`, why].map(cell).join(' | ')} |`
+  const why = [note, meets(finding) === false ? because : undefined].filter(Boolean).join('. ')
+  const value = `${number(measured)}×${range}${markOf(finding)}`
+  return `| ${[work, reference, aimOf(finding), value, why].map(cell).join(' | ')} |`
 }
 
 const cell = (text: string) => text.replaceAll('|', '\\|')

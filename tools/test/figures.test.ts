@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { READMES, withFigures } from '../../bench/report/figures.ts'
+import { DOCUMENTS, HEADLINES, withFigures } from '../../bench/report/figures.ts'
 import { atLeast, atMost, type Finding } from '../../bench/report/result.ts'
 import { asOne } from '../../bench/report/runs.ts'
-import type { Measurement } from '../../bench/report/store.ts'
+import { type Measurement, read } from '../../bench/report/store.ts'
 
 // What `pnpm bench --write` says in READMEs: figures come from the bench, never from a hand.
 
@@ -62,7 +62,24 @@ describe('figures in a README', () => {
     expect(text).toContain('1.04×')
   })
 
-  it.each(READMES)('have their place in %s', async (file) => {
+  it('are the rows of a front page alone, without their reasons, where that is said', () => {
+    const headline = { ...missed, work: HEADLINES[0] ?? '' }
+    const text = withFigures(TEXT.replace('hub', 'hub, headlines'), measured([good, headline]), 'charts')
+    expect(text).toContain(`| ${HEADLINES[0]} | the limit | 0.5× ✗ | ≥ 0.6× |`)
+    expect(text).not.toContain('physics')
+    expect(text).not.toContain('1.04×')
+    expect(text).not.toContain('processor-loopback.svg')
+  })
+
+  it('have every row of the front page among what was measured', async () => {
+    const measurements = await read(join(import.meta.dirname, '../../bench/results/latest.json'))
+    const works = [...measurements.values()]
+      .flatMap(({ result }) => result.findings ?? [])
+      .map(({ work }) => work)
+    expect(works).toEqual(expect.arrayContaining([...HEADLINES]))
+  })
+
+  it.each(DOCUMENTS)('have their place in %s', async (file) => {
     const text = await readFile(join(import.meta.dirname, '../..', file), 'utf8')
     const suites = new Map(
       ['scope', 'crypto', 'rbac', 'governance'].map((suite) => [suite, { machine, result: { suite } }]),
