@@ -4,7 +4,7 @@ import { markerOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { requireNoDependents } from '../lifecycle/dependents.ts'
-import { REMEDY, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
+import { REMEDY, readRunningKeys, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { AdoptionFinding } from './finding.ts'
@@ -68,6 +68,8 @@ export async function survey(
         message: `${right.object} ${wordsOf(right)}.`,
         fix: REMEDY,
       })
+  for (const key of await readRunningKeys({ run: (sql, values) => look(sql, values) }, naming, name))
+    add({ code: 'SHARED_RIGHTS', severity: 'error', ...key })
   const kept = logsIn && facts.roleThere && !again
   if (kept) findings.push(...(await surveyLogin(look, lifecycle, wanted, application)))
   else if (!again) add(roleTaken(facts, role) ?? (logsIn ? roleMade(wanted) : undefined))

@@ -1,8 +1,8 @@
-import { REMEDY, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
+import { REMEDY, readRunningKeys, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import type { Look } from './read-only.ts'
 import type { Examination } from './run-checks.ts'
 
-/** What every scope could read or write in shared schemas (hazard ae): one query, whatever the number of tenants. */
+/** What every scope could read or write in shared schemas (hazard ae), or run code by: two queries, whatever the number of tenants. */
 export async function checkSharedRights(
   look: Look,
   { application, collected, fleet: { naming, level, registry } }: Examination,
@@ -13,4 +13,6 @@ export async function checkSharedRights(
     const message = `${object} ${wordsOf(right)}.`
     collected.add({ code: 'SHARED_RIGHTS', severity: 'error', subject: object, message, fix: REMEDY })
   }
+  for (const key of await readRunningKeys(admin, naming))
+    collected.add({ code: 'SHARED_RIGHTS', severity: 'error', ...key })
 }

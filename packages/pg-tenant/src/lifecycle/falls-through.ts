@@ -21,12 +21,12 @@ export interface SharedRight {
 
 // Whose rights a scope has: PUBLIC's; at levels `schema` and `row` the application's, and those of roles it inherits from;
 // else those of the tenants' own roles, which are known by the markers of their schemas. What extensions bring along may be
-// read, and so may a table that foreign keys may point to: REFERENCES is granted to nobody by accident, and says that it is
-// reference data. A table whose policies bind whoever holds the right is kept apart by them. $1 shared schemas, $2 the application's
+// read. A table whose policies bind whoever holds the right is kept apart by them, but neither from triggers, which run as whoever
+// writes, nor from foreign keys, which are checked as its owner (hazard x). $1 shared schemas, $2 the application's
 // role or null, $3 schema prefix, $4 role prefix, $5 marker, $6 declared tables, $7 schema of the registry, $8 whether
 // functions count (at level `row` they are looked at by themselves).
 export const SHARED_RIGHTS = `with declared as (
-  select d.schema, d.name, d.write from pg_catalog.jsonb_to_recordset($6::pg_catalog.jsonb) d (schema text, name text, write boolean)
+  select d.* from pg_catalog.jsonb_to_recordset($6::pg_catalog.jsonb) d (schema text, name text, write boolean, "references" boolean)
 ), relation as (
   select c.oid, n.nspname, c.relname as name, c.relowner as owner, c.relkind as kind, c.relacl as acl,
     c.relrowsecurity as bound, c.relforcerowsecurity as forced,
@@ -53,8 +53,7 @@ export const SHARED_RIGHTS = `with declared as (
   where $8 and n.nspname = any ($1::pg_catalog.text[]) and n.nspname <> $7
 ), scope as (
   select g.nspname, g.name, g.word, g.what, g.extension, coalesce(r.rolname, 'PUBLIC') as who,
-    g.what in ('SELECT', 'EXECUTE', 'REFERENCES') as harmless,
-    bool_or(g.what = 'REFERENCES') over (partition by g.nspname, g.name, g.word, g.grantee) as referenced
+    g.what in ('SELECT', 'EXECUTE') as harmless, g.what in ('REFERENCES', 'TRIGGER') as runs
   from granted g left join pg_catalog.pg_roles r on r.oid = g.grantee
   where (g.grantee = 0 and (g.word <> 'function' or $2::pg_catalog.text is null or g.owner <> (
         select oid from pg_catalog.pg_roles where rolname = $2))
@@ -67,15 +66,16 @@ export const SHARED_RIGHTS = `with declared as (
       or $2 is null and exists (select from pg_catalog.pg_class m join pg_catalog.pg_namespace h on h.oid = m.relnamespace and h.nspowner = m.relowner
           cross join lateral pg_catalog.aclexplode(m.relacl) may
         where pg_catalog.starts_with(m.relname, $5 || ':') and may.grantee = g.grantee and may.grantee <> m.relowner))
-    and not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false))
+    and (g.what in ('REFERENCES', 'TRIGGER') or not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false)))
 )
 select s.nspname || '.' || s.name as object, s.word as kind,
   min(s.who) || case when count(distinct s.who) > 1 then ' and ' || (count(distinct s.who) - 1) || ' more' else '' end as who,
   string_agg(distinct s.what, ', ' order by s.what) as what, bool_or(d.write is not null) as declared
 from scope s cross join lateral (
-  select bool_or(d.write) as write from declared d
+  select bool_or(d.write) as write, bool_or(d."references") as referenced from declared d
   where coalesce(d.schema, s.nspname) = s.nspname and coalesce(d.name, s.name) = s.name) d
-where not (s.harmless and (s.extension or d.write is not null or s.referenced)) and not coalesce(d.write, false)
+where not (s.harmless and (s.extension or d.write is not null)) and not (coalesce(d.write, false) and not s.runs)
+  and not (coalesce(d.referenced, false) and s.what = 'REFERENCES')
 group by s.nspname, s.name, s.word
 order by 1
 limit 1000`
@@ -107,12 +107,48 @@ export async function readSharedRights(
 
 /** What it is, in words that follow the object's name. */
 export const wordsOf = ({ kind, who, what, declared }: SharedRight): string =>
-  declared
-    ? `is declared as shared, to be read, but ${who} may ${what} (${kind})`
-    : `is a ${kind} of everybody's: by ${who} every scope may ${what}`
+  RUNS.test(what)
+    ? `is a ${kind} of everybody's: by ${who} every scope may ${what}, and a tenant's code then runs with rights that are not its own (a ` +
+      "foreign key calls its casts as the table's owner, a trigger is whoever's who writes)"
+    : declared
+      ? `is declared as shared, to be read, but ${who} may ${what} (${kind})`
+      : `is a ${kind} of everybody's: by ${who} every scope may ${what}`
+
+const RUNS = /REFERENCES|TRIGGER/
+
+// $1 shared schemas, $2 a schema that is to be a tenant's, and all in it, or null. Foreign keys to tables of others whose check calls a
+// cast of neither a superuser nor the other table's owner. They stay when REFERENCES is taken back.
+const RUNNING_KEYS = `select pg_catalog.format('%I.%I', n.nspname, f.relname) as "table", k.conname as name, p.relowner::pg_catalog.regrole::pg_catalog.text as owner
+  from pg_catalog.pg_constraint k join pg_catalog.pg_class p on p.oid = k.confrelid join pg_catalog.pg_class f on f.oid = k.conrelid
+    join pg_catalog.pg_namespace n on n.oid = f.relnamespace
+  where k.contype = 'f' and case when $2::pg_catalog.text is not null then n.nspname = $2 and p.relnamespace <> f.relnamespace
+      else f.relowner <> p.relowner and p.relnamespace = any (array(
+        select s.oid from pg_catalog.pg_namespace s where s.nspname = any ($1::pg_catalog.text[]))) end
+    and exists (select from rows from (unnest(k.conkey), unnest(k.conpfeqop)) u (attnum, operator)
+      join pg_catalog.pg_operator o on o.oid = u.operator
+      join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum join pg_catalog.pg_type t on t.oid = a.atttypid
+      join pg_catalog.pg_cast c on c.castsource in (t.oid, t.typbasetype) and c.casttarget = o.oprright
+      join pg_catalog.pg_proc e on e.oid = c.castfunc join pg_catalog.pg_roles r on r.oid = e.proowner
+      where case when $2 is not null then e.pronamespace = f.relnamespace else r.oid <> p.relowner and not r.rolsuper end)
+  order by 1, 2 limit 1000`
+
+/** What is there already of what {@link SHARED_RIGHTS} would keep from coming: as a finding says it. */
+export async function readRunningKeys(
+  admin: Pick<Admin, 'run'>,
+  { sharedSchemas }: Naming,
+  schema?: string,
+): Promise<readonly { readonly subject: string; readonly message: string; readonly fix: string }[]> {
+  const rows = await admin.run(RUNNING_KEYS, [sharedSchemas, schema ?? null])
+  return rows.map(({ table, name, owner }) => ({
+    subject: `${table}`,
+    message: `Foreign key ${name} of ${table} calls a cast of the tenant’s, with the rights of ${owner}, who owns the table it points to.`,
+    fix: `ALTER TABLE ${table} DROP CONSTRAINT …, and REVOKE REFERENCES from whoever made it.`,
+  }))
+}
 
 export const REMEDY =
-  'REVOKE that right, move it out of sharedSchemas, or name it in sharedTables if every tenant may have it.'
+  'REVOKE that right, move it out of sharedSchemas, or name it in sharedTables if every tenant may have it (REFERENCES: with ' +
+  'references: true, where no tenant has SQL of its own).'
 
 /** Milliseconds for which a tenancy believes what it saw: rights in shared schemas change with deployments, tenants come in hundreds. */
 const BELIEVED_MS = 60_000

@@ -64,3 +64,18 @@ it('event triggers are told: they run as the administrator', async () => {
     await world.root.query('drop event trigger logging')
   }
 })
+
+it('a foreign key that would run the tenant’s code as whoever owns the table it points to is in the way', async () => {
+  await makeSchema(world, legacy, 'keyed')
+  await world.root.query('create table public.places (id int primary key)')
+  await world.root.query(`alter table public.places owner to ${legacy}; set role ${legacy}; set search_path to keyed;
+    create type place as enum ('a'); create function number_of(place) returns int language sql as 'select 1';
+    create cast (place as int) with function number_of(place) as implicit;
+    create table plain (place int references public.places); create table bad (place place references public.places);
+    reset role; reset search_path`)
+  const found = (await errors('keyed')).filter(({ code }) => code === 'SHARED_RIGHTS')
+  expect(found).toMatchObject([
+    { subject: 'keyed.bad', message: expect.stringContaining(`the rights of ${legacy}`) },
+  ])
+  await world.root.query('drop table keyed.bad, keyed.plain, public.places')
+})

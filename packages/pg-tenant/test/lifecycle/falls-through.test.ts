@@ -150,6 +150,20 @@ describe.each(SHARING)('level %s', (level) => {
     expect(await told(said.tenancy)).toBe('made')
   })
 
+  it.each(['references', 'trigger'])('what is declared may not have %s: code would run', async (right) => {
+    const sql = `${TABLE}; grant select, ${right} on invoices to public`
+    const options = { sharedTables: [{ name: 'invoices', write: true }] }
+    for (const more of ['', '; alter table invoices enable row level security']) {
+      const { tenancy } = await sharing(level, sql + more, options)
+      expect(await told(tenancy), more).toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringMatching(new RegExp(`invoices is a table .*PUBLIC .*${right.toUpperCase()}`)),
+      })
+    }
+    const said = await sharing(level, sql, { sharedTables: [{ name: 'invoices', references: true }] })
+    expect((await told(said.tenancy)) === 'made').toBe(right === 'references')
+  })
+
   it('says nothing of what no scope can use, of policies that bind, of other schemas, and of what an extension brings to be read', async () => {
     for (const sql of [
       TABLE,
@@ -217,6 +231,54 @@ describe('whose rights a scope has', () => {
   )
 })
 
+// Why REFERENCES is no small right. PostgreSQL checks a foreign key as the owner of the table it points to (manual 5.5.5), and the
+// column's type, with the cast that makes it the other's, is the tenant's.
+const FOREIGN_KEY = [
+  `create type mine as enum ('a')`,
+  'create table heard (who text)',
+  'grant insert on heard to public',
+  `create function number_of(mine) returns int language plpgsql as $f$ begin
+    insert into heard values (current_user); return 1; end $f$`,
+  'create cast (mine as int) with function number_of(mine) as implicit',
+  'create table keys (country mine references countries)',
+]
+
+it.each(['role', 'login'] as const)(
+  'level %s: who may make a foreign key to a table runs code as its owner; who may not cannot make one of another’s either',
+  async (level) => {
+    const { tenancy, schema } = await sharing(
+      level,
+      `create table countries (id int primary key); insert into countries values (1);
+       grant select, references on countries to public`,
+      { sharedTables: [{ name: 'countries', references: true }] },
+    )
+    expect(await told(tenancy)).toBe('made')
+    await tenancy.query('acme', 'create table old (country int references countries)')
+    for (const sql of FOREIGN_KEY) await tenancy.query('acme', sql)
+    const root = setting.world.root
+    await root.query(`grant usage on schema "f${made}_acme" to public`)
+    await tenancy.query('acme', `insert into keys values ('a')`)
+    const { rows } = await tenancy.query<{ who: string }>('acme', 'select distinct who from heard')
+    const {
+      rows: [owner],
+    } = await root.query(
+      `select pg_get_userbyid(relowner) as who from pg_class where oid = '${schema}.countries'::regclass`,
+    )
+    expect(rows).toEqual([owner])
+    await root.query(`revoke references on ${schema}.countries from public`)
+    for (const sql of [
+      'create table more (country mine references countries)',
+      `alter table old alter column country type mine using 'a'::mine`,
+    ])
+      await expect(tenancy.query('acme', sql), sql).rejects.toMatchObject({ details: { sqlState: '42501' } })
+    // What is there already stays.
+    const { findings } = await tenancy.doctor()
+    expect(findings.filter(({ code }) => code === 'SHARED_RIGHTS')).toMatchObject([
+      { severity: 'error', subject: `f${made}_acme.keys`, message: expect.stringContaining('the rights of') },
+    ])
+  },
+)
+
 it('level database: a tenant’s own public is nobody else’s', async () => {
   const { tenancy } = await sharing('database', `${TABLE}; grant select on invoices to public`)
   expect(await told(tenancy)).toBe('made')
@@ -227,6 +289,7 @@ it.each([
   [['']],
   [[{ name: 'a', wrote: true }]],
   [[{ name: 'a', write: 'yes' }]],
+  [[{ name: 'a', references: 'yes' }]],
   [['a.']],
   [['x'.repeat(300)]],
 ])('refuses sharedTables %j', (sharedTables) => {

@@ -31,7 +31,8 @@ beforeAll(() =>
 describe.each<IsolationLevel>(SLOW ? ['role', 'schema', 'login'] : ['role'])('level %s', (level) => {
   const near = `${level}_near`
   const own = `${level}_own`
-  const options: Partial<TenancyOptions> = { migrations: [NOTES], allowSchemas: ['public'] }
+  const sharedTables = [{ name: 'countries', references: true }]
+  const options: Partial<TenancyOptions> = { migrations: [NOTES], allowSchemas: ['public'], sharedTables }
   const tenancyWith = (more: Partial<TenancyOptions> = {}) => setting.tenancy(level, { ...options, ...more })
   const archive = () => folder.path(`${level}-own`)
   let others: pg.Client
