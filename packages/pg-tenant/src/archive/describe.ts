@@ -58,7 +58,7 @@ export async function describe(
     tables,
     materializedViews,
     skipped,
-    ...(structure && { structure }),
+    ...(structure && { structure, calls: true }),
   }
   return { manifest, unmade }
 }

@@ -27,6 +27,18 @@ const MADE = [
   'insert into meant_by default values',
   'create function meant(other int default 5) returns int language sql immutable as $f$ select other $f$',
   'create function meant(variadic others text[]) returns int language sql immutable as $f$ select 7 $f$',
+  // The same the other way round: the one with a default is meant, or the one for any type.
+  'create function either(x int default 5) returns int language sql immutable as $f$ select x $f$',
+  'create function either_of(x anyelement) returns int language sql immutable as $f$ select 50 $f$',
+  'create view eithers as select either() as n, either_of(1) as m, either(7) as o',
+  'create table either_by (id int, n int default either(), o int generated always as (either_of(id)) stored, check (n > either() - 1))',
+  'insert into either_by (id) values (1)',
+  'create index on either_by ((either() + either_of(id)))',
+  'create function either_too() returns int language sql immutable return either() + either_of(2)',
+  'create function either() returns int language sql immutable as $f$ select 1 $f$',
+  'create function either_of(x int) returns int language sql immutable as $f$ select 2 $f$',
+  // One that takes rows of what calls its sister.
+  'create function either(x eithers) returns int language sql immutable as $f$ select 3 $f$',
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",
@@ -77,6 +89,9 @@ const TRIGGERS = `select tgrelid::regclass::text as on, tgname, tgenabled from p
 const FUNCTIONS = `select proname, pg_get_function_result(oid) as result, pg_get_function_sqlbody(oid) as body, proacl is null as usual
   from pg_proc where pronamespace = $1::regnamespace order by 1`
 
+const MEANT = `select (select n from {}.meaning) as meaning, (select (n, m, o)::text from {}.eithers) as eithers, {}.either_too() as too,
+  (select (id, n, o)::text from {}.either_by where n = 5 and o = 50) as by`
+
 const setting = useSetting()
 const folder = useFolder()
 
@@ -110,6 +125,11 @@ describe.each(['role', 'database'] as const)('at level %s', (level) => {
     const rows = `select body from "${setting.schemaOf(level, 'copy')}".numbered order by 1`
     expect((await setting.rootAt(level, 'copy', rows)).rows).toEqual([{ body: 'a' }, { body: 'b' }])
     expect((await tenancy().query('copy', 'select n from counted')).rows).toEqual([{ n: '1' }])
+    for (const key of ['acme', 'copy']) {
+      const meant = MEANT.replaceAll('{}', `"${setting.schemaOf(level, key)}"`)
+      const found = (await setting.rootAt(level, key, meant)).rows
+      expect(found).toEqual([{ meaning: 1, eithers: '(5,50,7)', too: 55, by: '(1,5,50)' }])
+    }
   })
 
   it('tables with the name of a schema', async () => {
@@ -141,6 +161,6 @@ describe.each(['role', 'database'] as const)('at level %s', (level) => {
     expect(exported.tables).toContainEqual(expect.objectContaining({ table: 'numbered', rows: 2 }))
     const backup = { to: folder.path(`circles-last-${level}`) }
     const receipt = await tenancy().offboard('acme', { confirm: 'acme', backup })
-    expect(receipt).toMatchObject({ status: 'deleted', rows: 5 })
+    expect(receipt).toMatchObject({ status: 'deleted', rows: 6 })
   })
 })

@@ -19,7 +19,13 @@ let archive: Buffer
 beforeAll(async () => {
   lifecycle = lifecycleOf(world)
   const tenant = await provisioned(lifecycle, 'forged')
-  await world.tenancy().query('forged', `insert into notes (body) values ('kept')`)
+  for (const sql of [
+    `insert into notes (body) values ('kept')`,
+    'create function called(x text) returns int language sql immutable as $f$ select 1 $f$',
+    `create view calling as select called('a'::text) as n`,
+    'create function called(x int default 3) returns int language sql immutable as $f$ select x $f$',
+  ])
+    await world.tenancy().query('forged', sql)
   await backupTenant(lifecycle, tenant, { to: folder.path('whole'), compression: 'none' })
   archive = await readFile(folder.path('whole'))
 })
@@ -168,6 +174,30 @@ describe('a manifest that is not right', () => {
     expect((await world.root.query(`select to_regnamespace('"c_from-forger"') as s`)).rows).toEqual([
       { s: null },
     ])
+  })
+})
+
+describe('an archive that leaves to the text of a call which function it means', () => {
+  const asBefore = (manifest: Record<string, unknown>) => {
+    const structure = manifest.structure as { what: string; sql: string }[]
+    for (const made of structure)
+      made.sql = made.sql.replaceAll(/^alter routine [^;]*; |; alter routine [^;]*$/g, '')
+  }
+
+  it('is restored as earlier releases wrote it', async () => {
+    const from = await forge((manifest) => {
+      asBefore(manifest)
+      delete manifest.calls
+    })
+    await restoreTenant(lifecycle, keyOf(lifecycle, 'from-before'), { from })
+    expect((await world.tenancy().query('from-before', 'select n from calling')).rows).toEqual([{ n: 1 }])
+  })
+
+  it('and refused where it says that it does not', async () => {
+    const from = await forge(asBefore)
+    await expect(restoreTenant(lifecycle, keyOf(lifecycle, 'from-forger'), { from })).rejects.toMatchObject({
+      details: { reason: 'drift', drift: expect.stringContaining('calling') },
+    })
   })
 })
 

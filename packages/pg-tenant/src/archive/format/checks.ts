@@ -67,6 +67,7 @@ export const isDescription: Check = record({
   materializedViews: list(identifier),
   skipped: list(record({ name: text, kind: text })),
   structure: optional(list(record({ what: text, phase: count, sql }))),
+  calls: optional(yesOrNo),
 })
 
 /** What was counted of it. */

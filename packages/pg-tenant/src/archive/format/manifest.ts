@@ -53,6 +53,8 @@ export interface ArchiveManifest {
    * `row`, nor in archives of releases that took it from the migrations.
    */
   readonly structure?: readonly StructureStatement[] | undefined
+  /** Whether what calls overloaded functions says which one; archives of earlier releases leave it to the text of the call. */
+  readonly calls?: boolean | undefined
 }
 
 /** How much of a table is in the archive. */

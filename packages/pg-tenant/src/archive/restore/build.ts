@@ -64,7 +64,8 @@ export async function build(
   await make(home, place, of(isPrivilege), made)
   await setRolesOfFunctions(home, place, of(isRole))
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
-  const now = await readStructure(home, place, namesApplication(statements) ? application : '')
+  const user = namesApplication(statements) ? application : ''
+  const now = await readStructure(home, place, user, manifest.calls === true)
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
   const found = now.statements.map((statement) => toHere(statement, place.schema))
   requireSame(statements, found, { words, privileges: comparePrivileges })

@@ -8,7 +8,6 @@ import { type AdminClient, pinSettings } from '../client.ts'
 import { type Place, roomOf } from '../place.ts'
 import { PHASE, type StructureStatement } from '../structure/statement.ts'
 import { underPath } from '../under-path.ts'
-import { besideOverloads } from './overloads.ts'
 
 /** Statements sent in one call. */
 const AT_ONCE = 1_000
@@ -30,10 +29,7 @@ export async function make(
     const refused = await makeOnce(home, place, waiting)
     if (refused.length === waiting.length) {
       const [first] = refused
-      const made =
-        first &&
-        ((await makeUnchecked(home, place, first.statement, all)) ||
-          (await makeBesideOverloads(home, place, first)))
+      const made = first && (await makeUnchecked(home, place, first.statement, all))
       if (!made) throw notMade(first?.error, first?.statement)
       refused.shift()
     }
@@ -125,15 +121,6 @@ async function makeUnchecked(
   if (stubs.length === 0 || originals.length !== stubs.length) return false
   const stubbed = stubs.map(({ stub }): StructureStatement => ({ ...statement, sql: String(stub) }))
   return (await attemptAll(home, place, [...stubbed, statement, ...originals])) === undefined
-}
-
-async function makeBesideOverloads(
-  home: AdminClient,
-  place: Place,
-  { statement, error }: Refused,
-): Promise<boolean> {
-  const instead = await besideOverloads(home, place, statement, error)
-  return instead !== undefined && (await attemptAll(home, place, instead)) === undefined
 }
 
 /** The statement came from a file: only what it makes is named. */

@@ -107,7 +107,7 @@ export async function makeSchema(
 
 async function compare(home: AdminClient, { archive: { manifest }, place }: ArchiveRestoring): Promise<void> {
   const [version] = await home.run(`select current_setting('server_version_num')::int / 10000 as major`)
-  const { statements } = await readStructure(home, place)
+  const { statements } = await readStructure(home, place, '', manifest.calls === true)
   const found = statements.map((statement) => toHere(statement, place.schema))
   const words = version?.major === Math.floor(manifest.serverVersion / 10_000)
   requireSame(manifest.structure ?? [], found, { words, privileges: false })

@@ -5,6 +5,7 @@ import { withoutCircles } from './circles.ts'
 import { familyNodes } from './families.ts'
 import { readFamilies, readInventory, readNodes } from './inventory.ts'
 import { about, inOrder } from './order.ts'
+import { besideOverloads } from './overloads.ts'
 import * as rules from './rules-sql.ts'
 import { LEFT_OUT, NEEDS } from './skipped-sql.ts'
 import { PHASE, type StructureNode, type StructureStatement } from './statement.ts'
@@ -31,8 +32,14 @@ export interface Skipped {
  * every query is parsed and planned under the pinned path, before it sets the tenant's for the names in its result.
  *
  * @param application the role that scopes run as, where that is not the tenant's
+ * @param calls whether what calls overloaded functions says which (see overloads.ts)
  */
-export async function readStructure(admin: Admin, place: Place, application = ''): Promise<Structure> {
+export async function readStructure(
+  admin: Admin,
+  place: Place,
+  application = '',
+  calls = true,
+): Promise<Structure> {
   const values = [place.schema, place.searchPath]
   const found = await readInventory(admin, place)
   const nodes = await readNodes(admin, place, found, application)
@@ -69,8 +76,18 @@ export async function readStructure(admin: Admin, place: Place, application = ''
   }
   const kept = nodes.filter((node) => !lost.has(node) && !together.has(node) && node.sql !== '')
   const parted = await withoutCircles(admin, values, kept, edges, keys)
-  const whole = new Map([...keys, ...parted.nodes.map((node) => [node.key, node] as const)])
-  return { statements: inOrder(parted.nodes, parted.edges, whole), skipped, unmade }
+  const whole = renewed(keys, parted.nodes)
+  const made = calls ? await besideOverloads(admin, values, parted, whole) : parted
+  return { statements: inOrder(made.nodes, made.edges, renewed(whole, made.nodes)), skipped, unmade }
+}
+
+/** The same keys for the nodes as they are now. */
+function renewed(
+  keys: ReadonlyMap<string, StructureNode>,
+  nodes: readonly StructureNode[],
+): Map<string, StructureNode> {
+  const now = new Map(nodes.map((node) => [node.key, node]))
+  return new Map([...[...keys].map(([key, node]) => [key, now.get(node.key) ?? node] as const), ...now])
 }
 
 /**

@@ -52,8 +52,11 @@ function relationsOf(
   tokens: readonly Token[],
   isName: (token: Token | undefined) => boolean,
 ): (index: number) => boolean {
-  const [first, second, third, fourth] = tokens
-  const head = [first, second, third, fourth].map((token) => token?.text ?? '').join(' ')
+  const start = tokens.findIndex(({ kind, text }) => kind === 'word' && text === 'create')
+  const head = tokens
+    .slice(start, start + 4)
+    .map(({ text }) => text)
+    .join(' ')
   const isBare = (index: number) => isName(tokens[index]) && tokens[index + 1]?.text !== '.'
   if (!WITH_QUERY.test(head) || !tokens.some((_, index) => isBare(index))) return () => false
   const isCode = /^create (?:or replace )?(?:function|procedure)/i.test(head)
