@@ -9,7 +9,7 @@ import { parseDumpManifest } from '../../src/archive/pg-dump/manifest.ts'
 import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { codeOf, useWorld } from '../support/world.ts'
-import { keyOf, lifecycleOf, provisioned, useFolder } from './support.ts'
+import { keyOf, lifecycleOf, provisioned, useFolder, watchedPool } from './support.ts'
 
 const world = useWorld()
 const folder = useFolder()
@@ -261,6 +261,38 @@ describe('statements of an archive from elsewhere', () => {
       `select to_regnamespace('c_setting') as s, to_regclass('public.forged') as t`,
     )
     expect(rows).toEqual([{ s: null, t: null }])
+  })
+
+  it('run nothing when the type of what comes in becomes another meanwhile, which is somewhere else', async () => {
+    // ALTER DOMAIN waits for nobody: a table that is not committed is none to it.
+    const tenant = await provisioned(lifecycle, 'raced')
+    const tenancy = world.tenancy()
+    for (const sql of [
+      'create domain words as text',
+      `create function evil(text) returns boolean language plpgsql as $f$ begin
+         perform set_config('role', 'none', true); raise warning 'escaped as %', current_user; return true;
+         exception when others then return true; end $f$`,
+    ])
+      await tenancy.query('raced', sql)
+    const from = await forge((manifest) => {
+      const made = manifest.structure as { what: string; phase: number; sql: string }[]
+      const at = made.findIndex(({ what }) => what.startsWith('table '))
+      const sql = `do $d$ begin execute pg_catalog.format('alter table notes alter body type %I.words',
+        (select nspname from pg_catalog.pg_namespace where nspname ~ '^_replaced_')); end $d$`
+      made.splice(at + 1, 0, { what: 'forged', phase: 25, sql })
+    })
+    const heard: string[] = []
+    let looked = false
+    const adminPool = watchedPool(lifecycle.adminPool, heard, async (sql) => {
+      if (looked && /^set local role/.test(sql))
+        await tenancy.query('raced', 'alter domain words add check (evil(value))').catch(() => {})
+      // Asked of the catalogue: what COPY would run.
+      looked ||= /relhastriggers/.test(sql)
+    })
+    const restored = restoreTenant({ ...lifecycle, adminPool }, tenant, { from, force: 'replace' })
+    expect(await codeOf(restored)).toBe('CONFLICT')
+    expect(looked).toBe(true)
+    expect(heard.filter((message) => message.includes('escaped'))).toEqual([])
   })
 
   it('run nothing while rows come in, whenever they say they are to be made', async () => {
