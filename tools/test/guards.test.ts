@@ -57,6 +57,7 @@ const MARKED = [
   'whoever was away for long does not write into the copy of who has gone on',
   'whoever was provisioned there since it was looked at is not moved over',
   'x: the administrator plans nothing over tables of others',
+  "x: the program asks up to PostgreSQL 17 SELECT last_value of a name it has not locked, in the administrator's session",
   'y: who the session is, its locks and its seed, behind COMMIT',
   'z: names of another tenant',
   'z: nothing is known of a session that others had',

@@ -1,3 +1,4 @@
+import { TenancyError } from '@org/core'
 import { readInRoom } from '../admin/in-room.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
@@ -108,8 +109,14 @@ const DENIED = `select pg_catalog.string_agg(pg_catalog.format('grant select on 
 /**
  * Where the tenant's sequences stand, read by their owner. They are outside transactions: read them after the data. In the tenant's
  * room, where it has one: what was a sequence in this transaction's snapshot may be a view by now.
+ *
+ * @param until whether they are locked until this transaction ends, so that nothing else gets their names
  */
-export async function readSequences(admin: Admin, place: Place): Promise<ArchivedSequence[]> {
+export async function readSequences(
+  admin: Admin,
+  place: Place,
+  until?: 'the end',
+): Promise<ArchivedSequence[]> {
   const names = await readNames(admin, place, 'S')
   const found: ArchivedSequence[] = []
   if (names.length === 0) return found
@@ -126,9 +133,28 @@ export async function readSequences(admin: Admin, place: Place): Promise<Archive
     for (const { at, last, called } of await askSequences(admin, place, selects.join(' union all ')))
       found.push({ name: String(some[Number(at)]), lastValue: String(last), isCalled: called === true })
   }
-  await admin.run('rollback to savepoint sequences; release savepoint sequences')
+  if (until === undefined) await admin.run('rollback to savepoint sequences')
+  await admin.run('release savepoint sequences')
   return found
 }
+
+// $1 schema. What was a sequence in this transaction's snapshot, and whose name another relation has by now.
+const REPLACED = `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relkind = 'S'
+    and pg_catalog.to_regclass(pg_catalog.format('%I.%I', n.nspname, c.relname))::pg_catalog.oid is distinct from c.oid limit 1`
+
+/** Behind {@link readSequences} that holds them. @throws TenancyError CONFLICT */
+export async function requireSequences(admin: Admin, { schema }: Place): Promise<void> {
+  if ((await admin.run(REPLACED, [schema])).length > 0) throw replaced()
+}
+
+/** What a backup was to read is not what it was when it began. */
+export const replaced = (): TenancyError =>
+  new TenancyError(
+    'CONFLICT',
+    'A table or sequence was truncated, rewritten or replaced while the backup ran, so it cannot be read as of one instant. ' +
+      'Nothing was kept; run the backup again.',
+  )
 
 async function askSequences(admin: Admin, place: Place, sql: string): Promise<Record<string, unknown>[]> {
   const columns = 'at pg_catalog.int4, last pg_catalog.text, called pg_catalog.bool'

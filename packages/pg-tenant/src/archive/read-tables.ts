@@ -1,5 +1,4 @@
-import { TenancyError } from '@org/core'
-import { copySource } from './catalog.ts'
+import { copySource, replaced } from './catalog.ts'
 import type { AdminClient } from './client.ts'
 import { digestComputed } from './computed.ts'
 import { copyOut } from './copy.ts'
@@ -64,12 +63,7 @@ async function copyTable(
 }
 
 async function requireUnchanged(client: AdminClient, place: Place, { name }: ArchivedTable): Promise<void> {
-  if (await isUnchanged(client, place, name)) return
-  throw new TenancyError(
-    'CONFLICT',
-    'A table was truncated, rewritten or replaced while the backup ran, so it cannot be read as of one instant. ' +
-      'Nothing was kept; run the backup again.',
-  )
+  if (!(await isUnchanged(client, place, name))) throw replaced()
 }
 
 const UNCHANGED = `select c.relfilenode = pg_relation_filenode(c.oid) as unchanged

@@ -1,8 +1,12 @@
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { findProgram } from '@org/pg-testing'
 import { expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
 import { exportTenant } from '../../src/archive/export/export.ts'
-import { codeOf, useWorld } from '../support/world.ts'
+import { versionOf } from '../../src/archive/pg-dump/program.ts'
+import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { lifecycleOf, provisioned, useFolder, watchedPool } from './support.ts'
 
 const world = useWorld([])
@@ -70,5 +74,73 @@ it.each([
     expect(swapped).toBe(true)
     expect(heard).toEqual([])
     expect(await codeOf(exported)).toBe('CONFLICT')
+  },
+)
+
+const PROGRAMS = dirname(findProgram('pg_dump') ?? 'nowhere/pg_dump')
+const version = (await versionOf('pg_dump', PROGRAMS)) ?? 0
+
+/** Stands in for a sequence; what its index calls says in the program's session who it has become. */
+const STAND_IN = [
+  `create function evil(int) returns int language plpgsql immutable as $f$ begin
+     if current_setting('application_name') = 'pg_dump' then
+       perform set_config('role', 'none', true); raise exception 'became %', current_user; end if;
+     return $1; end $f$`,
+  'drop sequence counted',
+  'create table counted (last_value bigint, is_called boolean)',
+  'create index on counted ((last_value + evil(1)))',
+  'insert into counted values (1, true)',
+]
+
+// Up to PostgreSQL 17 it asks SELECT last_value FROM a name, which it has locked only if it was a table.
+it.each(['before it begins', 'while it runs'])(
+  'what pg_dump reads of a sequence that is a table by then (%s) runs no code as the administrator',
+  async (when) => {
+    const { rows } = await world.root.query(
+      `select current_setting('server_version_num')::int / 10000 as major`,
+    )
+    if (Number(rows[0].major) > version) return
+    const lifecycle = lifecycleOf(world)
+    const key = `dumped-${when.slice(0, 5)}`
+    const tenant = await provisioned(lifecycle, key)
+    const tenancy = world.tenancy({ lockTimeout: 300 })
+    await tenancy.query(key, 'create sequence counted')
+    const swap = async () => {
+      for (const sql of STAND_IN) await tenancy.query(key, sql)
+    }
+    const programs = folder.path(key)
+    await mkdir(programs)
+    const script = `#!/bin/sh
+      case "$*" in *--format*) touch "${programs}/begun"; until [ -e "${programs}/go" ]; do sleep 0.05; done;; esac
+      exec "${PROGRAMS}/pg_dump" "$@"`
+    await writeFile(`${programs}/pg_dump`, script, { mode: 0o755 })
+    let swapped: Promise<unknown> | undefined
+    const adminPool = watchedPool(lifecycle.adminPool, [], async (sql) => {
+      if (when !== 'before it begins' || swapped || !/grant select on sequence %I/.test(sql)) return
+      swapped = swap()
+      await swapped
+    })
+    const backup = backupTenant({ ...lifecycle, adminPool }, tenant, {
+      to: folder.path(`${key}.dump`),
+      format: 'pg_dump',
+      programs,
+    }).catch((error: unknown) => error)
+    const begun = () =>
+      stat(`${programs}/begun`).then(
+        () => true,
+        () => false,
+      )
+    await eventually(async () => (await begun()) || (await Promise.race([backup, undefined])) !== undefined)
+    if (when === 'while it runs') swapped = swap()
+    const outcome = await swapped?.then(
+      () => 'swapped',
+      (error: { code?: string }) => error.code,
+    )
+    await writeFile(`${programs}/go`, '')
+    const told = await backup
+    expect(JSON.stringify(told)).not.toContain('became')
+    expect([outcome, (told as { code?: string }).code]).toEqual(
+      when === 'while it runs' ? ['TIMEOUT', undefined] : ['swapped', 'CONFLICT'],
+    )
   },
 )

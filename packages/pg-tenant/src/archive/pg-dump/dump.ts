@@ -3,7 +3,7 @@ import { type FileHandle, link, open, rm } from 'node:fs/promises'
 import { invalidOption, TenancyError } from '@org/core'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import type { BackupOptions, BackupResult } from '../backup-options.ts'
-import { readSequences } from '../catalog.ts'
+import { readSequences, requireSequences } from '../catalog.ts'
 import { beginReading, describe } from '../describe.ts'
 import type { TableSummary } from '../format/manifest.ts'
 import { exists, openSink, refuseExisting, writeFailed } from '../format/sink.ts'
@@ -66,7 +66,9 @@ async function dump(
   const tallies = await digestTables(found, visit, described)
   const tables = described.map((table, at) => ({ ...table, ...(tallies[at] as TableSummary) }))
   await actAsOwner(home, place)
-  const sequences = (await readSequences(home, place)).filter(({ name }) => !unmade.has(name))
+  const sequences = (await readSequences(home, place, 'the end')).filter(({ name }) => !unmade.has(name))
+  // guard: x: the program asks up to PostgreSQL 17 SELECT last_value of a name it has not locked, in the administrator's session
+  await requireSequences(home, place)
   const args = [
     '--format=custom',
     '--no-password',
