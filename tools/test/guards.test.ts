@@ -45,6 +45,7 @@ const MARKED = [
   "the administrator's own path",
   'the last scope may have left something behind since it was asked',
   'waiting clients would have all connections, and the one whose lock they wait for none to go on',
+  'what the tenant changed while its tables were waited for; now it can change nothing more',
   'what was dropped between the two looks would have writers refused',
   'who owned it set with what every session in it begins',
   "what an index calls runs with the administrator's rights, so there must be nobody else's code",

@@ -12,7 +12,7 @@ import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
 import { recordOf } from '../registry/registry.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
-import { refuseCode } from './code-since.ts'
+import { type Known, refuseCode } from './code-since.ts'
 import { requireAtRest, unknown } from './confirm.ts'
 import { forgetTenant } from './forget-tenant.ts'
 import { alone, type Home } from './home.ts'
@@ -73,9 +73,12 @@ async function undo(admin: Admin, work: Undoing): Promise<void> {
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
   if (home.apart && !(await isMarked(admin, schema, marker))) return
   const ownOnly = before.keptRole && before.owners.length === 0
-  if (!acceptsCode && !ownOnly) await refuseCode(admin, tenant, schema, before.since)
+  const look = (known?: Known) => refuseCode(admin, tenant, schema, before.since, known)
+  const known = acceptsCode || ownOnly ? undefined : await look()
   if (!home.apart) await forget({ admin, lifecycle, tenant })
   await giveBack(admin, work, before, { schema, marker, role })
+  // guard: what the tenant changed while its tables were waited for; now it can change nothing more
+  if (known) await look(known)
   if (!before.keptRole) await removeRole(admin, work, role)
   if (!home.apart) await forgetTenant(admin, lifecycle, tenant)
 }

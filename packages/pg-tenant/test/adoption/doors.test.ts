@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
+import { watchedPool } from '../archive/support.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { BASELINE, makeOwner, makeSchema } from './legacy.ts'
 
@@ -55,6 +56,13 @@ describe('a stranger who made something in the schema since', () => {
   })
 })
 
+const ownersIn = async (schema: string) =>
+  (
+    await world.root.query(
+      `select proname, proowner::regrole::text as owner from pg_proc where pronamespace = '${schema}'::regnamespace order by 1`,
+    )
+  ).rows
+
 describe('code that a tenant made since', () => {
   const KINDS: readonly (readonly [string, string, string])[] = [
     [
@@ -88,6 +96,38 @@ describe('code that a tenant made since', () => {
     expect(await tenancy.find('one')).toBeUndefined()
     await world.root.query(`drop function if exists house.door(); drop view if exists house.peek;
       drop trigger if exists early on house.notes; drop rule if exists away on house.tags; drop policy if exists seen on house.tags`)
+  })
+  it.each([
+    [
+      'a function',
+      `create or replace function was() returns text language sql security definer as 'select current_user::text'`,
+    ],
+    [
+      'a trigger',
+      'create trigger early before update on notes for each row execute function suppress_redundant_updates_trigger()',
+    ],
+  ])('%s that was changed after that was looked at is not given either', async (_, change) => {
+    await world.root.query(
+      `set role ${legacy}; create function house.was() returns text language sql as 'select 1::text'; reset role`,
+    )
+    await tenancy.adopt('one', { schema: 'house', baseline: BASELINE.id, drift: 'accept' })
+    let changed = false
+    const adminPool = watchedPool(world.admin, [], async (sql) => {
+      // Behind the look; the tables may be waited for here.
+      if (changed || !/^do \$b/.test(sql)) return
+      changed = true
+      await tenancy.query('one', `do $do$ begin execute $q$${change}$q$; end $do$`)
+    })
+    const undoing = world.tenancy({ migrations: [BASELINE], adminPool: adminPool as never })
+    const before = await ownersIn('house')
+    await expect(undoing.undoAdoption('one')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'code', count: 1 },
+    })
+    expect(changed).toBe(true)
+    expect(await ownersIn('house')).toEqual(before)
+    await tenancy.undoAdoption('one', { code: 'accept' })
+    await world.root.query('drop function house.was(); drop trigger if exists early on house.notes')
   })
   it('is one of two words', async () => {
     expect(await codeOf(tenancy.undoAdoption('one', { code: 'yes' as never }))).toBe('INVALID_OPTION')
