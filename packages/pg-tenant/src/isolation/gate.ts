@@ -36,8 +36,8 @@ export interface GateForms {
 export const ENTERING_ROWS = 2
 
 /**
- * A gate's parameters: whether the scope opens, the seed of `random()`, those of the level, and where they are set the
- * limits.
+ * A gate's parameters: whether the scope opens and the seed of `random()`, or where a function leaves it the seed and whether
+ * names stay, both null when it opens; those of the level, and where they are set the limits.
  */
 export type GateValues = readonly (string | null)[]
 
@@ -115,19 +115,22 @@ function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | 
   const settings = [...limits, DURABLY, ...enters, sets('role', role)]
   const whole = distributed ? [refusesTorn(leave ? `${leave.whole}()` : IS_WHOLE)] : []
   const still = [...holds, ...whole]
-  const first = leave ? `${leave.name}($2::pg_catalog.float8, $${3 + count + limits.length})` : RESTS
-  return `values (case when $1::pg_catalog.bool then pg_catalog.num_nulls(
-    pg_catalog.pg_advisory_unlock_all(),
-    pg_catalog.setseed($2::pg_catalog.float8))
-  else ${first} end),
+  return `values (${leave ? leavesBy(leave) : RESTS}),
 (pg_catalog.num_nulls(
   ${settings.join(',\n  ')})),
 ${pins === undefined ? '' : `(pg_catalog.num_nulls(${pins})),\n`}(case when ${still.join('\n  and ')}
   then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
 }
 
-/** What leaves a session where no function does: locks, seed and role. */
-const RESTS = `case when pg_catalog.num_nulls(
+/** Leaves a session by the function, where a seed is given; it opens nothing but sessions that were left by it. */
+const leavesBy = ({ name }: LeaveFunction) =>
+  `case when $1::pg_catalog.float8 is not null then ${name}($1, $2) end`
+
+/** Takes over a session where no function has left it, or leaves one: locks, seed and role. */
+const RESTS = `case when $1::pg_catalog.bool then pg_catalog.num_nulls(
+    pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.setseed($2::pg_catalog.float8))
+  when pg_catalog.num_nulls(
     pg_catalog.pg_advisory_unlock_all(),
     pg_catalog.setseed($2::pg_catalog.float8),
     pg_catalog.set_config('role', null, false)) is not null
@@ -173,14 +176,14 @@ export function formFor(
 /** The parameters that open a scope. `seed` is null where nobody can have chosen the session's. */
 export function entering(gate: Gate, form: GateForm, limits: Limits, seed: string | null): GateValues {
   const set = form.setsLimits ? LIMITS.map(([, limit]) => `${limits[limit]}`) : []
-  return ['true', seed, ...gate.values, ...set, ...(form.callsLeave ? [null] : [])]
+  return [...(form.callsLeave ? [null, null] : ['true', seed]), ...gate.values, ...set]
 }
 
 /** The parameters that leave one. `keepsNames`: statements that its callers have named stay, where the gate does it all. */
 export function leaving(gate: Gate, form: GateForm, seed: string, keepsNames: boolean): GateValues {
   const limits = form.setsLimits ? LIMITS.map(() => null) : []
-  const names = form.callsLeave ? [`${keepsNames}`] : []
-  return ['false', seed, ...gate.values.map(() => null), ...limits, ...names]
+  const first = form.callsLeave ? [seed, `${keepsNames}`] : ['false', seed]
+  return [...first, ...gate.values.map(() => null), ...limits]
 }
 
 /** Its name counts its releases: what a session has planned is never replaced under it. */
