@@ -1,3 +1,4 @@
+import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { createTenancy, type ScopeOptions, TenancyError, type TenancyOptions } from '../src/index.ts'
@@ -23,6 +24,7 @@ describe('createTenancy refuses', () => {
     ['no options', undefined, 'options'],
     ['no pool', {}, 'pool'],
     ['a URL for a pool', { pool: 'postgres://localhost' }, 'pool'],
+    ['a client for a pool', { pool: new pg.Client() }, 'pool'],
     ['a bad admin pool', { pool: idle, adminPool: {} }, 'adminPool'],
     ['an isolation level there is not', { pool: idle, isolation: 'none' }, 'isolation'],
     ['a level there is not', { pool: idle, isolation: 'cluster' }, 'isolation'],
@@ -115,7 +117,11 @@ describe('a pool', () => {
     const error = await createTenancy({ pool: dead })
       .query('acme', 'select 1')
       .catch((caught: unknown) => caught)
-    expect(error).toMatchObject({ code: 'CONNECTION_LOST', details: { reason: 'ECONNREFUSED' } })
+    expect(error).toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: expect.stringContaining('check host and port'),
+      details: { reason: 'ECONNREFUSED' },
+    })
     expect(JSON.stringify(error) + String((error as Error).stack)).not.toMatch(/s3cr3t|127\.0\.0\.1/)
   })
 
@@ -136,6 +142,19 @@ describe('a pool', () => {
       message: expect.stringContaining('options'),
     })
     await pool.end()
+  })
+
+  it.skipIf(!hasPgBouncer())('that a pooler refuses says what to change, whatever its code is', async () => {
+    const bouncer = await startPgBouncer({ url: world.url, poolSize: 1 })
+    for (const setting of [{ options: '-c search_path=public' }, { statement_timeout: 5_000 }]) {
+      const pool = new pg.Pool({ connectionString: bouncer.url, ...setting })
+      await expect(world.tenancy({ pool }).query('acme', 'select 1')).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('ALTER ROLE … SET'),
+      })
+      await pool.end()
+    }
+    await bouncer.stop()
   })
 
   it('that pipelines is used one message at a time, and given back as it was', async () => {

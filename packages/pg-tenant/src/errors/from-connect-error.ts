@@ -24,11 +24,27 @@ const MISTAKEN: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "Give the connection the server's certificate authority (ssl.ca)",
 }
 
-/** What `pg` itself finds wrong, which has no code. */
-const WITHOUT_CODE: readonly (readonly [text: string, todo: string])[] = [
+/** PgBouncer says all that it refuses under this one, also what would work a moment later. */
+const PROTOCOL_VIOLATION = '08P01'
+
+/** What `pg` finds wrong, which has no code, and what PgBouncer does. */
+const BY_TEXT: readonly (readonly [text: string, todo: string | undefined])[] = [
   ['client password must be a string', 'The server asks for a password: give the connection one'],
   ['The server does not support SSL connections', 'Leave ssl out, or switch it on in the server'],
+  ['SSL required', 'The pooler takes encrypted connections only: give this one ssl'],
+  ['no such database', MISTAKEN['3D000']],
+  ['password authentication failed', MISTAKEN['28P01']],
+  [
+    'unsupported startup parameter',
+    'The pooler takes no settings at the start (options, statement_timeout …): leave them out here and give them to the role (ALTER ROLE … SET)',
+  ],
 ]
+
+/** Where nobody answers. */
+const UNREACHABLE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: ' If it stays so, check host and port, and that PostgreSQL runs there.',
+  ENOTFOUND: " If it stays so, check the host's name.",
+}
 
 /** What `pg-pool` says. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
@@ -64,12 +80,13 @@ export function fromConnectError(error: unknown): TenancyError {
   }
   return coded(
     'CONNECTION_LOST',
-    `No connection to PostgreSQL could be made${reason ? ` (${reason})` : ''}. Nothing was sent; it is safe to try again.`,
+    `No connection to PostgreSQL could be made${reason ? ` (${reason})` : ''}. Nothing was sent; it is safe to try again.${UNREACHABLE[reason ?? ''] ?? ''}`,
   )
 }
 
 function remedyOf(reason: string | null, message: unknown): string | undefined {
   if (reason !== null && Object.hasOwn(MISTAKEN, reason)) return MISTAKEN[reason]
+  if (reason !== null && reason !== PROTOCOL_VIOLATION) return undefined
   const text = String(message)
-  return reason === null ? WITHOUT_CODE.find(([said]) => text.includes(said))?.[1] : undefined
+  return BY_TEXT.find(([said]) => text.includes(said))?.[1]
 }

@@ -134,9 +134,14 @@ function requireKnown(options: TenancyOptions): void {
 }
 
 function requirePool(pool: unknown, option: string): void {
-  const candidate = pool as Partial<PoolLike> | undefined
-  if (typeof candidate?.connect === 'function' && typeof candidate.on === 'function') return
-  throw invalidOption(option, 'a pg.Pool: createTenancy({ pool: new pg.Pool({ connectionString }) })')
+  const candidate = pool as (Partial<PoolLike> & { escapeIdentifier?: unknown }) | undefined
+  // A client has both as well, and emits `connect` without saying of whom: only it quotes.
+  const isPool = typeof candidate?.connect === 'function' && typeof candidate.on === 'function'
+  if (isPool && candidate.escapeIdentifier === undefined) return
+  throw invalidOption(
+    option,
+    'a pg.Pool, not a Client: createTenancy({ pool: new pg.Pool({ connectionString }) })',
+  )
 }
 
 function limitsOf(options: TenancyOptions): ScopeOptions {

@@ -56,7 +56,8 @@ export function reportOf(
  */
 export function formatVerifyReport(report: VerifyReport): string {
   const { level, tenants, summary, checks, durationMs } = report
-  const lines = [`isolation level ${level}, ${tenants} tenants, ${Math.round(durationMs)} ms`, '']
+  const whose = `${tenants} tenant${tenants === 1 ? '' : 's'}`
+  const lines = [`isolation level ${level}, ${whose}, ${Math.round(durationMs)} ms`, '']
   for (const [id, { title }] of Object.entries(CHECKS)) {
     const own = checks.filter((check) => check.id === id)
     if (own.length > 0) lines.push(`${mark(own)} ${title} (${tally(own)})`)
@@ -79,5 +80,8 @@ function mark(checks: readonly VerifyCheck[]): string {
 function tally(checks: readonly VerifyCheck[]): string {
   const counts = new Map<string, number>()
   for (const { outcome } of checks) counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
-  return [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ')
+  const why = checks.find(({ outcome }) => outcome === 'not checked')?.evidence
+  return [...counts]
+    .map(([outcome, count]) => `${count} ${outcome}${outcome === 'not checked' ? `: ${why}` : ''}`)
+    .join(', ')
 }

@@ -467,6 +467,21 @@ it('reports for people: a line for each check, then what failed and what to do',
   )
 })
 
+it('says of a tenant that is alone what could not be tried', async () => {
+  const { world } = setting
+  const lone = world.tenancy({ schemaPrefix: 'lone_', rolePrefix: `${world.rolePrefix}lone_` })
+  await lone.provision('acme')
+  const report = await lone.verify()
+  expect(failures(report)).toEqual([])
+  for (const id of ['foreign_read', 'foreign_write', 'foreign_ddl'] as const)
+    expect(outcomesOf(report, id), id).toEqual(['not checked'])
+  const text = formatVerifyReport(report)
+  expect(text).toContain('isolation level role, 1 tenant, ')
+  expect(text).toContain(
+    "– another tenant's table cannot be read (1 not checked: there is no other tenant: create a second one)",
+  )
+})
+
 it('takes no other error for a refusal', () => {
   expect(verdictOf('42501', ['42501']).outcome).toBe('passed')
   for (const code of ['57014', '53300', 'CONNECTION_LOST', 'TIMEOUT', '23502'])
