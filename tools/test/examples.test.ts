@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -28,6 +28,20 @@ afterAll(() => {
 const fileOf = ({ name, package: owner }: PublicFunction): string =>
   join(folders.get(owner) ?? '', name.replace(/\W+/g, '-'))
 
+/** What a new project begins with; what serves Hono is not installed here. */
+const BEGINNINGS = ['tenancy', 'Express', 'Hono', 'Fastify', 'Nest', 'Next']
+const beginningOf = (name: string) => join(folders.get('pg-tenant') ?? '', `${name}.ts`)
+
+function writeBeginnings(): string[] {
+  const text = readFileSync(join(ROOT, 'packages/pg-tenant/README.md'), 'utf8')
+  return BEGINNINGS.map((name) => {
+    const from = Math.max(text.indexOf(`### ${name}`), 0)
+    const [, block = ''] = /```ts\n(.*?)```/s.exec(text.slice(from)) ?? []
+    writeFileSync(beginningOf(name), block.replace(/^.*\bserve\b.*\n/gm, ''))
+    return beginningOf(name)
+  })
+}
+
 let wrong: ReadonlyMap<string, string[]>
 /** What each program threw. All run in one process on the run's server, in a database of their own. */
 let threw: Readonly<Record<string, string>>
@@ -38,7 +52,7 @@ beforeAll(async () => {
     // What is no program at all is told by the compiler.
     writeFileSync(`${fileOf(one)}.mjs`, await programOf(one.example).catch(() => ''))
   }
-  wrong = typeErrorsIn(SHOWN.map((one) => `${fileOf(one)}.ts`))
+  wrong = typeErrorsIn([...SHOWN.map((one) => `${fileOf(one)}.ts`), ...writeBeginnings()])
   const { stderr } = await promisify(execFile)(
     process.execPath,
     ['--conditions=@org/source', '--no-warnings', join(ROOT, 'tools/examples/run.ts'), ...folders.values()],
@@ -65,6 +79,10 @@ describe('the example of', () => {
       if (said.length > 0) throw new Error(`${one.file}:\n${said.join('\n')}`)
     },
   )
+})
+
+it.each(BEGINNINGS)('the README’s block %s compiles in a strict project', (name) => {
+  expect(wrong.get(beginningOf(name))).toEqual([])
 })
 
 describe('a program', () => {

@@ -68,6 +68,27 @@ it('lets nobody become an operator by a package', async () => {
   expect([denied.status, denied.body.error.details]).toEqual([403, { action: 'platform.tenants.read' }])
 })
 
+it('takes no body for one without fields, and says what a field should have been', async () => {
+  await world.onboard('handless')
+  for (const path of ['seeds', 'packages/essentials/assign'])
+    expect((await asOperator('POST', `/v1/tenants/handless/${path}`)).status, path).toBe(200)
+  const refused = async (method: string, path: string, body?: unknown) =>
+    (await asOperator(method, path, body)).body.error.details
+  expect(await refused('POST', '/v1/tenants')).toEqual({
+    field: 'body.slug',
+    reason: 'invalid_type',
+    expected: 'string',
+  })
+  expect(await refused('GET', '/v1/tenants?limit=9999')).toMatchObject({ expected: 'at most 200' })
+  expect(await refused('GET', '/v1/tenants?limit=0')).toMatchObject({ expected: 'at least 1' })
+  expect(await refused('GET', '/v1/tenants?createdAtFrom=monday')).toMatchObject({ expected: 'datetime' })
+  const { expected } = await refused('GET', '/v1/tenants?status=asleep')
+  expect(expected).toContain('suspended')
+  const { body } = await world.send('GET', '/openapi.json')
+  const required = (path: string) => body.paths[path].post.requestBody.required
+  expect([required('/v1/tenants/{id}/seeds'), required('/v1/tenants')]).toEqual([false, true])
+})
+
 it('counts what a tenant uses up to its limit', async () => {
   await world.onboard('small')
   expect((await asOperator('GET', '/v1/tenants/small/limits')).body.data).toContainEqual(
@@ -78,7 +99,7 @@ it('counts what a tenant uses up to its limit', async () => {
     asOperator('POST', '/v1/tenants/small/resources', { resource: 'max_storage_gb', amount })
   expect((await take(1.5)).body.data).toEqual({ resource: 'max_storage_gb', used: 1.5, limit: 2 })
   expect((await take(1)).body.error).toMatchObject({
-    code: 'CONFLICT',
+    code: 'QUOTA_EXCEEDED',
     details: { reason: 'limit_reached', resource: 'max_storage_gb' },
   })
   expect((await asOperator('GET', '/v1/tenants/small/resources')).body.data).toEqual([
@@ -278,7 +299,7 @@ it('lets nothing of a schema that was dropped open the one made after it', async
 })
 
 it('does nothing to the tenant of the operators that would lock them out, nor takes a package for one that is none', async () => {
-  const { token } = await world.onboard('plain')
+  const { token } = await world.onboard('bare')
   const attempts = [
     ['DELETE', '/v1/tenants/platform/schema?confirm=platform', undefined],
     ['POST', '/v1/tenants/platform/schema', undefined],
@@ -290,7 +311,7 @@ it('does nothing to the tenant of the operators that would lock them out, nor ta
     const answer = await asOperator(method, path, body)
     expect([path, answer.body.error.details]).toEqual([path, { reason: 'platform' }])
   }
-  const inherited = await asOperator('POST', '/v1/tenants/plain/packages/constructor/assign', {})
+  const inherited = await asOperator('POST', '/v1/tenants/bare/packages/constructor/assign', {})
   expect(refusal(inherited)).toEqual([404, 'NOT_FOUND'])
   const made = await asOperator('POST', '/v1/tenants', newTenant('odd', { packageKey: 'constructor' }))
   expect([...refusal(made), made.body.error.details]).toEqual([

@@ -201,9 +201,12 @@ it('has no more users than the plan, however many ask at once', async () => {
   const answers = await Promise.all(
     Array.from({ length: 6 }, (_, n) => create(small.token, { email: `u${n}@small.example`, name: `U${n}` })),
   )
-  expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 409, 409, 409, 409])
-  const refused = answers.find(({ status }) => status === 409)
-  expect(refused?.body.error.details).toEqual({ reason: 'limit_reached', limit: 'max_users' })
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 403, 403, 403, 403])
+  const refused = answers.find(({ status }) => status === 403)
+  expect(refused?.body.error).toMatchObject({
+    code: 'QUOTA_EXCEEDED',
+    details: { reason: 'limit_reached', limit: 'max_users' },
+  })
   const { rows } = await world.root.query('select count(*)::int as count from c_small."user"')
   expect(rows).toEqual([{ count: 3 }])
 })

@@ -1,7 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { limit } from '@org/governance/rate-limit/express'
 import type { ExpressGuard } from '@org/rbac/express'
-import express, { type Express, type RequestHandler, type Response } from 'express'
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import { deedOf } from '../hub/changes.ts'
 import type { Hub } from '../hub/open-hub.ts'
 import type { Endpoint, Page } from './endpoint.ts'
@@ -107,12 +107,14 @@ function once(one: Endpoint, { onceInTenant, onceInControl }: MountedHub): Reque
     (req, res, next) => {
       if (req.get('idempotency-key') === undefined) return next()
       // What nobody read (another type, or where none belongs) cannot be compared with the next time.
-      const sent =
-        req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
-      if (sent && req.body === undefined) return next(unread())
+      if (hasBody(req) && req.body === undefined) return next(unread())
       handler(req, res, next)
     },
   ]
+}
+
+function hasBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 function unread(): TenancyError {
@@ -125,7 +127,9 @@ function handlerOf(one: Endpoint, guard: ExpressGuard, hub: MountedHub): Request
   const action = one.records ?? one.access
   const idempotency = isOperators(one) ? hub.onceInControl : hub.onceInTenant
   return async (req, res) => {
-    const { params, query, body, tenant, tenancy, actor } = req
+    const { params, query, tenant, tenancy, actor } = req
+    // Who sends nothing has left every field out.
+    const body = hasBody(req) ? req.body : {}
     const deed = () => deedOf(req, actor, action)
     const answer = await one.run({
       ...{ params, query, body, tenant, tenancy, actor },

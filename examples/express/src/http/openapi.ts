@@ -108,7 +108,12 @@ function operation(one: Endpoint, show: Show, refused: Refusals): Json {
     security: isProtected ? [{ bearer: [] }] : [],
     ...(isProtected && { description: `Needs \`${access}\`.`, 'x-action': access }),
     ...(parameters.length > 0 && { parameters }),
-    ...(body && { requestBody: { required: true, content: { 'application/json': { schema: show(body) } } } }),
+    ...(body && {
+      requestBody: {
+        required: !body.safeParse({}).success,
+        content: { 'application/json': { schema: show(body) } },
+      },
+    }),
     responses: { ...success(one, show), ...refusals(one, show, refused) },
   }
 }

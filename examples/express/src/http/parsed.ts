@@ -12,8 +12,26 @@ export function parsed(schema: z.ZodType | undefined, value: unknown, where: str
   if (success) return data
   const [issue] = error.issues
   throw new TenancyError('VALIDATION_ERROR', 'What was sent does not fit the schema of this route.', {
-    details: { field: fieldOf(where, issue), reason: issue?.code ?? 'invalid' },
+    details: { field: fieldOf(where, issue), reason: issue?.code ?? 'invalid', ...expectedBy(issue) },
   })
+}
+
+/** What would have fitted, as the reference says it too: of the schema alone, never of what was sent. */
+function expectedBy(issue: z.core.$ZodIssue | undefined): { readonly expected?: string } {
+  switch (issue?.code) {
+    case 'invalid_type':
+      return { expected: issue.expected }
+    case 'invalid_format':
+      return { expected: issue.format === 'regex' ? String(issue.pattern) : issue.format }
+    case 'invalid_value':
+      return { expected: issue.values.map(String).join(', ') }
+    case 'too_small':
+      return { expected: `at least ${issue.minimum}` }
+    case 'too_big':
+      return { expected: `at most ${issue.maximum}` }
+    default:
+      return {}
+  }
 }
 
 /** An unknown field is named by itself: its name is all that is wrong with it. It may be anything, so it is cut. */

@@ -79,7 +79,7 @@ export function tenantLimitRoutes(hub: Hub): Endpoint[] {
       body: z.strictObject({ resource: limitName, amount: z.number().min(-1e12).max(1e12) }),
       creates: true,
       data: resource,
-      errors: ['NOT_FOUND', 'CONFLICT'],
+      errors: ['NOT_FOUND', 'CONFLICT', 'QUOTA_EXCEEDED'],
       handle: async ({ params, body, operate }) => {
         const tenant = await tenantOf(hub, params.id)
         const { value } = (await evaluatorOf(hub, tenant)).limit(body.resource)
@@ -186,7 +186,7 @@ async function evaluatorOf({ governance, inTenant }: Hub, tenant: TenantKey): Pr
 }
 
 function limitReached(resource: string): TenancyError {
-  return new TenancyError('CONFLICT', 'The limit of the tenant does not allow it.', {
+  return new TenancyError('QUOTA_EXCEEDED', 'The limit of the tenant does not allow it.', {
     details: { reason: 'limit_reached', resource },
   })
 }

@@ -76,7 +76,7 @@ export function userRoutes(hub: Hub): Endpoint[] {
       creates: 'secret',
       status: 201,
       data: z.object({ user, invitation }),
-      errors: ['DUPLICATE_RESOURCE', 'CONFLICT'],
+      errors: ['DUPLICATE_RESOURCE', 'CONFLICT', 'QUOTA_EXCEEDED'],
       handle: async ({ actor, body, evaluator, change, reference }) => {
         const { store } = await hub.governance.current()
         const most = (await evaluator()).limit('max_users').value
@@ -261,12 +261,12 @@ function noUser(): TenancyError {
 /**
  * Counted behind the insert: changes of one tenant's users come one after the other, so no two take the last place.
  *
- * @throws TenancyError CONFLICT
+ * @throws TenancyError QUOTA_EXCEEDED
  */
 async function requireRoom(db: Queryable, most: number): Promise<void> {
   const { rows } = await db.query<{ users: number }>(COUNT)
   if ((rows[0]?.users ?? 0) <= most) return
-  throw new TenancyError('CONFLICT', 'The plan of the tenant has no more users.', {
+  throw new TenancyError('QUOTA_EXCEEDED', 'The plan of the tenant has no more users.', {
     details: { reason: 'limit_reached', limit: 'max_users' },
   })
 }
