@@ -1,6 +1,7 @@
 import { type ErrorCode, type ErrorDetails, violatedField } from '@org/core'
 import type { ServerError } from './server-error.ts'
 import { isRaised } from './server-reason.ts'
+import { SQLSTATE } from './sqlstate.ts'
 
 /** What a refused value is to a client: a code, and the rule it broke. */
 export interface BrokenRule {
@@ -59,23 +60,30 @@ export function brokenRule(error: ServerError): BrokenRule | undefined {
   const { code, message } = error
   // A unique violation stays one, whoever says so.
   if (isRaised(error)) return code === '23505' ? RULES[code] : undefined
-  if (code === '54000' && message.startsWith('index row ')) return invalid('too_long')
+  if (code === '54000' && /^(?:index row|string is too long for tsvector) /.test(message))
+    return invalid('too_long')
   // The referencing table is named in both; which of the two it is stands in the words or, in any language, in the routine.
   if (code === '23503' && message.startsWith('update or delete')) return conflict('referenced')
   if (Object.hasOwn(RULES, code)) return RULES[code]
   if (code === '22000' && error.routine === MAKES_RANGES) return invalid('out_of_range')
-  return isOfParameter(error) ? invalid('format') : undefined
+  return isOfParameter(error) || isOfText(error) ? invalid('format') : undefined
 }
 
 /** What refuses a range that ends before it begins. */
 const MAKES_RANGES = 'range_serialize'
-/** Data exceptions, and the syntax of what a type reads (tsvector, jsonpath). Names of objects are the program's. */
-const READ = /^(?:22|42601)/
+/** Data exceptions, the syntax of what a type reads (tsvector, jsonpath), and JSON too deep. Names of objects are the program's. */
+const READ = /^(?:22|42601|54001)/
+/** What reads a syntax of its own in a text, as `to_tsquery` does. */
+const READERS = /^(?:makepol|gettoken_query\w*|prssyntaxerror|jsonpath_yyerror|unistr)$/
 
 /** Whether a value could not be read as its type, and nobody's function was called for it. */
 function isOfParameter(error: ServerError): boolean {
   return READ.test(error.code) && parameterOf(error) !== undefined && !error.where?.includes(' function ')
 }
+
+/** Whether a text could not be read as the syntax a function takes, and it stands nowhere in the statement. */
+const isOfText = ({ code, routine = '', position }: ServerError): boolean =>
+  code === SQLSTATE.SYNTAX_ERROR && READERS.test(routine) && position === undefined
 
 /** Names and numbers of an error, of values only which field it was: never the value. */
 export function detailsOf(error: ServerError): ErrorDetails {
