@@ -15,6 +15,8 @@ const MISTAKEN: Readonly<Record<string, string>> = {
   '3D000': "Check the database's name in this connection, or create it",
   '42501': 'Give the role CONNECT on the database',
   '22023': 'Check the settings that this connection begins with (options, PGOPTIONS, ALTER ROLE … SET)',
+  '55000':
+    'Let the database be connected to (ALTER DATABASE … ALLOW_CONNECTIONS true); one whose DROP DATABASE was cut off can only be dropped',
   '42704': 'Check the settings that this connection begins with (options, PGOPTIONS, ALTER ROLE … SET)',
   CERT_HAS_EXPIRED: "Renew the server's certificate",
   DEPTH_ZERO_SELF_SIGNED_CERT: "Give the connection the server's certificate authority (ssl.ca)",

@@ -292,6 +292,8 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   '54001': ['stack depth limit exceeded'],
   '55000': [
+    'database "{name}" is not currently accepting connections',
+    'cannot connect to invalid database "{name}"',
     'materialized view "{name}" has not been populated',
     'cannot insert into view "{name}"',
     'cannot update view "{name}"',

@@ -130,6 +130,26 @@ describe('an administrator without CREATEDB', () => {
   })
 })
 
+describe('a database that takes no connections', () => {
+  it.each([
+    ['closed', `update pg_database set datallowconn = false where datname = $1`, 'not currently accepting'],
+    ['cut-off', `update pg_database set datconnlimit = -2 where datname = $1`, 'invalid database'],
+  ])('%s, is not said to be safe to try again', async (key, close, reason) => {
+    await setting.tenancy('database').provision(key)
+    await world.root.query(close, [setting.roleOf('database', key)])
+    try {
+      const asked = setting.tenancy('database').query(key, 'select 1')
+      await expect(asked).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+      const told = await asked.catch(({ message }) => String(message))
+      expect(told).toContain(reason)
+      expect(told).toMatch(/ALLOW_CONNECTIONS true.*does not help/)
+    } finally {
+      const open = 'update pg_database set datallowconn = true, datconnlimit = -1 where datname = $1'
+      await world.root.query(open, [setting.roleOf('database', key)])
+    }
+  })
+})
+
 describe.each(['role', 'login'] as const)('another administrator, level %s', (level) => {
   it('is told that the tenant is not its own to change, and nothing is changed', async () => {
     const tenancy = await prepared(level)
