@@ -39,6 +39,16 @@ const MADE = [
   'create function either_of(x int) returns int language sql immutable as $f$ select 2 $f$',
   // One that takes rows of what calls its sister.
   'create function either(x eithers) returns int language sql immutable as $f$ select 3 $f$',
+  // Marks of a cycle, of any type.
+  `create view walked as with recursive r(n) as (values (1) union all select n + 1 from r where n < 3)
+    search depth first by n set o cycle n set again to 'it''s' default 'N' using p select n, again from r`,
+  `create function walks() returns setof date language sql begin atomic with recursive r(n) as (values (1) union all select n from r)
+    cycle n set "to" to date '2024-01-01' default date '2023-01-01' using "default" select "to" from r; end`,
+  `create view walked_on as with recursive r(n) as (values (1) union all select n from r) cycle n set c using p select c,
+    ' cycle x set c to ''Y''::text default' as words from r`,
+  // Views without a column.
+  'create view bare as select from item',
+  'create materialized view barer with (fillfactor = 50) as select from bare',
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",

@@ -78,7 +78,8 @@ function computedOtherwise(table: string): TenancyError {
   return new TenancyError(
     'INTERNAL_ERROR',
     'A stored generated column does not come out as it was, so nothing was restored: what its function reads, or the function, has ' +
-      'changed since the rows were written. Have it computed anew where it is (UPDATE … SET the column = DEFAULT) and back up again.',
+      'changed since the rows were written. Have it computed anew where it is (UPDATE … SET the column = DEFAULT) and back up again; ' +
+      "where this archive is all there is, restore with verify 'archive', which takes what is computed now.",
     { details: { table } },
   )
 }

@@ -2,6 +2,7 @@ import type { Admin } from '../../admin/transaction.ts'
 import type { Place } from '../place.ts'
 import { underPath } from '../under-path.ts'
 import { withoutCircles } from './circles.ts'
+import { withReadableMarks } from './cycle-marks.ts'
 import { familyNodes } from './families.ts'
 import { readFamilies, readInventory, readNodes } from './inventory.ts'
 import { about, inOrder } from './order.ts'
@@ -78,7 +79,9 @@ export async function readStructure(
   const parted = await withoutCircles(admin, values, kept, edges, keys)
   const whole = renewed(keys, parted.nodes)
   const made = calls ? await besideOverloads(admin, values, parted, whole) : parted
-  return { statements: inOrder(made.nodes, made.edges, renewed(whole, made.nodes)), skipped, unmade }
+  const ordered = inOrder(made.nodes, made.edges, renewed(whole, made.nodes))
+  const statements = ordered.map((one) => ({ ...one, sql: withReadableMarks(one.sql) }))
+  return { statements, skipped, unmade }
 }
 
 /** The same keys for the nodes as they are now. */

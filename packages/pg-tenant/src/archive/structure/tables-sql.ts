@@ -116,8 +116,8 @@ export const VIEWS = `select '1259:' || c.oid as key,
     array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
       array(select '2618:' || r.oid from pg_rewrite r where r.ev_class = c.oid and r.rulename = '_RETURN') as also, 30 as phase,
     case c.relkind when 'v' then 'view ' else 'materialized view ' end || ${NAME} as what,
-    format('create %sview %s (%s)%s as %s%s', case c.relkind when 'm' then 'materialized ' else '' end, ${NAME},
-      (select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0),
+    format('create %sview %s%s%s as %s%s', case c.relkind when 'm' then 'materialized ' else '' end, ${NAME},
+      (select ' (' || string_agg(quote_ident(a.attname), ', ' order by a.attnum) || ')' from pg_attribute a where a.attrelid = c.oid and a.attnum > 0),
       ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')', rtrim(pg_get_viewdef(c.oid), ';'), case c.relkind when 'm' then ' with no data' end) as sql
   from ${RELATION} where c.relkind in ('v', 'm')`
 
