@@ -1,7 +1,6 @@
 import {
   type Actor,
   holdResponse,
-  type IncomingRequest,
   isTenancyError,
   type ResolvedTenant,
   requestIdOf,
@@ -9,12 +8,12 @@ import {
   type TenantKey,
 } from '@org/core'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { logAccess } from '../http/access-line.ts'
-import { fromHttpStatus } from '../http/answer.ts'
+import { fromHttpStatus, REFUSED } from '../http/answer.ts'
 import { type OnError, parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
+import { abortOnClose, logOnClose, type NodeRequest } from '../http/request-state.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
-import { type RequestState, sendError, states } from './send-error.ts'
+import { type ExpressState, sendError, states } from './send-error.ts'
 
 declare global {
   namespace Express {
@@ -58,22 +57,11 @@ export function tenant(tenancy: TenantAccess, options: TenantOptions): RequestHa
   const settings = parseTenantOptions(tenancy, options)
   return (req, res, next) => {
     const request = toRequest(req)
-    const began = performance.now()
     const requestId = requestIdOf(request, settings.trusted)
-    const state: RequestState = { requestId, onError: settings.onError }
+    const state: ExpressState = { requestId, onError: settings.onError }
     states.set(res, state)
     res.setHeader('X-Request-Id', requestId)
-    res.once('close', () => {
-      const status = res.writableFinished ? res.statusCode : 499
-      logAccess(settings.onAccess, {
-        ...state,
-        ...request,
-        resolved: state.resolved,
-        status,
-        began,
-        error: state.error,
-      })
-    })
+    logOnClose(res, request, state, settings.onAccess)
     settings
       .resolve(request)
       .then((resolved) => {
@@ -81,7 +69,7 @@ export function tenant(tenancy: TenantAccess, options: TenantOptions): RequestHa
         Object.assign(req, { tenant: resolved.tenant, actor: resolved.actor, resolved })
         runResolved({ ...resolved, requestId }, () => {
           if (settings.scope === 'request') return inRequestScope(tenancy, settings, req, res, state, next)
-          const signal = settings.abortOnDisconnect ? { signal: disconnect(res) } : {}
+          const signal = settings.abortOnDisconnect ? { signal: abortOnClose(res) } : {}
           req.tenancy = perCall(tenancy, resolved, { ...settings.scopeOptions, ...signal })
           next()
         })
@@ -116,20 +104,18 @@ export function answerErrors({ onError }: { readonly onError?: OnError } = {}): 
   }
 }
 
-const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
-
 /** One transaction around everything behind; the answer leaves after COMMIT was answered, or says that it was not. */
 function inRequestScope(
   tenancy: TenantAccess,
   { scopeOptions }: TenantSettings,
   req: Request,
   res: Response,
-  state: RequestState,
+  state: ExpressState,
   next: () => void,
 ): void {
   const held = holdResponse(res, HELD_LIMIT)
   state.held = held
-  const signal = disconnect(res)
+  const signal = abortOnClose(res)
   const work = tenancy.withTenant(
     req.tenant,
     async (db) => {
@@ -152,17 +138,8 @@ function inRequestScope(
     .then(() => held.release())
 }
 
-/** Fires when the connection closes before the answer was sent. */
-function disconnect(res: Response): AbortSignal {
-  const controller = new AbortController()
-  res.once('close', () => {
-    if (!res.writableFinished) controller.abort()
-  })
-  return controller.signal
-}
-
 /** `originalUrl`: inside a router `url` has lost what it was mounted under. */
-function toRequest(req: Request): IncomingRequest & { readonly method: string; readonly url: string } {
+function toRequest(req: Request): NodeRequest {
   const { method, originalUrl, headers, headersDistinct, socket } = req
   return { method, url: originalUrl, headers, headersDistinct, socket }
 }

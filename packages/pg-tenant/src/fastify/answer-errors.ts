@@ -2,7 +2,8 @@ import { isTenancyError, TenancyError } from '@org/core'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
 import type { OnError } from '../http/options.ts'
-import { type RequestState, states } from './state.ts'
+import { removeAnswerHeaders } from '../http/request-state.ts'
+import { type FastifyState, states } from './state.ts'
 
 /**
  * Answers what was thrown: `{ error: { code, message, details?, requestId } }` in the client's language, nothing of the
@@ -36,21 +37,17 @@ export function prepareAnswer(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  state: RequestState,
+  state: FastifyState,
 ): string {
   const { requestId, resolved, onError } = state
   const locale = request.headers['accept-language']
   const { status, headers, body } = answerOf(fromFastify(error), { requestId, locale })
   report(onError, error, { requestId, tenantId: resolved?.tenant, status })
   state.error = error
-  for (const name of OF_HANDLER) reply.removeHeader(name)
+  removeAnswerHeaders(reply)
   reply.code(status).headers(headers)
   return JSON.stringify(body)
 }
-
-/** Headers that speak of the answer that is not given. Others, as those of CORS, stay. */
-const OF_HANDLER =
-  'set-cookie location etag last-modified content-length content-encoding content-disposition'.split(' ')
 
 /**
  * What Fastify and its plugins refuse has a status. Of a body that its schema refuses, the place is told, which is made of

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import {
   type Actor,
-  type IncomingRequest,
   isTenancyError,
   type ResolvedTenant,
   requestIdOf,
@@ -9,12 +8,13 @@ import {
   type TenantKey,
 } from '@org/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { logAccess } from '../http/access-line.ts'
+import { REFUSED } from '../http/answer.ts'
 import { parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
+import { abortOnClose, logOnClose, type NodeRequest } from '../http/request-state.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 import { prepareAnswer } from './answer-errors.ts'
-import { type RequestState, states } from './state.ts'
+import { type FastifyState, states } from './state.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -64,7 +64,7 @@ export function tenant(tenancy: TenantAccess, options: TenantOptions): FastifyPl
       const { resolved } = request
       runResolved({ ...resolved, requestId: stateOf(reply).requestId }, () => {
         if (settings.scope === 'request') return openScope(tenancy, settings, request, reply, done)
-        const signal = settings.abortOnDisconnect ? { signal: disconnect(reply) } : {}
+        const signal = settings.abortOnDisconnect ? { signal: abortOnClose(reply.raw) } : {}
         request.tenancy = perCall(tenancy, resolved, { ...settings.scopeOptions, ...signal })
         done()
       })
@@ -92,24 +92,16 @@ async function resolve(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const began = performance.now()
   const incoming = incomingOf(request)
   const requestId = requestIdOf(incoming, settings.trusted)
-  const state: RequestState = { requestId, onError: settings.onError }
+  const state: FastifyState = { requestId, onError: settings.onError }
   states.set(reply, state)
   reply.header('X-Request-Id', requestId)
-  reply.raw.once('close', () => {
-    const status = reply.raw.writableFinished ? reply.raw.statusCode : 499
-    const { method, url } = incoming
-    const { resolved, error } = state
-    logAccess(settings.onAccess, { requestId, resolved, method, url, status, began, error })
-  })
+  logOnClose(reply.raw, incoming, state, settings.onAccess)
   const resolved = await settings.resolve(incoming)
   state.resolved = resolved
   Object.assign(request, { tenant: resolved.tenant, actor: resolved.actor, resolved })
 }
-
-const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
 
 /** One transaction around everything behind; the answer leaves after COMMIT was answered, or says that it was not. */
 function openScope(
@@ -120,7 +112,7 @@ function openScope(
   done: (error?: Error) => void,
 ): void {
   const state = stateOf(reply)
-  const signal = disconnect(reply)
+  const signal = abortOnClose(reply.raw)
   const answered = Promise.withResolvers<number>()
   // Also when nobody sends an answer through Fastify (`reply.hijack()`): then nothing is committed.
   reply.raw.once('close', () => answered.resolve(500))
@@ -153,21 +145,12 @@ function openScope(
   }
 }
 
-function stateOf(reply: FastifyReply): RequestState {
-  return states.get(reply) as RequestState
-}
-
-/** Fires when the connection closes before the answer was sent. */
-function disconnect(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
-  return controller.signal
+function stateOf(reply: FastifyReply): FastifyState {
+  return states.get(reply) as FastifyState
 }
 
 /** Node's request; its URL as it was sent, before `rewriteUrl`. */
-function incomingOf({ raw, originalUrl }: FastifyRequest): IncomingRequest & { method: string; url: string } {
+function incomingOf({ raw, originalUrl }: FastifyRequest): NodeRequest {
   const { method = 'GET', headers, headersDistinct, socket } = raw
   return { method, url: originalUrl, headers, headersDistinct, socket }
 }

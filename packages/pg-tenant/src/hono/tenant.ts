@@ -11,7 +11,7 @@ import {
 import type { Context, ErrorHandler, MiddlewareHandler, Next } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { logAccess } from '../http/access-line.ts'
-import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
+import { answerOf, fromHttpStatus, REFUSED, report } from '../http/answer.ts'
 import {
   type OnError,
   parseTenantOptions,
@@ -133,8 +133,6 @@ export function answerErrors({ onError }: { readonly onError?: OnError } = {}): 
 }
 
 const onErrorOf = new WeakMap<Context, OnError | undefined>()
-
-const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
 
 async function serve(
   tenancy: TenantAccess,

@@ -29,6 +29,9 @@ export function answerOf(
   }
 }
 
+/** Thrown to roll back a request's transaction whose handler has answered with an error. */
+export const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
+
 /** The codes for what a framework itself refuses (a body that is no JSON, too large, …). */
 const OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   401: 'UNAUTHORIZED',

@@ -2,7 +2,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject 
 import { HttpAdapterHost } from '@nestjs/core'
 import { isTenancyError } from '@org/core'
 import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
-import { forgetAnswer, type NestRequest, type NestResponse, nodeResponseOf } from './request.ts'
+import { removeAnswerHeaders } from '../http/request-state.ts'
+import { type NestRequest, type NestResponse, nodeResponseOf } from './request.ts'
 import { states } from './state.ts'
 
 /**
@@ -36,7 +37,7 @@ export class TenancyExceptionFilter implements ExceptionFilter {
       nodeResponseOf(response).destroy()
       return
     }
-    forgetAnswer(response)
+    removeAnswerHeaders(response)
     for (const [name, value] of Object.entries(answer.headers)) httpAdapter.setHeader(response, name, value)
     httpAdapter.reply(response, answer.body, answer.status)
   }

@@ -1,11 +1,11 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common'
 import { HttpAdapterHost, Reflector } from '@nestjs/core'
 import { requestIdOf } from '@org/core'
-import { logAccess } from '../http/access-line.ts'
 import type { TenantSettings } from '../http/options.ts'
+import { logOnClose, type RequestState } from '../http/request-state.ts'
 import { WITHOUT_TENANT } from './decorators.ts'
 import { incomingOf, type NestResponse, nodeResponseOf, requestOf } from './request.ts'
-import { type RequestState, states } from './state.ts'
+import { states } from './state.ts'
 import { SETTINGS } from './tokens.ts'
 
 /** Finds out whose request it is before any other guard, pipe or handler runs. */
@@ -29,19 +29,7 @@ export class TenantGuard implements CanActivate {
     states.set(request, state)
     const response = context.switchToHttp().getResponse<NestResponse>()
     this.#adapter.httpAdapter.setHeader(response, 'X-Request-Id', state.requestId)
-    const began = performance.now()
-    const node = nodeResponseOf(response)
-    node.once('close', () => {
-      const status = node.writableFinished ? node.statusCode : 499
-      logAccess(onAccess, {
-        ...state,
-        ...incoming,
-        resolved: state.resolved,
-        status,
-        began,
-        error: state.error,
-      })
-    })
+    logOnClose(nodeResponseOf(response), incoming, state, onAccess)
     if (this.#reflector.getAllAndOverride(WITHOUT_TENANT, [context.getHandler(), context.getClass()]))
       return true
     const resolved = await resolve(incoming)

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import {
   type CallHandler,
   type ExecutionContext,
@@ -8,7 +7,9 @@ import {
 } from '@nestjs/common'
 import { type ResolvedTenant, runResolved } from '@org/core'
 import { defer, lastValueFrom, Observable } from 'rxjs'
+import { REFUSED } from '../http/answer.ts'
 import type { TenantSettings } from '../http/options.ts'
+import { abortOnClose } from '../http/request-state.ts'
 import { inScope, perCall } from '../http/request-tenancy.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
@@ -47,7 +48,7 @@ export class TenantInterceptor implements NestInterceptor {
   ): Observable<unknown> {
     const { scope, scopeOptions, abortOnDisconnect } = this.#settings
     if (scope === 'call') {
-      const signal = abortOnDisconnect ? { signal: disconnect(nodeResponseOf(response)) } : {}
+      const signal = abortOnDisconnect ? { signal: abortOnClose(nodeResponseOf(response)) } : {}
       request.tenancy = perCall(this.#tenancy, resolved, { ...scopeOptions, ...signal })
       return next.handle()
     }
@@ -67,7 +68,7 @@ export class TenantInterceptor implements NestInterceptor {
       answer = await lastValueFrom(next.handle(), { defaultValue: undefined })
       if (response.statusCode >= 400) throw REFUSED
     }
-    const signal = disconnect(nodeResponseOf(response))
+    const signal = abortOnClose(nodeResponseOf(response))
     try {
       // A request is not run twice: its body is read, and guards have seen it.
       const options = { ...this.#settings.scopeOptions, retry: { attempts: 1 }, signal }
@@ -77,17 +78,6 @@ export class TenantInterceptor implements NestInterceptor {
     }
     return answer
   }
-}
-
-const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
-
-/** Fires when the connection closes before the answer was sent. */
-function disconnect(response: ServerResponse): AbortSignal {
-  const controller = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) controller.abort()
-  })
-  return controller.signal
 }
 
 Injectable()(TenantInterceptor)

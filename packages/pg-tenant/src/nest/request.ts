@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionContext } from '@nestjs/common'
-import type { Actor, IncomingRequest, ResolvedTenant, TenantKey } from '@org/core'
+import type { Actor, ResolvedTenant, TenantKey } from '@org/core'
+import type { NodeRequest } from '../http/request-state.ts'
 import type { RequestTenancy } from '../http/request-tenancy.ts'
 
 /** What hangs on a request, of Express or of Fastify. */
@@ -36,18 +37,7 @@ export function nodeResponseOf(response: NestResponse): ServerResponse {
 }
 
 /** Node's request, with the URL as it was sent. */
-export function incomingOf(
-  request: NestRequest,
-): IncomingRequest & { readonly method: string; readonly url: string } {
+export function incomingOf(request: NestRequest): NodeRequest {
   const { method, headers, headersDistinct, socket } = request.raw ?? request
   return { method, url: request.originalUrl ?? request.url, headers, headersDistinct, socket }
-}
-
-/** Headers that speak of an answer that is not given. Others, as those of CORS, stay. */
-const OF_HANDLER =
-  'set-cookie location etag last-modified content-length content-encoding content-disposition'.split(' ')
-
-/** Takes back what a handler had prepared before it failed. */
-export function forgetAnswer(response: NestResponse): void {
-  for (const name of OF_HANDLER) response.removeHeader(name)
 }

@@ -8,7 +8,7 @@ import {
   type TenantKey,
 } from '@org/core'
 import { logAccess } from '../http/access-line.ts'
-import { answerOf, fromHttpStatus, report } from '../http/answer.ts'
+import { answerOf, fromHttpStatus, REFUSED, report } from '../http/answer.ts'
 import { parseTenantOptions, TENANT_OPTIONS, type TenantOptions } from '../http/options.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
@@ -128,8 +128,6 @@ export function tenantHandler<Rest extends readonly unknown[] = readonly unknown
       }
     }
 }
-
-const REFUSED = new Error('The request was answered with an error; its transaction is rolled back.')
 
 function incomingOf(request: Request, remoteAddress: string | undefined): IncomingRequest {
   return { method: request.method, url: request.url, headers: request.headers, socket: { remoteAddress } }
