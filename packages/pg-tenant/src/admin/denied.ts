@@ -3,19 +3,18 @@ import { isServerError, type ServerError, withDriverError } from '../errors/serv
 import { SQLSTATE } from '../errors/sqlstate.ts'
 
 /** One statement as the administrator, outside a failed transaction. */
-type Ask = (sql: string) => Promise<Record<string, unknown>[]>
+type Ask = <R extends object>(sql: string) => Promise<R[]>
 
 /** What the administrator's role may do. */
 interface Rights {
   readonly role: string
-  readonly database: string
   readonly roles: boolean
   readonly databases: boolean
   readonly schemas: boolean
 }
 
 // guard: asked behind ROLLBACK, under the path that who owns the database has set for it (ALTER DATABASE … SET search_path)
-const RIGHTS = `select r.rolname as role, pg_catalog.current_database() as database, r.rolsuper or r.rolcreaterole as roles,
+const RIGHTS = `select r.rolname as role, r.rolsuper or r.rolcreaterole as roles,
   r.rolsuper or r.rolcreatedb as databases,
   pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database()::pg_catalog.text, 'create'::pg_catalog.text) as schemas
   from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) current_user`
@@ -27,7 +26,7 @@ const RIGHTS = `select r.rolname as role, pg_catalog.current_database() as datab
  */
 export async function whatIsLacking(error: unknown, ask: Ask): Promise<TenancyError | undefined> {
   if (!isServerError(error) || error.code !== SQLSTATE.INSUFFICIENT_PRIVILEGE) return undefined
-  const [rights] = (await ask(RIGHTS).catch(() => [])) as unknown[] as Rights[]
+  const [rights] = await ask<Rights>(RIGHTS).catch(() => [])
   const todo = rights && remedyOf(error, rights)
   if (!todo) return undefined
   const message = `The administrator (adminPool) was refused something and lacks a right that it needs. ${todo}`

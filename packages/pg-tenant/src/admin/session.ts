@@ -12,7 +12,7 @@ import { whatIsLacking } from './denied.ts'
 /** The administrator outside any transaction: for CREATE DATABASE, and for a lock that outlives a transaction. */
 export interface AdminSession {
   /** One statement with values, or one without. */
-  run(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
+  run<R extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<R[]>
 }
 
 /**
@@ -46,10 +46,10 @@ export function withAdminSession<T>(
     const client = await pool.connect().catch((error: unknown) => {
       throw fromConnectError(error)
     })
-    const ask = async (sql: string) => (await client.query(sql)).rows as Record<string, unknown>[]
-    const run: AdminSession['run'] = async (sql, values) => {
+    const ask = async <R extends object>(sql: string) => (await client.query(sql)).rows as R[]
+    const run = async <R extends object>(sql: string, values?: readonly unknown[]): Promise<R[]> => {
       try {
-        return (await client.query(sql, values && [...values])).rows as Record<string, unknown>[]
+        return (await client.query(sql, values && [...values])).rows as R[]
       } catch (error) {
         throw (await whatIsLacking(error, ask)) ?? coded(error)
       }

@@ -19,7 +19,7 @@ const BEGIN = `begin isolation level read committed read write; set local search
 /** Runs SQL as the administrator, inside the one transaction of {@link inAdminTransaction}. */
 export interface Admin {
   /** One statement with values, or several without. */
-  run(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
+  run<R extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<R[]>
   /** Like `run`, but its failure with one of `states` is undone and answered with `false`. */
   attempt(states: readonly string[], sql: string): Promise<boolean>
   /** One statement, with how many rows it affected: for what an application does in the same transaction. */
@@ -84,7 +84,8 @@ export function adminOf(client: PoolClientLike): Admin {
     const { rows, rowCount = null } = (await client.query(text, values && [...values])) as Partial<QueryRows>
     return { rows: rows ?? [], rowCount }
   }
-  const run: Admin['run'] = async (sql, values) => (await query(sql, values)).rows
+  const run = async <R extends object>(sql: string, values?: readonly unknown[]): Promise<R[]> =>
+    (await query(sql, values)).rows as R[]
   return {
     run,
     query,

@@ -65,9 +65,7 @@ export async function restorePrivileges(
     identity: quoteIdentifier(schema),
     columns: null,
   }
-  const found = (await admin.run(DIFFERENCES, [
-    JSON.stringify([home, ...lists]),
-  ])) as unknown[] as Difference[]
+  const found = await admin.run<Difference>(DIFFERENCES, [JSON.stringify([home, ...lists])])
   if (found.length > 0) await admin.run(together(found.map(rightOf)).join(';\n'))
 }
 

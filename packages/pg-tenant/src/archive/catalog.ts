@@ -39,10 +39,10 @@ export async function readTables(
   admin: Admin,
   { schema, searchPath, ours, tenantColumn }: Place,
 ): Promise<ArchivedTable[]> {
-  const rows = await underPath(admin, TABLES, [schema, searchPath, [...ours], tenantColumn ?? null])
+  const rows = await underPath<TableRow>(admin, TABLES, [schema, searchPath, [...ours], tenantColumn ?? null])
   const tables = new Map<string, { table: ArchivedTable; needs: readonly string[] }>()
   for (const row of rows) {
-    const { name, partitioned, parent, bound, columns, computed, needs } = row as unknown as TableRow
+    const { name, partitioned, parent, bound, columns, computed, needs } = row
     const partitionOf = parent !== null && bound !== null ? { parent, bound } : undefined
     const table: ArchivedTable = {
       name,

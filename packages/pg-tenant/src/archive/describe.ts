@@ -75,14 +75,10 @@ async function readLedger(
 ): Promise<ArchiveManifest['migrations']> {
   const columns = `id, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "appliedAt"`
   const order = 'order by applied_at, id collate "C"'
-  const rows =
-    tenantColumn === undefined
-      ? await admin.run(`select ${columns} from ${qualify(schema, LEDGER_TABLE)} ${order}`)
-      : await admin.run(
-          `select ${columns} from ${qualify(registry.controlSchema, ROW_LEDGER)} where prefix = $1 ${order}`,
-          [registry.prefix],
-        )
-  return rows as unknown as ArchiveManifest['migrations']
+  if (tenantColumn === undefined)
+    return await admin.run(`select ${columns} from ${qualify(schema, LEDGER_TABLE)} ${order}`)
+  const ledger = qualify(registry.controlSchema, ROW_LEDGER)
+  return await admin.run(`select ${columns} from ${ledger} where prefix = $1 ${order}`, [registry.prefix])
 }
 
 /** Made by lifecycle/row/migrations.ts. */

@@ -57,7 +57,7 @@ export async function withReaders<T>(
     await actAsOwner(home, place)
     return await fn(() => ownerOf(home, place))
   }
-  const rows = (await home.run(OWNERS, [schema, own ?? '', application])) as unknown as Owner[]
+  const rows = await home.run<Owner>(OWNERS, [schema, own ?? '', application])
   const reading = traitsOf(level).ownerApart ? application : undefined
   const chosen = new Map(rows.map((row) => [row.name, choose(row, own, reading)]))
   const readers = (app: AdminClient | undefined): Readers => {

@@ -8,13 +8,13 @@ import { OWN_PATH } from '../sql/own-path.ts'
  *
  * @param values as many as the query has parameters, or more
  */
-export async function underPath(
+export async function underPath<R extends object = Record<string, unknown>>(
   admin: Admin,
   sql: string,
   values: readonly unknown[],
-): Promise<Record<string, unknown>[]> {
+): Promise<R[]> {
   const used = Math.max(0, ...[...sql.matchAll(/\$(\d)/g)].map(([, number]) => Number(number)))
-  const rows = await admin.run(sql, values.slice(0, used))
+  const rows = await admin.run<R>(sql, values.slice(0, used))
   await admin.run(`set local search_path to ${OWN_PATH}`)
   return rows
 }

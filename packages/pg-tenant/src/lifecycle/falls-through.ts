@@ -102,7 +102,7 @@ export async function readSharedRights(
   controlSchema: string,
 ): Promise<readonly SharedRight[]> {
   const values = sharedRightsOf(naming, level, application, controlSchema)
-  return (await admin.run(SHARED_RIGHTS, values)) as unknown[] as SharedRight[]
+  return await admin.run(SHARED_RIGHTS, values)
 }
 
 /** What it is, in words that follow the object's name. */

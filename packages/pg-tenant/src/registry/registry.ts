@@ -35,6 +35,8 @@ export interface Registering extends TenantFacts {
   readonly names: RegistryNames
 }
 
+type Registered = { readonly status: TenantStatus; readonly isolation: string } & RegistryNames
+
 /** A tenant's row, which is its lock (see locks.ts) until the transaction ends. */
 export async function recordOf(
   admin: Admin,
@@ -63,7 +65,7 @@ export async function register(
   isolation: IsolationLevel,
   { plan, placement, reuse, arrives = false, names }: Registering,
 ): Promise<TenantStatus> {
-  const registering = admin.run(
+  const registering = admin.run<Registered>(
     `insert into ${tenantTable(place)} as t (prefix, key, isolation, plan, placement, schema_name, role_name, database_name)
      values ($1, $2, $3, $4, coalesce($5, 'default'), $7, $8, $9)
      on conflict (prefix, key) do update set
@@ -90,11 +92,7 @@ export async function register(
     ],
   )
   const [row] = await registering.catch((error: unknown) => Promise.reject(withWords(error, tenant)))
-  const {
-    status,
-    isolation: level,
-    ...known
-  } = row as unknown as { status: TenantStatus; isolation: string } & RegistryNames
+  const { status, isolation: level, ...known } = row as Registered
   place.names?.learn(tenant, known)
   if (status === 'deleted') throw conflict(tenant, DELETED)
   if (status === 'deleting') throw conflict(tenant, DELETING)

@@ -56,9 +56,9 @@ async function grants(client: PoolClientLike, sql: string, values: unknown[]): P
 
 async function sharedRights(client: PoolClientLike, { lifecycle }: Scene): Promise<Verdict> {
   const { naming, level, registry } = lifecycle
-  const run = async (sql: string, values: readonly unknown[] = []) =>
-    (await client.query(sql, [...values])).rows as Record<string, unknown>[]
-  const [me] = await run('select session_user as role')
+  const run = async <R extends object>(sql: string, values: readonly unknown[] = []) =>
+    (await client.query(sql, [...values])).rows as R[]
+  const [me] = await run<{ role: string }>('select session_user as role')
   const found = await readSharedRights({ run }, naming, level, String(me?.role), registry.controlSchema)
   const [first] = found
   if (!first) return { outcome: 'passed', evidence: 'none in the shared schemas' }

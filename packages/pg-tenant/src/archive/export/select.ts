@@ -63,10 +63,8 @@ export async function selectOf(
   treatment: Treatment,
 ): Promise<Selected> {
   const { schema, searchPath, tenantColumn } = place
-  const columns = (await underPath(admin, COLUMNS, [
-    ...[schema, searchPath, table],
-    tenantColumn ?? null,
-  ])) as unknown as Column[]
+  const values = [schema, searchPath, table, tenantColumn ?? null]
+  const columns = await underPath<Column>(admin, COLUMNS, values)
   const alias = freeName(columns.map(({ name }) => name))
   const key = (await admin.run(KEY, [schema, table])).map(
     (row) => `${alias}.${quoteIdentifier(String(row.name))}`,

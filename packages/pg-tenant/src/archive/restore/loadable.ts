@@ -51,10 +51,8 @@ export async function readLoadable(
   admin: Admin,
   { schema, searchPath, ours }: Place,
 ): Promise<Map<string, Loadable>> {
-  const rows = await underPath(admin, LOADABLE, [schema, searchPath, [...ours]])
+  const rows = await underPath<Loadable>(admin, LOADABLE, [schema, searchPath, [...ours]])
   return new Map(
-    (rows as unknown as Loadable[]).map((row) => {
-      return [row.name, { ...row, bare: row.bare && row.columns.every(({ clean }) => clean) }]
-    }),
+    rows.map((row) => [row.name, { ...row, bare: row.bare && row.columns.every(({ clean }) => clean) }]),
   )
 }

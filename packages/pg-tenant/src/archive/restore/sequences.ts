@@ -32,8 +32,7 @@ export async function numberedColumns(
   { schema }: Place,
   tables: readonly Pick<ArchivedTable, 'name'>[],
 ): Promise<NumberedColumn[]> {
-  const rows = await admin.run(OWNED, [schema, tables.map(({ name }) => name)])
-  return rows as unknown as NumberedColumn[]
+  return await admin.run(OWNED, [schema, tables.map(({ name }) => name)])
 }
 
 /** A tenant's highest number in a column; null where it has none. */

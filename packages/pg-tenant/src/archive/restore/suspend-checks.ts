@@ -26,8 +26,8 @@ const ENABLE: Readonly<Record<string, string>> = { O: 'enable', R: 'enable repli
  */
 export async function suspendChecks(admin: Admin, { schema }: Place): Promise<() => Promise<void>> {
   const home = [quoteIdentifier(schema)]
-  const triggers = (await admin.run(TRIGGERS, home)) as unknown as Trigger[]
-  const constraints = (await admin.run(CONSTRAINTS, home)) as unknown as Constraint[]
+  const triggers = await admin.run<Trigger>(TRIGGERS, home)
+  const constraints = await admin.run<Constraint>(CONSTRAINTS, home)
   for (const { table, name } of triggers) {
     await admin.run(`alter table only ${table} disable trigger ${quoteIdentifier(name)}`)
   }

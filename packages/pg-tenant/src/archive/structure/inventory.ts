@@ -109,7 +109,7 @@ const ofClass = (found: readonly Member[], catalogue: number) =>
 const oidsOf = (members: readonly Member[]) => members.map(({ oid }) => oid)
 
 export async function readInventory(admin: Admin, { schema, ours, owner = '' }: Place): Promise<Member[]> {
-  return (await admin.run(INVENTORY, [schema, [...ours], owner])) as unknown as Member[]
+  return await admin.run<Member>(INVENTORY, [schema, [...ours], owner])
 }
 
 export async function readNodes(
@@ -125,8 +125,8 @@ export async function readNodes(
     const members = ofClass(found, catalogue).filter((one) => asked.some(([, where]) => wanted(where)(one)))
     if (asked.length === 0) continue
     const sql = together(asked.map(([text]) => text))
-    const rows = await underPath(admin, sql, [schema, searchPath, oidsOf(members), owner, application])
-    nodes.push(...(rows as unknown as StructureNode[]))
+    const values = [schema, searchPath, oidsOf(members), owner, application]
+    nodes.push(...(await underPath<StructureNode>(admin, sql, values)))
   }
   return nodes
 }
@@ -137,5 +137,5 @@ export async function readFamilies(
   found: readonly Member[],
 ): Promise<FamilyTable[]> {
   const oids = oidsOf(ofClass(found, OID.pg_class))
-  return (await underPath(admin, tables.FAMILIES, [schema, searchPath, oids])) as unknown as FamilyTable[]
+  return await underPath<FamilyTable>(admin, tables.FAMILIES, [schema, searchPath, oids])
 }

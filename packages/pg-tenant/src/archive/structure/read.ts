@@ -119,7 +119,7 @@ type Left = Skipped & { readonly key?: string | null }
 async function leftOut(admin: Admin, place: Place): Promise<readonly Left[]> {
   const { schema, searchPath, ours, owner = '', tenantColumn } = place
   if (tenantColumn !== undefined) return []
-  return (await underPath(admin, LEFT_OUT, [schema, searchPath, [...ours], owner])) as unknown as Left[]
+  return await underPath<Left>(admin, LEFT_OUT, [schema, searchPath, [...ours], owner])
 }
 
 /** Keys of objects that are in a catalogue, as the catalogues and the oids. */
@@ -147,7 +147,7 @@ async function comments(
 /** Statements that take back what the tenant's role said of all that it will make. */
 export async function usualDefaultPrivileges(admin: Admin, place: Place): Promise<StructureStatement[]> {
   const values = [place.schema, place.searchPath, '', place.owner ?? '', '']
-  return (await underPath(admin, rules.USUAL_DEFAULT_PRIVILEGES, values)) as unknown as StructureNode[]
+  return await underPath<StructureNode>(admin, rules.USUAL_DEFAULT_PRIVILEGES, values)
 }
 
 /** Everything that cannot be made because something it needs is left out. */

@@ -68,9 +68,9 @@ interface Server {
 }
 
 async function serverOf({ admin }: TenantWork): Promise<Server> {
-  const [row] = await admin.run(
+  const [row] = await admin.run<Server>(
     `select current_setting('server_version_num')::int >= 160000 as sixteen, rolsuper as superuser, rolname as admin,
        current_database() as database from pg_roles where rolname = current_user`,
   )
-  return row as unknown as Server
+  return row as Server
 }

@@ -76,8 +76,7 @@ export async function readRowTables(
   row: RowPlace,
   application: string,
 ): Promise<RowTable[]> {
-  const rows = await inCatalogue(admin, () => admin.run(TABLES, [row.schema, row.tenantColumn, application]))
-  return rows as unknown[] as RowTable[]
+  return await inCatalogue(admin, () => admin.run(TABLES, [row.schema, row.tenantColumn, application]))
 }
 
 /** Runs `fn` with nothing but the catalogue in the path, and names quoted only where they must be; goes back to what there was. */

@@ -46,7 +46,7 @@ export async function readViews(
   { schema, owner }: ViewPlace,
 ): Promise<RowView[]> {
   const values = [row.schema, row.tenantColumn, row.referenceTables, schema, owner]
-  return (await inCatalogue(admin, () => admin.run(VIEWS, values))) as unknown[] as RowView[]
+  return await inCatalogue(admin, () => admin.run(VIEWS, values))
 }
 
 /** `missing`: not there, or without the table's newest columns. `altered`: not what we made. */
