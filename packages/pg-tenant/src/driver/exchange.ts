@@ -68,11 +68,6 @@ export class Exchange implements Submittable, Waiting {
     watchdog.add(this)
   }
 
-  /** How many steps have been answered so far. */
-  get answered(): number {
-    return this.#current
-  }
-
   /** Nothing came back for so long: what is running settles as lost. */
   expire(): void {
     this.#client.connection.stream.destroy()

@@ -19,7 +19,6 @@ export interface Journey {
   ms: number
   /** Whether the plan must be made again first: the last try ended in the dark, or the ledger did not agree. */
   doubtful: boolean
-  lastError: TenancyError | undefined
 }
 
 export type Step =

@@ -40,7 +40,6 @@ export async function runWave(wave: Wave, tenants: readonly Behind[]): Promise<v
       attempts: 0,
       ms: 0,
       doubtful: wave.settings.recheck ?? false,
-      lastError: undefined,
     }),
   )
   const lanes = Math.min(wave.settings.connections, tenants.length)

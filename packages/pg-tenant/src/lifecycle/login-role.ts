@@ -70,7 +70,7 @@ export async function setPassword(
   return tenantConnection({ host, port, database: database ?? shared, user: role }, password)
 }
 
-/** E1: whoever logs in as the tenant, with any program, is at home. The scope sets its path anyway. */
+/** Sets the role's own search path, for whoever logs in as the tenant with another program; a scope sets its path itself. */
 export async function fixSearchPath(
   admin: Admin,
   { lifecycle, tenant }: Pick<TenantWork, 'lifecycle' | 'tenant'>,

@@ -69,8 +69,8 @@ export function blockOf(db: TenantDb): Block {
   throw invalidOption('db', 'the handle that withTenant gives: withTenant(key, (db) => …)')
 }
 
-/** Runs a job; what it throws at once becomes a rejection, and its values are those of this moment. */
-function start<T>(job: () => Promise<T>): Promise<T> {
+/** Runs `job` at once; what it throws synchronously becomes a rejection (`Promise.try`, which Node 22 does not have). */
+export function start<T>(job: () => Promise<T>): Promise<T> {
   try {
     return job()
   } catch (error) {

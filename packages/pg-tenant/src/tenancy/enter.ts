@@ -7,6 +7,7 @@ import { keyFor, type Naming } from '../isolation/names.ts'
 import { isTraced, tracedScope } from '../observe/traced.ts'
 import type { RegistryPlace } from '../registry/registry.ts'
 import { type Block, currentBlock } from '../scope/block.ts'
+import { start } from '../scope/handle.ts'
 import { parseScopeOptions, type ScopeOptions, type ScopeSettings } from '../scope/options.ts'
 
 /** What a tenancy knows about entering a tenant. */
@@ -72,7 +73,7 @@ function open<T>(
 ): Promise<T> {
   const attempt = () => job.open(tenant, settings, trace)
   const work = () => (settings.retry.attempts === 1 ? attempt() : withRetry(settings, attempt))
-  return begun(() => {
+  return start(() => {
     const old = entry.askVersion(tenant)
     return old ? old.then(work) : work()
   }).catch(async (error: unknown) => {
@@ -80,15 +81,6 @@ function open<T>(
     const explain = await import('../registry/explain.ts').catch(() => undefined)
     throw explain ? await explain.explained(error, entry.pool, entry.registry, tenant) : error
   })
-}
-
-/** What it throws at once becomes a rejection: those who listen are told of that end, too. */
-function begun<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return work()
-  } catch (error) {
-    return Promise.reject(error)
-  }
 }
 
 /** The scope this call runs in, if it is one of ours and still alive. */
