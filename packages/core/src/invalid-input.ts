@@ -36,3 +36,50 @@ export function invalidField(field: string, expected: string): TenancyError {
     details: { field: shown(field) },
   })
 }
+
+/**
+ * Checks an option that is an integer.
+ *
+ * @param max the largest it may be (default: any safe integer)
+ * @param unit what it counts, for the message, e.g. `milliseconds`
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { integerOption } from '@org/core'
+ *
+ * integerOption('port', 5432, 1, 65_535) // → 5432
+ * integerOption('port', 0.5, 1, 65_535) // → throws INVALID_OPTION
+ * ```
+ */
+export function integerOption(
+  option: string,
+  value: unknown,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+  unit?: string,
+): number {
+  if (isIntegerWithin(value, min, max)) return value
+  throw invalidOption(option, integerWithin(min, max, unit))
+}
+
+/**
+ * Checks a field of a request that is an integer.
+ *
+ * @throws TenancyError VALIDATION_ERROR
+ * @example
+ * ```ts
+ * import { integerField } from '@org/core'
+ *
+ * integerField('limit', 0, 1, 100) // → throws VALIDATION_ERROR
+ * ```
+ */
+export function integerField(field: string, value: unknown, min: number, max: number): number {
+  if (isIntegerWithin(value, min, max)) return value
+  throw invalidField(field, integerWithin(min, max))
+}
+
+const isIntegerWithin = (value: unknown, min: number, max: number): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+
+const integerWithin = (min: number, max: number, unit?: string): string =>
+  `a whole number ${unit === undefined ? '' : `of ${unit} `}from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}`

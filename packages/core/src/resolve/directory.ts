@@ -1,4 +1,4 @@
-import { invalidOption } from '../invalid-input.ts'
+import { integerOption, invalidOption } from '../invalid-input.ts'
 import type { TenantKey } from '../tenant-key.ts'
 import { moving, suspended, unknownTenant } from './refusals.ts'
 
@@ -66,7 +66,7 @@ export function cachedLookup<T extends { readonly status: string }>(
   }: { readonly maxAge?: number; readonly max?: number; readonly now?: () => number } = {},
 ): CachedLookup<T> {
   if (!(maxAge >= 0 && maxAge <= 60_000)) throw invalidOption('maxAge', '0 to 60000 milliseconds')
-  if (!Number.isInteger(max) || max < 1) throw invalidOption('max', 'a whole number from 1')
+  integerOption('max', max, 1)
   const active = new Map<TenantKey, { readonly until: number; readonly found: T }>()
   const asking = new Map<TenantKey, Promise<T | undefined>>()
   const remember = (tenant: TenantKey, found: T, until: number) => {

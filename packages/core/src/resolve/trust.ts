@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { invalidOption } from '../invalid-input.ts'
+import { integerOption, invalidOption } from '../invalid-input.ts'
 import { type IncomingRequest, sentValues } from './request.ts'
 
 /**
@@ -38,7 +38,7 @@ export interface Trusted {
 export function parseTrust({ proxies, hops }: Trust = {}): Trusted {
   if (hops !== undefined && proxies !== undefined) throw invalidOption('trust', 'either proxies or hops')
   if (hops !== undefined) {
-    if (!Number.isInteger(hops) || hops < 1 || hops > 10) throw invalidOption('trust.hops', '1 to 10')
+    integerOption('trust.hops', hops, 1, 10)
     return { hops, isProxied: () => true }
   }
   const list = new BlockList()

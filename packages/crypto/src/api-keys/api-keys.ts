@@ -1,6 +1,6 @@
-import { TenancyError, type TenantQueryable } from '@org/core'
+import { integerField, TenancyError, type TenantQueryable } from '@org/core'
 import { hashSecret } from './hashing.ts'
-import { type NewApiKey, parseCount, parseId, parseNewApiKey, parseReason, requireTenant } from './input.ts'
+import { type NewApiKey, parseId, parseNewApiKey, parseReason, requireTenant } from './input.ts'
 import { makeKeyText } from './key-text.ts'
 import { type ApiKeyOptions, type ApiKeySettings, parseApiKeyOptions } from './options.ts'
 import { hmacTag, type Tag } from './peppers.ts'
@@ -171,7 +171,7 @@ async function get(db: TenantQueryable, id: string): Promise<ApiKeyRecord> {
 }
 
 async function list(db: TenantQueryable, { limit = 50, after }: ListApiKeysOptions): Promise<ApiKeyRecord[]> {
-  const values = [parseCount(limit, 'limit', 1, 200), after === undefined ? null : parseId(after)]
+  const values = [integerField('limit', limit, 1, 200), after === undefined ? null : parseId(after)]
   const { rows } = await db.query<RecordRow>(LIST, values)
   return rows.map(toRecord)
 }

@@ -94,13 +94,6 @@ export function parseId(id: unknown): string {
   throw invalidField('id', 'the id of an API key, a UUID')
 }
 
-/** @internal Whole numbers only. */
-export function parseCount(value: unknown, field: string, least: number, most: number): number {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
-    return value as number
-  throw invalidField(field, `a whole number from ${least} to ${most}`)
-}
-
 /** @internal A reason people read: short, one line. */
 export function parseReason(reason: unknown): string | null {
   if (reason === undefined || reason === null) return null

@@ -1,6 +1,6 @@
-import { invalidField, type TenantQueryable } from '@org/core'
+import { integerField, invalidField, type TenantQueryable } from '@org/core'
 import { hashSecret } from './hashing.ts'
-import { parseCount, parseExpiry, parseId } from './input.ts'
+import { parseExpiry, parseId } from './input.ts'
 import { type ApiKeyEnv, makeKeyText } from './key-text.ts'
 import type { ApiKeySettings } from './options.ts'
 import { type ApiKeyRecord, conflict, found, notFound, type RecordRow } from './record.ts'
@@ -46,7 +46,7 @@ export async function rotateKey(
   for (const name of Object.keys(options)) {
     if (!OPTIONS.has(name)) throw invalidField('options', '{ overlap, expiresAt }')
   }
-  const overlap = parseCount(options.overlap ?? A_DAY, 'overlap', 0, 30 * A_DAY)
+  const overlap = integerField('overlap', options.overlap ?? A_DAY, 0, 30 * A_DAY)
   const expiresAt = parseExpiry(options.expiresAt ?? null, now)
   const changesExpiry = options.expiresAt !== undefined
   const row = (await db.query<Found>(LOOK_UP_FOR_ROTATION, [now, id])).rows[0]

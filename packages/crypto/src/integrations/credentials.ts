@@ -1,4 +1,11 @@
-import { invalidField, invalidOption, TenancyError, type TenantQueryable, unknownOption } from '@org/core'
+import {
+  integerField,
+  invalidField,
+  invalidOption,
+  TenancyError,
+  type TenantQueryable,
+  unknownOption,
+} from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
 import { isEnvelopes, requireDb } from '../settings/options.ts'
@@ -153,8 +160,7 @@ export function integrationCredentials(options: {
     },
     list: async (db, { provider, expiresBefore, after, limit = 100 } = {}) => {
       requireDb(db)
-      if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
-        throw invalidField('limit', 'a whole number from 1 to 1000')
+      integerField('limit', limit, 1, 1_000)
       const values = [
         provider === undefined ? null : nameOf(provider, 'provider'),
         instant(expiresBefore, 'expiresBefore'),

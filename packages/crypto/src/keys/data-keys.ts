@@ -1,4 +1,5 @@
 import {
+  integerOption,
   type OptionNames,
   parseTenantKey,
   type Queryable,
@@ -124,7 +125,9 @@ const CREATE_DATA_KEYS_OPTIONS: OptionNames<DataKeyOptions> = {
 export function createDataKeys(options: DataKeyOptions): DataKeys {
   requireKnownOptions(options, CREATE_DATA_KEYS_OPTIONS)
   const { maxAgeMs = 300_000, maxTenants = 1_000, timeoutMs = 5_000, now = () => performance.now() } = options
-  wholeNumbers({ maxAgeMs, maxTenants, timeoutMs })
+  for (const [name, value] of Object.entries({ maxAgeMs, maxTenants, timeoutMs })) {
+    integerOption(name, value, 1, MAX_NUMBER)
+  }
   const store = dataKeyStore(options.db, options)
   const wrapping = wrappingBy(options.wrapper, timeoutMs)
   const cache = leaseCache({ max: maxTenants, maxAgeMs, now })
@@ -168,25 +171,12 @@ export function createDataKeys(options: DataKeyOptions): DataKeys {
       cache.forget(key)
     },
     async rewrap({ after = '', limit = 100 } = {}) {
-      wholeNumbers({ limit })
+      integerOption('limit', limit, 1, MAX_NUMBER)
       const tenants = await store.page(after, limit)
       let rewrapped = 0
       for (const tenant of tenants) if (await rewrap(store, wrapping, tenant)) rewrapped++
       return { rewrapped, next: tenants.length < limit ? null : (tenants.at(-1) ?? null) }
     },
-  }
-}
-
-function wholeNumbers(values: Readonly<Record<string, unknown>>): void {
-  for (const [option, value] of Object.entries(values)) {
-    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_NUMBER) continue
-    throw new TenancyError(
-      'INVALID_OPTION',
-      `The option ${option} is a whole number from 1 to ${MAX_NUMBER}.`,
-      {
-        details: { option },
-      },
-    )
   }
 }
 

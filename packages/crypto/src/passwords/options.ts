@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { invalidOption, unknownOption } from '@org/core'
+import { integerOption, invalidOption, unknownOption } from '@org/core'
 
 /** What one hash costs (RFC 9106, 3.1). */
 export interface Argon2Cost {
@@ -73,14 +73,14 @@ export function parsePasswordOptions(options: PasswordOptions): PasswordSettings
   }
   const pool = poolSize()
   const settings = {
-    memoryCost: whole(options, 'memoryCost', 19_456),
-    timeCost: whole(options, 'timeCost', 2),
-    parallelism: whole(options, 'parallelism', 1),
-    maxConcurrent: whole(options, 'maxConcurrent', defaultConcurrency(pool)),
-    maxQueue: whole(options, 'maxQueue', 100),
-    maxWait: whole(options, 'maxWait', 5_000),
-    maxBytes: whole(options, 'maxBytes', 1_024),
-    maxStoredCost: whole(options, 'maxStoredCost', 8),
+    memoryCost: settingOf(options, 'memoryCost', 19_456),
+    timeCost: settingOf(options, 'timeCost', 2),
+    parallelism: settingOf(options, 'parallelism', 1),
+    maxConcurrent: settingOf(options, 'maxConcurrent', defaultConcurrency(pool)),
+    maxQueue: settingOf(options, 'maxQueue', 100),
+    maxWait: settingOf(options, 'maxWait', 5_000),
+    maxBytes: settingOf(options, 'maxBytes', 1_024),
+    maxStoredCost: settingOf(options, 'maxStoredCost', 8),
   }
   if (settings.memoryCost * settings.timeCost < CHEAPEST_WORK) {
     throw invalidOption('memoryCost', `at least ${CHEAPEST_WORK} KiB when multiplied by timeCost`)
@@ -100,9 +100,7 @@ function poolSize(): number {
   return Number.isInteger(set) && set >= 1 && set <= 1_024 ? set : DEFAULT_POOL
 }
 
-function whole(options: PasswordOptions, name: keyof PasswordSettings, standard: number): number {
-  const value = options[name] ?? standard
-  const [least, most] = RANGES[name]
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw invalidOption(name, `a whole number from ${least} to ${most}`)
+function settingOf(options: PasswordOptions, name: keyof PasswordSettings, standard: number): number {
+  const [min, max] = RANGES[name]
+  return integerOption(name, options[name] ?? standard, min, max)
 }

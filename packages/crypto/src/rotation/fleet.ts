@@ -1,6 +1,13 @@
-import { type ErrorCode, invalidOption, isTenancyError, TenancyError, type TenantQueryable } from '@org/core'
+import {
+  type ErrorCode,
+  integerOption,
+  invalidOption,
+  isTenancyError,
+  TenancyError,
+  type TenantQueryable,
+} from '@org/core'
 import { inLanes } from './lanes.ts'
-import { parseRotation, type RotationOptions, whole } from './options.ts'
+import { parseRotation, type RotationOptions } from './options.ts'
 import { type RotationCounts, Tally } from './tally.ts'
 import { envelopesFor, rotateTables } from './tenant.ts'
 
@@ -176,5 +183,5 @@ function parseFleet(options: FleetRotationOptions): FleetRotationOptions & { rea
     throw invalidOption('onProgress', 'a function')
   if (startAfter !== undefined && typeof startAfter !== 'string')
     throw invalidOption('startAfter', 'a tenant key')
-  return { ...options, concurrency: whole('concurrency', concurrency, 1, 64) }
+  return { ...options, concurrency: integerOption('concurrency', concurrency, 1, 64) }
 }

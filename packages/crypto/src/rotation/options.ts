@@ -1,4 +1,4 @@
-import { invalidOption, unknownOption } from '@org/core'
+import { integerOption, invalidOption, unknownOption } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
 import { isEnvelopes } from '../settings/options.ts'
@@ -63,14 +63,8 @@ export function parseRotation(options: RotationOptions, alsoKnown: readonly stri
     tables: tables.map(parseTable),
     sealPlaintext: plaintext === 'seal',
     dryRun,
-    batchSize: whole('batchSize', options.batchSize ?? 200, 1, 10_000),
+    batchSize: integerOption('batchSize', options.batchSize ?? 200, 1, 10_000),
     signal,
-    maxReports: whole('maxReports', options.maxReports ?? 100, 0, 10_000),
+    maxReports: integerOption('maxReports', options.maxReports ?? 100, 0, 10_000),
   }
-}
-
-/** @throws TenancyError INVALID_OPTION */
-export function whole(option: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw invalidOption(option, `a whole number from ${least} to ${most}`)
 }

@@ -9,7 +9,7 @@ import {
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl, withOwnPath } from '../control/pinned.ts'
-import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidField, invalidOption } from '../input/input.ts'
 import { momentOf } from '../input/moment.ts'
 import { type MacKeys, macsOf } from '../keys/macs.ts'
 import { qualify } from '../sql/identifier.ts'
@@ -157,7 +157,7 @@ export function auditLog(options: AuditLogOptions): AuditLog {
     follow: async (control, { after = START, limit = 1_000 } = {}) =>
       followEntries(coded(control), tables.log, after, limit),
     seal: async (admin, { batch } = {}) => {
-      const limit = wholeNumber(batch, 'batch', { min: 1, max: 10_000, otherwise: 2_000 })
+      const limit = integerOption('batch', batch ?? 2_000, 1, 10_000)
       const total = { entries: 0, seals: 0 }
       for (;;) {
         const done = await withOwnPath(admin, INSTALL, (own) => sealBatch(own, tables, macs, limit))

@@ -1,4 +1,4 @@
-import type { Queryable } from '@org/core'
+import { integerField, type Queryable } from '@org/core'
 import { invalidField } from '../input/input.ts'
 import { type AuditRecord, recordOf } from './list.ts'
 import { STORED, type StoredEntry } from './row.ts'
@@ -44,9 +44,7 @@ export async function followEntries(
 ): Promise<AuditBatch> {
   const [, xid, id] = POSITION.exec(after) ?? []
   if (xid === undefined || BigInt(xid) >= 2n ** 64n) throw invalidField('after', 'the position of a batch')
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
-    throw invalidField('limit', 'a whole number from 1 to 10000')
-  }
+  integerField('limit', limit, 1, 10_000)
   const { rows } = await control.query<StoredEntry>(behindSql(table), [xid, id, limit])
   const last = rows.at(-1)
   const entries = rows.map(async (row) => ({ ...(await recordOf(row, undefined)), tenant: row.tenant }))

@@ -1,4 +1,4 @@
-import type { Queryable, TenantKey } from '@org/core'
+import { integerField, type Queryable, type TenantKey } from '@org/core'
 import { invalidField, storable } from '../input/input.ts'
 import { isMoment, momentOf } from '../input/moment.ts'
 import type { Json } from '../json/canonical.ts'
@@ -73,8 +73,7 @@ export async function listEntries(
   sealing: PersonalSealing | undefined,
 ): Promise<AuditPage> {
   const { limit = 50, cursor, personal = false } = options
-  if (!Number.isInteger(limit) || limit < 1 || limit > 200)
-    throw invalidField('limit', 'a whole number from 1 to 200')
+  integerField('limit', limit, 1, 200)
   const after = cursor === undefined ? [null, null] : parseCursor(cursor)
   const { rows } = await control.query<StoredEntry>(pageSql(table), [
     tenant,

@@ -1,6 +1,6 @@
 import type { Sealing, TenantQueryable } from '@org/core'
 import { type OptionNames, requireKnownOptions } from '@org/core'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
 import { type Lease, runLeased } from './lease.ts'
 import { type OnceSettings, type Outcome, runOnce } from './once.ts'
@@ -92,14 +92,14 @@ export const IDEMPOTENCY_OPTIONS: OptionNames<IdempotencyOptions> = {
 export function idempotency(options: IdempotencyOptions): Idempotency {
   requireKnownOptions(options, IDEMPOTENCY_OPTIONS)
   const settings = settingsOf(options)
-  const leaseSeconds = wholeNumber(options.lease, 'lease', { min: 1, max: 3_600, otherwise: 60 })
+  const leaseSeconds = integerOption('lease', options.lease ?? 60, 1, 3_600)
   return {
     once: async (request, work, { awaited = false } = {}) =>
       runOnce(settings, checkRequest(request), work, awaited),
     leased: async (request, work, finish) =>
       runLeased(settings, checkRequest(request), leaseSeconds, work, finish),
     sweep: async (db, limit) => {
-      const most = wholeNumber(limit, 'limit', { min: 1, max: 10_000, otherwise: 1_000 })
+      const most = integerOption('limit', limit ?? 1_000, 1, 10_000)
       return (await db.query(SWEEP, [most])).rowCount ?? 0
     },
   }
@@ -116,7 +116,7 @@ function settingsOf(options: IdempotencyOptions): OnceSettings {
   return {
     scopes,
     sealing,
-    keepSeconds: wholeNumber(options.keep, 'keep', { min: 60, max: 2_592_000, otherwise: 86_400 }),
-    waitMs: wholeNumber(options.wait, 'wait', { min: 1, max: 10_000, otherwise: 250 }),
+    keepSeconds: integerOption('keep', options.keep ?? 86_400, 60, 2_592_000),
+    waitMs: integerOption('wait', options.wait ?? 250, 1, 10_000),
   }
 }

@@ -1,6 +1,6 @@
-import { invalidField, invalidOption } from '@org/core'
+import { integerField, integerOption, invalidField, invalidOption } from '@org/core'
 
-export { invalidField, invalidOption }
+export { integerField, integerOption, invalidField, invalidOption }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -17,17 +17,6 @@ export const storable = (text: string): boolean => !text.includes('\0') && text.
 export function textOf(value: unknown, field: string, max = 200): string {
   if (typeof value === 'string' && value.trim() !== '' && value.length <= max && storable(value)) return value
   throw invalidField(field, `a text of 1 to ${max} characters`)
-}
-
-/** @internal A whole number within bounds, for an option with a default. */
-export function wholeNumber(
-  value: unknown,
-  option: string,
-  { min, max, otherwise }: { readonly min: number; readonly max: number; readonly otherwise: number },
-): number {
-  if (value === undefined) return otherwise
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  throw invalidOption(option, `a whole number from ${min} to ${max}`)
 }
 
 /** @internal Names of roles, as they are written to the catalogue. */

@@ -1,6 +1,6 @@
 import { isTenancyError, type OptionNames, type Queryable, requireKnownOptions, TRACES } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import { turnsOf } from './turns.ts'
 
 /** Work that comes round. */
@@ -168,14 +168,14 @@ function parse(options: JobsOptions) {
     if (typeof job?.name !== 'string' || job.name.length > 100 || !NAME.test(job.name))
       throw invalidOption('jobs.name', '[a-z][a-z0-9_]*, several joined by ".", up to 100 bytes')
     if (typeof job.run !== 'function') throw invalidOption('jobs.run', 'a function')
-    wholeNumber(job.every ?? Number.NaN, 'jobs.every', { min: 1_000, max: LONGEST, otherwise: 0 })
+    integerOption('jobs.every', job.every, 1_000, LONGEST)
   }
   if (new Set(jobs.map(({ name }) => name)).size < jobs.length)
     throw invalidOption('jobs.name', 'another for each job')
   return {
     jobs: jobs as readonly Job[],
-    poll: wholeNumber(options.pollInterval, 'pollInterval', { min: 10, max: 3_600_000, otherwise: 10_000 }),
-    lease: wholeNumber(options.lease, 'lease', { min: 1_000, max: 3_600_000, otherwise: 60_000 }),
+    poll: integerOption('pollInterval', options.pollInterval ?? 10_000, 10, 3_600_000),
+    lease: integerOption('lease', options.lease ?? 60_000, 1_000, 3_600_000),
     schema: parseControlSchema(options.controlSchema),
   }
 }

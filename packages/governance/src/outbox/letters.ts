@@ -1,4 +1,4 @@
-import type { Queryable } from '@org/core'
+import { integerField, type Queryable } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { onlyControlSchema } from '../control/control-schema.ts'
 import { invalidField } from '../input/input.ts'
@@ -109,8 +109,7 @@ export function outboxControl(
   }
   return {
     list: async ({ limit = 50, before, payload = false, ...filter } = {}) => {
-      if (!Number.isInteger(limit) || limit < 1 || limit > 500)
-        throw invalidField('limit', 'a whole number from 1 to 500')
+      integerField('limit', limit, 1, 500)
       const text = `select ${COLUMNS}${payload ? ', d.payload' : ''} from ${schema}.outbox_dead d
         where ${CHOSEN} and ($5::int8 is null or d.no < $5) order by d.no desc limit $6`
       const values = [

@@ -9,7 +9,7 @@ import {
 } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
-import { invalidOption, textOf, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption, textOf } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
 import { inHand, type OutboxPlace, ownEvents, queuedEvents } from './events.ts'
@@ -138,7 +138,7 @@ export function privacy(options: PrivacyOptions): Privacy {
   const { data, scopes, keys, onErase, subjectOf = (id: string) => `user:${id}` } = options ?? {}
   if (!(data?.tables instanceof Map)) throw invalidOption('data', 'made by personalData')
   if (typeof scopes?.withTenant !== 'function') throw invalidOption('scopes', 'a tenancy')
-  const patience = wholeNumber(options.patience, 'patience', { min: 0, max: 600_000, otherwise: 5_000 })
+  const patience = integerOption('patience', options.patience ?? 5_000, 0, 600_000)
   const eventful = [...(data.events ?? new Map()).values()].some((rules) => rules !== 'keep')
   if (eventful && options.outbox === undefined)
     throw invalidOption('outbox', 'given: there are rules for events')

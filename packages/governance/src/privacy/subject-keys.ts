@@ -3,7 +3,7 @@ import type { Queryable, Sealing, TenantKey } from '@org/core'
 import { type OptionNames, requireKnownOptions } from '@org/core'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'
 
 export interface SubjectKeysOptions {
@@ -78,8 +78,8 @@ export function subjectKeys(options: SubjectKeysOptions): SubjectKeys {
   const { sealing, now = () => performance.now() } = options
   const control = codedControl(options.control, 'installPrivacy(admin)')
   const table = qualify(parseControlSchema(options.controlSchema), 'subject_key')
-  const maxAge = wholeNumber(options.maxAge, 'maxAge', { min: 0, max: 3_600_000, otherwise: 60_000 })
-  const maxKeys = wholeNumber(options.maxKeys, 'maxKeys', { min: 0, max: 1_000_000, otherwise: 10_000 })
+  const maxAge = integerOption('maxAge', options.maxAge ?? 60_000, 0, 3_600_000)
+  const maxKeys = integerOption('maxKeys', options.maxKeys ?? 10_000, 0, 1_000_000)
   const known = new Map<string, { readonly key: Buffer; readonly until: number }>()
   const placeOf = (tenant: string, subject: string) => ({ tenant, table: 'subject_key', name: subject })
 

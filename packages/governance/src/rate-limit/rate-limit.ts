@@ -1,5 +1,5 @@
 import { type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import { addressKey } from './address.ts'
 import { type Decision, Meter, type Rate } from './gcra.ts'
 import { askingShared, type SharedOptions } from './shared.ts'
@@ -81,9 +81,9 @@ export function rateLimit<Category extends string>(
 ): RateLimiter<Category> {
   requireKnownOptions(options, RATE_LIMIT_OPTIONS)
   const { shared, now = () => performance.now() } = options ?? {}
-  const maxKeys = wholeNumber(options?.maxKeys, 'maxKeys', { min: 100, max: 10_000_000, otherwise: 100_000 })
+  const maxKeys = integerOption('maxKeys', options?.maxKeys ?? 100_000, 100, 10_000_000)
   const rates = ratesOf(options?.categories)
-  const processes = shared === undefined ? 1 : processesOf(shared)
+  const processes = shared === undefined ? 1 : integerOption('shared.processes', shared.processes, 1, 10_000)
   // Asked first where there is a store, each process's share where there is none or it does not answer.
   const doors = new Map(rates.map(([name, rate]) => [name, doorOf(rate, shareOf(rate, processes), maxKeys)]))
   const ask = shared && askingShared(shared, now)
@@ -131,11 +131,6 @@ function shareOf(rate: Rate, processes: number): Rate {
   return processes === 1 ? rate : { limit: part(limit), seconds, burst: part(burst) }
 }
 
-function processesOf({ processes }: SharedOptions): number {
-  if (Number.isInteger(processes) && processes >= 1 && processes <= 10_000) return processes
-  throw invalidOption('shared.processes', 'a whole number from 1 to 10000')
-}
-
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/
 
 function ratesOf(categories: unknown): [string, Rate][] {
@@ -145,13 +140,9 @@ function ratesOf(categories: unknown): [string, Rate][] {
     if (!NAME.test(name)) throw invalidOption('categories', 'named by a-z, 0-9, "_" and "-", up to 63')
     const at = `categories.${name}`
     const { limit, seconds, burst = limit } = rate ?? {}
-    if (!(Number.isInteger(limit) && limit >= 1 && limit <= 1_000_000)) {
-      throw invalidOption(`${at}.limit`, 'a whole number from 1 to 1000000')
-    }
+    integerOption(`${at}.limit`, limit, 1, 1_000_000)
     if (!(seconds >= 1 && seconds <= 86_400)) throw invalidOption(`${at}.seconds`, 'a number from 1 to 86400')
-    if (!(Number.isInteger(burst) && burst >= 1 && burst <= limit)) {
-      throw invalidOption(`${at}.burst`, 'a whole number from 1 to limit')
-    }
+    integerOption(`${at}.burst`, burst, 1, limit)
   }
   return entries
 }

@@ -1,5 +1,5 @@
 import { isTenancyError } from '@org/core'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import type { Decision, Rate } from './gcra.ts'
 
 /** Counts over all processes. */
@@ -86,12 +86,8 @@ export function askingShared(
 ): (category: string, key: string, rate: Rate) => Promise<Decision | undefined> {
   const { store } = options
   if (typeof store?.consume !== 'function') throw invalidOption('shared.store', 'a shared store')
-  const timeout = wholeNumber(options.timeout, 'shared.timeout', { min: 1, max: 10_000, otherwise: 50 })
-  const most = wholeNumber(options.maxWaiting, 'shared.maxWaiting', {
-    min: 1,
-    max: 100_000,
-    otherwise: 1_000,
-  })
+  const timeout = integerOption('shared.timeout', options.timeout ?? 50, 1, 10_000)
+  const most = integerOption('shared.maxWaiting', options.maxWaiting ?? 1_000, 1, 100_000)
   let pausedUntil = Number.NEGATIVE_INFINITY
   let waiting = 0
   return async (category, key, rate) => {

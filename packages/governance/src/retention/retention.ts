@@ -3,7 +3,7 @@ import { AUDIT_LOG } from '../audit/tables.ts'
 import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl } from '../control/pinned.ts'
-import { invalidField, invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidField, invalidOption } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
 import type { Archive } from './archive.ts'
@@ -98,7 +98,7 @@ export function retention(options: RetentionOptions = {}): Retention {
   }
   const schema = parseControlSchema(options.controlSchema)
   const tables = checkTenantTables(options.tenantTables ?? [])
-  const batch = wholeNumber(options.batch, 'batch', { min: 1, max: 100_000, otherwise: 5_000 })
+  const batch = integerOption('batch', options.batch ?? 5_000, 1, 100_000)
   const INSTALL = 'installRetention(admin)'
   const coded = (control: Queryable) => codedControl(control, INSTALL)
   const pinned = (admin: Queryable) => pinnedControl(admin, INSTALL)
@@ -166,7 +166,5 @@ function profileOf(profile: unknown = 'mvp'): RetentionProfile {
 }
 
 function days(profile: RetentionProfile, name: keyof RetentionProfile, min: number): number {
-  const value: unknown = profile[name]
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= 36_500) return value
-  throw invalidOption(`profile.${name}`, `a whole number from ${min} to 36500`)
+  return integerOption(`profile.${name}`, profile[name], min, 36_500)
 }

@@ -1,4 +1,4 @@
-import type { Queryable, TenantQueryable } from '@org/core'
+import { integerOption, type Queryable, type TenantQueryable } from '@org/core'
 import { invalidOption } from '../input/input.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import type { TenantScopes } from '../tenants/scopes.ts'
@@ -31,9 +31,7 @@ export function checkTenantTables(tables: unknown): readonly TenantTable[] {
         throw invalidOption(`tenantTables.${name}`, 'a name')
       }
     }
-    if (!Number.isInteger(one.keepDays) || one.keepDays < 0 || one.keepDays > 36_500) {
-      throw invalidOption('tenantTables.keepDays', 'a whole number from 0 to 36500')
-    }
+    integerOption('tenantTables.keepDays', one.keepDays, 0, 36_500)
   }
   return tables as readonly TenantTable[]
 }

@@ -6,7 +6,7 @@ import {
   type TenantKey,
 } from '@org/core'
 import { codedControl } from '../control/coded.ts'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import { short, type UsageTables } from './meter.ts'
 
 export interface CallQuotaOptions {
@@ -82,12 +82,8 @@ export function callQuota(options: CallQuotaOptions, tables: UsageTables): CallQ
   if (typeof options !== 'object' || options === null || !options.control)
     throw invalidOption('control', 'a pool')
   const resource = short(options.resource ?? 'api_calls', 'resource')
-  const chunk = wholeNumber(options.chunk, 'chunk', { min: 1, max: 1_000_000, otherwise: 100 })
-  const maxTenants = wholeNumber(options.maxTenants, 'maxTenants', {
-    min: 1,
-    max: 1_000_000,
-    otherwise: 10_000,
-  })
+  const chunk = integerOption('chunk', options.chunk ?? 100, 1, 1_000_000)
+  const maxTenants = integerOption('maxTenants', options.maxTenants ?? 10_000, 1, 1_000_000)
   const { now = () => performance.now() } = options
   const controlOf = async (tenant: TenantKey) => {
     const { control } = options

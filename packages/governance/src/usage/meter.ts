@@ -1,4 +1,4 @@
-import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
+import { integerField, type Queryable, type TenantKey, type TenantQueryable } from '@org/core'
 import { invalidField, storable } from '../input/input.ts'
 import { isMoment, momentOf } from '../input/moment.ts'
 import { send } from '../tenants/send.ts'
@@ -26,8 +26,8 @@ export async function meter(db: TenantQueryable, sql: string, usage: Usage): Pro
     db.tenant,
     short(requestId, 'requestId'),
     short(action, 'action'),
-    whole(part, 'part', 0, 2 ** 31 - 1),
-    whole(amount, 'amount', 1, 1e12),
+    integerField('part', part, 0, 2 ** 31 - 1),
+    integerField('amount', amount, 1, 1e12),
   ]
   await send(db, { name: 'governance_meter', text: sql, values })
 }
@@ -37,11 +37,6 @@ export function short(value: unknown, field: string): string {
   if (typeof value === 'string' && value !== '' && storable(value) && Buffer.byteLength(value) <= 200)
     return value
   throw invalidField(field, 'a text of 1 to 200 bytes')
-}
-
-function whole(value: unknown, field: string, min: number, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  throw invalidField(field, `a whole number from ${min} to ${max}`)
 }
 
 /** What rolling up did. */
@@ -137,7 +132,7 @@ export async function listUsage(
 ): Promise<UsagePage> {
   const { period = 'month', limit = 100, action } = options
   if (period !== 'day' && period !== 'month') throw invalidField('period', 'day or month')
-  whole(limit, 'limit', 1, 1_000)
+  integerField('limit', limit, 1, 1_000)
   const from = momentOf(options.from, 'from') ?? new Date(Date.now() - 366 * 86_400_000).toISOString()
   const to = momentOf(options.to, 'to')
   const { rows } = await control.query<{ action: string; count: string; since: string; until: string }>(

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { TenancyError, type TenantQueryable } from '@org/core'
+import { integerField, TenancyError, type TenantQueryable } from '@org/core'
 import { invalidField, uuidOf } from '../input/input.ts'
 import { isMoment } from '../input/moment.ts'
 import type { Outbox } from '../outbox/publish.ts'
@@ -65,8 +65,7 @@ const CURSOR = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)_([0-9a-f-]{36})$/
 export function deliveriesOf(outbox: Outbox): Deliveries {
   return {
     list: async (db, { endpointId, status, limit = 50, cursor } = {}) => {
-      if (!Number.isInteger(limit) || limit < 1 || limit > 500)
-        throw invalidField('limit', 'a whole number from 1 to 500')
+      integerField('limit', limit, 1, 500)
       if (status !== undefined && !['pending', 'delivered', 'failed'].includes(status)) {
         throw invalidField('status', 'pending, delivered or failed')
       }

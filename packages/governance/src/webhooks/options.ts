@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net'
 import type { Sealing } from '@org/core'
-import { invalidOption, wholeNumber } from '../input/input.ts'
+import { integerOption, invalidOption } from '../input/input.ts'
 import type { Outbox } from '../outbox/publish.ts'
 import { type AddressCheck, addressCheck } from './address.ts'
 import type { AllowedTargets } from './target.ts'
@@ -53,14 +53,10 @@ export function parseWebhookOptions(options: WebhookOptions): WebhookSettings {
     throw invalidOption('userAgent', 'a short text in ASCII')
   const day = 86_400_000
   return {
-    timeout: wholeNumber(options.timeout, 'timeout', { min: 1, max: 60_000, otherwise: 15_000 }),
-    perEndpoint: wholeNumber(options.perEndpoint, 'perEndpoint', { min: 1, max: 1_000, otherwise: 4 }),
-    disableAfter: wholeNumber(options.disableAfter, 'disableAfter', {
-      min: 0,
-      max: 365 * day,
-      otherwise: 5 * day,
-    }),
-    maxEndpoints: wholeNumber(options.maxEndpoints, 'maxEndpoints', { min: 1, max: 1_000, otherwise: 50 }),
+    timeout: integerOption('timeout', options.timeout ?? 15_000, 1, 60_000),
+    perEndpoint: integerOption('perEndpoint', options.perEndpoint ?? 4, 1, 1_000),
+    disableAfter: integerOption('disableAfter', options.disableAfter ?? 5 * day, 0, 365 * day),
+    maxEndpoints: integerOption('maxEndpoints', options.maxEndpoints ?? 50, 1, 1_000),
     allow,
     allowed: addressCheck(allow.addresses),
     userAgent,

@@ -1,4 +1,4 @@
-import { invalidOption, type TenantKey } from '@org/core'
+import { integerOption, invalidOption, type TenantKey } from '@org/core'
 import { isPassword } from '../credentials/password.ts'
 import { databaseOf, ownNamesOf, rolePrefixAt, schemaOf } from '../isolation/names.ts'
 import { type RegistryNames, requireOwnName } from '../isolation/own-names.ts'
@@ -142,8 +142,7 @@ export function parseBounds({
     ['maxLockTime', maxLockTime, 60_000],
     ['attempts', attempts, 1_000],
   ] as const) {
-    if (!Number.isInteger(value) || value < 1 || value > most)
-      throw invalidOption(name, `a whole number from 1 to ${most}`)
+    integerOption(name, value, 1, most)
   }
   return { lockTimeout, maxLockTime, attempts }
 }

@@ -1,4 +1,4 @@
-import { invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
 import { type AdminSession, withAdminPool, withAdminSession } from '../admin/session.ts'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
@@ -92,8 +92,7 @@ export async function provisionDatabase(
 }
 
 function parse({ app, connectionLimit = 20, template = 'template0', ...rest }: ProvisionDatabaseOptions) {
-  if (!Number.isInteger(connectionLimit) || connectionLimit < 1 || connectionLimit > 10_000)
-    throw invalidOption('connectionLimit', 'a whole number from 1 to 10,000')
+  integerOption('connectionLimit', connectionLimit, 1, 10_000)
   if (typeof template !== 'string' || template === '' || template.includes('\0'))
     throw invalidOption('template', 'the name of a database')
   endpointOf({ app, ...rest })
@@ -103,8 +102,7 @@ function parse({ app, connectionLimit = 20, template = 'template0', ...rest }: P
 function endpointOf({ host, port }: ProvisionDatabaseOptions): { host?: string; port?: number } {
   if (host !== undefined && (typeof host !== 'string' || host === ''))
     throw invalidOption('host', 'a name or address')
-  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65_535))
-    throw invalidOption('port', 'a whole number from 1 to 65,535')
+  if (port !== undefined) integerOption('port', port, 1, 65_535)
   return { ...(host !== undefined && { host }), ...(port !== undefined && { port }) }
 }
 

@@ -1,4 +1,4 @@
-import { invalidOption } from '@org/core'
+import { integerOption, invalidOption } from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { RUN_TABLE } from '../lifecycle/run-table.ts'
@@ -82,10 +82,8 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
 function parse(options: DiagnoseOptions) {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { limit = 100, reference, connections = 4 } = options
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100_000)
-    throw invalidOption('limit', 'a whole number from 1 to 100000')
-  if (!Number.isInteger(connections) || connections < 1 || connections > 100)
-    throw invalidOption('connections', 'a whole number from 1 to 100')
+  integerOption('limit', limit, 1, 100_000)
+  integerOption('connections', connections, 1, 100)
   if (reference !== undefined && typeof reference !== 'string')
     throw invalidOption('reference', 'the key of a tenant')
   return { limit, reference, connections }

@@ -1,4 +1,4 @@
-import { invalidOption, unknownOption } from '@org/core'
+import { integerOption, invalidOption, unknownOption } from '@org/core'
 import { STATEMENT_MS } from '../admin/in-room.ts'
 import type { Phase } from '../migrations/script.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
@@ -89,10 +89,10 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
   const { phase, canary, limit } = options
   const number = (name: keyof typeof NUMBERS): number => {
     const { fallback, least } = NUMBERS[name]
-    return whole(name, options[name] ?? fallback, least)
+    return integerOption(name, options[name] ?? fallback, least, MOST)
   }
-  if (limit !== undefined) whole('limit', limit, 1)
-  if (typeof canary === 'number') whole('canary', canary, 1)
+  if (limit !== undefined) integerOption('limit', limit, 1, MOST)
+  if (typeof canary === 'number') integerOption('canary', canary, 1, MOST)
   else if (canary !== undefined) keys('canary', canary)
   for (const name of ['only', 'except', 'allowSchemas'] as const) {
     if (options[name] !== undefined) keys(name, options[name])
@@ -110,11 +110,6 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
     backoff: number('backoff'),
     maxFailures: number('maxFailures'),
   }
-}
-
-function whole(name: string, value: unknown, least: number): number {
-  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= MOST) return Number(value)
-  throw invalidOption(name, `a whole number from ${least}`)
 }
 
 function keys(name: string, value: unknown): void {

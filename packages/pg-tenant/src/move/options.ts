@@ -1,4 +1,4 @@
-import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { OnBusy, Patience } from '../offboard/drain.ts'
 
 /** How far a move has come, as {@link MoveOptions.onProgress} is told. */
@@ -70,8 +70,7 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
   if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
   if (typeof undo !== 'boolean' || (undo && dryRun))
     throw invalidOption('undo', 'true or false, without dryRun')
-  if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000)
-    throw invalidOption('drain', 'a whole number of milliseconds from 1 to 3600000')
+  integerOption('drain', drainMs, 1, 3_600_000, 'milliseconds')
   if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
   if (verify !== 'full' && verify !== 'archive') throw invalidOption('verify', '"full" or "archive"')
   if (copy !== 'stream' && copy !== 'replication') throw invalidOption('copy', '"stream" or "replication"')

@@ -1,4 +1,4 @@
-import { invalidOption, TRACES, type TraceMessage } from '@org/core'
+import { integerOption, invalidOption, TRACES, type TraceMessage } from '@org/core'
 import { bounded, type Labels, type Meter } from './meter.ts'
 
 /** Options of {@link observe}. */
@@ -34,8 +34,7 @@ const SECONDS = 1 / 1_000
 export function observe(meter: Meter, { tenants }: MetricsOptions = {}): () => void {
   if (typeof meter?.histogram !== 'function')
     throw invalidOption('meter', 'a Meter: prometheus(), for instance')
-  if (tenants !== undefined && !(Number.isInteger(tenants) && tenants >= 1 && tenants <= 1_000))
-    throw invalidOption('tenants', 'a whole number from 1 to 1000')
+  if (tenants !== undefined) integerOption('tenants', tenants, 1, 1_000)
   const tenant = bounded(tenants ?? 0)
   const whose = (message: { tenant: string }): Labels =>
     tenants === undefined ? {} : { tenant: tenant(message.tenant) }

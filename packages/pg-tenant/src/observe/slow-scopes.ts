@@ -1,4 +1,4 @@
-import { invalidOption, type ScopeTrace, type StatementTrace, TRACES } from '@org/core'
+import { integerOption, invalidOption, type ScopeTrace, type StatementTrace, TRACES } from '@org/core'
 
 /** When {@link onSlowScope} speaks up. */
 export interface SlowScopeOptions {
@@ -45,8 +45,7 @@ export function onSlowScope(
 ): () => void {
   if (typeof threshold !== 'number' || !(threshold > 0))
     throw invalidOption('threshold', 'milliseconds above 0')
-  if (!Number.isInteger(slowest) || slowest < 0 || slowest > 100)
-    throw invalidOption('slowest', 'a whole number from 0 to 100')
+  integerOption('slowest', slowest, 0, 100)
   if (typeof report !== 'function') throw invalidOption('report', 'a function')
   const statements = new WeakMap<ScopeTrace, StatementTrace[]>()
   const stops = [

@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { integerOption, invalidOption, TenancyError, type TenantKey } from '@org/core'
 import type { BackupOptions } from '../archive/backup-options.ts'
 import type { OnBusy, Patience } from './drain.ts'
 
@@ -54,9 +54,7 @@ export function parseOffboard(
   if (!Array.isArray(lose) || lose.some((name) => typeof name !== 'string')) {
     throw invalidOption('lose', 'a list of names')
   }
-  if (!Number.isInteger(drainMs) || drainMs < 1 || drainMs > 3_600_000) {
-    throw invalidOption('drain', 'a whole number of milliseconds from 1 to 3600000')
-  }
+  integerOption('drain', drainMs, 1, 3_600_000, 'milliseconds')
   if (onBusy !== 'report' && onBusy !== 'terminate') throw invalidOption('onBusy', '"report" or "terminate"')
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy.length > 200)) {
     throw invalidOption('requestedBy', 'a text of at most 200 characters')

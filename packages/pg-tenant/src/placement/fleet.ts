@@ -1,4 +1,4 @@
-import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import type { ProvisionOptions, ProvisionResult } from '../lifecycle/provision.ts'
 import type { MoveResult } from '../move/move.ts'
 import type { MoveOptions } from '../move/options.ts'
@@ -107,16 +107,10 @@ function requireFleetOptions(options: FleetOptions): void {
   if (names.length === 0) throw invalidOption('placements', 'tenancies by name')
   if (defaultPlacement !== undefined && !names.includes(defaultPlacement))
     throw invalidOption('defaultPlacement', `one of ${names.join(', ')}`)
-  if (!Number.isInteger(remember) || remember < 1 || remember > 1_000_000)
-    throw invalidOption('remember', 'a whole number from 1 to 1,000,000')
+  integerOption('remember', remember, 1, 1_000_000)
   if (directory !== undefined && typeof directory !== 'function')
     throw invalidOption('directory', 'a function')
-  milliseconds('answerWithin', answerWithin, 1)
-  milliseconds('rememberMissing', rememberMissing, 0)
-  milliseconds('waitForMove', waitForMove, 0)
-}
-
-function milliseconds(name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least && value <= 60_000) return
-  throw invalidOption(name, `a whole number of milliseconds from ${least} to 60000`)
+  integerOption('answerWithin', answerWithin, 1, 60_000, 'milliseconds')
+  integerOption('rememberMissing', rememberMissing, 0, 60_000, 'milliseconds')
+  integerOption('waitForMove', waitForMove, 0, 60_000, 'milliseconds')
 }

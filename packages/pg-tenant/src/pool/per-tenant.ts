@@ -1,4 +1,4 @@
-import { invalidOption, parseTenantKey, TenancyError } from '@org/core'
+import { integerOption, invalidOption, parseTenantKey, TenancyError } from '@org/core'
 
 /** Options of {@link perTenant}. */
 export interface PerTenantOptions<T> {
@@ -51,8 +51,7 @@ export function perTenant<T>(
   { max = 100, close = () => {} }: PerTenantOptions<T> = {},
 ): PerTenant<T> {
   if (typeof make !== 'function') throw invalidOption('make', 'a function that makes a client for a tenant')
-  if (!Number.isInteger(max) || max < 1 || max > 10_000)
-    throw invalidOption('max', 'a whole number from 1 to 10000')
+  integerOption('max', max, 1, 10_000)
   const entries = new Map<string, Entry<T>>()
   let over = false
 

@@ -1,4 +1,4 @@
-import { invalidOption } from '@org/core'
+import { integerOption, invalidOption } from '@org/core'
 import pg from 'pg'
 import { blockOf } from '../scope/handle.ts'
 import { openWithin } from '../scope/open-scope.ts'
@@ -42,8 +42,7 @@ export function parsePoolOptions(options: TenantPoolOptions): {
 } {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { max = 10, errors = 'safe', ownTypes = 'named', ...scope } = options
-  if (!Number.isInteger(max) || max < 1 || max > 1_000)
-    throw invalidOption('max', 'a whole number from 1 to 1000')
+  integerOption('max', max, 1, 1_000)
   if (errors !== 'safe' && errors !== 'pg') throw invalidOption('errors', '"safe" or "pg"')
   if (ownTypes !== 'named' && ownTypes !== 'all') throw invalidOption('ownTypes', '"named" or "all"')
   return { max, errors, ownTypes, scope }

@@ -1,4 +1,4 @@
-import { invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
 import { DEFAULT_LIMITS, eachLimit, type Limits } from '../isolation/gate.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
 
@@ -130,18 +130,6 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
   }
 }
 
-/** @throws TenancyError INVALID_OPTION */
-export function parseKeepStatements(most: number = DEFAULTS.keepStatements): number {
-  if (Number.isInteger(most) && most >= 0 && most <= 200) return most
-  throw invalidOption('keepStatements', 'a whole number from 0 to 200')
-}
-
-/** @throws TenancyError INVALID_OPTION */
-export function parseMaxTenants(most: number = DEFAULTS.maxTenantsPerConnection): number {
-  if (Number.isInteger(most) && most >= 1 && most <= 100_000) return most
-  throw invalidOption('maxTenantsPerConnection', 'a whole number from 1 to 100000')
-}
-
 /** The transaction of the server that is asked says nothing of one that another node committed before it. */
 export const NODES_COMMIT = 'left out with distributedSchemas: another node commits'
 
@@ -157,12 +145,7 @@ function milliseconds(
   name: keyof Limits | 'connectionTimeout',
   base: ScopeSettings,
 ): number {
-  const value = options[name] ?? base[name]
-  if (Number.isInteger(value) && value >= 1 && value <= A_DAY) return value
-  throw invalidOption(
-    name,
-    'a whole number of milliseconds from 1 to 86400000; limits cannot be switched off',
-  )
+  return integerOption(name, options[name] ?? base[name], 1, A_DAY, 'milliseconds')
 }
 
 function parseRetry(retry: RetryOptions): Required<RetryOptions> {

@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError } from '@org/core'
+import { integerOption, TenancyError } from '@org/core'
 import { prepareValue } from 'pg/lib/utils.js'
 import type { TypeParsers } from '../driver/type-parsers.ts'
 import { refuseUnsafe } from './refuse.ts'
@@ -144,6 +144,5 @@ export function toStreamStatement(
   { batchSize = 500 }: StreamOptions = {},
 ): StreamStatement {
   const statement = toStatement(query, values)
-  if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 10_000) return { ...statement, batchSize }
-  throw invalidOption('batchSize', 'a whole number from 1 to 10000')
+  return { ...statement, batchSize: integerOption('batchSize', batchSize, 1, 10_000) }
 }

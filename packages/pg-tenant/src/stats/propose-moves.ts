@@ -1,4 +1,10 @@
-import { invalidOption, type OptionNames, requireKnownOptions, type TenantKey } from '@org/core'
+import {
+  integerOption,
+  invalidOption,
+  type OptionNames,
+  requireKnownOptions,
+  type TenantKey,
+} from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
 import { type AdviceThresholds, thresholdsOf } from './advise.ts'
 import type { FleetStats, TenantStats } from './stats.ts'
@@ -74,8 +80,7 @@ export function proposeMoves(
 ): MovePlan {
   requireKnownOptions(options, PROPOSE_MOVES_OPTIONS)
   const { limit = MOST, thresholds = {}, placements = {} } = options
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
-    throw invalidOption('limit', 'a whole number from 1 to 10,000')
+  integerOption('limit', limit, 1, 10_000)
   const stranger = Object.keys(placements).find((name) => !Object.hasOwn(stats, name))
   if (stranger !== undefined) throw invalidOption('placements', `names of ${Object.keys(stats).join(', ')}`)
   const clusters = Object.entries(stats).map(([name, of]) =>

@@ -1,4 +1,4 @@
-import { invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { integerOption, invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import type { ListOptions } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import type { ScopeOptions } from '../scope/options.ts'
@@ -138,9 +138,7 @@ function parse(fn: unknown, options: EachOptions) {
     throw new TenancyError('VALIDATION_ERROR', 'each takes a function: each(async (db, tenant) => …).')
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { concurrency = 4, maxFailures = Number.POSITIVE_INFINITY } = options
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 1_000)
-    throw invalidOption('concurrency', 'a whole number from 1 to 1000')
-  if (maxFailures !== Number.POSITIVE_INFINITY && (!Number.isInteger(maxFailures) || maxFailures < 1))
-    throw invalidOption('maxFailures', 'a whole number from 1')
+  integerOption('concurrency', concurrency, 1, 1_000)
+  if (maxFailures !== Number.POSITIVE_INFINITY) integerOption('maxFailures', maxFailures, 1)
   return { ...options, concurrency, maxFailures }
 }

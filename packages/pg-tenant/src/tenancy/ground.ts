@@ -1,4 +1,4 @@
-import { type Belongings, invalidOption, requireKnownOptions, type TenantKey } from '@org/core'
+import { type Belongings, integerOption, invalidOption, requireKnownOptions, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'
@@ -15,8 +15,6 @@ import type { RegistryPlace } from '../registry/registry.ts'
 import {
   DEFAULTS,
   NODES_COMMIT,
-  parseKeepStatements,
-  parseMaxTenants,
   parseScopeOptions,
   SCOPE_DEFAULTS,
   type ScopeOptions,
@@ -72,6 +70,8 @@ export function groundOf(options: TenancyOptions): Ground {
     names: naming.names,
   }
   const { connectionTimeout } = limits
+  const { keepStatements = DEFAULTS.keepStatements } = options
+  const { maxTenantsPerConnection = DEFAULTS.maxTenantsPerConnection } = options
   const distributed = distributedSchemas !== undefined
   const open = openLevel(level, { pool, naming, registry, connectionTimeout, distributed }, options)
   const types = new TenantTypes(parseNamedTypes(options.types), schemasOfAll(level, naming, open.row))
@@ -100,8 +100,8 @@ export function groundOf(options: TenancyOptions): Ground {
       ...limits,
       distributed,
       types,
-      keepStatements: parseKeepStatements(options.keepStatements),
-      maxTenantsPerConnection: parseMaxTenants(options.maxTenantsPerConnection),
+      keepStatements: integerOption('keepStatements', keepStatements, 0, 200),
+      maxTenantsPerConnection: integerOption('maxTenantsPerConnection', maxTenantsPerConnection, 1, 100_000),
     },
     types,
     open,
@@ -169,8 +169,7 @@ function openGate(
   const { id, waitMs = 0 } = typeof minimum === 'string' ? { id: minimum } : (minimum ?? {})
   if (typeof id !== 'string')
     throw invalidOption('minimumVersion', 'the id of a migration, or { id, waitMs }')
-  if (!Number.isInteger(waitMs) || waitMs < 0 || waitMs > 3_600_000)
-    throw invalidOption('minimumVersion.waitMs', 'a whole number of milliseconds from 0 to 3600000')
+  integerOption('minimumVersion.waitMs', waitMs, 0, 3_600_000, 'milliseconds')
   if (traitsOf(level).shared)
     throw invalidOption('minimumVersion', `left out at level ${level}: its tenants share one schema`)
   if (!migrations.some((migration) => migration.id === id))

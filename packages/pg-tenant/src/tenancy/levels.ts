@@ -1,4 +1,4 @@
-import { invalidOption, type Sealing } from '@org/core'
+import { integerOption, invalidOption, type Sealing } from '@org/core'
 import type { SuppliedCredentials } from '../credentials/keeper.ts'
 import { leaveFunction } from '../isolation/gate.ts'
 import type { Isolation, IsolationLevel } from '../isolation/isolation.ts'
@@ -116,10 +116,8 @@ function ownPools(level: 'login' | 'database', context: LevelContext, options: L
 function parsePools(options: TenantPoolsOptions) {
   if (typeof options !== 'object' || options === null) throw invalidOption('tenantPools', 'an object')
   const { maxConnections = 50, maxPerTenant = Math.min(5, maxConnections), create } = options
-  if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections > 10_000)
-    throw invalidOption('tenantPools.maxConnections', 'a whole number from 1 to 10,000')
-  if (!Number.isInteger(maxPerTenant) || maxPerTenant < 1 || maxPerTenant > maxConnections)
-    throw invalidOption('tenantPools.maxPerTenant', 'a whole number from 1 to maxConnections')
+  integerOption('tenantPools.maxConnections', maxConnections, 1, 10_000)
+  integerOption('tenantPools.maxPerTenant', maxPerTenant, 1, maxConnections)
   if (create !== undefined && typeof create !== 'function')
     throw invalidOption('tenantPools.create', 'a function that makes a pg.Pool')
   return { maxConnections, maxPerTenant, create }

@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { integerOption, invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { find, list } from '../registry/read.ts'
@@ -61,10 +61,8 @@ function parse({ tenants = 'all', against = 2, concurrency = 4 }: VerifyOptions)
   const sample = typeof tenants === 'object' && 'sample' in tenants ? tenants.sample : 1
   if (!(tenants === 'all' || Array.isArray(tenants) || (Number.isInteger(sample) && sample >= 1)))
     throw invalidOption('tenants', 'keys, "all" or { sample: a whole number from 1 }')
-  if (!Number.isInteger(against) || against < 1 || against > 100)
-    throw invalidOption('against', 'a whole number from 1 to 100')
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100)
-    throw invalidOption('concurrency', 'a whole number from 1 to 100')
+  integerOption('against', against, 1, 100)
+  integerOption('concurrency', concurrency, 1, 100)
   return { against, concurrency }
 }
 

@@ -1,5 +1,6 @@
 import {
   type Actor,
+  integerOption,
   invalidOption,
   type OptionNames,
   type Queryable,
@@ -187,7 +188,7 @@ function parse<T extends string, A extends string, P extends string, L extends s
   if (typeof tenants?.query !== 'function') throw invalidOption('tenants', 'a tenancy')
   if (!(maxAge >= 0 && maxAge <= 1_000)) throw invalidOption('maxAge', '0 to 1000 milliseconds')
   for (const [name, value] of Object.entries({ maxActors, maxTenants })) {
-    if (!Number.isInteger(value) || value < 1) throw invalidOption(name, 'a whole number from 1')
+    integerOption(name, value, 1)
   }
   return {
     catalog: catalog as Catalog,

@@ -1,4 +1,4 @@
-import { invalidField, TenancyError, type TenantQueryable } from '@org/core'
+import { integerField, invalidField, TenancyError, type TenantQueryable } from '@org/core'
 import type { Change, ChangeOptions } from './change.ts'
 import { idOf, notFound, optionalText, statusOf, textOf } from './input.ts'
 
@@ -92,8 +92,7 @@ function emailOf(value: unknown): string {
 }
 
 export function limitOf(value: unknown = 100): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1_000) return value
-  throw invalidField('limit', 'a whole number from 1 to 1,000')
+  return integerField('limit', value, 1, 1_000)
 }
 
 /** A driver's unique violation as the coded error that a tenant's handle gives by itself. */

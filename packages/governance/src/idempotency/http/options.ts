@@ -1,5 +1,5 @@
 import { type Actor, type OptionNames, requireKnownOptions, TenancyError } from '@org/core'
-import { invalidField, invalidOption, wholeNumber } from '../../input/input.ts'
+import { integerOption, invalidField, invalidOption } from '../../input/input.ts'
 import type { RequestParts } from '../fingerprint.ts'
 import {
   IDEMPOTENCY_OPTIONS,
@@ -59,11 +59,7 @@ export function httpSettings<Request>(
   const idempotent = idempotency(rest)
   if (typeof tenantOf !== 'function') throw invalidOption('tenantOf', 'a function of the request')
   if (typeof actorOf !== 'function') throw invalidOption('actorOf', 'a function of the request')
-  const maxAnswer = wholeNumber(most, 'maxAnswer', {
-    min: 1_024,
-    max: 2 ** 24,
-    otherwise: 2 ** 20,
-  })
+  const maxAnswer = integerOption('maxAnswer', most ?? 2 ** 20, 1_024, 2 ** 24)
   return { idempotent, tenantOf, actorOf, maxAnswer }
 }
 

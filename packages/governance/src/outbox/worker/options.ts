@@ -6,7 +6,7 @@ import {
   type TenantQueryable,
 } from '@org/core'
 import { parseControlSchema } from '../../control/control-schema.ts'
-import { invalidOption, wholeNumber } from '../../input/input.ts'
+import { integerOption, invalidOption } from '../../input/input.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import { type EventMap, isEventType, type Outbox } from '../publish.ts'
 import type { Handlers } from './handler.ts'
@@ -118,25 +118,13 @@ export function parseWorkerOptions<Events extends EventMap, Db extends TenantQue
       throw invalidOption('handlers', "functions by event type, or by '*'")
     }
   }
-  const concurrency = wholeNumber(options.concurrency, 'concurrency', { min: 1, max: 1_000, otherwise: 10 })
+  const concurrency = integerOption('concurrency', options.concurrency ?? 10, 1, 1_000)
   return {
     concurrency,
-    perTenant: wholeNumber(options.perTenant, 'perTenant', {
-      min: 1,
-      max: concurrency,
-      otherwise: Math.ceil(concurrency / 2),
-    }),
-    lease: wholeNumber(options.lease, 'lease', { min: 1_000, max: 600_000, otherwise: 45_000 }),
-    handlerTimeout: wholeNumber(options.handlerTimeout, 'handlerTimeout', {
-      min: 1,
-      max: 86_400_000,
-      otherwise: 60_000,
-    }),
-    pollInterval: wholeNumber(options.pollInterval, 'pollInterval', {
-      min: 1,
-      max: 60_000,
-      otherwise: 1_000,
-    }),
+    perTenant: integerOption('perTenant', options.perTenant ?? Math.ceil(concurrency / 2), 1, concurrency),
+    lease: integerOption('lease', options.lease ?? 45_000, 1_000, 600_000),
+    handlerTimeout: integerOption('handlerTimeout', options.handlerTimeout ?? 60_000, 1, 86_400_000),
+    pollInterval: integerOption('pollInterval', options.pollInterval ?? 1_000, 1, 60_000),
     policy: parsePolicy(options.retry),
     controlSchema: parseControlSchema(options.controlSchema ?? options.outbox?.controlSchema),
     relayFrom: options.relayFrom === undefined ? undefined : parsePrefix(options.relayFrom),

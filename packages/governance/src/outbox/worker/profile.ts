@@ -1,3 +1,4 @@
+import { integerOption } from '@org/core'
 import { invalidOption } from '../../input/input.ts'
 
 const MINUTE = 60_000
@@ -33,9 +34,7 @@ export function parsePolicy(value: RetryProfile | RetryPolicy = 'mvp'): RetryPol
     throw invalidOption('retry', 'mvp, standard, enterprise or { retries, delays }')
   }
   const { retries, delays } = value
-  if (!Number.isInteger(retries) || retries < 0 || retries > 100) {
-    throw invalidOption('retry.retries', 'a whole number from 0 to 100')
-  }
+  integerOption('retry.retries', retries, 0, 100)
   const fine = Array.isArray(delays) && delays.length > 0 && delays.every((ms) => ms >= 0 && ms <= 24 * HOUR)
   if (!fine) throw invalidOption('retry.delays', 'a list of milliseconds from 0 to 86,400,000')
   return { retries, delays }

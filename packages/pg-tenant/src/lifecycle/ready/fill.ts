@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { integerOption, TenancyError, type TenantKey } from '@org/core'
 import { type Admin, inAdminTransaction } from '../../admin/transaction.ts'
 import { schemaOf } from '../../isolation/names.ts'
 import { traitsOf } from '../../isolation/traits.ts'
@@ -35,8 +35,7 @@ const MAX_READY = 10_000
  *   CONNECTION_LOST, DATABASE_ERROR
  */
 export async function fill(lifecycle: Lifecycle, count: number): Promise<FillResult> {
-  if (!Number.isInteger(count) || count < 0 || count > MAX_READY)
-    throw invalidOption('count', `a whole number from 0 to ${MAX_READY}`)
+  integerOption('count', count, 0, MAX_READY)
   const steps = readySteps(lifecycle)
   const application = await prepare(lifecycle)
   const done = { made: 0, updated: 0, removed: 0 }
