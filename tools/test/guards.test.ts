@@ -12,6 +12,8 @@ const ALL = globSync('packages/*/src/**/*.ts', { cwd: ROOT }).flatMap((file) => 
 const MARKED = [
   'a handler that was overtaken or given up on changes nothing any more',
   "ad: a tenant's session locks leave the others connections",
+  'ae: what default privileges of the administrator give of his own tables',
+  'ae: what default privileges of the administrator give of the registry',
   'as the role, a schema of its name is in the path of a session',
   'a statement that waits for a lock is cancelled as any other; the locks that the client has go with it',
   'a login that was there before the tenant was adopted had what it had',

@@ -16,7 +16,7 @@ import { checkNodes } from './nodes.ts'
 import { readOnly } from './read-only.ts'
 import { examineRows, examineRowsAhead } from './rows.ts'
 import { type Examination, type Home, runChecks } from './run-checks.ts'
-import { checkSharedRights } from './shared-rights.ts'
+import { checkOwnTables, checkSharedRights } from './shared-rights.ts'
 
 /** Options of {@link diagnose}. */
 export interface DiagnoseOptions {
@@ -59,6 +59,7 @@ export async function diagnose(fleet: Lifecycle, options: DiagnoseOptions = {}):
       if (shared) await examineRowsAhead(look, examination, ofLevel?.row)
       return 0
     }
+    await checkOwnTables(look, examination)
     await runBroughtChecks(look, fleet, collected)
     await checkAdoptions(look, fleet, collected)
     await checkMoves(look, fleet, collected)

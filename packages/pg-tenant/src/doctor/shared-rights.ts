@@ -1,3 +1,4 @@
+import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { REMEDY, readRunningKeys, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import type { Look } from './read-only.ts'
 import type { Examination } from './run-checks.ts'
@@ -15,4 +16,35 @@ export async function checkSharedRights(
   }
   for (const key of await readRunningKeys(admin, naming))
     collected.add({ code: 'SHARED_RIGHTS', severity: 'error', ...key })
+}
+
+// $1 schema of the registry, $2 what a marker's name begins with, $3 the ledger's. What is the administrator's to write, and is
+// somebody else's as well: by default privileges, or by hand.
+const OURS_TO_WRITE = `select format('%I.%I', n.nspname, c.relname) as "table", coalesce(r.rolname, 'PUBLIC') as who,
+    string_agg(distinct a.privilege_type, ', ' order by a.privilege_type) as what
+  from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relowner = n.nspowner and c.relkind = 'r'
+    cross join lateral aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
+  where a.grantee <> c.relowner and a.privilege_type <> 'SELECT' and not coalesce(r.rolsuper, false)
+    and case when n.nspname = $1
+      then c.relname ~ '^(tenant|tenant_(credential|migration|migration_run|offboarding|move|adoption|arrival)|work_lock|control_version|row_migration(_run)?)$'
+      else starts_with(c.relname, $2) or c.relname = $3 end
+  group by 1, 2 order by 1, 2 limit 1000`
+
+/** Whoever can write the registry or a marker can say whose a schema is; a trigger there would run as the administrator. */
+export async function checkOwnTables(
+  look: Look,
+  { collected, fleet: { naming, registry } }: Examination,
+): Promise<void> {
+  const values = [registry.controlSchema, naming.marker, LEDGER_TABLE]
+  for (const { table, who, what } of await look<{ table: string; who: string; what: string }>(
+    OURS_TO_WRITE,
+    values,
+  ))
+    collected.add({
+      code: 'SHARED_RIGHTS',
+      severity: 'error',
+      subject: table,
+      message: `${table} is the administrator's alone to write, and ${who} may ${what}.`,
+      fix: `REVOKE ${what} ON ${table} FROM ${who}; where it came by default privileges (\\ddp in psql), give those of the tables' schema only.`,
+    })
 }

@@ -2,6 +2,7 @@ import type { TenantKey } from '@org/core'
 import { withBriefLocks } from '../admin/brief-locks.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
+import { ownersAlone } from '../sql/own-path.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import { createDistributedSchema, type DistributedSchemas } from './distributed-schemas.ts'
 
@@ -54,6 +55,8 @@ function furnishing(schema: string, markerTable: string, role: string): string[]
       checksum varchar(64) not null,
       applied_at timestamptz not null default now()
     )`,
+    // guard: ae: what default privileges of the administrator give of his own tables
+    ownersAlone([qualify(schema, markerTable), qualify(schema, LEDGER_TABLE)]),
     ...granting(schema, markerTable, role),
   ]
 }

@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { OWN_PATH } from '../sql/own-path.ts'
+import { OWN_PATH, ownersAlone } from '../sql/own-path.ts'
 import { CREATE_LEAVE, grantLeave } from './leave-function.ts'
 
 /** A row for each name that is locked at times; see locks.ts. */
@@ -129,6 +129,7 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
   const version = await versionOf(admin, name)
   if (version === STEPS.length && (await mayRead(admin, name, application))) return
   const [schema, versions] = [quoteIdentifier(name), qualify(name, 'control_version')]
+  const before = new Set(await tablesIn(admin, name))
   if (version === undefined) {
     await admin.run(`create schema if not exists ${schema}; revoke all on schema ${schema} from public;
       create table ${versions} (version integer primary key, applied_at timestamptz not null default now())`)
@@ -148,10 +149,18 @@ export async function ensureControlSchema(admin: Admin, name: string, applicatio
     )
     await admin.run(`insert into ${versions} (version) values ($1)`, [index + 1])
   }
+  const made = (await tablesIn(admin, name)).filter((table) => !before.has(table))
+  // guard: ae: what default privileges of the administrator give of the registry
+  await admin.run(ownersAlone(made.map((table) => qualify(name, table))))
   const reader = quoteIdentifier(application)
   await admin.run(`grant usage on schema ${schema} to ${reader};
     grant select on ${qualify(name, 'tenant')}, ${qualify(name, 'tenant_credential')} to ${reader};
     ${grantLeave(name, reader)}`)
+}
+
+async function tablesIn(admin: Admin, schema: string): Promise<string[]> {
+  const sql = `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind = 'r'`
+  return (await admin.run(sql, [schema])).map(({ name }) => String(name))
 }
 
 /** Whether any tenancy with this control schema was in the database before. */

@@ -11,6 +11,7 @@ import type { Script } from '../../../migrations/script.ts'
 import type { Statement } from '../../../migrations/statements.ts'
 import { whileHeld } from '../../../registry/locks.ts'
 import { qualify } from '../../../sql/identifier.ts'
+import { ownersAlone } from '../../../sql/own-path.ts'
 import { type Apart, type Progress, runApart, VALID } from '../../apart.ts'
 import { foreignCode, inMigration, runScripts } from '../../apply-migrations.ts'
 import { DONE, END, RUN_COLUMNS, START, STARTED } from '../../run-table.ts'
@@ -80,7 +81,9 @@ class Run implements Apart<Failure> {
 
   start(at: Progress): Promise<undefined> {
     return inAdminTransaction(this.#pool, async (admin) => {
-      await admin.run(`create table if not exists ${this.#notes} (${RUN_COLUMNS})`)
+      await admin.run(
+        `create table if not exists ${this.#notes} (${RUN_COLUMNS}); ${ownersAlone([this.#notes])}`,
+      )
       const { id, checksum, statements } = this.#script
       const recorded = await admin.run(`select from ${this.#ledger} where prefix = $1 and id = $2`, [
         this.#lifecycle.registry.prefix,

@@ -7,6 +7,7 @@ import { requireClean } from '../../../migrations/lint.ts'
 import { pending } from '../../../migrations/migrations.ts'
 import { readScripts, type Script, untilCommit } from '../../../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
+import { ownersAlone } from '../../../sql/own-path.ts'
 import { type Applied, runScripts, type StatementPlace } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
@@ -50,6 +51,7 @@ export async function applyRowMigrations(
   await admin.run(CREATE_LEDGER(ledger))
   const rows = await admin.run(`select id, checksum from ${ledger} where prefix = $1`, [registry.prefix])
   const applied = new Map(rows.map(({ id, checksum }) => [String(id), String(checksum)]))
+  if (applied.size === 0) await admin.run(ownersAlone([ledger]))
   const missing = new Set(pending(migrations, applied).map(({ id }) => id))
   if (missing.size === 0) return { migrations: [] }
   const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
