@@ -1,4 +1,5 @@
 import { type Queryable, TenancyError } from '@org/core'
+import { ownersAlone } from '../partitions/partitions.ts'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { briefly, isInUse } from './brief-locks.ts'
 
@@ -59,7 +60,10 @@ function historySql(name: string): string {
       version integer not null,
       applied_at timestamptz not null default now(),
       constraint pk_governance_version primary key (part, version)
-    );`
+    );
+    do $taken$ declare taken text; begin
+      ${ownersAlone(`c.oid operator(pg_catalog.=) ${quoteLiteral(`${schema}.governance_version`)}::pg_catalog.regclass::pg_catalog.oid`)}
+    end $taken$;`
 }
 
 /**
@@ -78,9 +82,13 @@ function installSql(name: string, { part, steps, always = [] }: ControlTables, v
 
 /** One step, unless somebody who held the lock before has done it: asked behind the lock. */
 function stepSql(part: string, step: string, number: number): string {
-  return `do $install$ begin
+  const home =
+    'c.relnamespace operator(pg_catalog.=) (select n.oid from pg_catalog.pg_namespace n where n.nspname operator(pg_catalog.=) current_schema())'
+  return `do $install$ declare before oid[]; taken text; begin
     if exists (select from governance_version where part = ${quoteLiteral(part)} and version = ${number}) then return; end if;
+    before := array(select c.oid from pg_catalog.pg_class c where ${home});
     execute $step$${step}$step$;
+    ${ownersAlone(`${home} and c.oid operator(pg_catalog.<>) all (before)`)}
     insert into governance_version (part, version) values (${quoteLiteral(part)}, ${number});
   end $install$`
 }

@@ -13,6 +13,20 @@ export interface PartitionedTable {
 export const PREMADE_DAYS = 90
 
 /**
+ * In PL/pgSQL, with a variable `taken`: takes from everybody but its owner what default privileges gave of a table (ALTER DEFAULT
+ * PRIVILEGES FOR the administrator …), which are meant for the tables of migrations. A partition would be read past the policies of its table.
+ *
+ * @internal
+ * @param made says which tables, of `c`
+ */
+export const ownersAlone = (made: string): string => `for taken in
+    select distinct pg_catalog.format('revoke all on table %s from %s', c.oid::pg_catalog.regclass,
+      case when a.grantee operator(pg_catalog.=) 0::pg_catalog.oid then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end)
+    from pg_catalog.pg_class c cross join lateral pg_catalog.aclexplode(c.relacl) a
+    where ${made} and c.relkind operator(pg_catalog.=) any (array['r', 'p']::pg_catalog."char"[]) and a.grantee operator(pg_catalog.<>) c.relowner
+  loop execute taken; end loop;`
+
+/**
  * A statement that makes the missing partitions from the current period to `days` ahead, by the server's clock, in UTC. A
  * new one is made apart and then attached, which does not stop those who write meanwhile (manual 5.12.2.2). There is no
  * default partition: with one, DETACH … CONCURRENTLY is refused, and rows in it forbid the partition they belong to.
@@ -33,6 +47,7 @@ declare
   last timestamp := pg_catalog.date_trunc('${period}', ((${moment}) at time zone 'utc') + interval '${days} days');
   since timestamp := first;
   name text;
+  taken text;
 begin
   -- One at a time, beside those who write; an advisory lock could be held by any tenant of the database.
   lock table only ${parent} in share update exclusive mode;
@@ -41,6 +56,7 @@ begin
     if pg_catalog.to_regclass(pg_catalog.format('%I.%I', ${quoteLiteral(schema)}, name)) is null then
       execute pg_catalog.format('create table %I.%I (like ${parent.replaceAll("'", "''")} including defaults including constraints including storage)',
         ${quoteLiteral(schema)}, name);
+      ${ownersAlone(`c.oid operator(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.format('%I.%I', ${quoteLiteral(schema)}, name))::pg_catalog.oid`)}
       execute pg_catalog.format('alter table ${parent.replaceAll("'", "''")} attach partition %I.%I for values from (%L) to (%L)',
         ${quoteLiteral(schema)}, name, since || '+00', (since + interval '1 ${period}') || '+00');
     end if;
