@@ -9,6 +9,7 @@ import { COMMIT, CONSTRAINTS, INCARNATION, once } from './control.ts'
 import type { Conversation, Steps } from './conversation.ts'
 import { giveBack, leaving, undo } from './leaving.ts'
 import { TAIL } from './opening.ts'
+import type { ScopeSettings } from './options.ts'
 import type { Ticket } from './resolve-outcome.ts'
 
 // Whether this server's transaction is the only one. Where Citus is loaded, whatever the tenancy was told, other nodes commit ahead of it;
@@ -28,14 +29,18 @@ export const TICKET = `select coalesce(pg_catalog.pg_current_xact_id_if_assigned
  *
  * @throws TenancyError as `run` does; nothing was committed
  */
-export async function askTicket(run: (steps: Steps) => Promise<void>, last: Steps): Promise<Ticket> {
+export async function askTicket(
+  run: (steps: Steps) => Promise<void>,
+  last: Steps,
+  settings: Writing,
+): Promise<Ticket> {
   let ticket: Ticket = { xid: '', incarnation: '', alone: false }
   const sink: Sink = {
     row: ([xid, incarnation, alone]) => {
       ticket = { xid: xid ?? '', incarnation: incarnation ?? '', alone: alone === 't' }
     },
   }
-  await run((one) => [...checked(one, last), once('tail', one.slot, TICKET, sink)])
+  await run((one) => [...checked(one, last, settings), once('tail', one.slot, TICKET, sink)])
   return ticket
 }
 
@@ -60,7 +65,7 @@ export async function commit(session: Session, scope: Conversation, ending: Endi
   const answer: Answer = new Answer()
   const exchange = scope.send(session, (one) => {
     // The last statements first: what leaves the session depends on what they name.
-    const ahead = ticket ? [] : checked(one, last)
+    const ahead = ticket ? [] : checked(one, last, scope.settings)
     return ahead.concat({ ...COMMIT.on(one.slot), sink: answer }, leaving(one, scope.entrance.gate, true))
   })
   const { outcome, sent } = await (heard ? exchange.finally(() => heard.stop()) : exchange)
@@ -91,9 +96,14 @@ export async function commit(session: Session, scope: Conversation, ending: Endi
   )
 }
 
-/** The last statements, and the check. */
-function checked(session: Session, last: Steps): readonly Step[] {
-  return last(session).concat(CONSTRAINTS.on(session.slot), TAIL)
+type Writing = Pick<ScopeSettings, 'readOnly'>
+
+/**
+ * The last statements, and the check. Where nothing may be written no trigger waits: even temporary tables, which may be written
+ * then, cannot be made, and READ WRITE is refused behind the gate (manual, SET TRANSACTION).
+ */
+function checked(session: Session, last: Steps, { readOnly }: Writing): readonly Step[] {
+  return last(session).concat(readOnly ? [] : CONSTRAINTS.on(session.slot), TAIL)
 }
 
 /** What is to be said of a COMMIT that nobody answered. */

@@ -133,8 +133,10 @@ export class Transaction {
    */
   async commit(last: Steps = noSteps): Promise<void> {
     const session = await this.connect()
-    const { resolveUnknownOutcome } = this.settings
-    const ticket = resolveUnknownOutcome ? await askTicket((steps) => this.run(steps), last) : undefined
+    const { settings } = this
+    const ticket = settings.resolveUnknownOutcome
+      ? await askTicket((steps) => this.run(steps), last, settings)
+      : undefined
     this.#closed = true
     await commit(session, this.conversation, { last, ticket, pool: this.#pool })
   }
