@@ -25,11 +25,19 @@ export interface SpawnServerOptions {
   readonly watchdog: Watchdog
 }
 
+/** Each session takes its memory in a few large pages and keeps it: a seventh of a server's processor time were faults of small ones. */
+const ALLOCATOR = {
+  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+  MALLOC_TOP_PAD_: '4194304',
+  MALLOC_TRIM_THRESHOLD_: '1073741824',
+}
+
 /** A clean environment: PG* variables would change what the server does, and our secrets are not its business. */
 const serverEnvironment = (): Record<string, string> => ({
   PATH: process.env.PATH ?? '/usr/bin:/bin',
   LC_ALL: 'C',
   TZ: 'UTC',
+  ...ALLOCATOR,
   ...(process.env.LD_LIBRARY_PATH ? { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH } : {}),
 })
 
