@@ -45,9 +45,12 @@ const SLOW = [
     'demo',
     'checks/checks',
     'admin-everyday',
+    'examples',
+    'rotation/concurrent',
   ],
   // The levels whose turn it is not in the default set.
   ...[
+    'move-levels',
     'outbox/worker',
     'privacy/privacy',
     'webhooks/deliver',

@@ -12,9 +12,11 @@ type Shown = PublicFunction & { readonly example: string }
 const ROOT = join(import.meta.dirname, '../..')
 const FUNCTIONS = publicFunctions()
 /** Those that a test runner runs have a file of their own beside the tests. */
-const SHOWN = FUNCTIONS.filter(
+const ALL = FUNCTIONS.filter(
   (one): one is Shown => one.example !== undefined && !one.example.startsWith('// vitest'),
 )
+/** All of them in the slow set, else every second one. */
+const SHOWN = ALL.filter((_, at) => process.env.TEST_SLOW || at % 2 === 0)
 const PACKAGES = [...new Set(FUNCTIONS.map((one) => one.package))]
 
 /** In each package, so that an example finds what its reader has installed. */

@@ -32,7 +32,7 @@ async function ended(child: ChildProcess) {
 
 beforeAll(async () => {
   for (const key of ['acme', 'bravo', 'charlie'])
-    expect(await ended(start('create', key))).toMatchObject({ exit: 0 })
+    expect(await project.run(`create ${key}`)).toMatchObject({ exit: EXIT.ok })
 })
 
 it('ends with its exit code, and by itself', async () => {
@@ -87,7 +87,7 @@ it('finishes the tenant it is at when it is interrupted, and the next run goes o
   expect(exit).toBe(EXIT.interrupted)
   expect(stdout).toContain('1 tenant up to date')
   expect(stdout).toContain('2 not touched')
-  expect(await ended(start('migrate'))).toMatchObject({
+  expect(await project.run('migrate')).toMatchObject({
     exit: EXIT.ok,
     stdout: expect.stringMatching(/^2 tenants/),
   })
@@ -100,6 +100,6 @@ it('ends at once when it is interrupted again, and nothing half-made is left', a
   child.kill('SIGINT')
   expect((await end).exit).toBe(EXIT.interrupted)
   await release()
-  expect(await ended(start('migrate'))).toMatchObject({ exit: EXIT.ok })
-  expect(await ended(start('status'))).toMatchObject({ exit: EXIT.ok })
+  expect(await project.run('migrate')).toMatchObject({ exit: EXIT.ok })
+  expect(await project.run('status')).toMatchObject({ exit: EXIT.ok })
 })

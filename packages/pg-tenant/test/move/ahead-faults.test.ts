@@ -297,49 +297,55 @@ it('a table that is emptied right behind the opening is no difference', async ()
   expect(await again(fleet, 'emptied', { lose: ['uncompared'] })).toMatchObject({ moved: true })
 })
 
-it('writers in a network that loses and delays, there and back: 0 lost, 0 twice, nobody refused what was committed', async () => {
-  let [seen, late] = [0, 0]
-  const onMessage: WireProxyOptions['onMessage'] = async ({ from, type, text }) => {
-    if (from === 'backend') return text === 'COMMIT' && ++seen % 17 === 0 ? 'cut-before' : 'deliver'
-    if (type !== 'Sync' || ++late % 13 !== 0) return 'deliver'
-    if (late % 3 === 0) return 'cut-after'
-    await new Promise((resolve) => setImmediate(resolve))
-    return 'deliver'
-  }
-  const proxies: { close(): Promise<void> }[] = []
-  const pool = async (name: 'eu' | 'us') => {
-    const world = servers.worlds[name]
-    const target = Object.assign(new URL(world.url), { username: world.appRole, password: 'app' }).href
-    const proxy = await startWireProxy({ target, onMessage })
-    proxies.push(proxy)
-    return world.pool({ connectionString: proxy.url, max: 4 })
-  }
-  const { eu, us, fleet } = servers.open(level)
-  const faulty = servers.open(level, {}, { eu: await pool('eu'), us: await pool('us') })
-  await filled('faulty', fleet)
-  const { acknowledged, told, stop } = writers(faulty.fleet, level, 'faulty', 3, 1_000_000)
-  for (const [to, there] of [
-    ['us', us],
-    ['eu', eu],
-  ] as const) {
-    const before = acknowledged.size
-    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(before + 30)
-    let moved: unknown
-    await eventually(async () => {
-      moved = await fleet.move('faulty', to, ahead).catch((error: unknown) => error)
-      return !isTenancyError(moved, 'TIMEOUT')
-    }, 30_000)
-    expect(moved).toMatchObject({ moved: true, to })
-    expect(await there.find('faulty')).toMatchObject({ status: 'active' })
-  }
-  await stop()
-  for (const proxy of proxies) await proxy.close()
-  const found = await bodies(eu, 'faulty')
-  expect([...acknowledged].filter((body) => !found.includes(body))).toEqual([])
-  expect(new Set(found).size).toBe(found.length)
-  const refused = found.filter((body) => told.get(body) !== undefined && told.get(body) !== 'UNKNOWN_OUTCOME')
-  expect(refused).toEqual([])
-}, 90_000)
+it.runIf(SLOW)(
+  'writers in a network that loses and delays, there and back: 0 lost, 0 twice, nobody refused what was committed',
+  async () => {
+    let [seen, late] = [0, 0]
+    const onMessage: WireProxyOptions['onMessage'] = async ({ from, type, text }) => {
+      if (from === 'backend') return text === 'COMMIT' && ++seen % 17 === 0 ? 'cut-before' : 'deliver'
+      if (type !== 'Sync' || ++late % 13 !== 0) return 'deliver'
+      if (late % 3 === 0) return 'cut-after'
+      await new Promise((resolve) => setImmediate(resolve))
+      return 'deliver'
+    }
+    const proxies: { close(): Promise<void> }[] = []
+    const pool = async (name: 'eu' | 'us') => {
+      const world = servers.worlds[name]
+      const target = Object.assign(new URL(world.url), { username: world.appRole, password: 'app' }).href
+      const proxy = await startWireProxy({ target, onMessage })
+      proxies.push(proxy)
+      return world.pool({ connectionString: proxy.url, max: 4 })
+    }
+    const { eu, us, fleet } = servers.open(level)
+    const faulty = servers.open(level, {}, { eu: await pool('eu'), us: await pool('us') })
+    await filled('faulty', fleet)
+    const { acknowledged, told, stop } = writers(faulty.fleet, level, 'faulty', 3, 1_000_000)
+    for (const [to, there] of [
+      ['us', us],
+      ['eu', eu],
+    ] as const) {
+      const before = acknowledged.size
+      await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(before + 30)
+      let moved: unknown
+      await eventually(async () => {
+        moved = await fleet.move('faulty', to, ahead).catch((error: unknown) => error)
+        return !isTenancyError(moved, 'TIMEOUT')
+      }, 30_000)
+      expect(moved).toMatchObject({ moved: true, to })
+      expect(await there.find('faulty')).toMatchObject({ status: 'active' })
+    }
+    await stop()
+    for (const proxy of proxies) await proxy.close()
+    const found = await bodies(eu, 'faulty')
+    expect([...acknowledged].filter((body) => !found.includes(body))).toEqual([])
+    expect(new Set(found).size).toBe(found.length)
+    const refused = found.filter(
+      (body) => told.get(body) !== undefined && told.get(body) !== 'UNKNOWN_OUTCOME',
+    )
+    expect(refused).toEqual([])
+  },
+  90_000,
+)
 
 it('a prepared transaction keeps it from beginning, and one that writes past the scopes from being copied', async () => {
   const { eu, us, fleet } = servers.open(level)
