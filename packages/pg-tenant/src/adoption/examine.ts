@@ -4,7 +4,7 @@ import { readOnly } from '../doctor/read-only.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { markerOf } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { type NamedRecord, ownNames } from '../registry/record.ts'
+import { ownNames, type RecordRow } from '../registry/record.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Adoption, type AdoptionFinding, worstFirst } from './finding.ts'
 import type { Baseline, Known } from './known.ts'
@@ -146,7 +146,7 @@ async function registered(
 async function otherNames(look: Look, { registry }: Lifecycle, wanted: Wanted): Promise<AdoptionFinding[]> {
   const { tenant, names } = wanted
   const table = qualify(registry.controlSchema, 'tenant')
-  const [row] = await look<Pick<NamedRecord, 'names'>>(
+  const [row] = await look<Pick<RecordRow, 'names'>>(
     `select ${ownNames('t')} from ${table} t where prefix = $1 and key = $2`,
     [registry.prefix, tenant],
   )

@@ -2,7 +2,7 @@ import { isTenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { readRegistry } from './read.ts'
-import { type NamedRecord, ownNames } from './record.ts'
+import { ownNames, type RecordRow } from './record.ts'
 import type { RegistryPlace } from './registry.ts'
 
 /**
@@ -12,7 +12,7 @@ import type { RegistryPlace } from './registry.ts'
  */
 export async function learnNames(pool: PoolLike, place: RegistryPlace, tenant?: TenantKey): Promise<void> {
   const rows = await (tenant === undefined ? allNames(pool, place) : nameOf(pool, place, tenant))
-  for (const { key, names } of rows as unknown as NamedRecord[]) place.names?.learn(key, names)
+  for (const { key, names } of rows as RecordRow[]) place.names?.learn(key, names)
 }
 
 const namesIn = ({ controlSchema }: RegistryPlace) =>

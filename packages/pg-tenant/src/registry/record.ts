@@ -66,21 +66,22 @@ export const factsOf = (options: TenantFacts): TenantFacts =>
 export const saidOf = (record: TenantRecord): TenantFacts =>
   Object.fromEntries(Object.entries(factsOf(record as TenantFacts)).filter(([, value]) => value !== null))
 
-/** A record as it is read, with names that are not made of prefix and key. */
-export interface NamedRecord extends TenantRecord {
-  readonly names: RegistryNames
-}
+/** A record as it is read, with names that are not made of prefix and key; times are text ({@link recordColumns}). */
+export type RecordRow = {
+  readonly [name in keyof TenantRecord]: Date extends TenantRecord[name]
+    ? string | Exclude<TenantRecord[name], Date>
+    : TenantRecord[name]
+} & { readonly names: RegistryNames }
 
 /** A record as it was read; what it says of the tenant's names is known to its scopes from now on. */
 export function learned(to: { readonly names?: TenantNames }, row: Record<string, unknown>): TenantRecord {
-  const { names, ...record } = row as unknown as NamedRecord
+  const { names, createdAt, updatedAt, deletedAt, ...record } = row as RecordRow
   to.names?.learn(record.key, names)
-  const { createdAt, updatedAt, deletedAt } = record
   return {
     ...record,
     createdAt: new Date(createdAt),
     updatedAt: new Date(updatedAt),
-    deletedAt: deletedAt && new Date(deletedAt),
+    deletedAt: deletedAt === null ? null : new Date(deletedAt),
   }
 }
 
@@ -98,12 +99,12 @@ export const tenantsWithNames = (table: string) =>
   `(select null::text as schema_name, null::text as role_name, null::text as database_name) none
   cross join lateral (select o.prefix, o.key, o.status, o.isolation, schema_name, role_name, database_name from ${table} o) t`
 
-/** All three, as one value of {@link NamedRecord}. */
+/** All three, as one value of {@link RecordRow}. */
 export const ownNames = (row: string) =>
   `json_build_object('schema', ${ownName('schema', row)}, 'role', ${ownName('role', row)},
   'database', ${ownName('database', row)}) as names`
 
-/** The columns of {@link NamedRecord}, for every statement that reads one, `row` being the alias of the table. */
+/** The columns of {@link RecordRow}, for every statement that reads one, `row` being the alias of the table. */
 export const recordColumns = (row: string) => `${COLUMNS}, ${ownNames(row)}`
 
 // ISO 8601, whatever the DateStyle of the database or the pool's parser of its type.
