@@ -4,11 +4,11 @@ import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
 import { placeOf } from '../archive/place.ts'
 import { atHome } from './ahead/publication.ts'
-import { leave, refuseOwnRows, refuseStaying } from './belongings.ts'
 import { requireOurs } from './claim.ts'
 import type { MoveState } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
 import type { Route } from './route.ts'
+import { leave, refuseOwnRows, refuseStaying } from './staying.ts'
 
 /** Milliseconds between two looks at what is under way. */
 const LOOK_MS = 100

@@ -8,11 +8,12 @@ import { tenantTransaction } from '../offboard/work.ts'
 import { recordOf } from '../registry/registry.ts'
 import { qualify } from '../sql/identifier.ts'
 import { atHome, requireReplicable } from './ahead/publication.ts'
-import { carry, refuseOwnRows, refuseStaying } from './belongings.ts'
+import { carry } from './belongings.ts'
 import { refuseNamed } from './named.ts'
 import type { MoveSettings } from './options.ts'
 import { rehearse } from './rehearse.ts'
 import { changesTables, type Route, refused, taken } from './route.ts'
+import { refuseOwnRows, refuseStaying } from './staying.ts'
 
 /**
  * Everything that can be known before anything is closed.
