@@ -3,7 +3,14 @@ import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
-import { insertableBy, insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import {
+  insertableBy,
+  insertOnly,
+  LEVEL_OPTIONS,
+  type LevelOptions,
+  readableBy,
+  writersOf,
+} from '../levels/identity.ts'
 import { rowSecurity } from '../levels/policy.ts'
 import { makePartitions, type PartitionedTable } from '../partitions/partitions.ts'
 
@@ -115,10 +122,7 @@ const INSTALL_AUDIT_OPTIONS: OptionNames<InstallAuditOptions> = {
   controlSchema: true,
   readers: true,
   operators: true,
-  isolation: true,
-  rolePrefix: true,
-  schemaPrefix: true,
-  application: true,
+  ...LEVEL_OPTIONS,
 }
 
 /**

@@ -1,4 +1,4 @@
-import { DEFAULT_PREFIX, parsePrefix } from '@org/core'
+import { DEFAULT_PREFIX, type OptionNames, parsePrefix } from '@org/core'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { policy, rowSecurity } from './policy.ts'
@@ -16,6 +16,14 @@ export interface LevelOptions {
   readonly schemaPrefix?: string | undefined
   /** The role the application logs in with. Needed at levels `schema` and `row`, where scopes run as it. */
   readonly application?: string | undefined
+}
+
+/** @internal Their names, for calls that take them among others. */
+export const LEVEL_OPTIONS: OptionNames<LevelOptions> = {
+  isolation: true,
+  rolePrefix: true,
+  schemaPrefix: true,
+  application: true,
 }
 
 /** @internal Who writes rows of tenants, and how the server knows whose row it is. */

@@ -3,7 +3,7 @@ import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
-import { type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
+import { LEVEL_OPTIONS, type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
 import { policy } from '../levels/policy.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import {
@@ -84,10 +84,7 @@ const EMPTIED = [
 const INSTALL_OUTBOX_OPTIONS: OptionNames<OutboxInstallOptions> = {
   workers: true,
   controlSchema: true,
-  isolation: true,
-  rolePrefix: true,
-  schemaPrefix: true,
-  application: true,
+  ...LEVEL_OPTIONS,
 }
 
 /**

@@ -3,7 +3,7 @@ import { type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
-import { insertOnly, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import { insertOnly, LEVEL_OPTIONS, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
 import { policy, rowSecurity } from '../levels/policy.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
@@ -120,10 +120,7 @@ const INSTALL_USAGE_OPTIONS: OptionNames<InstallUsageOptions> = {
   controlSchema: true,
   readers: true,
   managers: true,
-  isolation: true,
-  rolePrefix: true,
-  schemaPrefix: true,
-  application: true,
+  ...LEVEL_OPTIONS,
 }
 
 /**

@@ -6,7 +6,6 @@ import {
   httpSettings,
   type IdempotentRouteOptions,
   requestOf,
-  resolvedOf,
 } from '../http/options.ts'
 
 export type { HttpIdempotencyOptions, IdempotentRouteOptions } from '../http/options.ts'
@@ -47,10 +46,7 @@ export interface ExpressIdempotency {
  * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<Request>): ExpressIdempotency {
-  const settings = httpSettings<Request>(options, {
-    tenantOf: (req) => resolvedOf(req, 'tenant'),
-    actorOf: (req) => resolvedOf(req, 'actor'),
-  })
+  const settings = httpSettings<Request>(options)
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {

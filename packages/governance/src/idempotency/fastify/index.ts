@@ -6,7 +6,6 @@ import {
   httpSettings,
   type IdempotentRouteOptions,
   requestOf,
-  resolvedOf,
 } from '../http/options.ts'
 
 export type { HttpIdempotencyOptions, IdempotentRouteOptions } from '../http/options.ts'
@@ -50,10 +49,7 @@ export interface FastifyIdempotency {
  * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<FastifyRequest>): FastifyIdempotency {
-  const settings = httpSettings<FastifyRequest>(options, {
-    tenantOf: (request) => resolvedOf(request, 'tenant'),
-    actorOf: (request) => resolvedOf(request, 'actor'),
-  })
+  const settings = httpSettings<FastifyRequest>(options)
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {

@@ -6,7 +6,6 @@ import {
   httpSettings,
   type IdempotentRouteOptions,
   requestOf,
-  resolvedOf,
 } from '../http/options.ts'
 import { readResponse, responseOf } from '../http/response.ts'
 
@@ -50,10 +49,7 @@ export interface HonoIdempotency<E extends Env = Env> {
 export function createIdempotency<E extends Env>(
   options: HttpIdempotencyOptions<Context<E>>,
 ): HonoIdempotency<E> {
-  const settings = httpSettings<Context<E>>(options, {
-    tenantOf: (c) => resolvedOf(c.var, 'tenant'),
-    actorOf: (c) => resolvedOf(c.var, 'actor'),
-  })
+  const settings = httpSettings<Context<E>>(options, (c) => c.var)
   const references = new WeakMap<object, string>()
   return {
     idempotent: (handler, route = {}) => {

@@ -49,13 +49,22 @@ export interface HttpSettings<Request> {
   readonly maxAnswer: number
 }
 
-/** @internal @throws TenancyError INVALID_OPTION */
+/**
+ * @internal
+ * @param holder where the adapter of `@org/pg-tenant` leaves what it found out (default: on the request)
+ * @throws TenancyError INVALID_OPTION
+ */
 export function httpSettings<Request>(
   options: HttpIdempotencyOptions<Request>,
-  defaults: Pick<HttpSettings<Request>, 'tenantOf' | 'actorOf'>,
+  holder: (request: Request) => unknown = (request) => request,
 ): HttpSettings<Request> {
   requireKnownOptions(options, HTTP_IDEMPOTENCY_OPTIONS)
-  const { tenantOf = defaults.tenantOf, actorOf = defaults.actorOf, maxAnswer: most, ...rest } = options
+  const {
+    tenantOf = (request: Request) => resolvedOf<string>(holder(request), 'tenant'),
+    actorOf = (request: Request) => resolvedOf<Actor>(holder(request), 'actor'),
+    maxAnswer: most,
+    ...rest
+  } = options
   const idempotent = idempotency(rest)
   if (typeof tenantOf !== 'function') throw invalidOption('tenantOf', 'a function of the request')
   if (typeof actorOf !== 'function') throw invalidOption('actorOf', 'a function of the request')
@@ -98,8 +107,7 @@ export function requestOf<Request>(
   }
 }
 
-/** @internal What is read from the request of a framework, where the adapter of `@org/pg-tenant` left it. */
-export function resolvedOf<T>(holder: unknown, name: 'tenant' | 'actor'): T {
+function resolvedOf<T>(holder: unknown, name: 'tenant' | 'actor'): T {
   const value = (holder as Readonly<Record<string, unknown>> | undefined)?.[name]
   if (value !== undefined) return value as T
   throw new TenancyError(

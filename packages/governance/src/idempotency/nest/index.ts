@@ -14,7 +14,6 @@ import {
   httpSettings,
   type IdempotentRouteOptions,
   requestOf,
-  resolvedOf,
 } from '../http/options.ts'
 
 export type { HttpIdempotencyOptions, IdempotentRouteOptions } from '../http/options.ts'
@@ -68,10 +67,7 @@ export interface NestIdempotency {
  * ```
  */
 export function createIdempotency(options: HttpIdempotencyOptions<NestRequest>): NestIdempotency {
-  const settings = httpSettings<NestRequest>(options, {
-    tenantOf: (request) => resolvedOf(request, 'tenant'),
-    actorOf: (request) => resolvedOf(request, 'actor'),
-  })
+  const settings = httpSettings<NestRequest>(options)
   const references = new WeakMap<object, string>()
   return {
     Idempotent: (handler, route = {}) =>

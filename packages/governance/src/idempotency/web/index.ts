@@ -5,7 +5,6 @@ import {
   httpSettings,
   type IdempotentRouteOptions,
   requestOf,
-  resolvedOf,
 } from '../http/options.ts'
 import { readResponse, responseOf } from '../http/response.ts'
 
@@ -60,10 +59,7 @@ export interface WebIdempotency<Its extends object> {
 export function createIdempotency<Its extends object>(
   options: HttpIdempotencyOptions<Its>,
 ): WebIdempotency<Its> {
-  const settings = httpSettings<Its>(options, {
-    tenantOf: (its) => resolvedOf(its, 'tenant'),
-    actorOf: (its) => resolvedOf(its, 'actor'),
-  })
+  const settings = httpSettings<Its>(options)
   const references = new WeakMap<Its, string>()
   return {
     idempotent: (handlerName, handler, route = {}) => {
