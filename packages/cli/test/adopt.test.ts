@@ -64,6 +64,9 @@ describe('adopt', () => {
   it('adopts all, whose keys are what the * stands for, and confirms all', async () => {
     const dry = await run(`adopt --all --schemas client_* ${BASELINE} --dry-run`)
     expect(dry).toMatchObject({ exit: EXIT.ok, stdout: '2 schemas could be adopted, 0 not.\n' })
+    const lost = await run('adopt --all --schemas client_* --dry-run')
+    expect(lost.stdout).toContain('0 schemas could be adopted, 2 not. Found: BASELINE_MISSING 2×.')
+    expect(lost.stdout.match(/Say the newest that it has/g), 'what mends it, once').toHaveLength(1)
     const { exit, lines } = await run(`adopt --all --schemas client_* ${BASELINE} --json`)
     expect(exit).toBe(EXIT.ok)
     expect(lines()).toMatchObject([

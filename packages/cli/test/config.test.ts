@@ -87,7 +87,7 @@ describe('a configuration that cannot be used', () => {
   it.each([
     ['syntax', 'export default {', 'could not be loaded'],
     ['nothing', 'export const config = {}', 'no default export'],
-    ['module', "import 'not-there-at-all'", 'not-there-at-all'],
+    ['module', "import 'not-there-at-all'", 'npm install --save-dev not-there-at-all'],
     ['option', `export default { databaseUrl: '${FILE}', isolaton: 'role' }`, 'isolaton'],
     ['level', `export default { databaseUrl: '${FILE}', isolation: 'none' }`, 'isolation'],
     ['url', "export default { databaseUrl: 'host=x password=hunter2' }", 'databaseUrl is not a URL'],

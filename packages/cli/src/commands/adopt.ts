@@ -224,18 +224,24 @@ async function adoptAll(invocation: Invocation, options: Options): Promise<ExitC
     ...(password && { password: password(key) }),
   })
   let blocked = 0
+  const said = new Set<string>()
+  const found = new Map<string, number>()
   const wantedKeys = databases === undefined ? [...keys.keys()] : await notTenants(tenancy, keys, output)
   const { done, failed, stopped } = await eachTenant(invocation, wantedKeys, async (key) => {
     const adoption = await tenancy.adopt(key, wanted(options, named(key)))
     if (inTheWay(adoption) > 0 && !adoption.adopted) blocked++
     const told = dryRun ? adoption.findings : adoption.findings.filter(({ code }) => code === 'ROLE_MADE')
-    showFindings(told, output, `${key} (${keys.get(key)})`)
+    showFindings(told, output, `${key} (${keys.get(key)})`, said)
+    for (const { code } of told) found.set(code, (found.get(code) ?? 0) + 1)
     const { tenant: _, ...rest } = adoption
     return { ...rest, ...(dryRun && { ok: inTheWay(adoption) === 0 }) }
   })
-  if (dryRun)
-    output.say(`${plural(done - failed - blocked, word)} could be adopted, ${blocked + failed} not.`)
-  else
+  if (dryRun) {
+    const codes = [...found].map(([code, times]) => `${code} ${times}×`).join(', ')
+    output.say(
+      `${plural(done - failed - blocked, word)} could be adopted, ${blocked + failed} not.${codes === '' ? '' : ` Found: ${codes}.`}`,
+    )
+  } else
     output.say(
       `${plural(done - failed, 'tenant')} adopted${failed > 0 ? `, ${failed} not` : ''}.${done > failed ? ' Next: pg-tenant adopt --all --confirm' : ''}`,
     )

@@ -46,7 +46,11 @@ async function load(file: string): Promise<object> {
     return (await import(/* @vite-ignore */ pathToFileURL(file).href)) as object
   } catch (error) {
     if (isTenancyError(error)) throw error
-    throw wrong(`${file} could not be loaded: ${reasonOf(error)}. With --debug you see where.`, error)
+    const reason = reasonOf(error)
+    const [, lacking] = /^Cannot find package '([^']+)'/.exec(reason) ?? []
+    // A command that is installed elsewhere (npx, globally) finds the file, and the file not what it imports.
+    const todo = lacking ? `Where it is: npm install --save-dev ${lacking}` : 'With --debug you see where'
+    throw wrong(`${file} could not be loaded: ${reason}. ${todo}.`, error)
   }
 }
 

@@ -36,10 +36,18 @@ export function summary({
 const STYLES = { error: 'red', warning: 'yellow', notice: 'dim' } as const
 
 /** Each finding with what mends it. */
-export function showFindings(findings: readonly AdoptionFinding[], output: Output, whose = ''): void {
+export function showFindings(
+  findings: readonly AdoptionFinding[],
+  output: Output,
+  whose = '',
+  said = new Set<string>(),
+): void {
   for (const { code, severity, message, fix } of findings) {
     const text = safeText(`${whose === '' ? '' : `${whose}: `}${code}: ${commandsForCalls(message)}`)
     output.data(`${output.paint(STYLES[severity], severity.padEnd(7))} ${text}`)
-    if (fix) output.data(`        ${safeText(commandsForCalls(fix))}`)
+    // What mends it for all of them is the same sentence three hundred times.
+    if (!fix || said.has(fix)) continue
+    said.add(fix)
+    output.data(`        ${safeText(commandsForCalls(fix))}`)
   }
 }

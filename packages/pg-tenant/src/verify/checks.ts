@@ -31,7 +31,8 @@ export const CHECKS = {
   },
   grants: {
     title: 'nobody but the tenant has rights to its schema and tables',
-    remedy: 'REVOKE that right, or that membership.',
+    remedy:
+      'REVOKE that right, or that membership; earlier owners of an adopted tenant have them until confirmAdoption(key).',
     levels: OWN_ROLES,
   },
   shared_rights: {
