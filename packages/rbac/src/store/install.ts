@@ -97,11 +97,20 @@ function installSql(
     select set_config('search_path', null, true)`
 }
 
-/** One step, unless somebody who held the lock before has done it: asked behind the lock. */
+/**
+ * One step, unless somebody who held the lock before has done it: asked behind the lock. What default privileges of the administrator
+ * give of its tables is taken back: they are meant for those of migrations, and with REFERENCES or TRIGGER others' code runs as him.
+ */
 function stepSql(step: string, number: number): string {
-  return `do $install$ begin
+  const here = `c.relkind = 'r' and c.relnamespace = (select n.oid from pg_namespace n where n.nspname = current_schema())`
+  return `do $install$ declare before oid[]; taken text; begin
     if exists (select from rbac_version where version = ${number}) then return; end if;
+    before := array(select c.oid from pg_class c where ${here} and c.relname <> 'rbac_version');
     execute $step$${step}$step$;
+    for taken in select distinct format('revoke all on table %s from %s', c.oid::regclass,
+        case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end)
+      from pg_class c cross join lateral aclexplode(c.relacl) a where ${here} and c.oid <> all (before) and a.grantee <> c.relowner
+    loop execute taken; end loop;
     insert into rbac_version (version) values (${number});
   end $install$`
 }

@@ -27,6 +27,17 @@ describe('install and catalogue', () => {
     expect((await epoch()).rows).toEqual(before)
   })
 
+  it('default privileges of the administrator give nobody its tables', async () => {
+    const { world } = rbac
+    const [all, to] = [`alter default privileges for role ${world.adminRole}`, 'all on tables']
+    await world.root.query(`${all} grant ${to} to ${world.appRole}`)
+    await installRbac(world.admin, { controlSchema: 'fifth', readers: [world.appRole] })
+    await world.root.query(`${all} revoke ${to} from ${world.appRole}`)
+    const given = `select distinct a.privilege_type as what from pg_class c cross join lateral aclexplode(c.relacl) a
+      where c.relnamespace = 'fifth'::regnamespace and c.relkind = 'r' and a.grantee = $1::regrole`
+    expect((await world.root.query(given, [world.appRole])).rows).toEqual([{ what: 'SELECT' }])
+  })
+
   it('says what was removed and is still granted', async () => {
     const store = rbac.store({ controlSchema: 'second' })
     await store.assignPackage(acme, 'pro')
