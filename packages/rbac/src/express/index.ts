@@ -1,13 +1,8 @@
 import type { Request, RequestHandler } from 'express'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import { type RouteReport, reportOn } from '../guard/inventory.ts'
-import { mark, requireKnown } from '../guard/mark.ts'
-import {
-  type ActionOptions,
-  checkActionOptions,
-  type GuardOptions,
-  RequestEvaluators,
-} from '../guard/options.ts'
+import { mark } from '../guard/mark.ts'
+import { type ActionOptions, type GuardOptions, RequestEvaluators } from '../guard/options.ts'
 import { routesOf } from './routes.ts'
 
 export type { RouteReport, RouteUse } from '../guard/inventory.ts'
@@ -67,8 +62,7 @@ export function createGuard<Action extends string>(
   const evaluators = new RequestEvaluators(options)
   return {
     requireAction(action, actionOptions = {}) {
-      requireKnown(options.catalog, action)
-      checkActionOptions(actionOptions)
+      evaluators.check(action, actionOptions)
       const guard: RequestHandler = (req, _res, next) => {
         evaluators.require(req, action, actionOptions).then(() => next(), next)
       }

@@ -1,13 +1,8 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler, RouteOptions } from 'fastify'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import { type RouteReport, type RouteUse, reportOn, routeUse } from '../guard/inventory.ts'
-import { mark, markOf, requireKnown } from '../guard/mark.ts'
-import {
-  type ActionOptions,
-  checkActionOptions,
-  type GuardOptions,
-  RequestEvaluators,
-} from '../guard/options.ts'
+import { mark, markOf } from '../guard/mark.ts'
+import { type ActionOptions, type GuardOptions, RequestEvaluators } from '../guard/options.ts'
 
 export type { RouteReport, RouteUse } from '../guard/inventory.ts'
 export type { ActionOptions, GuardOptions } from '../guard/options.ts'
@@ -69,8 +64,7 @@ export function createGuard<Action extends string>(
   const evaluators = new RequestEvaluators(options)
   return {
     requireAction(action, actionOptions = {}) {
-      requireKnown(options.catalog, action)
-      checkActionOptions(actionOptions)
+      evaluators.check(action, actionOptions)
       const guard: preHandlerAsyncHookHandler = (request) =>
         evaluators.require(request, action, actionOptions)
       return mark(guard, { kind: 'action', action })

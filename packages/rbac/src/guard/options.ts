@@ -43,6 +43,14 @@ export class RequestEvaluators<Request extends object, Action extends string> {
     this.#options = options
   }
 
+  /** What is said of a route, when the program starts. @throws TenancyError INVALID_OPTION */
+  check(action: string, options: ActionOptions<never>): void {
+    if (!this.#options.catalog.has(action)) throw invalidOption('requireAction', 'an action of the catalogue')
+    requireKnownOptions(options, ACTION_OPTIONS)
+    if (options.onSomeRecords && options.resource)
+      throw invalidOption('onSomeRecords', 'left out where there is a resource')
+  }
+
   of(request: Request): Promise<Evaluator<Action>> {
     // guard: nothing is asked whose answer could not be remembered: its rejection would be nobody's
     if (typeof request !== 'object' || request === null) return Promise.reject(noRequest())
@@ -74,12 +82,4 @@ function noRequest(): TenancyError {
     'NO_TENANT_CONTEXT',
     'A guarded handler was called without what its request came with. Put it inside tenantHandler, or behind what finds the tenant.',
   )
-}
-
-/** @throws TenancyError INVALID_OPTION */
-export function checkActionOptions(options: ActionOptions<never>): void {
-  requireKnownOptions(options, ACTION_OPTIONS)
-  if (options.onSomeRecords && options.resource) {
-    throw invalidOption('onSomeRecords', 'left out where there is a resource')
-  }
 }

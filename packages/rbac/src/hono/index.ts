@@ -1,13 +1,8 @@
 import type { Context, Env, Hono, MiddlewareHandler } from 'hono'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import { type RouteReport, reportOn } from '../guard/inventory.ts'
-import { mark, requireKnown } from '../guard/mark.ts'
-import {
-  type ActionOptions,
-  checkActionOptions,
-  type GuardOptions,
-  RequestEvaluators,
-} from '../guard/options.ts'
+import { mark } from '../guard/mark.ts'
+import { type ActionOptions, type GuardOptions, RequestEvaluators } from '../guard/options.ts'
 import { routesOf } from './routes.ts'
 
 export type { RouteReport, RouteUse } from '../guard/inventory.ts'
@@ -70,8 +65,7 @@ export function createGuard<E extends Env, Action extends string>(
   const evaluators = new RequestEvaluators(options)
   return {
     requireAction(action, actionOptions = {}) {
-      requireKnown(options.catalog, action)
-      checkActionOptions(actionOptions)
+      evaluators.check(action, actionOptions)
       const guard: MiddlewareHandler<E> = async (c, next) => {
         await evaluators.require(c, action, actionOptions)
         await next()

@@ -2,13 +2,7 @@ import type { CanActivate, ExecutionContext, INestApplicationContext } from '@ne
 import { TenancyError } from '@org/core'
 import type { Evaluator } from '../evaluate/evaluator.ts'
 import { type RouteReport, reportOn } from '../guard/inventory.ts'
-import { requireKnown } from '../guard/mark.ts'
-import {
-  type ActionOptions,
-  checkActionOptions,
-  type GuardOptions,
-  RequestEvaluators,
-} from '../guard/options.ts'
+import { type ActionOptions, type GuardOptions, RequestEvaluators } from '../guard/options.ts'
 import { Handlers } from './handlers.ts'
 import type { NestRequest } from './request.ts'
 import { routesOf } from './routes.ts'
@@ -80,8 +74,7 @@ export function createGuard<Action extends string>(
   const handlers = new Handlers<Action>()
   return {
     RequireAction(action, actionOptions = {}) {
-      requireKnown(options.catalog, action)
-      checkActionOptions(actionOptions)
+      evaluators.check(action, actionOptions)
       return handlers.decorator({ kind: 'action', action, options: actionOptions })
     },
     PublicRoute: () => handlers.decorator({ kind: 'public' }),

@@ -1,11 +1,5 @@
 import type { Evaluator } from '../evaluate/evaluator.ts'
-import { requireKnown } from '../guard/mark.ts'
-import {
-  type ActionOptions,
-  checkActionOptions,
-  type GuardOptions,
-  RequestEvaluators,
-} from '../guard/options.ts'
+import { type ActionOptions, type GuardOptions, RequestEvaluators } from '../guard/options.ts'
 
 export type { ActionOptions, GuardOptions } from '../guard/options.ts'
 
@@ -78,8 +72,7 @@ export function createGuard<Its extends object, Action extends string>(
   const evaluators = new RequestEvaluators(options)
   return {
     requireAction(action, handler, actionOptions = {}) {
-      requireKnown(options.catalog, action)
-      checkActionOptions(actionOptions)
+      evaluators.check(action, actionOptions)
       const { resource, onSomeRecords } = actionOptions
       return async (request, its, ...rest) => {
         const about = resource && { resource: () => resource({ request, its }) }
