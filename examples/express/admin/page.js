@@ -54,8 +54,8 @@ export async function guarded(pressed, work) {
 }
 
 export function inWords(error) {
-  const { field, reason, action } = error.details ?? {}
-  const more = [field, reason, action].filter(Boolean).join(', ')
+  const { field, reason, expected, action } = error.details ?? {}
+  const more = [field, reason, expected, action].filter(Boolean).join(', ')
   return more ? `${error.message} (${more})` : error.message
 }
 
@@ -106,10 +106,17 @@ export function table(caption, columns, rows) {
     for (const [index, cell] of cells.entries()) {
       const place = row.insertCell()
       place.dataset.label = columns[index]
-      place.append(cell)
+      place.append(...breakable(cell))
     }
   }
   return made
+}
+
+/** A dotted name breaks behind its dots, not within its words. */
+function breakable(cell) {
+  if (typeof cell !== 'string') return [cell]
+  const [first, ...others] = cell.split(/(?<=\.)(?=[a-z])/)
+  return [first, ...others.flatMap((part) => [document.createElement('wbr'), part])]
 }
 
 export function bytes(count) {
