@@ -1,6 +1,7 @@
 /** The SQLSTATEs this library acts on (manual, appendix A). */
 export const SQLSTATE = {
   UNIQUE_VIOLATION: '23505',
+  CHECK_VIOLATION: '23514',
   NOT_NULL_VIOLATION: '23502',
   SERIALIZATION_FAILURE: '40001',
   DEADLOCK_DETECTED: '40P01',

@@ -65,6 +65,26 @@ describe('tables that tenants share', () => {
     expect(await root.backup('globex', { to: folder.path('globex-root') })).toMatchObject({ rows: 5 })
   })
 
+  it('refuse, with words, rows of a partition that another tenant has none in', async () => {
+    const sql = `create table part (tenant_id text not null, id int, primary key (tenant_id, id)) partition by list (tenant_id);
+      create table part_own partition of part for values in ('own'); create table part_rest partition of part default`
+    const parted = open([{ id: '1', sql }], {
+      row: { schema: 'parted' },
+      schemaPrefix: 'parted_',
+      controlSchema: 'parted_control',
+    })
+    await parted.provision('own')
+    await parted.query('own', 'insert into part (id) values (1)')
+    const from = folder.path('parted')
+    await parted.backup('own', { to: from })
+    await expect(parted.restore('other', { from })).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'partition', table: 'part_own' },
+    })
+    await parted.restore('own', { from, force: 'replace' })
+    expect((await parted.query('own', 'select id from part')).rows).toEqual([{ id: 1 }])
+  })
+
   it('refuse a row whose key belongs to another tenant, and overwrite nothing', async () => {
     const before = await all('select * from app.ticket order by id')
     await expect(restore('copy')).rejects.toMatchObject({

@@ -122,8 +122,20 @@ async function insert(
   const parts = inserts.map((sql, at) => `i${at} as (${sql})`)
   const sql = inserts.length === 1 ? String(inserts[0]) : `with ${parts.join(', ')} select 1`
   await admin.run(sql).catch((error: unknown) => {
-    throw isServerError(error) && error.code === SQLSTATE.UNIQUE_VIOLATION ? keyTaken(error) : error
+    if (!isServerError(error)) throw error
+    if (error.code === SQLSTATE.UNIQUE_VIOLATION) throw keyTaken(error)
+    // A partition's bound is the only check without a name.
+    throw error.code === SQLSTATE.CHECK_VIOLATION && !error.constraint ? anotherPartition(error) : error
   })
+}
+
+function anotherPartition({ table }: { table?: string }): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'Rows of the archive are in a partition that takes none of this tenant: it is bound to tenants. Nothing was restored. Restore ' +
+      'under the key the archive is of, or into a database of its own.',
+    { details: { reason: 'partition', table: table ?? null } },
+  )
 }
 
 function keyTaken({ table, constraint }: { table?: string; constraint?: string }): TenancyError {
