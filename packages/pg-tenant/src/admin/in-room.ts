@@ -89,8 +89,8 @@ export async function withRoomQuery(
 /** Milliseconds a statement of a migration or an archive may take, unless somebody says otherwise: an hour. */
 export const STATEMENT_MS = 3_600_000
 
-/** The largest integer of PostgreSQL's settings. */
-const MOST_MS = 2_147_483_647
+/** The largest integer of PostgreSQL's settings, and of Node's timers: 24 days. */
+export const MOST_MS = 2_147_483_647
 
 function tooLong(error: ServerError, ms: number): TenancyError {
   const message =

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { isPending, leftPending } from '../admin/in-room.ts'
+import { isPending, leftPending, MOST_MS } from '../admin/in-room.ts'
 import { ESCAPED, FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -42,7 +42,6 @@ const UNASKED: ReadonlySet<string> = new Set([
 
 /** Milliseconds beyond the server's own limit after which a silent connection is given up. */
 const GRACE_MS = 60_000
-const MOST_MS = 2_147_483_647
 
 /**
  * Sends a message and, when it failed, a rollback behind it; resolves with what was in the way.

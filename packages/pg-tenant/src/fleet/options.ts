@@ -1,5 +1,5 @@
 import { integerOption, invalidOption, unknownOption } from '@org/core'
-import { STATEMENT_MS } from '../admin/in-room.ts'
+import { MOST_MS, STATEMENT_MS } from '../admin/in-room.ts'
 import type { Phase } from '../migrations/script.ts'
 import type { MigrateProgress, TenantMigration } from './report.ts'
 
@@ -77,8 +77,6 @@ const NUMBERS = {
 
 const OTHERS =
   'canary only except limit phase dryRun recheck allowSchemas signal onTenant throwOnFailure'.split(' ')
-/** The largest integer of PostgreSQL's settings, and of Node's timers. */
-const MOST = 2_147_483_647
 
 /** @throws TenancyError INVALID_OPTION */
 export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettings {
@@ -89,10 +87,10 @@ export function parseMigrateOptions(options: MigrateOptions = {}): MigrateSettin
   const { phase, canary, limit } = options
   const number = (name: keyof typeof NUMBERS): number => {
     const { fallback, least } = NUMBERS[name]
-    return integerOption(name, options[name] ?? fallback, least, MOST)
+    return integerOption(name, options[name] ?? fallback, least, MOST_MS)
   }
-  if (limit !== undefined) integerOption('limit', limit, 1, MOST)
-  if (typeof canary === 'number') integerOption('canary', canary, 1, MOST)
+  if (limit !== undefined) integerOption('limit', limit, 1, MOST_MS)
+  if (typeof canary === 'number') integerOption('canary', canary, 1, MOST_MS)
   else if (canary !== undefined) keys('canary', canary)
   for (const name of ['only', 'except', 'allowSchemas'] as const) {
     if (options[name] !== undefined) keys(name, options[name])

@@ -1,4 +1,5 @@
 import type { TenantKey } from '@org/core'
+import { MOST_MS } from '../admin/in-room.ts'
 import { mayBePending } from '../admin/room-pending.ts'
 import {
   asking,
@@ -61,11 +62,8 @@ export interface Seen {
 
 /** All statements of a message are one statement to the server's clock. */
 export function limitsOf({ lockTimeout, statementTimeout }: MigrateSettings, statements: number): Limits {
-  return { lockTimeout, statementTimeout: Math.min(MOST, statementTimeout * Math.max(1, statements)) }
+  return { lockTimeout, statementTimeout: Math.min(MOST_MS, statementTimeout * Math.max(1, statements)) }
 }
-
-/** The largest integer of PostgreSQL's settings. */
-const MOST = 2_147_483_647
 
 /** What a room is entered for, and what is asked when it is left. */
 export interface Visit {
