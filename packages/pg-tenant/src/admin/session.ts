@@ -1,8 +1,8 @@
 import { isTenancyError, type TenancyError } from '@org/core'
+import { connectTo } from '../driver/checkout.ts'
 import { configOf, loadPg } from '../driver/connection-config.ts'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolLike } from '../driver/types.ts'
-import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost } from '../errors/from-scope.ts'
 import { isServerError } from '../errors/server-error.ts'
@@ -43,9 +43,7 @@ export function withAdminSession<T>(
   fn: (session: AdminSession) => Promise<T>,
 ): Promise<T> {
   return withAdminPool(adminPool, database, async (pool) => {
-    const client = await pool.connect().catch((error: unknown) => {
-      throw fromConnectError(error)
-    })
+    const client = await connectTo(pool)
     const ask = async <R extends object>(sql: string) => (await client.query(sql)).rows as R[]
     const run = async <R extends object>(sql: string, values?: readonly unknown[]): Promise<R[]> => {
       try {

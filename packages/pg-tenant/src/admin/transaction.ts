@@ -1,6 +1,6 @@
 import { isTenancyError, type QueryRows, type TenancyError } from '@org/core'
+import { connectTo } from '../driver/checkout.ts'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
-import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost, unknownOutcome } from '../errors/from-scope.ts'
 import { isServerError, type ServerError } from '../errors/server-error.ts'
@@ -35,9 +35,7 @@ export interface Admin {
  *   run it again)
  */
 export async function inAdminTransaction<T>(pool: PoolLike, fn: (admin: Admin) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   const admin = adminOf(client)
   let phase: 'work' | 'commit' = 'work'
   try {

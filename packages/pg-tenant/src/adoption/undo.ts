@@ -3,7 +3,7 @@ import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { markerOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
-import { forget } from '../lifecycle/forget.ts'
+import { runOnForget } from '../lifecycle/hook.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
 import { endSessions, revokeConnect, setLogin } from '../lifecycle/login-role.ts'
 import { prepare } from '../lifecycle/prepare.ts'
@@ -41,7 +41,7 @@ export async function undoAdoption(
     // Behind what is undone there: until then the same call goes on.
     if (home.apart)
       await inAdminTransaction(adminPool, async (books) => {
-        await forget({ admin: books, lifecycle, tenant })
+        await runOnForget({ admin: books, lifecycle, tenant })
         await forgetTenant(books, lifecycle, tenant)
       })
   })
@@ -75,7 +75,7 @@ async function undo(admin: Admin, work: Undoing): Promise<void> {
   const ownOnly = before.keptRole && before.owners.length === 0
   const look = (known?: Known) => refuseCode(admin, tenant, schema, before.since, known)
   const known = acceptsCode || ownOnly ? undefined : await look()
-  if (!home.apart) await forget({ admin, lifecycle, tenant })
+  if (!home.apart) await runOnForget({ admin, lifecycle, tenant })
   await giveBack(admin, work, before, { schema, marker, role })
   // guard: what the tenant changed while its tables were waited for; now it can change nothing more
   if (known) await look(known)

@@ -1,8 +1,8 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import { type Admin, adminOf, isSpent } from '../admin/transaction.ts'
 import { cancelBackend } from '../driver/cancel.ts'
+import { connectTo } from '../driver/checkout.ts'
 import { isWireClient, type PoolClientLike, type PoolLike, type WireClient } from '../driver/types.ts'
-import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { aborted, connectionLost, unknownOutcome } from '../errors/from-scope.ts'
 import { isServerError } from '../errors/server-error.ts'
@@ -47,9 +47,7 @@ export async function withAdminClient<T>(
   signal?: AbortSignal | undefined,
 ): Promise<T> {
   throwIfAborted(signal)
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   if (!isWireClient(client)) {
     client.release()
     throw new TenancyError(

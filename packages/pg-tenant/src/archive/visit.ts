@@ -1,8 +1,8 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
-import { bringOver } from '../lifecycle/bring-over.ts'
 import { type Lifecycle, standingOf } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
+import { transferOwnership } from '../lifecycle/transfer-ownership.ts'
 import { whileTenantIsLocked } from '../registry/locks.ts'
 import { find } from '../registry/read.ts'
 import type { TenantRecord, TenantStatus } from '../registry/record.ts'
@@ -48,7 +48,7 @@ export async function visitTenant<T>(
   const record = await find(pool, registry, tenant)
   if (!record || !accepted.includes(record.status)) throw notFound(tenant)
   if (record.isolation !== level) throw otherLevel(tenant)
-  await bringOver(lifecycle, tenant)
+  await transferOwnership(lifecycle, tenant)
   const closed = record.status !== 'active'
   const read = async (books: AdminClient): Promise<T> => {
     await books.run(`set lock_timeout = '10s'; set search_path to ${OWN_PATH}`)

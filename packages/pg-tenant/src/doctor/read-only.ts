@@ -1,4 +1,5 @@
 import { isTenancyError } from '@org/core'
+import { connectTo } from '../driver/checkout.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -16,9 +17,7 @@ const OPEN = `begin isolation level repeatable read read only; set local search_
 
 /** Looks at the database as it is at one moment, and cannot change it. */
 export async function readOnly<T>(pool: PoolLike, fn: (look: Look) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   try {
     await client.query(OPEN)
     const result = await fn(

@@ -1,6 +1,6 @@
 import Result from 'pg/lib/result.js'
 import { prepareValue } from 'pg/lib/utils.js'
-import { fromConnectError } from '../errors/from-connect-error.ts'
+import { connectTo } from './checkout.ts'
 import type { Step } from './exchange.ts'
 import { memoryOf } from './memory.ts'
 import { anew, bind, describe, execute, statement } from './messages.ts'
@@ -24,9 +24,7 @@ export async function ask(
   text: string,
   values: readonly unknown[],
 ): Promise<Record<string, unknown>[]> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   if (!isWireClient(client)) return await askAny(client, text, values)
   const session = new Session(client, memoryOf(client))
   const result = new Result(undefined, session.types)

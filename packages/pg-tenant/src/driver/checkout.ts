@@ -19,6 +19,13 @@ export function checkout(pool: PoolLike, waitMs: number, signal: AbortSignal | u
   return new Promise((resolve, reject) => new Checkout(pool, waitMs, signal, resolve, reject).take())
 }
 
+/** A client of the pool, whatever an earlier user has left on it. @throws TenancyError POOL_EXHAUSTED or CONNECTION_LOST, coded */
+export function connectTo(pool: PoolLike): Promise<PoolClientLike> {
+  return pool.connect().catch((error: unknown) => {
+    throw fromConnectError(error)
+  })
+}
+
 /** Of all pools. */
 const patience = new Deadlines()
 

@@ -11,7 +11,7 @@ import type { Submittable, WireClient } from './types.ts'
 const NOTICES = 2
 
 /** The last notices and warnings of a connection, oldest first. */
-export interface Hearing {
+export interface NoticeLog {
   readonly notices: readonly ServerError[]
   stop(): void
 }
@@ -147,7 +147,7 @@ export class Session {
   }
 
   /** Keeps the last notices that come from now on, until it is stopped; they have the fields of an error (manual 54.8). */
-  hear(): Hearing {
+  collectNotices(): NoticeLog {
     const { connection } = this.#client
     const notices: ServerError[] = []
     const onNotice = (notice: Omit<ServerError, 'name' | 'stack'>) => {

@@ -1,3 +1,4 @@
+import { connectTo } from '../driver/checkout.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
@@ -15,9 +16,7 @@ export async function ask<R extends object>(
   text: string,
   values: readonly unknown[] = [],
 ): Promise<R[]> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   try {
     const { rows } = await client.query(text, [...values])
     client.release()

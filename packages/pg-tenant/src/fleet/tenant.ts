@@ -1,7 +1,7 @@
 import { TenancyError } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { traitsOf } from '../isolation/traits.ts'
-import { bringOver } from '../lifecycle/bring-over.ts'
+import { transferOwnership } from '../lifecycle/transfer-ownership.ts'
 import { type Script, untilCommit } from '../migrations/script.ts'
 import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
 import { migrationMessages } from './message.ts'
@@ -65,7 +65,7 @@ async function wasEarlier(
     return false
   // On a connection of its own: all of the pool's may be lanes.
   return await withAdminPool(lifecycle.adminPool, undefined, (adminPool) =>
-    bringOver({ ...lifecycle, adminPool }, tenant),
+    transferOwnership({ ...lifecycle, adminPool }, tenant),
   )
 }
 

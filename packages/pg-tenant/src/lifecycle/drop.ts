@@ -1,7 +1,7 @@
 import type { TenantKey } from '@org/core'
 import { requireSettled, setStatus } from '../registry/registry.ts'
 import { requireAlone } from './dependents.ts'
-import { forget } from './forget.ts'
+import { runOnForget } from './hook.ts'
 import type { TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { onTenant } from './work.ts'
@@ -25,7 +25,7 @@ export function drop(lifecycle: Lifecycle, tenant: TenantKey): Promise<boolean> 
       if (!ofLevel.staged && !(await begin(work))) return false
       // Once more, when nobody waits any longer: what came meanwhile would go with it.
       await requireAlone(work)
-      await forget(work)
+      await runOnForget(work)
       await ofLevel.takeDown(work)
       await setStatus(work.admin, registry, tenant, 'deleted')
       return true

@@ -1,15 +1,41 @@
 import { isTenancyError, type Queryable, type QueryRows, TenancyError, type TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
+import type { TenantWork } from './levels/level.ts'
 
 const STATE = `select pg_current_xact_id()::text as transaction, current_user = session_user as unchanged`
 
 /** What an application does in an administrator's transaction. */
-export interface Hook {
+interface Hook {
   /** The option it was given as. */
   readonly name: 'onForget' | 'onProvision'
   readonly call: (control: Queryable, tenant: TenantKey) => Promise<unknown>
   /** What it means that it failed, as a clause. */
   readonly without: string
+}
+
+/** Runs the application's `onForget` in the transaction that writes the tombstone. Errors as {@link runHook}. */
+export async function runOnForget({
+  admin,
+  lifecycle,
+  tenant,
+}: Pick<TenantWork, 'admin' | 'lifecycle' | 'tenant'>): Promise<void> {
+  const { onForget } = lifecycle
+  if (onForget)
+    await runHook(admin, tenant, { name: 'onForget', call: onForget, without: 'the tenant is not gone yet' })
+}
+
+/** Runs the application's `onProvision` where the tenant's data lives. Errors as {@link runHook}. */
+export async function runOnProvision(work: TenantWork): Promise<void> {
+  const { lifecycle, tenant } = work
+  const { onProvision, ofLevel } = lifecycle
+  if (!onProvision) return
+  const hook = { name: 'onProvision', call: onProvision, without: 'the tenant is not there yet' } as const
+  await ofLevel.atHome(work, async (home) => {
+    // A restore may have left the session's own search path.
+    await home.run(`set local search_path to ${OWN_PATH}`)
+    await runHook(home, tenant, hook)
+  })
 }
 
 /**
@@ -18,7 +44,7 @@ export interface Hook {
  * @throws TenancyError INTERNAL_ERROR when it throws, with what it threw as `cause`; DATABASE_ERROR, CONFLICT,
  *   CONNECTION_LOST of its statements; STATEMENT_REFUSED when it ended the transaction or changed its role
  */
-export async function runHook(admin: Admin, tenant: TenantKey, hook: Hook): Promise<void> {
+async function runHook(admin: Admin, tenant: TenantKey, hook: Hook): Promise<void> {
   const [before] = await admin.run(STATE)
   const { control, failures, revoke } = controlOf(admin, hook)
   try {

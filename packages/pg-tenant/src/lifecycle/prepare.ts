@@ -1,5 +1,6 @@
 import { isTenancyError } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
+import { connectTo } from '../driver/checkout.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { ensureControlSchema, hasControlSchema } from '../registry/control-schema.ts'
@@ -59,9 +60,7 @@ const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701', '
 
 /** @throws TenancyError CONNECTION_LOST, DATABASE_ERROR */
 export async function applicationRole(pool: PoolLike): Promise<string> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   try {
     const { rows } = await client.query('select session_user as role')
     client.release()

@@ -4,12 +4,12 @@ import { ownNamesOf } from '../isolation/names.ts'
 import { factsOf, type TenantFacts } from '../registry/record.ts'
 import { register, registered } from '../registry/registry.ts'
 import type { Applied } from './apply-migrations.ts'
-import { bringOver } from './bring-over.ts'
 import { refuseFallingThrough } from './falls-through.ts'
+import { runOnProvision } from './hook.ts'
 import type { Furnished, TenantWork } from './levels/level.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { claim } from './ready/claim.ts'
-import { welcome } from './welcome.ts'
+import { transferOwnership } from './transfer-ownership.ts'
 import { onTenant } from './work.ts'
 
 export interface ProvisionResult extends Furnished {
@@ -39,7 +39,7 @@ export async function provision(
   tenant: TenantKey,
   options: ProvisionOptions = {},
 ): Promise<ProvisionResult> {
-  await bringOver(lifecycle, tenant, 'at everything')
+  await transferOwnership(lifecycle, tenant, 'at everything')
   return await withTheRest(lifecycle, tenant, await provisionTwice(lifecycle, tenant, options))
 }
 
@@ -98,7 +98,7 @@ function provisionOnce(
       await refuseFallingThrough(work)
       const claimed = fromReady && work.status === 'provisioning' ? await claim(work) : undefined
       const result = claimed ? { ...claimed, claimed: true as const } : await make(work)
-      await welcome(work)
+      await runOnProvision(work)
       if (work.status === 'suspended') await ofLevel.takeOutOfService(work)
       await registered(work.admin, registry, tenant, migrations.at(-1)?.id)
       return result

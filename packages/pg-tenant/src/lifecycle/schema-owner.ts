@@ -17,15 +17,15 @@ export interface SchemaOwner {
 }
 
 /** Lets the owner make something in the schema, which whoever is to own something must be able to. */
-export async function mayFill(
+export async function grantCreate(
   admin: Admin,
   { schema, owner }: Pick<SchemaOwner, 'schema' | 'owner'>,
 ): Promise<void> {
   await admin.run(`grant create on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(owner)}`)
 }
 
-/** Lets the owner read whose schema it is; see {@link howGiven}. */
-export async function letIn(
+/** Lets the owner read whose schema it is; see {@link ownershipState}. */
+export async function grantMarker(
   admin: Admin,
   { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
 ): Promise<void> {
@@ -34,8 +34,8 @@ export async function letIn(
 
 /** All rights of an owner, and the application's to what it will make. */
 export async function allowOwner(admin: Admin, home: SchemaOwner): Promise<void> {
-  await mayFill(admin, home)
-  await letIn(admin, home)
+  await grantCreate(admin, home)
+  await grantMarker(admin, home)
   await setUsage(admin, home.schema, home.owner, true)
 }
 
@@ -73,7 +73,7 @@ const OWN = `with ${OWNED_OBJECTS}
  * @param ours relations that stay the administrator's: marker and ledger
  * @returns how many
  */
-export async function giveSome(
+export async function transferSome(
   admin: Admin,
   { schema, owner, application }: SchemaOwner,
   ours: readonly string[],
@@ -98,7 +98,7 @@ const GIVEN = `select case when coalesce(pg_catalog.has_table_privilege(r.oid, m
  *
  * @param ours relations that stay the administrator's; said, what came since is looked for as well
  */
-export async function howGiven(
+export async function ownershipState(
   admin: Pick<Admin, 'run'>,
   { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
   ours?: readonly string[],

@@ -3,7 +3,7 @@ import { throwIfAborted } from '../archive/abort.ts'
 import { notFound, type Place, placeOf } from '../archive/place.ts'
 import type { Visit } from '../archive/visit.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
-import { forget } from '../lifecycle/forget.ts'
+import { runOnForget } from '../lifecycle/hook.ts'
 import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -145,7 +145,7 @@ function finish({ lifecycle, tenant, signal }: Visit, state: Offboarding): Promi
     await requireUnderWay(work.admin, registry, tenant, state)
     await requireAlone(work)
     // First: should it fail, less is gone.
-    await forget(work)
+    await runOnForget(work)
     const roles = await rolesAround(work)
     if (await ofLevel.exists(work)) await ofLevel.takeDown(work)
     if (ofLevel.row) {

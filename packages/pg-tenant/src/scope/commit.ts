@@ -60,7 +60,7 @@ export interface Ending {
  */
 export async function commit(session: Session, scope: Conversation, ending: Ending): Promise<void> {
   const { last, ticket } = ending
-  const heard = scope.settings.distributed ? session.hear() : undefined
+  const notices = scope.settings.distributed ? session.collectNotices() : undefined
   const started = performance.now()
   const answer: Answer = new Answer()
   const exchange = scope.send(session, (one) => {
@@ -68,7 +68,7 @@ export async function commit(session: Session, scope: Conversation, ending: Endi
     const ahead = ticket ? [] : checked(one, last, scope.settings)
     return ahead.concat({ ...COMMIT.on(one.slot), sink: answer }, leaving(one, scope.entrance.gate, true))
   })
-  const { outcome, sent } = await (heard ? exchange.finally(() => heard.stop()) : exchange)
+  const { outcome, sent } = await (notices ? exchange.finally(() => notices.stop()) : exchange)
   if (answer.tag === 'COMMIT' && outcome.kind === 'done' && outcome.status === 'I') {
     const leaves = giveBack(session, scope)
     if (leaves) await leaves
@@ -86,7 +86,7 @@ export async function commit(session: Session, scope: Conversation, ending: Endi
     else if (phase === 'tail') session.destroy()
     else await undo(session, scope)
     const facts = { ...scope.settings, elapsed: performance.now() - started }
-    if (phase === 'commit') throw fromFailedCommit(outcome.error, heard?.notices, facts)
+    if (phase === 'commit') throw fromFailedCommit(outcome.error, notices?.notices, facts)
     throw fromFailedStep(phase, outcome.error, facts)
   }
   session.destroy()

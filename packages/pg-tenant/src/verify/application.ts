@@ -1,6 +1,6 @@
 import type { TenantKey } from '@org/core'
+import { connectTo } from '../driver/checkout.ts'
 import type { PoolClientLike } from '../driver/types.ts'
-import { fromConnectError } from '../errors/from-connect-error.ts'
 import { databaseOf, markerOf, roleOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
@@ -14,9 +14,7 @@ import { check, homeOf, type Scene } from './scene.ts'
 /** What is checked on the application's bare connection: no scope, no tenant. */
 export async function checkApplication(scene: Scene, tenants: readonly TenantKey[]): Promise<void> {
   const { pool, level, naming, registry } = scene.lifecycle
-  const client = await pool.connect().catch((error: unknown) => {
-    throw fromConnectError(error)
-  })
+  const client = await connectTo(pool)
   try {
     await client.query(`begin read only; set local search_path to ${OWN_PATH}`)
     await check(scene, 'application_rights', null, null, () => rights(client))

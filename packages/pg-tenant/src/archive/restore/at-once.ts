@@ -1,6 +1,6 @@
 import { ownNamesOf } from '../../isolation/names.ts'
+import { runOnProvision } from '../../lifecycle/hook.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
-import { welcome } from '../../lifecycle/welcome.ts'
 import { requireArriving } from '../../registry/arrival.ts'
 import { lockTenant } from '../../registry/locks.ts'
 import { isShut } from '../../registry/record.ts'
@@ -45,7 +45,7 @@ async function intoSchema(admin: AdminClient, restoring: ArchiveRestoring): Prom
   const { summary, sha256 } = await putIn(admin, admin, restoring, work)
   await dropAside(admin, aside, restoring)
   const { migrations, more } = await ofLevel.furnish(work)
-  await welcome(work)
+  await runOnProvision(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   return { rows: summary.rows, sha256, migrations, ...(more && { more }) }
 }
@@ -56,7 +56,7 @@ async function intoRows(admin: AdminClient, restoring: ArchiveRestoring): Promis
   await lifecycle.ofLevel.drain(work)
   await makeRoomInRows(admin, restoring, () => lifecycle.ofLevel.takeDown(work))
   const { summary, sha256 } = await fillRows(admin, restoring, archive)
-  await welcome(work)
+  await runOnProvision(work)
   return { rows: summary.rows, sha256, migrations: [] }
 }
 

@@ -1,9 +1,9 @@
 import { invalidOption, TenancyError, type TenantKey } from '@org/core'
 import { traitsOf } from '../../isolation/traits.ts'
-import { bringOver } from '../../lifecycle/bring-over.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { prepare } from '../../lifecycle/prepare.ts'
 import { withTheRest } from '../../lifecycle/provision.ts'
+import { transferOwnership } from '../../lifecycle/transfer-ownership.ts'
 import { pending } from '../../migrations/migrations.ts'
 import { throwIfAborted } from '../abort.ts'
 import type { ArchiveManifest } from '../format/manifest.ts'
@@ -63,7 +63,7 @@ export async function restoreTenant(
       requireFitting(lifecycle, manifest, place.tenantColumn !== undefined, skipMigrations)
     const own = manifest.tenant === tenant && manifest.prefix === lifecycle.naming.schemaPrefix
     const work = { ...restoring(await prepare(lifecycle), own), archive }
-    await bringOver(lifecycle, tenant)
+    await transferOwnership(lifecycle, tenant)
     const made = await (lifecycle.ofLevel.staged ? restoreStaged(work) : restoreAtOnce(work))
     const restored = await withTheRest(lifecycle, tenant, made)
     const { createdAt, tenant: source, tables } = manifest

@@ -1,12 +1,12 @@
 import { withAdminPool } from '../../admin/session.ts'
 import type { Admin } from '../../admin/transaction.ts'
 import { ownNamesOf } from '../../isolation/names.ts'
+import { runOnProvision } from '../../lifecycle/hook.ts'
 import { furnishSchema } from '../../lifecycle/levels/in-schema.ts'
 import type { TenantWork } from '../../lifecycle/levels/level.ts'
 import { standingOf } from '../../lifecycle/lifecycle.ts'
 import { databaseExists } from '../../lifecycle/tenant-database.ts'
 import { setUsage } from '../../lifecycle/tenant-schema.ts'
-import { welcome } from '../../lifecycle/welcome.ts'
 import { onTenant, type Stage } from '../../lifecycle/work.ts'
 import { requireArriving } from '../../registry/arrival.ts'
 import { lockTenant } from '../../registry/locks.ts'
@@ -122,7 +122,7 @@ async function fillAndRegister(
     ),
   )
   const { migrations, more } = await ofLevel.furnish(work)
-  await welcome(work)
+  await runOnProvision(work)
   if (isShut(work.status)) await ofLevel.takeOutOfService(work)
   await registered(work.admin, registry, tenant, lifecycle.migrations.at(-1)?.id)
   return { ...restored, migrations: [...restored.migrations, ...migrations], ...(more && { more }) }

@@ -1,9 +1,9 @@
 import { markerOf, ownerRoleOf, schemaOf } from '../../isolation/names.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import { bringOverAtOnce } from '../bring-over.ts'
 import { onThisNode } from '../distributed-schemas.ts'
 import { dropRole, ensureRole, roleExists } from '../tenant-role.ts'
 import { runEach } from '../tenant-schema.ts'
+import { transferOwnershipAtOnce } from '../transfer-ownership.ts'
 import { allowUsage, furnishSchema, renameSchema, schemaSteps } from './in-schema.ts'
 import type { LevelLifecycle, Lifecycle, TenantWork } from './level.ts'
 
@@ -52,7 +52,7 @@ export const schemaLevel: LevelLifecycle = {
         await runEach(work.admin, [renameSchema(work, from), allowUsage(work, work.application)])
         return undefined
       }
-      await bringOverAtOnce({ ...work, tenant: from })
+      await transferOwnershipAtOnce({ ...work, tenant: from })
       const to = [work.application, String(ownRole(work))]
       const usage = to.map((role) => allowUsage(work, role))
       const roles = [from, work.tenant].map((tenant) => String(ownRole({ ...work, tenant })))

@@ -6,10 +6,10 @@ import { lockByName } from '../../registry/locks.ts'
 import { announce } from '../../registry/registry.ts'
 import { qualify } from '../../sql/identifier.ts'
 import { applyMigrations } from '../apply-migrations.ts'
-import { bringOverAtOnce } from '../bring-over.ts'
 import type { TenantWork } from '../levels/level.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import { prepare } from '../prepare.ts'
+import { transferOwnershipAtOnce } from '../transfer-ownership.ts'
 import { readyKey } from './ready-key.ts'
 import { readySteps } from './steps.ts'
 import { addReady, countReady, removeReady, takeAny, takeStale } from './table.ts'
@@ -100,7 +100,7 @@ function oneByOne<T>(lifecycle: Lifecycle, fn: (admin: Admin) => Promise<T>): Pr
 /** Migrations run as the tenant, who may go in for as long as they run and nobody else sees it. */
 async function update(work: TenantWork): Promise<void> {
   const { admin, lifecycle, tenant } = work
-  if (traitsOf(lifecycle.level).ownerApart) await bringOverAtOnce(work)
+  if (traitsOf(lifecycle.level).ownerApart) await transferOwnershipAtOnce(work)
   const owner = lifecycle.ofLevel.ownerOf(lifecycle, tenant)
   if (owner !== undefined) await lifecycle.ofLevel.putBackIntoService(work)
   await applyMigrations(admin, lifecycle, tenant, owner, false)

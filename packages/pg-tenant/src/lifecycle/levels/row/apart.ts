@@ -2,8 +2,8 @@ import { isTenancyError } from '@org/core'
 import { withAdminPool } from '../../../admin/session.ts'
 import { FOREIGN_CODE, noForeignCode } from '../../../admin/tenant-room.ts'
 import { type Admin, adminOf, fromStatement, inAdminTransaction } from '../../../admin/transaction.ts'
+import { connectTo } from '../../../driver/checkout.ts'
 import type { PoolLike } from '../../../driver/types.ts'
-import { fromConnectError } from '../../../errors/from-connect-error.ts'
 import { connectionLost } from '../../../errors/from-scope.ts'
 import { isServerError } from '../../../errors/server-error.ts'
 import { SQLSTATE } from '../../../errors/sqlstate.ts'
@@ -120,9 +120,7 @@ class Run implements Apart<Failure> {
 
   /** On a connection of its own, which ends with it, and its settings too. */
   async alone(text: string, statement: Statement): Promise<Failure | undefined> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw fromConnectError(error)
-    })
+    const client = await connectTo(this.#pool)
     try {
       const admin = adminOf(client)
       await admin.run(SESSION, [roomOf(this.#lifecycle).searchPath])

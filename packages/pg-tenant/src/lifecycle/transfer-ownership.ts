@@ -5,7 +5,14 @@ import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import type { TenantWork } from './levels/level.ts'
 import { type Lifecycle, ownerOf, standingOf } from './lifecycle.ts'
-import { allowApplication, giveSome, howGiven, letIn, mayFill, type SchemaOwner } from './schema-owner.ts'
+import {
+  allowApplication,
+  grantCreate,
+  grantMarker,
+  ownershipState,
+  type SchemaOwner,
+  transferSome,
+} from './schema-owner.ts'
 import { ensureRole } from './tenant-role.ts'
 import { setUsage } from './tenant-schema.ts'
 import { onTenant } from './work.ts'
@@ -24,7 +31,7 @@ const BATCH = 50
  * @returns whether there was something to do
  * @throws TenancyError TIMEOUT when a table stayed locked; CONFLICT when a role of the tenant's name is something else
  */
-export async function bringOver(
+export async function transferOwnership(
   lifecycle: Lifecycle,
   tenant: TenantKey,
   looking: 'as a mark says' | 'at everything' = 'as a mark says',
@@ -36,27 +43,27 @@ export async function bringOver(
   const ours = [home.marker, LEDGER_TABLE]
   // Without the tenant's lock, which somebody may hold for long who reads it.
   const looked = looking === 'at everything' ? ours : undefined
-  if ((await inAdminTransaction(adminPool, (admin) => howGiven(admin, home, looked))) !== 'not yet')
+  if ((await inAdminTransaction(adminPool, (admin) => ownershipState(admin, home, looked))) !== 'not yet')
     return false
   return await onTenant(lifecycle, tenant, async (stage) => {
     if (!(await stage(begin))) return false
-    while ((await stage((work) => giveMore(work, BATCH))) > 0);
+    while ((await stage((work) => transferMore(work, BATCH))) > 0);
     await stage(end)
     return true
   })
 }
 
 /** The same in the transaction of `work`, for a tenant that nobody has yet. */
-export async function bringOverAtOnce(work: TenantWork): Promise<void> {
+export async function transferOwnershipAtOnce(work: TenantWork): Promise<void> {
   const home = homeOf(work)
-  if (!home || (await howGiven(work.admin, home)) !== 'not yet' || !(await begin(work))) return
-  await giveMore(work, Number.MAX_SAFE_INTEGER)
+  if (!home || (await ownershipState(work.admin, home)) !== 'not yet' || !(await begin(work))) return
+  await transferMore(work, Number.MAX_SAFE_INTEGER)
   await end(work)
 }
 
-async function giveMore(work: TenantWork, most: number): Promise<number> {
+async function transferMore(work: TenantWork, most: number): Promise<number> {
   const home = homeOf(work)
-  return home ? await giveSome(work.admin, home, [home.marker, LEDGER_TABLE], most) : 0
+  return home ? await transferSome(work.admin, home, [home.marker, LEDGER_TABLE], most) : 0
 }
 
 function homeOf({ application, lifecycle, tenant }: TenantWork): SchemaOwner | undefined {
@@ -73,7 +80,7 @@ async function begin(work: TenantWork): Promise<boolean> {
   if (!home || status === 'deleted') return false
   if ((await standingOf(admin, lifecycle.naming, tenant)) === 'nothing') return false
   await ensureRole(admin, home.owner, { login: false, application: undefined })
-  await mayFill(admin, home)
+  await grantCreate(admin, home)
   await allowApplication(admin, home)
   return true
 }
@@ -81,6 +88,6 @@ async function begin(work: TenantWork): Promise<boolean> {
 async function end(work: TenantWork): Promise<void> {
   const home = homeOf(work)
   if (!home || work.status === 'deleted') return
-  await letIn(work.admin, home)
+  await grantMarker(work.admin, home)
   await setUsage(work.admin, home.schema, home.owner, work.status === 'active')
 }
