@@ -84,7 +84,7 @@ export async function showOnceAndLimits({ hub, tenant, claims }: RecordScene): P
   claims.check(
     made.length === 1 && refused.length === 4,
     'five want the last place of the plan at once',
-    `${made.length} gets it, ${refused.length} × 409 ${refused[0]?.error?.details?.limit}`,
+    `${made.length} gets it, ${refused.length} × ${refused[0]?.status} ${refused[0]?.error?.details?.limit}`,
   )
 }
 
