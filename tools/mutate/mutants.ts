@@ -35,7 +35,12 @@ export function mutantsIn(file: string, source: string): Mutant[] {
     found.push({ name, file, start, end, text, ...(marked !== undefined && { marked }) })
   }
   // The only statement of an `if` leaves an empty one behind.
-  const without = (node: ts.Node) => add(node.getStart(), node.end, ts.isIfStatement(node.parent) ? ';' : '')
+  const without = (node: ts.Node) =>
+    add(
+      node.getStart(),
+      node.end,
+      ts.isIfStatement(node.parent) || ts.isForOfStatement(node.parent) ? ';' : '',
+    )
   const visit = (node: ts.Node): void => {
     if (ts.isIfStatement(node) && throws(node.thenStatement)) {
       add(node.expression.getStart(), node.expression.end, 'false')

@@ -319,7 +319,7 @@ it('does nothing to the tenant of the operators that would lock them out, nor ta
     'VALIDATION_ERROR',
     { field: 'body.packageKey' },
   ])
-  const other = await asOperator('DELETE', '/v1/tenants/plain?confirm=platform&backup=skip')
+  const other = await asOperator('DELETE', '/v1/tenants/bare?confirm=platform&backup=skip')
   expect([...refusal(other), other.body.error.details.field]).toEqual([
     400,
     'VALIDATION_ERROR',

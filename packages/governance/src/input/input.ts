@@ -1,6 +1,6 @@
-import { integerField, integerOption, invalidField, invalidOption } from '@org/core'
+import { integerOption, invalidField, invalidOption } from '@org/core'
 
-export { integerField, integerOption, invalidField, invalidOption }
+export { integerOption, invalidField, invalidOption }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
