@@ -118,7 +118,7 @@ const RUNS = /REFERENCES|TRIGGER/
 
 // $1 shared schemas, $2 a schema that is to be a tenant's, and all in it, or null. Foreign keys to tables of others whose check calls a
 // cast of neither a superuser nor the other table's owner. They stay when REFERENCES is taken back.
-const RUNNING_KEYS = `select pg_catalog.format('%I.%I', n.nspname, f.relname) as "table", k.conname as name, p.relowner::pg_catalog.regrole::pg_catalog.text as owner
+const RUNNING_KEYS = `select pg_catalog.format('%I.%I', n.nspname, f.relname) as "table", pg_catalog.quote_ident(k.conname) as name, p.relowner::pg_catalog.regrole::pg_catalog.text as owner
   from pg_catalog.pg_constraint k join pg_catalog.pg_class p on p.oid = k.confrelid join pg_catalog.pg_class f on f.oid = k.conrelid
     join pg_catalog.pg_namespace n on n.oid = f.relnamespace
   where k.contype = 'f' and case when $2::pg_catalog.text is not null then n.nspname = $2 and p.relnamespace <> f.relnamespace
@@ -142,7 +142,7 @@ export async function readRunningKeys(
   return rows.map(({ table, name, owner }) => ({
     subject: `${table}`,
     message: `Foreign key ${name} of ${table} calls a cast of the tenant’s, with the rights of ${owner}, who owns the table it points to.`,
-    fix: `ALTER TABLE ${table} DROP CONSTRAINT …, and REVOKE REFERENCES from whoever made it.`,
+    fix: `ALTER TABLE ${table} DROP CONSTRAINT ${name}, and REVOKE REFERENCES on the other table from whoever made it.`,
   }))
 }
 
