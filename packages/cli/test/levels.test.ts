@@ -50,7 +50,7 @@ describe('level row', () => {
     expect(examined.exit).toBe(EXIT.failed)
     expect(examined.stdout).toContain('warning ROW_INDEX_MISSING  notes: ')
     expect((await project.run('stats acme')).stdout).toContain('slowest migration: 1 of all tenants')
-    expect((await project.run('verify')).stdout).toContain('isolation level row, 1 tenants')
+    expect((await project.run('verify')).stdout).toContain('isolation level row, 1 tenant,')
     expect((await project.run('status')).stderr).toContain('Nobody is behind')
     expect((await project.run('migrate acme')).exit).toBe(EXIT.configuration)
     expect((await project.run('drop acme --confirm acme --no-backup')).exit).toBe(EXIT.ok)

@@ -22,7 +22,7 @@ export interface SharedRight {
 // Whose rights a scope has: PUBLIC's; at levels `schema` and `row` the application's, and those of roles it inherits from;
 // else those of the tenants' own roles, which are known by the markers of their schemas. What extensions bring along may be
 // read. A table whose policies bind whoever holds the right is kept apart by them, but neither from triggers, which run as whoever
-// writes, nor from foreign keys, which are checked as its owner (hazard x). $1 shared schemas, $2 the application's
+// writes, nor from foreign keys, which are checked as its owner (hazard x); its owner has no more by them. $1 shared schemas, $2 the application's
 // role or null, $3 schema prefix, $4 role prefix, $5 marker, $6 declared tables, $7 schema of the registry, $8 whether
 // functions count (at level `row` they are looked at by themselves).
 export const SHARED_RIGHTS = `with declared as (
@@ -66,7 +66,8 @@ export const SHARED_RIGHTS = `with declared as (
       or $2 is null and exists (select from pg_catalog.pg_class m join pg_catalog.pg_namespace h on h.oid = m.relnamespace and h.nspowner = m.relowner
           cross join lateral pg_catalog.aclexplode(m.relacl) may
         where pg_catalog.starts_with(m.relname, $5 || ':') and may.grantee = g.grantee and may.grantee <> m.relowner))
-    and (g.what in ('REFERENCES', 'TRIGGER') or not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false)))
+    and case when g.what in ('REFERENCES', 'TRIGGER') then g.grantee <> g.owner
+      else not (g.bound and (g.forced or g.grantee <> g.owner) and not coalesce(r.rolbypassrls, false)) end
 )
 select s.nspname || '.' || s.name as object, s.word as kind,
   min(s.who) || case when count(distinct s.who) > 1 then ' and ' || (count(distinct s.who) - 1) || ' more' else '' end as who,
