@@ -1,6 +1,6 @@
 import { type Queryable, TenancyError } from '@org/core'
-import { ownersAlone } from '../partitions/partitions.ts'
 import { quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
+import { ownersAlone } from '../sql/owners-alone.ts'
 import { briefly, isInUse } from './brief-locks.ts'
 
 /** The tables one part of this package keeps in the control schema. */

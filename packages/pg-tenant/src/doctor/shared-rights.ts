@@ -1,5 +1,8 @@
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { REMEDY, readRunningKeys, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
+import { RUN as ROW_RUN } from '../lifecycle/levels/row/apart.ts'
+import { LEDGER as ROW_LEDGER } from '../lifecycle/levels/row/migrations.ts'
+import { REGISTRY_TABLES } from '../registry/control-schema.ts'
 import type { Look } from './read-only.ts'
 import type { Examination } from './run-checks.ts'
 
@@ -18,7 +21,7 @@ export async function checkSharedRights(
     collected.add({ code: 'SHARED_RIGHTS', severity: 'error', ...key })
 }
 
-// $1 schema of the registry, $2 what a marker's name begins with, $3 the ledger's. What is the administrator's to write, and is
+// $1 schema of the registry, $2 what a marker's name begins with, $3 the ledger's, $4 tables of the registry. What is the administrator's to write, and is
 // somebody else's as well: by default privileges, or by hand.
 const OURS_TO_WRITE = `select format('%I.%I', n.nspname, c.relname) as "table", coalesce(r.rolname, 'PUBLIC') as who,
     string_agg(distinct a.privilege_type, ', ' order by a.privilege_type) as what
@@ -26,7 +29,7 @@ const OURS_TO_WRITE = `select format('%I.%I', n.nspname, c.relname) as "table", 
     cross join lateral aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
   where a.grantee <> c.relowner and a.privilege_type <> 'SELECT' and not coalesce(r.rolsuper, false)
     and case when n.nspname = $1
-      then c.relname ~ '^(tenant|tenant_(credential|migration|migration_run|offboarding|move|adoption|arrival)|work_lock|control_version|row_migration(_run)?)$'
+      then c.relname = any ($4)
       else starts_with(c.relname, $2) or c.relname = $3 end
   group by 1, 2 order by 1, 2 limit 1000`
 
@@ -35,7 +38,12 @@ export async function checkOwnTables(
   look: Look,
   { collected, fleet: { naming, registry } }: Examination,
 ): Promise<void> {
-  const values = [registry.controlSchema, naming.marker, LEDGER_TABLE]
+  const values = [
+    registry.controlSchema,
+    naming.marker,
+    LEDGER_TABLE,
+    [...REGISTRY_TABLES, ROW_LEDGER, ROW_RUN],
+  ]
   for (const { table, who, what } of await look<{ table: string; who: string; what: string }>(
     OURS_TO_WRITE,
     values,

@@ -2,7 +2,7 @@ import type { TenantKey } from '@org/core'
 import { withBriefLocks } from '../admin/brief-locks.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { ownersAlone } from '../sql/own-path.ts'
+import { ownersAlone } from '../sql/owners-alone.ts'
 import { LEDGER_TABLE } from './apply-migrations.ts'
 import { createDistributedSchema, type DistributedSchemas } from './distributed-schemas.ts'
 

@@ -1,7 +1,8 @@
 import { TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
-import { OWN_PATH, ownersAlone } from '../sql/own-path.ts'
+import { OWN_PATH } from '../sql/own-path.ts'
+import { ownersAlone } from '../sql/owners-alone.ts'
 import { CREATE_LEAVE, grantLeave } from './leave-function.ts'
 
 /** A row for each name that is locked at times; see locks.ts. */
@@ -117,6 +118,14 @@ const STEPS = [
     primary key (prefix, key)
   )`,
 ] as const
+
+/** The tables that these steps make, and the one that counts them. */
+export const REGISTRY_TABLES: readonly string[] = [
+  'control_version',
+  ...STEPS.flatMap((step) =>
+    [...step.matchAll(/create table (?:if not exists )?(\w+)/g)].map(([, name = '']) => name),
+  ),
+]
 
 /**
  * Creates the control schema or brings it up to date, and lets the application read who is suspended: in the transaction

@@ -11,7 +11,7 @@ import type { Script } from '../../../migrations/script.ts'
 import type { Statement } from '../../../migrations/statements.ts'
 import { whileHeld } from '../../../registry/locks.ts'
 import { qualify } from '../../../sql/identifier.ts'
-import { ownersAlone } from '../../../sql/own-path.ts'
+import { ownersAlone } from '../../../sql/owners-alone.ts'
 import { type Apart, type Progress, runApart, VALID } from '../../apart.ts'
 import { foreignCode, inMigration, runScripts } from '../../apply-migrations.ts'
 import { DONE, END, RUN_COLUMNS, START, STARTED } from '../../run-table.ts'
@@ -20,7 +20,7 @@ import { BRIEFLY, lockSharedSchema, type RowLifecycle, sharedBusy, whenFree } fr
 import { explainHidden, HIDDEN_APART, LEDGER, roomOf } from './migrations.ts'
 
 /** In the control schema: files without a transaction that have begun and not ended. */
-const RUN = 'row_migration_run'
+export const RUN = 'row_migration_run'
 
 // $1 search path. A wait for a lock is not limited here: CREATE INDEX CONCURRENTLY waits without being in anybody's way.
 const SESSION = `select pg_catalog.num_nulls(

@@ -7,7 +7,7 @@ import { requireClean } from '../../../migrations/lint.ts'
 import { pending } from '../../../migrations/migrations.ts'
 import { readScripts, type Script, untilCommit } from '../../../migrations/script.ts'
 import { qualify, quoteIdentifier } from '../../../sql/identifier.ts'
-import { ownersAlone } from '../../../sql/own-path.ts'
+import { ownersAlone } from '../../../sql/owners-alone.ts'
 import { type Applied, runScripts, type StatementPlace } from '../../apply-migrations.ts'
 import type { RowLifecycle } from './lifecycle.ts'
 
