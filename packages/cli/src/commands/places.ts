@@ -13,7 +13,7 @@ export interface Places extends Pick<Connected, 'tenancy' | 'pool' | 'adminPool'
   readonly config: Config
   readonly controlSchema: string | undefined
   /** Whether each tenant has what is its own in a database of its own. */
-  readonly apart: boolean
+  readonly ownDatabase: boolean
   /** The administrator where a tenant's log and usage are. @throws errors of a scope */
   of(tenant: string): Promise<Pool>
 }
@@ -47,16 +47,16 @@ export async function withPlaces<T>(invocation: Invocation, fn: (places: Places)
     open = { tenant, pool: made }
     return made
   }
-  const apart = tenancy.isolation === 'database'
+  const ownDatabase = tenancy.isolation === 'database'
   try {
     return await fn({
       tenancy,
       pool,
       adminPool,
       config,
-      apart,
+      ownDatabase,
       controlSchema: governanceSchema(config),
-      of: async (tenant) => (apart ? ownOf(tenant) : adminPool),
+      of: async (tenant) => (ownDatabase ? ownOf(tenant) : adminPool),
     })
   } finally {
     await close()
@@ -81,7 +81,7 @@ export async function wherever(
 ): Promise<ExitCode> {
   const { output } = invocation
   const said = () => (typeof done === 'function' ? done() : done)
-  if (!places.apart || dryRun) {
+  if (!places.ownDatabase || dryRun) {
     output.document(dryRun ? { dryRun } : await work(places.adminPool))
     output.say(dryRun ? would : said())
     return EXIT.ok

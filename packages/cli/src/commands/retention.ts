@@ -119,7 +119,7 @@ const run: Run = async (invocation, places, keeping, { dryRun = false }) => {
       failed.push({ tenant, code, message })
     }
   }
-  if (!places.apart) await keepShared(null, () => keeping.runShared(adminPool, { dryRun }))
+  if (!places.ownDatabase) await keepShared(null, () => keeping.runShared(adminPool, { dryRun }))
   else {
     for await (const { key } of allTenants(tenancy)) {
       if (signal.aborted) break
@@ -163,7 +163,7 @@ const check: Run = async ({ output }, places, keeping) => {
     tenant: null as string | null,
     ...one,
   }))
-  if (places.apart) {
+  if (places.ownDatabase) {
     for await (const { key } of allTenants(places.tenancy)) {
       const own = await keeping.check(await places.of(key))
       findings.push(...own.map((one) => ({ tenant: key, ...one })))

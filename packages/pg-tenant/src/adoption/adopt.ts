@@ -73,11 +73,11 @@ async function adoptAt(work: Work, outside: readonly AdoptionFinding[]): Promise
     const adoption = await tryAgain(wanted, () =>
       inAdminTransaction(home.pool, (admin) => takeOver(admin, work, known)),
     )
-    if (home.apart) await settleApart(work)
+    if (home.ownDatabase) await settleBooksOfOwnDatabase(work)
     if (adoption.earlierOwners.length > 0) await tellAgain(work).catch(() => {})
     return adoption
   } catch (error) {
-    if (home.apart && !again) await forgetUnlessThere(work)
+    if (home.ownDatabase && !again) await forgetUnlessThere(work)
     // What was learned of its names was rolled back with the rest.
     naming.names.learn(wanted.tenant, { schema: null, role: null, database: null, ...names })
     throw error
@@ -97,7 +97,7 @@ async function tellAgain({ lifecycle, wanted, home }: Work): Promise<void> {
 }
 
 /** What the tenant's own database says is true, also where an earlier run was cut off in between. */
-async function settleApart({ lifecycle, wanted, home }: Work): Promise<void> {
+async function settleBooksOfOwnDatabase({ lifecycle, wanted, home }: Work): Promise<void> {
   const { adminPool, migrations } = lifecycle
   const ledger = qualify(wanted.schema, LEDGER_TABLE)
   const has = await home.look((look) => look<{ id: string }>(`select id from ${ledger}`))
@@ -125,7 +125,7 @@ async function takeOver(admin: Admin, work: Work, known: Known): Promise<Adoptio
     await lockTenant(books, registry, tenant)
     return await beforeOf(books, registry, tenant)
   })
-  const again = home.apart ? known.again : earlier !== undefined
+  const again = home.ownDatabase ? known.again : earlier !== undefined
   const { adoption, survey } = await home.write(admin, (books) =>
     examine(lookingAs(admin), lookingAs(books), lifecycle, wanted, { ...known, again }, application),
   )
@@ -143,7 +143,7 @@ async function takeOver(admin: Admin, work: Work, known: Known): Promise<Adoptio
   const owners = survey.owners.filter(({ name }) => name !== role)
   await keepRights(admin, wanted, owners, survey.facts)
   await giveTo(admin, survey.objects, role, wanted, owners, async () => {
-    if (traitsOf(level).ownerApart) await letApplicationIn(admin, survey.objects, role, application)
+    if (traitsOf(level).separateOwner) await letApplicationIn(admin, survey.objects, role, application)
   })
   const earlierOwners = owners.map(({ name }) => name)
   return withConnection({ ...adoption, adopted: true, earlierOwners }, connection)

@@ -86,7 +86,7 @@ async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean
   const owners = await ownersOf(lookingAs(admin), before.owners)
   await settle(admin, work, owners, last)
   if (traitsOf(lifecycle.level).logsIn) await settleLogin(admin, work, before)
-  // Behind the last doubt: where it is apart, what is settled there can be settled once more.
+  // Behind the last doubt: in a database of its own, what is settled there can be settled once more.
   if (last) await home.write(admin, (books) => forgetBefore(books, registry, tenant))
   return true
 }
@@ -101,18 +101,18 @@ async function settle(
   const { naming, level, ofLevel } = lifecycle
   const schema = schemaOf(naming, tenant)
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
-  const { logsIn, ownerApart } = traitsOf(level)
+  const { logsIn, separateOwner } = traitsOf(level)
   const objects = await objectsIn(lookingAs(admin), schema, [markerOf(naming, tenant), LEDGER_TABLE])
   refuseOthers(tenant, objects, role)
   await refuseDoors(admin, tenant, schema, role)
   const leaving = [...owners.map(({ name }) => name), application].filter((name) => name !== role)
   const revoked = await revoking(admin, objects, leaving)
   if (revoked.length > 0) await revoke(admin, asRole(role, revoked), last)
-  await endMembership(admin, role, owners, ownerApart || logsIn ? undefined : application)
+  await endMembership(admin, role, owners, separateOwner || logsIn ? undefined : application)
   // A session that was reading who it is a member of while that changed may have missed it (acl.c): told again, it reads anew.
-  if (last && !ownerApart && !logsIn) await admin.run(`alter role ${quoteIdentifier(role)} nologin`)
-  if (ownerApart) await letApplicationIn(admin, objects, role, application)
-  const staying = ownerApart ? [application] : []
+  if (last && !separateOwner && !logsIn) await admin.run(`alter role ${quoteIdentifier(role)} nologin`)
+  if (separateOwner) await letApplicationIn(admin, objects, role, application)
+  const staying = separateOwner ? [application] : []
   await closeSchema(
     admin,
     schema,

@@ -42,13 +42,13 @@ export async function furnish(
   const { level, naming, ofLevel } = lifecycle
   const { tenant, schema, role } = wanted
   await admin.run(`alter schema ${quoteIdentifier(schema)} owner to current_user`)
-  const { logsIn, ownerApart } = traitsOf(level)
+  const { logsIn, separateOwner } = traitsOf(level)
   const connection = logsIn
     ? await ensureLogin(admin, work, write)
     : await ofLevel.ensureRoles({ lifecycle, tenant, admin, session: undefined, application, status })
   const marker = markerOf(naming, tenant)
-  await markSchema(admin, schema, marker, tenant, ownerApart ? application : role)
-  if (ownerApart) {
+  await markSchema(admin, schema, marker, tenant, separateOwner ? application : role)
+  if (separateOwner) {
     const own = { schema, marker, owner: role, application }
     await allowOwner(admin, own)
     await allowApplication(admin, own)
@@ -59,7 +59,7 @@ export async function furnish(
       `insert into ${qualify(schema, LEDGER_TABLE)} (id, checksum) select * from unnest($1::text[], $2::text[])`,
       [has.map(({ id }) => id), has.map(({ checksum }) => checksum)],
     )
-  if (!home.apart) await settleBooks(admin, lifecycle, wanted, known.baseline)
+  if (!home.ownDatabase) await settleBooks(admin, lifecycle, wanted, known.baseline)
   return connection
 }
 

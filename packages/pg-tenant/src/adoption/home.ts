@@ -10,10 +10,10 @@ import { whileNameIsLocked } from '../registry/locks.ts'
 export interface Home {
   readonly pool: PoolLike
   /** Whether it is a database of the tenant's own: then what is written down of it commits by itself. */
-  readonly apart: boolean
+  readonly ownDatabase: boolean
   /** Looks at both, changing nothing. */
   look<T>(fn: (home: Look, books: Look) => Promise<T>): Promise<T>
-  /** Writes something down, in the transaction at home or, where it is apart, in one of its own. */
+  /** Writes something down, in the transaction at home or, in a database of the tenant, in one of its own. */
   write<T>(home: Admin, fn: (books: Admin) => Promise<T>): Promise<T>
 }
 
@@ -26,14 +26,14 @@ export function atHome<T>(
   if (database === undefined)
     return fn({
       pool: adminPool,
-      apart: false,
+      ownDatabase: false,
       look: (look) => readOnly(adminPool, (home) => look(home, home)),
       write: (home, write) => write(home),
     })
   return withAdminPool(adminPool, database, (pool) =>
     fn({
       pool,
-      apart: true,
+      ownDatabase: true,
       look: (look) => readOnly(adminPool, (books) => readOnly(pool, (home) => look(home, books))),
       write: (_, write) => inAdminTransaction(adminPool, write),
     }),

@@ -83,10 +83,10 @@ async function make(
 /** As the level furnishes a tenant, with a role that cannot log in: nobody is to. */
 async function fillReference(work: TenantWork, here: Admin): Promise<void> {
   const { lifecycle, tenant, application } = work
-  const { ownerApart } = traitsOf(lifecycle.level)
+  const { separateOwner } = traitsOf(lifecycle.level)
   const owner = lifecycle.ofLevel.ownerOf(lifecycle, tenant)
   if (owner !== undefined) await ensureRole(here, owner, { login: false, application: undefined })
-  await furnishSchema(work, here, ownerApart || owner === undefined ? application : owner, owner)
+  await furnishSchema(work, here, separateOwner || owner === undefined ? application : owner, owner)
 }
 
 async function rolledBack<T>(pool: PoolLike, fn: (admin: Admin) => Promise<T>): Promise<T> {

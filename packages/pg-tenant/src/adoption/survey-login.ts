@@ -85,8 +85,8 @@ export async function surveyLogin(
 ): Promise<AdoptionFinding[]> {
   const { level, naming, registry } = lifecycle
   const { ownDatabase } = traitsOf(level)
-  const apart = ownDatabase ? [] : naming.sharedSchemas
-  const [facts] = await look<LoginFacts>(LOGIN, [role, schema, application, apart])
+  const shared = ownDatabase ? [] : naming.sharedSchemas
+  const [facts] = await look<LoginFacts>(LOGIN, [role, schema, application, shared])
   if (!facts) return []
   const findings = [...ofLogin(facts, role, schema, ownDatabase)]
   if (ownDatabase) return findings

@@ -39,7 +39,7 @@ export async function undoAdoption(
     const undoing = { lifecycle, tenant, application, home, bounds, acceptsCode: code === 'accept' }
     await tryAgain(bounds, () => inAdminTransaction(home.pool, (admin) => undo(admin, undoing)))
     // Behind what is undone there: until then the same call goes on.
-    if (home.apart)
+    if (home.ownDatabase)
       await inAdminTransaction(adminPool, async (books) => {
         await runOnForget({ admin: books, lifecycle, tenant })
         await forgetTenant(books, lifecycle, tenant)
@@ -65,22 +65,22 @@ async function undo(admin: Admin, work: Undoing): Promise<void> {
     const record = await recordOf(books, registry, tenant)
     if (!record || record.status === 'deleted') throw unknown(tenant)
     // One of its own database that was cut off is not in service yet.
-    if (!home.apart || record.status !== 'provisioning') requireAtRest(record)
+    if (!home.ownDatabase || record.status !== 'provisioning') requireAtRest(record)
     return await beforeOf(books, registry, tenant)
   })
   if (!before) throw tooLate(tenant)
   const [schema, marker] = [schemaOf(naming, tenant), markerOf(naming, tenant)]
   const role = ofLevel.ownerOf(lifecycle, tenant) ?? ''
-  if (home.apart && !(await isMarked(admin, schema, marker))) return
+  if (home.ownDatabase && !(await isMarked(admin, schema, marker))) return
   const ownOnly = before.keptRole && before.owners.length === 0
   const look = (known?: Known) => refuseCode(admin, tenant, schema, before.since, known)
   const known = acceptsCode || ownOnly ? undefined : await look()
-  if (!home.apart) await runOnForget({ admin, lifecycle, tenant })
+  if (!home.ownDatabase) await runOnForget({ admin, lifecycle, tenant })
   await giveBack(admin, work, before, { schema, marker, role })
   // guard: what the tenant changed while its tables were waited for; now it can change nothing more
   if (known) await look(known)
   if (!before.keptRole) await removeRole(admin, work, role)
-  if (!home.apart) await forgetTenant(admin, lifecycle, tenant)
+  if (!home.ownDatabase) await forgetTenant(admin, lifecycle, tenant)
 }
 
 async function isMarked(admin: Admin, schema: string, marker: string): Promise<boolean> {
@@ -94,13 +94,13 @@ async function giveBack(
   before: Before,
   { schema, marker, role }: { readonly schema: string; readonly marker: string; readonly role: string },
 ): Promise<void> {
-  const { ownerApart } = traitsOf(lifecycle.level)
+  const { separateOwner } = traitsOf(lifecycle.level)
   const nameOf = await ownerNames(admin, before, tenant)
   const objects = await objectsIn(lookingAs(admin), schema, [marker, LEDGER_TABLE])
   await admin.run(
     [
-      ...withoutDefaults(schema, ownerApart ? application : role),
-      ...(ownerApart ? [asRole(role, withoutDefaults(schema, application))] : []),
+      ...withoutDefaults(schema, separateOwner ? application : role),
+      ...(separateOwner ? [asRole(role, withoutDefaults(schema, application))] : []),
       ...[...new Set(before.owners)].map(
         (oid) => `grant create on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(nameOf(oid))}`,
       ),

@@ -54,7 +54,7 @@ export function placeOf(
     lockName,
     schema: lockName,
     owner: ownerOf(lifecycle, tenant),
-    shared: traitsOf(ofLevel.level).ownerApart,
+    shared: traitsOf(ofLevel.level).separateOwner,
     distributed: lifecycle.distributedSchemas !== undefined,
     searchPath: searchPathOf(naming, tenant),
     ours: [markerOf(naming, tenant), LEDGER_TABLE],

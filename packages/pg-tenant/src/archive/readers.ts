@@ -58,7 +58,7 @@ export async function withReaders<T>(
     return await fn(() => ownerOf(home, place))
   }
   const rows = await home.run<Owner>(OWNERS, [schema, own ?? '', application])
-  const reading = traitsOf(level).ownerApart ? application : undefined
+  const reading = traitsOf(level).separateOwner ? application : undefined
   const chosen = new Map(rows.map((row) => [row.name, choose(row, own, reading)]))
   const readers = (app: AdminClient | undefined): Readers => {
     return (table) => {

@@ -35,7 +35,8 @@ export async function whileReadable<T>(
   closed: boolean,
   fn: () => Promise<T>,
 ): Promise<T> {
-  if (!traitsOf(lifecycle.level).ownerApart || owner === undefined || marker === undefined) return await fn()
+  if (!traitsOf(lifecycle.level).separateOwner || owner === undefined || marker === undefined)
+    return await fn()
   const application = await prepare(lifecycle)
   const [me] = await admin.run('select current_user::text as name')
   const mine = await admin.run(UNREADABLE, [schema, owner, me?.name, [...ours]])

@@ -1,6 +1,6 @@
 import type { CheckFinding, TenantKey } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
-import { apart, placeOf } from '../stats/brought-checks.ts'
+import { placeOf, runCheck } from '../stats/brought-checks.ts'
 import type { Collected } from './collected.ts'
 import type { Look } from './read-only.ts'
 
@@ -21,7 +21,7 @@ export async function runBroughtChecks(
           message: `Database ${home.database}: ${finding.message}`,
         }
   for (const check of lifecycle.checks ?? []) {
-    const found = await apart(look, check, () => check.examine?.(place))
+    const found = await runCheck(look, check, () => check.examine?.(place))
     for (const finding of [found].flat()) collected.add(told(finding))
   }
 }

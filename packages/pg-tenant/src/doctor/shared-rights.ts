@@ -1,7 +1,7 @@
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { REMEDY, readRunningKeys, readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
-import { RUN as ROW_RUN } from '../lifecycle/levels/row/apart.ts'
 import { LEDGER as ROW_LEDGER } from '../lifecycle/levels/row/migrations.ts'
+import { RUN as ROW_RUN } from '../lifecycle/levels/row/outside-transaction.ts'
 import { REGISTRY_TABLES } from '../registry/control-schema.ts'
 import type { Look } from './read-only.ts'
 import type { Examination } from './run-checks.ts'

@@ -3,9 +3,14 @@ import { asking } from '../admin/tenant-room.ts'
 import { checkout } from '../driver/checkout.ts'
 import { SQLSTATE } from '../errors/sqlstate.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
-import { type Apart, type Progress, runApart, VALID } from '../lifecycle/apart.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { ownerOf } from '../lifecycle/lifecycle.ts'
+import {
+  type OutsideTransaction,
+  type Progress,
+  runOutsideTransaction,
+  VALID,
+} from '../lifecycle/outside-transaction.ts'
 import {
   DONE,
   END,
@@ -43,12 +48,12 @@ const ROLE = `select pg_catalog.set_config('search_path', $1, false), pg_catalog
 const CONNECT_MS = 10_000
 
 /**
- * Runs one migration without a transaction, as {@link runApart} does.
+ * Runs one migration without a transaction, as {@link runOutsideTransaction} does.
  *
  * The tenant's lock is held meanwhile by a transaction of another session, which has no snapshot: nobody waits for it.
  * On trouble the caller destroys the session: role and settings go with it.
  */
-export async function runOutsideTransaction(
+export async function migrateOutsideTransaction(
   material: Material,
   behind: Behind,
   script: Script,
@@ -64,7 +69,7 @@ export async function runOutsideTransaction(
   })
 }
 
-class Run implements Apart<Trouble> {
+class Run implements OutsideTransaction<Trouble> {
   readonly #material: Material
   readonly #behind: Behind
   readonly #script: Script
@@ -113,7 +118,7 @@ class Run implements Apart<Trouble> {
     const { statementTimeout } = this.#material.settings
     const trouble =
       (await this.#home({ step: once('statement', SESSION, [String(statementTimeout)]) })) ??
-      (await runApart(this.#script, this)) ??
+      (await runOutsideTransaction(this.#script, this)) ??
       (await this.#finish())
     return trouble ?? (await this.#home({ step: once('clean', 'reset all') }))
   }
@@ -158,7 +163,7 @@ class Run implements Apart<Trouble> {
   /**
    * Under the tenant's role, which is no boundary: {@link requireHarmless} has seen to it that nothing in it can change a role.
    */
-  async alone(text: string, { line, number }: Statement): Promise<Trouble | undefined> {
+  async outsideTransaction(text: string, { line, number }: Statement): Promise<Trouble | undefined> {
     const path = searchPathOf(this.#material.lifecycle.naming, this.#behind.tenant)
     const trouble =
       (await this.#home({ step: once('statement', ROLE, [path, this.#role]) })) ??

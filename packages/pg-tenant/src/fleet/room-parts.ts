@@ -81,7 +81,7 @@ export function roomFor(material: Material, tenant: TenantKey, files: readonly S
     schema: schemaOf(naming, tenant),
     owner: ownerOf(material.lifecycle, tenant),
     searchPath: searchPathOf(naming, tenant),
-    shared: traitsOf(material.lifecycle.level).ownerApart,
+    shared: traitsOf(material.lifecycle.level).separateOwner,
   }
   const where = files.flatMap((script) =>
     script.statements.map(({ line, number }) => ({ script, line, number })),

@@ -5,7 +5,7 @@ import { transferOwnership } from '../lifecycle/transfer-ownership.ts'
 import { type Script, untilCommit } from '../migrations/script.ts'
 import { askingOwner, attempt, type Trouble, undo } from './attempt.ts'
 import { migrationMessages } from './message.ts'
-import { runOutsideTransaction } from './outside-transaction.ts'
+import { migrateOutsideTransaction } from './outside-transaction.ts'
 import { type Behind, requireExpanded } from './plan.ts'
 import { lookAgain } from './reconcile.ts'
 import type { Material } from './room-parts.ts'
@@ -61,7 +61,7 @@ async function wasEarlier(
   looks: number,
   error: TenancyError,
 ): Promise<boolean> {
-  if (looks > 0 || !traitsOf(lifecycle.level).ownerApart || !NO_OWNER.includes(error.details.sqlState))
+  if (looks > 0 || !traitsOf(lifecycle.level).separateOwner || !NO_OWNER.includes(error.details.sqlState))
     return false
   // On a connection of its own: all of the pool's may be lanes.
   return await withAdminPool(lifecycle.adminPool, undefined, (adminPool) =>
@@ -90,7 +90,7 @@ async function advance(
     if (!first) return undefined
     const trouble = first.transaction
       ? await askingOwner(material.seen, () => runTransaction(material, journey.behind, group))
-      : await runOutsideTransaction(material, journey.behind, first)
+      : await migrateOutsideTransaction(material, journey.behind, first)
     if (trouble && !first.transaction) material.home.destroy()
     if (trouble) return trouble
     journey.behind = {

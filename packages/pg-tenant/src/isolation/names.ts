@@ -81,8 +81,8 @@ export function ownerRoleOf(naming: Naming, tenant: TenantKey): string {
 
 /** Before the key in the names of the tenants' roles at a level. */
 export function rolePrefixAt({ schemaPrefix, rolePrefix }: Naming, level: IsolationLevel): string {
-  const apart = traitsOf(level).ownerApart && schemaPrefix !== rolePrefix
-  return apart ? rolePrefix + schemaPrefix : rolePrefix
+  const separate = traitsOf(level).separateOwner && schemaPrefix !== rolePrefix
+  return separate ? rolePrefix + schemaPrefix : rolePrefix
 }
 
 /** The tenant's own database, at level `database`. */

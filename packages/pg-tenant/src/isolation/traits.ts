@@ -7,7 +7,7 @@ export interface LevelTraits {
   /** A tenant has a role of its own, which its scopes run as. */
   readonly ownRole: boolean
   /** A tenant has a role of its own that owns its tables only: its scopes run as the application. */
-  readonly ownerApart: boolean
+  readonly separateOwner: boolean
   /** The role of its own logs in by itself, on connections of its own. */
   readonly logsIn: boolean
   /** A tenant has a database of its own. */
@@ -17,13 +17,13 @@ export interface LevelTraits {
 const NONE: LevelTraits = {
   shared: false,
   ownRole: false,
-  ownerApart: false,
+  separateOwner: false,
   logsIn: false,
   ownDatabase: false,
 }
 
 const TRAITS: Readonly<Record<IsolationLevel, LevelTraits>> = {
-  schema: { ...NONE, ownerApart: true },
+  schema: { ...NONE, separateOwner: true },
   role: { ...NONE, ownRole: true },
   login: { ...NONE, ownRole: true, logsIn: true },
   row: { ...NONE, shared: true },

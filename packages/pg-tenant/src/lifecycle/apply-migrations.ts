@@ -55,7 +55,7 @@ export async function applyMigrations(
     schema: schemaOf(naming, tenant),
     owner: role,
     searchPath: searchPathOf(naming, tenant),
-    shared: traitsOf(lifecycle.level).ownerApart,
+    shared: traitsOf(lifecycle.level).separateOwner,
   }
   const spent = distributedSchemas
     ? await runOneByOne(admin, room.searchPath, scripts)

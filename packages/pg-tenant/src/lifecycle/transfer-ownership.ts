@@ -38,7 +38,7 @@ export async function transferOwnership(
 ): Promise<boolean> {
   const { adminPool, level, naming } = lifecycle
   const owner = ownerOf(lifecycle, tenant)
-  if (!traitsOf(level).ownerApart || owner === undefined) return false
+  if (!traitsOf(level).separateOwner || owner === undefined) return false
   const home = { schema: schemaOf(naming, tenant), marker: markerOf(naming, tenant), owner }
   const ours = [home.marker, LEDGER_TABLE]
   // Without the tenant's lock, which somebody may hold for long who reads it.

@@ -43,15 +43,16 @@ export async function moveBetween(
   if (from.name === to)
     return { tenant, from: to, to, moved: false, undone: false, rows: 0, gapMs: 0, left: [] }
   try {
-    return await onPoolsApart({ tenant, from, to: target }, settings)
+    return await onSeparatePools({ tenant, from, to: target }, settings)
   } finally {
     for (const { name } of [from, target]) inside(placements, name).forget(tenant)
   }
 }
 
 /** Two placements of one database may have one pool, which must not wait for itself. */
-async function onPoolsApart(route: Route, settings: MoveSettings): Promise<MoveResult> {
-  const move = async (apart: Route) => moveTenant(settings.undo ? apart : await withinOne(apart), settings)
+async function onSeparatePools(route: Route, settings: MoveSettings): Promise<MoveResult> {
+  const move = async (separate: Route) =>
+    moveTenant(settings.undo ? separate : await withinOne(separate), settings)
   const { from, to } = route
   if (from.lifecycle.adminPool !== to.lifecycle.adminPool) return await move(route)
   return await withAdminPool(to.lifecycle.adminPool, undefined, (adminPool) =>

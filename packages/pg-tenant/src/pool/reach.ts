@@ -3,10 +3,10 @@ import type { ScopeOptions } from '../scope/options.ts'
 import type { QueryResult } from '../scope/result.ts'
 import type { QueryConfig } from '../scope/statement.ts'
 import type { Turns } from './running.ts'
-import type { Apart } from './session-locks.ts'
+import type { LockReach } from './session-locks.ts'
 
 /** How a tenant's connection reaches the tenant: over a tenancy, or inside a scope that is open already. */
-export interface Reach extends Apart {
+export interface Reach extends LockReach {
   /** One statement in a scope of its own. */
   once(query: QueryConfig, signal?: AbortSignal): Promise<QueryResult>
   /** A scope that ends by hand. */

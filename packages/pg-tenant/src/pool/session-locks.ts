@@ -9,9 +9,9 @@ import { namesIn, UnterminatedSql } from '../sql/scan.ts'
 import type { LockHolders, Turns } from './running.ts'
 
 /** Where session locks are kept. */
-export interface Apart {
+export interface LockReach {
   /** A scope on a connection of its own, whatever is open around it; `undefined` where all is part of one scope. */
-  apart?(options: ScopeOptions): OpenScope | undefined
+  openSeparate?(options: ScopeOptions): OpenScope | undefined
   /** One more connection that keeps locks, within `waitMs`. @returns gives it back. @throws TenancyError POOL_EXHAUSTED */
   hold?(waitMs: number): ReturnType<LockHolders['take']>
   /** How long a client waits until it may ask for its first lock (ms; default for ever). */
@@ -62,7 +62,7 @@ function wordsIn(text: string): string[] {
  * written beside a lock would be written in that scope.
  */
 export class SessionLocks {
-  readonly #reach: Apart
+  readonly #reach: LockReach
   readonly #turns: Turns
   #holder: OpenScope | undefined
   /** Ends the holder: what waits on it cannot be stopped otherwise. */
@@ -71,7 +71,7 @@ export class SessionLocks {
   /** Those of the scope itself. */
   #own = 0
 
-  constructor(turns: Turns, reach: Apart) {
+  constructor(turns: Turns, reach: LockReach) {
     this.#turns = turns
     this.#reach = reach
   }
@@ -144,7 +144,7 @@ export class SessionLocks {
 
   async #begin(waitMs: number): Promise<OpenScope | undefined> {
     this.#abort = new AbortController()
-    const holder = this.#reach.apart?.({ ...HOLD, signal: this.#abort.signal })
+    const holder = this.#reach.openSeparate?.({ ...HOLD, signal: this.#abort.signal })
     if (!holder) return undefined
     const giveBack = await this.#reach.hold?.(waitMs)
     try {

@@ -96,7 +96,7 @@ async function runAlone<R>(
   const run = new StatementRun(statement, resultOf(transaction))
   try {
     await transaction.commit(run.steps)
-    if (run.sink.waits) await lookUpApart(run.sink, transaction, pool)
+    if (run.sink.waits) await lookUpAfterCommit(run.sink, transaction, pool)
     return run.sink.result<R>(true)
   } catch (error) {
     await transaction.rollback(false)
@@ -105,7 +105,7 @@ async function runAlone<R>(
 }
 
 /** Looks types up that the result has and nobody knew; their scope is over, so in a transaction of its own. */
-async function lookUpApart(sink: ResultSink, { settings }: Transaction, pool: PoolLike): Promise<void> {
+async function lookUpAfterCommit(sink: ResultSink, { settings }: Transaction, pool: PoolLike): Promise<void> {
   const code = await import('./types/look-up.ts')
-  await sink.settle((question) => code.lookUpApart(pool, settings, question))
+  await sink.settle((question) => code.lookUpAfterCommit(pool, settings, question))
 }

@@ -36,7 +36,7 @@ export function placeOf(look: Look, lifecycle: Lifecycle, tenant?: TenantKey): C
 }
 
 /** What PostgreSQL refuses ends this check alone. Locks it took are given back. */
-export async function apart<T extends CheckFinding>(
+export async function runCheck<T extends CheckFinding>(
   look: Look,
   { name }: TenancyCheck,
   run: () => Promise<readonly T[]> | undefined,
@@ -72,7 +72,7 @@ export async function measuresOf(look: Look, lifecycle: Lifecycle): Promise<read
   const place = placeOf(look, lifecycle)
   const found: CheckMeasure[] = []
   for (const check of lifecycle.checks ?? []) {
-    const measures = await apart(look, check, () => check.measure?.(place))
+    const measures = await runCheck(look, check, () => check.measure?.(place))
     if (Array.isArray(measures)) found.push(...measures)
   }
   return found

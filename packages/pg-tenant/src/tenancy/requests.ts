@@ -62,7 +62,7 @@ export function requestsOf(ground: Ground): Requests {
     requireSameMode(settings, outer)
     return openWithin(createHandle(outer))
   }
-  const openApart = (key: string, scope?: ScopeOptions): OpenScope | undefined => {
+  const openSeparate = (key: string, scope?: ScopeOptions): OpenScope | undefined => {
     const tenant = keyFor(naming, key)
     if (enclosing(identity, tenant)) return undefined
     return openScope(identity, isolation, tenant, parseScopeOptions(scope, defaults))
@@ -87,7 +87,7 @@ export function requestsOf(ground: Ground): Requests {
       // As long as a connection takes at most, and whoever is in front has to get its lock.
       patience: connectionTimeout + Math.min(statementTimeout || NEVER, lockTimeout || NEVER),
       hold: (waitMs) => holders.take(Math.min(waitMs, connectionTimeout)),
-      apart: (mode) => openApart(key, both(mode)),
+      openSeparate: (mode) => openSeparate(key, both(mode)),
     }
   }
   return {

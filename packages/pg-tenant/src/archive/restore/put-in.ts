@@ -74,7 +74,7 @@ export function isStructured({ archive, lifecycle, place }: ArchiveRestoring): b
 
 /** At level `schema` privileges are the application's, which at another would let it in without taking the tenant's role. */
 export function privilegesOf({ application, archive, lifecycle: { level } }: ArchiveRestoring): Privileges {
-  const [from, to] = [archive.manifest.isolation, level].map((one) => traitsOf(one).ownerApart)
+  const [from, to] = [archive.manifest.isolation, level].map((one) => traitsOf(one).separateOwner)
   return { privileges: to || !from, comparePrivileges: from === to, application: to ? application : '' }
 }
 

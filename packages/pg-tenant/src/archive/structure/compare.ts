@@ -22,7 +22,7 @@ export function requireSame(
   const compared = ({ phase }: StructureStatement) =>
     privileges || phase < PHASE.privilege || phase >= PHASE.refresh
   const comparable = (one: readonly StructureStatement[]) =>
-    one.filter(compared).flatMap((made) => (words ? [made] : notNullApart(made)))
+    one.filter(compared).flatMap((made) => (words ? [made] : splitNotNull(made)))
   const there = new Map(comparable(found).map(({ what, sql }) => [what, sql]))
   const differences: string[] = []
   for (const { what, sql } of comparable(expected)) {
@@ -44,14 +44,14 @@ const NOT_NULL =
  * NOT NULL of a column that was inherited is said of the column up to PostgreSQL 17, and is a constraint with a name from 18
  * on: what is compared says it in one way.
  */
-function notNullApart(made: StructureStatement): StructureStatement[] {
+function splitNotNull(made: StructureStatement): StructureStatement[] {
   const { what, phase, sql } = made
   const statements = sql.split('; ')
   const isSet = (one: string) => one.endsWith(' set not null')
   if (/^column .* state$/s.test(what) && statements.some(isSet)) {
     const rest = statements.filter((one) => !isSet(one)).join('; ')
-    const apart = { what: `not null of ${what.slice('column '.length, -' state'.length)}`, phase, sql: '' }
-    return rest === '' ? [apart] : [apart, { what, phase, sql: rest }]
+    const notNull = { what: `not null of ${what.slice('column '.length, -' state'.length)}`, phase, sql: '' }
+    return rest === '' ? [notNull] : [notNull, { what, phase, sql: rest }]
   }
   const [, table, column] = NOT_NULL.exec(sql) ?? []
   return table === undefined ? [made] : [{ what: `not null of ${table}.${column}`, phase, sql: '' }]

@@ -100,7 +100,7 @@ function oneByOne<T>(lifecycle: Lifecycle, fn: (admin: Admin) => Promise<T>): Pr
 /** Migrations run as the tenant, who may go in for as long as they run and nobody else sees it. */
 async function update(work: TenantWork): Promise<void> {
   const { admin, lifecycle, tenant } = work
-  if (traitsOf(lifecycle.level).ownerApart) await transferOwnershipAtOnce(work)
+  if (traitsOf(lifecycle.level).separateOwner) await transferOwnershipAtOnce(work)
   const owner = lifecycle.ofLevel.ownerOf(lifecycle, tenant)
   if (owner !== undefined) await lifecycle.ofLevel.putBackIntoService(work)
   await applyMigrations(admin, lifecycle, tenant, owner, false)

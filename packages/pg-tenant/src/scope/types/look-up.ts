@@ -25,7 +25,7 @@ export async function lookUpWithin(block: Block, { known, place, oids }: Questio
  *
  * @throws TenancyError RESULT_UNREADABLE: the statement is committed, whatever happens here
  */
-export async function lookUpApart(
+export async function lookUpAfterCommit(
   pool: PoolLike,
   { connectionTimeout, statementTimeout }: ScopeSettings,
   { known, place, oids }: Question,

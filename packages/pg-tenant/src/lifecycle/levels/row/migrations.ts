@@ -26,7 +26,7 @@ const CREATE_LEDGER = (ledger: string) => `create table if not exists ${ledger} 
 
 /** What was applied to the shared schema, and what is next where that cannot be in a transaction. */
 export interface AppliedRows extends Applied {
-  readonly apart?: Script
+  readonly outside?: Script
 }
 
 /**
@@ -59,7 +59,7 @@ export async function applyRowMigrations(
   requireHarmless(wanted)
   const fresh = applied.size === 0 && !(await hasTables(admin, row.schema))
   const scripts = fresh ? wanted : together(wanted)
-  if (scripts.length === 0) return { migrations: [], more: true, apart: wanted[0] as Script }
+  if (scripts.length === 0) return { migrations: [], more: true, outside: wanted[0] as Script }
   await before()
   const spent = await runScripts(admin, roomOf(lifecycle), scripts, fresh, explainHidden)
   await admin.run(
@@ -79,8 +79,8 @@ export function roomOf({ naming, row }: RowLifecycle): Room & { readonly searchP
 
 /** The first of these that one transaction can take; none where the first cannot be in one. */
 function together(wanted: readonly Script[]): readonly Script[] {
-  const apart = wanted.findIndex(({ transaction }) => !transaction)
-  return untilCommit(apart < 0 ? wanted : wanted.slice(0, apart))
+  const outside = wanted.findIndex(({ transaction }) => !transaction)
+  return untilCommit(outside < 0 ? wanted : wanted.slice(0, outside))
 }
 
 /** Tables that are in use: an index of theirs is not to be built in a transaction for which all writes wait. */
@@ -96,7 +96,7 @@ async function hasTables(admin: Admin, schema: string): Promise<boolean> {
 const HIDDEN =
   'This reads or writes rows of tenants, which row-level security hides from the owner as well. Begin the migration ' +
   'with ALTER TABLE … NO FORCE ROW LEVEL SECURITY; it is forced again in the same transaction.'
-export const HIDDEN_APART = `${HIDDEN} Put both into a migration without the annotation no-transaction.`
+export const HIDDEN_OUTSIDE = `${HIDDEN} Put both into a migration without the annotation no-transaction.`
 
 /** What a statement meets that reads rows of tenants. */
 export function explainHidden(

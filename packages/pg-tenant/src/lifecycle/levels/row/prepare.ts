@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Admin, inAdminTransaction } from '../../../admin/transaction.ts'
 import { prepare } from '../../prepare.ts'
-import { runRowsApart } from './apart.ts'
 import { changeShared } from './change.ts'
 import { ensureEntrance, isUpToDate } from './entrance.ts'
 import {
@@ -12,6 +11,7 @@ import {
   whenFree,
 } from './lifecycle.ts'
 import { type AppliedRows, applyRowMigrations } from './migrations.ts'
+import { migrateRowsOutsideTransaction } from './outside-transaction.ts'
 
 /**
  * What all tenants of level `row` share: shared schema, entrance, migrations, policies. In the transaction of `admin`, one
@@ -54,13 +54,14 @@ export async function migrateRow(lifecycle: RowLifecycle): Promise<string[]> {
   const application = await prepare(lifecycle)
   const ids: string[] = []
   for (;;) {
-    const { apart, migrations, more } = await whenFree(() =>
+    const { outside, migrations, more } = await whenFree(() =>
       inAdminTransaction(lifecycle.adminPool, (admin) =>
         ensureShared(admin, lifecycle, application, true, BRIEFLY),
       ),
     )
     ids.push(...migrations)
-    if (apart && (await runRowsApart(lifecycle, application, apart))) ids.push(apart.id)
+    if (outside && (await migrateRowsOutsideTransaction(lifecycle, application, outside)))
+      ids.push(outside.id)
     if (!more) return ids
   }
 }

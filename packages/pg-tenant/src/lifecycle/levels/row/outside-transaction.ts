@@ -12,12 +12,17 @@ import type { Statement } from '../../../migrations/statements.ts'
 import { whileHeld } from '../../../registry/locks.ts'
 import { qualify } from '../../../sql/identifier.ts'
 import { ownersAlone } from '../../../sql/owners-alone.ts'
-import { type Apart, type Progress, runApart, VALID } from '../../apart.ts'
 import { foreignCode, inMigration, runScripts } from '../../apply-migrations.ts'
+import {
+  type OutsideTransaction,
+  type Progress,
+  runOutsideTransaction,
+  VALID,
+} from '../../outside-transaction.ts'
 import { DONE, END, RUN_COLUMNS, START, STARTED } from '../../run-table.ts'
 import { changeShared } from './change.ts'
 import { BRIEFLY, lockSharedSchema, type RowLifecycle, sharedBusy, whenFree } from './lifecycle.ts'
-import { explainHidden, HIDDEN_APART, LEDGER, roomOf } from './migrations.ts'
+import { explainHidden, HIDDEN_OUTSIDE, LEDGER, roomOf } from './migrations.ts'
 
 /** In the control schema: files without a transaction that have begun and not ended. */
 export const RUN = 'row_migration_run'
@@ -30,13 +35,17 @@ const SESSION = `select pg_catalog.num_nulls(
   pg_catalog.set_config('lock_timeout', '0', false))`
 
 /**
- * Runs a migration without a transaction over the shared tables, as {@link runApart} does, by the administrator, who owns them. The
+ * Runs a migration without a transaction over the shared tables, as {@link runOutsideTransaction} does, by the administrator, who owns them. The
  * lock of the shared schema is held meanwhile by another connection, which has no snapshot: nobody waits for it.
  *
  * @returns whether it was run now; somebody else may have done it meanwhile
  * @throws TenancyError CONFLICT when somebody else is at it; what its statements meet
  */
-export function runRowsApart(lifecycle: RowLifecycle, application: string, script: Script): Promise<boolean> {
+export function migrateRowsOutsideTransaction(
+  lifecycle: RowLifecycle,
+  application: string,
+  script: Script,
+): Promise<boolean> {
   const { adminPool } = lifecycle
   const run = () =>
     withAdminPool(adminPool, undefined, (pool) => new Run(pool, lifecycle, application, script).run())
@@ -49,7 +58,7 @@ interface Failure {
   readonly error: unknown
 }
 
-class Run implements Apart<Failure> {
+class Run implements OutsideTransaction<Failure> {
   readonly schema: string
   readonly #pool: PoolLike
   readonly #lifecycle: RowLifecycle
@@ -73,7 +82,7 @@ class Run implements Apart<Failure> {
   }
 
   async run(): Promise<boolean> {
-    const failure = await runApart(this.#script, this)
+    const failure = await runOutsideTransaction(this.#script, this)
     if (failure) throw failure.error
     if (!this.#isRecorded) await this.#finish()
     return !this.#isRecorded
@@ -119,7 +128,7 @@ class Run implements Apart<Failure> {
   }
 
   /** On a connection of its own, which ends with it, and its settings too. */
-  async alone(text: string, statement: Statement): Promise<Failure | undefined> {
+  async outsideTransaction(text: string, statement: Statement): Promise<Failure | undefined> {
     const client = await connectTo(this.#pool)
     try {
       const admin = adminOf(client)
@@ -143,7 +152,7 @@ class Run implements Apart<Failure> {
       await changeShared(admin, this.#lifecycle, this.#application, async (clearTheWay) => {
         await clearTheWay()
         await runScripts(admin, roomOf(this.#lifecycle), [one], false, (error, at) =>
-          explainHidden(error, at, HIDDEN_APART),
+          explainHidden(error, at, HIDDEN_OUTSIDE),
         )
       })
       await admin.run(DONE(this.#notes), [...this.#id, number])
@@ -181,7 +190,7 @@ class Run implements Apart<Failure> {
     if (error.message.includes(FOREIGN_CODE)) return foreignCode(error)
     const { id } = this.#script
     const found =
-      explainHidden(error, { id, line, number }, HIDDEN_APART) ?? inMigration(error, id, line, number)
+      explainHidden(error, { id, line, number }, HIDDEN_OUTSIDE) ?? inMigration(error, id, line, number)
     return isServerError(found) ? fromStatement(found) : found
   }
 }

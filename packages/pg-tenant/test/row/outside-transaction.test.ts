@@ -4,12 +4,12 @@ import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { NOTES, rowTenancy } from './row-world.ts'
 
 const world = useWorld([])
-const APART = '-- pg-tenant: no-transaction\n'
+const NO_TRANSACTION = '-- pg-tenant: no-transaction\n'
 const history = [
   NOTES,
   { id: '0002_mood', sql: `create type mood as enum ('low'); ${'create index idx_old on notes (id)'}` },
 ]
-const add = (sql: string) => void history.push({ id: `000${history.length + 1}`, sql: APART + sql })
+const add = (sql: string) => void history.push({ id: `000${history.length + 1}`, sql: NO_TRANSACTION + sql })
 const take = () => void history.pop()
 const at = () => rowTenancy(world, { migrations: [...history] })
 const one = async (sql: string) => (await world.root.query(sql)).rows[0]

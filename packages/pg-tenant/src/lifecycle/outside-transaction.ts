@@ -13,14 +13,14 @@ export interface Progress {
  * What a file without a transaction needs of the place where it runs. What was in the way is answered, as a `Trouble`; what
  * is thrown ends the run.
  */
-export interface Apart<Trouble> {
+export interface OutsideTransaction<Trouble> {
   readonly schema: string
   /** Notes that the file has begun and says in `at` how far an earlier try came. */
   start(at: Progress): Promise<Trouble | undefined>
   noteStarted(number: number): Promise<Trouble | undefined>
   noteDone(number: number): Promise<Trouble | undefined>
   /** Runs `text`, which stands for the statement, outside a transaction. */
-  alone(text: string, statement: Statement): Promise<Trouble | undefined>
+  outsideTransaction(text: string, statement: Statement): Promise<Trouble | undefined>
   /** Runs the statement and notes that it is done, in one transaction. */
   inTransaction(statement: Statement, number: number): Promise<Trouble | undefined>
   /** Whether the index is valid; left out where there is none. */
@@ -38,24 +38,24 @@ export const VALID = `select i.indisvalid as valid from pg_catalog.pg_index i
  * Runs a migration without a transaction: its statements one by one, each noted when it begins and when it is done, so that
  * it goes on where it was cut off. What a killed CREATE INDEX CONCURRENTLY left (an invalid index) is dropped first.
  */
-export async function runApart<Trouble>(
+export async function runOutsideTransaction<Trouble>(
   { statements }: Script,
-  place: Apart<Trouble>,
+  place: OutsideTransaction<Trouble>,
 ): Promise<Trouble | undefined> {
   const at = { started: 0, done: 0 }
   let trouble = await place.start(at)
   for (let next = at.done; trouble === undefined && next < statements.length; next++) {
     const statement = statements[next] as Statement
     trouble = needsNoTransaction(statement)
-      ? await runAlone(place, statement, next + 1, next < at.started)
+      ? await runStatement(place, statement, next + 1, next < at.started)
       : await place.inTransaction(statement, next + 1)
   }
   return trouble
 }
 
 /** A statement PostgreSQL refuses in a transaction block, between two notes. */
-async function runAlone<Trouble>(
-  place: Apart<Trouble>,
+async function runStatement<Trouble>(
+  place: OutsideTransaction<Trouble>,
   statement: Statement,
   number: number,
   resumed: boolean,
@@ -65,7 +65,7 @@ async function runAlone<Trouble>(
   const left = resumed ? await leftOver(place, statement) : undefined
   if (left?.trouble !== undefined) return left.trouble
   if (left?.state !== 'valid') {
-    trouble = await place.alone(statement.text, statement)
+    trouble = await place.outsideTransaction(statement.text, statement)
     const isDone = trouble !== undefined && resumed && statement.head[0] === 'drop' && place.isGone(trouble)
     if (trouble !== undefined && !isDone) return trouble
   }
@@ -74,7 +74,7 @@ async function runAlone<Trouble>(
 
 /** What a try before this one left of an index; an invalid one is dropped. */
 async function leftOver<Trouble>(
-  place: Apart<Trouble>,
+  place: OutsideTransaction<Trouble>,
   statement: Statement,
 ): Promise<{ readonly state: 'none' | 'valid'; readonly trouble?: Trouble | undefined }> {
   const name = statement.head[0] === 'create' ? indexName(statement) : undefined
@@ -84,6 +84,9 @@ async function leftOver<Trouble>(
     valid = found
   })
   if (valid === false)
-    trouble ??= await place.alone(`drop index concurrently ${qualify(place.schema, name)}`, statement)
+    trouble ??= await place.outsideTransaction(
+      `drop index concurrently ${qualify(place.schema, name)}`,
+      statement,
+    )
   return { state: valid ? 'valid' : 'none', trouble }
 }
