@@ -64,39 +64,44 @@ describe('advisory locks of a session', () => {
   })
 
   it('leave other tenants their connections: whoever keeps some has half of them at most', async () => {
-    const tenancy = world.tenancy({ pool: world.pool({ max: 2 }), connectionTimeout: 300 })
-    const pools = [tenancy.pool('acme'), tenancy.pool('globex')] as const
-    const [one, other] = await Promise.all(pools.map((pool) => pool.connect()))
+    const tenancy = world.tenancy({ pool: world.pool({ max: 2 }) })
+    const hasty = { connectionTimeout: 300 }
+    const pools = [tenancy.pool('acme'), tenancy.pool('globex'), tenancy.pool('globex', hasty)] as const
+    const [one, other, refused] = await Promise.all(pools.map((pool) => pool.connect()))
     try {
       await one?.query(LOCK)
-      await expect(other?.query('select pg_advisory_lock(43)')).rejects.toMatchObject({
+      await expect(refused?.query('select pg_advisory_lock(43)')).rejects.toMatchObject({
         code: 'POOL_EXHAUSTED',
         details: { reason: 'session_locks' },
       })
-      // Each goes on beside it.
+      // Each goes on beside it; the one in a hurry as soon as its time is enough.
       for (const client of [one, other])
         expect((await client?.query('select 1 as one'))?.rows).toEqual([{ one: 1 }])
+      await eventually(async () => (await refused?.query('select 1').catch(() => {}))?.rowCount === 1)
       const waits = other?.query('select pg_advisory_lock(43)')
       await one?.query(UNLOCK)
       await waits
       await other?.query('select pg_advisory_unlock_all()')
     } finally {
-      for (const client of [one, other]) client?.release()
+      for (const client of [one, other, refused]) client?.release()
       for (const pool of pools) await pool.end()
     }
   })
 
   it('are refused where one connection is all there is: whoever has a lock needs another to go on', async () => {
-    const pool = world.tenancy({ pool: world.pool({ max: 1 }), connectionTimeout: 50 }).pool('acme')
-    await expect(pool.query(LOCK)).rejects.toMatchObject({ code: 'POOL_EXHAUSTED' })
+    const tenancy = world.tenancy({ pool: world.pool({ max: 1 }) })
+    const [hasty, pool] = [tenancy.pool('acme', { connectionTimeout: 50 }), tenancy.pool('acme')]
+    const refused = { code: 'POOL_EXHAUSTED', details: { reason: 'session_locks' } }
+    await expect(hasty.query(LOCK)).rejects.toMatchObject(refused)
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
-    await pool.end()
+    for (const each of [hasty, pool]) await each.end()
   })
 
   it('are not waited for one after the other for ever: whoever is too far behind is told so', async () => {
-    const tenancy = world.tenancy({ connectionTimeout: 400, lockTimeout: 400 })
-    const pool = tenancy.pool('acme', { max: 6 })
-    const client = await pool.connect()
+    const tenancy = world.tenancy()
+    const pool = tenancy.pool('acme', { max: 5, connectionTimeout: 400, lockTimeout: 400 })
+    const patient = tenancy.pool('acme')
+    const client = await patient.connect()
     try {
       await client.query(LOCK)
       const told = await Promise.all(
@@ -108,7 +113,7 @@ describe('advisory locks of a session', () => {
       expect((await client.query(TRY)).rows).toEqual([{ got: true }])
     } finally {
       client.release(true)
-      await pool.end()
+      for (const each of [pool, patient]) await each.end()
     }
   })
 
