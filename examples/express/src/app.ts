@@ -16,7 +16,7 @@ import { catalog } from './catalog.ts'
 import { serveAdmin } from './http/admin.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { logUntenanted } from './http/log.ts'
-import { mount } from './http/mount.ts'
+import { methodsOf, mount } from './http/mount.ts'
 import { openApiDocument } from './http/openapi.ts'
 import { serveReference } from './http/reference.ts'
 import { traced } from './http/traced.ts'
@@ -97,7 +97,7 @@ export function createApp(hub: Hub): Express {
   mount(app, endpoints, guard, hub)
   serveAdmin(app, guard)
   serveReference(app, openApiDocument(endpoints, hub.config.TOKEN_ISSUER), guard)
-  finish(app, hub)
+  finish(app, hub, endpoints)
   guard.checkRoutes(app)
   return app
 }
@@ -107,21 +107,28 @@ export function createWorkerApp(hub: Hub): Express {
   const app = express()
   app.disable('x-powered-by')
   const guard = createGuard<string>({ catalog, evaluator: () => Promise.reject(noRoute()) })
-  mount(app, healthRoutes(hub), guard, hub)
-  finish(app, hub)
+  const endpoints = healthRoutes(hub)
+  mount(app, endpoints, guard, hub)
+  finish(app, hub, endpoints)
   guard.checkRoutes(app)
   return app
 }
 
-function finish(app: Express, hub: Hub): void {
-  app.use(() => {
-    throw noRoute()
+function finish(app: Express, hub: Hub, endpoints: readonly Endpoint[]): void {
+  app.use(({ path }) => {
+    const methods = methodsOf(endpoints, path)
+    throw methods.length > 0 ? notByThat(methods) : noRoute()
   })
   app.use(answerErrors({ onError: onError(hub) }))
 }
 
 function noRoute(): TenancyError {
   return new TenancyError('NOT_FOUND', 'There is no such route.')
+}
+
+function notByThat(methods: readonly string[]): TenancyError {
+  const allow = methods.join(', ')
+  return new TenancyError('METHOD_NOT_ALLOWED', `This route answers ${allow}.`, { details: { allow } })
 }
 
 /** Routes of `/v1/auth` only name their tenant; on all others somebody has proven who they are. */

@@ -77,6 +77,22 @@ it('answers what is not there in its own shape, and names no insides', async () 
   expect([broken.status, broken.body.error.code]).toEqual([400, 'VALIDATION_ERROR'])
 })
 
+it('says of another method what a route answers to', async () => {
+  const asked = async (method: string, path: string, headers = {}) => {
+    const { status, body, headers: answered } = await world.send(method, path, { headers })
+    return [status, body?.error?.code, answered.get('Allow')]
+  }
+  const refused = [405, 'METHOD_NOT_ALLOWED']
+  expect(await asked('DELETE', '/health')).toEqual([...refused, 'GET, HEAD'])
+  expect(await asked('GET', '/provision/')).toEqual([...refused, 'POST'])
+  expect(await asked('PUT', '/v1/auth/login', { 'X-Client-Key': 'platform' })).toEqual([...refused, 'POST'])
+  expect(await asked('PUT', '/v1/auth/none', { 'X-Client-Key': 'platform' })).toEqual([
+    404,
+    'NOT_FOUND',
+    null,
+  ])
+})
+
 it('serves its reference from its own files', async () => {
   const { text, headers } = await world.send('GET', '/reference')
   expect(headers.get('content-security-policy')).toContain("default-src 'none'")

@@ -39,6 +39,12 @@ export const ERROR_CODES = {
     'No tiene permiso para hacer esto.',
   ),
   NOT_FOUND: say(404, 'Not found.', 'Não encontrado.', 'No encontrado.'),
+  METHOD_NOT_ALLOWED: say(
+    405,
+    'This cannot be done here.',
+    'Isto não pode ser feito aqui.',
+    'Esto no se puede hacer aquí.',
+  ),
   CONFLICT: say(
     409,
     'The data changed meanwhile or is still in use. Please try again.',

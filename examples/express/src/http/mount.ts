@@ -44,6 +44,16 @@ export function mount(
   }
 }
 
+/** How what is at `path` may be asked; nothing where nothing is. */
+export function methodsOf(endpoints: readonly Endpoint[], path: string): string[] {
+  const asked = path.replace(/\/$/, '').split('/')
+  const there = endpoints.filter(({ path }) => {
+    const parts = path.split('/')
+    return parts.length === asked.length && parts.every((part, i) => part[0] === '{' || part === asked[i])
+  })
+  return there.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : method.toUpperCase()))
+}
+
 /** `/v1/users/{id}` as Express writes it. */
 function expressPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1')

@@ -13,6 +13,7 @@ export function answerOf(
   { requestId, locale }: { readonly requestId: string; readonly locale: string | undefined },
 ): HttpAnswer {
   const { status, body, retryAfter } = toErrorBody(error, { requestId, locale })
+  const allow = body.error.details?.allow
   return {
     status,
     body,
@@ -25,6 +26,8 @@ export function answerOf(
       ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
       // Obliged with 401 (RFC 9110, 15.5.2).
       ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+      // And with 405 (15.5.6).
+      ...(status === 405 && allow !== undefined && { Allow: String(allow) }),
     },
   }
 }
@@ -37,6 +40,7 @@ const OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   401: 'UNAUTHORIZED',
   403: 'FORBIDDEN_ACTION',
   404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
   409: 'CONFLICT',
   429: 'RATE_LIMITED',
   503: 'SERVICE_UNAVAILABLE',
