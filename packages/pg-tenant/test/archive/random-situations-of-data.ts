@@ -193,6 +193,38 @@ const newest: Situation = ({ pick }, name) => {
   ]
 }
 
+/** Heirs and partitions that are otherwise than what they come from. */
+const otherwise: Situation = ({ pick }, name) => {
+  const [p, c, r, q, one, d, seq] = [name(), name(), name(), name(), name(), name(), name()]
+  const [check, given, key, apart] = [name(), name(), name(), name()]
+  return [
+    `create table ${p} (a int, b int, twice int generated always as (a * 2) ${pick(['stored', 'stored', 'virtual'])})`,
+    `create table ${c} () inherits (${p})`,
+    `insert into ${c} (a) values (1)`,
+    `alter table ${p} add constraint ${check} check (a > 0) not valid`,
+    `alter table ${c} validate constraint ${check}`,
+    `alter table ${p} add constraint ${given} not null b not valid`,
+    `alter table ${pick([p, c])} validate constraint ${given}`,
+    `alter table ${c} alter column twice set expression as (a * 30)`,
+    `comment on constraint ${check} on ${c} is 'inherited'`,
+    `comment on constraint ${given} on ${p} is 'given'`,
+    `create table ${r} (a int primary key)`,
+    `create table ${q} (a int, b int constraint ${name()} not null) partition by list (a)`,
+    `create table ${one} partition of ${q} for values in (1)`,
+    `create table ${name()} partition of ${q} default`,
+    `alter table ${q} add constraint ${key} foreign key (a) references ${r} not valid`,
+    `alter table ${one} validate constraint ${key}`,
+    `alter table ${q} add constraint ${given} not null a not valid`,
+    `alter table ${one} validate constraint ${given}`,
+    `create domain ${d} as int constraint ${name()} not null constraint ${check} check (value > 0)`,
+    `comment on constraint ${check} on domain ${d} is 'of a domain'`,
+    `create table ${name()} (id int generated always as identity (sequence name ${seq}), x int, y int,
+      constraint ${apart} exclude using gist (int4range(x, y) with &&))`,
+    `alter sequence ${seq} as bigint maxvalue 9999999999 start 5000000000 restart`,
+    `alter index ${apart} alter column 1 set statistics 50`,
+  ]
+}
+
 export const SITUATIONS_OF_DATA: readonly Situation[] = [
   sequences,
   inherited,
@@ -202,4 +234,5 @@ export const SITUATIONS_OF_DATA: readonly Situation[] = [
   grants,
   extensions,
   newest,
+  otherwise,
 ]

@@ -65,6 +65,7 @@ describe('an off-boarding', () => {
       create foreign table ${h}.away (a int) server nowhere; create view ${h}.over as select a from ${h}.away;
       create function ${h}.native(int) returns int language internal immutable as 'int4um';
       create function ${h}.calls(int) returns int language sql begin atomic select ${h}.native(1); end;
+      create operator family ${h}.family using btree;
       create table ${h}.kept (id int primary key check (${h}.native(id) < 0));
       create type ${h}.base; create function ${h}.reads(cstring) returns ${h}.base language internal immutable strict as 'int4in';
       create function ${h}.writes(${h}.base) returns cstring language internal immutable strict as 'int4out';
@@ -88,6 +89,7 @@ describe('an off-boarding', () => {
       'native',
       'reads',
       'writes',
+      'family',
       ...depending,
     ])
     expect(depending.sort()).toEqual([

@@ -75,6 +75,7 @@ const GROUPS: readonly (readonly [catalogue: number, sources: readonly Source[]]
       [tables.COLUMN_STATE, /^[rpm]/],
       [tables.DEFAULTS, /^[rpvf]/],
       [tables.CONSTRAINTS, /^[rp]/],
+      [tables.VALIDATED, /^[rp]/],
       [tables.INDEXES, /^[rpm]/],
       [tables.TABLE_STATE, /^[rpm]/],
     ],

@@ -72,5 +72,7 @@ export function about(key: string): string | undefined {
   if (kind === 'acl' || kind === 'comment') return numbers
   if (kind === 'role') return `1255:${numbers}`
   const [oid] = numbers.split(':')
-  return /^(?:attach|state|security|column|owned|refresh|renamed)$/.test(kind) ? `1259:${oid}` : undefined
+  return /^(?:attach|state|security|column|owned|refresh|renamed|valid)$/.test(kind)
+    ? `1259:${oid}`
+    : undefined
 }

@@ -135,11 +135,13 @@ async function comments(
 ): Promise<StructureNode[]> {
   const oids = [...keys.keys()].flatMap((key) => /^\d+:(\d+)$/.exec(key)?.[1] ?? [])
   const rows = await underPath(admin, rules.COMMENTS, [schema, path, oids])
-  return rows.flatMap(({ on, sub, text, part }) => {
-    const node = keys.get(String(on))
+  return rows.flatMap(({ on, sub, text, part, of }) => {
+    // A constraint that is made with its table, or inherited, is nobody's but the table's.
+    const at = keys.has(String(on)) ? on : of
+    const node = keys.get(String(at))
     const what = part ?? (sub === 0 ? node?.what : undefined)
     if (!node || typeof what !== 'string') return []
-    const [key, sql] = [`comment:${on}:${sub}`, `comment on ${what} is ${text}`]
+    const [key, sql] = [`comment:${at === on ? on : `${at}:${on}`}:${sub}`, `comment on ${what} is ${text}`]
     return [{ key, also: [], phase: PHASE.comment, what: `comment on ${what}`, sql }]
   })
 }

@@ -52,11 +52,13 @@ export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on
         from pg_class c where c.oid = d.objoid and c.relnamespace = quote_ident($1)::regnamespace)
       when d.classoid = 'pg_type'::regclass then (select format('%s %I.%I', case t.typtype when 'd' then 'domain' else 'type' end, h.nspname, t.typname)
         from pg_type t where t.oid = d.objoid and t.typnamespace = quote_ident($1)::regnamespace)
-      when d.classoid = 'pg_constraint'::regclass then (select format('constraint %I on domain %I.%I', k.conname, h.nspname, t.typname)
-        from pg_constraint k join pg_type t on t.oid = k.contypid where k.oid = d.objoid) end as part
-  from path, home h, pg_description d where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
+      when k.contypid <> 0 then (select format('constraint %I on domain %I.%I', k.conname, h.nspname, t.typname) from pg_type t where t.oid = k.contypid)
+      when k.conrelid <> 0 then (select format('constraint %I on %I.%I', k.conname, h.nspname, c.relname) from pg_class c where c.oid = k.conrelid)
+    end as part, case when k.contypid <> 0 then '1247:' || k.contypid else '1259:' || k.conrelid end as of
+  from path, home h, pg_description d left join pg_constraint k on d.classoid = 'pg_constraint'::regclass and k.oid = d.objoid where d.classoid::regclass in ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
     'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass,
-    'pg_collation'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass) and d.objoid = any ($3::oid[])`
+    'pg_collation'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass)
+    and (d.objoid = any ($3::oid[]) or k.conrelid = any ($3::oid[]) or k.contypid = any ($3::oid[]))`
 
 const GRANTEE = (acl: string) =>
   `case when ${acl}.grantee = 0 then 'public' when pg_get_userbyid(${acl}.grantee) = $5 then '${APPLICATION}' when ${acl}.grantee = o.owner or pg_get_userbyid(${acl}.grantee) = $4 then 'current_user' else quote_ident(pg_get_userbyid(${acl}.grantee)) end`

@@ -21,6 +21,9 @@ export const LEFT_OUT = `with path as materialized (select set_config('search_pa
       where not exists (select from pg_depend e where e.classid = 1255 and e.objid = p.oid and e.deptype in ('e', 'i'))
     union all select '2616:' || o.oid, o.opcname, 'operator class' from home h join pg_opclass o on o.opcnamespace = h.oid
       where not exists (select from pg_depend e where e.classid = 2616 and e.objid = o.oid and e.deptype = 'e')
+    union all select '2753:' || o.oid, o.opfname, 'operator family' from home h join pg_opfamily o on o.opfnamespace = h.oid
+      where not exists (select from pg_depend e where e.classid = 2753 and e.objid = o.oid and e.deptype = 'e')
+        and not exists (select from pg_opclass c where c.opcfamily = o.oid and c.opcnamespace = h.oid)
     union all select '2607:' || o.oid, o.conname, 'conversion' from home h join pg_conversion o on o.connamespace = h.oid
       where not exists (select from pg_depend e where e.classid = 2607 and e.objid = o.oid and e.deptype = 'e')
     union all select '3601:' || o.oid, o.prsname, 'text search parser' from home h join pg_ts_parser o on o.prsnamespace = h.oid

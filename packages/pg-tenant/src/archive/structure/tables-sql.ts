@@ -37,13 +37,17 @@ export const OWNED_BY = `select 'owned:' || t.oid || ':' || c.oid as key, '{}'::
     join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
   where c.relkind = 'S'`
 
-const IDENTITY = `(select format(' generated %s as identity (sequence name %I.%I increment by %s minvalue %s maxvalue %s start with %s cache %s%s)',
-    case a.attidentity when 'a' then 'always' else 'by default' end, sn.nspname, ${MADE_AS('s')}, q.seqincrement, q.seqmin,
-    q.seqmax, q.seqstart, q.seqcache, case when q.seqcycle then ' cycle' else '' end)
-  from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace sn on sn.oid = s.relnamespace
+const RANGE = `format(' minvalue %s maxvalue %s start with %s', q.seqmin, q.seqmax, q.seqstart)`
+const OF_IDENTITY = `from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_namespace sn on sn.oid = s.relnamespace
     join pg_sequence q on q.seqrelid = s.oid
   where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = a.attrelid
-    and d.refobjsubid = a.attnum and d.deptype = 'i' and a.attidentity <> '')`
+    and d.refobjsubid = a.attnum and d.deptype = 'i' and a.attidentity <> ''`
+// A sequence of another type than its column's (ALTER SEQUENCE … AS) has bounds that may not fit that one: it is given both behind it.
+const IDENTITY = `(select format(' generated %s as identity (sequence name %I.%I increment by %s%s cache %s%s)',
+    case a.attidentity when 'a' then 'always' else 'by default' end, sn.nspname, ${MADE_AS('s')}, q.seqincrement,
+    case when q.seqtypid = a.atttypid then ${RANGE} end, q.seqcache, case when q.seqcycle then ' cycle' else '' end) ${OF_IDENTITY})`
+const IDENTITY_TYPE = `(select format('; alter sequence %I.%I as %s%s restart', sn.nspname, ${MADE_AS('s')}, format_type(q.seqtypid, null), ${RANGE})
+  ${OF_IDENTITY} and q.seqtypid <> a.atttypid)`
 const COLLATE = `(select format(' collate %I.%I', cn.nspname, co.collname) from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace
     join pg_type b on b.oid = a.atttypid where co.oid = a.attcollation and a.attcollation <> b.typcollation)`
 const GENERATED = `(select format(' generated always as (%s) %s', pg_get_expr(x.adbin, x.adrelid), case a.attgenerated when 's' then 'stored' else 'virtual' end)
@@ -76,7 +80,8 @@ export const TABLES = `select '1259:' || c.oid as key,
     format('create %stable %s (%s)%s%s%s', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME},
       concat_ws(', ', ${COLUMNS}, ${OWN_NOT_NULL}),
       ' inherits (' || ${PARENTS} || ')', case c.relkind when 'p' then ' partition by ' || pg_get_partkeydef(c.oid) end,
-      ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')') as sql
+      ' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')') ||
+      coalesce((select string_agg(${IDENTITY_TYPE}, '' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attidentity <> ''), '') as sql
   from ${RELATION} where c.relkind in ('r', 'p')`
 
 // Tables that inherit, or are inherited from, with their columns as they lie: what a parent was given later lies behind a child's own.
@@ -87,13 +92,20 @@ export const FAMILIES = `with ${PATH} select '1259:' || c.oid as key, ${NAME} as
     (select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'local', a.attislocal,
         'definition', format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, coalesce(${NOT_NULL},
           case when a.attidentity <> '' then ' not null' end)),
-        'identity', format('alter table only %s alter column %I add', ${NAME}, a.attname) || ${IDENTITY}) order by a.attnum), '[]')
+        'identity', format('alter table only %s alter column %I add', ${NAME}, a.attname) || ${IDENTITY} || coalesce(${IDENTITY_TYPE}, '')) order by a.attnum), '[]')
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
   from ${RELATION} where c.relkind = 'r' and not c.relispartition
     and exists (select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent))`
 
 // The server keeps a version of its own among a column's options from the minor releases of November 2026 on; pg_dump leaves it out.
 const COLUMN_OPTIONS = OPTIONS(`array(select o from unnest(a.attoptions) as o where o !~ '^pg_attver=')`)
+
+// An inherited column may be computed otherwise than its parent's, from 17 on.
+const OTHER_EXPRESSION = `(select pg_get_expr(x.adbin, x.adrelid) from pg_attrdef x
+    where x.adrelid = a.attrelid and x.adnum = a.attnum and a.attgenerated <> '' and not a.attislocal and not c.relispartition
+      and pg_get_expr(x.adbin, x.adrelid) <> all (select pg_get_expr(px.adbin, px.adrelid) from pg_inherits i
+        join pg_attribute pa on pa.attrelid = i.inhparent and pa.attname = a.attname
+        join pg_attrdef px on px.adrelid = pa.attrelid and px.adnum = pa.attnum where i.inhrelid = a.attrelid))`
 
 // What a column has beside its type.
 export const COLUMN_STATE = `select 'column:' || c.oid || ':' || a.attnum as key, '{}'::text[] as also, 26 as phase,
@@ -106,11 +118,12 @@ export const COLUMN_STATE = `select 'column:' || c.oid || ':' || a.attnum as key
       case when coalesce(a.attstattarget, -1) >= 0 then format('alter table only %s alter column %I set statistics %s', ${NAME}, a.attname, a.attstattarget) end,
       format('alter table only %s alter column %I set (', ${NAME}, a.attname) || ${COLUMN_OPTIONS} || ')',
       case when not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000
-        then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end) as sql
+        then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end,
+      format('alter table only %s alter column %I set expression as (%s)', ${NAME}, a.attname, ${OTHER_EXPRESSION})) as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
   where c.relkind in ('r', 'p', 'm') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
-    or ${COLUMN_OPTIONS} is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
+    or ${COLUMN_OPTIONS} is not null or ${OTHER_EXPRESSION} is not null or (not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000))`
 
 export const VIEWS = `select '1259:' || c.oid as key,
     array['1247:' || c.reltype, '1247:' || (select t.typarray from pg_type t where t.oid = c.reltype)] ||
@@ -131,6 +144,9 @@ export const DEFAULTS = `select '2604:' || x.oid as key, '{}'::text[] as also, 4
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and not a.attisdropped and a.attgenerated = ''
     join pg_attrdef x on x.adrelid = a.attrelid and x.adnum = a.attnum`
 
+const INDEX_STATISTICS = `coalesce((select string_agg(format('; alter index %I.%I alter column %s set statistics %s', h.nspname, x.relname,
+      a.attnum, a.attstattarget), '' order by a.attnum) from pg_attribute a where a.attrelid = x.oid and coalesce(a.attstattarget, -1) >= 0), '')`
+
 // Foreign keys and checks that came from a partitioned or inherited table come with it; keys are made on each partition and attached.
 export const CONSTRAINTS = `select '2606:' || k.oid as key,
     case when k.conindid <> 0 and k.contype in ('p', 'u', 'x') then array['1259:' || k.conindid] else '{}' end as also,
@@ -138,18 +154,29 @@ export const CONSTRAINTS = `select '2606:' || k.oid as key,
     format('constraint %I on %s', k.conname, ${NAME}) as what,
     format('alter table %s%s add constraint %I %s', case when k.contype in ('c', 'n') or (k.contype = 'f' and c.relkind = 'p') then '' else 'only ' end,
       ${NAME}, k.conname, pg_get_constraintdef(k.oid)) ||
-      case when x.reloptions is null then '' else format('; alter index %I.%I set (%s)', h.nspname, x.relname, ${OPTIONS('x.reloptions')}) end as sql
+      case when x.reloptions is null then '' else format('; alter index %I.%I set (%s)', h.nspname, x.relname, ${OPTIONS('x.reloptions')}) end ||
+      ${INDEX_STATISTICS} as sql
   from ${RELATION} join pg_constraint k on k.conrelid = c.oid
     left join pg_class x on x.oid = k.conindid and k.contype in ('p', 'u', 'x')
   where c.relkind in ('r', 'p') and k.contype in ('c', 'p', 'u', 'x', 'f', 'n')
     and (k.contype <> 'f' or k.conparentid = 0) and (k.contype <> 'c' or k.conislocal or c.relispartition)
-    and (k.contype <> 'n' or (k.conislocal and (not k.convalidated
-      or exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = k.conkey[1] and not a.attislocal and not c.relispartition))))`
+    and (k.contype <> 'n' or not k.convalidated and (k.conislocal or c.relispartition) or k.conislocal
+      and exists (select from pg_attribute a where a.attrelid = c.oid and a.attnum = k.conkey[1] and not a.attislocal and not c.relispartition))`
+
+// One that is inherited comes as its parent's is: not yet valid there, it may be here.
+export const VALIDATED = `select 'valid:' || c.oid || ':' || k.oid as key, array['2606:' || k.oid] as also, 68 as phase,
+    format('constraint %I on %s validated', k.conname, ${NAME}) as what,
+    format('alter table %s validate constraint %I', ${NAME}, k.conname) as sql
+  from ${RELATION} join pg_constraint k on k.conrelid = c.oid and k.convalidated
+  where c.relkind in ('r', 'p') and (k.conparentid <> 0 and k.contype = 'f'
+        and exists (select from pg_constraint pk where pk.oid = k.conparentid and not pk.convalidated)
+      or k.contype in ('c', 'n') and not k.conislocal and not c.relispartition
+        and exists (select from pg_inherits i join pg_constraint pk on pk.conrelid = i.inhparent and pk.conname = k.conname and pk.contype = k.contype
+          where i.inhrelid = c.oid and not pk.convalidated))`
 
 export const INDEXES = `select '1259:' || x.oid as key, '{}'::text[] as also, 55 as phase,
     format('index %I.%I', h.nspname, x.relname) as what,
-    pg_get_indexdef(x.oid) || coalesce((select string_agg(format('; alter index %I.%I alter column %s set statistics %s', h.nspname, x.relname,
-      a.attnum, a.attstattarget), '' order by a.attnum) from pg_attribute a where a.attrelid = x.oid and coalesce(a.attstattarget, -1) >= 0), '') as sql
+    pg_get_indexdef(x.oid) || ${INDEX_STATISTICS} as sql
   from ${RELATION} join pg_index i on i.indrelid = c.oid and (i.indisvalid or c.relkind = 'p') join pg_class x on x.oid = i.indexrelid
   where c.relkind in ('r', 'p', 'm')
     and not exists (select from pg_constraint k where k.conindid = x.oid and k.contype in ('p', 'u', 'x') and k.conrelid = c.oid)`
