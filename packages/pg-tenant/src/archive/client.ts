@@ -20,13 +20,14 @@ export interface AdminClient extends Admin {
   readonly signal: AbortSignal | undefined
 }
 
-// How values are written as text must not depend on the server, the database or the role. Time limits of the server
-// would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
+// How values, names and definitions are written and read as text must not depend on the server, the database or the role. Time limits
+// of the server would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
 // that start in the middle are of no use to anybody who reads it all. Queries over the catalogue are estimated far too high, and compiling
 // them takes longer than they do. No object of a tenant may stand in for one of the catalogue.
 const PINNED = `select set_config(name, value, true) from (values
     ('datestyle', 'ISO, YMD'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('extra_float_digits', '3'),
-    ('bytea_output', 'hex'), ('xmloption', 'content'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
+    ('bytea_output', 'hex'), ('xmloption', 'content'), ('array_nulls', 'on'), ('transform_null_equals', 'off'),
+    ('standard_conforming_strings', 'on'), ('quote_all_identifiers', 'off'), ('row_security', 'off'), ('synchronize_seqscans', 'off'),
     ('search_path', '${OWN_PATH}'), ('jit', 'off'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')
   ) as pinned (name, value) where current_setting(name, true) is not null`
 

@@ -119,7 +119,7 @@ export const COLUMN_STATE = `select 'column:' || c.oid || ':' || a.attnum as key
       format('alter table only %s alter column %I set (', ${NAME}, a.attname) || ${COLUMN_OPTIONS} || ')',
       case when not a.attislocal and not c.relispartition and a.attnotnull and current_setting('server_version_num')::int < 180000
         then format('alter table only %s alter column %I set not null', ${NAME}, a.attname) end,
-      format('alter table only %s alter column %I set expression as (%s)', ${NAME}, a.attname, ${OTHER_EXPRESSION})) as sql
+      format('alter table only %s alter column %I set expression as (', ${NAME}, a.attname) || ${OTHER_EXPRESSION} || ')') as sql
   from ${RELATION} join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid
   where c.relkind in ('r', 'p', 'm') and (a.attstorage <> t.typstorage or a.attcompression <> '' or coalesce(a.attstattarget, -1) >= 0
