@@ -42,7 +42,7 @@ it('opens several at once on an empty database, one after the other', async () =
     const opening = Promise.all([open(config), open(config), open(config)])
     const waiting = `select from pg_stat_activity where datname = $1 and wait_event = 'advisory'`
     await expect
-      .poll(async () => (await world.root.query(waiting, [name])).rowCount, { timeout: 30_000 })
+      .poll(async () => (await world.root.query(waiting, [name])).rowCount, { timeout: 60_000 })
       .toBe(3)
     const made = await first.query(`select to_regnamespace('rbac') as rbac, to_regnamespace('hub') as hub`)
     expect(made.rows, 'before its turn nobody makes anything').toEqual([{ rbac: null, hub: null }])

@@ -139,7 +139,7 @@ it('leaves no connection behind', async () => {
   await site.close()
   printed.mockRestore()
   // A backend is gone a moment after its connection was closed; idle ones would stay for ten seconds.
-  await eventually(async () => (await connections()) === 0, 5_000)
+  await eventually(async () => (await connections()) === 0)
 })
 
 it('stores no secret without a key, and everything else', async () => {

@@ -24,7 +24,7 @@ it('the audit log is installed, listed, sealed and verified; a change is noticed
   await eventually(async () => {
     await run('audit seal')
     return (await run('audit verify acme --json')).json<{ entries: number }>().entries === 1
-  }, 60_000)
+  })
   expect((await run('audit verify acme')).stdout).toContain('As it was written: 1 sealed')
   await world.root.query(`update governance.audit_log set actor_id = 'boss'`)
   const changed = await run('audit verify acme')

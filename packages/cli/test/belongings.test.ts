@@ -123,7 +123,7 @@ it('takes along what control schemas hold, and forgets only that', async () => {
     `select used::int, limit_value::int from governance.tenant_resource where tenant = 'acme'`,
   )
   expect(seats).toEqual([{ used: 1, limit_value: 5 }])
-}, 120_000)
+})
 
 it('is refused before anything is closed where something has no place', async () => {
   const placements = { eu: worlds.eu.tenancy(), us: worlds.us.tenancy() }
@@ -179,4 +179,4 @@ it('is refused while events wait in the outbox, and leaves them where that is sa
     `select count(*)::int as n from governance.outbox where tenant = 'waits'`,
   )
   expect(rows).toEqual([{ n: 1 }])
-}, 60_000)
+})

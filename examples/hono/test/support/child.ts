@@ -51,7 +51,7 @@ export function runProgram(program: URL, env: Record<string, string> = {}): Chil
 }
 
 /** Asks again until the answer is yes; only a failing test waits for all of it. */
-export async function eventually(condition: () => Promise<boolean>, patienceMs = 10_000): Promise<void> {
+export async function eventually(condition: () => Promise<boolean>, patienceMs = 60_000): Promise<void> {
   const until = performance.now() + patienceMs
   while (!(await condition())) {
     if (performance.now() > until) throw new Error(`still not so after ${patienceMs} ms: ${condition}`)

@@ -207,7 +207,7 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
 
   it('with a lease: done once, taken over from the dead, fenced from the late', async () => {
     const key = fresh()
-    const idempotent = made({ lease: 1 })
+    const idempotent = made()
     const paid: string[] = []
     const pay = (finish = add(key)) =>
       idempotent.leased(

@@ -82,7 +82,7 @@ it('among processes one runs each; a failure is told, and tried again soon', asy
     await Promise.all(processes.map((one) => one.stop()))
   })
   for (const one of processes) one.start()
-  await eventually(() => runs >= 3, 20_000)
+  await eventually(() => runs >= 3)
   expect(most).toBe(1)
   expect(told).toEqual([['one.at_a_time', 'SERVICE_UNAVAILABLE']])
 })
@@ -134,7 +134,7 @@ it('begin, end and drain with a worker', async () => {
   expect(signals).toHaveLength(1)
   worker.start()
   onTestFinished(() => worker.stop())
-  await eventually(() => signals.length === 2, 20_000)
+  await eventually(() => signals.length === 2)
   await worker.stop()
   await control().query(`update governance.job set next_at = now() where name = 'with.worker'`)
   // Stopped is not over: cron may still come, and what it runs is not told to end.

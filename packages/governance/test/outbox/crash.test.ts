@@ -108,7 +108,7 @@ it('what kills its worker dies, and those that were with it do not', async () =>
     }
   })
   const supervised = supervise()
-  await eventually(async () => (await count('outbox_dead')) === 1 && (await nothingLeft()), 45_000)
+  await eventually(async () => (await count('outbox_dead')) === 1 && (await nothingLeft()))
   stop()
   await supervised
   expect(deaths).toBe(4)

@@ -95,7 +95,7 @@ it('over crashes of the server nothing acknowledged is lost, and every effect is
   const publishing = Promise.all(TENANTS.map(publish))
   for (; crashes < CRASHES; crashes++) {
     const goal = acknowledged.size + 15
-    await eventually(() => acknowledged.size >= goal, 60_000)
+    await eventually(() => acknowledged.size >= goal)
     await server.restart('immediate')
   }
   await publishing
@@ -136,6 +136,6 @@ async function eventuallyAll(tenant: string, entries: number) {
     verified = await audit.verify(admin, tenant)
     const { data } = await used.list(admin, tenant)
     return verified.entries === entries && data.reduce((sum, { count }) => sum + count, 0) === entries
-  }, 60_000)
+  })
   return verified
 }

@@ -115,5 +115,5 @@ export async function pass(admin: pg.Pool, upto: string, work: () => Promise<unk
     if (oldest <= now) return false
     await work()
     return upto === '' || BigInt((await admin.query<{ xid: string }>(upto)).rows[0]?.xid ?? 0) >= now
-  }, 60_000)
+  })
 }

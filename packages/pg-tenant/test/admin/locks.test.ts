@@ -54,7 +54,7 @@ describe('while a tenant holds every advisory lock there was', () => {
         .tenancy({ migrations: [NOTES, { id: '0002', sql: 'alter table notes add column n int' }] })
         .migrate({
           only: ['evil', 'good'],
-          lockTimeout: 50,
+          lockTimeout: 500,
           attempts: 2,
           backoff: 1,
           maxFailures: 9,

@@ -72,4 +72,4 @@ it(`a tenant of ${TABLES} tables is backed up and dropped, which one transaction
   expect(receipt).toMatchObject({ status: 'deleted', rows: 1 })
   expect(receipt.tables).toHaveLength(TABLES)
   expect(await findRemains(lifecycle, tenant)).toEqual([])
-}, 120_000)
+})

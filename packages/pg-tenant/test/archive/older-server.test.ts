@@ -54,7 +54,7 @@ describe.skipIf(!there)('an archive of server 15', () => {
     for (const sql of random) await from[1].query('acme', sql).catch(() => {})
     before = await contents(from[0], 'acme')
     expect(Object.keys(before).length).toBeGreaterThan(20)
-  }, 120_000)
+  })
 
   it('is restored on server 18 as it was', async () => {
     const path = folder.path('archive')

@@ -103,7 +103,7 @@ it.each(['before it begins', 'while it runs'])(
     const lifecycle = lifecycleOf(world)
     const key = `dumped-${when.slice(0, 5)}`
     const tenant = await provisioned(lifecycle, key)
-    const tenancy = world.tenancy({ lockTimeout: 300 })
+    const tenancy = world.tenancy(when === 'while it runs' ? { lockTimeout: 300 } : {})
     await tenancy.query(key, 'create sequence counted')
     const swap = async () => {
       for (const sql of STAND_IN) await tenancy.query(key, sql)

@@ -22,7 +22,7 @@ describeCitus('what is documented of Citus', () => {
     const tenancy = citus.tenancy()
     for (const key of ['acme', 'globex']) await tenancy.provision(key)
     await tenancy.query('acme', `insert into goods (name) values ('one'), ('two')`)
-  }, 120_000)
+  })
 
   /** Of all nodes. */
   const rolesOf = async (key: string) => {
@@ -50,7 +50,7 @@ describeCitus('what is documented of Citus', () => {
     }
     expect(await codeOf(citus.tenancy().adopt('globex', { schema: 'c_globex' }))).toBe('INVALID_OPTION')
     expect((await citus.tenancy().list()).map(({ key }) => key)).toEqual(['acme', 'globex'])
-  }, 60_000)
+  })
 
   it('goes on with an ordinary tenant that is handed over and distributed; it is moved once it is provisioned again', async () => {
     const { root } = citus.coordinator
@@ -69,7 +69,7 @@ describeCitus('what is documented of Citus', () => {
     expect((await tenancy.verify()).checks.filter(({ outcome }) => outcome === 'failed')).toEqual([])
     await tenancy.drop('plain')
     expect(await rolesOf('plain')).toEqual([])
-  }, 60_000)
+  })
 
   it('ends on the worker what runs there for longer than statementTimeout', async () => {
     const tenancy = citus.tenancy()
@@ -101,7 +101,7 @@ describeCitus('what is documented of Citus', () => {
     await citus.move('c_kept', await elsewhere('c_kept'))
     expect((await tenancy.query('kept', 'select from goods')).rowCount).toBe(1)
     await tenancy.drop('kept')
-  }, 60_000)
+  })
 
   it('exports, and off-boards with a backup', async () => {
     const tenancy = citus.tenancy()
@@ -114,7 +114,7 @@ describeCitus('what is documented of Citus', () => {
       backup: { to: join(mkdtempSync(join(tmpdir(), 'citus-')), 'leaving') },
     })
     expect(await tenancy.lookup('leaving')).toMatchObject({ status: 'deleted' })
-  }, 60_000)
+  })
 
   it('closes a tenant on the coordinator: a worker lets in whom its pg_hba.conf lets in', async () => {
     const tenancy = citus.tenancy()
@@ -142,7 +142,7 @@ describeCitus('what is documented of Citus', () => {
     expect(await codeOf(tenancy.query('acme', `insert into months values ('2026-01-03', 'nowhere')`))).toBe(
       'CONFLICT',
     )
-  }, 60_000)
+  })
 
   it.each([
     'create table t (like goods) inherits (goods)',

@@ -27,7 +27,7 @@ describeCitus('the life of tenants on Citus', () => {
       await tenancy.provision(key)
       placed[key] = await citus.workerOf(`c_${key}`)
     }
-  }, 120_000)
+  })
 
   it('moves a tenant to another node, and back, while it works', async () => {
     const tenancy = citus.tenancy()
@@ -52,7 +52,7 @@ describeCitus('the life of tenants on Citus', () => {
       `select count(*)::int as n from goods where name like 'moving%'`,
     )
     expect(rows).toEqual([{ n: running.written }])
-  }, 120_000)
+  })
 
   it('migrates, in a transaction and outside of one, and knows who is behind', async () => {
     const tenancy = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT] })
@@ -67,7 +67,7 @@ describeCitus('the life of tenants on Citus', () => {
        where c.relname in ('notes', 'tags', 'goods') and n.nspname like 'c\\_%'`,
     )
     expect(rows).toEqual([{ made: 3 * KEYS.length, distributed: 3 * KEYS.length }])
-  }, 120_000)
+  })
 
   it('gives out tenants made ahead', async () => {
     const tenancy = citus.tenancy({ migrations: [COMMERCE, COLUMN, CONCURRENT] })
@@ -76,7 +76,7 @@ describeCitus('the life of tenants on Citus', () => {
     await tenancy.query('claimed', `insert into goods (name) values ('mine')`)
     expect(await codeOf(tenancy.query('claimed', 'select from c_claimed.nothing'))).toBe('DATABASE_ERROR')
     await tenancy.drop('claimed')
-  }, 120_000)
+  })
 
   itOwnsNodes(
     'with a node down, only its tenants are away, and every tenant can be closed',
@@ -153,5 +153,5 @@ describeCitus('the life of tenants on Citus', () => {
     await dropped
     expect(order).toEqual(['scope', 'dropped'])
     expect(await codeOf(tenancy.query('umbrella', 'select 1'))).toBe('SCHEMA_MISSING')
-  }, 60_000)
+  })
 })

@@ -27,7 +27,7 @@ describeCitus('operations on Citus', () => {
       await citus.coordinator.root.query(`analyze c_${key}.goods`)
     }
     worker = await citus.workerOf('c_acme')
-  }, 120_000)
+  })
 
   it('verifies that tenants are kept apart', async () => {
     const { checks } = await citus.tenancy().verify()
@@ -81,7 +81,7 @@ describeCitus('operations on Citus', () => {
       ).toBe('CONFLICT')
     })
     await citus.coordinator.root.query(`alter role ${citus.app} set lock_timeout = '10s'`)
-  }, 60_000)
+  })
 
   it.each([undefined, 'pg_dump'] as const)(
     'takes and restores a backup: %s',

@@ -13,7 +13,7 @@ describeCitus('outcomes on Citus: nothing is told of a COMMIT that is not so', (
   beforeAll(async () => {
     await citus.tenancy().provision('acme')
     worker = await citus.workerOf('c_acme')
-  }, 60_000)
+  })
 
   it('refuses to ask the coordinator for an outcome that a worker decided, for a tenancy and for a scope', async () => {
     expect(() => citus.tenancy({ resolveUnknownOutcome: true })).toThrow(/another node commits/)
@@ -145,5 +145,5 @@ describeCitus('outcomes on Citus: nothing is told of a COMMIT that is not so', (
         )
     }
     await Promise.all(Array.from({ length: 6 }, one))
-  }, 60_000)
+  })
 })

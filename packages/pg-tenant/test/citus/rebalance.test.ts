@@ -18,7 +18,7 @@ describeCitus('the rebalancer of Citus', () => {
     await tenancy.suspend('acme')
     await root.query('select citus_add_node($1, $2)', [joining.host, joining.port])
     await tenancy.resume('acme')
-  }, 120_000)
+  })
 
   it('brings tenants to a node that joined while they work: no write is lost, none is there twice', async () => {
     const tenancy = citus.tenancy()
@@ -65,5 +65,5 @@ describeCitus('the rebalancer of Citus', () => {
       )
       expect(rows).toEqual([{ n: written[index], names: written[index] }])
     }
-  }, 120_000)
+  })
 })

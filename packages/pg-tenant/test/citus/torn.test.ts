@@ -29,7 +29,7 @@ describeCitus('scopes that would be torn on Citus', () => {
     await root.query(`create function public.writes() returns void language plpgsql as $$ begin
       update public.ordinary set v = v + 1;
       insert into c_acme.goods (name) values ('by function'); end $$`)
-  }, 60_000)
+  })
 
   it('are refused: a tenant and an ordinary table of the coordinator', async () => {
     const tenancy = citus.tenancy()

@@ -141,7 +141,7 @@ describe('a tenant that is in use', () => {
     await reader.query('begin; select * from c_t0003.notes')
     const seen: string[] = []
     const running = migrateFleet(fleet(), {
-      lockTimeout: 5,
+      lockTimeout: 100,
       backoff: 20,
       attempts: 50,
       onTenant: ({ tenant }) => seen.push(tenant),
@@ -161,7 +161,7 @@ describe('a tenant that is in use', () => {
     const reader = new pg.Client(world.url)
     await reader.connect()
     await reader.query('begin; select * from c_t0003.notes')
-    const report = await migrateFleet(fleet(), { lockTimeout: 20, backoff: 5, attempts: 3 })
+    const report = await migrateFleet(fleet(), { lockTimeout: 300, backoff: 5, attempts: 3 })
     await reader.query('commit')
     await reader.end()
     expect(report).toMatchObject({ ok: false, migrated: keys.length - 1, failed: 1 })

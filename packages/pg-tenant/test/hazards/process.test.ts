@@ -20,7 +20,7 @@ async function runScenario(name: string): Promise<string> {
       process.execPath,
       [...NODE, name, world.appUrl, world.rolePrefix],
       {
-        timeout: 20_000,
+        timeout: 120_000,
       },
     )
     return stdout.trim()

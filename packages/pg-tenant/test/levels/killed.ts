@@ -52,7 +52,7 @@ export function killedAdmin(
   const end = pool.end.bind(pool)
   pool.end = (async () => {
     await end().catch(() => {})
-    await eventually(over, 60_000)
+    await eventually(over)
   }) as typeof pool.end
   return { pool, killed: () => dead }
 }

@@ -1,5 +1,6 @@
 import { type TestLevels, useTestLevels } from '@org/pg-testing/vitest'
-import { createTenancy, type IsolationLevel, type Tenancy, type TenancyOptions } from '../../src/index.ts'
+import type { IsolationLevel, Tenancy, TenancyOptions } from '../../src/index.ts'
+import { createPatient } from '../support/world.ts'
 
 export { testSealing } from '@org/pg-testing'
 export { notesAt } from '@org/pg-testing/vitest'
@@ -32,6 +33,6 @@ export const ALL_SUBJECTS: readonly Subject[] = [
 ]
 
 /** The file's world with an administrator that may create databases, still no superuser. */
-export const useSetting = (): Setting => useTestLevels(createTenancy)
+export const useSetting = (): Setting => useTestLevels(createPatient)
 
 export type Setting = TestLevels<Tenancy, TenancyOptions>

@@ -106,7 +106,7 @@ it('writers are not refused for a generated column in a key', async () => {
   const outcome = await whileAhead({ fleet, key: 'generated' }, (db) => db.query('update t set a = 5'))
   expect(outcome).toMatchObject({ details: { reason: 'replication' } })
   expect(await eu.find('generated')).toMatchObject({ status: 'active' })
-}, 60_000)
+})
 
 it('triggers of others are not passed over by code of the tenant', async () => {
   const { us: there, eu: here } = servers.worlds
@@ -126,7 +126,7 @@ it('triggers of others are not passed over by code of the tenant', async () => {
   expect(rows.filter(({ who }) => who !== 'stamped')).toEqual([])
   expect(outcome).toMatchObject({ code: 'CONFLICT', details: { reason: 'changed' } })
   expect(await eu.find('forges')).toMatchObject({ status: 'active' })
-}, 60_000)
+})
 
 it('a value that is no UTF-8 (SQL_ASCII) is not taken for another', () => {
   const row = (value: Buffer) => {

@@ -78,7 +78,7 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
           await eventually(async () => {
             again = await fleet.move(key, 'us', how).catch((reason: unknown) => reason)
             return !isTenancyError(again, 'TIMEOUT')
-          }, 30_000)
+          })
           return again
         }
         const undone = await goesOn({ undo: true })

@@ -111,7 +111,7 @@ it('level database: a database that somebody else has there is seen before anyth
   expect(await us.find('held')).toBeUndefined()
   await world.root.query(`drop database ${name}`)
   expect(await fleet.move('held', 'us')).toMatchObject({ moved: true })
-}, 60_000)
+})
 
 it('is called off where the cluster it goes to is lost in the middle of the copy, and says which that is', async () => {
   const { eu, us, fleet } = servers.open('schema')
@@ -131,7 +131,7 @@ it('is called off where the cluster it goes to is lost in the middle of the copy
   expect(await eu.find('half')).toMatchObject({ status: 'active' })
   expect((await us.find('half'))?.status ?? 'deleted').toBe('deleted')
   expect(await fleet.move('half', 'us')).toMatchObject({ moved: true, rows: 8000 })
-}, 60_000)
+})
 
 it('is undone also where the cluster it was to go to has gone for good; what is there goes when it is back', async () => {
   const { eu, us, fleet } = servers.open('schema')
@@ -158,4 +158,4 @@ it('is undone also where the cluster it was to go to has gone for good; what is 
   expect(await fleet.move('away', 'us', { undo: true })).toMatchObject({ undone: false })
   expect(await us.find('away')).toMatchObject({ status: 'deleted' })
   expect(await bodies(fleet, 'away')).toEqual(['kept'])
-}, 60_000)
+})

@@ -84,7 +84,7 @@ async function again(key: string, how: MoveOptions = {}) {
       .fleet.move(key, how.from === 'us' ? 'eu' : 'us', how)
       .catch((error: unknown) => error)
     return !isTenancyError(outcome, 'TIMEOUT') && !isTenancyError(outcome, 'CONNECTION_LOST')
-  }, 60_000)
+  })
   if (outcome instanceof Error && !isTenancyError(outcome, 'CONFLICT')) throw outcome
   return outcome
 }

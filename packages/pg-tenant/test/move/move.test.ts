@@ -115,7 +115,7 @@ describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level'
     expect(await fleet.of(key)).toBe(us)
     expect((await fleet.find(key))?.placement).toBe('us')
     expect(await fleet.move(key, 'us')).toMatchObject({ moved: false })
-  }, 60_000)
+  })
 
   it('moves back, with what was written there', async () => {
     const { eu, us, fleet } = open(level)
@@ -125,7 +125,7 @@ describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level'
     expect(rows).toHaveLength(1)
     expect(await us.find(key)).toMatchObject({ status: 'deleted' })
     expect(await codeOf(us.query(key, 'select 1'))).toMatch(/SCHEMA_MISSING|SCHEMA_UNUSABLE|POOL|CONNECTION/)
-  }, 60_000)
+  })
 
   it('takes a suspended tenant along as it is', async () => {
     const { us, fleet, eu } = open(level)
@@ -138,7 +138,7 @@ describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level'
     expect(await codeOf(fleet.query(name, 'select 1'))).toBe('TENANT_SUSPENDED')
     await us.resume(name)
     expect((await fleet.query(name, 'select body from notes')).rows).toEqual([{ body: 'asleep' }])
-  }, 60_000)
+  })
 
   it('has a COMMIT that was late in the archive', async () => {
     const name = `late-${level}`
@@ -151,7 +151,7 @@ describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level'
     await late
     await move
     expect((await us.query(name, 'select body from notes')).rows).toEqual([{ body: 'late' }])
-  }, 60_000)
+  })
 })
 
 it('control: by hand (suspend, backup, restore, drop) a write whose COMMIT is late is acknowledged and lost', async () => {
@@ -325,4 +325,4 @@ it('level database: is refused while a table of its own has rows that are no goo
   await expect(fleet.move('sends', 'us', { dryRun: true })).rejects.toMatchObject(refusal)
   expect(await fleet.move('sends', 'us', { lose: ['mail'] })).toMatchObject({ moved: true })
   expect((await us.query('sends', 'select body from notes')).rows).toEqual([{ body: 'unsent' }])
-}, 120_000)
+})

@@ -123,7 +123,7 @@ describe.each(LEVELS.filter(hasTurn))('level %s', (level) => {
     expect((await here.query(key, 'select 1 as one')).rows).toEqual([{ one: 1 }])
     // Only who may end those sessions can.
     const root = open({ adminPool: world.root })
-    expect((await root.offboard(key, { ...options, onBusy: 'terminate', drain: 500 })).rows).toBe(0)
+    expect((await root.offboard(key, { ...options, onBusy: 'terminate', drain: 2_000 })).rows).toBe(0)
     finish()
     expect(await scope).toBe('CONNECTION_LOST')
   })

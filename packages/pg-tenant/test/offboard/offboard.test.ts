@@ -227,7 +227,7 @@ describe('off-boarding', () => {
     expect(await statusOf('stays')).toBe('active')
     // Only who may end those sessions can.
     const root: Lifecycle = { ...lifecycle, adminPool: world.root }
-    const receipt = await offboard(root, tenant, { ...options, onBusy: 'terminate', drain: 500 })
+    const receipt = await offboard(root, tenant, { ...options, onBusy: 'terminate', drain: 2_000 })
     expect(receipt.rows).toBe(0)
     finish()
     expect(await outcome).toBe('CONNECTION_LOST')

@@ -119,7 +119,7 @@ describe('a file without a transaction over shared tables', () => {
       await adminPool.end()
       await begins('reset all')
     }
-  }, 15_000)
+  })
 
   it('is part of one transaction where there are no tables yet', async () => {
     const row = { schema: 'fresh' }

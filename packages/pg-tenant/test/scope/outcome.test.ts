@@ -180,7 +180,6 @@ describe('resolveUnknownOutcome', () => {
       for (const work of ['select 1', `insert into notes (body) values ('on another node')`]) {
         const { tenancy, arm } = await through((message) => (isCommit(message) ? 'cut-before' : undefined), {
           resolveUnknownOutcome: true,
-          statementTimeout: 500,
         })
         const scope = tenancy.withTenant('acme', async (db) => {
           await db.query(work)
@@ -215,7 +214,6 @@ describe('resolveUnknownOutcome, where a scope has used a foreign table', () => 
   ])('does not know what the other server did: %s', async (sql) => {
     const { tenancy, arm } = await through((message) => (isCommit(message) ? 'cut-before' : undefined), {
       resolveUnknownOutcome: true,
-      statementTimeout: 500,
     })
     const scope = tenancy.withTenant('acme', async (db) => {
       await db.query(sql, ['far'])
@@ -259,7 +257,8 @@ describe('a network that swallows everything', () => {
         arm()
         await db.query('select 2')
       },
-      { statementTimeout: 100 },
+      // What is sent before the hole has to come through in it, too.
+      { statementTimeout: 3_000 },
     )
     await expect(work).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
     proxy?.cutAll()

@@ -16,7 +16,7 @@ const IDLE_IN_TRANSACTION = `
  * How many sessions of the URL's database are idle in a transaction: what a test that forgot to commit, roll
  * back or release leaves behind. A session that is just ending gets `settleMs` to do so.
  * @param url database to look at, with a superuser or a member of `pg_read_all_stats`
- * @param options.settleMs milliseconds to wait for the count to reach zero; default 1000
+ * @param options.settleMs milliseconds to wait for the count to reach zero; default 5,000
  * @throws TestPostgresError `INSUFFICIENT_PRIVILEGE`, `POSTGRES_UNREACHABLE`
  * @example
  * ```ts
@@ -30,7 +30,7 @@ const IDLE_IN_TRANSACTION = `
  */
 export async function leakedBackends(
   url: string,
-  { settleMs = 1000 }: { settleMs?: number } = {},
+  { settleMs = 5_000 }: { settleMs?: number } = {},
 ): Promise<number> {
   return await withClient(url, async (client) => {
     const may = await client.query<{ allowed: boolean }>(MAY_SEE_OTHERS)

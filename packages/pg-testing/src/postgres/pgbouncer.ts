@@ -13,7 +13,7 @@ import { type ServerProcess, type SpawnServerOptions, spawnServer } from './serv
 import { serverUser } from './server-user.ts'
 import { startWatchdog } from './watchdog.ts'
 
-const READY_TIMEOUT_MS = 10_000
+const READY_TIMEOUT_MS = 60_000
 const PORT_ATTEMPTS = 5
 
 export interface PgBouncer {

@@ -25,7 +25,7 @@ export interface SpawnServerOptions {
   readonly watchdog: Watchdog
 }
 
-/** Each session takes its memory in a few large pages and keeps it: a seventh of a server's processor time were faults of small ones. */
+/** Each session takes its memory in a few large pages and keeps it: faults of small ones were up to an eighth of a server's processor time. */
 const ALLOCATOR = {
   GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
   MALLOC_TOP_PAD_: '4194304',

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /**
  * Asks again until the answer is yes: for what happens elsewhere, without a guess how long it takes.
- * @param patienceMs milliseconds before it gives up (default 30,000); only a failing test waits for all of it
+ * @param patienceMs milliseconds before it gives up (default 60,000); only a failing test waits for all of it
  * @throws Error when it is still not so
  * @example
  * ```ts
@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
  */
 export async function eventually(
   condition: () => Promise<boolean> | boolean,
-  patienceMs = 30_000,
+  patienceMs = 60_000,
 ): Promise<void> {
   const until = performance.now() + patienceMs
   while (!(await condition())) {
