@@ -14,7 +14,7 @@ export const LAYERS: Readonly<Record<string, PackageLayers>> = {
   core: {
     packages: [],
     folders: words(
-      'ask-together error-codes tenancy-error tracing invalid-input known-options migration violated-field error-body tenant-key queryable belongings checks sealing context read-together resolve http',
+      'ask-together error-codes tenancy-error sqlstate tracing invalid-input known-options migration violated-field error-body tenant-key queryable coded-control belongings checks sealing context read-together resolve http',
     ),
   },
   'pg-testing': { packages: [], folders: words('expect-type programs postgres wire world vitest') },

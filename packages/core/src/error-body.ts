@@ -1,4 +1,5 @@
 import { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
+import { SQLSTATE } from './sqlstate.ts'
 import { type ErrorDetails, isTenancyError, type TenancyError } from './tenancy-error.ts'
 import { violatedField } from './violated-field.ts'
 
@@ -68,8 +69,8 @@ const SHOWN: ReadonlySet<ErrorCode> = new Set([
   'UNKNOWN_OUTCOME',
 ])
 
-/** Serialization failure and deadlock (manual, appendix A): the same request, sent again, may well succeed. */
-const TRANSIENT: readonly unknown[] = ['40001', '40P01']
+/** The same request, sent again, may well succeed. */
+const TRANSIENT: readonly unknown[] = [SQLSTATE.SERIALIZATION_FAILURE, SQLSTATE.DEADLOCK_DETECTED]
 
 /**
  * The code a client is told for anything that was thrown. What is wrong inside is `INTERNAL_ERROR`; what will pass (no

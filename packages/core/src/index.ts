@@ -1,6 +1,7 @@
 export { askTogether } from './ask-together.ts'
 export type { Belongings, Staying, TenantTable } from './belongings.ts'
 export type { CheckFinding, CheckMeasure, CheckPlace, TenancyCheck } from './checks.ts'
+export { codedControl } from './coded-control.ts'
 export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrentTenant } from './context.ts'
 export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
@@ -39,6 +40,7 @@ export type {
   TokenClaims,
 } from './resolve/types.ts'
 export type { SealedPlace, Sealing } from './sealing.ts'
+export { SQLSTATE, sqlStateOf } from './sqlstate.ts'
 export { type ErrorDetails, isTenancyError, TenancyError } from './tenancy-error.ts'
 export {
   DEFAULT_PREFIX,

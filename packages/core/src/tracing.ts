@@ -1,5 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { sqlStateOf } from './sqlstate.ts'
 import { isTenancyError } from './tenancy-error.ts'
 
 /**
@@ -164,9 +165,8 @@ export class Traces<Message extends TraceMessage> {
 
 function failureOf(error: unknown): Pick<TraceMessage, 'code' | 'sqlState'> {
   if (!isTenancyError(error)) return { code: 'OTHER' }
-  const { sqlState } = error.details
-  const known = typeof sqlState === 'string' && /^[0-9A-Z]{5}$/.test(sqlState)
-  return { code: error.code, ...(known && { sqlState }) }
+  const sqlState = sqlStateOf(error)
+  return { code: error.code, ...(sqlState !== undefined && { sqlState }) }
 }
 
 /** The channels there are. */

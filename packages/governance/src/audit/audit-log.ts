@@ -1,4 +1,5 @@
 import {
+  codedControl,
   type OptionNames,
   parseTenantKey,
   type Queryable,
@@ -6,7 +7,6 @@ import {
   type TenantKey,
   type TenantQueryable,
 } from '@org/core'
-import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl, withOwnPath } from '../control/pinned.ts'
 import { integerOption, invalidField, invalidOption } from '../input/input.ts'

@@ -1,3 +1,5 @@
+import { SQLSTATE, sqlStateOf } from '@org/core'
+
 /** How long one try stands in line for its locks: for so long whoever comes behind waits as well. */
 const BRIEFLY = '50ms'
 /** The last one, for which an autovacuum gives way (`deadlock_timeout`, 1 s). */
@@ -34,5 +36,5 @@ begin
   perform pg_catalog.set_config('lock_timeout', was, true);
 end $brief$`
 
-/** @internal lock_not_available */
-export const isInUse = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === '55P03'
+/** @internal */
+export const isInUse = (error: unknown): boolean => sqlStateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE

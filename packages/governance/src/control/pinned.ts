@@ -1,5 +1,4 @@
-import type { Queryable, Row } from '@org/core'
-import { codedControl } from './coded.ts'
+import { codedControl, type Queryable, type Row } from '@org/core'
 
 /** A connection of a pool. */
 interface Lent extends Queryable {

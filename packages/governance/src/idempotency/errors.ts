@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, sqlStateOf, TenancyError } from '@org/core'
 
 /** Somebody else is at it: the same request, sent again later, is answered. */
 export function inFlight(): TenancyError {
@@ -46,11 +46,7 @@ export function isPlain(error: unknown): boolean {
   return PLAIN.has((error as { code?: unknown } | null)?.code)
 }
 
-/** lock_not_available, as a driver's error or as one that was wrapped. */
-export function isLockTimeout(error: unknown): boolean {
-  const { code, details } = (error ?? {}) as { code?: unknown; details?: { sqlState?: unknown } }
-  return code === '55P03' || details?.sqlState === '55P03'
-}
+export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
 
 /** What a claim fails with, of whichever kind it is. */
 export function isClaims(error: unknown): boolean {
@@ -66,8 +62,5 @@ export function isDuplicate(error: unknown): boolean {
   return (constraint ?? details?.constraint) === 'pk_idempotency_key'
 }
 
-/** What {@link CLAIM} raises when the key was used: invalid_text_representation. */
-export function isTaken(error: unknown): boolean {
-  const { code, details } = (error ?? {}) as { code?: unknown; details?: { sqlState?: unknown } }
-  return code === '22P02' || details?.sqlState === '22P02'
-}
+/** What {@link CLAIM} raises when the key was used. */
+export const isTaken = (error: unknown): boolean => sqlStateOf(error) === SQLSTATE.INVALID_TEXT_REPRESENTATION

@@ -1,5 +1,4 @@
-import { integerField, type Queryable } from '@org/core'
-import { codedControl } from '../control/coded.ts'
+import { codedControl, integerField, type Queryable } from '@org/core'
 import { onlyControlSchema } from '../control/control-schema.ts'
 import { invalidField } from '../input/input.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'

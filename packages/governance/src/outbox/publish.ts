@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Queryable, TenantKey, TenantQueryable } from '@org/core'
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { codedControl } from '../control/coded.ts'
+import { codedControl, type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { invalidField, invalidOption, storable } from '../input/input.ts'
 import { isWrittenLonger } from '../json/written.ts'

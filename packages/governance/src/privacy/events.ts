@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Queryable, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
-import { codedControl } from '../control/coded.ts'
+import { codedControl, type Queryable, TenancyError, type TenantKey, type TenantQueryable } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { changedJson } from '../outbox/functions/redact.ts'
 import type { Outbox } from '../outbox/publish.ts'

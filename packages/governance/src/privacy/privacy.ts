@@ -1,4 +1,5 @@
 import {
+  codedControl,
   type OptionNames,
   parseTenantKey,
   type Queryable,
@@ -7,7 +8,6 @@ import {
   type TenantKey,
   type TenantQueryable,
 } from '@org/core'
-import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { integerOption, invalidOption, textOf } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'

@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Queryable, Sealing, TenantKey } from '@org/core'
-import { type OptionNames, requireKnownOptions } from '@org/core'
-import { codedControl } from '../control/coded.ts'
+import { codedControl, type OptionNames, requireKnownOptions } from '@org/core'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { integerOption, invalidOption } from '../input/input.ts'
 import { qualify } from '../sql/identifier.ts'

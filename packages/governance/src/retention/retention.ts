@@ -1,6 +1,11 @@
-import { type OptionNames, parseTenantKey, type Queryable, requireKnownOptions } from '@org/core'
+import {
+  codedControl,
+  type OptionNames,
+  parseTenantKey,
+  type Queryable,
+  requireKnownOptions,
+} from '@org/core'
 import { AUDIT_LOG } from '../audit/tables.ts'
-import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl } from '../control/pinned.ts'
 import { integerOption, invalidField, invalidOption } from '../input/input.ts'

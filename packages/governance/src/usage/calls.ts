@@ -1,11 +1,11 @@
 import {
+  codedControl,
   type OptionNames,
   type Queryable,
   requireKnownOptions,
   TenancyError,
   type TenantKey,
 } from '@org/core'
-import { codedControl } from '../control/coded.ts'
 import { integerOption, invalidOption } from '../input/input.ts'
 import { short, type UsageTables } from './meter.ts'
 

@@ -1,11 +1,11 @@
 import {
+  codedControl,
   type OptionNames,
   parseTenantKey,
   type Queryable,
   requireKnownOptions,
   type TenantQueryable,
 } from '@org/core'
-import { codedControl } from '../control/coded.ts'
 import { parseControlSchema } from '../control/control-schema.ts'
 import { pinnedControl, withOwnPath } from '../control/pinned.ts'
 import { invalidOption } from '../input/input.ts'

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { TenancyError } from '@org/core'
-import { SQLSTATE } from '../errors/sqlstate.ts'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { ADMIN_LIMITS, type Admin } from './transaction.ts'
 
 /** Milliseconds to wait for one lock at first: for so long whoever comes behind waits as well. */

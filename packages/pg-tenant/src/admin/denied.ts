@@ -1,6 +1,5 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { isServerError, type ServerError, withDriverError } from '../errors/server-error.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 
 /** One statement as the administrator, outside a failed transaction. */
 type Ask = <R extends object>(sql: string) => Promise<R[]>

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { isServerError, type ServerError, withDriverError } from '../errors/server-error.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { quoteLiteral } from '../sql/identifier.ts'
 import { mayBePending } from './room-pending.ts'
 import {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { isTenancyError, TenancyError } from '@org/core'
+import { isTenancyError, SQLSTATE, TenancyError } from '@org/core'
 import { ADMIN_LIMITS, type Admin } from '../admin/transaction.ts'
 
 /** How much an application that goes on may notice of it. */
@@ -42,8 +42,13 @@ export async function runBounded(
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
-/** lock_not_available, query_canceled (statement_timeout), deadlock_detected, serialization_failure, "tuple concurrently updated" */
-const IN_THE_WAY: readonly unknown[] = ['55P03', '57014', '40P01', '40001', 'XX000']
+const IN_THE_WAY: readonly unknown[] = [
+  SQLSTATE.LOCK_NOT_AVAILABLE,
+  SQLSTATE.QUERY_CANCELED, // statement_timeout
+  SQLSTATE.DEADLOCK_DETECTED,
+  SQLSTATE.SERIALIZATION_FAILURE,
+  SQLSTATE.INTERNAL_ERROR, // "tuple concurrently updated"
+]
 
 /**
  * Tries again what found the tables in use. Each try is a transaction, of which nothing stays when it fails.

@@ -1,4 +1,4 @@
-import { invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { invalidOption, SQLSTATE, TenancyError, type TenantKey } from '@org/core'
 import { ADMIN_LIMITS, type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
@@ -127,14 +127,12 @@ async function settle(
 async function revoke(admin: Admin, statements: string, last: boolean): Promise<void> {
   if (last) return void (await admin.run(statements))
   await admin.run(`set local lock_timeout = ${FIRST_LOCK_MS}`)
-  await admin.attempt(NOT_AVAILABLE, statements)
+  await admin.attempt([SQLSTATE.LOCK_NOT_AVAILABLE], statements)
   await admin.run(`set local lock_timeout = ${ADMIN_LIMITS.lockTimeout}`)
 }
 
 /** Milliseconds for each lock. */
 const FIRST_LOCK_MS = 200
-/** lock_not_available */
-const NOT_AVAILABLE = ['55P03']
 
 /** The tenant's login is what provisioning makes: nobody's member, at home in its schema, and let into no other database by us. */
 async function settleLogin(admin: Admin, work: Work, { keptRole, owners }: Before): Promise<void> {
@@ -157,7 +155,7 @@ async function settleLogin(admin: Admin, work: Work, { keptRole, owners }: Befor
   await grantConnect(admin, registry, role)
   const [here] = await admin.run('select current_database() as name')
   const revoke = `revoke create on database ${quoteIdentifier(String(here?.name))} from ${quoteIdentifier(role)}`
-  await admin.attempt(MAY_NOT, revoke)
+  await admin.attempt([SQLSTATE.INSUFFICIENT_PRIVILEGE], revoke)
 }
 
 /** guard: earlier owners were members, so they could give the role a password of theirs (ALTER ROLE), and get in with it for good */
@@ -169,9 +167,6 @@ async function sayPasswordAgain(admin: Admin, { lifecycle, tenant, home }: Work)
     await setPassword({ admin, lifecycle, tenant }, keeper, false, databaseOf(lifecycle, tenant), books)
   })
 }
-
-/** insufficient_privilege */
-const MAY_NOT = ['42501']
 
 // $1 the database, $2 the tenant's role.
 const LET_IN = `select distinct case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end as name

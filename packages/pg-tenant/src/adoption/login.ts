@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { isTenancyError, SQLSTATE, sqlStateOf } from '@org/core'
 import { configOf, loadPg } from '../driver/connection-config.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import type { Credentials } from '../isolation/credentials.ts'
@@ -56,7 +56,8 @@ async function logIn(
   } catch (error) {
     const coded = fromConnectError(error)
     if (isTenancyError(coded) && coded.code === 'INVALID_OPTION') return coded.message
-    if ((error as { code?: unknown }).code === PROTOCOL_VIOLATION) return 'The pooler does not know it.'
+    // Of a role that PgBouncer does not know.
+    if (sqlStateOf(error) === SQLSTATE.PROTOCOL_VIOLATION) return 'The pooler does not know it.'
     throw coded
   } finally {
     await client.end().catch(() => {})
@@ -64,8 +65,6 @@ async function logIn(
 }
 
 const CONNECT_MS = 10_000
-/** What PgBouncer says of a role that it does not know. */
-const PROTOCOL_VIOLATION = '08P01'
 
 const missing = (role: string): AdoptionFinding => ({
   code: 'PASSWORD_MISSING',

@@ -117,14 +117,6 @@ export async function holdMarker(admin: Admin, { marker }: Place): Promise<void>
   if (marker !== undefined) await admin.run(`lock table ${marker} in access share mode`)
 }
 
-export function notFound(tenant: TenantKey): TenancyError {
-  return new TenancyError(
-    'TENANT_NOT_FOUND',
-    'There is no such tenant, or it has not been provisioned completely. Look at list().',
-    { details: { tenant } },
-  )
-}
-
 export function otherLevel(tenant: TenantKey): TenancyError {
   return new TenancyError(
     'CONFLICT',

@@ -6,10 +6,11 @@ import { transferOwnership } from '../lifecycle/transfer-ownership.ts'
 import { whileTenantIsLocked } from '../registry/locks.ts'
 import { find } from '../registry/read.ts'
 import type { TenantRecord, TenantStatus } from '../registry/record.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import { type AdminClient, withAdminClient } from './client.ts'
-import { notFound, otherLevel, type Place } from './place.ts'
+import { otherLevel, type Place } from './place.ts'
 import { whileReadable } from './while-readable.ts'
 
 /** What is to be read. */
@@ -46,7 +47,7 @@ export async function visitTenant<T>(
   const { adminPool, level, pool, registry } = lifecycle
   const application = await prepare(lifecycle)
   const record = await find(pool, registry, tenant)
-  if (!record || !accepted.includes(record.status)) throw notFound(tenant)
+  if (!record || !accepted.includes(record.status)) throw tenantNotFound(tenant)
   if (record.isolation !== level) throw otherLevel(tenant)
   await transferOwnership(lifecycle, tenant)
   const closed = record.status !== 'active'
@@ -55,7 +56,7 @@ export async function visitTenant<T>(
     await requireUnchanged(books, lifecycle, record)
     const visit = async (home: AdminClient) => {
       if (place.marker !== undefined && (await standingOf(home, lifecycle.naming, tenant)) === 'nothing')
-        throw notFound(tenant)
+        throw tenantNotFound(tenant)
       return await fn({ home, books, application, closed })
     }
     if (place.database === undefined)

@@ -1,4 +1,4 @@
-import { isTenancyError, type TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, SQLSTATE, type TenancyError, type TenantKey } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { schemaOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
@@ -124,9 +124,7 @@ async function inside<T>(
   }
 }
 
-const INSUFFICIENT_PRIVILEGE = '42501'
-
 /** It cannot be connected to or read; any other error is one of this program. */
 function isInTheWay({ code, details }: TenancyError): boolean {
-  return code !== 'DATABASE_ERROR' || details?.sqlState === INSUFFICIENT_PRIVILEGE
+  return code !== 'DATABASE_ERROR' || details?.sqlState === SQLSTATE.INSUFFICIENT_PRIVILEGE
 }

@@ -7,15 +7,13 @@ import { anew, bind, describe, execute, statement } from './messages.ts'
 import { Session } from './session.ts'
 import { isWireClient, type PoolLike } from './types.ts'
 
-/** Milliseconds of silence after which the connection is given up. */
-const PATIENCE_MS = 60_000
-
-/** Whoever had the session before us: neither their role nor their settings, a search path among them, are to count. */
-const NOBODY = ['set session authorization default', 'reset all']
+/** Undoes what whoever had the session before us has left on it: a role, settings, a search path among them. */
+const CLEAR = ['set session authorization default', 'reset all']
 
 /**
  * One statement as whoever the pool logs in, in one round trip, whatever an earlier user of the session left on it.
  *
+ * @param patienceMs milliseconds of silence after which the connection is given up
  * @throws TenancyError POOL_EXHAUSTED or CONNECTION_LOST when there is no connection
  * @throws the server's own error when it refuses the statement
  */
@@ -23,13 +21,14 @@ export async function ask(
   pool: PoolLike,
   text: string,
   values: readonly unknown[],
+  patienceMs = 60_000,
 ): Promise<Record<string, unknown>[]> {
   const client = await connectTo(pool)
   if (!isWireClient(client)) return await askAny(client, text, values)
   const session = new Session(client, memoryOf(client))
   const result = new Result(undefined, session.types)
   const step = read(session, result, text, values)
-  const outcome = await session.send([...cleared(session), step], PATIENCE_MS)
+  const outcome = await session.send([...cleared(session), step], patienceMs)
   if (outcome.kind !== 'done') {
     session.destroy()
     throw outcome.error
@@ -56,7 +55,7 @@ async function askAny(
 
 function cleared({ untouched, slot }: Session): Step[] {
   if (untouched) return []
-  return NOBODY.map((sql) => ({ phase: 'clean', bytes: statement(sql, slot) }))
+  return CLEAR.map((sql) => ({ phase: 'clean', bytes: statement(sql, slot) }))
 }
 
 function read({ slot }: Session, result: Result, text: string, values: readonly unknown[]): Step {

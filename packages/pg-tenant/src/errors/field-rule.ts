@@ -1,7 +1,6 @@
-import { type ErrorCode, type ErrorDetails, violatedField } from '@org/core'
+import { type ErrorCode, type ErrorDetails, SQLSTATE, violatedField } from '@org/core'
 import type { ServerError } from './server-error.ts'
 import { isRaised } from './server-reason.ts'
-import { SQLSTATE } from './sqlstate.ts'
 
 /** What a refused value is to a client: a code, and the rule it broke. */
 export interface BrokenRule {

@@ -1,9 +1,8 @@
-import type { TenancyError } from '@org/core'
+import { SQLSTATE, type TenancyError } from '@org/core'
 import { fromCall, type StatementFacts } from './from-database.ts'
 import { unknownOutcome } from './from-scope.ts'
 import type { ServerError } from './server-error.ts'
 import { isRaised } from './server-reason.ts'
-import { SQLSTATE } from './sqlstate.ts'
 
 /** What a commit was refused with, and under which circumstances. */
 export interface CommitFacts extends StatementFacts {

@@ -1,8 +1,7 @@
-import { type ErrorCode, TenancyError } from '@org/core'
+import { type ErrorCode, SQLSTATE, TenancyError } from '@org/core'
 import { brokenRule, detailsOf } from './field-rule.ts'
 import { type ServerError, withDriverError } from './server-error.ts'
 import { reasonOf } from './server-reason.ts'
-import { CONDITION_NAMES, SQLSTATE } from './sqlstate.ts'
 
 /** The limits under which the statement ran, to tell a timeout from a cancel in any language. */
 export interface StatementFacts {
@@ -40,8 +39,11 @@ export function isRetryable(error: TenancyError): boolean {
   )
 }
 
-/** admin_shutdown, crash_shutdown, cannot_connect_now */
-const SERVER_GOES: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03'])
+const SERVER_GOES: ReadonlySet<string> = new Set([
+  SQLSTATE.ADMIN_SHUTDOWN,
+  SQLSTATE.CRASH_SHUTDOWN,
+  SQLSTATE.CANNOT_CONNECT_NOW,
+])
 
 function classify(error: ServerError, facts?: StatementFacts): { code: ErrorCode; message: string } {
   const { code: state } = error
@@ -124,7 +126,12 @@ function timeout(message: string): { code: ErrorCode; message: string } {
   return { code: 'TIMEOUT', message }
 }
 
+/** The names of conditions, so that an error reads without a table at hand. */
+const CONDITIONS: ReadonlyMap<string, string> = new Map(
+  Object.entries(SQLSTATE).map(([name, state]) => [state, name.toLowerCase().replaceAll('_', ' ')]),
+)
+
 function describe(error: ServerError, facts?: StatementFacts): string {
-  const reason = reasonOf(error, facts?.text) ?? CONDITION_NAMES[error.code]
+  const reason = reasonOf(error, facts?.text) ?? CONDITIONS.get(error.code)
   return `PostgreSQL refused the statement${reason === undefined ? '' : `: ${reason}`} (SQLSTATE ${error.code}).`
 }

@@ -1,8 +1,7 @@
-import { type ErrorCode, TenancyError } from '@org/core'
+import { type ErrorCode, SQLSTATE, TenancyError } from '@org/core'
 import { fromCall, fromDatabase, type StatementFacts } from './from-database.ts'
 import type { Outcome, Phase } from './outcome.ts'
 import { isServerError, type ServerError, withDriverError } from './server-error.ts'
-import { SQLSTATE } from './sqlstate.ts'
 
 /** What a refused step of a scope means, by what the step was for. */
 export function fromFailedStep(phase: Phase, error: ServerError, facts: StatementFacts): TenancyError {
@@ -71,7 +70,7 @@ function fromOpening(error: ServerError, facts: StatementFacts): TenancyError {
 /** The connection went away before COMMIT was sent: PostgreSQL rolls back, nothing was committed. */
 export function connectionLost(error: Error): TenancyError {
   const state = isServerError(error) ? error.code : null
-  if (state === SQLSTATE.IDLE_IN_TRANSACTION_TIMEOUT || state === SQLSTATE.TRANSACTION_TIMEOUT) {
+  if (state === SQLSTATE.IDLE_IN_TRANSACTION_SESSION_TIMEOUT || state === SQLSTATE.TRANSACTION_TIMEOUT) {
     return withDriverError(
       new TenancyError(
         'TIMEOUT',

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { isPending, leftPending, MOST_MS } from '../admin/in-room.ts'
 import { ESCAPED, FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
@@ -6,7 +6,6 @@ import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost } from '../errors/from-scope.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import { type ServerError, withDriverError } from '../errors/server-error.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { foreignCode } from '../lifecycle/apply-migrations.ts'
 import { STALE } from './ledger-sql.ts'
 import { MAY_PEND, type Part, type Seen } from './room-parts.ts'
@@ -26,9 +25,9 @@ const PASSING: ReadonlySet<string> = new Set([
   SQLSTATE.LOCK_NOT_AVAILABLE,
   SQLSTATE.DEADLOCK_DETECTED,
   SQLSTATE.SERIALIZATION_FAILURE,
-  SQLSTATE.INVALID_STATEMENT_NAME,
-  '53300', // too many connections
-  '53400', // a configured limit was reached
+  SQLSTATE.INVALID_SQL_STATEMENT_NAME,
+  SQLSTATE.TOO_MANY_CONNECTIONS,
+  SQLSTATE.CONFIGURATION_LIMIT_EXCEEDED,
 ])
 
 /** A row is there already, or one that must be there is not: the ledger in the schema is ahead of the registry's, or behind. */

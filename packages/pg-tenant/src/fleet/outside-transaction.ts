@@ -1,7 +1,7 @@
+import { SQLSTATE } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { asking } from '../admin/tenant-room.ts'
 import { checkout } from '../driver/checkout.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { markerOf, schemaOf, searchPathOf } from '../isolation/names.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { ownerOf } from '../lifecycle/lifecycle.ts'

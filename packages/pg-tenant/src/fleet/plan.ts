@@ -2,8 +2,8 @@ import { TenancyError, type TenantKey } from '@org/core'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { checksumsOf } from '../migrations/migrations.ts'
 import type { Script } from '../migrations/script.ts'
+import { readRegistry } from '../registry/read.ts'
 import { qualify } from '../sql/identifier.ts'
-import { ask } from './ask.ts'
 import type { MigrateSettings } from './options.ts'
 
 /** A tenant that lacks something, as the registry knows it. */
@@ -13,6 +13,9 @@ export interface Behind {
   /** Ordinals of the migrations it has. */
   readonly has: readonly number[]
 }
+
+/** Milliseconds that a query over all tenants may take. */
+export const WHOLE_FLEET_MS = 600_000
 
 interface FoundRow {
   readonly key: string
@@ -66,16 +69,21 @@ export async function whoIsBehind(
 ): Promise<Behind[]> {
   const { controlSchema, prefix } = registry
   const text = BEHIND(qualify(controlSchema, 'tenant'), qualify(controlSchema, 'tenant_migration'))
-  const rows = await ask<FoundRow>(adminPool, text, [
-    prefix,
-    level,
-    scripts.map(({ id }) => id),
-    scripts.map(checksumsOf),
-    asked,
-    only ?? null,
-    except ?? null,
-    recheck ?? false,
-  ])
+  const rows = await readRegistry<FoundRow>(
+    adminPool,
+    text,
+    [
+      prefix,
+      level,
+      scripts.map(({ id }) => id),
+      scripts.map(checksumsOf),
+      asked,
+      only ?? null,
+      except ?? null,
+      recheck ?? false,
+    ],
+    WHOLE_FLEET_MS,
+  )
   for (const row of rows) requireKnown(row.key, row, rows)
   const selected = limit === undefined ? rows : rows.slice(0, limit)
   return selected.map(({ key, status, has }) => ({ tenant: key as TenantKey, status, has }))

@@ -3,8 +3,9 @@ import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER as SHARED_LEDGER } from '../lifecycle/levels/row/migrations.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { type Phase, readScripts } from '../migrations/script.ts'
+import { readRegistry } from '../registry/read.ts'
 import { qualify } from '../sql/identifier.ts'
-import { ask } from './ask.ts'
+import { WHOLE_FLEET_MS } from './plan.ts'
 
 /** Options of {@link migrationStatus}. */
 export interface MigrationStatusOptions {
@@ -67,12 +68,13 @@ export async function migrationStatus(
   const { controlSchema, prefix } = registry
   const tenants = qualify(controlSchema, 'tenant')
   type Counted = Omit<MigrationStatus, 'phase' | 'transaction'>
-  const rows = await ask<Counted>(
+  const rows = await readRegistry<Counted>(
     adminPool,
     traitsOf(level).shared
       ? STATUS(tenants, HELD_BY_ALL(qualify(controlSchema, SHARED_LEDGER)))
       : STATUS(tenants, HELD(qualify(controlSchema, 'tenant_migration'))),
     [prefix, level, scripts.map(({ id }) => id), only ?? null, limit],
+    WHOLE_FLEET_MS,
   )
   const counted = new Map(rows.map((row) => [row.id, row]))
   return scripts.map(({ id, phase, transaction }) => ({

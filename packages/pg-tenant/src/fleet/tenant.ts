@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { withAdminPool } from '../admin/session.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { transferOwnership } from '../lifecycle/transfer-ownership.ts'
@@ -51,8 +51,12 @@ export async function migrateTenant(
   return notStale({ kind: 'stale' })
 }
 
-/** undefined_object, insufficient_privilege, invalid_parameter_value: there is no such role, or it may not create there. */
-const NO_OWNER: readonly unknown[] = ['42704', '42501', '22023']
+/** There is no such role, or it may not create there. */
+const NO_OWNER: readonly unknown[] = [
+  SQLSTATE.UNDEFINED_OBJECT,
+  SQLSTATE.INSUFFICIENT_PRIVILEGE,
+  SQLSTATE.INVALID_PARAMETER_VALUE,
+]
 
 /** Whether a failure comes from a tenant that an earlier release made, which has been brought over now. */
 async function wasEarlier(

@@ -1,4 +1,4 @@
-import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, SQLSTATE, TenancyError, type TenantKey } from '@org/core'
 import type { PoolConfig } from 'pg'
 import { watchPool } from '../driver/memory.ts'
 import type { PoolClientLike, PoolLike } from '../driver/types.ts'
@@ -24,13 +24,6 @@ export interface PoolSource {
   fetch(tenant: TenantKey): Promise<Credentials>
   open(tenant: TenantKey, credentials: Credentials, password: () => string): Promise<OwnPool>
 }
-
-/** SQLSTATEs of a refused start-up (manual, appendix A). */
-const INVALID_PASSWORD = '28P01'
-const INVALID_AUTHORIZATION = '28000'
-const PROTOCOL_VIOLATION = '08P01'
-const INVALID_CATALOG_NAME = '3D000'
-const INSUFFICIENT_PRIVILEGE = '42501'
 
 /** One tenant's connections, and how many there are: counted from the pool's own events, so that they never drift. */
 export class TenantPool {
@@ -86,7 +79,7 @@ export class TenantPool {
       try {
         return await pool.connect()
       } catch (error) {
-        if (stateOf(error) !== INVALID_PASSWORD) throw error
+        if (stateOf(error) !== SQLSTATE.INVALID_PASSWORD) throw error
         await this.#renew(used)
         return await pool.connect()
       }
@@ -168,8 +161,8 @@ const NO_SUCH_USER = /^no such user\b/
 
 function stateOf(error: unknown): string | undefined {
   if (!(error instanceof Error && isServerError(error))) return undefined
-  return error.code === PROTOCOL_VIOLATION && NO_SUCH_USER.test(error.message)
-    ? INVALID_AUTHORIZATION
+  return error.code === SQLSTATE.PROTOCOL_VIOLATION && NO_SUCH_USER.test(error.message)
+    ? SQLSTATE.INVALID_AUTHORIZATION_SPECIFICATION
     : error.code
 }
 
@@ -177,11 +170,15 @@ function stateOf(error: unknown): string | undefined {
 function fromStartUp(error: unknown): TenancyError {
   if (isTenancyError(error)) return error
   const state = stateOf(error)
-  if (state === INVALID_CATALOG_NAME) {
+  if (state === SQLSTATE.INVALID_CATALOG_NAME) {
     const text = "The tenant's database is not there. Run provision(key) first; nothing was executed."
     return withDriverError(new TenancyError('SCHEMA_MISSING', text, { details: { sqlState: state } }), error)
   }
-  if (state === INVALID_PASSWORD || state === INVALID_AUTHORIZATION || state === INSUFFICIENT_PRIVILEGE) {
+  if (
+    state === SQLSTATE.INVALID_PASSWORD ||
+    state === SQLSTATE.INVALID_AUTHORIZATION_SPECIFICATION ||
+    state === SQLSTATE.INSUFFICIENT_PRIVILEGE
+  ) {
     const text =
       'The server does not let the tenant log in: its role is suspended or gone, or its credentials are not those of ' +
       'the server. Run provision(key) or rotateCredentials(key); nothing was executed.'

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import { type TenantConnection, tenantConnection } from '../credentials/connection.ts'
 import type { CredentialKeeper } from '../credentials/keeper.ts'
@@ -97,9 +97,6 @@ async function lockDatabase(admin: Admin, registry: RegistryPlace): Promise<stri
   return await currentDatabase(admin)
 }
 
-/** insufficient_privilege */
-const MAY_NOT_GRANT = ['42501']
-
 /**
  * CONNECT on the current database for the tenant alone. PUBLIC may have it already, and the administrator may be unable
  * to give it: what counts is whether the tenant can connect.
@@ -109,7 +106,7 @@ const MAY_NOT_GRANT = ['42501']
 export async function grantConnect(admin: Admin, registry: RegistryPlace, role: string): Promise<void> {
   const database = await lockDatabase(admin, registry)
   await admin.attempt(
-    MAY_NOT_GRANT,
+    [SQLSTATE.INSUFFICIENT_PRIVILEGE],
     `grant connect on database ${quoteIdentifier(database)} to ${quoteIdentifier(role)}`,
   )
   const [may] = await admin.run(`select has_database_privilege($1, $2, 'connect') as connect`, [
@@ -129,7 +126,7 @@ export async function grantConnect(admin: Admin, registry: RegistryPlace, role: 
 export async function revokeConnect(admin: Admin, registry: RegistryPlace, role: string): Promise<void> {
   const database = await lockDatabase(admin, registry)
   await admin.attempt(
-    MAY_NOT_GRANT,
+    [SQLSTATE.INSUFFICIENT_PRIVILEGE],
     `revoke connect on database ${quoteIdentifier(database)} from ${quoteIdentifier(role)}`,
   )
 }

@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { SQLSTATE, sqlStateOf } from '@org/core'
 import { type Admin, inAdminTransaction } from '../admin/transaction.ts'
 import { connectTo } from '../driver/checkout.ts'
 import type { PoolLike } from '../driver/types.ts'
@@ -33,7 +33,7 @@ async function prepareOnce(lifecycle: Preparing): Promise<string> {
   const ensure = () => inAdminTransaction(adminPool, (admin) => prepareIn(admin, lifecycle, application))
   await ensure().catch(async (error: unknown) => {
     // Two came at once where there was none.
-    if (!isTenancyError(error) || !ALREADY_THERE.includes(error.details.sqlState)) throw error
+    if (!ALREADY_THERE.includes(sqlStateOf(error))) throw error
     await ensure()
   })
   return application
@@ -55,8 +55,13 @@ export async function prepareIn(admin: Admin, lifecycle: Preparing, application:
   if (distributedSchemas) await ensureWhole(admin, registry.controlSchema, application)
 }
 
-/** unique_violation, duplicate_schema, duplicate_table, duplicate_column, duplicate_function */
-const ALREADY_THERE: readonly unknown[] = ['23505', '42P06', '42P07', '42701', '42723']
+const ALREADY_THERE: readonly unknown[] = [
+  SQLSTATE.UNIQUE_VIOLATION,
+  SQLSTATE.DUPLICATE_SCHEMA,
+  SQLSTATE.DUPLICATE_TABLE,
+  SQLSTATE.DUPLICATE_COLUMN,
+  SQLSTATE.DUPLICATE_FUNCTION,
+]
 
 /** @throws TenancyError CONNECTION_LOST, DATABASE_ERROR */
 export async function applicationRole(pool: PoolLike): Promise<string> {

@@ -1,4 +1,4 @@
-import { isTenancyError, type TenantKey } from '@org/core'
+import { SQLSTATE, sqlStateOf, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import { ownNamesOf } from '../isolation/names.ts'
 import { factsOf, type TenantFacts } from '../registry/record.ts'
@@ -106,13 +106,17 @@ function provisionOnce(
   })
 }
 
-/** duplicate_object, duplicate_schema, or the unique index behind them when two create at once */
-const ALREADY_THERE: readonly unknown[] = ['42710', '42P06', '23505']
+/** Or the unique index behind them, when two create at once. */
+const ALREADY_THERE: readonly unknown[] = [
+  SQLSTATE.DUPLICATE_OBJECT,
+  SQLSTATE.DUPLICATE_SCHEMA,
+  SQLSTATE.UNIQUE_VIOLATION,
+]
 
 /**
  * Roles belong to the server, and two prefixes may name one schema: a tenancy with another registry, whose lock is another,
  * may make the same one. The second time it is found.
  */
 function isMadeMeanwhile(error: unknown): boolean {
-  return isTenancyError(error) && ALREADY_THERE.includes(error.details?.sqlState)
+  return ALREADY_THERE.includes(sqlStateOf(error))
 }

@@ -1,6 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import type { TenantConnection } from '../credentials/connection.ts'
 import { isOurs } from '../credentials/table.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { setPassword } from './login-role.ts'
 import { onTenant } from './work.ts'
@@ -21,11 +22,7 @@ export function rotateCredentials(lifecycle: Lifecycle, tenant: TenantKey): Prom
       const known = work.status === 'active' || work.status === 'suspended'
       if (known && (await isOurs(work.admin, lifecycle.registry, tenant)))
         return await setPassword(work, keeper, true, database)
-      throw new TenancyError(
-        'TENANT_NOT_FOUND',
-        'There is no such tenant in the registry, or it is being provisioned or dropped. Run provision(key) first.',
-        { details: { tenant } },
-      )
+      throw tenantNotFound(tenant)
     }),
   )
 }

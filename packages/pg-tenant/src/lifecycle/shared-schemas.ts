@@ -1,4 +1,4 @@
-import { isTenancyError, TenancyError } from '@org/core'
+import { isTenancyError, SQLSTATE, TenancyError } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
 import type { Naming } from '../isolation/names.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
@@ -7,9 +7,6 @@ import { quoteIdentifier } from '../sql/identifier.ts'
 const WITHOUT_USAGE = `select n.nspname as name from pg_catalog.pg_namespace n
   where n.nspname = any ($1::pg_catalog.text[]) and not pg_catalog.has_schema_privilege($2, n.oid, 'usage')
   order by 1`
-
-/** insufficient_privilege */
-const MAY_NOT_GRANT = ['42501']
 
 /**
  * Every tenant can use what is in `sharedSchemas`: types of extensions, for instance. Where its role lacks USAGE it is given
@@ -23,7 +20,7 @@ export async function shareSchemas(admin: Admin, naming: Naming, role: string): 
   const asked = without.filter((name) => name !== 'public')
   for (const name of asked) {
     const grant = `grant usage on schema ${quoteIdentifier(name)} to ${quoteIdentifier(role)}`
-    await admin.attempt(MAY_NOT_GRANT, grant)
+    await admin.attempt([SQLSTATE.INSUFFICIENT_PRIVILEGE], grant)
   }
   return asked.length === 0 ? without : await schemasWithoutUsage(admin, naming, role)
 }
@@ -32,8 +29,11 @@ async function schemasWithoutUsage(admin: Admin, { sharedSchemas }: Naming, role
   return (await admin.run(WITHOUT_USAGE, [sharedSchemas, role])).map(({ name }) => String(name))
 }
 
-/** undefined_object, undefined_function, undefined_table */
-const NOT_FOUND: readonly unknown[] = ['42704', '42883', '42P01']
+const NOT_FOUND: readonly unknown[] = [
+  SQLSTATE.UNDEFINED_OBJECT,
+  SQLSTATE.UNDEFINED_FUNCTION,
+  SQLSTATE.UNDEFINED_TABLE,
+]
 
 /** Says so when what a migration did not find may be in a schema that the tenant may not use. */
 export function withHint(error: unknown, lacking: readonly string[]): unknown {

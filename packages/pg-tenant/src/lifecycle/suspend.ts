@@ -1,5 +1,6 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import type { TenantKey } from '@org/core'
 import { requireSettled, setStatus } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { onTenant } from './work.ts'
 
@@ -27,19 +28,11 @@ function change(
     stage(async (work) => {
       if (work.status === to) return false
       requireSettled(tenant, work.status)
-      if (work.status !== 'active' && work.status !== 'suspended') throw notFound(tenant)
+      if (work.status !== 'active' && work.status !== 'suspended') throw tenantNotFound(tenant)
       if (to === 'active') await ofLevel.putBackIntoService(work)
       else await ofLevel.takeOutOfService(work)
       await setStatus(work.admin, registry, tenant, to, reason)
       return true
     }),
-  )
-}
-
-function notFound(tenant: TenantKey): TenancyError {
-  return new TenancyError(
-    'TENANT_NOT_FOUND',
-    'There is no such tenant in the registry, or it is being provisioned or dropped. Run provision(key) first.',
-    { details: { tenant } },
   )
 }

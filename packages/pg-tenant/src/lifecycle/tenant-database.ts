@@ -1,7 +1,6 @@
-import { isTenancyError, TenancyError } from '@org/core'
+import { SQLSTATE, sqlStateOf, TenancyError } from '@org/core'
 import type { AdminSession } from '../admin/session.ts'
 import type { Admin } from '../admin/transaction.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import type { TenantWork } from './levels/level.ts'
 import { endSessions } from './login-role.ts'
@@ -55,7 +54,7 @@ export async function dropWithConnections(session: AdminSession, name: string): 
   try {
     await session.run(`drop database ${database} with (force)`)
   } catch (error) {
-    if (!isTenancyError(error) || error.details.sqlState !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
+    if (sqlStateOf(error) !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
     await session.run(`drop database ${database}`)
   }
 }

@@ -1,11 +1,12 @@
 import type { TenantKey } from '@org/core'
 import type { Admin } from '../admin/transaction.ts'
-import { notFound, placeOf } from '../archive/place.ts'
+import { placeOf } from '../archive/place.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { drain } from '../offboard/drain.ts'
 import { tenantTransaction } from '../offboard/work.ts'
 import { changedMeanwhile } from '../registry/arrival.ts'
 import { recordOf, setStatus } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { newRun, requireOurs } from './claim.ts'
 import { beginMove, endMove, type MoveState, saveMove } from './ledger.ts'
 import type { MoveSettings } from './options.ts'
@@ -29,7 +30,7 @@ export async function close(route: Route, settings: MoveSettings, ahead?: MoveSt
   const state = await tenantTransaction(lifecycle, tenant, settings.patience.signal, async (work) => {
     const { admin, status } = work
     if (ahead) await requireOurs(admin, from, tenant, ahead)
-    if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
+    if (status !== 'active' && status !== 'suspended') throw tenantNotFound(tenant)
     const record = await recordOf(admin, lifecycle.registry, tenant)
     await requireAlone(work)
     if (!ownDatabase) {
@@ -69,7 +70,7 @@ async function begun(
 /** A copy is on its way; the tenant is in service as before. */
 export async function beginAhead(route: Route): Promise<MoveState> {
   return await tenantTransaction(route.from.lifecycle, route.tenant, undefined, async ({ admin, status }) => {
-    if (status !== 'active' && status !== 'suspended') throw notFound(route.tenant)
+    if (status !== 'active' && status !== 'suspended') throw tenantNotFound(route.tenant)
     return await begun(admin, route, { cameFrom: status, suspendedReason: null, reached: 'ahead' })
   })
 }

@@ -1,11 +1,11 @@
 import { isTenancyError, TenancyError } from '@org/core'
 import { inAdminTransaction } from '../admin/transaction.ts'
 import { throwIfAborted } from '../archive/abort.ts'
-import { notFound } from '../archive/place.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { whileNameIsLocked } from '../registry/locks.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import type { Changes } from './ahead/ahead.ts'
 import type { Copy } from './ahead/following.ts'
 import { unpublish } from './ahead/publication.ts'
@@ -147,7 +147,7 @@ async function standing({
   const { adminPool, registry } = from.lifecycle
   return await inAdminTransaction(adminPool, async (admin) => {
     const record = await recordOf(admin, registry, tenant)
-    if (!record || (record.status === 'deleted' && record.placement !== to.name)) throw notFound(tenant)
+    if (!record || (record.status === 'deleted' && record.placement !== to.name)) throw tenantNotFound(tenant)
     return { record, open: await openMove(admin, registry, tenant) }
   })
 }

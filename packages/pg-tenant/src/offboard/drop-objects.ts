@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { SQLSTATE, sqlStateOf } from '@org/core'
 import { withBriefLocks } from '../admin/brief-locks.ts'
 import type { Place } from '../archive/place.ts'
 import { requireNoDependents } from '../lifecycle/dependents.ts'
@@ -7,9 +7,6 @@ import type { InTurn } from './work.ts'
 
 /** Relations dropped in one transaction: each takes a lock, and so does each of its indexes, sequences and TOAST. */
 const BATCH = 50
-
-/** out_of_memory: also "out of shared memory", when `max_locks_per_transaction` is used up. */
-const OUT_OF_MEMORY = '53200'
 
 // Partitions first: dropping a partitioned table drops, and locks, all that are left.
 const NEXT = `select 'drop ' || case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
@@ -41,7 +38,8 @@ export async function dropObjects({ schema, ours, owner }: Place, inTurn: InTurn
       dropped += done
     } catch (error) {
       // Tables with many indexes, or a server with few locks: take smaller bites.
-      if (batch === 1 || !isTenancyError(error) || error.details.sqlState !== OUT_OF_MEMORY) throw error
+      // Also "out of shared memory", when `max_locks_per_transaction` is used up.
+      if (batch === 1 || sqlStateOf(error) !== SQLSTATE.OUT_OF_MEMORY) throw error
       batch = Math.floor(batch / 2)
     }
   }

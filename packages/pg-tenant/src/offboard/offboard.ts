@@ -1,6 +1,6 @@
 import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
 import { throwIfAborted } from '../archive/abort.ts'
-import { notFound, type Place, placeOf } from '../archive/place.ts'
+import { type Place, placeOf } from '../archive/place.ts'
 import type { Visit } from '../archive/visit.ts'
 import { requireAlone } from '../lifecycle/dependents.ts'
 import { runOnForget } from '../lifecycle/hook.ts'
@@ -8,6 +8,7 @@ import type { TenantWork } from '../lifecycle/levels/level.ts'
 import { actFor } from '../lifecycle/levels/row/lifecycle.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { requireSettled, setStatus } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { drain } from './drain.ts'
 import { dropObjects } from './drop-objects.ts'
 import { dropRows, requireNoRows } from './drop-rows.ts'
@@ -69,8 +70,8 @@ function begin({ lifecycle, tenant, place }: Visit, settings: OffboardSettings):
     const known = await latest(admin, registry, tenant)
     if (known && status === 'deleting') return known
     if (known && status === 'deleted') return await closeLedger(work, known)
-    if (status !== 'active' && status !== 'suspended') throw notFound(tenant)
-    if (!(await ofLevel.exists(work))) throw notFound(tenant)
+    if (status !== 'active' && status !== 'suspended') throw tenantNotFound(tenant)
+    if (!(await ofLevel.exists(work))) throw tenantNotFound(tenant)
     await requireAlone(work)
     const closed = place.database === undefined
     if (closed) {

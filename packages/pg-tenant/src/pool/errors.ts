@@ -1,4 +1,4 @@
-import { isTenancyError, TenancyError } from '@org/core'
+import { isTenancyError, SQLSTATE, TenancyError } from '@org/core'
 import pg from 'pg'
 import { driverError, isServerError, type ServerError } from '../errors/server-error.ts'
 import { reasonOf } from '../errors/server-reason.ts'
@@ -70,10 +70,10 @@ export function asDatabaseError(error: unknown, style: ErrorStyle): unknown {
 
 /** `Key (email)=(ana@example.com) already exists.` without the value: libraries read the columns from it. */
 function safeDetail({ code, detail }: ServerError & { readonly detail?: string }): string | undefined {
-  if (code !== '23505' && code !== '23503') return undefined
+  if (code !== SQLSTATE.UNIQUE_VIOLATION && code !== SQLSTATE.FOREIGN_KEY_VIOLATION) return undefined
   const columns = /^Key \(([^()]{1,500})\)=/.exec(detail ?? '')?.[1]
   if (columns === undefined) return undefined
-  return `Key (${columns})=(…) ${code === '23505' ? 'already exists.' : 'is not present or still referenced.'}`
+  return `Key (${columns})=(…) ${code === SQLSTATE.UNIQUE_VIOLATION ? 'already exists.' : 'is not present or still referenced.'}`
 }
 
 function pick(from: object, names: readonly string[]): Record<string, unknown> {
@@ -91,31 +91,31 @@ function asServer(code: string, message: string, cause: unknown): Error {
   return Object.assign(made, { severity: 'ERROR', code, cause })
 }
 
-/** What PostgreSQL answers in a transaction that has failed: nothing runs in it any more (SQLSTATE 25P02). */
+/** What PostgreSQL answers in a transaction that has failed: nothing runs in it any more. */
 export function inFailedTransaction(): Error {
   const message = 'current transaction is aborted, commands ignored until end of transaction block'
   const advice = 'An earlier statement of this transaction failed: roll back first.'
-  return asServer('25P02', message, new TenancyError('SCOPE_FAILED', advice))
+  return asServer(SQLSTATE.IN_FAILED_SQL_TRANSACTION, message, new TenancyError('SCOPE_FAILED', advice))
 }
 
-/** What PostgreSQL answers when somebody has cancelled the statement (SQLSTATE 57014). */
+/** What PostgreSQL answers when somebody has cancelled the statement. */
 export const canceled = (cause: unknown): Error =>
-  asServer('57014', 'canceling statement due to user request', cause)
+  asServer(SQLSTATE.QUERY_CANCELED, 'canceling statement due to user request', cause)
 
-/** A savepoint outside a transaction (SQLSTATE 25P01). @param command as SQL has it */
+/** A savepoint outside a transaction. @param command as SQL has it */
 export function noTransaction(command: string): Error {
   const advice = `${command} is used inside a transaction: BEGIN first.`
   const message = `${command} can only be used in transaction blocks`
-  return asServer('25P01', message, new TenancyError('STATEMENT_REFUSED', advice))
+  return asServer(SQLSTATE.NO_ACTIVE_SQL_TRANSACTION, message, new TenancyError('STATEMENT_REFUSED', advice))
 }
 
-/** A savepoint that is not there (SQLSTATE 3B001). */
+/** A savepoint that is not there. */
 export const noSavepoint = (name: string, cause: unknown): Error =>
-  asServer('3B001', `savepoint "${name.slice(0, 63)}" does not exist`, cause)
+  asServer(SQLSTATE.INVALID_SAVEPOINT_SPECIFICATION, `savepoint "${name.slice(0, 63)}" does not exist`, cause)
 
-/** What a transaction is, said too late (SQLSTATE 25001). */
+/** What a transaction is, said too late. */
 export function modeTooLate(): Error {
   const message = 'SET TRANSACTION must be called before any query'
   const advice = 'SET TRANSACTION comes before the first statement of a transaction.'
-  return asServer('25001', message, new TenancyError('STATEMENT_REFUSED', advice))
+  return asServer(SQLSTATE.ACTIVE_SQL_TRANSACTION, message, new TenancyError('STATEMENT_REFUSED', advice))
 }

@@ -1,6 +1,5 @@
-import { isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, SQLSTATE, TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { find } from './read.ts'
 import { isUnderWay } from './record.ts'
 import type { RegistryPlace } from './registry.ts'

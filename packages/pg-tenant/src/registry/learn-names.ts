@@ -1,4 +1,4 @@
-import { isTenancyError, type TenantKey } from '@org/core'
+import { SQLSTATE, sqlStateOf, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { readRegistry } from './read.ts'
@@ -25,9 +25,7 @@ const nameOf = (pool: PoolLike, place: RegistryPlace, tenant: TenantKey) =>
 async function allNames(pool: PoolLike, place: RegistryPlace): Promise<Record<string, unknown>[]> {
   const named = `${namesIn(place)} and num_nonnulls(schema_name, role_name, database_name) > 0`
   return await readRegistry(pool, named, [place.prefix]).catch((error: unknown) => {
-    if (isTenancyError(error) && error.details.sqlState === UNDEFINED_COLUMN) return []
+    if (sqlStateOf(error) === SQLSTATE.UNDEFINED_COLUMN) return []
     throw error
   })
 }
-
-const UNDEFINED_COLUMN = '42703'

@@ -1,10 +1,9 @@
-import { TenancyError, type TenantKey } from '@org/core'
+import { type Row, SQLSTATE, TenancyError, type TenantKey } from '@org/core'
 import { ask } from '../driver/ask.ts'
 import type { PoolLike } from '../driver/types.ts'
 import { fromConnectError } from '../errors/from-connect-error.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { isServerError } from '../errors/server-error.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import { qualify } from '../sql/identifier.ts'
 import { learned, recordColumns, type TenantRecord, type TenantStatus } from './record.ts'
 import type { RegistryPlace } from './registry.ts'
@@ -62,14 +61,20 @@ export async function list(
   return rows.map((row) => learned(place, row))
 }
 
-/** One statement on a bare connection, as nobody but who logs in: the registry belongs to no tenant. */
-export async function readRegistry(
+/**
+ * One statement on a bare connection, as who logs in: the registry belongs to no tenant. Where there is no registry yet there are no
+ * tenants: no rows.
+ *
+ * @throws TenancyError CONNECTION_LOST, POOL_EXHAUSTED, DATABASE_ERROR
+ */
+export async function readRegistry<R extends object = Row>(
   pool: PoolLike,
   text: string,
-  values: unknown[],
-): Promise<Record<string, unknown>[]> {
+  values: readonly unknown[],
+  patienceMs?: number,
+): Promise<R[]> {
   try {
-    return await ask(pool, text, values)
+    return (await ask(pool, text, values, patienceMs)) as R[]
   } catch (error) {
     if (!(error instanceof Error && isServerError(error))) throw fromConnectError(error)
     if (error.code === SQLSTATE.UNDEFINED_TABLE || error.code === SQLSTATE.INVALID_SCHEMA_NAME) return []

@@ -1,4 +1,4 @@
-import { TenancyError } from '@org/core'
+import { TenancyError, type TenantKey } from '@org/core'
 import type { PoolLike } from '../driver/types.ts'
 import { qualify } from '../sql/identifier.ts'
 import { readRegistry } from './read.ts'
@@ -27,6 +27,14 @@ export async function requireTenants(
   throw new TenancyError(
     'TENANT_NOT_FOUND',
     `There is no tenant "${tenant}"${others}. Check the key; list() says which there are, provision(key) makes one.`,
+    { details: { tenant } },
+  )
+}
+
+export function tenantNotFound(tenant: TenantKey): TenancyError {
+  return new TenancyError(
+    'TENANT_NOT_FOUND',
+    'There is no such tenant in the registry, or it is being provisioned or dropped. list() says which there are, provision(key) makes one.',
     { details: { tenant } },
   )
 }

@@ -1,6 +1,6 @@
+import { SQLSTATE } from '@org/core'
 import type { Sink } from '../driver/exchange.ts'
 import type { Session } from '../driver/session.ts'
-import { SQLSTATE } from '../errors/sqlstate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
 import { once, ROLLBACK } from './control.ts'
 import type { Sent } from './kept.ts'
@@ -57,6 +57,6 @@ export function forgotStatement(attempt: Sent): attempt is Sent & { outcome: { k
   const { runs } = sent[outcome.step] ?? {}
   if (runs === undefined) return false
   const { code } = outcome.error
-  if (code === SQLSTATE.INVALID_STATEMENT_NAME) return true
+  if (code === SQLSTATE.INVALID_SQL_STATEMENT_NAME) return true
   return runs === '' && (code === SQLSTATE.PROTOCOL_VIOLATION || code === SQLSTATE.UNDEFINED_FUNCTION)
 }

@@ -1,5 +1,12 @@
-import type { CheckFinding, CheckMeasure, CheckPlace, Row, TenancyCheck, TenantKey } from '@org/core'
-import { isServerError } from '../errors/server-error.ts'
+import {
+  type CheckFinding,
+  type CheckMeasure,
+  type CheckPlace,
+  type Row,
+  sqlStateOf,
+  type TenancyCheck,
+  type TenantKey,
+} from '@org/core'
 import { schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
@@ -58,13 +65,6 @@ export async function runCheck<T extends CheckFinding>(
     await look('rollback to savepoint brought')
     await look('release savepoint brought')
   }
-}
-
-/** As the driver says it, or an error of a package's that was made of it. */
-function sqlStateOf(error: unknown): string | undefined {
-  if (isServerError(error)) return error.code
-  const { details } = (error ?? {}) as { details?: { sqlState?: unknown } }
-  return typeof details?.sqlState === 'string' ? details.sqlState : undefined
 }
 
 /** What has passed its threshold; a check that cannot be carried out is `doctor`'s to tell. */

@@ -7,7 +7,7 @@ import { readSharedRights, wordsOf } from '../lifecycle/falls-through.ts'
 import { qualify } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
 import { GRANTS_ON_DATABASES, grantsOnSchemas, RIGHTS, TABLES_OF } from './application-sql.ts'
-import { codeOfError, type Verdict, verdictOf } from './probe.ts'
+import { codeOfError, NOT_HERE, REFUSED, type Verdict, verdictOf } from './probe.ts'
 import { rowTables, visibleRows } from './row.ts'
 import { check, homeOf, type Scene } from './scene.ts'
 
@@ -99,10 +99,6 @@ async function checkBareReads(
     )
   }
 }
-
-const REFUSED = ['42501']
-/** At level `database` it is elsewhere: undefined_table, invalid_schema_name. */
-const NOT_HERE = ['42P01', '3F000']
 
 async function attempt(
   client: PoolClientLike,

@@ -3,14 +3,11 @@ import { databaseOf, markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { TABLES_OF } from './application-sql.ts'
-import { codeOfError, mustBeRefused, type ProbeDb, type Verdict, worst } from './probe.ts'
+import { codeOfError, mustBeRefused, NOT_HERE, type ProbeDb, REFUSED, type Verdict, worst } from './probe.ts'
 import { rowGivenAway, rowTables, visibleRows } from './row.ts'
 import { check, type Scene } from './scene.ts'
 
-const REFUSED = ['42501']
-/** In another database the names are simply not there: undefined_table, invalid_schema_name. */
-const NOT_HERE = ['42P01', '3F000']
-const STATEMENT_REFUSED = ['STATEMENT_REFUSED', '42501']
+const STATEMENT_REFUSED = ['STATEMENT_REFUSED', ...REFUSED]
 
 const FOREIGN = ['foreign_read', 'foreign_write', 'foreign_ddl'] as const
 const NOBODY_ELSE: Verdict = {

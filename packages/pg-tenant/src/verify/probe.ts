@@ -1,4 +1,4 @@
-import { isTenancyError, type TenantKey } from '@org/core'
+import { isTenancyError, SQLSTATE, type TenantKey } from '@org/core'
 import type { VerifyOutcome } from './report.ts'
 
 /** What verification needs of a scope's handle. */
@@ -40,7 +40,10 @@ export async function undone<T>(
   return result.value
 }
 
-const INSUFFICIENT_PRIVILEGE = '42501'
+/** What a statement on somebody else's data is refused with. */
+export const REFUSED: readonly string[] = [SQLSTATE.INSUFFICIENT_PRIVILEGE]
+/** At level `database` it is elsewhere. */
+export const NOT_HERE: readonly string[] = [SQLSTATE.UNDEFINED_TABLE, SQLSTATE.INVALID_SCHEMA_NAME]
 
 /** SQLSTATE, or the code of a refusal by the library; never a message, which can hold values. */
 export function codeOfError(error: unknown): string {
@@ -59,7 +62,7 @@ export async function mustBeRefused(
   db: ProbeDb,
   sql: string,
   values: readonly unknown[] = [],
-  refusals: readonly string[] = [INSUFFICIENT_PRIVILEGE],
+  refusals: readonly string[] = REFUSED,
 ): Promise<Verdict> {
   try {
     await db.savepoint(async (inner) => {
@@ -73,8 +76,8 @@ export async function mustBeRefused(
   }
 }
 
-/** Gone while it was looked at: undefined_table, invalid_schema_name, undefined_object, as a dropped tenant leaves. */
-const GONE = ['42P01', '3F000', '42704', '22023']
+/** Gone while it was looked at, as a dropped tenant leaves. */
+const GONE: readonly string[] = [...NOT_HERE, SQLSTATE.UNDEFINED_OBJECT, SQLSTATE.INVALID_PARAMETER_VALUE]
 
 export function verdictOf(code: string, refusals: readonly string[]): Verdict {
   if (refusals.includes(code)) return { outcome: 'passed', evidence: `refused: ${code}` }

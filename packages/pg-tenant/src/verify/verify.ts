@@ -1,8 +1,9 @@
-import { integerOption, invalidOption, TenancyError, type TenantKey } from '@org/core'
+import { integerOption, invalidOption, type TenantKey } from '@org/core'
 import { keyFor } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { find, list } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { checkApplication } from './application.ts'
 import { inParallel } from './in-parallel.ts'
 import { checkLeftovers } from './leftovers.ts'
@@ -91,10 +92,7 @@ async function choose(
   for (const text of tenants) {
     const key = keyFor(naming, text)
     const record = known.get(key) ?? (await find(pool, registry, key))
-    if (!record || record.status === 'deleted')
-      throw new TenancyError('TENANT_NOT_FOUND', 'There is no tenant of that key.', {
-        details: { tenant: key },
-      })
+    if (!record || record.status === 'deleted') throw tenantNotFound(key)
     chosen.push(record)
   }
   return chosen

@@ -1,5 +1,6 @@
 import {
   type Actor,
+  codedControl,
   integerOption,
   invalidOption,
   type OptionNames,
@@ -16,7 +17,6 @@ import { parseSnapshot } from '../snapshot/parse.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { EvaluatorCache } from './cache.ts'
 import { type ChangeOptions, changesOf } from './change.ts'
-import { codedControl } from './coded-control.ts'
 import { type Entitlements, entitlementsOf } from './control-changes.ts'
 import { type Entitlement, readEntitlement } from './entitlement.ts'
 import { readGrants, snapshotOf } from './grants.ts'
@@ -99,6 +99,9 @@ export interface RbacStore<
   wideGrants(db: TenantQueryable): Promise<WideGrant[]>
 }
 
+const NOT_STORED =
+  'The stored catalogue has no such package, tool or action, or there is no such plan. Run syncCatalog(), or putPlan().'
+
 const CREATE_RBAC_STORE_OPTIONS: OptionNames<RbacStoreOptions<string, string, string, string>> = {
   catalog: true,
   control: true,
@@ -145,7 +148,7 @@ export function createRbacStore<
   const { schema, storedPackages, apiKeys, clock } = settings
   const catalog: Catalog = options.catalog
   const cache = new EvaluatorCache(settings)
-  const control = codedControl(settings.control)
+  const control = codedControl(settings.control, 'installRbac(admin, { managers: [role] })', NOT_STORED)
   const changed = () => cache.controlChanged()
   const change = changesOf(cache)
   const entitlement = async (tenant: TenantKey): Promise<Entitlement> =>

@@ -1,4 +1,11 @@
-import { integerField, invalidField, TenancyError, type TenantQueryable } from '@org/core'
+import {
+  integerField,
+  invalidField,
+  SQLSTATE,
+  sqlStateOf,
+  TenancyError,
+  type TenantQueryable,
+} from '@org/core'
 import type { Change, ChangeOptions } from './change.ts'
 import { idOf, notFound, optionalText, statusOf, textOf } from './input.ts'
 
@@ -97,6 +104,6 @@ export function limitOf(value: unknown = 100): number {
 
 /** A driver's unique violation as the coded error that a tenant's handle gives by itself. */
 export function duplicate(error: unknown, field: string): unknown {
-  if ((error as { code?: unknown }).code !== '23505') return error
+  if (sqlStateOf(error) !== SQLSTATE.UNIQUE_VIOLATION) return error
   return new TenancyError('DUPLICATE_RESOURCE', 'This exists already.', { details: { field } })
 }

@@ -36,7 +36,7 @@ it.each(CHANGES)('%s says so too to a role that is no manager', async (_, change
 })
 
 it.each(CHANGES)('%s is refused, not half done, when nothing answers', async (_, change) => {
-  const control = { query: () => Promise.reject(new Error('connection refused')) }
+  const control = { query: () => Promise.reject(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })) }
   expect(await codeOf(change(rbac.store({ control })))).toBe('SERVICE_UNAVAILABLE')
   const { rows } = await rbac.tenancy.query(acme, 'select from "group"')
   expect(rows).toEqual([])

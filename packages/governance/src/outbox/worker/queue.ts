@@ -1,5 +1,4 @@
-import type { Queryable } from '@org/core'
-import { codedControl } from '../../control/coded.ts'
+import { codedControl, type Queryable } from '@org/core'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import type { Outcome } from './outcome.ts'
 

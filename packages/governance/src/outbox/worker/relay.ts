@@ -1,5 +1,4 @@
-import type { Queryable, TenantQueryable } from '@org/core'
-import { codedControl } from '../../control/coded.ts'
+import { codedControl, type Queryable, type TenantQueryable } from '@org/core'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import { MAX_DELAY, rowOf } from '../publish.ts'

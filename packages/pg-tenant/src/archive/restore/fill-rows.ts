@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import { isServerError } from '../../errors/server-error.ts'
-import { SQLSTATE } from '../../errors/sqlstate.ts'
 import { type DropStep, planDrop } from '../../lifecycle/levels/row/delete.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'

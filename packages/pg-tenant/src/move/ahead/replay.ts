@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { isTenancyError, SQLSTATE } from '@org/core'
 import { runInRoom } from '../../admin/in-room.ts'
 import { roomOf } from '../../archive/place.ts'
 import { connectionLost } from '../../errors/from-scope.ts'
@@ -148,8 +148,8 @@ const WRITTEN_ELSEWHERE = `select from pg_locks l join pg_class c on c.oid = l.r
     and l.database = (select oid from pg_database where datname = current_database())
     and n.nspname <> all (array['pg_catalog', 'pg_toast', $1]) limit 1`
 
-/** division_by_zero: see changes.ts. */
-const NO_SUCH_ROW = '22012'
+/** See changes.ts. */
+const NO_SUCH_ROW = SQLSTATE.DIVISION_BY_ZERO
 
 /** Its columns, and those by which a row is found again: all of them tell those, too. */
 function sameColumns(

@@ -1,10 +1,10 @@
+import { SQLSTATE } from '@org/core'
 import type pg from 'pg'
 import { serialize } from 'pg-protocol'
 import { type ConnectionConfig, loadPg } from '../../driver/connection-config.ts'
 import type { Submittable, WireClient, WireConnection } from '../../driver/types.ts'
 import { fromConnectError } from '../../errors/from-connect-error.ts'
 import { isServerError } from '../../errors/server-error.ts'
-import { SQLSTATE } from '../../errors/sqlstate.ts'
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifier.ts'
 
 /** Bytes kept of what was not asked for yet; then nothing more is read from the socket. */

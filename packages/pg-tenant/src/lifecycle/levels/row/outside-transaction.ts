@@ -1,4 +1,4 @@
-import { isTenancyError } from '@org/core'
+import { SQLSTATE, sqlStateOf } from '@org/core'
 import { withAdminPool } from '../../../admin/session.ts'
 import { FOREIGN_CODE, noForeignCode } from '../../../admin/tenant-room.ts'
 import { type Admin, adminOf, fromStatement, inAdminTransaction } from '../../../admin/transaction.ts'
@@ -6,7 +6,6 @@ import { connectTo } from '../../../driver/checkout.ts'
 import type { PoolLike } from '../../../driver/types.ts'
 import { connectionLost } from '../../../errors/from-scope.ts'
 import { isServerError } from '../../../errors/server-error.ts'
-import { SQLSTATE } from '../../../errors/sqlstate.ts'
 import type { Script } from '../../../migrations/script.ts'
 import type { Statement } from '../../../migrations/statements.ts'
 import { whileHeld } from '../../../registry/locks.ts'
@@ -124,7 +123,7 @@ class Run implements OutsideTransaction<Failure> {
   }
 
   isGone({ error }: Failure): boolean {
-    return isTenancyError(error) && error.details.sqlState === SQLSTATE.UNDEFINED_OBJECT
+    return sqlStateOf(error) === SQLSTATE.UNDEFINED_OBJECT
   }
 
   /** On a connection of its own, which ends with it, and its settings too. */

@@ -1,6 +1,5 @@
-import { TenancyError } from '@org/core'
+import { SQLSTATE, TenancyError } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
-import { SQLSTATE } from '../../../errors/sqlstate.ts'
 import { lockTenantText } from '../../../registry/locks.ts'
 import type { TenantWork } from '../level.ts'
 import { checkEntrance } from './entrance.ts'

@@ -1,3 +1,4 @@
+import { SQLSTATE } from '@org/core'
 import type { Admin } from '../../../admin/transaction.ts'
 import type { Naming } from '../../../isolation/names.ts'
 import type { RowPlace } from '../../../isolation/row.ts'
@@ -32,7 +33,10 @@ export async function ensureViewRoles(admin: Admin, row: RowPlace, views: ViewPl
   if (may?.connect) return
   // Where only the database's owner may say who connects, this is not for us to give.
   const database = quoteIdentifier(String(may?.database))
-  await admin.attempt(['42501'], `grant connect on database ${database} to ${readers}`)
+  await admin.attempt(
+    [SQLSTATE.INSUFFICIENT_PRIVILEGE],
+    `grant connect on database ${database} to ${readers}`,
+  )
 }
 
 /** Makes each view that is not there as it should be, and only those, so that nothing is locked when all is well. */
@@ -90,7 +94,7 @@ export async function removeViews(admin: Admin, { rolePrefix }: Naming, row: Row
   const member = quoteIdentifier(readers)
   const [server] = await admin.run('select current_database() as database')
   await admin.attempt(
-    ['42501'],
+    [SQLSTATE.INSUFFICIENT_PRIVILEGE],
     `revoke connect on database ${quoteIdentifier(String(server?.database))} from ${member}`,
   )
   if (await roleExists(admin, readers)) await admin.attempt(['2BP01'], `drop role ${member}`)
