@@ -107,6 +107,9 @@ it('adopts logins that are there, with their schemas and their passwords', async
   expect(adopted.stdout).not.toContain('as-one')
   expect((await run('adopt --all --confirm')).stdout).toBe('2 adoptions confirmed.\n')
   expect((await run('env one')).stdout).toContain('TENANT_SCHEMA=schema_one')
+  await run('suspend one')
+  expect(await run('env one'), 'no name is guessed').toMatchObject({ exit: EXIT.refused, stdout: '' })
+  await run('resume one')
   expect(await run('adopt one --schema x --passwords nowhere.json')).toMatchObject({
     exit: EXIT.configuration,
   })

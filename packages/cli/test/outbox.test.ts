@@ -40,6 +40,11 @@ const publish = (payload: { body?: string; bad?: boolean }) =>
 it('is installed, worked on, looked at, driven again and discarded', async () => {
   expect((await run('outbox install --worker x --dry-run')).stdout).toBe('The outbox would be installed.\n')
   expect((await run(`outbox install --worker ${role}`)).stdout).toBe('The outbox is installed.\n')
+  for (const line of [`outbox install --worker ${world.appRole}`, `audit install --reader ${world.appRole}`]) {
+    const { exit, stderr } = await run(line)
+    expect([exit, stderr]).toEqual([EXIT.configuration, expect.stringContaining('than the application')])
+  }
+  expect((await run('outbox install --worker nobody_is_that')).exit).toBe(EXIT.refused)
   await publish({ body: 'hello' })
   await publish({ bad: true })
   expect((await run('outbox status --json')).json()).toMatchObject({ ready: 2, dead: 0 })

@@ -91,11 +91,11 @@ export const adopt: CommandModule<Options> = {
   ],
   examples: [
     [
-      'pg-tenant adopt acme --schema client_acme --baseline 0007 --dry-run',
+      'pg-tenant adopt acme --schema client_acme --baseline 0007_invoices --dry-run',
       'all that is in the way, with the SQL that mends it',
     ],
     [
-      "pg-tenant adopt --all --schemas 'client_*' --baseline 0007",
+      "pg-tenant adopt --all --schemas 'client_*' --baseline 0007_invoices",
       'each in one transaction; the application goes on',
     ],
     ['pg-tenant adopt --all --confirm', 'once everything runs over this'],

@@ -103,8 +103,8 @@ async function install(
   { reader: readers, application, dryRun = false }: Options,
 ): Promise<ExitCode> {
   const { installAudit } = await import('@org/governance/audit')
-  const { config, controlSchema } = places
-  const options = { ...levelOptions(config), application, readers, controlSchema }
+  const { settings, controlSchema } = places
+  const options = { ...levelOptions(settings, application), readers, controlSchema }
   return await wherever(invocation, places, {
     dryRun,
     work: async (admin) => {

@@ -75,25 +75,24 @@ const PLACE = `select pg_catalog.current_schema() as schema, current_user as rol
 async function settingsOf({ connect }: Invocation, key: string): Promise<Record<string, string>> {
   const { tenancy, settings, config } = await connect()
   await requireTenant(tenancy, key)
-  const { schemaPrefix = 'c_', rolePrefix = 'c_', row } = config
+  const { row } = config
   const level = tenancy.isolation
   const { hostname, port, pathname } = new URL(settings.databaseUrl)
   const database = decodeURIComponent(pathname.slice(1))
   const own = level === 'login' || level === 'database'
-  // Where it was adopted its key does not say it; one that is suspended cannot be asked.
-  const asked = await tenancy.query<Place>(key, PLACE).catch(() => undefined)
-  const place = asked?.rows[0]
-  const role = place?.role ?? rolePrefix + key
+  // Asked in a scope: where it was adopted its key does not say it. So one that is suspended is refused, not guessed.
+  const { rows } = await tenancy.query<Place>(key, PLACE)
+  const place = rows[0] as Place
   return {
     TENANT_KEY: key,
     TENANT_ISOLATION: level,
     ...(level !== 'database' && {
-      TENANT_SCHEMA: level === 'row' ? (row?.schema ?? 'app') : (place?.schema ?? schemaPrefix + key),
+      TENANT_SCHEMA: level === 'row' ? (row?.schema ?? 'app') : place.schema,
     }),
-    ...((level === 'role' || own) && { TENANT_ROLE: role }),
+    ...((level === 'role' || own) && { TENANT_ROLE: place.role }),
     PGHOST: decodeURIComponent(hostname) || 'localhost',
     PGPORT: port || '5432',
-    PGDATABASE: level === 'database' ? (place?.database ?? rolePrefix + key) : database,
-    ...(own && { PGUSER: role }),
+    PGDATABASE: level === 'database' ? place.database : database,
+    ...(own && { PGUSER: place.role }),
   }
 }

@@ -1,7 +1,7 @@
 import type { LetterFilter, OutboxControl } from '@org/governance/outbox'
 import { usage } from '../cli-error.ts'
 import { actionOf, type CommandModule, DRY_RUN, type Invocation } from '../command.ts'
-import { governanceSchema } from '../config/governance.ts'
+import { governanceSchema, levelOptions } from '../config/governance.ts'
 import { workerPool } from '../config/worker-pool.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { moment, plural } from '../output/format.ts'
@@ -87,8 +87,8 @@ async function install(
   { settings, output }: Invocation,
   { worker, application, dryRun = false }: Options,
 ): Promise<ExitCode> {
-  const { config, adminUrl } = await settings()
-  const { isolation = 'role', rolePrefix, schemaPrefix } = config
+  const found = await settings()
+  const { config, adminUrl } = found
   const { default: pg } = await import('pg')
   const [{ installOutbox }, { installJobs }] = await Promise.all([
     import('@org/governance/outbox'),
@@ -100,14 +100,7 @@ async function install(
   try {
     const controlSchema = governanceSchema(config)
     if (!dryRun) {
-      await installOutbox(pool, {
-        isolation,
-        rolePrefix,
-        schemaPrefix,
-        application,
-        workers: worker,
-        controlSchema,
-      })
+      await installOutbox(pool, { ...levelOptions(found, application), workers: worker, controlSchema })
       await installJobs(pool, { runners: worker, controlSchema })
     }
     output.document({

@@ -9,7 +9,7 @@ import { eachTenant } from './each-tenant.ts'
 import { allTenants } from './require-tenant.ts'
 
 /** Where the administrator finds what governance keeps: one database, or at level `database` one for each tenant. */
-export interface Places extends Pick<Connected, 'tenancy' | 'pool' | 'adminPool'> {
+export interface Places extends Pick<Connected, 'tenancy' | 'pool' | 'adminPool' | 'settings'> {
   readonly config: Config
   readonly controlSchema: string | undefined
   /** Whether each tenant has what is its own in a database of its own. */
@@ -53,6 +53,7 @@ export async function withPlaces<T>(invocation: Invocation, fn: (places: Places)
       tenancy,
       pool,
       adminPool,
+      settings,
       config,
       ownDatabase,
       controlSchema: governanceSchema(config),

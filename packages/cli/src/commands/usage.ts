@@ -96,8 +96,8 @@ async function install(
   { reader: readers, manager: managers, application, dryRun = false }: Options,
 ): Promise<ExitCode> {
   const { installUsage } = await import('@org/governance/usage')
-  const { config, controlSchema } = places
-  const options = { ...levelOptions(config), application, readers, managers, controlSchema }
+  const { settings, controlSchema } = places
+  const options = { ...levelOptions(settings, application), readers, managers, controlSchema }
   return await wherever(invocation, places, {
     dryRun,
     work: async (admin) => {

@@ -22,7 +22,7 @@ export interface ControlTables {
  *
  * @internal
  * @param admin a pool or client of a role that may create schemas, connected directly
- * @throws TenancyError CONFLICT when a newer release has been here; SERVICE_UNAVAILABLE where somebody had a table in use all the time
+ * @throws TenancyError CONFLICT when a newer release has been here, or a role does not exist; SERVICE_UNAVAILABLE where somebody had a table in use all the time
  */
 export async function installControl(admin: Queryable, schema: string, tables: ControlTables): Promise<void> {
   const found = await versionOf(admin, schema, tables.part)
@@ -37,8 +37,20 @@ export async function installControl(admin: Queryable, schema: string, tables: C
   await admin
     .query(`${found === undefined ? historySql(schema) : ''}${installSql(schema, tables, version)}`)
     .catch((error: unknown) => {
-      throw isInUse(error) ? inUse(tables.part) : error
+      if (isInUse(error)) throw inUse(tables.part)
+      throw (error as { code?: unknown } | null)?.code === UNDEFINED_OBJECT ? noRole(tables.part, error) : error
     })
+}
+
+/** Of what an install names, roles alone are not made by it. */
+const UNDEFINED_OBJECT = '42704'
+
+function noRole(part: string, cause: unknown): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    `A role that the tables of @org/governance/${part} were to be given to does not exist: create it, or name another. Nothing was changed.`,
+    { details: { part, reason: 'role' }, cause },
+  )
 }
 
 function inUse(part: string): TenancyError {

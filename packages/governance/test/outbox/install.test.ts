@@ -77,6 +77,12 @@ it('refuses what would let tenants read everybody’s events, and what is no opt
   expect(() => outbox({ controlSchema: 'x"y' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
 })
 
+it('says that a role is not there', async () => {
+  await expect(
+    installOutbox(there.setting.world.admin, { workers: ['nobody_is_that'] }),
+  ).rejects.toMatchObject({ code: 'CONFLICT', details: { part: 'outbox', reason: 'role' } })
+})
+
 it('leaves alone what a newer release has made', async () => {
   const { root, admin } = there.setting.world
   await root.query(`insert into governance.governance_version (part, version) values ('outbox', 99)`)

@@ -36,8 +36,8 @@ export interface TenancyLife {
    *   each case nothing was changed
    * @example
    * ```ts
-   * const { findings } = await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007', dryRun: true })
-   * if (findings.every(({ severity }) => severity !== 'error')) await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007' })
+   * const { findings } = await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007_invoices', dryRun: true })
+   * if (findings.every(({ severity }) => severity !== 'error')) await tenancy.adopt('acme', { schema: 'client_acme', baseline: '0007_invoices' })
    * ```
    */
   adopt(key: string, options?: AdoptOptions): Promise<Adoption>
