@@ -23,6 +23,7 @@ const MARKED = [
   'd: a forgotten promise does not end the process',
   'e: the handles of savepoints end with theirs',
   'f: steps that could not be made, because their block has ended meanwhile, have opened nothing',
+  'g: a client that has gone before anybody listened has gone',
   'g: judge only at ReadyForQuery',
   'an eighth of the numbers is for the others',
   'i: cancel on the server',

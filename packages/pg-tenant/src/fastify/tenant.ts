@@ -10,7 +10,7 @@ import {
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { REFUSED } from '../http/answer.ts'
 import { parseTenantOptions, type TenantOptions, type TenantSettings } from '../http/options.ts'
-import { abortOnClose, logOnClose, type NodeRequest } from '../http/request-state.ts'
+import { abortOnClose, logOnClose, type NodeRequest, onceClosed } from '../http/request-state.ts'
 import { inScope, perCall, type RequestTenancy } from '../http/request-tenancy.ts'
 import type { TenantAccess } from '../tenancy/interface.ts'
 import { prepareAnswer } from './answer-errors.ts'
@@ -115,7 +115,7 @@ function openScope(
   const signal = abortOnClose(reply.raw)
   const answered = Promise.withResolvers<number>()
   // Also when nobody sends an answer through Fastify (`reply.hijack()`): then nothing is committed.
-  reply.raw.once('close', () => answered.resolve(500))
+  onceClosed(reply.raw, () => answered.resolve(500))
   let begun = false
   const work = tenancy.withTenant(
     request.tenant,

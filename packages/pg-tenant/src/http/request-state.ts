@@ -23,17 +23,24 @@ export function logOnClose(
   onAccess: TenantOptions['onAccess'],
 ): void {
   const began = performance.now()
-  response.once('close', () => {
+  onceClosed(response, () => {
     const status = response.writableFinished ? response.statusCode : 499
     const { requestId, resolved, error } = state
     logAccess(onAccess, { requestId, resolved, method, url, status, began, error })
   })
 }
 
+/** Also of one that has closed already, as long ago as whose request it is was asked: it tells nobody once more. */
+export function onceClosed(response: ServerResponse, told: () => void): void {
+  // guard: g: a client that has gone before anybody listened has gone
+  if (response.closed) told()
+  else response.once('close', told)
+}
+
 /** Fires when the connection closes before the answer was sent. */
 export function abortOnClose(response: ServerResponse): AbortSignal {
   const controller = new AbortController()
-  response.once('close', () => {
+  onceClosed(response, () => {
     if (!response.writableFinished) controller.abort()
   })
   return controller.signal

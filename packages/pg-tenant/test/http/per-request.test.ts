@@ -1,4 +1,5 @@
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
+import { parseTenantKey } from '@org/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../support/world.ts'
 import { ADAPTERS, type Client, useHttpWorld } from './http-world.ts'
@@ -95,6 +96,29 @@ describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
     await eventually(() => http.lines.length === 1)
     expect(http.lines).toMatchObject([{ status: 499, error: { code: 'ABORTED' } }])
   })
+
+  // Web handlers have a signal that stays aborted.
+  it.skipIf(name === 'Hono' || name === 'Web')(
+    'does nothing for a client that goes away while it is asked whose the request is',
+    async () => {
+      const gone = new AbortController()
+      const { call } = await http.serve(how, {
+        scope: 'request',
+        resolve: async ({ socket }) => {
+          gone.abort()
+          await once(socket as unknown as EventEmitter, 'close')
+          await new Promise(setImmediate)
+          return { tenant: parseTenantKey('acme'), actor: { type: 'user', id: 'u1' }, source: 'claim' }
+        },
+      })
+      expect(await call('acme', 'add', { signal: gone.signal }).catch(() => 'gone')).toBe('gone')
+      await eventually(() => http.lines.length === 1)
+      expect(http.lines).toMatchObject([{ status: 499, error: { code: 'ABORTED' } }])
+      // Time enough for what would have been done.
+      for (const body of ['1', '2', '3']) expect((await client.add('acme', 'add', body)).status).toBe(201)
+      expect(await http.notes('acme')).toEqual(['1', '2', '3'])
+    },
+  )
 
   it('keeps interleaved requests of two tenants apart', async () => {
     const tenants = ['acme', 'globex', 'acme', 'globex', 'acme', 'globex']
