@@ -25,7 +25,7 @@ export { type DumpManifest, readDumpManifest as inspectDump } from './archive/pg
 export { type LintOptions, lintMigrations } from './migrations/lint.ts'
 export type { LintFinding } from './migrations/lint-finding.ts'
 export { type DroppedTable, digestOfReceipt, type Receipt } from './offboard/receipt.ts'
-export { type Advice, type AdviceId, type AdviceThresholds, advise } from './stats/advise.ts'
+export { type Advice, type AdviceId, advise } from './stats/advise.ts'
 export {
   type MovePlan,
   type MoveProposal,
@@ -33,6 +33,7 @@ export {
   type ProposeMovesOptions,
   proposeMoves,
 } from './stats/propose-moves.ts'
+export type { AdviceThresholds } from './stats/thresholds.ts'
 export { MigrationFailed } from './tenancy/migration-failed.ts'
 export {
   formatVerifyReport,

@@ -4,25 +4,22 @@ import { markerOf, roleOf, schemaOf } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
 import { LEDGER_TABLE } from '../lifecycle/apply-migrations.ts'
 import { databaseOf, type Lifecycle } from '../lifecycle/lifecycle.ts'
-import { fixSearchPath, grantConnect, setPassword } from '../lifecycle/login-role.ts'
 import { prepare } from '../lifecycle/prepare.ts'
-import { allowConnect } from '../lifecycle/tenant-database.ts'
-import { ensureRole } from '../lifecycle/tenant-role.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import { recordOf } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import { tryAgain } from './bounded.ts'
+import { settleLogin, type Work } from './confirm-login.ts'
 import { refuseDoors } from './doors.ts'
 import { earlierTransactionsEnd } from './earlier-transactions.ts'
-import type { AdoptionFinding } from './finding.ts'
-import { alone, type Home } from './home.ts'
+import { alone } from './home.ts'
 import { type OwnedObject, objectsIn } from './objects.ts'
 import { type ConfirmOptions, parseBounds } from './options.ts'
 import { lookingAs } from './reference.ts'
 import { letApplicationIn } from './rights.ts'
 import { type EarlierOwner, ownersOf } from './survey-facts.ts'
-import { surveyLogin } from './survey-login.ts'
-import { type Before, beforeOf, forgetBefore } from './table.ts'
+import { beforeOf, forgetBefore } from './table.ts'
 import { asRole } from './transfer.ts'
 
 /** See {@link Tenancy.confirmAdoption}. */
@@ -51,13 +48,6 @@ export async function confirmAdoption(
 /** Milliseconds that transactions have that were writing before. */
 const EARLIER_MS = 30_000
 
-interface Work {
-  readonly lifecycle: Lifecycle
-  readonly tenant: TenantKey
-  readonly application: string
-  readonly home: Home
-}
-
 /** Earlier owners, and whoever logged in as the tenant while they could give its login a password. */
 async function endEarlierSessions(admin: Admin, { lifecycle, tenant, home }: Work): Promise<void> {
   const before = await home.write(admin, (books) => beforeOf(books, lifecycle.registry, tenant))
@@ -78,7 +68,7 @@ async function confirm(admin: Admin, work: Work, last: boolean): Promise<boolean
   const { registry } = lifecycle
   const before = await home.write(admin, async (books) => {
     const record = await recordOf(books, registry, tenant)
-    if (!record || record.status === 'deleted') throw unknown(tenant)
+    if (!record || record.status === 'deleted') throw tenantNotFound(tenant)
     requireAtRest(record)
     return await beforeOf(books, registry, tenant)
   })
@@ -133,67 +123,6 @@ async function revoke(admin: Admin, statements: string, last: boolean): Promise<
 
 /** Milliseconds for each lock. */
 const FIRST_LOCK_MS = 200
-
-/** The tenant's login is what provisioning makes: nobody's member, at home in its schema, and let into no other database by us. */
-async function settleLogin(admin: Admin, work: Work, { keptRole, owners }: Before): Promise<void> {
-  const { lifecycle, tenant, application } = work
-  const { naming, registry } = lifecycle
-  const [role, schema] = [roleOf(naming, tenant), schemaOf(naming, tenant)]
-  const database = databaseOf(lifecycle, tenant)
-  if (keptRole) {
-    // guard: it may have been given more since
-    const found = await surveyLogin(lookingAs(admin), lifecycle, { role, schema }, application)
-    refuseUnfit(tenant, found)
-    await ensureRole(admin, role, { login: true, application: undefined })
-    // What is said of a database comes before what is said of the role, which would only be in doctor's way.
-    await admin.run(`alter role ${quoteIdentifier(role)} reset search_path`)
-    await fixSearchPath(admin, { lifecycle, tenant }, database)
-  }
-  if (owners.length > 0) await sayPasswordAgain(admin, work)
-  if (database !== undefined) return await closeDatabase(admin, database, role)
-  if (!keptRole) return
-  await grantConnect(admin, registry, role)
-  const [here] = await admin.run('select current_database() as name')
-  const revoke = `revoke create on database ${quoteIdentifier(String(here?.name))} from ${quoteIdentifier(role)}`
-  await admin.attempt([SQLSTATE.INSUFFICIENT_PRIVILEGE], revoke)
-}
-
-/** guard: earlier owners were members, so they could give the role a password of theirs (ALTER ROLE), and get in with it for good */
-async function sayPasswordAgain(admin: Admin, { lifecycle, tenant, home }: Work): Promise<void> {
-  const { keeper } = lifecycle.ofLevel
-  if (!keeper) return
-  await home.write(admin, async (books) => {
-    if ((await keeper.chosen(books, tenant)) === undefined) return
-    await setPassword({ admin, lifecycle, tenant }, keeper, false, databaseOf(lifecycle, tenant), books)
-  })
-}
-
-// $1 the database, $2 the tenant's role.
-const LET_IN = `select distinct case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end as name
-from pg_database d cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-where d.datname = $1 and a.grantee <> d.datdba and pg_get_userbyid(a.grantee) <> $2`
-
-/** The administrator owns it, and beside him the tenant alone gets in. */
-async function closeDatabase(admin: Admin, database: string, role: string): Promise<void> {
-  const name = quoteIdentifier(database)
-  await admin.run(`alter database ${name} owner to current_user`)
-  // guard: who owned it set with what every session in it begins
-  await admin.run(`alter database ${name} reset search_path; alter database ${name} reset role`)
-  const others = await admin.run(LET_IN, [database, role])
-  const from = others.map((one) => (one.name === null ? 'public' : quoteIdentifier(String(one.name))))
-  if (from.length > 0) await admin.run(`revoke all on database ${name} from ${from.join(', ')} cascade`)
-  await admin.run(`revoke all on database ${name} from ${quoteIdentifier(role)}`)
-  await allowConnect(admin, database, role, true)
-}
-
-function refuseUnfit(tenant: TenantKey, findings: readonly AdoptionFinding[]): void {
-  const errors = findings.filter(({ severity }) => severity === 'error')
-  if (errors.length === 0) return
-  const text = errors.map(({ message, fix }) => `${message} ${fix ?? ''}`).join(' ')
-  throw new TenancyError('CONFLICT', `It is not confirmed. ${text}`, {
-    details: { tenant, reason: 'adoption', findings: errors.map(({ code }) => code).join(', ') },
-  })
-}
 
 /** What others made since is theirs: the tenant could not use it, and they would lose it. */
 function refuseOthers(tenant: TenantKey, objects: readonly OwnedObject[], role: string): void {
@@ -270,11 +199,5 @@ export function requireAtRest({ key, status }: TenantRecord): void {
   if (status === 'active' || status === 'suspended') return
   throw new TenancyError('CONFLICT', `The tenant is ${status}: finish that first. Nothing was changed.`, {
     details: { tenant: key, status },
-  })
-}
-
-export function unknown(tenant: TenantKey): TenancyError {
-  return new TenancyError('TENANT_NOT_FOUND', 'There is no tenant of that key, so it was not adopted.', {
-    details: { tenant },
   })
 }

@@ -10,10 +10,11 @@ import { prepare } from '../lifecycle/prepare.ts'
 import { allowConnect } from '../lifecycle/tenant-database.ts'
 import { withoutDefaults } from '../lifecycle/tenant-schema.ts'
 import { recordOf } from '../registry/registry.ts'
+import { tenantNotFound } from '../registry/require-tenants.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { type Bounds, runBounded, tryAgain } from './bounded.ts'
 import { type Known, refuseCode } from './code-since.ts'
-import { requireAtRest, unknown } from './confirm.ts'
+import { requireAtRest } from './confirm.ts'
 import { forgetTenant } from './forget-tenant.ts'
 import { alone, type Home } from './home.ts'
 import { alterOwner, type OwnedObject, objectsIn } from './objects.ts'
@@ -63,7 +64,7 @@ async function undo(admin: Admin, work: Undoing): Promise<void> {
   const { naming, ofLevel, registry } = lifecycle
   const before = await home.write(admin, async (books) => {
     const record = await recordOf(books, registry, tenant)
-    if (!record || record.status === 'deleted') throw unknown(tenant)
+    if (!record || record.status === 'deleted') throw tenantNotFound(tenant)
     // One of its own database that was cut off is not in service yet.
     if (!home.ownDatabase || record.status !== 'provisioning') requireAtRest(record)
     return await beforeOf(books, registry, tenant)

@@ -6,8 +6,8 @@ import {
   type TenantKey,
 } from '@org/core'
 import { traitsOf } from '../isolation/traits.ts'
-import { type AdviceThresholds, thresholdsOf } from './advise.ts'
 import type { FleetStats, TenantStats } from './stats.ts'
+import { type AdviceThresholds, thresholdsOf } from './thresholds.ts'
 
 /** What a cluster can have too much of and a tenant takes along. */
 export type MoveReason = 'tenants' | 'storage' | 'relations'
