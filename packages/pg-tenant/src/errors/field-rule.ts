@@ -39,11 +39,13 @@ const RULES: Readonly<Record<string, BrokenRule>> = {
   '22032': invalid('format'),
   '2200M': invalid('format'),
   '2200N': invalid('format'),
+  '2200S': invalid('format'),
   '2201B': invalid('format'),
   '2201W': invalid('out_of_range'),
   '2201X': invalid('out_of_range'),
   '22P02': invalid('format'),
   '22P03': invalid('format'),
+  '22P04': invalid('format'),
   '22P05': invalid('encoding'),
   '23001': conflict('referenced'),
   '23502': invalid('required'),
@@ -65,11 +67,18 @@ export function brokenRule(error: ServerError): BrokenRule | undefined {
   if (code === '23503' && message.startsWith('update or delete')) return conflict('referenced')
   if (Object.hasOwn(RULES, code)) return RULES[code]
   if (code === '22000' && error.routine === MAKES_RANGES) return invalid('out_of_range')
+  if (code === SQLSTATE.INVALID_PARAMETER_VALUE && TAKERS.test(error.routine ?? '')) return invalid('format')
   return isOfParameter(error) || isOfText(error) ? invalid('format') : undefined
 }
 
 /** What refuses a range that ends before it begins. */
 const MAKES_RANGES = 'range_serialize'
+/**
+ * What reads a text that people send without a type of its own (time zones, units of time, encoded bytes, sizes), and takes JSON apart that
+ * has another shape. The condition alone says nothing: a setting's value and a `format()` that is the program's have it too.
+ */
+const TAKERS =
+  /^(?:DecodeTimezoneName|parse_sane_timezone|time(?:stamp)?(?:tz)?_i?zone|timestamptz_trunc_\w+|(?:interval|timestamp)_trunc|\w+_part_common|hex_decode\w*|get_hex|pg_base64_decode|pg_size_bytes|parse_ident|JsValueToJsObject|cannotCastJsonbValue|hash_(?:array_start|scalar)|(?:alen|each|elements|okeys|populate_recordset)_\w+|jsonb_(?:array_length|object_keys))$/
 /** Data exceptions, the syntax of what a type reads (tsvector, jsonpath), and JSON too deep. Names of objects are the program's. */
 const READ = /^(?:22|42601|54001)/
 /** What reads a syntax of its own in a text, as `to_tsquery` does. */
@@ -104,11 +113,11 @@ export function detailsOf(error: ServerError): ErrorDetails {
   return details
 }
 
-/** The column and line of COPY data: `COPY notes, line 3, column body: "…"` in the context. */
-function copyPlace({ where = '' }: ServerError): [column?: string, line?: number] {
+/** The column, where it got as far, and line of COPY data: `COPY notes, line 3, column body: "…"` in the context. */
+function copyPlace({ where = '' }: ServerError): [column?: string | undefined, line?: number] {
   const [, line, column] =
-    /^COPY [^,\n]*, line (\d{1,15}), column ([^:\n]{1,63})(?::|$)/.exec(where.slice(0, 300)) ?? []
-  return column === undefined ? [] : [column, Number(line)]
+    /^COPY [^,\n]*, line (\d{1,15})(?:, column ([^:\n]{1,63}))?(?::|$)/.exec(where.slice(0, 300)) ?? []
+  return line === undefined ? [] : [column, Number(line)]
 }
 
 /** Which parameter could not be read: `unnamed portal parameter $2 = '…'` in the context (since PostgreSQL 13). */

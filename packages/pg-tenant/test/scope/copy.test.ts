@@ -53,7 +53,10 @@ describe('COPY', () => {
       )
     })
     const error = await work.catch((caught: unknown) => caught)
-    expect(error).toMatchObject({ code: 'DATABASE_ERROR', details: { sqlState: '22P04' } })
+    expect(error).toMatchObject({
+      code: 'VALIDATION_ERROR',
+      details: { sqlState: '22P04', rule: 'format', line: 1 },
+    })
     expect(String((error as Error).stack)).not.toContain('secret')
   })
 
