@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { createTenancy, loadMigrations } from '@org/pg-tenant'
+import { eventually } from '@org/pg-testing'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { startSite } from '../src/start.ts'
-import { eventually, runProgram } from './support/child.ts'
+import { runProgram } from './support/child.ts'
 import { asSite, identity, useWorld } from './support/world.ts'
 
 const START = new URL('../src/start.ts', import.meta.url)
@@ -35,9 +37,18 @@ function environment(more: Record<string, string> = {}): Record<string, string> 
   }
 }
 
-/** The address of a program that has started, with the clients acme and globex in it. */
-async function addressOf(program: ReturnType<typeof start>): Promise<string> {
-  const url = `http://127.0.0.1:${await program.printed(LISTENING)}`
+/** The same in this process, for the time of the test. */
+async function open(more: Record<string, string> = {}) {
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  onTestFinished(() => printed.mockRestore())
+  const site = await startSite(environment(more))
+  onTestFinished(() => site.close())
+  return { ...site, output: () => printed.mock.calls.flat().join('\n') }
+}
+
+/** The address of what listens there, with the clients acme and globex in it. */
+async function addressOf(port: string | number): Promise<string> {
+  const url = `http://127.0.0.1:${port}`
   for (const client of ['acme', 'globex']) {
     const { status } = await fetch(`${url}/clients/${client}`, { method: 'PUT', headers: asSite(client) })
     expect([200, 201]).toContain(status)
@@ -68,7 +79,7 @@ it.each([
   'on %s answers the request in flight, then exits with 0, also when %s comes right behind',
   async (...signals) => {
     const program = start()
-    const url = await addressOf(program)
+    const url = await addressOf(await program.printed(LISTENING))
     const blocker = await world().root.connect()
     await blocker.query('begin; lock table c_acme.notes in access exclusive mode')
     const inFlight = write(url, 'acme', signals[0])
@@ -94,8 +105,7 @@ it.each([
 )
 
 it("accepts users by the identity provider's published keys, and keeps the same ids of two clients apart", async () => {
-  const program = start()
-  const url = await addressOf(program)
+  const url = await addressOf((await open()).port)
   await world().root.query('truncate c_acme.notes, c_globex.notes restart identity')
   for (const client of ['acme', 'globex']) {
     const headers = { Authorization: `Bearer ${await identity.tokenFor(client)}` }
@@ -116,9 +126,8 @@ it('gives clients of an earlier release what it did not have', async () => {
   const migrations = await loadMigrations(fileURLToPath(new URL('../migrations', import.meta.url)))
   await createTenancy({ pool, adminPool, rolePrefix, migrations }).provision('oldest')
   await Promise.all([pool.end(), adminPool.end()])
-  const program = start()
-  await program.printed(LISTENING)
-  expect(program.output()).toContain('"message":"migrated","behind":1,"failed":0')
+  const { output } = await open()
+  expect(output()).toContain('"message":"migrated","behind":1,"failed":0')
   const { rows } = await root.query(`select to_regclass('c_oldest.app_settings') is not null as there`)
   expect(rows).toEqual([{ there: true }])
 })
@@ -143,24 +152,24 @@ it('leaves no connection behind', async () => {
 })
 
 it('stores no secret without a key, and everything else', async () => {
-  const program = start({ SETTINGS_ENCRYPTION_KEY: '' })
-  const url = await addressOf(program)
+  const { port, output } = await open({ SETTINGS_ENCRYPTION_KEY: '' })
+  const url = await addressOf(port)
   const put = async (key: string) => {
     const headers = { ...asSite('globex'), 'Content-Type': 'application/json' }
     const body = JSON.stringify({ value: 'a-value-to-keep' })
     return (await fetch(`${url}/settings/${key}`, { method: 'PUT', headers, body })).status
   }
   expect([await put('smtp.host'), await put('smtp.password')]).toEqual([200, 500])
-  await program.printed(/"code":"KEY_MISSING"/)
+  expect(output()).toMatch(/"code":"KEY_MISSING"/)
   const { rows } = await world().root.query('select key, value from c_globex.app_settings')
   expect(rows).toEqual([{ key: 'smtp.host', value: '"a-value-to-keep"' }])
-  expect(program.output()).not.toContain('a-value-to-keep')
+  expect(output()).not.toContain('a-value-to-keep')
 })
 
 it('prints nothing but JSON lines, and no secret: keys, tokens, passwords, what is written', async () => {
   const [settingsKey, password] = [randomBytes(32).toString('hex'), 'correct horse']
   const program = start({ SETTINGS_ENCRYPTION_KEY: settingsKey })
-  const url = await addressOf(program)
+  const url = await addressOf(await program.printed(LISTENING))
   const token = await identity.tokenFor('acme')
   const send = (method: string, path: string, body: object) =>
     fetch(`${url}${path}`, {
@@ -191,14 +200,19 @@ it('prints nothing but JSON lines, and no secret: keys, tokens, passwords, what 
     expect(output).not.toContain(secret)
 })
 
+it('does not start with a bad SITE_KEY: ends with 1, names it, and never shows what it is', async () => {
+  const program = start({ SITE_KEY: 'not-a-key-at-all' })
+  expect(await program.exited).toBe(1)
+  expect(program.output()).toContain('SITE_KEY')
+  expect(program.output()).not.toContain('not-a-key-at-all')
+})
+
 it.each([
-  ['SITE_KEY', 'not-a-key-at-all'],
   ['SETTINGS_ENCRYPTION_KEY', 'not-a-key-at-all'],
   ['ADMIN_DATABASE_URL', ''],
   ['TOKEN_KEYS_URL', 'http://keys.example/with-a-password'],
 ])('does not start with a bad %s, names it, and never shows what it is', async (name, value) => {
-  const program = start({ [name]: value })
-  expect(await program.exited).toBe(1)
-  expect(program.output()).toMatch(name === 'TOKEN_KEYS_URL' ? /"url"/ : new RegExp(name))
-  if (value) expect(program.output()).not.toContain(value)
+  const told = inspect(await startSite(environment({ [name]: value })).catch((error: unknown) => error))
+  expect(told).toMatch(name === 'TOKEN_KEYS_URL' ? /'url'|"url"/ : new RegExp(name))
+  if (value) expect(told).not.toContain(value)
 })

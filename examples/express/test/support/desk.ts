@@ -33,7 +33,7 @@ export async function openDesk(
   const base = `http://127.0.0.1:${port}`
   const browser: Browser = await openBrowser(program)
   const page = await (await browser.newContext({ viewport })).newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(60_000)
   const requests: string[] = []
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))

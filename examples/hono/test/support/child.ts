@@ -49,12 +49,3 @@ export function runProgram(program: URL, env: Record<string, string> = {}): Chil
   }
   return { process: child, output: () => output, printed, exited }
 }
-
-/** Asks again until the answer is yes; only a failing test waits for all of it. */
-export async function eventually(condition: () => Promise<boolean>, patienceMs = 60_000): Promise<void> {
-  const until = performance.now() + patienceMs
-  while (!(await condition())) {
-    if (performance.now() > until) throw new Error(`still not so after ${patienceMs} ms: ${condition}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}

@@ -11,7 +11,7 @@ const servers = useServers()
 const STEP = stepOf(23, 251)
 
 describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
-  it.runIf(looksAt(level, 'role', 'row', 'database'))(
+  it.runIf(looksAt(level, 'role', 'row'))(
     'is finished by the same call wherever it was cut off: 0 lost, 0 twice',
     async () => {
       const { eu, us, fleet } = servers.open(level)
@@ -62,7 +62,7 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
     240_000,
   )
 
-  it.runIf(looksAt(level, 'role', 'row'))(
+  it.runIf(looksAt(level, 'row'))(
     'is called off by undo until it changes hands',
     async () => {
       const { eu, us, fleet } = servers.open(level)
