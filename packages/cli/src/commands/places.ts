@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { Invocation } from '../command.ts'
 import type { Config } from '../config/config.ts'
 import { governanceSchema } from '../config/governance.ts'
+import type { Settings } from '../config/settings.ts'
 import type { Connected } from '../config/tenancy.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { plural } from '../output/format.ts'
@@ -9,7 +10,8 @@ import { eachTenant } from './each-tenant.ts'
 import { allTenants } from './require-tenant.ts'
 
 /** Where the administrator finds what governance keeps: one database, or at level `database` one for each tenant. */
-export interface Places extends Pick<Connected, 'tenancy' | 'pool' | 'adminPool' | 'settings'> {
+export interface Places extends Pick<Connected, 'tenancy' | 'pool' | 'adminPool'> {
+  readonly settings: Settings
   readonly config: Config
   readonly controlSchema: string | undefined
   /** Whether each tenant has what is its own in a database of its own. */

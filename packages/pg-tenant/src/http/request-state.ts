@@ -33,8 +33,8 @@ export function logOnClose(
 /** Also of one that has closed already, as long ago as whose request it is was asked: it tells nobody once more. */
 export function onceClosed(response: ServerResponse, told: () => void): void {
   // guard: g: a client that has gone before anybody listened has gone
-  if (response.closed) told()
-  else response.once('close', told)
+  if (response.closed) return told()
+  response.once('close', told)
 }
 
 /** Fires when the connection closes before the answer was sent. */
