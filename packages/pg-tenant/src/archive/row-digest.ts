@@ -2,6 +2,14 @@ import { createHash, type Hash, hash } from 'node:crypto'
 
 const LANES = 8
 
+/** The digest of rows that several of them are of. */
+export function addDigests(digests: readonly string[]): string {
+  const lanes = Array.from({ length: LANES }, (_, lane) =>
+    digests.reduce((sum, hex) => (sum + Number.parseInt(hex.slice(lane * 8, lane * 8 + 8), 16)) % 2 ** 32, 0),
+  )
+  return lanes.map((lane) => lane.toString(16).padStart(8, '0')).join('')
+}
+
 /**
  * A digest of rows in any order: the sum of their SHA-256, eight times 32 bits each modulo 2^32.
  *

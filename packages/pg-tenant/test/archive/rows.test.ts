@@ -65,24 +65,75 @@ describe('tables that tenants share', () => {
     expect(await root.backup('globex', { to: folder.path('globex-root') })).toMatchObject({ rows: 5 })
   })
 
-  it('refuse, with words, rows of a partition that another tenant has none in', async () => {
-    const sql = `create table part (tenant_id text not null, id int, primary key (tenant_id, id)) partition by list (tenant_id);
-      create table part_own partition of part for values in ('own'); create table part_rest partition of part default`
-    const parted = open([{ id: '1', sql }], {
-      row: { schema: 'parted' },
-      schemaPrefix: 'parted_',
-      controlSchema: 'parted_control',
+  const parted = async (name: string, sql: string) => {
+    const tenancy = open([{ id: '1', sql }], {
+      row: { schema: name },
+      schemaPrefix: `${name}_`,
+      controlSchema: `${name}_control`,
     })
-    await parted.provision('own')
-    await parted.query('own', 'insert into part (id) values (1)')
-    const from = folder.path('parted')
-    await parted.backup('own', { to: from })
-    await expect(parted.restore('other', { from })).rejects.toMatchObject({
+    await tenancy.provision('own')
+    await tenancy.query('own', `insert into part (id, note) values (1, 'a'), (2, 'b')`)
+    const from = folder.path(name)
+    await tenancy.backup('own', { to: from })
+    return {
+      tenancy,
+      from,
+      rows: (key: string) =>
+        all(
+          `select tableoid::regclass::text as part, id, note from ${name}.part where tenant_id = '${key}' order by id`,
+        ),
+    }
+  }
+  const PART = 'create table part (tenant_id text not null, id int, note text, primary key (tenant_id, id))'
+
+  it('go where another tenant has its partition, and are refused with words where it has none', async () => {
+    const { tenancy, from, rows } = await parted(
+      'listed',
+      `${PART} partition by list (tenant_id);
+      create table part_own partition of part for values in ('own');
+      create table part_other partition of part for values in ('other') partition by range (id);
+      create table part_few partition of part_other for values from (0) to (2);
+      create table part_many partition of part_other for values from (2) to (9)`,
+    )
+    await tenancy.restore('other', { from })
+    expect(await rows('other')).toEqual([
+      { part: 'listed.part_few', id: 1, note: 'a' },
+      { part: 'listed.part_many', id: 2, note: 'b' },
+    ])
+    const refused = tenancy.restore('nowhere', { from })
+    await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', details: { reason: 'partition' } })
+    expect(await tenancy.find('nowhere')).toBeUndefined()
+    await tenancy.restore('own', { from, force: 'replace' })
+    expect(await rows('own')).toHaveLength(2)
+  })
+
+  it('go where a hash puts another tenant', async () => {
+    const remainders = [0, 1, 2, 3].map(
+      (at) => `create table part_${at} partition of part for values with (modulus 4, remainder ${at})`,
+    )
+    const { tenancy, from, rows } = await parted(
+      'hashed',
+      `${PART} partition by hash (tenant_id); ${remainders.join('; ')}`,
+    )
+    const copies = ['copy-a', 'copy-b', 'copy-c', 'copy-d', 'copy-e', 'copy-f']
+    for (const key of copies) await tenancy.restore(key, { from })
+    const places = await Promise.all(['own', ...copies].map(rows))
+    expect(places.map((of) => of.map(({ id, note }) => id + note).join())).toEqual(places.map(() => '1a,2b'))
+    expect(new Set(places.map(([first]) => first?.part)).size).toBeGreaterThan(1)
+  })
+
+  it('are not taken for the same where columns of a partition lie otherwise', async () => {
+    const { tenancy, from } = await parted(
+      'turned',
+      `${PART} partition by list (tenant_id);
+      create table part_own (note text, tenant_id text not null, id int not null); alter table part attach partition part_own for values in ('own');
+      create table part_rest partition of part default`,
+    )
+    const refused = tenancy.restore('other', { from })
+    await expect(refused).rejects.toMatchObject({
       code: 'CONFLICT',
       details: { reason: 'partition', table: 'part_own' },
     })
-    await parted.restore('own', { from, force: 'replace' })
-    expect((await parted.query('own', 'select id from part')).rows).toEqual([{ id: 1 }])
   })
 
   it('refuse a row whose key belongs to another tenant, and overwrite nothing', async () => {

@@ -14,7 +14,8 @@ import { matchTables } from './drift.ts'
 import { loadData } from './load.ts'
 import type { Restoring } from './restoring.ts'
 import { advanceSequences } from './sequences.ts'
-import { requireSameRows, verifyData } from './verify.ts'
+import { readBack, requireSameRows, verifyData } from './verify.ts'
+import { sumOf, wholesOf } from './wholes.ts'
 
 /**
  * Puts an archive's rows into tables that tenants share, under this tenant. No lock on a table keeps others waiting, so
@@ -33,7 +34,8 @@ export async function fillRows(
   const { row } = lifecycle.ofLevel
   if (!row) throw new TenancyError('INTERNAL_ERROR', 'Rows are restored where tenants share tables.')
   const { tables } = archive.manifest
-  await matchTables(admin, place, archive.manifest)
+  const there = await matchTables(admin, place, archive.manifest)
+  const wholes = place.tenant === archive.manifest.tenant ? [] : wholesOf(tables, there)
   const staged = await stage(admin, lifecycle.registry.controlSchema, place, tables)
   const into = tables.map((table) => {
     const name = staged.get(table.name)
@@ -42,9 +44,16 @@ export async function fillRows(
   const { summary, sha256 } = await loadData(admin, archive, into)
   await admin.run('set constraints all deferred')
   const byName = new Map(tables.map((table) => [table.name, table]))
-  for (const step of (await planDrop(admin, row)).reverse()) await insert(admin, place, step, byName, staged)
+  const wholeOf = new Map(wholes.flatMap(({ name, parts }) => parts.map((part) => [part, name] as const)))
+  for (const step of (await planDrop(admin, row)).reverse())
+    await insert(admin, place, step, byName, staged, wholeOf)
   await admin.run('set constraints all immediate')
-  await verifyData(admin, place, tables, summary.tables)
+  const apart = (one: { readonly name: string }) => !wholeOf.has(one.name)
+  await verifyData(admin, place, tables.filter(apart), summary.tables.filter(apart))
+  for (const { name, leaves } of wholes) {
+    const expected = summary.tables.filter((one) => wholeOf.get(one.name) === name)
+    requireSameRows(name, await readBack(admin, place, leaves), sumOf(expected))
+  }
   if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
   await advanceSequences(admin, place, tables)
   return { summary, sha256 }
@@ -107,12 +116,13 @@ async function insert(
   { tables }: DropStep,
   byName: ReadonlyMap<string, ArchivedTable>,
   staged: ReadonlyMap<string, string>,
+  wholeOf: ReadonlyMap<string, string>,
 ): Promise<void> {
   const inserts = tables.flatMap((name) => {
     const [from, columns] = [staged.get(name), byName.get(name)?.columns]
     if (from === undefined || !columns) return []
     const list = columns.map((column) => quoteIdentifier(column.name))
-    const target = `${qualify(schema, name)} ${list.length > 0 ? `(${list.join(', ')})` : ''}`
+    const target = `${qualify(schema, wholeOf.get(name) ?? name)} ${list.length > 0 ? `(${list.join(', ')})` : ''}`
     // The tenant column has its default: the tenant, as a value of its type.
     return [`insert into ${target} overriding system value select ${list.join(', ')} from ${from}`]
   })
@@ -131,8 +141,8 @@ async function insert(
 function anotherPartition({ table }: { table?: string }): TenancyError {
   return new TenancyError(
     'CONFLICT',
-    'Rows of the archive are in a partition that takes none of this tenant: it is bound to tenants. Nothing was restored. Restore ' +
-      'under the key the archive is of, or into a database of its own.',
+    'Rows of the archive have no partition that takes them under this tenant: partitions are bound to tenants. Nothing was restored. Make ' +
+      'one for it, with its columns in the order of the others; or restore under the key the archive is of, or into a database of its own.',
     { details: { reason: 'partition', table: table ?? null } },
   )
 }
