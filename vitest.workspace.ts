@@ -86,6 +86,7 @@ const project = (name: string, root: string, globalSetup: string[] = [], isolate
       // Bounds for what hangs, not for what a busy machine makes slow; the slow set takes every statement of what the others sample.
       testTimeout: process.env.TEST_SLOW ? 600_000 : 180_000,
       hookTimeout: 240_000,
+      expect: { poll: { timeout: 60_000 } },
     },
   })
 

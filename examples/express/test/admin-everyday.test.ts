@@ -5,7 +5,7 @@ import { type Desk, openDesk } from './support/desk.ts'
 import { useWorld } from './support/world.ts'
 
 const program = chromiumProgram()
-const soon = (look: () => Promise<unknown>) => expect.poll(look, { timeout: 60_000 })
+const soon = (look: () => Promise<unknown>) => expect.poll(look)
 const NARROW = { width: 360, height: 740 }
 
 /** What went on in `acme`: a delivery that failed, an event that died, and some use. */

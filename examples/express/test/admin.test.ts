@@ -6,7 +6,7 @@ import { chromiumProgram, openBrowser } from './support/browser.ts'
 import { PASSWORD, useWorld } from './support/world.ts'
 
 const program = chromiumProgram()
-const soon = (look: () => Promise<unknown>) => expect.poll(look, { timeout: 60_000 })
+const soon = (look: () => Promise<unknown>) => expect.poll(look)
 
 // CI installs Debian's chromium; where there is none, the page is not tested, and the run says so.
 describe.skipIf(program === undefined)('the administration page, in Chromium', () => {

@@ -308,7 +308,7 @@ async function during(change: string, { id }: Person, send: () => ReturnType<typ
     await client.query('begin')
     await client.query(change, [id])
     const answers = send()
-    await expect.poll(() => waiting(), { timeout: 60_000 }).toBe(answers.length)
+    await expect.poll(() => waiting()).toBe(answers.length)
     await client.query('commit')
     return await Promise.all(answers)
   } finally {

@@ -330,8 +330,8 @@ describe('two tenants with the same ids and e-mails', () => {
         (_, at) => [rename(at), send(tokens.right, 'GET', '/v1/me')] as const,
       ).flat(),
     )
-    for (const [at, { status, body }] of answers.entries()) {
-      expect(status).toBe(200)
+    for (const [at, { status, body, text }] of answers.entries()) {
+      expect(status, text).toBe(200)
       if (at % 2 === 1) expect(body.data.name).toBe('Twin right')
     }
     const revoked = await send(tokens.left, 'DELETE', `/v1/groups/${ID}/permissions/${ID}`)

@@ -41,9 +41,7 @@ it('opens several at once on an empty database, one after the other', async () =
     await first.query(`begin; select pg_advisory_xact_lock(hashtextextended('hub.start', 0))`)
     const opening = Promise.all([open(config), open(config), open(config)])
     const waiting = `select from pg_stat_activity where datname = $1 and wait_event = 'advisory'`
-    await expect
-      .poll(async () => (await world.root.query(waiting, [name])).rowCount, { timeout: 60_000 })
-      .toBe(3)
+    await expect.poll(async () => (await world.root.query(waiting, [name])).rowCount).toBe(3)
     const made = await first.query(`select to_regnamespace('rbac') as rbac, to_regnamespace('hub') as hub`)
     expect(made.rows, 'before its turn nobody makes anything').toEqual([{ rbac: null, hub: null }])
     await first.end()

@@ -9,7 +9,6 @@ async function turn(): Promise<void> {
   await world.root.query('update governance.job set next_at = now()')
   await openWorker(world.hub).drain()
 }
-const PATIENCE = { timeout: 60_000 }
 
 describe('the audit log', () => {
   it('is narrowed by whoever, whatever and whenever, and read page by page', async () => {
@@ -69,7 +68,7 @@ describe('the audit log', () => {
       await turn()
       return (await verify()).body.data.unsealed
     }
-    await expect.poll(unsealed, PATIENCE).toBe(0)
+    await expect.poll(unsealed).toBe(0)
     const { head, ok } = (await verify()).body.data
     expect([ok, head.number]).toEqual([true, expect.any(Number)])
     await world.root.query(`delete from governance.audit_log where tenant = 'sealed'`)
@@ -104,7 +103,7 @@ describe('usage', () => {
       await turn()
       return (await get('/v1/usage?period=month&action=identity.groups.create')).body.data[0]?.count
     }
-    await expect.poll(counted, PATIENCE).toBe(2)
+    await expect.poll(counted).toBe(2)
     const days = (await get('/v1/usage?period=day')).body.data
     expect(days.map(({ action }: { action: string }) => action)).toContain('identity.groups.create')
     const quotas = (await get('/v1/usage/quotas')).body.data
@@ -148,7 +147,7 @@ describe('usage', () => {
     expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0)
     expect((await calls(100)).status).toBe(200)
     const open = async () => (await world.send('GET', '/v1/me', { token })).status
-    await expect.poll(open, { timeout: 60_000 }).toBe(200)
+    await expect.poll(open).toBe(200)
   })
 })
 

@@ -67,10 +67,10 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   const answer = post(base, '/v1/tenants', body, { Authorization: `Bearer ${accessToken}` })
   const waiting = `select count(*)::int as waiting from pg_locks where not granted`
   await expect
-    .poll(async () => (await root.query<{ waiting: number }>(waiting)).rows[0]?.waiting, { timeout: 60_000 })
+    .poll(async () => (await root.query<{ waiting: number }>(waiting)).rows[0]?.waiting)
     .toBeGreaterThan(0)
   child.kill('SIGTERM')
-  await expect.poll(() => lines.some((line) => line.includes('in flight')), { timeout: 60_000 }).toBe(true)
+  await expect.poll(() => lines.some((line) => line.includes('in flight'))).toBe(true)
   await expect(fetch(`${base}/health`)).rejects.toThrow()
   await root.query('rollback')
   expect((await answer).status).toBe(201)
@@ -108,7 +108,7 @@ it('survives a connection that dies while it is held, and ends what it was doing
   // The connection that keeps others from onboarding the same tenant: it does nothing meanwhile.
   const kill = `select pg_terminate_backend(pid) from pg_stat_activity
     where pid <> pg_backend_pid() and state = 'idle in transaction' and query like '%pg_advisory_xact_lock%'`
-  await expect.poll(async () => (await other.query(kill)).rowCount, { timeout: 60_000 }).toBe(1)
+  await expect.poll(async () => (await other.query(kill)).rowCount).toBe(1)
   await root.query('rollback')
   expect((await answer).status).toBe(201)
   await Promise.all([root.end(), other.end()])

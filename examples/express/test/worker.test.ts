@@ -9,7 +9,7 @@ import { PASSWORD } from './support/world.ts'
 
 const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const SOURCES = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
-const PATIENCE = { timeout: 60_000, interval: 100 }
+const PATIENCE = { interval: 100 }
 
 /** A span as OTLP's JSON has it. */
 interface Span {

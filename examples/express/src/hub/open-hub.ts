@@ -56,6 +56,8 @@ export interface HubExtras {
   readonly migrations?: readonly Migration[]
   /** Default `role`. */
   readonly isolation?: IsolationLevel
+  /** Milliseconds a tenant's scope waits for a connection; default as `createTenancy`. */
+  readonly connectionTimeout?: number
 }
 
 /** Pools, tenancy, governance, tokens and keys over one database; makes what is not there yet. */

@@ -94,7 +94,9 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
     ...overrides,
   })
   const log: string[] = []
-  const hub = await openHub(config, createLog('debug', { write: (line: string) => void log.push(line) }))
+  const written = createLog('debug', { write: (line: string) => void log.push(line) })
+  // Whoever waits here waits for the machine.
+  const hub = await openHub(config, written, { connectionTimeout: 60_000 })
   const server = createApp(hub).listen(0, '127.0.0.1')
   await once(server, 'listening')
   // Ends when the test does; on a machine that is slow, a client would send into one that is being closed.

@@ -328,7 +328,7 @@ it.runIf(SLOW)(
       ['eu', eu],
     ] as const) {
       const before = acknowledged.size
-      await expect.poll(() => acknowledged.size, { timeout: 60_000 }).toBeGreaterThan(before + 30)
+      await expect.poll(() => acknowledged.size).toBeGreaterThan(before + 30)
       let moved: unknown
       await eventually(async () => {
         moved = await fleet.move('faulty', to, ahead).catch((error: unknown) => error)

@@ -8,7 +8,7 @@ import { startWireProxy } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type Fleet, type Tenancy, type TenancyOptions } from '../../src/index.ts'
 import { ALL_SUBJECTS, notesAt, useSetting } from '../levels/setting.ts'
-import { hasTurn } from '../support/sample.ts'
+import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 
 // Two databases stand for two clusters: nothing is shared between their registries.
@@ -90,7 +90,7 @@ describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level'
       }
     }
     const one = stranger()
-    const writers = [0, 1, 2].map((n) => writer(() => fleet, `known ${n}`))
+    const writers = (SLOW ? [0, 1, 2] : [0]).map((n) => writer(() => fleet, `known ${n}`))
     const others = [0, 1].map((n) =>
       writer(() => (n === 0 ? one : createFleet({ placements: { eu, us } })), `new ${n}`),
     )
@@ -225,7 +225,13 @@ describe('a move that cannot be', () => {
     const { fleet } = open(level)
     await fleet.provision('thrice')
     const fleets = [fleet, open(level).fleet, open(level).fleet]
-    const moves = await Promise.all(fleets.map((one) => one.move('thrice', 'us')))
+    // Who waits for another's move longer than for a lock is told so, and asks again.
+    const asked = (one: Fleet): ReturnType<Fleet['move']> =>
+      one.move('thrice', 'us').catch((error: unknown) => {
+        if (isTenancyError(error, 'TIMEOUT')) return asked(one)
+        throw error
+      })
+    const moves = await Promise.all(fleets.map(asked))
     expect(moves.filter(({ moved }) => moved)).toHaveLength(1)
   })
 
