@@ -14,12 +14,12 @@ beforeAll(async () => {
     unique (tenant_id, body)); create table app_settings (tenant_id text not null, key text not null, value text not null,
     updated_at timestamptz not null default now(), primary key (tenant_id, key))`
   const placements = [
-    'plain: {}',
+    `plain: { isolation: 'schema' }`,
     `apart: { isolation: 'role', ${named('apart')} }`,
     `alone: { isolation: 'login', ${named('alone')} }`,
     `rows: { isolation: 'row', ${named('rows')}, migrations: [{ id: '0001_shared', sql: \`${shared}\` }] }`,
   ]
-  const config = `isolation: 'schema', rolePrefix: '${world.rolePrefix}', placements: { ${placements.join(', ')} }`
+  const config = `isolation: 'row', row: { schema: 'shared' }, rolePrefix: '${world.rolePrefix}', placements: { ${placements.join(', ')} }`
   await writeFile(join(folder, 'pg-tenant.config.mjs'), `export default { ${config} }`)
 })
 

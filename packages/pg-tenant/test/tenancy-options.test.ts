@@ -28,6 +28,7 @@ describe('createTenancy refuses', () => {
     ['a bad admin pool', { pool: idle, adminPool: {} }, 'adminPool'],
     ['an isolation level there is not', { pool: idle, isolation: 'none' }, 'isolation'],
     ['a level there is not', { pool: idle, isolation: 'cluster' }, 'isolation'],
+    ['shared tables at another level', { pool: idle, row: { schema: 'public' } }, 'row'],
     ['an unknown option', { pool: idle, statementTimout: 1 }, 'statementTimout'],
     ['an upper-case prefix', { pool: idle, schemaPrefix: 'C_' }, 'prefix'],
     ['a prefix that is pg_', { pool: idle, rolePrefix: 'pg_' }, 'prefix'],

@@ -94,7 +94,10 @@ function placementOf({ placements = {} }: Config, placement: string): PlacementC
 /** What a placement says goes before what is said for all. */
 function withPlacement(config: Config, placed: PlacementConfig = {}): Config {
   const { databaseUrl: _url, adminUrl: _adminUrl, thresholds: _thresholds, ...own } = placed
-  return { ...config, ...own }
+  if (own.isolation === undefined || own.isolation === 'row') return { ...config, ...own }
+  // Where the tables of level `row` are says nothing of a placement at another.
+  const { row: _row, ...rest } = config
+  return { ...rest, ...own }
 }
 
 /** An empty variable is none, as in a shell. */

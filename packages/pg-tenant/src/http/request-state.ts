@@ -33,7 +33,10 @@ export function logOnClose(
 /** Also of one that has closed already, as long ago as whose request it is was asked: it tells nobody once more. */
 export function onceClosed(response: ServerResponse, told: () => void): void {
   // guard: g: a client that has gone before anybody listened has gone
-  if (response.closed) return told()
+  if (response.closed) {
+    told()
+    return
+  }
   response.once('close', told)
 }
 

@@ -117,7 +117,13 @@ export function groundOf(options: TenancyOptions): Ground {
 
 /** Where the tenants' own tables are is no schema beside them, also when that is `public`. */
 function withoutOwn(level: IsolationLevel, options: TenancyOptions): TenancyOptions {
-  if (!isLevel(level) || !traitsOf(level).shared) return options
+  if (!isLevel(level)) return options
+  if (!traitsOf(level).shared) {
+    // Who names shared tables believes that row-level security keeps them apart.
+    if (options.row !== undefined)
+      throw invalidOption('row', `left out at level ${level}, or isolation "row"`)
+    return options
+  }
   const { schema } = parseRowPlace(options.row)
   const { sharedSchemas = ['public'] } = options
   return Array.isArray(sharedSchemas)

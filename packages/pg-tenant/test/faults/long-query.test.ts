@@ -23,7 +23,12 @@ const pool = (): pg.Pool => {
 }
 
 const tenancyOf = (level: IsolationLevel, migrations: readonly Migration[] = historyOf(level)) =>
-  setting.tenancy(level, { migrations, row: { schema: 'shared' }, pool: pool(), adminPool: adminOf(level) })
+  setting.tenancy(level, {
+    migrations,
+    ...(level === 'row' && { row: { schema: 'shared' } }),
+    pool: pool(),
+    adminPool: adminOf(level),
+  })
 
 // All at once: each waits as long as administrative work waits for a lock.
 describe.concurrent('a tenant that a long query holds', () => {

@@ -16,7 +16,11 @@ const MANY = 200
 const STEP = SLOW ? 1 : 7
 
 const tenancyOf = (level: IsolationLevel, options: object = {}) =>
-  setting.tenancy(level, { migrations: historyOf(level), row: { schema: 'shared' }, ...options })
+  setting.tenancy(level, {
+    migrations: historyOf(level),
+    ...(level === 'row' && { row: { schema: 'shared' } }),
+    ...options,
+  })
 
 /** The server has noticed that a process is gone, and finished or undone what it was at. */
 const settled = () =>
