@@ -47,7 +47,7 @@ export async function furnish(
     ? await ensureLogin(admin, work, write)
     : await ofLevel.ensureRoles({ lifecycle, tenant, admin, session: undefined, application, status })
   const marker = markerOf(naming, tenant)
-  await markSchema(admin, schema, marker, tenant, separateOwner ? application : role)
+  await markSchema(admin, { schema, marker, member: separateOwner ? application : role }, tenant)
   if (separateOwner) {
     const own = { schema, marker, owner: role, application }
     await allowOwner(admin, own)

@@ -130,7 +130,8 @@ const OWNED = `select i.type || ' ' || i.identity as name from pg_roles r
   where r.rolname = $1 and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
 
 /**
- * The same of a tenant. One with a database of its own has nobody beside it there; its login may have something beside the registry.
+ * Requires that nothing outside what is the tenant's own would be dropped with it. In a database of its own that is all there is; what may
+ * be elsewhere is what its login owns in the registry's database.
  *
  * @throws TenancyError CONFLICT (`details.reason` `dependents`)
  */

@@ -9,72 +9,71 @@ import { createDistributedSchema, type DistributedSchemas } from './distributed-
 /** What scopes may do with tables. */
 export const TABLE_RIGHTS = 'select, insert, update, delete'
 
+/** A tenant's schema and the role its scopes run as. */
+export interface TenantSchema {
+  readonly schema: string
+  readonly marker: string
+  readonly member: string
+}
+
 /**
- * The tenant's schema with its marker and ledger, all three owned by the administrator, and the rights of `role` to it.
+ * The tenant's schema with its marker and ledger, all three owned by the administrator, and the rights of `member` to it.
  * Bounded columns, so that neither table needs a second one for long values (TOAST, manual 65.2).
  */
 export async function createSchema(
   admin: Admin,
-  schema: string,
-  markerTable: string,
+  home: TenantSchema,
   tenant: TenantKey,
-  role: string,
   distributed?: DistributedSchemas,
 ): Promise<void> {
-  const inside = [...furnishing(schema, markerTable, role), closed(schema)]
+  const { schema } = home
+  const inside = [...furnishing(home), closed(schema)]
   if (distributed) {
     await createDistributedSchema(admin, schema)
-    await runEach(admin, [...inside, movable(schema, markerTable)])
+    await runEach(admin, [...inside, movable(home)])
   } else {
     await admin.run([`create schema ${quoteIdentifier(schema)}`, ...inside].join(';\n'))
   }
-  await mark(admin, schema, markerTable, tenant)
+  await mark(admin, home, tenant)
 }
 
 /** The same in a schema that is there, which becomes the tenant's so: whoever calls this knows that it is nobody else's. */
-export async function markSchema(
-  admin: Admin,
-  schema: string,
-  markerTable: string,
-  tenant: TenantKey,
-  role: string,
-): Promise<void> {
-  await admin.run(furnishing(schema, markerTable, role).join(';\n'))
-  await mark(admin, schema, markerTable, tenant)
+export async function markSchema(admin: Admin, home: TenantSchema, tenant: TenantKey): Promise<void> {
+  await admin.run(furnishing(home).join(';\n'))
+  await mark(admin, home, tenant)
 }
 
-/** Marker and ledger, and the rights of `role`; what others may do in the schema is left as it is. */
-function furnishing(schema: string, markerTable: string, role: string): string[] {
+/** Marker and ledger, and the rights of `member`; what others may do in the schema is left as it is. */
+function furnishing(home: TenantSchema): string[] {
+  const [marker, ledger] = [qualify(home.schema, home.marker), qualify(home.schema, LEDGER_TABLE)]
   return [
-    `create table ${qualify(schema, markerTable)} (
+    `create table ${marker} (
       key varchar(63) not null,
       created_at timestamptz not null default now()
     )`,
-    `create table ${qualify(schema, LEDGER_TABLE)} (
+    `create table ${ledger} (
       id varchar(200) primary key,
       checksum varchar(64) not null,
       applied_at timestamptz not null default now()
     )`,
     // guard: ae: what default privileges of the administrator give of his own tables
-    ownersAlone([qualify(schema, markerTable), qualify(schema, LEDGER_TABLE)]),
-    ...granting(schema, markerTable, role),
+    ownersAlone([marker, ledger]),
+    ...granting(home),
   ]
 }
 
-async function mark(admin: Admin, schema: string, markerTable: string, tenant: TenantKey): Promise<void> {
-  await admin.run(`insert into ${qualify(schema, markerTable)} (key) values ($1)`, [tenant])
+async function mark(admin: Admin, { schema, marker }: TenantSchema, tenant: TenantKey): Promise<void> {
+  await admin.run(`insert into ${qualify(schema, marker)} (key) values ($1)`, [tenant])
 }
 
 /** The rights of {@link createSchema} once more, for a schema that is there. */
 export async function grantSchema(
   admin: Admin,
-  schema: string,
-  markerTable: string,
-  role: string,
+  home: TenantSchema,
   distributed?: DistributedSchemas,
 ): Promise<void> {
-  const statements = [...granting(schema, markerTable, role), closed(schema)]
-  if (distributed) await runEach(admin, [...statements, movable(schema, markerTable)])
+  const statements = [...granting(home), closed(home.schema)]
+  if (distributed) await runEach(admin, [...statements, movable(home)])
   else await admin.run(statements.join(';\n'))
 }
 
@@ -84,8 +83,8 @@ export async function runEach(admin: Admin, statements: readonly string[]): Prom
 }
 
 /** Citus moves tables by logical replication, which must know rows that change (`citus_schema_move`, the rebalancer). */
-function movable(schema: string, markerTable: string): string {
-  return `alter table ${qualify(schema, markerTable)} replica identity full`
+function movable({ schema, marker }: TenantSchema): string {
+  return `alter table ${qualify(schema, marker)} replica identity full`
 }
 
 /** Nobody else gets anything. */
@@ -94,11 +93,11 @@ function closed(schema: string): string {
 }
 
 /** Least privilege: use and fill its own schema, read the marker. */
-function granting(schema: string, markerTable: string, role: string): string[] {
+function granting({ schema, marker, member: role }: TenantSchema): string[] {
   const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
   return [
     `grant usage, create on schema ${home} to ${member}`,
-    `grant select on ${qualify(schema, markerTable)} to ${member}`,
+    `grant select on ${qualify(schema, marker)} to ${member}`,
     `alter default privileges in schema ${home} grant ${TABLE_RIGHTS} on tables to ${member}`,
     `alter default privileges in schema ${home} grant usage, select on sequences to ${member}`,
   ]
@@ -122,8 +121,8 @@ export async function setUsage(admin: Admin, schema: string, role: string, allow
 }
 
 /** Running scopes hold this lock shared: wait for them, and let no new one in until the transaction ends. */
-export async function drainSchema(admin: Admin, schema: string, markerTable: string): Promise<void> {
-  await admin.run(`lock table ${qualify(schema, markerTable)} in access exclusive mode`)
+export async function drainSchema(admin: Admin, schema: string, marker: string): Promise<void> {
+  await admin.run(`lock table ${qualify(schema, marker)} in access exclusive mode`)
 }
 
 export async function dropSchema(admin: Admin, schema: string): Promise<void> {

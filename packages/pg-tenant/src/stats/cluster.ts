@@ -29,7 +29,7 @@ export interface ClusterStats {
 }
 
 export async function readCluster(admin: Admin): Promise<ClusterStats> {
-  const [cluster] = await admin.run(CLUSTER)
-  const [overdue] = await admin.run(OVERDUE)
-  return { ...cluster, overdueTables: overdue?.overdue } as unknown as ClusterStats
+  const [cluster] = await admin.run<ClusterStats>(CLUSTER)
+  const [overdue] = await admin.run<{ overdue: number }>(OVERDUE)
+  return { ...cluster, overdueTables: overdue?.overdue } as ClusterStats
 }

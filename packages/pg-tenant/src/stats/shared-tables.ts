@@ -20,8 +20,8 @@ const WHOLE = `select count(*) filter (where c.relkind in ('r', 'p'))::int as ta
 
 /** Level `row`: the shared tables with everything in them. */
 export async function wholeSpace(admin: Admin, { schema }: RowPlace): Promise<Space> {
-  const [row] = await admin.run(WHOLE, [schema])
-  return row as unknown as Space
+  const [row] = await admin.run<Space>(WHOLE, [schema])
+  return row as Space
 }
 
 // $1 schema, $2 tenant column, $3 reference tables. Rows are in tables and partitions, not in what is partitioned.
@@ -53,8 +53,8 @@ export async function rowsOfTenants(
       count(*) filter (where n > 0)::int as tables from (${parts.join('\nunion all ')}) each`
   for (const key of keys) {
     await admin.run(`select set_config('${TENANT_SETTING}', $1, true)`, [key])
-    const [found] = await admin.run(sql, [key])
-    spaces.set(key, { ...(found as unknown as Space), relations: null })
+    const [found] = await admin.run<Space>(sql, [key])
+    spaces.set(key, { ...(found as Space), relations: null })
   }
   return spaces
 }

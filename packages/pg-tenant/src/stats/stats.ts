@@ -174,10 +174,8 @@ async function registered(
   { registry, level }: Lifecycle,
   keys: readonly string[] | null,
 ): Promise<Facts[]> {
-  const rows = await admin.run(tenantsSql(registry), [registry.prefix, keys])
-  return rows
-    .filter(({ isolation }) => isolation === level)
-    .map(({ isolation: _, ...facts }) => facts as unknown as Facts)
+  const rows = await admin.run<Facts & { isolation: string }>(tenantsSql(registry), [registry.prefix, keys])
+  return rows.filter(({ isolation }) => isolation === level).map(({ isolation: _, ...facts }) => facts)
 }
 
 async function spaceOf(
@@ -195,8 +193,8 @@ async function spaceOf(
       rows.map(({ key, bytes }) => [String(key), { ...NO_SPACE, bytes: bytes as number | null }]),
     )
   }
-  const rows = await admin.run(exact ? EXACT : ESTIMATED, homesOf(naming, keys))
-  const space = new Map(rows.map(({ key, ...space }) => [String(key), space as unknown as Space]))
+  const rows = await admin.run<Space & { key: string }>(exact ? EXACT : ESTIMATED, homesOf(naming, keys))
+  const space = new Map(rows.map(({ key, ...space }) => [key, space as Space]))
   if (!distributedSchemas) return space
   const { spaceOnNodes } = await import('./nodes.ts')
   const elsewhere = await spaceOnNodes(admin)

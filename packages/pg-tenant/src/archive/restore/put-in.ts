@@ -86,7 +86,7 @@ export async function makeSchema(
 ): Promise<void> {
   const { archive, tenant } = restoring
   const application = memberOf(restoring)
-  await createSchema(home, schema, marker, tenant, application)
+  await createSchema(home, { schema, marker, member: application }, tenant)
   if (application !== owner) {
     await allowOwner(home, { schema, marker, owner, application })
     // Where the archive says what the application may do, that and no more.

@@ -27,8 +27,9 @@ export async function furnishSchema(
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
   const marker = markerOf(naming, tenant)
-  if (created) await createSchema(home, schema, marker, tenant, member, distributedSchemas)
-  else await grantSchema(home, schema, marker, member, distributedSchemas)
+  const place = { schema, marker, member }
+  if (created) await createSchema(home, place, tenant, distributedSchemas)
+  else await grantSchema(home, place, distributedSchemas)
   if (owner !== undefined && owner !== member) {
     const own = { schema, marker, owner, application: member }
     await allowOwner(home, own)

@@ -117,7 +117,11 @@ async function requireUpToDate(route: Route): Promise<void> {
 
 /** The tables that can be followed, as they are now. @throws TenancyError CONFLICT */
 export async function readFollowed(admin: Admin, route: Route, place: Place): Promise<readonly Followed[]> {
-  const rows = await admin.run(TABLES, [place.schema, [...place.ours], place.owner ?? ''])
+  const rows = await admin.run<Followed & { readonly why: string | null }>(TABLES, [
+    place.schema,
+    [...place.ours],
+    place.owner ?? '',
+  ])
   const bad = rows.filter(({ why }) => why !== null)
   if (bad.length > 0) {
     const list = bad.slice(0, NAMED).map(({ name, why }) => `${name} ${why}`)
@@ -128,7 +132,7 @@ export async function readFollowed(admin: Admin, route: Route, place: Place): Pr
       `Changes of these tables cannot be followed: ${list.join('; ')}${more}. ${OR}`,
     )
   }
-  return rows as unknown as readonly Followed[]
+  return rows
 }
 
 /** Tables named in an error; the rest is counted. */
