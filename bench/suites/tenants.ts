@@ -40,15 +40,18 @@ export async function provisionTenants(bench: Bench, count: number): Promise<Ten
     await shared.query(key, FILL_SHARED_NOTES)
   }
   await adminPool.query('vacuum analyze')
-  await adminPool.query(limitsOf(bench.role))
+  await adminPool.query(settingsOf(bench.role))
   await Promise.all([pool.end(), adminPool.end()])
   return { url: applicationUrl, adminUrl, keys, rolePrefix, schemaPrefix, row, drop }
 }
 
-/** As the README makes the application's role: with the limits that scopes have. */
-const limitsOf = (role: string) => `
+/** As the README makes the application's role: with what scopes would set. */
+const settingsOf = (role: string) => `
   do $$ begin
     execute format('alter role ${role} in database %I set statement_timeout = ''30s''', current_database());
     execute format('alter role ${role} in database %I set lock_timeout = ''10s''', current_database());
     execute format('alter role ${role} in database %I set idle_in_transaction_session_timeout = ''60s''', current_database());
+    execute format('alter role ${role} in database %I set synchronous_commit = ''on''', current_database());
+    execute format('alter role ${role} in database %I set default_transaction_isolation = ''read committed''', current_database());
+    execute format('alter role ${role} in database %I set default_transaction_read_only = ''off''', current_database());
   end $$`

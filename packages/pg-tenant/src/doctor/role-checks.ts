@@ -1,8 +1,9 @@
+import { DURABLE } from '../isolation/gate.ts'
 import { TENANT_SETTING } from '../isolation/row.ts'
 import { type CheckText, isNeighboursRole } from './checks.ts'
 
 /** What `ALTER ROLE … SET` left for connections to come. */
-const SETTINGS = `(select d.setrole as role, split_part(c, '=', 1) as name from pg_db_role_setting d cross join unnest(d.setconfig) c)`
+const SETTINGS = `(select d.setrole as role, split_part(c, '=', 1) as name, c as setting from pg_db_role_setting d cross join unnest(d.setconfig) c)`
 const keeps = (name: string) =>
   `'has settings of its own for connections to come: ' || string_agg(distinct ${name}, ', ')`
 const RESET =
@@ -108,7 +109,8 @@ export const ROLE_CHECKS: readonly CheckText[] = [
     also: ['rows', 'databases'],
     sql: `select p.application as subject, ${keeps('s.name')} || ', which say who a connection is and what it sees' as what
       from parameters p join pg_roles r on r.rolname = p.application join ${SETTINGS} s on s.role = r.oid
-      where s.name in ('role', 'session_authorization', 'row_security', 'synchronous_commit', '${TENANT_SETTING}') group by 1`,
+      where s.name in ('role', 'session_authorization', 'row_security', 'synchronous_commit', '${TENANT_SETTING}')
+        and s.setting not in (${DURABLE.map((value) => `'synchronous_commit=${value}'`).join(', ')}) group by 1`,
     fix: RESET,
   },
 ]

@@ -22,6 +22,10 @@ export interface ConnectionMemory {
    * of a scope's options; none behind a pooler.
    */
   readonly limits: Record<string, number>
+  /** Whether what RESET ALL gives back makes commits durable, of the same sources. */
+  durable: boolean
+  /** Whether it begins transactions as read committed, read write. */
+  beginsRight: boolean
   /** Whether a scope has had other limits than those. */
   othersLimits: boolean
   /** The function that this session may be left by, by its name. */
@@ -98,6 +102,8 @@ export function memoryOf(client: PoolClientLike): ConnectionMemory {
     superuser: false,
     tenants: new DistinctCount(),
     limits: {},
+    durable: false,
+    beginsRight: false,
     othersLimits: false,
     leave: undefined,
     temporary: undefined,

@@ -32,7 +32,14 @@ export class Session {
   #released = false
 
   /** The form in which the gate was bound on this session. */
-  form: { readonly text: string; readonly setsLimits: boolean; readonly callsLeave: boolean } | undefined
+  form:
+    | {
+        readonly text: string
+        readonly setsLimits: boolean
+        readonly setsDurable: boolean
+        readonly callsLeave: boolean
+      }
+    | undefined
   /** Whether temporary objects are there that have not been discarded. */
   owesTemporary = false
   #untouched: boolean

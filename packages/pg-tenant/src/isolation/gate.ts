@@ -22,6 +22,8 @@ export interface GateForm {
   readonly text: string
   /** Left out for sessions that come with the scope's limits as their own. */
   readonly setsLimits: boolean
+  /** Left out for sessions whose own commits are durable. */
+  readonly setsDurable: boolean
   /** Whether it is left by one call ({@link LeaveFunction}). */
   readonly callsLeave: boolean
 }
@@ -87,20 +89,24 @@ export interface GateParts {
   readonly distributed?: boolean
 }
 
-/** The forms of a gate: with the limits and without, and both again where there is a function to leave by. */
+/** The forms of a gate: with what a session may come with and without it, and all again where there is a function to leave by. */
 export function gateForms(parts: GateParts, leave: LeaveFunction | undefined): GateForms {
-  const forms = (by: LeaveFunction | undefined) =>
-    [true, false].map((setsLimits) => ({
-      text: gateText(parts, setsLimits, by),
-      setsLimits,
-      callsLeave: by !== undefined,
-    }))
-  return { all: [...forms(undefined), ...(leave ? forms(leave) : [])], leave }
+  const all = (leave ? [undefined, leave] : [undefined]).flatMap((by) =>
+    [true, false].flatMap((setsLimits) =>
+      [true, false].map((setsDurable) => ({
+        text: gateText(parts, setsLimits, setsDurable, by),
+        setsLimits,
+        setsDurable,
+        callsLeave: by !== undefined,
+      })),
+    ),
+  )
+  return { all, leave }
 }
 
 /**
- * The text of a gate. Every name and operator in it is qualified, so that nothing in a path can stand in for it
- * (hazard l), neither when it is parsed nor when it is planned again.
+ * The text of a gate. Every name and operator in it is qualified or a keyword, so that nothing in a path can stand in for it
+ * (hazard l), neither when it is parsed nor when it is planned again. Its length counts: the server copies it nine times a scope.
  *
  * - `num_nulls` only gathers the calls, left to right: one function is cheaper than a chain of comparisons. The limits come
  *   first, so that they hold for the rest; who the scope runs as comes last.
@@ -109,22 +115,28 @@ export function gateForms(parts: GateParts, leave: LeaveFunction | undefined): G
  * - The cast at the end is what raises: `concat` is not folded when the query is planned, as a constant would be.
  * - VALUES, because it prepares each row when it is fetched; UNION would prepare all. That is why leaving has a short row.
  */
-function gateText(parts: GateParts, setsLimits: boolean, leave: LeaveFunction | undefined): string {
+function gateText(
+  parts: GateParts,
+  setsLimits: boolean,
+  setsDurable: boolean,
+  leave: LeaveFunction | undefined,
+): string {
   const { count, enters, role, holds, pins, distributed } = parts
   const limits = setsLimits ? LIMITS.map(([name], at) => sets(name, `$${3 + count + at}`)) : []
-  const settings = [...limits, DURABLY, ...enters, sets('role', role)]
+  const settings = [...limits, ...(setsDurable ? [DURABLY] : []), ...enters, sets('role', role)]
   const whole = distributed ? [refusesTorn(leave ? `${leave.whole}()` : IS_WHOLE)] : []
   const still = [...holds, ...whole]
-  return `values (${leave ? leavesBy(leave) : RESTS}),
-(pg_catalog.num_nulls(
-  ${settings.join(',\n  ')})),
-${pins === undefined ? '' : `(pg_catalog.num_nulls(${pins})),\n`}(case when ${still.join('\n  and ')}
-  then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::pg_catalog.int4 end)`
+  const rows = [
+    leave ? leavesBy(leave) : RESTS,
+    `pg_catalog.num_nulls(${settings.join(', ')})`,
+    ...(pins === undefined ? [] : [`pg_catalog.num_nulls(${pins})`]),
+    `case when ${still.join(' and ')} then 0 else pg_catalog.concat('pg_tenant:scope_escaped')::int end`,
+  ]
+  return `values (${rows.join('), (')})`
 }
 
 /** Leaves a session by the function, where a seed is given; it opens nothing but sessions that were left by it. */
-const leavesBy = ({ name }: LeaveFunction) =>
-  `case when $1::pg_catalog.float8 is not null then ${name}($1, $2) end`
+const leavesBy = ({ name }: LeaveFunction) => `case when $1::float is not null then ${name}($1, $2) end`
 
 /** Takes over a session where no function has left it, or leaves one: locks, seed and role. */
 const RESTS = `case when $1::pg_catalog.bool then pg_catalog.num_nulls(
@@ -145,9 +157,11 @@ export const searches = (path: string) => sets('search_path', path)
 /** For levels whose scopes run as the application itself, whatever role somebody left on the session. */
 export const ITSELF = `'none'`
 
+/** What `synchronous_commit` may be. */
+export const DURABLE: readonly string[] = ['on', 'remote_apply']
+
 /** Acknowledged means durable (hazard v). */
-export const STILL_DURABLE = `pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=)
-    any (array['on', 'remote_apply']::pg_catalog.text[])`
+export const STILL_DURABLE = `pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) any (array[${DURABLE.map(quoteLiteral).join(', ')}])`
 
 const DURABLY = `case when not (${STILL_DURABLE}) then ${sets('synchronous_commit', `'on'`)} end`
 
@@ -156,19 +170,25 @@ export const still = (value: string, expected: string) => `${value} operator(pg_
 
 export const stillSearches = (path: string) => still(`pg_catalog.current_setting('search_path')`, path)
 
+/** What a session has by itself of what a scope sets. */
+export interface Own {
+  /** `undefined` where scopes of others have had other limits. */
+  readonly limits: Partial<Limits> | undefined
+  readonly durable: boolean
+}
+
 /**
- * The form of a gate for a session whose own limits are these.
+ * The form of a gate for such a session.
  *
  * @param callsLeave whether the session may call the function that leaves it
  */
-export function formFor(
-  { forms }: Gate,
-  limits: Limits,
-  own: Partial<Limits> | undefined,
-  callsLeave: boolean,
-): GateForm {
-  const setsLimits = own === undefined || !LIMITED.every((limit) => own[limit] === limits[limit])
-  const form = forms.all.find((one) => one.setsLimits === setsLimits && one.callsLeave === callsLeave)
+export function formFor({ forms }: Gate, limits: Limits, own: Own, callsLeave: boolean): GateForm {
+  const setsLimits = !LIMITED.every((limit) => own.limits?.[limit] === limits[limit])
+  const setsDurable = !own.durable
+  const form = forms.all.find(
+    (one) =>
+      one.setsLimits === setsLimits && one.setsDurable === setsDurable && one.callsLeave === callsLeave,
+  )
   if (!form) throw new RangeError('a gate without that form')
   return form
 }

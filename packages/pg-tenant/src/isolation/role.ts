@@ -18,12 +18,7 @@ const PARTS: GateParts = {
   count: 3,
   enters: [searches('$3')],
   role: '$5',
-  holds: [
-    still('current_user', '$5'),
-    still('pg_catalog.current_schema()', '$4'),
-    stillSearches('$3'),
-    STILL_DURABLE,
-  ],
+  holds: [still('current_user', '$5'), still('current_schema', '$4'), stillSearches('$3'), STILL_DURABLE],
 }
 
 /**

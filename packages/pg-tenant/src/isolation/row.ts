@@ -91,7 +91,7 @@ const parts = (schema: string, entered: string): GateParts => ({
     still(`pg_catalog.current_setting('${TENANT_SETTING}')`, '$4'),
     stillSearches('$3'),
     STILL_DURABLE,
-    still('pg_catalog.current_schema()', `'${schema}'`),
+    still('current_schema', `'${schema}'`),
     `(pg_catalog.pg_current_xact_id_if_assigned() is null and ${BRIEF} or ${entered}($4, $3))`,
   ],
 })

@@ -21,7 +21,7 @@ const PARTS: GateParts = {
   role: ITSELF,
   holds: [
     still('current_user', 'session_user'),
-    still('pg_catalog.current_schema()', '$4'),
+    still('current_schema', '$4'),
     stillSearches('$3'),
     STILL_DURABLE,
   ],

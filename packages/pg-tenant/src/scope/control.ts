@@ -40,6 +40,9 @@ export class ControlStatement {
 // which begins before RESET ALL. (On a standby pass readOnly: true.)
 export const BEGIN = new ControlStatement('begin', 'begin isolation level read committed read write')
 export const BEGIN_READ_ONLY = new ControlStatement('begin', 'begin isolation level read committed read only')
+/** Where the session's own default is the usual mode: naming it takes longer than beginning. */
+export const BEGIN_AS_IT_IS = new ControlStatement('begin', 'begin')
+export const BEGIN_READ_ONLY_AS_IT_IS = new ControlStatement('begin', 'begin read only')
 /** Fires deferred constraint triggers before the gate is asked, not after: they are the tenant's code as well. */
 export const CONSTRAINTS = new ControlStatement('constraints', 'set constraints all immediate')
 export const COMMIT = new ControlStatement('commit', 'commit')

@@ -2,6 +2,7 @@ import type { Sink, Step } from '../driver/exchange.ts'
 import { bind, bound, execute, parse, type Slot } from '../driver/messages.ts'
 import type { Session } from '../driver/session.ts'
 import {
+  DURABLE,
   ENTERING_ROWS,
   entering,
   formFor,
@@ -13,10 +14,13 @@ import {
   type Limits,
 } from '../isolation/gate.ts'
 import type { Entrance } from '../isolation/isolation.ts'
+import { quoteLiteral } from '../sql/identifier.ts'
 import {
   AUTHORIZATION,
   BEGIN,
+  BEGIN_AS_IT_IS,
   BEGIN_READ_ONLY,
+  BEGIN_READ_ONLY_AS_IT_IS,
   CLEAN,
   DEALLOCATE,
   DISCARD_TEMP,
@@ -30,18 +34,24 @@ import type { TransactionMode } from './options.ts'
 
 const READ_ONLY = 'isolation level read committed read only'
 
+/** A setting of the session's own, or null. */
+const ownOf = (name: string) => `(s.own operator(pg_catalog.->>) '${name}')`
+
 /**
  * Asked once of each connection. The backend's own process id tells whether a pooler stands between: it shows another one.
- * The limits are those that RESET ALL gives back as long as the session lives: only where they came with the connection, its
- * user or its database, because a server's file may be read again at any time. The function to leave by may be believed in as
- * long: see there. The settings are listed once: each listing of them takes longer than all the rest.
+ * The settings are those that RESET ALL gives back as long as the session lives: only where they came with the connection, its
+ * user or its database, because a server's file may be read again at any time. (A standby begins read only, whatever they say.)
+ * The function to leave by may be believed in as long: see there. The settings are listed once: each listing of them takes longer
+ * than all the rest.
  */
 const hello = (
   leave: LeaveFunction | undefined,
-) => `select pg_catalog.pg_backend_pid(), r.rolsuper, ${leave?.there ?? 'false'}, s.*
-  from pg_catalog.pg_roles r, (select ${LIMITS.map(
-    ([name]) => `pg_catalog.max(reset_val) filter (where name operator(pg_catalog.=) '${name}')`,
-  ).join(', ')}
+) => `select pg_catalog.pg_backend_pid(), r.rolsuper, ${leave?.there ?? 'false'},
+    ${ownOf('synchronous_commit')} operator(pg_catalog.=) any (array[${DURABLE.map(quoteLiteral).join(', ')}]),
+    ${ownOf('default_transaction_isolation')} operator(pg_catalog.=) 'read committed'
+      and ${ownOf('default_transaction_read_only')} operator(pg_catalog.=) 'off' and not pg_catalog.pg_is_in_recovery(),
+    ${LIMITS.map(([name]) => ownOf(name)).join(', ')}
+  from pg_catalog.pg_roles r, (select pg_catalog.jsonb_object_agg(name, reset_val) as own
     from pg_catalog.pg_settings
     where source operator(pg_catalog.=) any (array['client', 'user', 'database', 'database user']::pg_catalog.text[])) s
   where r.rolname operator(pg_catalog.=) session_user`
@@ -79,6 +89,7 @@ export const TAIL: Step = { phase: 'tail', bytes: execute(GATE, 1) }
 interface KeptOpening {
   readonly form: GateForm
   readonly limits: Limits
+  readonly begin: Step
   readonly steps: readonly Step[]
 }
 
@@ -100,10 +111,11 @@ function keptOpening(
   const form = formOf(session, entrance.gate, limits)
   if (memory.unnamed !== form.text) return undefined
   session.form = form
+  const begin = usual(session).on(slot)
   const known = openings.get(entrance)
-  if (known?.form === form && known.limits === limits) return known.steps
-  const steps = [BEGIN.on(slot), binding(entrance.gate, form, limits, null, true), pin(entrance, slot)]
-  openings.set(entrance, { form, limits, steps })
+  if (known?.form === form && known.limits === limits && known.begin === begin) return known.steps
+  const steps = [begin, binding(entrance.gate, form, limits, null, true), pin(entrance, slot)]
+  openings.set(entrance, { form, limits, begin, steps })
   return steps
 }
 
@@ -116,9 +128,15 @@ function pin({ pin, pinRuns }: Entrance, slot: Slot): Step {
   return pinRuns ? step : { ...step, bytes: bound(pin, slot), endsBound: true }
 }
 
-function begin({ slot }: Session, mode: TransactionMode): Step {
-  if (mode === '') return BEGIN.on(slot)
-  if (mode === READ_ONLY) return BEGIN_READ_ONLY.on(slot)
+/** Only as a scope of ours left it is the session's default what it began with. */
+const beginsRight = ({ memory, untouched }: Session) => untouched && memory.beginsRight
+
+const usual = (session: Session) => (beginsRight(session) ? BEGIN_AS_IT_IS : BEGIN)
+
+function begin(session: Session, mode: TransactionMode): Step {
+  const { slot } = session
+  if (mode === '') return usual(session).on(slot)
+  if (mode === READ_ONLY) return (beginsRight(session) ? BEGIN_READ_ONLY_AS_IT_IS : BEGIN_READ_ONLY).on(slot)
   return once('begin', slot, `begin ${mode}`)
 }
 
@@ -138,14 +156,17 @@ function forgetsNames({ memory }: Session, place: string): boolean {
 
 function greets(session: Session, { leave }: GateForms): Step {
   const sink: Sink = {
-    row: ([pid, superuser, leaves, ...limits]) => {
+    row: ([pid, superuser, leaves, durable, beginsRight, ...limits]) => {
       const { memory } = session
       memory.direct ??= pid === String(session.processId)
       memory.superuser = superuser === 't'
-      if (memory.direct && leaves === 't') memory.leave = leave?.name
+      if (!memory.direct) return
+      if (leaves === 't') memory.leave = leave?.name
+      memory.durable = durable === 't'
+      memory.beginsRight = beginsRight === 't'
       for (const [at, [, limit]] of LIMITS.entries()) {
         const own = limits[at]
-        if (memory.direct && typeof own === 'string') memory.limits[limit] = Number(own)
+        if (typeof own === 'string') memory.limits[limit] = Number(own)
       }
     },
   }
@@ -164,7 +185,8 @@ function formOf(session: Session, gate: Gate, limits: Limits): GateForm {
   // The session has its own limits by now: RESET ALL went ahead, here or behind the scope before.
   // A role that somebody left may not call the function, and is taken back by the gate only.
   const callsLeave = untouched && memory.leave !== undefined && memory.leave === gate.forms.leave?.name
-  const form = formFor(gate, limits, memory.othersLimits ? undefined : memory.limits, callsLeave)
+  const own = { limits: memory.othersLimits ? undefined : memory.limits, durable: memory.durable }
+  const form = formFor(gate, limits, own, callsLeave)
   // Two forms in turn would be planned anew each time.
   if (memory.direct && form.setsLimits) memory.othersLimits = true
   return form

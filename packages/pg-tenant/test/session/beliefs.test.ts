@@ -16,6 +16,8 @@ const OF_A_CONNECTION: Readonly<Record<keyof ConnectionMemory, Liar>> = {
   superuser: ['scope/escape', 'a session that a tenant made somebody else’s is the pool’s again'],
   tenants: ['session/tenants-of-a-connection', 'a connection that has served so many tenants ends'],
   limits: ['session/own-limits', 'limits %s hold whatever a tenant sets'],
+  durable: ['session/own-modes', 'a tenant that changes them for the session changes nothing'],
+  beginsRight: ['session/own-modes', 'a tenant that changes them for the session changes nothing'],
   othersLimits: ['session/own-limits', 'a scope with limits of its own has them'],
   leave: ['session/leave-function', '%s: nothing is there for whoever comes next'],
   temporary: ['session/own-limits', 'what is temporary goes, the first of a connection and each later one'],
