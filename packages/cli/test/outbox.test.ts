@@ -40,7 +40,10 @@ const publish = (payload: { body?: string; bad?: boolean }) =>
 it('is installed, worked on, looked at, driven again and discarded', async () => {
   expect((await run('outbox install --worker x --dry-run')).stdout).toBe('The outbox would be installed.\n')
   expect((await run(`outbox install --worker ${role}`)).stdout).toBe('The outbox is installed.\n')
-  for (const line of [`outbox install --worker ${world.appRole}`, `audit install --reader ${world.appRole}`]) {
+  for (const line of [
+    `outbox install --worker ${world.appRole}`,
+    `audit install --reader ${world.appRole}`,
+  ]) {
     const { exit, stderr } = await run(line)
     expect([exit, stderr]).toEqual([EXIT.configuration, expect.stringContaining('than the application')])
   }

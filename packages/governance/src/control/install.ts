@@ -38,7 +38,9 @@ export async function installControl(admin: Queryable, schema: string, tables: C
     .query(`${found === undefined ? historySql(schema) : ''}${installSql(schema, tables, version)}`)
     .catch((error: unknown) => {
       if (isInUse(error)) throw inUse(tables.part)
-      throw (error as { code?: unknown } | null)?.code === UNDEFINED_OBJECT ? noRole(tables.part, error) : error
+      throw (error as { code?: unknown } | null)?.code === UNDEFINED_OBJECT
+        ? noRole(tables.part, error)
+        : error
     })
 }
 
