@@ -177,6 +177,15 @@ describe.skipIf(!hasPsql14())('bootstrap.sql', () => {
       )
     ).rows
 
+  /** What the application's role comes with. */
+  const settings = async () =>
+    (
+      await root.query<{ setting: string }>(
+        'select unnest(setconfig) as setting from pg_db_role_setting where setrole = $1::regrole order by 1',
+        [app],
+      )
+    ).rows.map(({ setting }) => setting)
+
   it('makes the two roles and closes what PUBLIC had; twice is once', async () => {
     const common = {
       mighty: false,
@@ -192,8 +201,20 @@ describe.skipIf(!hasPsql14())('bootstrap.sql', () => {
     ]
     await bootstrap(database.url)
     expect(await facts()).toEqual(expected)
+    expect(await settings()).toHaveLength(6)
+    await root.query(`alter role ${app} set lock_timeout = '3s'`)
     await bootstrap(database.url)
     expect(await facts()).toEqual(expected)
+    expect(await settings(), 'what somebody set stays').toEqual(
+      [
+        'statement_timeout=30s',
+        'lock_timeout=3s',
+        'idle_in_transaction_session_timeout=60s',
+        'synchronous_commit=on',
+        'default_transaction_isolation=read committed',
+        'default_transaction_read_only=off',
+      ].sort(),
+    )
     const { rows } = await root.query(
       'select rolpassword as stored from pg_authid where rolname = any ($1)',
       [[app, admin]],

@@ -110,6 +110,7 @@ describe('init', () => {
     expect(exit).toBe(EXIT.ok)
     expect((await stat(`${folder.path}/pg-tenant.config.mjs`)).isFile()).toBe(true)
     expect(stdout).toContain('alter role :"app_role" login noinherit')
+    expect(stdout, 'what scopes set').toContain("('default_transaction_read_only', 'off')")
     expect(stdout).not.toMatch(/password '/)
   })
 

@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '../../src/sql/identifier.ts'
 import type { World } from '../support/world.ts'
 
-const RELATIONS = `select relname as name, relkind = 'S' as sequence from pg_class where relnamespace = $1::regnamespace
+const RELATIONS = `select relname as name, relkind = 'S' as sequence, relispopulated as populated from pg_class where relnamespace = $1::regnamespace
   and relkind in ('r', 'm', 'S') and left(relname, 8) <> '_tenant_' order by 1`
 
 /** Every row of every table of a tenant as text, in a fixed order; long rows as their beginning and a digest. */
@@ -10,9 +10,16 @@ export async function contents(world: Pick<World, 'root'>, key: string): Promise
   const client = await world.root.connect()
   try {
     await client.query(`set search_path to ${schema}`)
-    const { rows } = await client.query<{ name: string; sequence: boolean }>(RELATIONS, [schema])
+    const { rows } = await client.query<{ name: string; sequence: boolean; populated: boolean }>(RELATIONS, [
+      schema,
+    ])
     const found: Record<string, string[]> = {}
-    for (const { name, sequence } of rows) {
+    for (const { name, sequence, populated } of rows) {
+      // A materialized view WITH NO DATA cannot be read.
+      if (!populated) {
+        found[name] = ['WITH NO DATA']
+        continue
+      }
       const row = sequence ? 'row(last_value, is_called)' : 't'
       const { rows: lines } = await client.query<{ line: string }>(
         `select left(${row}::text, 40) || md5(${row}::text) as line from only ${schema}.${quoteIdentifier(name)} t order by 1`,

@@ -1,9 +1,9 @@
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import { attack, EVERY } from './scene.ts'
 
-/** Milliseconds. ROLLBACK times out behind the sleeping query and is never sent. */
-const QUERY_TIMEOUT_MS = 250
-const SLEEP_S = 0.6
+/** Milliseconds, enough for an INSERT on a slow machine. ROLLBACK times out behind the sleeping query and is never sent. */
+const QUERY_TIMEOUT_MS = 1000
+const SLEEP_S = 2.4
 
 export const queryTimeout = attack(
   { id: 'h', title: "pg's query_timeout leaves the backend running", promise: EVERY },

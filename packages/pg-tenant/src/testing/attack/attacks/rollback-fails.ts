@@ -3,7 +3,8 @@ import { nameOf, notApplicable, open, settle, stopped } from '../finding.ts'
 import type { Attack, Finding, Lab } from '../types.ts'
 import { attack, EVERY } from './scene.ts'
 
-const QUERY_TIMEOUT_MS = 300
+/** Milliseconds, in which the next scope has to be served as well, on a slow machine too. */
+const QUERY_TIMEOUT_MS = 1500
 
 /** The first ROLLBACK falls into a hole, and with it everything that follows on that connection. */
 function swallowRollback() {
