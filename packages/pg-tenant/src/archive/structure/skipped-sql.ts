@@ -14,6 +14,9 @@ export const LEFT_OUT = `with path as materialized (select set_config('search_pa
   select key, name, kind from path, (
     select '1259:' || c.oid as key, c.relname::text as name, 'foreign table' as kind from home h join pg_class c on c.relnamespace = h.oid
       and c.relkind = 'f' and c.relname <> all ($3::text[])
+    union all select distinct '1259:' || c.oid, c.relname, 'child of somebody else’s table' from home h
+      join pg_class c on c.relnamespace = h.oid and c.relkind in ('r', 'p') join pg_inherits i on i.inhrelid = c.oid
+      join pg_class p on p.oid = i.inhparent and p.relnamespace <> h.oid and p.relowner <> c.relowner
     union all select '1247:' || t.oid, t.typname, 'base type' from home h join pg_type t on t.typnamespace = h.oid and t.typtype in ('b', 'p')
       where t.typelem = 0 and t.typname !~ '^_' and not exists (select from pg_depend e where e.classid = 1247 and e.objid = t.oid and e.deptype = 'e')
     union all select '1255:' || p.oid, p.proname, 'function in an untrusted language' from home h join pg_proc p on p.pronamespace = h.oid and p.prokind <> 'a'
