@@ -11,6 +11,7 @@ import {
   readableBy,
   writersOf,
 } from '../levels/identity.ts'
+import { requireOutsiders } from '../levels/outsiders.ts'
 import { rowSecurity } from '../levels/policy.ts'
 import { makePartitions, type PartitionedTable } from '../partitions/partitions.ts'
 
@@ -144,6 +145,7 @@ export async function installAudit(admin: Queryable, options: InstallAuditOption
   const readers = rolesOf(options.readers, 'readers')
   const operators = rolesOf(options.operators, 'operators')
   const writers = writersOf(options)
+  await requireOutsiders(admin, options, { readers, operators })
   await installControl(admin, schema, {
     part: 'audit',
     steps: STEPS,

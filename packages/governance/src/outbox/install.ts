@@ -4,6 +4,7 @@ import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { invalidOption, rolesOf } from '../input/input.ts'
 import { LEVEL_OPTIONS, type LevelOptions, type Writers, writersOf } from '../levels/identity.ts'
+import { requireOutsiders } from '../levels/outsiders.ts'
 import { policy } from '../levels/policy.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 import {
@@ -109,6 +110,7 @@ export async function installOutbox(admin: Queryable, options: OutboxInstallOpti
   if (workers.includes(writers.shared ?? options.application ?? '')) {
     throw invalidOption('workers', 'other roles than the application, which what a tenant sends can become')
   }
+  await requireOutsiders(admin, options, { workers })
   await installControl(admin, schema, {
     part: 'outbox',
     steps: STEPS,

@@ -4,6 +4,7 @@ import { parseControlSchema } from '../control/control-schema.ts'
 import { installControl } from '../control/install.ts'
 import { rolesOf } from '../input/input.ts'
 import { insertOnly, LEVEL_OPTIONS, type LevelOptions, readableBy, writersOf } from '../levels/identity.ts'
+import { requireOutsiders } from '../levels/outsiders.ts'
 import { policy, rowSecurity } from '../levels/policy.ts'
 import { quoteIdentifier } from '../sql/identifier.ts'
 
@@ -144,6 +145,7 @@ export async function installUsage(admin: Queryable, options: InstallUsageOption
   const writers = writersOf(options)
   const write = (table: string, columns: readonly string[], also?: string) =>
     insertOnly(schema, table, columns, writers, readers, { ...(also && { also }) })
+  await requireOutsiders(admin, options, { readers, managers })
   await installControl(admin, schema, {
     part: 'usage',
     steps: STEPS,

@@ -1,8 +1,10 @@
 import pg from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
+import { installAudit } from '../../src/audit/index.ts'
 import { installOutbox, outbox } from '../../src/outbox/index.ts'
 import { STEPS } from '../../src/outbox/install.ts'
 import { createWorker } from '../../src/outbox/worker/index.ts'
+import { installUsage } from '../../src/usage/index.ts'
 import { acme, useOutbox } from '../support/outbox-world.ts'
 import { eventually } from '../support/world.ts'
 
@@ -75,6 +77,27 @@ it('refuses what would let tenants read everybody’s events, and what is no opt
   }
   expect(() => outbox({ types: ['Not A Type'] })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   expect(() => outbox({ controlSchema: 'x"y' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+})
+
+it('refuses roles that SQL of a tenant can become, whatever they are called', async () => {
+  const { admin, root, appRole, rolePrefix } = there.setting.world
+  const options = { rolePrefix: `${rolePrefix}role_` }
+  const group = `${there.workerRole}_group`
+  await root.query(`create role ${group}; grant ${group} to ${appRole}`)
+  onTestFinished(async () => void (await root.query(`drop role ${group}`)))
+  for (const role of [appRole, `${rolePrefix}role_acme`, group]) {
+    for (const [option, install] of Object.entries({
+      workers: () => installOutbox(admin, { ...options, workers: [there.workerRole, role] }),
+      readers: () => installAudit(admin, { ...options, readers: [role] }),
+      operators: () => installAudit(admin, { ...options, operators: [role] }),
+      managers: () => installUsage(admin, { ...options, managers: [role] }),
+    })) {
+      await expect(install(), `${option} ${role}`).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining(role),
+      })
+    }
+  }
 })
 
 it('says that a role is not there', async () => {
