@@ -36,7 +36,7 @@ export async function startCrashServer(): Promise<CrashServer> {
     prefer: 'embedded',
     settings: {
       full_page_writes: 'on',
-      log_min_messages: 'panic',
+      log_min_messages: 'fatal',
       min_wal_size: '32MB',
       max_wal_size: '64MB',
     },

@@ -54,7 +54,7 @@ export async function fillRows(
     const expected = summary.tables.filter((one) => wholeOf.get(one.name) === name)
     requireSameRows(name, await readBack(admin, place, leaves), sumOf(expected))
   }
-  if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
+  await unstage(admin, staged)
   await advanceSequences(admin, place, tables)
   return { summary, sha256 }
 }
@@ -87,9 +87,17 @@ export async function proveRows(
     })
     requireSameRows(table.name, found, expected)
   }
+  await unstage(admin, staged)
 }
 
-/** Tables for the data on its way, in the control schema: only this transaction ever sees them. */
+const unstage = async (admin: AdminClient, staged: ReadonlyMap<string, string>) => {
+  if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
+}
+
+/**
+ * Tables for the data on its way, in the control schema: only this transaction ever sees them. It has to drop them and commit: a
+ * server that dies right behind a ROLLBACK of unlogged tables does not start at the first try (PostgreSQL's bug 17731).
+ */
 async function stage(
   admin: AdminClient,
   controlSchema: string,

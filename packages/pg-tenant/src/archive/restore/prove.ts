@@ -37,7 +37,7 @@ export async function proveRestorable(visit: Visit, from: BackupSource): Promise
   }
 }
 
-/** Ends without COMMIT. */
+/** Leaves nothing behind; where a schema is built it ends without COMMIT. */
 async function rehearse(home: AdminClient, restoring: ArchiveRestoring): Promise<void> {
   const { application, archive, lifecycle, place, tenant } = restoring
   await begin(home, 'read committed read write')
@@ -45,6 +45,8 @@ async function rehearse(home: AdminClient, restoring: ArchiveRestoring): Promise
   if (place.tenantColumn !== undefined) {
     await actAsOwner(home, place)
     await proveRows(home, restoring, archive)
+    // Nothing of it is left but that its tables are gone (see there).
+    await home.run('commit')
     return
   }
   const name = `_rehearsal_${randomBytes(12).toString('hex')}`
