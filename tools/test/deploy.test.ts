@@ -109,6 +109,16 @@ describe('who can reach the database', () => {
   })
 })
 
+it('gives the application the same settings by the README, bootstrap.sql and pg-tenant init', () => {
+  const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const listed = (path: string, pattern: RegExp) =>
+    [...text(path).matchAll(pattern)].map(([, name, value]) => `${name}=${value}`)
+  const inReadme = listed('README.md', /^alter role app set (\w+) = '([^']+)'/gm)
+  expect(inReadme).toHaveLength(6)
+  for (const path of ['deploy/bootstrap.sql', 'packages/cli/src/init/roles-sql.ts'])
+    expect(listed(path, /\('(\w+)', '([^']+)'\)/g), path).toEqual(inReadme)
+})
+
 describe.skipIf(!hasPsql14())('bootstrap.sql', () => {
   const [app, admin, owner] = [uniqueName('app'), uniqueName('adm'), uniqueName('own')]
   const rolePrefix = `${uniqueName('r')

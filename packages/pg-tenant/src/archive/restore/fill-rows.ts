@@ -54,7 +54,7 @@ export async function fillRows(
     const expected = summary.tables.filter((one) => wholeOf.get(one.name) === name)
     requireSameRows(name, await readBack(admin, place, leaves), sumOf(expected))
   }
-  await unstage(admin, staged)
+  await dropStaged(admin, staged)
   await advanceSequences(admin, place, tables)
   return { summary, sha256 }
 }
@@ -87,10 +87,10 @@ export async function proveRows(
     })
     requireSameRows(table.name, found, expected)
   }
-  await unstage(admin, staged)
+  await dropStaged(admin, staged)
 }
 
-const unstage = async (admin: AdminClient, staged: ReadonlyMap<string, string>) => {
+const dropStaged = async (admin: AdminClient, staged: ReadonlyMap<string, string>) => {
   if (staged.size > 0) await admin.run(`drop table ${[...staged.values()].join(', ')}`)
 }
 
