@@ -14,6 +14,7 @@ import { jobFindings } from './jobs.ts'
 import { outboxFindings, outboxMeasures } from './outbox.ts'
 import { eventFindings, personalFindings, unfinishedErasures } from './privacy.ts'
 import { retentionFindings } from './retention.ts'
+import { rightsFindings } from './rights.ts'
 import { usageFindings } from './usage.ts'
 import { versionFindings } from './versions.ts'
 
@@ -32,6 +33,7 @@ type Measures = (place: CheckPlace, schema: string) => Promise<readonly CheckMea
 /** Each by itself, so that one which cannot be carried out does not hide the others. */
 const FINDS: Readonly<Record<string, { readonly examine: Finds; readonly measure?: Measures }>> = {
   versions: { examine: versionFindings },
+  rights: { examine: rightsFindings },
   audit: { examine: auditFindings, measure: auditMeasures },
   outbox: { examine: outboxFindings, measure: outboxMeasures },
   usage: { examine: usageFindings },

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
 import { advise } from '@org/pg-tenant/admin'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { auditLog, installAudit } from '../../src/audit/index.ts'
 import { governanceChecks } from '../../src/checks/index.ts'
 import { createJobs, installJobs } from '../../src/jobs/index.ts'
@@ -51,7 +51,7 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
 
   it('nothing is wrong where nothing is', async () => {
     expect(await found()).toEqual([])
-    expect(own().size).toBe(9)
+    expect(own().size).toBe(10)
   })
 
   it('partitions that will run out are made by retention', async () => {
@@ -112,6 +112,40 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
     await root.query(`insert into governance.governance_version (part, version) values ('audit', 99)`)
     expect(await found()).toEqual([`GOVERNANCE_NEWER ${at('governance.governance_version')}`])
     await root.query(`delete from governance.governance_version where version = 99`)
+  })
+
+  it('rights that no install gives, as default privileges did of an older one, are taken back as the finding says', async () => {
+    const root = world.root(acme)
+    const { rows } = await root.query<{ name: string }>(
+      `select min(relname) as name from pg_class where relname ~ '^audit_log_[0-9_]+$' and relispartition`,
+    )
+    const strangers = [1, 2, 3, 4].map((n) => `${world.setting.world.rolePrefix}stranger_${n}`)
+    const [first, second, third, fourth] = strangers
+    await root.query(strangers.map((role) => `create role ${role};`).join(' '))
+    onTestFinished(async () => void (await root.query(strangers.map((one) => `drop role ${one};`).join(' '))))
+    const given: readonly (readonly [string, string | undefined, string | undefined])[] = [
+      ['SELECT', rows[0]?.name, first],
+      ['TRIGGER', 'usage_metrics', second],
+      ['TRUNCATE', 'audit_log', third],
+      ['SELECT', 'governance_version', fourth],
+      ['SELECT', 'usage_metrics', 'PUBLIC'],
+      ['INSERT', 'audit_log', world.options.application],
+    ]
+    await root.query(
+      given.map(([what, table, to]) => `grant ${what} on governance.${table} to ${to};`).join(' '),
+    )
+    const { findings } = await tenancy.doctor()
+    const told = findings.filter(({ code }) => code === 'GOVERNANCE_RIGHTS')
+    expect(told.map(({ message }) => /(\S+ may \S+ on .*?) tables/.exec(message)?.[1]).toSorted()).toEqual(
+      given.map(([what, , to]) => `${to} may ${what} on 1`).toSorted(),
+    )
+    for (const { fix } of told) await root.query(fix.split(',')[0] ?? '')
+    await installAudit(world.admin(acme), world.options)
+    await installUsage(world.admin(acme), world.options)
+    const { readers: _, ...options } = world.options
+    await installOutbox(control(), options)
+    expect(await found()).toEqual([])
+    await tenancy.withTenant(acme, (db) => used.meter(db, { requestId: randomUUID(), action: 'a.b' }))
   })
 
   it('columns that nobody has classified are found, in the catalogue alone', async () => {

@@ -1,6 +1,7 @@
 export type { TenantStatement as TenantQueries } from '@org/core'
 export { entitlementBelongings } from './belongings.ts'
 export type { ChangeOptions } from './change.ts'
+export { rbacChecks } from './checks.ts'
 export type { AssignOptions, Entitlements, PlanDefinition } from './control-changes.ts'
 export { forgetTenant } from './forget.ts'
 export type { GroupRecord, Groups, PermissionRecord } from './groups.ts'

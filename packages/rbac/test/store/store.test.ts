@@ -1,7 +1,7 @@
 import { parseTenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { createEvaluator, defineCatalog } from '../../src/index.ts'
-import { createRbacStore, installRbac } from '../../src/store/index.ts'
+import { createRbacStore, installRbac, rbacChecks } from '../../src/store/index.ts'
 import { catalog } from '../support/product.ts'
 import { codeOf } from '../support/world.ts'
 import { acme, globex, seeded, useRbac } from './rbac-world.ts'
@@ -36,6 +36,27 @@ describe('install and catalogue', () => {
     const given = `select distinct a.privilege_type as what from pg_class c cross join lateral aclexplode(c.relacl) a
       where c.relnamespace = 'fifth'::regnamespace and c.relkind = 'r' and a.grantee = $1::regrole`
     expect((await world.root.query(given, [world.appRole])).rows).toEqual([{ what: 'SELECT' }])
+  })
+
+  it('rights that no install gives, as default privileges did of an older one, are taken back as the finding says', async () => {
+    const { world } = rbac
+    const install = () => installRbac(world.admin, { controlSchema: 'sixth', managers: [world.appRole] })
+    await install()
+    const tenancy = world.tenancy({ checks: rbacChecks({ controlSchema: 'sixth' }) })
+    const found = async () => (await tenancy.doctor()).findings.filter(({ code }) => code === 'RBAC_RIGHTS')
+    expect(await found()).toEqual([])
+    for (const [what, table, who] of [
+      ['SELECT', 'rbac_version', world.appRole],
+      ['TRIGGER', 'plan', world.appRole],
+      ['SELECT', 'plan', 'PUBLIC'],
+    ]) {
+      await world.root.query(`grant ${what} on sixth.${table} to ${who}`)
+      const [told] = await found()
+      expect(told?.message).toContain(`${who} may ${what} on 1 tables in sixth (${table} for one)`)
+      await world.root.query(told?.fix.split(',')[0] ?? '')
+      await install()
+      expect(await found()).toEqual([])
+    }
   })
 
   it('says what was removed and is still granted', async () => {
