@@ -7,7 +7,7 @@ import { dropDatabase } from '../../src/apps/drop-database.ts'
 import { type ProvisionedDatabase, provisionDatabase } from '../../src/apps/provision-database.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
-import { SLOW } from '../support/sample.ts'
+import { stepOf } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 
 /** Its administrator may create databases and roles, and is no superuser. */
@@ -56,7 +56,7 @@ const traces = async (name: string) =>
   ).rows[0]
 
 /** An odd one: the connection goes before and after statements in turn. */
-const STEP = SLOW ? 1 : 5
+const STEP = stepOf(3, 5)
 
 describe('provisionDatabase', () => {
   it('makes a database that its role can fill', async () => {
@@ -332,7 +332,7 @@ describe('dropDatabase', () => {
     const again = { app: app(name), confirm: app(name) }
     let at = 1
     let halfway = 0
-    for (; at < 100; at += SLOW ? 1 : 3) {
+    for (; at < 100; at += stepOf(2, 3)) {
       await made(name)
       const { pool, killed } = killedAdmin(setting, at, true)
       await dropDatabase(pool, again).catch(() => undefined)

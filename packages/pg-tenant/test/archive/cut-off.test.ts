@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { inspectArchive } from '../../src/admin.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
-import { looksAt, SLOW } from '../support/sample.ts'
+import { looksAt, SLOW, stepOf } from '../support/sample.ts'
 import { LEVELS, openLibrary, read, write } from './library.ts'
 import { useFolder } from './support.ts'
 
@@ -12,7 +12,7 @@ const folder = useFolder()
 /** More statements than any of this takes. */
 const MANY = 400
 /** An odd one: the process dies before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
-const STEP = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 13 : 101
+const STEP = stepOf(37, 101)
 /** Levels begin at statements of their own, so that a sample of one is not that of another. */
 const firstAt = (level: (typeof LEVELS)[number]) => (SLOW ? 1 : 7 + 19 * LEVELS.indexOf(level))
 

@@ -155,7 +155,7 @@ const STANDING = `select
   (select count(*) from tenancy.tenant where prefix = $1 and status <> 'deleted')::int as rows`
 
 /** Points of each piece of work at which the server is killed in the slow set. */
-const SAMPLE = 6
+const SAMPLE = 4
 /** A message and when at it the server dies. */
 export interface Point {
   readonly at: number

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { IsolationLevel, Migration } from '../../src/index.ts'
 import { killedAdmin } from '../levels/killed.ts'
 import { useSetting } from '../levels/setting.ts'
-import { SLOW } from '../support/sample.ts'
+import { stepOf } from '../support/sample.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { historyOf } from './crash-world.ts'
 
@@ -12,8 +12,8 @@ const LEVELS = ['schema', 'role', 'row'] as const
 const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
-/** An odd one: the connection goes before and after statements in turn. The slow set takes every statement. */
-const STEP = SLOW ? 1 : 7
+/** An odd one: the connection goes before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
+const STEP = stepOf(3, 7)
 
 const tenancyOf = (level: IsolationLevel, options: object = {}) =>
   setting.tenancy(level, {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SLOW } from '../support/sample.ts'
+import { stepOf } from '../support/sample.ts'
 import { codeOf, eventually, NOTES } from '../support/world.ts'
 import { killedAdmin } from './killed.ts'
 import { SUBJECTS, useSetting } from './setting.ts'
@@ -7,8 +7,8 @@ import { SUBJECTS, useSetting } from './setting.ts'
 const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
-/** An odd one: the connection goes before and after statements in turn. The slow set takes every statement. */
-const STEP = SLOW ? 1 : 9
+/** An odd one: the connection goes before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
+const STEP = stepOf(5, 13)
 const LEVELS = SUBJECTS.map(({ level }) => level).filter((level) => level === 'login' || level === 'database')
 
 /** What is left of a tenant on the server. */

@@ -3,16 +3,8 @@ import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type MoveOptions, type TenancyOptions, type TenantDb } from '../../src/index.ts'
 import { notesAt, SUBJECTS } from '../levels/setting.ts'
-import { looksAt, SLOW, sampled } from '../support/sample.ts'
-import {
-  bodies,
-  insert,
-  nothingLeft as nothingLeftOf,
-  stepOf,
-  useServers,
-  whileAhead,
-  writers,
-} from './servers.ts'
+import { looksAt, SLOW, sampled, stepOf } from '../support/sample.ts'
+import { bodies, insert, nothingLeft as nothingLeftOf, useServers, whileAhead, writers } from './servers.ts'
 
 const servers = useServers('from eu')
 const ahead = { copy: 'replication' } as const
@@ -69,7 +61,7 @@ describe.each(SUBJECTS)('level $level', ({ level }) => {
       await filled('whole')
       const { error, messages } = await servers.movedThrough(level, 'whole', Number.POSITIVE_INFINITY, ahead)
       expect(error).toBeUndefined()
-      for (let at = 3; at <= messages; at += stepOf(17, 211)) {
+      for (let at = 3; at <= messages; at += stepOf(61, 211)) {
         const key = `cut-${at}`
         await filled(key)
         await servers.movedThrough(level, key, at, ahead)

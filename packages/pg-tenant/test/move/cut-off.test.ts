@@ -3,12 +3,12 @@ import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type MoveStep } from '../../src/index.ts'
 import { ALL_SUBJECTS } from '../levels/setting.ts'
-import { looksAt, SLOW } from '../support/sample.ts'
-import { bodies, insert, stepOf, useServers } from './servers.ts'
+import { looksAt, SLOW, stepOf } from '../support/sample.ts'
+import { bodies, insert, useServers } from './servers.ts'
 
 const servers = useServers()
 
-const STEP = stepOf(23, 251)
+const STEP = stepOf(71, 251)
 
 describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
   it.runIf(looksAt(level, 'role', 'row'))(

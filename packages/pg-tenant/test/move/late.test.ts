@@ -3,7 +3,7 @@ import { isTenancyError } from '@org/core'
 import { eventually, type WireProxyOptions } from '@org/pg-testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { MoveOptions, MoveStep, TenancyOptions } from '../../src/index.ts'
-import { SLOW } from '../support/sample.ts'
+import { stepOf } from '../support/sample.ts'
 import { bodies, insert, nothingLeft, useServers } from './servers.ts'
 
 // A mover that stops for as long as its machine likes, loses its lock, and goes on when others have finished its move, undone it or
@@ -146,7 +146,7 @@ const isSample = ({ copy, at, meanwhile }: (typeof CASES)[number]) =>
   SAMPLE.includes(`${meanwhile} ${copy} ${at}`)
 
 // TEST_FAULTS=all takes twenty minutes for all of them.
-const step = process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? 7 : CASES.length
+const step = stepOf(19, CASES.length)
 it.each(CASES.filter((one, at) => isSample(one) || (at + 1) % step === 0))(
   'held at transaction $at ($copy), meanwhile $meanwhile: nothing of anybody is lost',
   async ({ copy, at, meanwhile }) => {

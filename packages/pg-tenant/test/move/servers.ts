@@ -23,7 +23,6 @@ import {
   type TenancyOptions,
   type TenantDb,
 } from '../../src/index.ts'
-import { SLOW } from '../support/sample.ts'
 
 export type Name = 'eu' | 'us'
 
@@ -63,10 +62,6 @@ export interface Servers {
     options?: MoveOptions,
   ): Promise<{ error: unknown; messages: number }>
 }
-
-/** Every how-manieth message of the administrator a process dies at. `TEST_FAULTS=all` takes every one. */
-export const stepOf = (slow: number, quick: number) =>
-  process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? slow : quick
 
 /**
  * As SIGKILL: at the `at`-th message that asks something of either server all connections are gone, with that message or

@@ -13,3 +13,7 @@ export const hasTurn = (level: IsolationLevel): boolean => SLOW === (level === '
 /** All of them in the slow set, else every `step`-th from the first on: each kind of test also runs in the default set, smaller. */
 export const sampled = <T>(all: readonly T[], step: number): T[] =>
   SLOW ? [...all] : all.filter((_, at) => at % step === 0)
+
+/** A sweep over the points at which something may die looks at every how-manieth of them; `TEST_FAULTS=all` at each. */
+export const stepOf = (slow: number, quick: number): number =>
+  process.env.TEST_FAULTS === 'all' ? 1 : SLOW ? slow : quick
