@@ -13,6 +13,8 @@ export interface BrokenRule {
     | 'out_of_range'
     | 'reference'
     | 'referenced'
+    /** one row was to be written twice by one statement */
+    | 'repeated'
     | 'required'
     | 'too_long'
     /** said by the code already */
@@ -66,11 +68,14 @@ export function brokenRule(error: ServerError): BrokenRule | undefined {
   // The referencing table is named in both; which of the two it is stands in the words or, in any language, in the routine.
   if (code === '23503' && message.startsWith('update or delete')) return conflict('referenced')
   if (Object.hasOwn(RULES, code)) return RULES[code]
+  if (code === '21000' && WRITES_TWICE.test(error.routine ?? '')) return invalid('repeated')
   if (code === '22000' && error.routine === MAKES_RANGES) return invalid('out_of_range')
   if (code === SQLSTATE.INVALID_PARAMETER_VALUE && TAKERS.test(error.routine ?? '')) return invalid('format')
   return isOfParameter(error) || isOfText(error) ? invalid('format') : undefined
 }
 
+/** What refuses to write a row that the same statement wrote: an upsert or MERGE of a list that names it twice. */
+const WRITES_TWICE = /^(?:ExecOnConflictUpdate|ExecMergeMatched)$/
 /** What refuses a range that ends before it begins. */
 const MAKES_RANGES = 'range_serialize'
 /**

@@ -11,10 +11,16 @@ import { MESSAGES } from './server-messages.ts'
 export function reasonOf(error: ServerError, text?: string): string | undefined {
   const { code, message, position, internalPosition, where = '' } = error
   if (isRaised(error) || message.length > MAX_LENGTH) return undefined
-  const callers = where.split('\n').filter((line) => CALLER.test(line))
+  const [quoted = ''] = IN_ROOM.exec(where) ?? []
+  const callers = where
+    .replace(quoted, '')
+    .split('\n')
+    .filter((line) => CALLER.test(line))
   const inRoom = callers.length > 0 && callers.every((line) => ROOM.test(line))
-  if (callers.length > 0 && !inRoom && NAMES.test(code)) return undefined
-  const inText = position !== undefined || (inRoom && internalPosition !== undefined)
+  // The body of a function that is made now is read by a caller too, and stands in the statement.
+  const isItsOwn = inRoom || standsIn(quoted, message)
+  if (callers.length > 0 && !isItsOwn && NAMES.test(code)) return undefined
+  const inText = position !== undefined || (isItsOwn && internalPosition !== undefined)
   // `$1::regclass` says the same of a value: the name must stand in the statement, which the room's context quotes.
   const isNamed = !MISSING.test(message) || inText || standsIn(text ?? (inRoom ? where : ''), message)
   for (const shape of isNamed ? (MESSAGES[code] ?? []) : []) {
@@ -28,15 +34,19 @@ const MISSING = / does not exist$/
 
 /** Whether all the names in a message are in the text of the statement. */
 function standsIn(text: string, message: string): boolean {
-  const names = [...message.matchAll(/"([^"]*)"/g)].map(([, name = '']) => name)
+  const names = [...message.matchAll(/"([^"]*)"|^(?:function|procedure|routine) (\w+)\(/g)].map(
+    ([, name, called = '']) => name ?? called,
+  )
   return names.length > 0 && names.every((name) => text.includes(name))
 }
 
 /** A function that called; the room (admin/tenant-room.ts) executes statements as they were written. */
 const CALLER = / function /
 const ROOM = /\b_room_[0-9a-f]{24}\b/
-/** Conditions whose messages name what the statement names. */
-const NAMES = /^(?:42|2B|3D|3F|55)/
+/** The statement that it executes, whose own text may hold any words: the outermost one, nothing of what that called. */
+const IN_ROOM = /^SQL statement "(?:(?!\nSQL statement ")[\s\S])*\/\* _room_[0-9a-f]{24} -?\d+ \*\/"$/m
+/** Conditions whose messages name what the statement names; of a function's definition only types. */
+const NAMES = /^(?:42(?!P13)|2B|3D|3F|55)/
 
 /** Whether somebody's code raised it (RAISE, and the same of other languages): by the routine, manual 54.8. */
 export function isRaised({ routine = '' }: ServerError): boolean {

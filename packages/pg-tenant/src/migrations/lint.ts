@@ -191,7 +191,9 @@ function ofOtherPrograms(script: Script, { tokens, text, line }: Statement): Lin
         ? VARIABLE
         : isPlaceholder(tokens, at)
           ? PLACEHOLDER
-          : undefined
+          : token.kind === 'word' && INVISIBLE_CHARACTER.test(token.text)
+            ? INVISIBLE
+            : undefined
     if (!found) return []
     const [rule, message] = found
     return [{ severity: 'error', rule, migration: script.id, line: lineAt(token.start), message }]
@@ -209,6 +211,13 @@ const VARIABLE: Complaint = [
 const PLACEHOLDER: Complaint = [
   'placeholder',
   'A placeholder (a name in braces behind a dollar sign), which only a migration tool replaces. Write the value itself.',
+]
+/** Spaces, line ends and marks that PostgreSQL takes for letters; what joins letters in some scripts (U+200C, U+200D) is none. */
+const INVISIBLE_CHARACTER =
+  /[\u0080-\u00a0\u00ad\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]/
+const INVISIBLE: Complaint = [
+  'invisible',
+  'A space or mark that PostgreSQL takes for a letter (copied from a page, or a byte order mark between two files). Write this anew.',
 ]
 
 function isCommand(tokens: readonly Token[], at: number): boolean {

@@ -21,6 +21,8 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
       throw invalidOption('migrations', 'an array of { id, sql }, id up to 200 characters')
     if (typeof sql !== 'string' || sql.trim() === '')
       throw invalidOption('migrations', `an array of { id, sql }, none of them empty (${id} is)`)
+    if (sql.includes('\0'))
+      throw invalidOption('migrations', `an array of { id, sql } without NUL characters (${id} has one)`)
     if (seen.has(id))
       throw invalidOption('migrations', `an array of { id, sql } with each id once (${id} is there again)`)
     seen.add(id)

@@ -52,6 +52,7 @@ export function namesIn(sql: string): string[] {
 }
 
 type Found = { readonly token?: Token; readonly end: number }
+type Ended = Required<Found>
 
 function tokenAt(sql: string, at: number): Found {
   const char = sql[at] as string
@@ -79,7 +80,7 @@ function lineComment(sql: string, at: number): Found {
 function wordOrPrefixed(sql: string, at: number, word: string): Found {
   const behind = at + word.length
   const prefix = word.toLowerCase()
-  if (sql[behind] === "'" && prefix === 'e') return quotes(ESCAPE_STRING, 'string', sql, at, behind)
+  if (sql[behind] === "'" && prefix === 'e') return escapeString(sql, at, behind)
   if (sql[behind] === "'" && /^[bxn]$/.test(prefix)) return quotes(STRING, 'string', sql, at, behind)
   if (prefix === 'u' && sql[behind] === '&') {
     if (sql[behind + 1] === "'") return quotes(STRING, 'string', sql, at, behind + 1)
@@ -88,7 +89,31 @@ function wordOrPrefixed(sql: string, at: number, word: string): Found {
   return one('word', prefix, at, behind)
 }
 
-function quotes(pattern: RegExp, kind: 'quoted' | 'string', sql: string, start: number, at: number): Found {
+/** What goes on behind a line end (manual 4.1.2.1) still has backslash escapes, without another E. */
+function escapeString(sql: string, start: number, at: number): Found {
+  const parts: string[] = []
+  for (let next: number | undefined = at; next !== undefined; next = continuation(sql, at)) {
+    const { token, end } = quotes(ESCAPE_STRING, 'string', sql, start, next)
+    parts.push(token.text)
+    at = end
+  }
+  return one('string', parts.join(''), start, at)
+}
+
+/** Where the string that ends here goes on: behind white space with a line end in it, and comments up to one. */
+function continuation(sql: string, end: number): number | undefined {
+  let [at, isLater] = [end, false]
+  for (;;) {
+    const space = match(SPACE, sql, at)
+    const between = space ?? match(LINE_COMMENT, sql, at)
+    if (between === undefined) break
+    isLater ||= space !== undefined && /[\r\n]/.test(space)
+    at += between.length
+  }
+  return isLater && sql[at] === "'" ? at : undefined
+}
+
+function quotes(pattern: RegExp, kind: 'quoted' | 'string', sql: string, start: number, at: number): Ended {
   const raw = match(pattern, sql, at)
   if (raw === undefined) throw new UnterminatedSql(start)
   const quote = raw[0] as string
@@ -123,6 +148,6 @@ function match(pattern: RegExp, sql: string, at: number): string | undefined {
   return pattern.exec(sql)?.[0]
 }
 
-function one(kind: Token['kind'], text: string, start: number, end: number): Found {
+function one(kind: Token['kind'], text: string, start: number, end: number): Ended {
   return { token: { kind, text, start, end }, end }
 }

@@ -39,12 +39,24 @@ describe('a drizzle-kit folder', () => {
       'meta/_journal.json': journal([entry(1, '0001_second'), entry(0, '0000_first')]),
       '0001_second.sql': 'select 2',
       '0000_first.sql': FK,
-      '0002_not_in_it.sql': 'select 3',
+      'seed.sql': 'select 3',
     })
     expect(await loadMigrations(path)).toEqual([
       { id: '0000_first', sql: FK },
       { id: '0001_second', sql: 'select 2' },
     ])
+  })
+
+  it('with a migration that its journal does not name, which drizzle leaves out without a word, is refused', async () => {
+    const path = await write('more', {
+      'meta/_journal.json': journal([entry(0, '0000_first')]),
+      '0000_first.sql': FK,
+      '0001_by_hand.sql': 'select 3',
+    })
+    await expect(loadMigrations(path)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('0001_by_hand.sql is not in meta/_journal.json'),
+    })
   })
 
   it('can be read without the schema that it writes everywhere, which lint refuses', async () => {

@@ -100,6 +100,18 @@ describe('files that take a migration back', () => {
     [['V1__a.sql', 'U1__a.sql'], ['V1__a']],
     [['0001_tear_down.sql'], ['0001_tear_down']],
     [
+      ['0001_notes.sql', '0001_notes.down.sql', '2_a.sql', '2_a_undo.sql'],
+      ['0001_notes', '2_a'],
+    ],
+    [
+      ['1.sql', '1.rollback.sql', '2_undo.sql'],
+      ['1', '2_undo'],
+    ],
+    [
+      ['001.do.sql', '001.undo.sql', '002.do.tags.sql', '002.UNDO.tags.sql'],
+      ['001.do', '002.do.tags'],
+    ],
+    [
       ['V1__a.sql', 'V2__b.SQL', 'U2__b.Sql'],
       ['V1__a', 'V2__b'],
     ],
@@ -128,6 +140,14 @@ describe('parts that take a migration back', () => {
     ['MyBatis', `${UP}\n-- //@UNDO\n${DOWN}`],
     ['Play', `# --- !Ups\n${UP}\n# --- !Downs\n${DOWN}`],
     ['plain', `-- Up\n${UP}\n-- Down\n${DOWN}`],
+    ['rambler', `-- rambler up\n${UP}\n-- rambler down\n${DOWN}`],
+    ['micrate', `-- +micrate Up\n${UP}\n-- +micrate Down\n${DOWN}`],
+    ['signs', `-- === UP ===\n${UP}\n-- [down]\n${DOWN}`],
+    ['at signs', `-- @up\n${UP}\n-- @down:\n${DOWN}`],
+    ['other words', `-- upgrade --\n${UP}\n-- downgrade --\n${DOWN}`],
+    ['rollback', `-- Migration Up\n${UP}\n\n-- Rollback:\n${DOWN}`],
+    ['undo first', `-- undo\n${DOWN}\n-- do\n${UP}`.replace('-- undo', '-- do\n-- undo')],
+    ['block comments', `/* up */\n${UP}\n/* down */\n${DOWN}`],
     ['down first', `-- migrate:down\n${DOWN}\n-- migrate:up\n${UP}`],
     ['CRLF', `-- migrate:up\r\n${UP}\r\n-- migrate:down\r\n${DOWN}\r\n`],
   ])('%s: only what applies it is left, on its own lines', async (_, text) => {
@@ -138,6 +158,13 @@ describe('parts that take a migration back', () => {
     expect(line(migration?.sql)).toBe(line(text))
   })
 
+  test.each([
+    `-- apply\n${UP}\n-- Rollback:\n--   ${DOWN}\n`,
+    `-- revert 0007, which nobody used\n${UP}\n-- do not undo\n${UP}`,
+  ])('a comment that no SQL stands behind, or of more words, changes nothing: %j', async (sql) => {
+    expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
+  })
+
   test('a marker inside a string is data', async () => {
     const sql = `insert into notes values ('\n-- migrate:down\n'), ($$\n-- migrate:down\n$$);\n${UP}`
     expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
@@ -145,6 +172,8 @@ describe('parts that take a migration back', () => {
 
   test('a plain "-- down" that nothing came before is asked about, not guessed', async () => {
     const folder = await folderOf({ '1.sql': `${UP}\n-- down\n${DOWN}` })
+    const other = await folderOf({ '1.sql': `${UP}\n-- Rollback:\n-- how\n${DOWN}` })
+    await expect(loadMigrations(other)).rejects.toMatchObject({ details: { migration: '1', line: 2 } })
     await expect(loadMigrations(folder)).rejects.toMatchObject({
       code: 'INVALID_OPTION',
       details: { migration: '1', line: 2 },
@@ -177,6 +206,8 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['V1__a.sql', 'V1__a.sql.conf'], /V1__a\.sql\.conf is read by Flyway only/],
     [['20240101_a/migration.sql', 'later.sql'], /later\.sql stands beside folders/],
     [['V1__a.sql', 'afterMigrate.SQL'], /not named/],
+    [['1_a.sql', '2_b.pgsql'], /2_b\.pgsql would be left out/],
+    [['1_a.sql', '2_b.sql.gz'], /2_b\.sql\.gz would be left out/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
     expect(await refusal(names)).toMatch(why)

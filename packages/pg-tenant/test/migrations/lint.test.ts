@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { lintMigrations } from '../../src/migrations/lint.ts'
 import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { annotationsOf, inTransaction, readScripts, textInRoom } from '../../src/migrations/script.ts'
@@ -24,6 +24,23 @@ describe('statements', () => {
       [
         [1, `select ';', ";", $$;$$, $a$;$$;$a$, e'\\';'`],
         [1, 'x'],
+      ],
+    ],
+    // Behind a line end a string goes on, with backslashes where it began with an E (manual 4.1.2.1).
+    [
+      "select e'a' -- '\n\t--\n '\\';b'; x",
+      [
+        [1, "select e'a' -- '\n\t--\n '\\';b'"],
+        [3, 'x'],
+      ],
+    ],
+    [
+      "select e'a' /* '\n */ '\\'; x; select 'a'\n'\\'; x",
+      [
+        [1, "select e'a' /* '\n */ '\\'"],
+        [2, 'x'],
+        [2, "select 'a'\n'\\'"],
+        [3, 'x'],
       ],
     ],
     ['-- a; b\n/* c; /* d; */ e; */ select 1', [[2, 'select 1']]],
@@ -112,11 +129,18 @@ describe('lint refuses', () => {
     ['create index concurrently i on a (b)', 'no-transaction'],
     ['drop index concurrently i', 'no-transaction'],
     ['vacuum a', 'no-transaction'],
+    ['create table\u00a0a (b int)', 'invisible'],
+    ['select 1;\n\ufeffselect 2', 'invisible'],
+    ['select 1;\u2028', 'invisible'],
     ['-- pg-tenant: no-transaction\ncreate index concurrently on a (b)', 'index-name'],
   ])('%j', (sql, rule) => {
     const lines = sql.split('\n').length
     expect(lint(sql).filter((found) => found.startsWith('error'))).toEqual([`error ${rule} ${lines}`])
   })
+})
+
+test('a NUL character, which no text of PostgreSQL has, is said before anything runs', () => {
+  expect(() => lint("select 'a\0b'")).toThrowError(/without NUL characters \(m has one\)/)
 })
 
 describe('lint lets pass', () => {

@@ -105,6 +105,7 @@ describe('refuseUnsafe', () => {
     `notify x, 'payload'`,
     `notify "x", 'payload'`,
     `notify x /* */ , 'payload'`,
+    `notify x, e'a'\n'\\'b'`,
     'load $$x$$',
     'copy notes to stdout',
     'close all',

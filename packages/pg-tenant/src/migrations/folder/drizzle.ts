@@ -14,8 +14,16 @@ import { textOf } from './text-of.ts'
 export async function readDrizzleFolder(folder: string): Promise<Migration[] | undefined> {
   const journal = await readFile(join(folder, 'meta', '_journal.json')).catch(() => undefined)
   if (journal === undefined) return readFolders(folder)
+  const tags = tagsOf(textOf(journal, 'meta/_journal.json'))
+  const beside = (await entriesOf(folder)).find(
+    ({ isFile, name }) => isFile && /^\d.*\.sql$/i.test(name) && !tags.includes(name.slice(0, -4)),
+  )
+  if (beside)
+    throw refused(
+      `${beside.name} is not in meta/_journal.json, so it would be left out. drizzle-kit generate --custom makes an entry.`,
+    )
   return Promise.all(
-    tagsOf(textOf(journal, 'meta/_journal.json')).map(async (id) => ({
+    tags.map(async (id) => ({
       id,
       sql: await readSql(join(folder, `${id}.sql`), id),
     })),

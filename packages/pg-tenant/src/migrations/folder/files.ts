@@ -15,7 +15,11 @@ const SQL = /\.sql$/i
 const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
 /** Code that stands in the order of migrations: a number, a timestamp or a version in front. */
 const NUMBERED = /^(?:V?\d)/
-const PAIR = /^(.*)([._-])(up|down)\.sql$/i
+const PAIR = /^(.*)([._-])(up|down|undo|rollback|revert)\.sql$/i
+/** Postgrator: `001.do.notes.sql` and `001.undo.notes.sql`. */
+const BY_ACTION = /^(\d+)\.(do|undo)(\..*)?\.sql$/i
+/** SQL that is not read, for its name or because a tool has to unpack it or fill it in. */
+const OTHER_SQL = /\.(?:[pd]?sql|pgsql|ddl|sql\.(?:gz|bz2|xz|zst|zip|erb|ejs|tmpl|tpl|j2|jinja2?))$/i
 /** Flyway: V versioned, U undo, B baseline, R repeatable; its prefixes can be set, to lower case too. */
 const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.sql$/i
 const FLYWAY_REPEATABLE = /^R__.+\.sql$/i
@@ -30,6 +34,10 @@ const FLYWAY_SETTINGS = /\.sql\.conf$/i
 export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
   const entries = (await entriesOf(folder)).filter(({ name }) => !name.startsWith('.'))
   refuseCode(entries)
+  const unread = entries.find(
+    ({ isFile, name }) => isFile && NUMBERED.test(name) && OTHER_SQL.test(name) && !SQL.test(name),
+  )
+  if (unread) throw refused(`${unread.name} would be left out: only files whose names end in .sql are read.`)
   const settings = entries.find(({ name }) => FLYWAY_SETTINGS.test(name))
   if (settings)
     throw refused(
@@ -50,22 +58,22 @@ function idOf(name: string): string {
   return pair?.[2] === '.' && pair[3]?.toLowerCase() === 'up' ? (pair[1] as string) : name.replace(SQL, '')
 }
 
-/** `0001_notes.up.sql` beside `0001_notes.down.sql` (golang-migrate, sqlx, Bun), also with `-` or `_` (db-migrate). */
+/**
+ * `0001_notes.up.sql` or `0001_notes.sql` beside `0001_notes.down.sql` (golang-migrate, sqlx, Bun), also with `-` or `_` (db-migrate),
+ * `.undo` (Postgrator) or `.rollback` (yoyo).
+ */
 function withoutDown(names: readonly string[]): string[] {
-  const ups = new Set(
-    names.flatMap((name) => (PAIR.exec(name)?.[3]?.toLowerCase() === 'up' ? [stem(name)] : [])),
-  )
+  const there = new Set(names.map((name) => name.toLowerCase()))
   return names.filter((name) => {
-    const [, , separator, way] = PAIR.exec(name) ?? []
-    if (way?.toLowerCase() !== 'down') return true
-    if (ups.has(stem(name))) return false
+    const [, version, action, title = ''] = BY_ACTION.exec(name) ?? []
+    if (action?.toLowerCase() === 'undo' && there.has(`${version}.do${title}.sql`.toLowerCase())) return false
+    const [, base = '', separator = '', way = 'up'] = PAIR.exec(name) ?? []
+    if (way.toLowerCase() === 'up') return true
+    const ups = [`${base}${separator}up.sql`, `${base}${separator}do.sql`, `${base}.sql`]
+    if (ups.some((up) => there.has(up.toLowerCase()))) return false
     if (separator !== '.') return true
     throw refused(`${name} takes a migration back, but the file that applies it is not there.`)
   })
-}
-
-function stem(name: string): string {
-  return PAIR.exec(name)?.slice(1, 3).join('').toLowerCase() ?? name
 }
 
 function flyway(names: readonly string[]): MigrationFile[] | undefined {

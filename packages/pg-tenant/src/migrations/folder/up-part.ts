@@ -26,6 +26,15 @@ const MARKERS: readonly Marker[] = [
 /** Written plainly it may be a comment like any other: only a part that began with `-- up` ends here. */
 const PLAIN_DOWN = /^\s{0,20}--[\s-]{0,20}down\s{0,20}$/i
 
+/** A comment line of one such word and signs around it (rambler, micrate, and who writes by hand): where SQL follows that takes back. */
+const PLAIN = (words: string) =>
+  new RegExp(
+    `^\\s{0,20}(?:--|/\\*)[\\W_]{0,40}(?:(?:rambler|micrate|migrat(?:e|ion)|name)[\\W_]{1,20})?(?:${words})(?:[\\W_]{1,20}(?:migration|script|sql))?[\\W_]{0,40}$`,
+    'i',
+  )
+const ANY_UP = PLAIN('up|upgrade|do|apply|forwards?')
+const ANY_DOWN = PLAIN('down|downgrade|undo|rollback|revert|reverse|backwards?')
+
 /** How tools say that a migration cannot run in a transaction: dbmate, goose, sql-migrate, sqlx, Atlas. */
 const NO_TRANSACTION =
   /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b)/i
@@ -44,14 +53,16 @@ const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[
  */
 export function upPart(sql: string, id: string): string {
   const lines = sql.split('\n')
-  const quoted = linesInQuotes(sql)
+  const { quoted, code } = linesOf(sql)
+  const takesBack = (at: number) => ANY_DOWN.test(lines[at] ?? '') && leadsTo(code, lines, at)
   const kept: string[] = []
   const state = { up: true, marked: false, changed: false }
   for (const [at, line] of lines.entries()) {
     const outside = !quoted.has(at)
     if (outside) refuseUnsupported(line, at, id)
-    const marker = outside ? markerOf(line, at, id, state) : undefined
+    const marker = outside ? markerOf(line, at, id, state, takesBack) : undefined
     if (marker) Object.assign(state, { up: marker === 'up', marked: true })
+    else if (outside && ANY_UP.test(line)) state.marked = true
     if (outside && state.up && NO_TRANSACTION.test(line)) kept.push('-- pg-tenant: no-transaction')
     else kept.push(marker || !state.up ? '' : line)
     state.changed ||= kept[at] !== line
@@ -63,10 +74,13 @@ function markerOf(
   line: string,
   at: number,
   id: string,
-  { marked }: { marked: boolean },
+  { up, marked }: { up: boolean; marked: boolean },
+  takesBack: (at: number) => boolean,
 ): 'up' | 'down' | undefined {
   const found = MARKERS.find(({ pattern }) => pattern.test(line))
-  if (found || !PLAIN_DOWN.test(line)) return found?.leads
+  if (found) return found.leads
+  if (!up && ANY_UP.test(line)) return 'up'
+  if (!PLAIN_DOWN.test(line) && !takesBack(at)) return undefined
   if (marked) return 'down'
   throw new TenancyError(
     'INVALID_OPTION',
@@ -86,19 +100,30 @@ function refuseUnsupported(line: string, at: number, id: string): void {
   )
 }
 
-/** Lines that begin inside a string or a quoted name: what looks like a marker there is data. */
-function linesInQuotes(sql: string): ReadonlySet<number> {
-  const inside = new Set<number>()
+/** Whether SQL stands behind a line, before the next that leads another way. */
+function leadsTo(code: ReadonlySet<number>, lines: readonly string[], at: number): boolean {
+  for (let next = at + 1; next < lines.length; next++) {
+    const line = lines[next] ?? ''
+    if (code.has(next)) return true
+    if (ANY_UP.test(line) || MARKERS.some(({ pattern }) => pattern.test(line))) return false
+  }
+  return false
+}
+
+/** Lines that begin inside a string or a quoted name, where what looks like a marker is data; and lines on which SQL begins. */
+function linesOf(sql: string): { quoted: ReadonlySet<number>; code: ReadonlySet<number> } {
+  const [quoted, code] = [new Set<number>(), new Set<number>()]
   let [line, seen] = [0, 0]
   for (const { kind, start, end } of tokensOf(sql)) {
     for (; seen < start; seen++) if (sql[seen] === '\n') line++
+    if (kind !== 'breakpoint') code.add(line)
     for (; seen < end; seen++) {
       if (sql[seen] !== '\n') continue
       line++
-      if (kind === 'string' || kind === 'quoted') inside.add(line)
+      if (kind === 'string' || kind === 'quoted') quoted.add(line)
     }
   }
-  return inside
+  return { quoted, code }
 }
 
 /** Quotes that never end are told later, with their line. */
