@@ -1,5 +1,4 @@
-import type { QueryRows, TenantKey, TenantQueryable } from '@org/core'
-import { isTaken as isRaised } from '../../idempotency/errors.ts'
+import { type QueryRows, SQLSTATE, sqlStateOf, type TenantKey, type TenantQueryable } from '@org/core'
 import type { TenantScopes } from '../../tenants/scopes.ts'
 import { send } from '../../tenants/send.ts'
 
@@ -30,7 +29,7 @@ export async function heldScope<T, Db extends TenantQueryable>(
     })
   } catch (error) {
     // Says so itself.
-    if (fenced && isRaised(error)) await hold()
+    if (fenced && sqlStateOf(error) === SQLSTATE.INVALID_TEXT_REPRESENTATION) await hold()
     throw error
   }
 }
