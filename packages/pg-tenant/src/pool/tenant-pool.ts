@@ -84,7 +84,7 @@ export function tenantPg(tenant: string, reach: Reach, { errors, ownTypes }: Sho
         Client: Client as never,
       })
       // Somebody who gives a client back inside a transaction has it rolled back, before anybody else gets the client.
-      this.on('release', (_error, client) => void (client as unknown as TenantClient).reset())
+      this.on('release', (_error, client: object) => client instanceof TenantClient && void client.reset())
     }
 
     /** Waits for a client with the values of this moment. */

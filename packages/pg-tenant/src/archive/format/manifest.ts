@@ -102,11 +102,14 @@ export function parseSummary(payload: Buffer): ArchiveSummary {
 }
 
 /** The same of what stands beside a file of pg_dump: what both say of a tenant. */
-export function checkDescription(payload: Buffer, format: string): ArchiveManifest {
+export function checkDescription<Manifest extends { readonly format: string }>(
+  payload: Buffer,
+  format: Manifest['format'],
+): Manifest {
   const manifest = parse(payload)
   if ((manifest as { format?: unknown }).format !== format || !isDescription(manifest))
     throw unreadable('damaged')
-  return manifest as ArchiveManifest
+  return manifest as Manifest
 }
 
 /** The same of what was counted. */

@@ -95,7 +95,7 @@ async function readBounded(path: string): Promise<Buffer> {
 
 /** @throws TenancyError VALIDATION_ERROR */
 export function parseDumpManifest(payload: Buffer): DumpManifest {
-  const manifest = checkDescription(payload, 'pg-tenant-dump') as unknown as DumpManifest
+  const manifest = checkDescription<DumpManifest>(payload, 'pg-tenant-dump')
   const { sequences, tables, rows, bytes, programVersion, sha256 } = manifest
   checkSummary({ sequences, tables, rows, bytes })
   const whole = Number.isSafeInteger(programVersion) && typeof sha256 === 'string'

@@ -34,10 +34,7 @@ export async function besideOverloads(
   keys: ReadonlyMap<string, StructureNode>,
 ): Promise<{ readonly nodes: StructureNode[]; readonly edges: readonly Edge[] }> {
   const oids = nodes.flatMap(({ key }) => /^1255:(\d+)$/.exec(key)?.[1] ?? [])
-  const overloads =
-    oids.length < 2
-      ? []
-      : ((await underPath(admin, OVERLOADS, [schema, path, oids])) as unknown as Overload[])
+  const overloads = oids.length < 2 ? [] : await underPath<Overload>(admin, OVERLOADS, [schema, path, oids])
   if (overloads.length === 0) return { nodes, edges }
   const called = new Map(overloads.map((one) => [one.key, one]))
   const callsOf = new Map<StructureNode, Set<Overload>>()
