@@ -46,10 +46,14 @@ export async function furnish(
   const connection = logsIn
     ? await ensureLogin(admin, work, write)
     : await ofLevel.ensureRoles({ lifecycle, tenant, admin, session: undefined, application, status })
-  const marker = markerOf(naming, tenant)
-  await markSchema(admin, { schema, marker, member: separateOwner ? application : role }, tenant)
+  const own = {
+    schema,
+    marker: markerOf(naming, tenant),
+    owner: role,
+    member: separateOwner ? application : role,
+  }
+  await markSchema(admin, own, tenant)
   if (separateOwner) {
-    const own = { schema, marker, owner: role, application }
     await allowOwner(admin, own)
     await allowApplication(admin, own)
   }

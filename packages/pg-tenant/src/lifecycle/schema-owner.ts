@@ -1,19 +1,15 @@
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { OWNED_OBJECTS } from './owned-objects.ts'
-import { setUsage, TABLE_RIGHTS } from './tenant-schema.ts'
+import { setUsage, TABLE_RIGHTS, type TenantSchema } from './tenant-schema.ts'
 
 // Level `schema`: what migrations make belongs to the tenant's role, which nobody acts as but the administrator, in the
 // tenant's room; scopes use it as the application.
 
 /** Whose schema it is, and for whom. */
-export interface SchemaOwner {
-  readonly schema: string
-  readonly marker: string
+export interface SchemaOwner extends TenantSchema {
   /** The tenant's role. */
   readonly owner: string
-  /** The role scopes run as. */
-  readonly application: string
 }
 
 /** Lets the owner make something in the schema, which whoever is to own something must be able to. */
@@ -27,7 +23,7 @@ export async function grantCreate(
 /** Lets the owner read whose schema it is; see {@link ownershipState}. */
 export async function grantMarker(
   admin: Admin,
-  { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
+  { schema, marker, owner }: Omit<SchemaOwner, 'member'>,
 ): Promise<void> {
   await admin.run(`grant select on ${qualify(schema, marker)} to ${quoteIdentifier(owner)}`)
 }
@@ -40,11 +36,8 @@ export async function allowOwner(admin: Admin, home: SchemaOwner): Promise<void>
 }
 
 /** Lets the application use what the owner will make: default privileges are whose who makes the objects. */
-export async function allowApplication(
-  admin: Admin,
-  { schema, owner, application }: Omit<SchemaOwner, 'marker'>,
-): Promise<void> {
-  const [home, role, user] = [schema, owner, application].map(quoteIdentifier)
+export async function allowApplication(admin: Admin, { schema, owner, member }: SchemaOwner): Promise<void> {
+  const [home, role, user] = [schema, owner, member].map(quoteIdentifier)
   const defaults = `alter default privileges in schema ${home} grant`
   await admin.run(
     `set local role ${role};
@@ -75,11 +68,11 @@ const OWN = `with ${OWNED_OBJECTS}
  */
 export async function transferSome(
   admin: Admin,
-  { schema, owner, application }: SchemaOwner,
+  { schema, owner, member }: SchemaOwner,
   ours: readonly string[],
   most: number,
 ): Promise<number> {
-  const rows = await admin.run(`${OWN} limit $5`, [schema, [...ours], owner, application, most])
+  const rows = await admin.run(`${OWN} limit $5`, [schema, [...ours], owner, member, most])
   if (rows.length > 0) await admin.run(rows.map(({ give }) => String(give)).join(';'))
   return rows.length
 }
@@ -100,7 +93,7 @@ const GIVEN = `select case when coalesce(pg_catalog.has_table_privilege(r.oid, m
  */
 export async function ownershipState(
   admin: Pick<Admin, 'run'>,
-  { schema, marker, owner }: Omit<SchemaOwner, 'application'>,
+  { schema, marker, owner }: Omit<SchemaOwner, 'member'>,
   ours?: readonly string[],
 ): Promise<Given> {
   const [found] = await admin.run(GIVEN, [schema, owner, marker])

@@ -71,7 +71,7 @@ function homeOf({ application, lifecycle, tenant }: TenantWork): SchemaOwner | u
   const owner = ownerOf(lifecycle, tenant)
   return owner === undefined
     ? undefined
-    : { schema: schemaOf(naming, tenant), marker: markerOf(naming, tenant), owner, application }
+    : { schema: schemaOf(naming, tenant), marker: markerOf(naming, tenant), owner, member: application }
 }
 
 async function begin(work: TenantWork): Promise<boolean> {

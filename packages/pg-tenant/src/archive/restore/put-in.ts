@@ -85,13 +85,12 @@ export async function makeSchema(
   { schema, markerName: marker, owner = '' }: Place,
 ): Promise<void> {
   const { archive, tenant } = restoring
-  const application = memberOf(restoring)
-  await createSchema(home, { schema, marker, member: application }, tenant)
-  if (application !== owner) {
-    await allowOwner(home, { schema, marker, owner, application })
+  const own = { schema, marker, owner, member: memberOf(restoring) }
+  await createSchema(home, own, tenant)
+  if (own.member !== owner) {
+    await allowOwner(home, own)
     // Where the archive says what the application may do, that and no more.
-    if (!privilegesOf(restoring).comparePrivileges)
-      await allowApplication(home, { schema, owner, application })
+    if (!privilegesOf(restoring).comparePrivileges) await allowApplication(home, own)
   }
   const { migrations } = archive.manifest
   await home.run(

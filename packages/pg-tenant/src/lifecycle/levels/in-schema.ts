@@ -26,12 +26,11 @@ export async function furnishSchema(
   const { naming, distributedSchemas } = lifecycle
   const schema = schemaOf(naming, tenant)
   const created = (await standingOf(home, naming, tenant)) === 'nothing'
-  const marker = markerOf(naming, tenant)
-  const place = { schema, marker, member }
+  const place = { schema, marker: markerOf(naming, tenant), member }
   if (created) await createSchema(home, place, tenant, distributedSchemas)
   else await grantSchema(home, place, distributedSchemas)
   if (owner !== undefined && owner !== member) {
-    const own = { schema, marker, owner, application: member }
+    const own = { ...place, owner }
     await allowOwner(home, own)
     await allowApplication(home, own)
     await shareSchemas(home, naming, member)
