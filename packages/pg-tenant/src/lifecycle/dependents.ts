@@ -8,67 +8,52 @@ import type { TenantWork } from './levels/level.ts'
 /** What a move publishes begins so; it is taken back, or left by a process that was killed, and is nobody's. */
 export const MOVE_PUBLICATION = 'pg_tenant_move_'
 
+const columns = (text: string) =>
+  text.split(/\s+/).map((column) => ({ column, catalog: column.slice(0, column.indexOf('.')) }))
+
+/** In which schema something is. */
+const IN_SCHEMA =
+  columns(`pg_class.relnamespace pg_type.typnamespace pg_proc.pronamespace pg_constraint.connamespace
+  pg_operator.oprnamespace pg_opclass.opcnamespace pg_opfamily.opfnamespace pg_collation.collnamespace pg_conversion.connamespace
+  pg_statistic_ext.stxnamespace pg_ts_config.cfgnamespace pg_ts_dict.dictnamespace pg_ts_parser.prsnamespace pg_ts_template.tmplnamespace`)
+
+/** Of which table something is. */
+const OF_TABLE = columns('pg_attrdef.adrelid pg_rewrite.ev_class pg_trigger.tgrelid pg_policy.polrelid')
+
+const each = (of: typeof IN_SCHEMA, sql: (one: (typeof IN_SCHEMA)[number]) => string, between = '') =>
+  of.map(sql).join(`${between}\n    `)
+
 // $1 schema, $2 the tenant's role or ''. What hangs on an object of the schema and is in another one, or in none (publications,
 // event triggers, extensions): CASCADE would take it along; what belongs to the tenant's role and is elsewhere, and policies for it
 // there: DROP OWNED would (large objects have words of their own); and subscriptions that write into its tables, which would stop.
 // A cast is where one of its types is.
 const CANDIDATES = `with home as (select oid from pg_namespace where nspname = $1),
-  relations as (select c.oid from home join pg_class c on c.relnamespace = home.oid),
+  own as (
+    ${each(IN_SCHEMA, ({ catalog, column }) => `select '${catalog}'::regclass as class, ${catalog}.oid from home join ${catalog} on ${column} = home.oid`, ' union all')}),
+  relations as (select oid from own where class = 'pg_class'::regclass),
   members as (
-    select 1259 as class, oid from relations
-    union all select 1247, t.oid from home join pg_type t on t.typnamespace = home.oid
-    union all select 1255, p.oid from home join pg_proc p on p.pronamespace = home.oid
-    union all select 2606, k.oid from home join pg_constraint k on k.connamespace = home.oid
-    union all select 2604, x.oid from relations c join pg_attrdef x on x.adrelid = c.oid
-    union all select 2618, x.oid from relations c join pg_rewrite x on x.ev_class = c.oid
-    union all select 2620, x.oid from relations c join pg_trigger x on x.tgrelid = c.oid
-    union all select 3256, x.oid from relations c join pg_policy x on x.polrelid = c.oid
-    union all select 2617, o.oid from home join pg_operator o on o.oprnamespace = home.oid
-    union all select 3456, o.oid from home join pg_collation o on o.collnamespace = home.oid
-    union all select 3602, o.oid from home join pg_ts_config o on o.cfgnamespace = home.oid
-    union all select 3600, o.oid from home join pg_ts_dict o on o.dictnamespace = home.oid
-    union all select 3601, o.oid from home join pg_ts_parser o on o.prsnamespace = home.oid
-    union all select 3764, o.oid from home join pg_ts_template o on o.tmplnamespace = home.oid
-    union all select 2616, o.oid from home join pg_opclass o on o.opcnamespace = home.oid
-    union all select 2753, o.oid from home join pg_opfamily o on o.opfnamespace = home.oid
-    union all select 2607, o.oid from home join pg_conversion o on o.connamespace = home.oid
-    union all select 2615, home.oid from home)
+    select class, oid from own union all select 'pg_namespace'::regclass, oid from home union all
+    ${each(OF_TABLE, ({ catalog, column }) => `select '${catalog}'::regclass, ${catalog}.oid from relations c join ${catalog} on ${column} = c.oid`, ' union all')})
   select distinct d.classid, d.objid, d.objsubid from members m join pg_depend d on d.refclassid = m.class and d.refobjid = m.oid
     and d.deptype in ('n', 'a', 'P', 'S')
   where not exists (select from members i where i.class = d.classid and i.oid = d.objid)
   union select s.classid, s.objid, 0 from pg_roles r join pg_shdepend s on s.refclassid = 'pg_authid'::regclass and s.refobjid = r.oid
       and s.deptype in ('o', 'r') and s.dbid = (select oid from pg_database where datname = current_database())
-    where r.rolname = $2 and s.classid <> 2613
+    where r.rolname = $2 and s.classid <> 'pg_largeobject'::regclass
       and not exists (select from members m where m.class = s.classid and m.oid = s.objid)
-  union select 6100, s.srsubid, 0 from relations c join pg_subscription_rel s on s.srrelid = c.oid`
+  union select 'pg_subscription'::regclass, s.srsubid, 0 from relations c join pg_subscription_rel s on s.srrelid = c.oid`
 
 // $1 schema, $2, $3 and $4 the candidates' catalogues, oids and columns.
 const OUTSIDE = `with home as (select oid from pg_namespace where nspname = $1),
   outside as (
     select d.* from unnest($2::oid[], $3::oid[], $4::int[]) as d (classid, objid, objsubid) where coalesce(case d.classid
-        when 1259 then (select c.relnamespace from pg_class c where c.oid = d.objid)
-        when 1247 then (select t.typnamespace from pg_type t where t.oid = d.objid)
-        when 1255 then (select p.pronamespace from pg_proc p where p.oid = d.objid)
-        when 2606 then (select k.connamespace from pg_constraint k where k.oid = d.objid)
-        when 2604 then (select c.relnamespace from pg_attrdef x join pg_class c on c.oid = x.adrelid where x.oid = d.objid)
-        when 2618 then (select c.relnamespace from pg_rewrite r join pg_class c on c.oid = r.ev_class where r.oid = d.objid)
-        when 2620 then (select c.relnamespace from pg_trigger g join pg_class c on c.oid = g.tgrelid where g.oid = d.objid)
-        when 3256 then (select c.relnamespace from pg_policy y join pg_class c on c.oid = y.polrelid where y.oid = d.objid)
-        when 2617 then (select o.oprnamespace from pg_operator o where o.oid = d.objid)
-        when 2616 then (select o.opcnamespace from pg_opclass o where o.oid = d.objid)
-        when 2753 then (select o.opfnamespace from pg_opfamily o where o.oid = d.objid)
-        when 3381 then (select s.stxnamespace from pg_statistic_ext s where s.oid = d.objid)
-        when 3456 then (select o.collnamespace from pg_collation o where o.oid = d.objid)
-        when 2607 then (select o.connamespace from pg_conversion o where o.oid = d.objid)
-        when 3600 then (select o.dictnamespace from pg_ts_dict o where o.oid = d.objid)
-        when 3601 then (select o.prsnamespace from pg_ts_parser o where o.oid = d.objid)
-        when 3602 then (select o.cfgnamespace from pg_ts_config o where o.oid = d.objid)
-        when 2602 then (select f.opfnamespace from pg_amop o join pg_opfamily f on f.oid = o.amopfamily where o.oid = d.objid)
-        when 2603 then (select f.opfnamespace from pg_amproc o join pg_opfamily f on f.oid = o.amprocfamily where o.oid = d.objid)
-        when 3764 then (select o.tmplnamespace from pg_ts_template o where o.oid = d.objid)
-        when 2605 then (select t.typnamespace from pg_cast o join pg_type t on t.oid in (o.castsource, o.casttarget)
+        ${each(IN_SCHEMA, ({ catalog, column }) => `when '${catalog}'::regclass then (select ${column} from ${catalog} where oid = d.objid)`)}
+        ${each(OF_TABLE, ({ catalog, column }) => `when '${catalog}'::regclass then (select c.relnamespace from ${catalog} join pg_class c on c.oid = ${column} where ${catalog}.oid = d.objid)`)}
+        when 'pg_amop'::regclass then (select f.opfnamespace from pg_amop o join pg_opfamily f on f.oid = o.amopfamily where o.oid = d.objid)
+        when 'pg_amproc'::regclass then (select f.opfnamespace from pg_amproc o join pg_opfamily f on f.oid = o.amprocfamily where o.oid = d.objid)
+        when 'pg_cast'::regclass then (select t.typnamespace from pg_cast o join pg_type t on t.oid in (o.castsource, o.casttarget)
             and t.typnamespace = (select oid from home) where o.oid = d.objid limit 1)
-        when 826 then (select home.oid from home)
+        when 'pg_default_acl'::regclass then (select home.oid from home)
       end, 0) <> (select oid from home))
   -- What an extension has made is named by it.
   select distinct i.type || ' ' || i.identity as name from (
@@ -77,7 +62,7 @@ const OUTSIDE = `with home as (select oid from pg_namespace where nspname = $1),
     from outside o left join pg_depend e on e.classid = o.classid and e.objid = o.objid and e.deptype = 'e') o
     cross join lateral pg_identify_object(o.classid, o.objid, o.objsubid) i
   where i.type is not null and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
-      where o.classid = 6106 and r.oid = o.objid and starts_with(p.pubname, '${MOVE_PUBLICATION}'))
+      where o.classid = 'pg_publication_rel'::regclass and r.oid = o.objid and starts_with(p.pubname, '${MOVE_PUBLICATION}'))
     and i.identity !~ '(^| )pg_(toast_)?temp' order by 1`
 
 async function dependentsOf(home: Pick<Admin, 'run'>, schema: string, role: string): Promise<string[]> {
