@@ -2,18 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { SQLSTATE, TenancyError } from '@org/core'
 import { isServerError, type ServerError, withDriverError } from '../errors/server-error.ts'
 import { quoteLiteral } from '../sql/identifier.ts'
+import { ESCAPED_PATH, left } from './room-left.ts'
 import { mayBePending } from './room-pending.ts'
-import {
-  asking,
-  ESCAPED_PATH,
-  left,
-  pendingCall,
-  type Room,
-  type RoomCall,
-  roomCall,
-  roomQuery,
-  setPath,
-} from './tenant-room.ts'
+import { asking, pendingCall, type Room, type RoomCall, roomCall, roomQuery, setPath } from './tenant-room.ts'
 import { ADMIN_LIMITS, type Admin, entersRoom, roomsOf } from './transaction.ts'
 
 /**

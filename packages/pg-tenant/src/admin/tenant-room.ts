@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ServerError } from '../errors/server-error.ts'
 import { qualify, quoteIdentifier, quoteLiteral } from '../sql/identifier.ts'
 import { OWN_PATH } from '../sql/own-path.ts'
+import { clearing, ESCAPED, type Limits } from './room-left.ts'
 import { NOTHING_PENDING, NOTHING_PENDING_ELSEWHERE } from './room-pending.ts'
 
 /**
@@ -44,7 +45,7 @@ export interface RoomCall {
   /** Whether it answers a row for each file: the milliseconds it took. */
   readonly timed: boolean
   /**
-   * The path to be set between `make` and the call, which {@link left} must find again behind it; null where the function sets its
+   * The path to be set between `make` and the call, which `left` must find again behind it; null where the function sets its
    * own. A function that compares paths by itself costs 300 k instructions of the server's, and each plan that it leaves behind slows
    * all later changes of tables.
    */
@@ -55,7 +56,7 @@ export interface RoomCall {
   failedAt(error: Failed): number | undefined
 }
 
-/** What is sent behind a call and {@link left}, in this order. */
+/** What is sent behind a call and `left`, in this order. */
 export interface Leaving {
   /** The same for every tenant. */
   readonly next: readonly string[]
@@ -65,19 +66,7 @@ export interface Leaving {
 
 type Failed = Pick<ServerError, 'message' | 'internalQuery' | 'where'>
 
-/** Limits of the administrator's transaction, in milliseconds, put back behind the call. */
-export interface Limits {
-  readonly lockTimeout: number
-  readonly statementTimeout: number
-}
-
-/** In the message of the error that {@link left} raises. */
-export const ESCAPED = 'pg_tenant:escaped'
-
-/** Likewise, where the path is another. */
-export const ESCAPED_PATH = `${ESCAPED}_path`
-
-/** Likewise, where the schema holds code of somebody else that would run as the administrator. */
+/** In the message of the error where the schema holds code of somebody else that would run as the administrator. */
 export const FOREIGN_CODE = 'pg_tenant:foreign_code'
 
 // Where the administrator owns the tables, names in a migration would find what the application made beside them. Owners of
@@ -204,50 +193,15 @@ function callOf(
     timed: false,
     path,
     leave: {
-      // A held cursor would run its query inside COMMIT.
-      next: ['reset all', OWN, 'close all', 'unlisten *', 'discard temp', settled(limits)],
+      next: clearing(limits),
       last: [`drop function if exists ${name}(pg_catalog.text[])`, ...alone],
     },
     failedAt: (error) => lastTag(bare, error),
   }
 }
 
-// Inside of a room no code can change `role`.
-const INSIDE = `current_user operator(pg_catalog.<>)
-    case pg_catalog.current_setting('role') when 'none' then session_user else pg_catalog.current_setting('role')::pg_catalog.name end`
-
-/**
- * Asked right behind a call, before anything else: raises where code inside has prepared a statement, or changed the path. What is
- * prepared outlives a rollback, so a session in which it was found must be given up; where nothing was found, what is there was
- * prepared by no SQL. Never sent under a name behind a call, where that may be another statement by now; but it may be bound ahead
- * of the call, to the unnamed portal, which no SQL can replace: CLOSE ALL takes it away, and then it fails. FETCH in PL/pgSQL, of
- * a cursor named '', runs it early, and it would have nothing more to say: so it raises inside, and a portal that has failed stays so.
- *
- * @param path an expression, of {@link RoomCall.path}
- */
-export const left = (path: string): string =>
-  [
-    'select case',
-    // guard: z: what is asked behind a room is not answered inside of it
-    `when ${INSIDE} then ${raising(ESCAPED)}`,
-    `when exists (select from pg_catalog.pg_prepared_statement() p where p.from_sql) then ${raising(ESCAPED)}`,
-    `when pg_catalog.current_setting('search_path') operator(pg_catalog.<>) ${path}::pg_catalog.text then ${raising(ESCAPED_PATH)}`,
-    'else 0 end',
-  ].join(' ')
-
-const raising = (what: string) => `pg_catalog.concat('${what}')::pg_catalog.int8`
-
 /** Sets {@link RoomCall.path}. */
 export const setPath = (path: string): string => `select pg_catalog.set_config('search_path', ${path}, true)`
-
-const OWN = `set local search_path to ${OWN_PATH}`
-
-const settled = ({ lockTimeout, statementTimeout }: Limits) => `select case
-  when current_user operator(pg_catalog.=) session_user
-  then pg_catalog.num_nulls(pg_catalog.pg_advisory_unlock_all(),
-    pg_catalog.set_config('lock_timeout', '${lockTimeout}', true),
-    pg_catalog.set_config('statement_timeout', '${statementTimeout}', true))
-  else pg_catalog.concat('${ESCAPED}')::pg_catalog.int8 end`
 
 /** How a statement of a room is marked: the function that sends it, and which of its statements it is. */
 const TAG = /\/\* (\w{1,63}) (\d{1,9}) \*\//g

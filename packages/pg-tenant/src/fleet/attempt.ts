@@ -1,6 +1,7 @@
 import { SQLSTATE, TenancyError } from '@org/core'
 import { isPending, leftPending, MOST_MS } from '../admin/in-room.ts'
-import { ESCAPED, FOREIGN_CODE } from '../admin/tenant-room.ts'
+import { ESCAPED } from '../admin/room-left.ts'
+import { FOREIGN_CODE } from '../admin/tenant-room.ts'
 import type { Session } from '../driver/session.ts'
 import { fromDatabase } from '../errors/from-database.ts'
 import { connectionLost } from '../errors/from-scope.ts'

@@ -1,10 +1,9 @@
 import type { TenantKey } from '@org/core'
 import { MOST_MS } from '../admin/in-room.ts'
+import { type Limits, left } from '../admin/room-left.ts'
 import { mayBePending } from '../admin/room-pending.ts'
 import {
   asking,
-  type Limits,
-  left,
   noForeignCode,
   pendingCall,
   type Room,

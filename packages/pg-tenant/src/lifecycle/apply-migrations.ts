@@ -1,6 +1,7 @@
 import { TenancyError, type TenantKey } from '@org/core'
 import { runInRoom } from '../admin/in-room.ts'
-import { ESCAPED, FOREIGN_CODE, type Room } from '../admin/tenant-room.ts'
+import { ESCAPED } from '../admin/room-left.ts'
+import { FOREIGN_CODE, type Room } from '../admin/tenant-room.ts'
 import { type Admin, fromStatement } from '../admin/transaction.ts'
 import { isServerError, type ServerError, withDriverError } from '../errors/server-error.ts'
 import { schemaOf, searchPathOf } from '../isolation/names.ts'
