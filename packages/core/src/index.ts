@@ -6,7 +6,7 @@ export { crossTenant, currentTenant, runWithoutTenant, runWithTenant, tryCurrent
 export { type ErrorAnswer, type ErrorBody, messageFor, publicCode, toErrorBody } from './error-body.ts'
 export { ERROR_CODES, type ErrorCode, type Locale } from './error-codes.ts'
 export { type HeldResponse, holdResponse } from './http/held-response.ts'
-export { integerField, integerOption, invalidField, invalidOption } from './invalid-input.ts'
+export { integerField, integerOption, invalidField, invalidOption, signalOption } from './invalid-input.ts'
 export { type OptionNames, requireKnownOptions, unknownOption } from './known-options.ts'
 export type { Migration } from './migration.ts'
 export type { NamedQuery, Queryable, QueryRows, Row, TenantQueryable } from './queryable.ts'

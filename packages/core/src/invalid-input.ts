@@ -63,6 +63,31 @@ export function integerOption(
 }
 
 /**
+ * Checks an option that may be an AbortSignal. One that only looks like it would fail in the middle of the work, where it is asked.
+ *
+ * @throws TenancyError INVALID_OPTION
+ * @example
+ * ```ts
+ * import { signalOption } from '@org/core'
+ *
+ * signalOption('signal', AbortSignal.timeout(1_000))?.aborted // → false
+ * signalOption('signal', Object.create(AbortSignal.prototype)) // → throws INVALID_OPTION
+ * ```
+ */
+export function signalOption(option: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || isSignal(value)) return value
+  throw invalidOption(option, 'an AbortSignal')
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  try {
+    return value instanceof AbortSignal && typeof value.aborted === 'boolean'
+  } catch {
+    return false
+  }
+}
+
+/**
  * Checks a field of a request that is an integer.
  *
  * @throws TenancyError VALIDATION_ERROR

@@ -64,6 +64,7 @@ describe('a scope refuses', () => {
     ['an isolation level there is not', { isolationLevel: 'snapshot' }],
     ['deferrable alone', { deferrable: true }],
     ['a signal that is none', { signal: {} }],
+    ['a signal that only looks like one', { signal: Object.create(AbortSignal.prototype) }],
     ['a negative timeout', { statementTimeout: -1 }],
     ['a fraction', { lockTimeout: 1.5 }],
     ['NaN', { idleTimeout: Number.NaN }],
@@ -86,7 +87,12 @@ describe('a scope refuses', () => {
   it('a callback that is none, and bad keys, before a connection is taken', async () => {
     const pool = world.pool()
     const tenancy = world.tenancy({ pool })
-    expect(await codeOf(tenancy.withTenant('acme', undefined as never))).toBe('VALIDATION_ERROR')
+    for (const none of [undefined, function* () {}, async function* () {}] as never[]) {
+      expect(await codeOf(tenancy.withTenant('acme', none))).toBe('VALIDATION_ERROR')
+      expect(await codeOf(tenancy.each(none))).toBe('VALIDATION_ERROR')
+    }
+    const signal = Object.create(AbortSignal.prototype)
+    expect(await codeOf(tenancy.each(async () => {}, { signal }))).toBe('INVALID_OPTION')
     for (const key of [
       '',
       'Acme',

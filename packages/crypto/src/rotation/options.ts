@@ -1,4 +1,4 @@
-import { integerOption, invalidOption, unknownOption } from '@org/core'
+import { integerOption, invalidOption, signalOption, unknownOption } from '@org/core'
 import type { Envelopes, EnvelopesOf } from '../envelope/envelopes.ts'
 import type { SealedTable } from '../envelope/sealed-table.ts'
 import { isEnvelopes } from '../settings/options.ts'
@@ -56,8 +56,7 @@ export function parseRotation(options: RotationOptions, alsoKnown: readonly stri
     throw invalidOption('tables', 'an array of tables, not empty')
   if (plaintext !== 'report' && plaintext !== 'seal') throw invalidOption('plaintext', '"report" or "seal"')
   if (typeof dryRun !== 'boolean') throw invalidOption('dryRun', 'true or false')
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidOption('signal', 'an AbortSignal')
+  signalOption('signal', signal)
   return {
     secrets,
     tables: tables.map(parseTable),

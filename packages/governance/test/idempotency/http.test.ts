@@ -208,3 +208,56 @@ it.each([201, 204, 205, 304])('what was kept of an answer of %i is an answer aga
   const again = responseOf(encodeAnswer(answer))
   expect([again.status, await again.text()]).toEqual([status, body ?? ''])
 })
+
+it.each(['in front of the route', 'in its handler'])(
+  'a client that has gone %s leaves its key free',
+  async (where) => {
+    const { idempotent } = createIdempotency({
+      scopes: world.tenancy,
+      sealing: world.setting.sealing,
+      tenantOf: () => acme,
+      actorOf: () => ({ type: 'user', id: 'u' }),
+      wait: 500,
+    })
+    const app = express().use(express.json())
+    const closed = (res: express.Response) => new Promise<void>((resolve) => res.once('close', resolve))
+    const arrived = Promise.withResolvers<void>()
+    const hangs = (req: express.Request) => req.get('x-hangs') !== undefined
+    app.use(async (req, res, next) => {
+      if (hangs(req)) arrived.resolve()
+      if (hangs(req) && where === 'in front of the route') await closed(res)
+      next()
+    })
+    app.post('/', idempotent('notes.gone'), async (req, res) => {
+      await world.tenancy.query(acme, 'insert into notes (body) values ($1)', [req.body.body])
+      // Such as a stream piped to an answer that is no more: nothing ends it.
+      if (!hangs(req)) res.status(201).json({})
+    })
+    const server = app.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const key = fresh()
+    const send = (signal?: AbortSignal) =>
+      fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'idempotency-key': key,
+          connection: 'close',
+          ...(signal && { 'x-hangs': '1' }),
+        },
+        body: JSON.stringify({ body: `gone-${where}` }),
+        ...(signal && { signal }),
+      })
+    const client = new AbortController()
+    const first = send(client.signal)
+    await arrived.promise
+    client.abort()
+    await expect(first).rejects.toThrow()
+    await expect.poll(async () => (await send()).status).toBe(201)
+    const { rowCount } = await world.tenancy.query(acme, 'select from notes where body = $1', [
+      `gone-${where}`,
+    ])
+    expect(rowCount).toBe(1)
+  },
+)

@@ -1,4 +1,4 @@
-import type { TenantKey } from '@org/core'
+import { TenancyError, type TenantKey } from '@org/core'
 import { withBriefLocks } from '../admin/brief-locks.ts'
 import type { Admin } from '../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
@@ -112,11 +112,30 @@ export function withoutDefaults(schema: string, role: string): string[] {
   ]
 }
 
-/** Without USAGE the pin of every scope fails, whoever has a connection already. */
+/**
+ * Without USAGE the pin of every scope fails, whoever has a connection already.
+ *
+ * @throws TenancyError CONFLICT when what was taken away makes no difference: nobody is told that a tenant is shut who is served
+ */
 export async function setUsage(admin: Admin, schema: string, role: string, allowed: boolean): Promise<void> {
   const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
-  await admin.run(
-    allowed ? `grant usage on schema ${home} to ${member}` : `revoke usage on schema ${home} from ${member}`,
+  if (allowed) return void (await admin.run(`grant usage on schema ${home} to ${member}`))
+  await admin.run(`revoke usage on schema ${home} from ${member}, public`)
+  const [still] = await admin.run<{ superuser: boolean }>(STILL_ALLOWED, [role, schema])
+  if (still) throw neverShut(role, still.superuser)
+}
+
+const STILL_ALLOWED = `select rolsuper as superuser from pg_roles
+  where rolname = $1 and has_schema_privilege(oid, (select oid from pg_namespace where nspname = $2), 'usage')`
+
+function neverShut(role: string, superuser: boolean): TenancyError {
+  const why = superuser
+    ? 'it is a superuser, whom no right binds. Run: ALTER ROLE … NOSUPERUSER, end its sessions, or connect as another role'
+    : 'it inherits USAGE of the schema from a role that it is a member of, or somebody but the owner granted it. Revoke that'
+  return new TenancyError(
+    'CONFLICT',
+    `The tenant cannot be shut: the role of its scopes may use its schema all the same, because ${why}. Nothing was changed.`,
+    { details: { role, reason: superuser ? 'superuser' : 'usage' } },
   )
 }
 

@@ -1,4 +1,4 @@
-import { integerOption, invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions, signalOption } from '@org/core'
 import type { OnBusy, Patience } from '../offboard/drain.ts'
 
 /** How far a move has come, as {@link MoveOptions.onProgress} is told. */
@@ -80,8 +80,7 @@ export function parseMove(options: MoveOptions = {}): MoveSettings {
     throw invalidOption('lose', 'a list of names')
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw invalidOption('onProgress', 'a function')
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidOption('signal', 'an AbortSignal')
+  signalOption('signal', signal)
   const tell = (step: MoveStep) => {
     try {
       onProgress?.(step)

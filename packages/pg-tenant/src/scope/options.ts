@@ -1,4 +1,4 @@
-import { integerOption, invalidOption, type OptionNames, requireKnownOptions } from '@org/core'
+import { integerOption, invalidOption, type OptionNames, requireKnownOptions, signalOption } from '@org/core'
 import { DEFAULT_LIMITS, eachLimit, type Limits } from '../isolation/gate.ts'
 import type { TenantTypes } from './types/tenant-types.ts'
 
@@ -111,8 +111,7 @@ export function parseScopeOptions(options: ScopeOptions | undefined, base: Scope
       'used with readOnly: true and isolationLevel: "serializable" (it has no effect otherwise)',
     )
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidOption('signal', 'an AbortSignal')
+  signalOption('signal', signal)
   const asked = isolationLevel !== undefined || readOnly
   const mode = `isolation level ${isolationLevel ?? 'read committed'} ${readOnly ? 'read only' : 'read write'}`
   return {

@@ -122,11 +122,22 @@ function refused(command: string, why: string): TenancyError {
   })
 }
 
-/** @throws TenancyError VALIDATION_ERROR when what should be run in a scope cannot be called */
+/** @throws TenancyError VALIDATION_ERROR when what should be run in a scope does not run by being called */
 export function requireCallback(fn: unknown): void {
-  if (typeof fn === 'function') return
-  throw new TenancyError('VALIDATION_ERROR', 'A scope takes a function: withTenant(key, async (db) => …).')
+  if (isCallback(fn)) return
+  throw new TenancyError(
+    'VALIDATION_ERROR',
+    'A scope takes a function that is no generator: withTenant(key, async (db) => …).',
+  )
 }
+
+/** A generator's body does not run when it is called: the scope would commit, and nothing of it have happened. */
+export const isCallback = (fn: unknown): boolean =>
+  typeof fn === 'function' && !GENERATORS.has(Object.getPrototypeOf(fn))
+
+const GENERATORS: ReadonlySet<unknown> = new Set(
+  [function* () {}, async function* () {}].map((fn) => Object.getPrototypeOf(fn)),
+)
 
 /** A callback returned while something it had started was still running (hazard d). */
 export function notAwaited(): TenancyError {

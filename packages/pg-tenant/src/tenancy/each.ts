@@ -1,7 +1,15 @@
-import { integerOption, invalidOption, isTenancyError, TenancyError, type TenantKey } from '@org/core'
+import {
+  integerOption,
+  invalidOption,
+  isTenancyError,
+  signalOption,
+  TenancyError,
+  type TenantKey,
+} from '@org/core'
 import type { ListOptions } from '../registry/read.ts'
 import type { TenantRecord } from '../registry/record.ts'
 import type { ScopeOptions } from '../scope/options.ts'
+import { isCallback } from '../scope/refuse.ts'
 import type { TenantDb } from '../scope/tenant-db.ts'
 
 /** Options of {@link Tenancy.each}. */
@@ -134,11 +142,15 @@ function isGone(error: unknown): boolean {
 }
 
 function parse(fn: unknown, options: EachOptions) {
-  if (typeof fn !== 'function')
-    throw new TenancyError('VALIDATION_ERROR', 'each takes a function: each(async (db, tenant) => …).')
+  if (!isCallback(fn))
+    throw new TenancyError(
+      'VALIDATION_ERROR',
+      'each takes a function that is no generator: each(async (db, tenant) => …).',
+    )
   if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object')
   const { concurrency = 4, maxFailures = Number.POSITIVE_INFINITY } = options
   integerOption('concurrency', concurrency, 1, 1_000)
+  signalOption('signal', options.signal)
   if (maxFailures !== Number.POSITIVE_INFINITY) integerOption('maxFailures', maxFailures, 1)
   return { ...options, concurrency, maxFailures }
 }

@@ -44,6 +44,33 @@ describe.each(LEVELS)('suspend, level %s', (isolation) => {
     expect((await here.query('acme', 'select body from notes')).rows).toEqual([])
   })
 
+  it('is refused where scopes would be served all the same, and takes what PUBLIC was given', async () => {
+    const { appRole, root } = world
+    const schema = `${isolation}_globex`
+    const who = isolation === 'schema' ? appRole : `${world.rolePrefix}globex`
+    const group = `${world.rolePrefix}${isolation}_group`
+    await root.query(`create role ${group}; grant usage on schema ${schema} to ${group}, public`)
+    for (const [give, take, reason] of [
+      [`alter role ${who} superuser`, `alter role ${who} nosuperuser`, 'superuser'],
+      [
+        `alter role ${who} inherit; grant ${group} to ${who}`,
+        `drop owned by ${group}; drop role ${group}; alter role ${who} noinherit`,
+        'usage',
+      ],
+    ] as const) {
+      await root.query(give)
+      await expect(here.suspend('globex')).rejects.toMatchObject({
+        code: 'CONFLICT',
+        details: { role: who, reason },
+      })
+      expect(await here.find('globex')).toMatchObject({ status: 'active' })
+      await root.query(take)
+    }
+    expect(await here.suspend('globex')).toBe(true)
+    expect(await codeOf(elsewhere.query('globex', 'select 1'))).toBe('TENANT_SUSPENDED')
+    await here.resume('globex')
+  })
+
   it('survives provision: a suspended tenant is brought up to date and stays suspended', async () => {
     await here.suspend('globex')
     const newer = world.tenancy({

@@ -71,6 +71,8 @@ function disconnected(response: ServerResponse): { promise: Promise<never>; stop
   promise.catch(() => {})
   const onClose = () =>
     reject(new TenancyError('ABORTED', 'The client closed the connection; nothing was committed.'))
+  // What stood in front may have taken its time, and there is no second event.
+  if (response.destroyed) onClose()
   response.once('close', onClose)
   return { promise, stop: () => response.off('close', onClose) }
 }
