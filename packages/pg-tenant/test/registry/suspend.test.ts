@@ -71,6 +71,29 @@ describe.each(LEVELS)('suspend, level %s', (isolation) => {
     await here.resume('globex')
   })
 
+  it('shuts out every role that scopes of the tenant run as, and lets them all in again', async () => {
+    const second = `${world.rolePrefix}${isolation}_second`
+    await world.root.query(`create role ${second} login noinherit password 'second'`)
+    const url = new URL(world.appUrl)
+    ;[url.username, url.password] = [second, 'second']
+    // Such as a release that logs in under another name, beside the one before.
+    const theirs = world.tenancy({
+      isolation,
+      schemaPrefix: `${isolation}_`,
+      pool: world.pool({ connectionString: url.href }),
+    })
+    await theirs.provision('globex')
+    expect((await theirs.query('globex', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+    await here.suspend('globex')
+    expect([
+      await codeOf(elsewhere.query('globex', 'select 1')),
+      await codeOf(theirs.query('globex', 'select 1')),
+    ]).toEqual(['TENANT_SUSPENDED', 'TENANT_SUSPENDED'])
+    await here.resume('globex')
+    for (const one of [elsewhere, theirs])
+      expect((await one.query('globex', 'select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
   it('survives provision: a suspended tenant is brought up to date and stays suspended', async () => {
     await here.suspend('globex')
     const newer = world.tenancy({

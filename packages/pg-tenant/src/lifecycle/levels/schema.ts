@@ -19,12 +19,26 @@ async function ensureOwner(work: TenantWork): Promise<undefined> {
   return undefined
 }
 
-/** A tenant of an earlier release has no role yet, and is suspended all the same. */
+/**
+ * Every role that scopes run as, which is who may pin the marker: a release that logs in as another role may serve the tenant as well.
+ * A tenant of an earlier release has no role of its own yet, and is suspended all the same.
+ */
 const steps = schemaSteps(async (work) => {
+  const { admin, application, lifecycle, tenant } = work
   const role = ownRole(work)
-  const there = role !== undefined && (await roleExists(work.admin, role))
-  return there ? [work.application, role] : [work.application]
+  const { naming } = lifecycle
+  const pinning = await admin.run<{ name: string }>(PINNING, [
+    schemaOf(naming, tenant),
+    markerOf(naming, tenant),
+  ])
+  const own = role !== undefined && (await roleExists(admin, role)) ? [role] : []
+  return [...new Set([application, ...own, ...pinning.map(({ name }) => name)])]
 })
+
+// $1 schema, $2 marker.
+const PINNING = `select distinct r.rolname::text as name from pg_namespace n join pg_class m on m.relnamespace = n.oid
+    cross join lateral aclexplode(m.relacl) a join pg_roles r on r.oid = a.grantee
+  where n.nspname = $1 and m.relname = $2 and a.grantee <> m.relowner order by 1`
 
 /**
  * Level `schema`: the application itself may use every tenant's schema. What is in it belongs to a NOLOGIN role of the tenant's,
