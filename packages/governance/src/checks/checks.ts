@@ -11,6 +11,7 @@ import { invalidOption } from '../input/input.ts'
 import type { PersonalData } from '../privacy/personal-data.ts'
 import { auditFindings, auditMeasures } from './audit.ts'
 import { jobFindings } from './jobs.ts'
+import { otherServerFindings } from './other-server.ts'
 import { outboxFindings, outboxMeasures } from './outbox.ts'
 import { eventFindings, personalFindings, unfinishedErasures } from './privacy.ts'
 import { retentionFindings } from './retention.ts'
@@ -34,6 +35,7 @@ type Measures = (place: CheckPlace, schema: string) => Promise<readonly CheckMea
 const FINDS: Readonly<Record<string, { readonly examine: Finds; readonly measure?: Measures }>> = {
   versions: { examine: versionFindings },
   rights: { examine: rightsFindings },
+  positions: { examine: otherServerFindings },
   audit: { examine: auditFindings, measure: auditMeasures },
   outbox: { examine: outboxFindings, measure: outboxMeasures },
   usage: { examine: usageFindings },

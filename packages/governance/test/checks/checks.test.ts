@@ -51,7 +51,7 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
 
   it('nothing is wrong where nothing is', async () => {
     expect(await found()).toEqual([])
-    expect(own().size).toBe(10)
+    expect(own().size).toBe(11)
   })
 
   it('partitions that will run out are made by retention', async () => {
@@ -146,6 +146,19 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
     await installOutbox(control(), options)
     expect(await found()).toEqual([])
     await tenancy.withTenant(acme, (db) => used.meter(db, { requestId: randomUUID(), action: 'a.b' }))
+  })
+
+  it('positions that a dump brought from another server are found: what is used here is passed over', async () => {
+    const root = world.root(acme)
+    const { rows } = await root.query<{ upto: string }>('select upto from governance.usage_cursor')
+    await root.query(`update governance.usage_cursor set upto = '5000000000'`)
+    await tenancy.withTenant(acme, (db) => used.meter(db, { requestId: randomUUID(), action: 'a.b' }))
+    expect(await used.rollUp(world.admin(acme))).toEqual({ counts: 0 })
+    const { findings } = await tenancy.doctor()
+    const [told] = findings.filter(({ code }) => code === 'GOVERNANCE_OTHER_SERVER')
+    expect([told?.subject, told?.fix]).toEqual([at('usage'), expect.stringContaining('--epoch=2 ')])
+    await root.query('update governance.usage_cursor set upto = $1', [rows[0]?.upto])
+    expect(await found()).toEqual([])
   })
 
   it('columns that nobody has classified are found, in the catalogue alone', async () => {
