@@ -301,6 +301,7 @@ export const MESSAGES: Readonly<Record<string, readonly string[]>> = {
     'generation expression is not immutable',
     'functions in index expression must be marked IMMUTABLE',
     'functions in index predicate must be marked IMMUTABLE',
+    'functions in partition key expression must be marked IMMUTABLE',
   ],
   '42P16': [
     'cannot change name of view column "{name}" to "{name}"',

@@ -4,6 +4,7 @@ import { findProgram } from '@org/pg-testing'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
 import { manifestPathOf } from '../../src/archive/pg-dump/manifest.ts'
+import { openDump } from '../../src/archive/pg-dump/open.ts'
 import { runProgram, versionOf } from '../../src/archive/pg-dump/program.ts'
 import type { IsolationLevel } from '../../src/index.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
@@ -168,6 +169,28 @@ describe.each(LEVELS)('level %s', (level) => {
     expect((await tenancy.find('damaged'))?.status).toBe('deleted')
     expect(await restore(to).catch(() => 'done')).toBe('done')
   })
+})
+
+// The program's end must not be an error then that nobody awaits: it would end the process.
+it.skipIf(!installed)('a file that is not read to its end is closed without a word', async () => {
+  if (!usable()) return
+  const tenancy = setting.tenancy('role')
+  await tenancy.provision('closed')
+  for (const name of ['a', 'b', 'c'])
+    await tenancy.query(
+      'closed',
+      `create table ${name} as select repeat('x', 1000) from generate_series(1, 30)`,
+    )
+  const from = folder.path('closed')
+  await tenancy.backup('closed', { to: from, format: 'pg_dump', programs: PROGRAMS })
+  for (const asked of [0, 1]) {
+    const archive = await openDump(from, { programs: PROGRAMS }, undefined)
+    const blocks = archive.blocks()
+    await blocks.next()
+    if (asked > 0) blocks.next().catch(() => {})
+    await archive.close()
+    if (asked > 0) await blocks.next().catch(() => {})
+  }
 })
 
 it.skipIf(!installed)(

@@ -37,19 +37,17 @@ async function* readBlocks(
   const indexes = new Map(tables.map(({ name }, index) => [name, index]))
   const args = ['--data-only', '--format=custom', '--no-owner', '--no-privileges', '--file=-', path]
   const { output, ended } = streamProgram({ program: 'pg_restore', ...options, args })
-  let ok = false
-  try {
-    for await (const { table, columns, data } of splitDump(output, schema)) {
-      const index = indexes.get(table)
-      // What depends on something that cannot be made has no place; pg_dump has its rows all the same.
-      if (index === undefined && skipped.length > 0) continue
-      const expected = index === undefined ? undefined : tables[index]?.columns.map(({ name }) => name)
-      if (index === undefined || !expected || !sameNames(columns, expected)) throw unreadable('damaged')
-      yield { table: index, data }
-    }
-    ok = true
-  } finally {
-    if (!ok) ended.catch(() => {})
+  // Whoever reads may stop in the middle and never come back; the program is stopped then.
+  ended.catch(() => {})
+  for await (const { table, entry, columns, data } of splitDump(output, schema)) {
+    const named = indexes.get(table)
+    // Where a hash is of an OID pg_dump has the rows of each partition come in through the whole.
+    const index = named !== undefined && tables[named]?.partitioned ? indexes.get(entry) : named
+    // What depends on something that cannot be made has no place; pg_dump has its rows all the same.
+    if (index === undefined && skipped.length > 0) continue
+    const expected = index === undefined ? undefined : tables[index]?.columns.map(({ name }) => name)
+    if (index === undefined || !expected || !sameNames(columns, expected)) throw unreadable('damaged')
+    yield { table: index, data }
   }
   await ended
   const summary: ArchiveSummary = { tables, sequences, rows, bytes }

@@ -4,6 +4,8 @@ import { unreadable } from '../format/format.ts'
 /** A piece of the rows of one table, as COPY text. */
 export interface DumpedRows {
   readonly table: string
+  /** The table they are of, as the comment ahead of them says. */
+  readonly entry: string
   readonly columns: readonly string[]
   readonly data: Buffer
 }
@@ -11,6 +13,8 @@ export interface DumpedRows {
 const LINE_FEED = 10
 /** What a line outside of rows may have at most: a name has 63 bytes, quoted 128, and a table 1,600 columns. */
 const MAX_LINE = 1 << 20
+/** `-- Data for Name: notes; Type: TABLE DATA; Schema: c_acme; Owner: …` */
+const ENTRY = /^-- Data for Name: (.{1,200}); Type: TABLE DATA; Schema: /
 /** The line that ends the rows of a table. A row cannot be written like that: its backslash would be doubled. */
 const END = Buffer.from('\\.')
 
@@ -25,6 +29,7 @@ export async function* splitDump(
   schema: string,
 ): AsyncGenerator<DumpedRows, void, undefined> {
   let table: Omit<DumpedRows, 'data'> | undefined
+  let entry = ''
   let line: Buffer = Buffer.alloc(0)
   let inside = false
   for await (const piece of output) {
@@ -34,7 +39,10 @@ export async function* splitDump(
       if (table === undefined) {
         const end = rest.indexOf(LINE_FEED)
         if (end < 0) break
-        table = headOf(rest.subarray(0, end), schema)
+        const text = rest.toString('utf8', 0, end)
+        entry = ENTRY.exec(text)?.[1] ?? entry
+        const head = headOf(text, schema)
+        table = head && { ...head, entry }
         rest = rest.subarray(end + 1)
         inside = false
         continue
@@ -83,8 +91,7 @@ function endOfRows(bytes: Buffer, inside: boolean): End {
 }
 
 /** `COPY c_acme."Notes" (id, body) FROM stdin;` */
-function headOf(line: Buffer, schema: string): Omit<DumpedRows, 'data'> | undefined {
-  const text = line.toString('utf8')
+function headOf(text: string, schema: string): Pick<DumpedRows, 'table' | 'columns'> | undefined {
   if (!text.startsWith('COPY ') || !text.endsWith(' FROM stdin;')) return undefined
   const [, home, table, ...columns] = namesIn(text)
   if (home !== schema || table === undefined) throw unreadable('damaged')

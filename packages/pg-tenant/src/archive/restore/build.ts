@@ -10,6 +10,7 @@ import { requireSame } from '../structure/compare.ts'
 import { readStructure, usualDefaultPrivileges } from '../structure/read.ts'
 import { fromHere, toHere } from '../structure/rename.ts'
 import { PHASE, type StructureStatement } from '../structure/statement.ts'
+import { rehash } from './hashed.ts'
 import { loadData } from './load.ts'
 import { readLoadable } from './loadable.ts'
 import { make } from './make.ts'
@@ -51,7 +52,14 @@ export async function build(
     await verifyData(home, place, manifest.tables, end.summary.tables)
     await verifyComputed(home, place, manifest.tables, end.summary.tables)
   }
-  const rest = made.slice(border)
+  const { before, behind } = await rehash(home, place, manifest.tables)
+  const attached = made.findLastIndex(({ phase }) => phase === PHASE.attach) + 1
+  const rest = [
+    ...before,
+    ...made.slice(border, attached),
+    ...behind,
+    ...made.slice(Math.max(border, attached)),
+  ]
   const of = (kind: (made: StructureStatement) => boolean) => rest.filter(kind)
   await make(
     home,
