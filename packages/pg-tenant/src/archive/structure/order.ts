@@ -69,7 +69,7 @@ export function needsOf(
 /** The object that a node says something of, which goes where that goes: its privileges, comments, state, place in another. */
 export function about(key: string): string | undefined {
   const [, kind = '', numbers = ''] = /^([a-z]+):(\d+(?::\d+)?)/.exec(key) ?? []
-  if (kind === 'acl' || kind === 'comment') return numbers
+  if (kind === 'acl' || kind === 'comment' || kind === 'extension') return numbers
   if (kind === 'role') return `1255:${numbers}`
   const [oid] = numbers.split(':')
   return /^(?:attach|state|security|column|owned|refresh|renamed|valid)$/.test(kind)

@@ -42,6 +42,25 @@ export const ROW_SECURITY = `select 'security:' || c.oid as key, '{}'::text[] as
       case when c.relforcerowsecurity then format('alter table only %s force row level security', ${NAME}) end) as sql
   from ${RELATION} where c.relkind in ('r', 'p') and (c.relrowsecurity or c.relforcerowsecurity)`
 
+/** ALTER … DEPENDS ON EXTENSION: goes when that does. `w` an object: class, oid, what. */
+const WITH_EXTENSION = (
+  objects: string,
+) => `select 'extension:' || w.class || ':' || w.oid as key, '{}'::text[] as also, 82 as phase,
+    'extension of ' || w.what as what,
+    string_agg(format('alter %s depends on extension %I', w.what, e.extname), '; ' order by e.extname) as sql
+  from ${objects} join pg_depend d on d.classid = w.class and d.objid = w.oid and d.deptype = 'x' and d.refclassid = 'pg_extension'::regclass
+    join pg_extension e on e.oid = d.refobjid group by w.class, w.oid, w.what`
+
+export const FUNCTIONS_WITH_EXTENSION =
+  WITH_EXTENSION(`path, home h join pg_proc p on p.oid = any ($3::oid[]) cross join lateral (
+    select 1255 as class, p.oid, case p.prokind when 'p' then 'procedure' else 'function' end ||
+      format(' %I.%I(%s)', h.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as what) w`)
+
+export const RELATIONS_WITH_EXTENSION = WITH_EXTENSION(`${RELATION} cross join lateral (
+    select 1259 as class, x.oid, case x.relkind when 'm' then 'materialized view ' else 'index ' end || format('%I.%I', h.nspname, x.relname) as what
+      from pg_class x where x.oid = c.oid and x.relkind = 'm' or x.oid in (select i.indexrelid from pg_index i where i.indrelid = c.oid)
+    union all select 2620, g.oid, format('trigger %I on %s', g.tgname, ${NAME}) from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) w`)
+
 // Comments on what `what` names: the object of the same key. What is made with another (a column, the sequence of an identity, the
 // index of a key, a constraint of a domain) has none of its own.
 export const COMMENTS = `with ${PATH} select d.classoid || ':' || d.objoid as on, d.objsubid as sub, quote_literal(d.description) as text,
