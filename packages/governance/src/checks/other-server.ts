@@ -1,19 +1,40 @@
 import type { CheckFinding, CheckPlace } from '@org/core'
-import { qualify } from '../sql/identifier.ts'
+import { POSITIONS } from '../outbox/positions.ts'
+import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { areThere } from './there.ts'
 
-/** Up to which transaction something has been done: what is behind that is passed over. */
-const POSITIONS = (schema: string): readonly (readonly [part: string, table: string, sql: string])[] => {
+interface Part {
+  readonly part: string
+  readonly table: string
+  /** Up to which transactions something has been done; what is behind them is passed over. */
+  readonly reached: string
+  /** Puts behind all that what was written here meanwhile. */
+  readonly anew: string
+}
+
+const partsOf = (schema: string): readonly Part[] => {
   const at = (table: string) => qualify(schema, table)
+  const anew = (table: string, when: string, done: string) =>
+    `UPDATE ${at(table)} SET xid = pg_current_xact_id() WHERE ${when} > (SELECT ${done})`
   return [
-    [
-      'outbox',
-      'outbox_tick',
-      `select pg_snapshot_xmax(t.snapshot) as xid from ${at('outbox_tick')} t order by t.id desc limit 1`,
-    ],
-    ['outbox', 'outbox', `select o.xid from ${at('outbox')} o order by o.xid desc, o.seq desc limit 1`],
-    ['usage', 'usage_cursor', `select c.upto as xid from ${at('usage_cursor')} c`],
-    ['audit', 'audit_sealer', `select s.xid from ${at('audit_sealer')} s`],
+    {
+      part: 'outbox',
+      table: 'outbox_tick',
+      reached: POSITIONS(quoteIdentifier(schema)),
+      anew: anew('outbox', 'published_at', `max(at) FROM ${at('outbox_tick')}`),
+    },
+    {
+      part: 'usage',
+      table: 'usage_cursor',
+      reached: `select c.upto as xid from ${at('usage_cursor')} c`,
+      anew: anew('usage_delta', 'at', `coalesce(max(updated_at), '-infinity') FROM ${at('usage_metrics')}`),
+    },
+    {
+      part: 'audit',
+      table: 'audit_sealer',
+      reached: `select s.xid from ${at('audit_sealer')} s`,
+      anew: anew('audit_log', 'created_at', `coalesce(max(sealed_at), '-infinity') FROM ${at('audit_seal')}`),
+    },
   ]
 }
 
@@ -27,17 +48,17 @@ export async function otherServerFindings(
   place: CheckPlace,
   schema: string,
 ): Promise<readonly CheckFinding[]> {
-  const ahead: { readonly part: string; readonly epoch: number }[] = []
-  for (const [part, table, sql] of POSITIONS(schema)) {
-    if (!(await areThere(place, schema, table))) continue
+  const ahead: (Part & { readonly epoch: number })[] = []
+  for (const part of partsOf(schema)) {
+    if (!(await areThere(place, schema, part.table))) continue
     const { rows } = await place.query<{ epoch: number }>(
-      `select div(p.xid::text::numeric, 4294967296)::int + 1 as epoch from (${sql}) p
-       where p.xid > pg_snapshot_xmax(pg_current_snapshot())`,
+      `select div(max(p.xid::text::numeric), 4294967296)::int + 1 as epoch from (${part.reached}) p
+       where p.xid > pg_snapshot_xmax(pg_current_snapshot()) having count(*) > 0`,
     )
-    for (const { epoch } of rows) ahead.push({ part, epoch })
+    for (const { epoch } of rows) ahead.push({ ...part, epoch })
   }
   if (ahead.length === 0) return []
-  const parts = [...new Set(ahead.map(({ part }) => part))].join(', ')
+  const parts = ahead.map(({ part }) => part).join(', ')
   const epoch = Math.max(...ahead.map(({ epoch }) => epoch))
   return [
     {
@@ -45,7 +66,7 @@ export async function otherServerFindings(
       severity: 'error',
       subject: parts,
       message: `${parts}: work was done up to transactions that this server has not had, so a dump brought the tables here from another. What is published, used and recorded now is passed over.`,
-      fix: `Stop everything that publishes and works, stop the server, run pg_resetwal --epoch=${epoch} on its data directory (a transaction's number is then beyond all of theirs; nothing else changes), and start it again.`,
+      fix: `Stop everything that writes and works, stop the server, run pg_resetwal --epoch=${epoch} on its data directory (a transaction's number is then beyond all of theirs; nothing else changes), and start it again. Then, for what was written here meanwhile and before a worker starts: ${ahead.map(({ anew }) => anew).join('; ')}`,
     },
   ]
 }

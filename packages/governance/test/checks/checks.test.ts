@@ -157,6 +157,11 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
     const { findings } = await tenancy.doctor()
     const [told] = findings.filter(({ code }) => code === 'GOVERNANCE_OTHER_SERVER')
     expect([told?.subject, told?.fix]).toEqual([at('usage'), expect.stringContaining('--epoch=2 ')])
+    const delta = () =>
+      root.query<{ xid: string }>('select xid from governance.usage_delta order by at desc limit 1')
+    const [before] = (await delta()).rows
+    await root.query(told?.fix.split('starts: ')[1] ?? '')
+    expect(BigInt((await delta()).rows[0]?.xid ?? 0)).toBeGreaterThan(BigInt(before?.xid ?? 0))
     await root.query('update governance.usage_cursor set upto = $1', [rows[0]?.upto])
     expect(await found()).toEqual([])
   })

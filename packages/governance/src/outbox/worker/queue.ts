@@ -1,5 +1,6 @@
-import { codedControl, type Queryable } from '@org/core'
+import { codedControl, type Queryable, TenancyError } from '@org/core'
 import { quoteIdentifier } from '../../sql/identifier.ts'
+import { POSITIONS } from '../positions.ts'
 import type { Outcome } from './outcome.ts'
 
 /** An event as it was taken. */
@@ -38,6 +39,14 @@ export interface Queue {
   sweep(): Promise<void>
 }
 
+function otherServer(): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'The outbox was brought here from another server, by a dump: its transactions are ahead of this one. Nothing is taken, so that nothing is lost; doctor() says what to do (GOVERNANCE_OTHER_SERVER).',
+    { details: { reason: 'other_server' } },
+  )
+}
+
 /** Of the transaction's beginning: what it grants lasts longer than counted from there. */
 const NOW = 'floor(extract(epoch from now()) * 1000)::float8 as now'
 
@@ -52,8 +61,21 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
       `select ${schema}.${name}(${values.map((_, n) => `$${n + 1}`).join(', ')}) as value`,
       values,
     )
+  const elsewhere = `select exists (select from (${POSITIONS(schema)}) p where p.xid > pg_snapshot_xmax(pg_current_snapshot())) as ahead`
+  let looked: Promise<void> | undefined
+  /** Before anything is moved on: the first round would pass over all that was published here, for good. */
+  const requireHome = () => {
+    looked ??= (async () => {
+      if ((await control.query<{ ahead: boolean }>(elsewhere)).rows[0]?.ahead) throw otherServer()
+    })().catch((error: unknown) => {
+      looked = undefined
+      throw error
+    })
+    return looked
+  }
   return {
     take: async (want, leaseMs, maxAttempts, alone) => {
+      await requireHome()
       const text = `select t.*, ${PUBLISHED}, ${NOW} from ${schema}.outbox_take($1, $2, $3, $4) t`
       const values = [want, leaseMs / 1_000, maxAttempts, alone]
       const { rows } = await control.query<Taken & { published: number }>(text, values)
@@ -73,6 +95,9 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
       (await call('outbox_held', [olderThanMs / 1_000])).rows.map(({ value }) => String(value)),
     resume: async (tenant) => void (await call('outbox_resume', [tenant])),
     forget: async (tenant) => void (await call('outbox_forget', [tenant])),
-    sweep: async () => void (await call('outbox_sweep', [])),
+    sweep: async () => {
+      await requireHome()
+      await call('outbox_sweep', [])
+    },
   }
 }
