@@ -146,23 +146,23 @@ function ofLink(far: readonly Measured[]): Finding[] {
 
 const OWN_LIMIT = 'unscoped, parsed, as many schemas'
 
-// Why targets are missed. Instructions of the server's are by callgrind (PostgreSQL 18.4, 2026-11-29), each message's share by leaving
+// Why targets are missed. Instructions of the server's are by callgrind (PostgreSQL 18.4, 2026-11-30), each message's share by leaving
 // it out; times by this suite on a quiet machine.
 const SHARES =
-  'of 470 k instructions of the server’s (unscoped 174 k) the statement takes 176, BEGIN, COMMIT and what sets path and role 118, taking away what the session holds behind COMMIT 82, the check 56, the pin 38; the least that sets path and role and cleans up takes 276 with nothing checked, which is 1.6×'
+  'of 453 k instructions of the server’s (unscoped 174 k) the statement takes 176, BEGIN, COMMIT and what sets path and role 101, taking away what the session holds behind COMMIT 82, the check 56, the pin 38; the least that sets path and role and cleans up takes 276 with nothing checked, which is 1.6×'
 const PARSED = `${SHARES}; parsing and planning the statement anew is 100 k, which keepStatements saves`
-const KEPT = `${SHARES}; with the statement kept it is 370`
+const KEPT = `${SHARES}; with the statement kept it is 354`
 const TRIPS = `${PARSED}; a second trip takes 24 µs of the server’s processor and 17 of the client’s, 0.46× of the statement`
 const PL_PGSQL =
-  'of 667 k instructions of the server’s the least with one setting for role and path takes 307; the entrance is a function with the rights of its owner that looks its tenant up: about 100 k; policies are planned into each statement'
+  'of 615 k instructions of the server’s the least with one setting for role and path takes 307; the entrance is a function with the rights of its owner that looks its tenant up: about 120 k; policies are planned into each statement'
 const LINK =
   'the same one trip; both sides are 0.09 ms longer on a processor (64 µs unscoped, 153 scoped), which is 8 % of a trip that takes 1.1 ms'
 const LINK_SCOPE =
   'two trips for four, which would be 0.5×; processor time of both sides is 0.24 ms, the helper’s 0.21'
 const HELPER =
-  'it checks nothing and leaves what it finds: 207 k instructions of the server’s in four trips, 470 k here in one; on loopback three more trips are all that it pays for'
+  'it checks nothing and leaves what it finds: 207 k instructions of the server’s in four trips, 453 k here in one; on loopback three more trips are all that it pays for'
 const POOLS =
-  'a connection that one tenant has for good sends the bare statement: nothing is set, checked or taken away, 174 k instructions of the server’s for 470 k'
+  'a connection that one tenant has for good sends the bare statement: nothing is set, checked or taken away, 174 k instructions of the server’s for 453 k'
 
 function ofThroughput(near: readonly Measured[]): Finding[] {
   const over = (name: string, reference: string) => rate(near, name, reference)

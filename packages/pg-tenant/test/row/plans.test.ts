@@ -61,6 +61,22 @@ describe('plans', () => {
     },
   )
 
+  it.skipIf(POOLED)('of the entrance read one row of the registry, whoever shares it', async () => {
+    const { root } = world
+    await root.query(`insert into tenancy.tenant (prefix, key, status, isolation)
+      select 'other' || n % 2, 'x' || n, 'active', 'role' from generate_series(1, 40) n`)
+    await root.query('vacuum analyze tenancy.tenant')
+    // A session counts what it read since it last told the server.
+    const fresh = rowTenancy(world, { pool: world.pool({ max: 1 }) })
+    const { rows } = await fresh.query(
+      't7',
+      `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_all_tables
+        where schemaname = 'tenancy' and relname = 'tenant'`,
+    )
+    await root.query(`delete from tenancy.tenant where starts_with(prefix, 'other')`)
+    expect(rows).toEqual([{ read: 1 }])
+  })
+
   it('take large lists', async () => {
     const ids = Array.from({ length: 20_000 }, (_, at) => at)
     expect(

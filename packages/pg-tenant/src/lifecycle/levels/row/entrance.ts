@@ -11,6 +11,12 @@ import type { RowLifecycle } from './lifecycle.ts'
 // administrator who has it, or waits for it, keeps scopes out.
 const PRESENCE = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:', %1$L, ':', tenant), 0)`
 
+// The tenant's status, `anew` where it was made after the scope had begun, null where its rows are elsewhere. It is only seen, or locked too.
+const STATUS = `select case when t.isolation operator(pg_catalog.=) 'row' then
+      case when t.created_at operator(pg_catalog.>) pg_catalog.transaction_timestamp()
+        and t.created_at operator(pg_catalog.<=) pg_catalog.clock_timestamp() then 'anew' else t.status end end into found_status
+    from %3$s t where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant`
+
 // Raises 42501 where a tenant is suspended and 3F000 where there is none, which scopes know from the other levels, and
 // 22P02 where the scope is not what its opening made it: what the gates of the other levels raise.
 //
@@ -20,13 +26,14 @@ const PRESENCE = `pg_catalog.hashtextextended(pg_catalog.concat('pg_tenant.row:'
 // one that also fails (40001) if the row has changed since, by `suspend` for instance.
 // A tenant that was made after the scope had begun is another one, whose key was given out again.
 // It runs as the administrator, so every name in it is qualified, or a keyword: types and operators as well, IN among them.
-// Conditions are those that need no query wherever that can be: PL/pgSQL evaluates them for a tenth of what a plan costs.
-// The registry is never read whole: for some hundred rows the planner would, and comparing them costs more than all the rest.
+// Conditions are those that need no query wherever that can be: PL/pgSQL evaluates them for a tenth of what a plan costs. The registry
+// is asked once each time.
+// Only the tenant's own row of it is read: with few tenants the planner would take all of them, whole or by their prefix, rather than two
+// pages at random, and comparing them costs more than all the rest.
 const ENTERED = `create or replace function %2$s(tenant text, path text) returns boolean
-language plpgsql volatile strict security definer set enable_seqscan = off as $function$
+language plpgsql volatile strict security definer set random_page_cost = 0 as $function$
 declare
   found_status pg_catalog.text;
-  made_since pg_catalog.bool;
 begin
   if not coalesce(pg_catalog.current_setting('${TENANT_SETTING}', true) operator(pg_catalog.=) tenant
        and pg_catalog.current_setting('search_path') operator(pg_catalog.=) path
@@ -46,24 +53,23 @@ begin
         raise exception using errcode = '3F000', message = 'pg_tenant: tenant is being dropped';
       end if;
     end if;
+    ${STATUS};
   elsif pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off' then
     if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
-      perform from %3$s t where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for key share skip locked;
+      ${STATUS} for key share skip locked;
     else
-      perform from %3$s t where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant for share skip locked;
+      ${STATUS} for share skip locked;
     end if;
     if not found then
       raise exception using errcode = '40001', message = 'pg_tenant: tenant is being dropped or changed';
     end if;
+  else
+    ${STATUS};
   end if;
-  select t.status, t.created_at operator(pg_catalog.>) pg_catalog.transaction_timestamp()
-      and t.created_at operator(pg_catalog.<=) pg_catalog.clock_timestamp() into found_status, made_since from %3$s t
-    where t.prefix operator(pg_catalog.=) %1$L and t.key operator(pg_catalog.=) tenant
-      and t.isolation operator(pg_catalog.=) 'row';
-  if made_since then
-    raise exception using errcode = '3F000', message = 'pg_tenant: that tenant is gone, there is another of its key';
-  elsif found_status operator(pg_catalog.=) 'active' then
+  if found_status operator(pg_catalog.=) 'active' then
     return true;
+  elsif found_status operator(pg_catalog.=) 'anew' then
+    raise exception using errcode = '3F000', message = 'pg_tenant: that tenant is gone, there is another of its key';
   elsif found_status operator(pg_catalog.=) 'suspended' then
     raise exception using errcode = '42501', message = 'pg_tenant: tenant is suspended';
   end if;
@@ -130,7 +136,7 @@ export async function ensureEntrance(
 }
 
 // $1 schema, $2 name, $3 the statement that makes it, $4 application. Whether it is there as it was made, and only for us.
-const INTACT = `select p.prosecdef and position(p.prosrc in $3) > 0 and p.proconfig = array['enable_seqscan=off']
+const INTACT = `select p.prosecdef and position(p.prosrc in $3) > 0 and p.proconfig = array['random_page_cost=0']
     and pg_get_function_identity_arguments(p.oid) = 'tenant text, path text'
     and not pg_has_role($4, p.proowner, 'member')
     and not exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
