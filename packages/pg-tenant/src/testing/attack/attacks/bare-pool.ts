@@ -4,6 +4,10 @@ import { qualify } from '../../../sql/identifier.ts'
 import { nameOf, open, settle, stopped } from '../finding.ts'
 import { attack, EVERY, type Scene } from './scene.ts'
 
+/** Long enough for what takes it back on a machine that stalls, and shorter than what is read then. */
+const LIMIT = `set statement_timeout = '300ms'`
+const LONGER = 'select body, pg_sleep(0.5) from notes order by id limit 1'
+
 /** What other code of the application may do to the same pool between two scopes. */
 const POISONS = (other: string, tenant: string, application: string): readonly string[] => [
   `set search_path to ${other}, public`,
@@ -11,7 +15,7 @@ const POISONS = (other: string, tenant: string, application: string): readonly s
   `set ${TENANT_SETTING} to '${tenant}'`,
   'set row_security to off',
   'set session characteristics as transaction read only',
-  `set statement_timeout = '1ms'`,
+  LIMIT,
   'discard all',
   'deallocate all',
   'listen kit_bare',
@@ -26,7 +30,11 @@ async function bare(pool: Pool, sql: string): Promise<void> {
 }
 
 /** Both kinds of scope must still work, on the right rows; the first of them after a scope that rolled back. */
-async function works({ subject, b }: Scene, failFirst: boolean): Promise<string | undefined> {
+async function works(
+  { subject, b }: Scene,
+  failFirst: boolean,
+  reading: string,
+): Promise<string | undefined> {
   if (failFirst) {
     await settle(
       subject.withTenant(b, async (db) => {
@@ -35,10 +43,7 @@ async function works({ subject, b }: Scene, failFirst: boolean): Promise<string 
       }),
     )
   }
-  const read = await settle(
-    subject.query?.(b, 'select body from notes order by id') ??
-      subject.withTenant(b, (db) => db.query('select body from notes order by id')),
-  )
+  const read = await settle(subject.query?.(b, reading) ?? subject.withTenant(b, (db) => db.query(reading)))
   if (!read.ok) return `reading fails (${nameOf(read.error)})`
   if (read.value.rows[0]?.body !== `row of ${b}`) return 'other rows are read'
   const write = await settle(
@@ -57,7 +62,11 @@ const poisoned = attack(
         for (let time = 0; time < 2; time++)
           await settle(subject.withTenant(scene.b, (db) => db.query('select 1')))
         await bare(pool, sql)
-        const problem = await works(scene, failFirst)
+        const problem = await works(
+          scene,
+          failFirst,
+          sql === LIMIT ? LONGER : 'select body from notes order by id',
+        )
         if (problem)
           broken.push(`after "${sql.slice(0, 50)}"${failFirst ? ' and a rollback' : ''} ${problem}`)
         await bare(pool, 'discard all')
