@@ -106,6 +106,20 @@ const DENIED = `select pg_catalog.string_agg(pg_catalog.format('grant select on 
   where n.nspname = $1 and c.relkind = 'S' and pg_catalog.pg_get_userbyid(c.relowner) = current_user
     and not pg_catalog.has_table_privilege(c.oid, 'select')`
 
+// $1 schema, $2 who reads them.
+const FOREIGN = `select c.relname as name, pg_catalog.pg_get_userbyid(c.relowner) as owner
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relkind = 'S' and not pg_catalog.has_table_privilege(coalesce($2::name, session_user), c.oid, 'select') limit 1`
+
+function unreadableSequence(sequence: string, owner: string): TenancyError {
+  return new TenancyError(
+    'CONFLICT',
+    'A sequence in the tenant’s schema belongs to another role and cannot be read by the tenant’s role. Nothing was kept. Run as its ' +
+      'owner: ALTER SEQUENCE … OWNER TO the tenant’s role, or GRANT SELECT on it to that role.',
+    { details: { reason: 'owner', sequence, owner } },
+  )
+}
+
 /**
  * Where the tenant's sequences stand, read by their owner. They are outside transactions: read them after the data. In the tenant's
  * room, where it has one: what was a sequence in this transaction's snapshot may be a view by now.
@@ -124,6 +138,8 @@ export async function readSequences(
   const [denied] = await admin.run(DENIED, [place.schema])
   if (typeof denied?.grants === 'string') await admin.run(denied.grants)
   await admin.run('set local role none')
+  const [foreign] = await admin.run(FOREIGN, [place.schema, place.owner ?? null])
+  if (foreign) throw unreadableSequence(String(foreign.name), String(foreign.owner))
   for (let from = 0; from < names.length; from += AT_ONCE) {
     const some = names.slice(from, from + AT_ONCE)
     const selects = some.map(

@@ -48,3 +48,29 @@ it.each(['schema', 'role'] as const)(
     await root.query(`drop schema away_${level} cascade; drop owned by ${other}; drop role ${other}`)
   },
 )
+
+it.each(['schema', 'role'] as const)(
+  'level %s: a sequence of somebody else is named, with what its owner can do, and then comes along',
+  async (level) => {
+    const tenancy = setting.tenancy(level)
+    const { root, adminRole, appRole } = setting.world
+    await tenancy.provision('counted')
+    const sequence = `${level}_counted.theirs`
+    await root.query(
+      `create sequence ${sequence}; select nextval('${sequence}'); revoke all on ${sequence} from ${adminRole}, ${appRole}`,
+    )
+    await expect(tenancy.backup('counted', { to: folder.path(`${level}-counted`) })).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { reason: 'owner', sequence: 'theirs' },
+    })
+    const { rows } = await root.query(
+      `select relowner::regrole as reader from pg_class where oid = '${level}_counted.notes'::regclass`,
+    )
+    await root.query(`grant select on ${sequence} to ${rows[0].reader}`)
+    const from = folder.path(`${level}-granted`)
+    await tenancy.backup('counted', { to: from })
+    await tenancy.restore('recounted', { from })
+    const copy = await root.query(`select last_value from ${level}_recounted.theirs`)
+    expect(copy.rows).toEqual([{ last_value: '1' }])
+  },
+)
