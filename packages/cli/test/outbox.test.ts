@@ -1,6 +1,6 @@
 import { outbox } from '@org/governance/outbox'
 import { createTenancy } from '@org/pg-tenant'
-import { uniqueName } from '@org/pg-testing'
+import { eventually, uniqueName } from '@org/pg-testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { EXIT } from '../src/index.ts'
 import { useProject } from './project.ts'
@@ -77,9 +77,8 @@ it('the worker stops at a signal, with what is in hand finished', async () => {
   const stop = new AbortController()
   const running = run('worker --json', { signal: stop.signal })
   await publish({ body: 'while it runs' })
-  const there = async () =>
-    (await tenancy.query('acme', `select from notes where body = 'while it runs'`)).rowCount
-  while ((await there()) !== 1) await new Promise((resolve) => setImmediate(resolve))
+  const WRITTEN = `select from notes where body = 'while it runs'`
+  await eventually(async () => (await tenancy.query('acme', WRITTEN)).rowCount === 1)
   stop.abort()
   const { exit, stdout } = await running
   expect([exit, JSON.parse(stdout)]).toEqual([EXIT.ok, expect.objectContaining({ done: 1, handling: 0 })])

@@ -16,11 +16,12 @@ export async function eventually(
   condition: () => Promise<boolean> | boolean,
   patienceMs = 60_000,
 ): Promise<void> {
-  const until = performance.now() + patienceMs
+  const began = performance.now()
   while (!(await condition())) {
-    if (performance.now() > until) throw new Error(`still not so after ${patienceMs} ms: ${condition}`)
-    // Not at every turn of the loop: whoever is waited for needs the processor, too.
-    await delay(2)
+    const waited = performance.now() - began
+    if (waited > patienceMs) throw new Error(`still not so after ${patienceMs} ms: ${condition}`)
+    // Not at every turn of the loop, and less often the longer it takes: whoever is waited for needs the processor, too.
+    await delay(Math.min(20, 2 + waited / 20))
   }
 }
 
