@@ -58,117 +58,142 @@ describe('doctor at level database', () => {
     expect(await tenancy.doctor()).toMatchObject({ ok: true, findings: [], counts: {}, tenants: 4 })
   })
 
-  it.each<[finding: string, at: string | undefined, breaks: string, repair: Repair]>([
+  type Case = readonly [finding: string, at: string | undefined, breaks: string, repair: Repair]
+  // What one repair would put right of another, or hide, is another round.
+  it.each<[round: string, cases: readonly Case[]]>([
     [
-      'warning ORPHAN_DATABASE DB(stray)',
-      undefined,
-      'create database "DB(stray)"',
-      'drop database "DB(stray)"',
+      'rights and strangers',
+      [
+        [
+          'warning ORPHAN_DATABASE DB(stray)',
+          undefined,
+          'create database "DB(stray)"',
+          'drop database "DB(stray)"',
+        ],
+        [
+          'warning ORPHAN_ROLE DB(nobody)',
+          undefined,
+          'create role "DB(nobody)"',
+          'drop owned by "DB(nobody)"; drop role "DB(nobody)"',
+        ],
+        [
+          'error PUBLIC_PRIVILEGE DB(acme)',
+          undefined,
+          'grant connect on database "DB(acme)" to public',
+          'revoke all on database "DB(acme)" from public',
+        ],
+        [
+          'error FOREIGN_CONNECT DB(acme)',
+          undefined,
+          'grant connect on database "DB(acme)" to "DB(globex)"',
+          'revoke connect on database "DB(acme)" from "DB(globex)"',
+        ],
+        [
+          'error STATUS_MISMATCH shut',
+          undefined,
+          'alter role "DB(shut)" login; grant connect on database "DB(shut)" to "DB(shut)"',
+          (all) => all.resume('shut').then(() => all.suspend('shut')),
+        ],
+        [
+          'error TENANT_ROLE DB(acme)',
+          undefined,
+          'alter role "DB(acme)" createdb',
+          'alter role "DB(acme)" nocreatedb',
+        ],
+        [
+          'error APPLICATION_ROLE {app}',
+          undefined,
+          'alter role {app} bypassrls',
+          'alter role {app} nobypassrls',
+        ],
+        [
+          'error SHARED_CREATE DB(acme): public',
+          'acme',
+          'grant create on schema public to public',
+          'revoke create on schema public from public',
+        ],
+        [
+          'warning FALLS_THROUGH DB(acme): public.notes',
+          'acme',
+          'create table public.notes ()',
+          'drop table public.notes',
+        ],
+        [
+          'warning ORPHAN_SCHEMA DB(acme): database_other',
+          'acme',
+          'create schema database_other',
+          'drop schema database_other',
+        ],
+        [
+          'error PUBLIC_PRIVILEGE DB(acme): database_acme',
+          'acme',
+          'grant usage on schema database_acme to public',
+          'revoke usage on schema database_acme from public',
+        ],
+        [
+          'warning DRIFT acme',
+          'acme',
+          'alter table database_acme.notes alter column body drop not null',
+          'alter table database_acme.notes alter column body set not null',
+        ],
+      ],
     ],
     [
-      'warning ORPHAN_ROLE DB(stray)',
-      undefined,
-      'create role "DB(stray)"',
-      'drop owned by "DB(stray)"; drop role "DB(stray)"',
+      'what is missing',
+      [
+        [
+          'error DATABASE_MISSING globex',
+          undefined,
+          'drop database "DB(globex)" with (force)',
+          async (all) => {
+            await all.drop('globex')
+            await all.provision('globex', { reuseDeletedKey: true })
+          },
+        ],
+        [
+          'error STATUS_MISMATCH acme',
+          undefined,
+          'alter role "DB(acme)" nologin',
+          (all) => all.provision('acme'),
+        ],
+        [
+          'error SCHEMA_MISSING DB(initech): initech',
+          'initech',
+          'alter schema database_initech rename to away',
+          'alter schema away rename to database_initech',
+        ],
+      ],
     ],
     [
-      'error DATABASE_MISSING globex',
-      undefined,
-      'drop database "DB(globex)" with (force)',
-      async (all) => {
-        await all.drop('globex')
-        await all.provision('globex', { reuseDeletedKey: true })
-      },
+      'what is half done',
+      [
+        [
+          'warning UNFINISHED globex',
+          undefined,
+          `update tenancy.tenant set status = 'deleting' where key = 'globex'`,
+          `update tenancy.tenant set status = 'active' where key = 'globex'`,
+        ],
+        [
+          'error LEDGER_MISMATCH acme',
+          undefined,
+          `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
+          `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
+        ],
+      ],
     ],
-    [
-      'error PUBLIC_PRIVILEGE DB(acme)',
-      undefined,
-      'grant connect on database "DB(acme)" to public',
-      'revoke all on database "DB(acme)" from public',
-    ],
-    [
-      'error FOREIGN_CONNECT DB(acme)',
-      undefined,
-      'grant connect on database "DB(acme)" to "DB(globex)"',
-      'revoke connect on database "DB(acme)" from "DB(globex)"',
-    ],
-    [
-      'error STATUS_MISMATCH acme',
-      undefined,
-      'alter role "DB(acme)" nologin',
-      (all) => all.provision('acme'),
-    ],
-    [
-      'error STATUS_MISMATCH shut',
-      undefined,
-      'alter role "DB(shut)" login; grant connect on database "DB(shut)" to "DB(shut)"',
-      (all) => all.resume('shut').then(() => all.suspend('shut')),
-    ],
-    [
-      'error TENANT_ROLE DB(acme)',
-      undefined,
-      'alter role "DB(acme)" createdb',
-      'alter role "DB(acme)" nocreatedb',
-    ],
-    ['error APPLICATION_ROLE {app}', undefined, 'alter role {app} bypassrls', 'alter role {app} nobypassrls'],
-    [
-      'warning UNFINISHED globex',
-      undefined,
-      `update tenancy.tenant set status = 'deleting' where key = 'globex'`,
-      `update tenancy.tenant set status = 'active' where key = 'globex'`,
-    ],
-    [
-      'error LEDGER_MISMATCH acme',
-      undefined,
-      `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
-      `update tenancy.tenant_migration set checksum = reverse(checksum) where key = 'acme'`,
-    ],
-    [
-      'error SHARED_CREATE DB(acme): public',
-      'acme',
-      'grant create on schema public to public',
-      'revoke create on schema public from public',
-    ],
-    [
-      'warning FALLS_THROUGH DB(acme): public.notes',
-      'acme',
-      'create table public.notes ()',
-      'drop table public.notes',
-    ],
-    [
-      'warning ORPHAN_SCHEMA DB(acme): database_other',
-      'acme',
-      'create schema database_other',
-      'drop schema database_other',
-    ],
-    [
-      'error SCHEMA_MISSING DB(acme): acme',
-      'acme',
-      'alter schema database_acme rename to away',
-      'alter schema away rename to database_acme',
-    ],
-    [
-      'error PUBLIC_PRIVILEGE DB(acme): database_acme',
-      'acme',
-      'grant usage on schema database_acme to public',
-      'revoke usage on schema database_acme from public',
-    ],
-    [
-      'warning DRIFT acme',
-      'acme',
-      'alter table database_acme.notes alter column body drop not null',
-      'alter table database_acme.notes alter column body set not null',
-    ],
-  ])('finds %s', async (finding, at, breaks, repair) => {
-    for (const statement of breaks.split('; ')) await root(statement, at)
+  ])('finds all at once, and what it advises helps: %s', async (_, cases) => {
+    for (const [, at, breaks] of cases) for (const statement of breaks.split('; ')) await root(statement, at)
     const { findings } = await tenancy.doctor()
-    if (typeof repair === 'function') await repair(tenancy)
-    else for (const statement of repair.split('; ')) await root(statement, at)
-    const meant = findings.filter((one) => lineOf(one) === named(finding))
-    expect(meant).toHaveLength(1)
+    for (const [, at, , repair] of cases)
+      if (typeof repair === 'function') await repair(tenancy)
+      else for (const statement of repair.split('; ')) await root(statement, at)
     expect(await found()).toEqual([])
-    if (DATABASE_CHECKS.some(({ code, fix }) => code === meant[0]?.code && fix === meant[0].fix))
-      followed.note(meant, repair)
+    for (const [finding, , , repair] of cases) {
+      const meant = findings.filter((one) => lineOf(one) === named(finding))
+      expect(meant, finding).toHaveLength(1)
+      if (DATABASE_CHECKS.some(({ code, fix }) => code === meant[0]?.code && fix === meant[0].fix))
+        followed.note(meant, repair)
+    }
   })
 
   it('goes on when a database cannot be looked at', async () => {
