@@ -13,7 +13,7 @@ import { useWorld } from './support/world.ts'
 /** Requests to each operation. `FUZZ_RUNS=2000` looks longer; `FUZZ_SEED` begins elsewhere; `FUZZ_ONLY` is an operation. */
 /** Else every eighth operation. */
 const EVERY = Boolean(process.env.TEST_SLOW || process.env.FUZZ_RUNS || process.env.FUZZ_ONLY)
-const { FUZZ_RUNS = process.env.TEST_SLOW ? '25' : '40', FUZZ_SEED = '20260101', FUZZ_ONLY } = process.env
+const { FUZZ_RUNS = process.env.TEST_SLOW ? '25' : '20', FUZZ_SEED = '20260101', FUZZ_ONLY } = process.env
 const INSIDE =
   /\b(select|insert|update|delete)\b.+\b(from|into|set)\b|\bat .+:\d+:\d+|node_modules|file:\/\/|relation "|column "|violates|syntax error|pg_[a-z]+|TypeError|ZodError/i
 
@@ -60,12 +60,20 @@ it('answers every generated request as documented', { timeout: 3_600_000 }, asyn
       if (wrong.length > 0) throw new Error(`${wrong.join('\n')}\n${sent}`)
     }
     await recast(operation)
-    const details = await fc.check(fc.asyncProperty(drafts(document, operation), once), {
-      numRuns: Number(FUZZ_RUNS),
-      seed: Number(FUZZ_SEED),
-    })
-    if (process.env.FUZZ_RUNS) console.info(operation.id, made.requests, details.failed ? 'failed' : '')
-    if (details.failed) failures.push(`${operation.id}: ${details.errorInstance}`)
+    // Until it succeeded once: of some hardly one in forty is fit to.
+    for (
+      let seed = Number(FUZZ_SEED), last = seed + 9;
+      !succeeded.has(operation.id) && seed <= last;
+      seed++
+    ) {
+      const property = fc.asyncProperty(drafts(document, operation), once)
+      const details = await fc.check(property, { numRuns: Number(FUZZ_RUNS), seed })
+      if (details.failed) {
+        failures.push(`${operation.id}: ${details.errorInstance}`)
+        break
+      }
+    }
+    if (process.env.FUZZ_RUNS) console.info(operation.id, made.requests)
   }
   if (process.env.FUZZ_RUNS) console.info(`${made.requests} requests`, made.answers)
   expect(failures.join('\n\n')).toBe('')
