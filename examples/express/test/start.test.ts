@@ -88,8 +88,9 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
 })
 
-it('survives a connection that dies while it is held, and ends what it was doing', async () => {
+it('starts again on what is there, and invites nobody who has a password; survives a connection that dies while it is held', async () => {
   const { base, process: child, ended } = await start()
+  expect(await invitation()).toBe('')
   const login = { email: 'operator@example.com', password: PASSWORD }
   const signedIn = await post(base, '/v1/auth/login', login, { 'X-Client-Key': 'platform' })
   expect(signedIn.status).toBe(200)
@@ -112,14 +113,6 @@ it('survives a connection that dies while it is held, and ends what it was doing
   await root.query('rollback')
   expect((await answer).status).toBe(201)
   await Promise.all([root.end(), other.end()])
-  child.kill('SIGTERM')
-  expect(await ended).toBe(0)
-})
-
-it('starts again on what is there, and invites nobody who has a password', async () => {
-  const { base, process: child, ended } = await start()
-  expect((await fetch(`${base}/health`)).status).toBe(200)
-  expect(await invitation()).toBe('')
   child.kill('SIGINT')
   expect(await ended).toBe(0)
 })
