@@ -1,4 +1,5 @@
 import type { Queryable, TenantKey } from '@org/core'
+import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import {
   IDEMPOTENCY_MIGRATION,
@@ -225,7 +226,8 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
       async () => 'late',
     )
     await world.tenancy.withTenant(acme, async (db) => {
-      while ((await db.query('select from idempotency_key where key = $1', [key])).rowCount === 0);
+      const TAKEN = 'select from idempotency_key where key = $1'
+      await eventually(async () => (await db.query(TAKEN, [key])).rowCount !== 0)
     })
     expect(await codeOf(pay())).toBe('CONFLICT')
     await world.tenancy.query(

@@ -1,45 +1,15 @@
 import { testSealing } from '@org/pg-testing'
 import { useTestTenancy } from '@org/pg-testing/vitest'
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type AdoptOptions, createTenancy, type Tenancy } from '../../src/index.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createTenancy, type Tenancy } from '../../src/index.ts'
 import { BASELINE } from './legacy.ts'
+import { useLegacyApps } from './legacy-apps.ts'
 
 // Who owns a database sets what every session in it begins with, the administrator's as well (ALTER DATABASE … SET).
 
 const world = useTestTenancy(createTenancy, { createdb: true })
 let tenancy: Tenancy
-const databaseOf = (name: string) => `${world.rolePrefix}app_${name}`
-const roleOf = (name: string) => `${world.rolePrefix}user_${name}`
-const pools: pg.Pool[] = []
-afterAll(() => Promise.all(pools.map((pool) => pool.end())))
-
-/** As the one who owns it all. */
-async function makeApp(name: string): Promise<pg.Pool> {
-  const [database, role] = [databaseOf(name), roleOf(name)]
-  await world.root.query(`create role ${role} login password 'legacy'`)
-  await world.root.query(`grant ${role} to ${world.adminRole} with admin option`)
-  await world.root.query(`create database ${database} owner ${role}`)
-  const url = Object.assign(new URL(world.url), {
-    pathname: `/${database}`,
-    username: role,
-    password: 'legacy',
-  })
-  const own = new pg.Pool({ connectionString: url.href, max: 2 })
-  own.on('error', () => {})
-  pools.push(own)
-  await own.query(BASELINE.sql)
-  return own
-}
-
-const wanted = (name: string, more: AdoptOptions = {}): AdoptOptions => ({
-  database: databaseOf(name),
-  schema: 'public',
-  role: roleOf(name),
-  password: 'legacy',
-  baseline: BASELINE.id,
-  ...more,
-})
+const { databaseOf, roleOf, makeApp, wanted } = useLegacyApps(world)
 
 beforeAll(() => {
   tenancy = world.tenancy({

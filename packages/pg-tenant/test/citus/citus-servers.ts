@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { isRunning, startPostgres } from '@org/pg-testing'
+import { startPostgres } from '@org/pg-testing'
 import pg from 'pg'
-import { eventually } from '../support/world.ts'
+import { killServer } from '../faults/crash-server.ts'
 
 /** `CITUS_URL`: a superuser on the coordinator of a cluster that is there. `CITUS_BIN`: programs of a PostgreSQL that has Citus. */
 export const { CITUS_URL, CITUS_BIN } = process.env
@@ -93,19 +91,4 @@ export async function ask(url: string, ...statements: readonly string[]): Promis
   } finally {
     await client.end()
   }
-}
-
-async function killServer(directory: string): Promise<void> {
-  const postmaster = Number.parseInt(readFileSync(join(directory, 'postmaster.pid'), 'utf8'), 10)
-  process.kill(postmaster, 'SIGSTOP')
-  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
-  const all = [postmaster, ...children.split(/\s+/).filter(Boolean).map(Number)]
-  for (const pid of all) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It has just ended by itself.
-    }
-  }
-  await eventually(() => !all.some(isRunning))
 }

@@ -92,7 +92,7 @@ const isAnswered = ({ from, type }: WireMessage) => from === 'backend' && type =
  * SIGKILL to the postmaster and every process under it. It is stopped first, so that it can neither start another one nor
  * clean up; resolves when all are gone, because a new one refuses to start while one of them has the shared memory.
  */
-async function killServer(directory: string): Promise<void> {
+export async function killServer(directory: string): Promise<void> {
   const postmaster = Number.parseInt(readFileSync(join(directory, 'postmaster.pid'), 'utf8'), 10)
   process.kill(postmaster, 'SIGSTOP')
   const all = [postmaster, ...childrenOf(postmaster)]
