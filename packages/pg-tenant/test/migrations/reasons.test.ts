@@ -43,7 +43,9 @@ const tables = { id: '0001', sql: 'create table t (a int)' }
 describe.each([false, true])(
   'a migration that the server refuses, of a tenant that is there: %s',
   (isThere) => {
-    test.each(REFUSED)('%s', async (sql, reason) => {
+    // Each in one of the two ways; what must not be told in both.
+    const here = REFUSED.filter(([, reason], at) => reason === '-' || (at % 2 === 0) === isThere)
+    test.each(here)('%s', async (sql, reason) => {
       const migrations = [tables, { id: '0002', sql }]
       if (isThere) await world.tenancy({ migrations: [tables] }).provision('acme')
       const { message } = await world
