@@ -8,32 +8,53 @@ interface Part {
   readonly table: string
   /** Up to which transactions something has been done; what is behind them is passed over. */
   readonly reached: string
-  /** Puts behind all that what was written here meanwhile. */
-  readonly anew: string
+  /** Numbers by this server what is still to be done, what was written here meanwhile too, and puts all positions in front of it. */
+  readonly anew: readonly string[]
 }
+
+/** Below every transaction there was: what has been done. */
+const DONE = `'3'::xid8`
+/** At or below whatever is not over yet, the transaction that asks among it. */
+const OLDEST = 'pg_snapshot_xmin(pg_current_snapshot())'
+
+const outboxAnew = (at: (table: string) => string): readonly string[] => [
+  `UPDATE ${at('outbox')} o SET xid = CASE WHEN pg_visible_in_snapshot(o.xid, t.snapshot) AND o.published_at <= t.at THEN ${DONE} ELSE pg_current_xact_id() END FROM (SELECT snapshot, at FROM ${at('outbox_tick')} ORDER BY id DESC LIMIT 1) t`,
+  ...['ready', 'loose', 'ordered'].map((name) => `UPDATE ${at(`outbox_${name}`)} SET xid = ${DONE}`),
+  `UPDATE ${at('outbox_lease')} SET xids = array_fill(${DONE}, ARRAY[cardinality(xids)])`,
+  `UPDATE ${at('outbox_tick')} SET snapshot = format('%1$s:%1$s:', ${OLDEST})::pg_snapshot`,
+]
+
+const usageAnew = (at: (table: string) => string): readonly string[] => [
+  `UPDATE ${at('usage_delta')} d SET xid = CASE WHEN d.xid < c.upto AND d.at <= (SELECT coalesce(max(updated_at), '-infinity') FROM ${at('usage_metrics')}) THEN '0' ELSE pg_current_xact_id() END FROM ${at('usage_cursor')} c`,
+  `UPDATE ${at('usage_cursor')} SET upto = ${OLDEST}`,
+]
+
+// What a seal was made over holds the number.
+const auditAnew = (at: (table: string) => string): readonly string[] => [
+  `UPDATE ${at('audit_log')} l SET xid = pg_current_xact_id() WHERE NOT EXISTS (SELECT FROM ${at('audit_seal')} s WHERE s.tenant = l.tenant AND l.created_at BETWEEN s.since AND s.until AND l.id = ANY (s.ids))`,
+  `UPDATE ${at('audit_sealer')} SET xid = ${OLDEST}, id = '00000000-0000-0000-0000-000000000000'`,
+]
 
 const partsOf = (schema: string): readonly Part[] => {
   const at = (table: string) => qualify(schema, table)
-  const anew = (table: string, when: string, done: string) =>
-    `UPDATE ${at(table)} SET xid = pg_current_xact_id() WHERE ${when} > (SELECT ${done})`
   return [
     {
       part: 'outbox',
       table: 'outbox_tick',
       reached: POSITIONS(quoteIdentifier(schema)),
-      anew: anew('outbox', 'published_at', `max(at) FROM ${at('outbox_tick')}`),
+      anew: outboxAnew(at),
     },
     {
       part: 'usage',
       table: 'usage_cursor',
       reached: `select c.upto as xid from ${at('usage_cursor')} c`,
-      anew: anew('usage_delta', 'at', `coalesce(max(updated_at), '-infinity') FROM ${at('usage_metrics')}`),
+      anew: usageAnew(at),
     },
     {
       part: 'audit',
       table: 'audit_sealer',
       reached: `select s.xid from ${at('audit_sealer')} s`,
-      anew: anew('audit_log', 'created_at', `coalesce(max(sealed_at), '-infinity') FROM ${at('audit_seal')}`),
+      anew: auditAnew(at),
     },
   ]
 }
@@ -48,25 +69,23 @@ export async function otherServerFindings(
   place: CheckPlace,
   schema: string,
 ): Promise<readonly CheckFinding[]> {
-  const ahead: (Part & { readonly epoch: number })[] = []
+  const ahead: Part[] = []
   for (const part of partsOf(schema)) {
     if (!(await areThere(place, schema, part.table))) continue
-    const { rows } = await place.query<{ epoch: number }>(
-      `select div(max(p.xid::text::numeric), 4294967296)::int + 1 as epoch from (${part.reached}) p
-       where p.xid > pg_snapshot_xmax(pg_current_snapshot()) having count(*) > 0`,
+    const { rows } = await place.query(
+      `select from (${part.reached}) p where p.xid > pg_snapshot_xmax(pg_current_snapshot()) limit 1`,
     )
-    for (const { epoch } of rows) ahead.push({ ...part, epoch })
+    if (rows.length > 0) ahead.push(part)
   }
   if (ahead.length === 0) return []
   const parts = ahead.map(({ part }) => part).join(', ')
-  const epoch = Math.max(...ahead.map(({ epoch }) => epoch))
   return [
     {
       code: 'GOVERNANCE_OTHER_SERVER',
       severity: 'error',
       subject: parts,
       message: `${parts}: work was done up to transactions that this server has not had, so a dump brought the tables here from another. What is published, used and recorded now is passed over.`,
-      fix: `Stop everything that writes and works, stop the server, run pg_resetwal --epoch=${epoch} on its data directory (a transaction's number is then beyond all of theirs; nothing else changes), and start it again. Then, for what was written here meanwhile and before a worker starts: ${ahead.map(({ anew }) => anew).join('; ')}`,
+      fix: `Stop everything that writes and works, and run as their owner: BEGIN; ${ahead.flatMap(({ anew }) => anew).join('; ')}; COMMIT`,
     },
   ]
 }
