@@ -61,7 +61,7 @@ export async function whileReadable<T>(
         const right = `select on ${marker}`
         const user = quoteIdentifier(application)
         await own.run(allowed ? `revoke ${right} from ${user}` : `grant ${right} to ${user}`)
-        await setUsage(own, schema, application, allowed)
+        await setUsage(own, schema, [application], allowed)
       }),
     )
   try {

@@ -32,7 +32,7 @@ export async function grantMarker(
 export async function allowOwner(admin: Admin, home: SchemaOwner): Promise<void> {
   await grantCreate(admin, home)
   await grantMarker(admin, home)
-  await setUsage(admin, home.schema, home.owner, true)
+  await setUsage(admin, home.schema, [home.owner], true)
 }
 
 /** Lets the application use what the owner will make: default privileges are whose who makes the objects. */

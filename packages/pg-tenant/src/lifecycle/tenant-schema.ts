@@ -117,24 +117,35 @@ export function withoutDefaults(schema: string, role: string): string[] {
  *
  * @throws TenancyError CONFLICT when what was taken away makes no difference: nobody is told that a tenant is shut who is served
  */
-export async function setUsage(admin: Admin, schema: string, role: string, allowed: boolean): Promise<void> {
-  const [home, member] = [quoteIdentifier(schema), quoteIdentifier(role)]
-  if (allowed) return void (await admin.run(`grant usage on schema ${home} to ${member}`))
-  await admin.run(`revoke usage on schema ${home} from ${member}, public`)
-  const [still] = await admin.run<{ superuser: boolean }>(STILL_ALLOWED, [role, schema])
-  if (still) throw neverShut(role, still.superuser)
+export async function setUsage(
+  admin: Admin,
+  schema: string,
+  roles: readonly string[],
+  allowed: boolean,
+): Promise<void> {
+  const [home, members] = [quoteIdentifier(schema), roles.map(quoteIdentifier).join(', ')]
+  if (allowed) return void (await admin.run(`grant usage on schema ${home} to ${members}`))
+  await admin.run(`revoke usage on schema ${home} from ${members}, public`)
+  // Behind all of them: one may be a member of another, as the application is of the tenant's role until an adoption is confirmed.
+  const [still] = await admin.run<StillAllowed>(STILL_ALLOWED, [[...roles], schema])
+  if (still) throw neverShut(still)
 }
 
-const STILL_ALLOWED = `select rolsuper as superuser from pg_roles
-  where rolname = $1 and has_schema_privilege(oid, (select oid from pg_namespace where nspname = $2), 'usage')`
+interface StillAllowed {
+  readonly role: string
+  readonly superuser: boolean
+}
 
-function neverShut(role: string, superuser: boolean): TenancyError {
+const STILL_ALLOWED = `select rolname::text as role, rolsuper as superuser from pg_roles
+  where rolname = any ($1) and has_schema_privilege(oid, (select oid from pg_namespace where nspname = $2), 'usage') order by 1`
+
+function neverShut({ role, superuser }: StillAllowed): TenancyError {
   const why = superuser
     ? 'it is a superuser, whom no right binds. Run: ALTER ROLE … NOSUPERUSER, end its sessions, or connect as another role'
     : 'it inherits USAGE of the schema from a role that it is a member of, or somebody but the owner granted it. Revoke that'
   return new TenancyError(
     'CONFLICT',
-    `The tenant cannot be shut: the role of its scopes may use its schema all the same, because ${why}. Nothing was changed.`,
+    `The tenant cannot be shut: the role of its scopes may use its schema all the same, because ${why}. Where scopes run as another by now: REVOKE ALL ON SCHEMA … FROM that role. Nothing was changed.`,
     { details: { role, reason: superuser ? 'superuser' : 'usage' } },
   )
 }

@@ -89,5 +89,5 @@ async function end(work: TenantWork): Promise<void> {
   const home = homeOf(work)
   if (!home || work.status === 'deleted') return
   await grantMarker(work.admin, home)
-  await setUsage(work.admin, home.schema, home.owner, work.status === 'active')
+  await setUsage(work.admin, home.schema, [home.owner], work.status === 'active')
 }

@@ -62,7 +62,7 @@ export async function drain(work: TenantWork, place: Place, patience: Patience):
       async (home) => {
         await begin(home, 'read committed read write')
         await take(home, held, patience)
-        await setUsage(home, schema, String(owner), false)
+        await setUsage(home, schema, [String(owner)], false)
         await home.run('commit')
       },
       patience.signal,

@@ -36,6 +36,10 @@ describe.each(['role', 'schema'] as const)('level %s: whose the tables were', (i
     const as = `do $$ begin set local role ${owner}; perform count(*) from ${schema}.notes; insert into ${schema}.notes (body) values ('y'); end $$`
     await world.root.query(as)
     await tenancy.query(key(who), 'delete from notes where id > 3')
+    // The application is a member of the tenant's role by now, where everything was its own.
+    expect(await tenancy.suspend(key(who))).toBe(true)
+    expect(await codeOf(tenancy.query(key(who), 'select 1'))).toBe('TENANT_SUSPENDED')
+    expect(await tenancy.resume(key(who))).toBe(true)
     await tenancy.undoAdoption(key(who))
     expect(await catalogueOf(world, schema)).toEqual(was)
     expect(await rowsOf(world, schema)).toEqual(rows)

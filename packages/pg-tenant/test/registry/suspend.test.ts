@@ -90,6 +90,26 @@ describe.each(LEVELS)('suspend, level %s', (isolation) => {
       await codeOf(theirs.query('globex', 'select 1')),
     ]).toEqual(['TENANT_SUSPENDED', 'TENANT_SUSPENDED'])
     await here.resume('globex')
+    // One that scopes ran as once, and one that may only read: neither is in the way, and neither is let in.
+    const [retired, reader] = [
+      `${world.rolePrefix}${isolation}_retired`,
+      `${world.rolePrefix}${isolation}_reader`,
+    ]
+    const [schema, tables] = [`${isolation}_globex`, `select on all tables in schema ${isolation}_globex`]
+    await world.root.query(`create role ${retired} superuser; create role ${reader} in role pg_read_all_data;
+      grant ${tables} to ${retired}, ${reader}; grant create on schema ${schema} to ${retired}`)
+    if (isolation === 'schema') {
+      const details = { role: retired, reason: 'superuser' }
+      await expect(here.suspend('globex')).rejects.toMatchObject({ code: 'CONFLICT', details })
+    }
+    await world.root.query(`revoke all on schema ${schema} from ${retired}`)
+    expect([await here.suspend('globex'), await here.resume('globex')]).toEqual([true, true])
+    await world.root.query(`alter role ${retired} nosuperuser; revoke pg_read_all_data from ${reader}`)
+    const { rows } = await world.root.query(
+      `select r from unnest(array['${retired}', '${reader}']) r where has_schema_privilege(r, '${schema}', 'usage')`,
+    )
+    expect(rows).toEqual([])
+    await world.root.query(`drop owned by ${retired}, ${reader}; drop role ${retired}, ${reader}`)
     for (const one of [elsewhere, theirs])
       expect((await one.query('globex', 'select 1 as one')).rows).toEqual([{ one: 1 }])
   })

@@ -145,7 +145,7 @@ async function fillHome(
   await dropAside(home, aside, restoring)
   const { migrations } = await furnishSchema(work, home, role, role)
   await leaveNote(home, place.schema, sha256)
-  if (isShut(work.status)) await setUsage(home, place.schema, role, false)
+  if (isShut(work.status)) await setUsage(home, place.schema, [role], false)
   await commit()
   return { rows: summary.rows, sha256, migrations }
 }

@@ -53,7 +53,7 @@ export function databaseLevel(keeper: CredentialKeeper, template: string): Level
         await copyLedger(home, work)
         // It commits on its own: a suspended tenant must not be let in until the other transaction is through.
         if (isShut(work.status)) {
-          await setUsage(home, schemaOf(work.lifecycle.naming, work.tenant), ownRole(work), false)
+          await setUsage(home, schemaOf(work.lifecycle.naming, work.tenant), [ownRole(work)], false)
         }
         return furnished
       })
@@ -91,12 +91,12 @@ async function closeForEver(home: Admin, { lifecycle: { naming }, tenant }: Tena
   if ((await standingOf(home, naming, tenant)) === 'nothing') return
   const schema = schemaOf(naming, tenant)
   await drainSchema(home, schema, markerOf(naming, tenant))
-  await setUsage(home, schema, roleOf(naming, tenant), false)
+  await setUsage(home, schema, [roleOf(naming, tenant)], false)
 }
 
 async function setUsageAtHome(work: TenantWork, allowed: boolean): Promise<void> {
   const schema = schemaOf(work.lifecycle.naming, work.tenant)
-  await atHome(work, (home) => setUsage(home, schema, ownRole(work), allowed))
+  await atHome(work, (home) => setUsage(home, schema, [ownRole(work)], allowed))
 }
 
 /** A database of that name that this registry did not make is somebody else's: never filled, never dropped. */

@@ -43,14 +43,13 @@ export async function furnishSchema(
 /**
  * What levels have in common that keep a tenant in a schema of the control schema's database: one transaction.
  *
- * @param membersOf the roles that are shut out with a tenant; the first are those that scopes run as
+ * @param membersOf the roles that are shut out with a tenant
  */
 export function schemaSteps(
   membersOf: (work: TenantWork) => readonly string[] | Promise<readonly string[]>,
 ): Omit<LevelLifecycle, 'level' | 'ensureRoles' | 'furnish' | 'ownerOf'> {
-  const usage = async (work: TenantWork, allowed: boolean) => {
-    for (const member of await membersOf(work)) await changeUsage(work, member, allowed)
-  }
+  const usage = async (work: TenantWork, allowed: boolean) =>
+    await changeUsage(work, await membersOf(work), allowed)
   return {
     staged: false,
     atHome: (work, fn) => fn(work.admin),
@@ -70,11 +69,11 @@ export function schemaSteps(
  */
 async function changeUsage(
   { admin, lifecycle, tenant }: TenantWork,
-  member: string,
+  members: readonly string[],
   allowed: boolean,
 ): Promise<void> {
   const { distributedSchemas, naming } = lifecycle
-  const change = () => setUsage(admin, schemaOf(naming, tenant), member, allowed)
+  const change = () => setUsage(admin, schemaOf(naming, tenant), members, allowed)
   if (distributedSchemas && !allowed) await onThisNode(admin, change)
   else await change()
 }

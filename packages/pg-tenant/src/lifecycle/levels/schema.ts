@@ -20,25 +20,27 @@ async function ensureOwner(work: TenantWork): Promise<undefined> {
 }
 
 /**
- * Every role that scopes run as, which is who may pin the marker: a release that logs in as another role may serve the tenant as well.
+ * Every role that scopes run as, which is who was let into the schema as the application is: a release that logs in as another role may
+ * serve the tenant as well. Who was only let read in it is none of them, and is not let in by `resume`.
  * A tenant of an earlier release has no role of its own yet, and is suspended all the same.
  */
 const steps = schemaSteps(async (work) => {
   const { admin, application, lifecycle, tenant } = work
   const role = ownRole(work)
   const { naming } = lifecycle
-  const pinning = await admin.run<{ name: string }>(PINNING, [
+  const letIn = await admin.run<{ name: string }>(LET_IN, [
     schemaOf(naming, tenant),
     markerOf(naming, tenant),
   ])
   const own = role !== undefined && (await roleExists(admin, role)) ? [role] : []
-  return [...new Set([application, ...own, ...pinning.map(({ name }) => name)])]
+  return [...new Set([application, ...own, ...letIn.map(({ name }) => name)])]
 })
 
-// $1 schema, $2 marker.
-const PINNING = `select distinct r.rolname::text as name from pg_namespace n join pg_class m on m.relnamespace = n.oid
-    cross join lateral aclexplode(m.relacl) a join pg_roles r on r.oid = a.grantee
-  where n.nspname = $1 and m.relname = $2 and a.grantee <> m.relowner order by 1`
+// $1 schema, $2 marker. Of what `granting` gives, suspending leaves CREATE.
+const LET_IN = `select distinct r.rolname::text as name from pg_namespace n join pg_class m on m.relnamespace = n.oid
+    cross join lateral aclexplode(m.relacl) a cross join lateral aclexplode(n.nspacl) h join pg_roles r on r.oid = a.grantee
+  where n.nspname = $1 and m.relname = $2 and a.grantee <> m.relowner and h.grantee = a.grantee
+    and a.privilege_type = 'SELECT' and h.privilege_type = 'CREATE' order by 1`
 
 /**
  * Level `schema`: the application itself may use every tenant's schema. What is in it belongs to a NOLOGIN role of the tenant's,

@@ -32,10 +32,10 @@ export async function inArrival({ home, place, made }: Arrival, fn: () => Promis
     const [found] = await home.run(STANDING, [owner, schema, place.marker])
     // guard: whoever was away for long does not write into the copy of who has gone on
     if (String(found?.made) !== made) throw changedMeanwhile(tenant)
-    if (found?.usage !== true) await setUsage(home, schema, owner, true)
+    if (found?.usage !== true) await setUsage(home, schema, [owner], true)
     await pinSettings(home)
     await fn()
-    if (found?.usage !== true) await setUsage(home, schema, owner, false)
+    if (found?.usage !== true) await setUsage(home, schema, [owner], false)
   } catch (error) {
     // Whoever takes the copy down would wait for its locks.
     await home.run('rollback').catch(() => {})
