@@ -165,6 +165,12 @@ describe('parts that take a migration back', () => {
     expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
   })
 
+  test('in the file of a tool with signs of its own, words are comments: nothing is left out for one, nor run', async () => {
+    const more = 'create table undo_log (id int);'
+    const sql = `-- +goose Up\n${UP}\n-- Undo\n${more}\n-- +goose Down\n-- apply\n${DOWN}`
+    expect((await load({ '1.sql': sql }))[0]?.sql.trim()).toBe(`${UP}\n-- Undo\n${more}`)
+  })
+
   test('a marker inside a string is data', async () => {
     const sql = `insert into notes values ('\n-- migrate:down\n'), ($$\n-- migrate:down\n$$);\n${UP}`
     expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)

@@ -6,6 +6,8 @@ interface Marker {
   readonly pattern: RegExp
   /** What the lines behind it are. */
   readonly leads: 'up' | 'down'
+  /** Whether it is words that people write by hand, too, and no tool's own sign. */
+  readonly plain?: true
 }
 
 /** Comment lines by which migration tools part what is applied from what takes it back. Each is matched against one line. */
@@ -13,20 +15,23 @@ const MARKERS: readonly Marker[] = [
   // dbmate, goose, sql-migrate, node-pg-migrate
   { pattern: /^\s{0,20}--\s{0,20}(?:migrate:|\+goose\s{1,20}|\+migrate\s{1,20})up\b/i, leads: 'up' },
   { pattern: /^\s{0,20}--\s{0,20}(?:migrate:|\+goose\s{1,20}|\+migrate\s{1,20})down\b/i, leads: 'down' },
-  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{1,20}migration\b/i, leads: 'up' },
-  { pattern: /^\s{0,20}--[\s-]{0,20}down\s{1,20}migration\b/i, leads: 'down' },
+  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{1,20}migration\b/i, leads: 'up', plain: true },
+  { pattern: /^\s{0,20}--[\s-]{0,20}down\s{1,20}migration\b/i, leads: 'down', plain: true },
   // Play evolutions, MyBatis, tern, and those who write it plainly
   { pattern: /^\s{0,20}(?:#|--)[\s-]{0,20}!ups\b/i, leads: 'up' },
   { pattern: /^\s{0,20}(?:#|--)[\s-]{0,20}!downs\b/i, leads: 'down' },
   { pattern: /^\s{0,20}--\s{0,20}\/\/\s{0,20}@undo\b/i, leads: 'down' },
   { pattern: /^----\s{0,20}create above \/ drop below/i, leads: 'down' },
-  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{0,20}$/i, leads: 'up' },
+  { pattern: /^\s{0,20}--[\s-]{0,20}up\s{0,20}$/i, leads: 'up', plain: true },
 ]
 
 /** Written plainly it may be a comment like any other: only a part that began with `-- up` ends here. */
 const PLAIN_DOWN = /^\s{0,20}--[\s-]{0,20}down\s{0,20}$/i
 
-/** A comment line of one such word and signs around it (rambler, micrate, and who writes by hand): where SQL follows that takes back. */
+/**
+ * A comment line of one such word and signs around it (rambler, micrate, and who writes by hand): where SQL follows that takes back. In the
+ * file of a tool that has signs of its own it is a comment, as it is to the tool.
+ */
 const PLAIN = (words: string) =>
   new RegExp(
     `^\\s{0,20}(?:--|/\\*)[\\W_]{0,40}(?:(?:rambler|micrate|migrat(?:e|ion)|name)[\\W_]{1,20})?(?:${words})(?:[\\W_]{1,20}(?:migration|script|sql))?[\\W_]{0,40}$`,
@@ -54,15 +59,20 @@ const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[
 export function upPart(sql: string, id: string): string {
   const lines = sql.split('\n')
   const { quoted, code } = linesOf(sql)
-  const takesBack = (at: number) => ANY_DOWN.test(lines[at] ?? '') && leadsTo(code, lines, at)
+  const ofTool = lines.some(
+    (line, at) => !quoted.has(at) && MARKERS.some(({ pattern, plain }) => !plain && pattern.test(line)),
+  )
+  const says = (words: RegExp, at: number) => !ofTool && words.test(lines[at] ?? '')
+  const takesBack = (at: number) => says(ANY_DOWN, at) && leadsTo(code, lines, at)
   const kept: string[] = []
   const state = { up: true, marked: false, changed: false }
   for (const [at, line] of lines.entries()) {
     const outside = !quoted.has(at)
     if (outside) refuseUnsupported(line, at, id)
-    const marker = outside ? markerOf(line, at, id, state, takesBack) : undefined
+    const applies = outside && says(ANY_UP, at)
+    const marker = outside ? markerOf(line, at, id, { ...state, applies }, takesBack) : undefined
     if (marker) Object.assign(state, { up: marker === 'up', marked: true })
-    else if (outside && ANY_UP.test(line)) state.marked = true
+    else if (applies) state.marked = true
     if (outside && state.up && NO_TRANSACTION.test(line)) kept.push('-- pg-tenant: no-transaction')
     else kept.push(marker || !state.up ? '' : line)
     state.changed ||= kept[at] !== line
@@ -74,12 +84,12 @@ function markerOf(
   line: string,
   at: number,
   id: string,
-  { up, marked }: { up: boolean; marked: boolean },
+  { up, marked, applies }: { up: boolean; marked: boolean; applies: boolean },
   takesBack: (at: number) => boolean,
 ): 'up' | 'down' | undefined {
   const found = MARKERS.find(({ pattern }) => pattern.test(line))
   if (found) return found.leads
-  if (!up && ANY_UP.test(line)) return 'up'
+  if (!up && applies) return 'up'
   if (!PLAIN_DOWN.test(line) && !takesBack(at)) return undefined
   if (marked) return 'down'
   throw new TenancyError(
