@@ -139,7 +139,7 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
     expect(told.map(({ message }) => /(\S+ may \S+ on .*?) tables/.exec(message)?.[1]).toSorted()).toEqual(
       given.map(([what, , to]) => `${to} may ${what} on 1`).toSorted(),
     )
-    for (const { fix } of told) await root.query(fix.split(',')[0] ?? '')
+    for (const { fix } of told) await root.query(fix.split(';')[0] ?? '')
     await installAudit(world.admin(acme), world.options)
     await installUsage(world.admin(acme), world.options)
     const { readers: _, ...options } = world.options
