@@ -108,8 +108,16 @@ describe('files that take a migration back', () => {
       ['1', '2_undo'],
     ],
     [
-      ['001.do.sql', '001.undo.sql', '002.do.tags.sql', '002.UNDO.tags.sql'],
-      ['001.do', '002.do.tags'],
+      // Postgrator knows them by the number.
+      [
+        '001.do.sql',
+        '001.undo.sql',
+        '002.do.tags.sql',
+        '002.UNDO.tags.sql',
+        '3.do.add-b.sql',
+        '003.undo.drop-b.sql',
+      ],
+      ['001.do', '002.do.tags', '3.do.add-b'],
     ],
     [
       ['V1__a.sql', 'V2__b.SQL', 'U2__b.Sql'],
@@ -121,6 +129,9 @@ describe('files that take a migration back', () => {
 
   test('without the one that applies it are refused', async () => {
     expect(await refusal(['0001_notes.down.sql'])).toMatch(/^INVALID_OPTION: 0001_notes\.down\.sql takes/)
+    expect(await refusal(['001.do.sql', '002.undo.b.sql'])).toMatch(
+      /^INVALID_OPTION: 002\.undo\.b\.sql takes/,
+    )
   })
 })
 

@@ -16,8 +16,8 @@ const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
 /** Code that stands in the order of migrations: a number, a timestamp or a version in front. */
 const NUMBERED = /^(?:V?\d)/
 const PAIR = /^(.*)([._-])(up|down|undo|rollback|revert)\.sql$/i
-/** Postgrator: `001.do.notes.sql` and `001.undo.notes.sql`. */
-const BY_ACTION = /^(\d+)\.(do|undo)(\..*)?\.sql$/i
+/** Postgrator: `001.do.notes.sql` and `001.undo.notes.sql`, which go together by their number alone. */
+const BY_ACTION = /^(\d+)\.(do|undo)(?:\..*)?\.sql$/i
 /** SQL that is not read, for its name or because a tool has to unpack it or fill it in. */
 const OTHER_SQL = /\.(?:[pd]?sql|pgsql|ddl|sql\.(?:gz|bz2|xz|zst|zip|erb|ejs|tmpl|tpl|j2|jinja2?))$/i
 /** Flyway: V versioned, U undo, B baseline, R repeatable; its prefixes can be set, to lower case too. */
@@ -64,17 +64,27 @@ function idOf(name: string): string {
  */
 function withoutDown(names: readonly string[]): string[] {
   const there = new Set(names.map((name) => name.toLowerCase()))
+  const numbersOf = (wanted: string, some: readonly string[]) =>
+    some.flatMap((name) => {
+      const [, number, action] = BY_ACTION.exec(name) ?? []
+      return action?.toLowerCase() === wanted ? [Number(number)] : []
+    })
+  const done = numbersOf('do', names)
   return names.filter((name) => {
-    const [, version, action, title = ''] = BY_ACTION.exec(name) ?? []
-    if (action?.toLowerCase() === 'undo' && there.has(`${version}.do${title}.sql`.toLowerCase())) return false
+    const [undone] = numbersOf('undo', [name])
+    if (undone !== undefined && done.includes(undone)) return false
+    if (undone !== undefined && done.length > 0) throw alone(name)
     const [, base = '', separator = '', way = 'up'] = PAIR.exec(name) ?? []
     if (way.toLowerCase() === 'up') return true
     const ups = [`${base}${separator}up.sql`, `${base}${separator}do.sql`, `${base}.sql`]
     if (ups.some((up) => there.has(up.toLowerCase()))) return false
     if (separator !== '.') return true
-    throw refused(`${name} takes a migration back, but the file that applies it is not there.`)
+    throw alone(name)
   })
 }
+
+const alone = (name: string) =>
+  refused(`${name} takes a migration back, but the file that applies it is not there.`)
 
 function flyway(names: readonly string[]): MigrationFile[] | undefined {
   const found = names.map((name) => ({ name, parts: FLYWAY.exec(name) }))
