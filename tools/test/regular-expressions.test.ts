@@ -33,8 +33,8 @@ beforeAll(async () => {
 })
 
 describe('regular expressions', () => {
-  // All of them take two minutes and more of a processor: the slow set, which CI runs, looks at a quarter, each day at another one.
-  const step = process.env.TEST_FAULTS === 'all' ? 1 : process.env.TEST_SLOW ? 4 : 100
+  // All of them take two minutes and more of a processor: the slow set, which CI runs, looks at each.
+  const step = process.env.TEST_SLOW ? 1 : 100
   it('are linear, all of them', { timeout: 600_000 }, () => {
     const { regexes } = collectRegexes(root)
     const places = new Map<string, string[]>()
@@ -42,7 +42,7 @@ describe('regular expressions', () => {
       const key = JSON.stringify([source, flags])
       places.set(key, [...(places.get(key) ?? []), place])
     }
-    const looked = [...places].filter((_, at) => (at + new Date().getUTCDate()) % step === 0)
+    const looked = [...places].filter((_, at) => at % step === 1 % step)
     const slow = looked.flatMap(([key, where]) => {
       const [source, flags] = JSON.parse(key) as [string, string]
       const found = complexity(source, flags)

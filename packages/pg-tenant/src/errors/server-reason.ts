@@ -11,11 +11,8 @@ import { MESSAGES } from './server-messages.ts'
 export function reasonOf(error: ServerError, text?: string): string | undefined {
   const { code, message, position, internalPosition, where = '' } = error
   if (isRaised(error) || message.length > MAX_LENGTH) return undefined
-  const [quoted = ''] = IN_ROOM.exec(where) ?? []
-  const callers = where
-    .replace(quoted, '')
-    .split('\n')
-    .filter((line) => CALLER.test(line))
+  const { quoted, rest } = roomIn(where)
+  const callers = rest.split('\n').filter((line) => CALLER.test(line))
   const inRoom = callers.length > 0 && callers.every((line) => ROOM.test(line))
   // The body of a function that is made now is read by a caller too, and stands in the statement.
   const isItsOwn = inRoom || standsIn(quoted, message)
@@ -32,6 +29,15 @@ export function reasonOf(error: ServerError, text?: string): string | undefined 
 
 const MISSING = / does not exist$/
 
+/** The statement that the room executes, whose own text may hold any words: the outermost one, nothing of what that called. */
+function roomIn(where: string): { quoted: string; rest: string } {
+  const end = [...where.matchAll(ROOM_END)].at(-1)
+  const start = end ? `\n${where}`.lastIndexOf('\nSQL statement "', end.index) : -1
+  if (!end || start < 0) return { quoted: '', rest: where }
+  const behind = end.index + end[0].length
+  return { quoted: where.slice(start, behind), rest: where.slice(0, start) + where.slice(behind) }
+}
+
 /** Whether all the names in a message are in the text of the statement. */
 function standsIn(text: string, message: string): boolean {
   const names = [...message.matchAll(/"([^"]*)"|^(?:function|procedure|routine) (\w+)\(/g)].map(
@@ -43,8 +49,8 @@ function standsIn(text: string, message: string): boolean {
 /** A function that called; the room (admin/tenant-room.ts) executes statements as they were written. */
 const CALLER = / function /
 const ROOM = /\b_room_[0-9a-f]{24}\b/
-/** The statement that it executes, whose own text may hold any words: the outermost one, nothing of what that called. */
-const IN_ROOM = /^SQL statement "(?:(?!\nSQL statement ")[\s\S])*\/\* _room_[0-9a-f]{24} -?\d+ \*\/"$/m
+/** Where the statement ends that the room executes. */
+const ROOM_END = /\/\* _room_[0-9a-f]{24} -?\d{1,20} \*\/"$/gm
 /** Conditions whose messages name what the statement names; of a function's definition only types. */
 const NAMES = /^(?:42(?!P13)|2B|3D|3F|55)/
 

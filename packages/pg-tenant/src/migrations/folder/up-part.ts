@@ -32,13 +32,13 @@ const PLAIN_DOWN = /^\s{0,20}--[\s-]{0,20}down\s{0,20}$/i
  * A comment line of one such word and signs around it (rambler, micrate, and who writes by hand): where SQL follows that takes back. In the
  * file of a tool that has signs of its own it is a comment, as it is to the tool.
  */
-const PLAIN = (words: string) =>
-  new RegExp(
-    `^\\s{0,20}(?:--|/\\*)[\\W_]{0,40}(?:(?:rambler|micrate|migrat(?:e|ion)|name)[\\W_]{1,20})?(?:${words})(?:[\\W_]{1,20}(?:migration|script|sql))?[\\W_]{0,40}$`,
-    'i',
-  )
-const ANY_UP = PLAIN('up|upgrade|do|apply|forwards?')
-const ANY_DOWN = PLAIN('down|downgrade|undo|rollback|revert|reverse|backwards?')
+const AHEAD = '^\\s{0,20}(?:--|/\\*)[\\W_]{0,40}(?:(?:rambler|micrate|migrat(?:e|ion)|name)[\\W_]{1,20})?'
+const BEHIND = '(?:[\\W_]{1,20}(?:migration|script|sql))?[\\W_]{0,40}$'
+const ANY_UP = new RegExp(`${AHEAD}(?:up|upgrade|do|apply|forwards?)${BEHIND}`, 'i')
+const ANY_DOWN = new RegExp(
+  `${AHEAD}(?:down|downgrade|undo|rollback|revert|reverse|backwards?)${BEHIND}`,
+  'i',
+)
 
 /** How tools say that a migration cannot run in a transaction: dbmate, goose, sql-migrate, sqlx, Atlas. */
 const NO_TRANSACTION =
