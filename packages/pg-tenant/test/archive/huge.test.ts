@@ -16,6 +16,7 @@ const folder = useFolder()
 const TABLES = SLOW ? 3000 : 600
 let server: PostgresServer
 let pool: pg.Pool
+let application: pg.Pool
 let lifecycle: Lifecycle
 
 beforeAll(async () => {
@@ -24,17 +25,22 @@ beforeAll(async () => {
     settings: { max_connections: '20', max_locks_per_transaction: '20' },
   })
   pool = new pg.Pool({ connectionString: server.url, max: 3 })
+  // Of a superuser no tenant is shut, and so none is off-boarded.
+  await pool.query('create role application login')
+  const url = Object.assign(new URL(server.url), { username: 'application' }).href
+  application = new pg.Pool({ connectionString: url, max: 1 })
   lifecycle = {
     level: 'schema',
     ofLevel: schemaLevel,
     naming: parseNaming({}),
-    pool,
+    pool: application,
     adminPool: pool,
     migrations: [],
     registry: { controlSchema: 'tenancy', prefix: 'c_' },
   }
 })
 afterAll(async () => {
+  await application.end()
   await pool.end()
   await server.stop()
 })
