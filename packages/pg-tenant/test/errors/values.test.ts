@@ -554,6 +554,13 @@ describe('an error about a value', () => {
     expect(errors[2]).toMatchObject({ name: 'error', code: expect.stringMatching(/^(21|22|23|44|54)/) })
   })
 
+  it('is read at once, however long the context that SQL made of it: this process is everybody’s', async () => {
+    for (const part of ['\rSQL statement "', '\nSQL statement "', '/* _room_', '\nCOPY a, line 1'])
+      expect(await errorOf('select runs($1)', [`select 1 / 0, '${part.repeat(60_000)}'`])).toMatchObject({
+        message: expect.stringContaining('division by zero'),
+      })
+  })
+
   it('says which parameter could not be read, to the developer', async () => {
     const error = await errorOf('insert into person (id, email, age) values ($1, $2, $3)', [
       5,
