@@ -23,7 +23,11 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
     (error: { stdout: string; stderr: string; code: number }) => error,
   )
   expect(stdout, stderr).not.toBe('')
-  return { report: JSON.parse(stdout)[0], code, progress: stderr }
+  const report: Report = JSON.parse(stdout)[0]
+  // What a second try would hide; CI shows the line.
+  if (code !== 0)
+    console.error(`soak ${args.join(' ')}: ${JSON.stringify([report.findings, report.samples])}`)
+  return { report, code, progress: stderr }
 }
 
 const OPERATIONS = process.env.TEST_SLOW ? 3_000 : 1_000
