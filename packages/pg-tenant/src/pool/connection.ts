@@ -217,11 +217,20 @@ export class TenantConnection {
   }
 
   async #commit(chain: boolean): Promise<QueryResult> {
-    const [scope, mode] = [this.#scope, this.#mode]
+    const [scope, mode, lost] = [this.#scope, this.#mode, this.#failed && !this.#scope]
     if (this.#failed) this.#undoSettings()
     this.#forget()
+    if (lost) return answer('ROLLBACK')
     // A transaction in which nothing ran still proves that the tenant is there.
-    if (scope) await scope.commit()
+    await scope?.commit().catch((error: unknown) => {
+      // A client of `pg` is dead then: what was sent behind the COMMIT must not run by itself, and stand.
+      // guard: a statement behind a COMMIT whose connection was lost
+      if (isTenancyError(error, 'CONNECTION_LOST') || isTenancyError(error, 'UNKNOWN_OUTCOME')) {
+        this.#begin(mode)
+        this.#failed = true
+      }
+      throw error
+    })
     if (chain) this.#begin(mode)
     return answer('COMMIT')
   }

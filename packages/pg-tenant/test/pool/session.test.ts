@@ -266,6 +266,26 @@ describe('cancelling by processID', () => {
       expect((await other.query(TRY)).rows).toEqual([{ got: true }])
     }))
 
+  it('what was sent behind a COMMIT whose connection is gone does not run by itself', async () => {
+    const pool = world.tenancy().pool('acme')
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query(`insert into notes (body) values ('first')`)
+    const { rows } = await client.query('select pg_backend_pid() as pid')
+    await world.root.query('select pg_terminate_backend($1, 5000)', [rows[0].pid])
+    const sent = [
+      client.query('commit'),
+      client.query(`insert into notes (body) values ('behind')`),
+      client.query('commit'),
+    ]
+    const [commit, behind, again] = await Promise.allSettled(sent)
+    expect([commit?.status, behind?.status]).toEqual(['rejected', 'rejected'])
+    expect(again).toMatchObject({ value: { command: 'ROLLBACK' } })
+    expect((await client.query('select body from notes')).rows).toEqual([])
+    client.release()
+    await pool.end()
+  })
+
   it('ends a client that is terminated', () =>
     two(async (one, other) => {
       const sleep = one.query(SLEEP)
