@@ -10,12 +10,13 @@ const CRITICAL_DAYS = 7
 /** Seconds that an entry may be unsealed: sealing is a minute's job, and waits for the oldest transaction. */
 const UNSEALED_SECONDS = 3_600
 
-/** The oldest that is not sealed: one look at an index. */
+/** The oldest that is not sealed: one look at an index. What this server has not come to yet was sealed on the one it is of. */
 const UNSEALED = (
   schema: string,
 ) => `select extract(epoch from clock_timestamp() - l.created_at)::float8 as age
   from ${qualify(schema, 'audit_sealer')} p cross join lateral (
-    select o.created_at from ${qualify(schema, 'audit_log')} o where (o.xid, o.id) > (p.xid, p.id) order by o.xid, o.id limit 1) l`
+    select o.created_at from ${qualify(schema, 'audit_log')} o where (o.xid, o.id) > (p.xid, p.id)
+      and o.xid < pg_snapshot_xmax(pg_current_snapshot()) order by o.xid, o.id limit 1) l`
 
 const installed = (place: CheckPlace, schema: string) => areThere(place, schema, 'audit_log', 'audit_sealer')
 

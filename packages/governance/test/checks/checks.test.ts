@@ -168,6 +168,10 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
       entries += (await audit.seal(world.admin(acme))).entries
     })
     expect([counts, entries]).toEqual([1, 1])
+    // Of the other server, and sealed there.
+    await root.query(
+      `update governance.audit_log set xid = '6000000000', created_at = greatest(date_trunc('month', now(), 'UTC'), now() - interval '2 hours')`,
+    )
     expect(await found()).toEqual([])
   })
 
