@@ -57,7 +57,8 @@ export interface AuditLog {
    *
    * @param options.after the position of the batch before (default: the beginning)
    * @param options.limit 1 to 10,000 (default 1,000)
-   * @throws TenancyError VALIDATION_ERROR with the field; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   * @throws TenancyError VALIDATION_ERROR with the field; CONFLICT, `details.reason` `other_server`, for a position of another
+   *   server, where the log came here by a dump: begin at the beginning, entries have ids; SERVICE_UNAVAILABLE, DATABASE_ERROR
    */
   follow(
     control: Queryable,
@@ -69,7 +70,8 @@ export interface AuditLog {
    *
    * @param admin the tables' owner
    * @param options.batch entries of one round, 1 to 10,000 (default 2,000)
-   * @throws TenancyError INVALID_OPTION; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   * @throws TenancyError INVALID_OPTION; CONFLICT, `details.reason` `other_server`, where the log came here by a dump and
+   *   doctor's statements were not run; SERVICE_UNAVAILABLE, DATABASE_ERROR
    */
   seal(admin: Queryable, options?: { readonly batch?: number | undefined }): Promise<SealReport>
   /**

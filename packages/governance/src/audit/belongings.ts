@@ -13,7 +13,8 @@ const monthsSql = (log: string) =>
 
 /**
  * A tenant's audit log with its seals, for `createTenancy({ belongings })`: it goes along when it moves to another cluster, whose
- * programs have the same keys. Entries that are sealed keep their place, which their seal proves; the others are sealed there.
+ * programs have the same keys. Entries that are sealed stay so, under the number their seal proves; the others are sealed there. Who
+ * follows the log there is told of all of them.
  *
  * A seal whose entries retention has removed here is told as `entry_missing` there until retention has come as far. At level
  * `database` the log is in the tenant's database and does not go along: such a move is refused.
@@ -37,9 +38,10 @@ export function auditBelongings(options: Pick<InstallAuditOptions, 'controlSchem
         name: AUDIT_LOG.table,
         tenant: 'tenant',
         appended: true,
-        // What a seal was made over holds the number; what is in none must come behind the place sealing has reached there.
+        // What a seal was made over holds the number. All come behind the place that sealing and followers have reached there.
         read: {
-          xid: `case when (t.xid, t.id) <= (select p.xid, p.id from ${sealer} p) then t.xid else '${ANEW}'::xid8 end`,
+          xid: `'${ANEW}'::xid8`,
+          sealed_xid: `case when (t.xid, t.id) <= (select p.xid, p.id from ${sealer} p) then coalesce(t.sealed_xid, t.xid) else t.sealed_xid end`,
         },
       },
       { schema, name: 'audit_seal', tenant: 'tenant' },

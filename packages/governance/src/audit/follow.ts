@@ -1,4 +1,5 @@
 import { integerField, type Queryable } from '@org/core'
+import { aheadSql, otherServer } from '../control/other-server.ts'
 import { invalidField } from '../input/input.ts'
 import { type AuditRecord, recordOf } from './list.ts'
 import { STORED, type StoredEntry } from './row.ts'
@@ -18,11 +19,12 @@ export const START = '0/00000000-0000-0000-0000-000000000000'
  * behind a position that was given out: nothing at or above the oldest running transaction is handed out. Fewer than the limit
  * where they are large.
  *
+ * @param which a condition on `l`
  * @internal
  */
-export const behindSql = (table: string) => `with due as (
+export const behindSql = (table: string, which = 'true') => `with due as (
     select l.* from ${table} l
-      where (l.xid, l.id) > ($1::xid8, $2::uuid) and l.xid < pg_snapshot_xmin(pg_current_snapshot())
+      where (l.xid, l.id) > ($1::xid8, $2::uuid) and l.xid < pg_snapshot_xmin(pg_current_snapshot()) and ${which}
       order by l.xid, l.id limit $3::integer
   )
   select ${STORED} from (
@@ -32,6 +34,9 @@ export const behindSql = (table: string) => `with due as (
 
 /** Of a batch: whoever wrote the largest entries there may be would else fill the memory of whoever reads them. */
 const MAX_BYTES = 33_554_432
+
+/** A standby may be behind the server that gave the position out. */
+const AHEAD = `select (${aheadSql('$1::xid8')}) and not pg_is_in_recovery() as ahead`
 
 const POSITION = /^(\d{1,20})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
@@ -47,6 +52,8 @@ export async function followEntries(
   integerField('limit', limit, 1, 10_000)
   const { rows } = await control.query<StoredEntry>(behindSql(table), [xid, id, limit])
   const last = rows.at(-1)
+  if (last === undefined && (await control.query<{ ahead: boolean }>(AHEAD, [xid])).rows[0]?.ahead)
+    throw otherServer('The position was')
   const entries = rows.map(async (row) => ({ ...(await recordOf(row, undefined)), tenant: row.tenant }))
   return { entries: await Promise.all(entries), position: last ? positionOf(last) : after }
 }

@@ -5,6 +5,8 @@ export interface StoredEntry {
   readonly id: string
   readonly tenant: string
   readonly xid: string
+  /** Its number on the server that sealed it, where that was another. */
+  readonly sealed_xid: string | null
   readonly created_at: string
   readonly actor_type: string
   readonly actor_id: string | null
@@ -19,8 +21,8 @@ export interface StoredEntry {
 }
 
 /** @internal Text throughout, so that no type parser of the caller's pool changes what codes are made over. */
-export const STORED = `l.id::text as id, l.tenant, l.xid::text as xid, ${utc('l.created_at')} as created_at, l.actor_type,
-  l.actor_id, l.action, l.entity_type, l.entity_id, l.request_id, l.changes::text as changes,
+export const STORED = `l.id::text as id, l.tenant, l.xid::text as xid, l.sealed_xid::text as sealed_xid,
+  ${utc('l.created_at')} as created_at, l.actor_type, l.actor_id, l.action, l.entity_type, l.entity_id, l.request_id, l.changes::text as changes,
   l.metadata::text as metadata, l.personal, l.mac`
 
 /** @internal A `timestamptz` as text that JavaScript's Date reads and PostgreSQL takes back unchanged. */
@@ -29,7 +31,10 @@ export function utc(column: string): string {
 }
 
 /** @internal What the application says of an entry: all but what the server adds when it is written. */
-export type Signed = Omit<StoredEntry, 'xid' | 'created_at' | 'mac' | 'changes' | 'metadata'> & {
+export type Signed = Omit<
+  StoredEntry,
+  'xid' | 'sealed_xid' | 'created_at' | 'mac' | 'changes' | 'metadata'
+> & {
   readonly changes: unknown
   readonly metadata: unknown
 }
@@ -54,7 +59,7 @@ export function signedTextOf(entry: StoredEntry): string {
 
 /** @internal The text of a leaf: the entry with its code, and where and when it stands. */
 export function leafText(entry: StoredEntry): string {
-  return canonical([signedTextOf(entry), entry.mac, entry.xid, entry.created_at])
+  return canonical([signedTextOf(entry), entry.mac, entry.sealed_xid ?? entry.xid, entry.created_at])
 }
 
 /** @internal */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Queryable } from '@org/core'
+import { aheadSql, otherServer } from '../control/other-server.ts'
 import { canonical } from '../json/canonical.ts'
 import type { Macs } from '../keys/macs.ts'
 import { behindSql } from './follow.ts'
@@ -40,6 +41,9 @@ export function digestOf(facts: SealFacts): string {
     .digest('hex')
 }
 
+/** Of entries behind the place that sealing has reached: those that were not sealed on another server. */
+export const UNSEALED = 'l.sealed_xid is null'
+
 /** @internal */
 export interface SealTables {
   readonly log: string
@@ -47,7 +51,8 @@ export interface SealTables {
   readonly sealer: string
 }
 
-const positionSql = ({ sealer }: SealTables) => `select xid::text as xid, id::text as id from ${sealer}`
+const positionSql = ({ sealer }: SealTables) => `select xid::text as xid, id::text as id,
+    ${aheadSql('xid')} as ahead from ${sealer}`
 
 const headsSql = ({ seal }: SealTables) => `select distinct on (s.tenant) s.tenant, s.number::text as number,
     encode(s.digest, 'hex') as digest
@@ -73,9 +78,10 @@ export async function sealBatch(
   macs: Macs,
   limit: number,
 ): Promise<SealReport | undefined> {
-  const [from] = (await admin.query<{ xid: string; id: string }>(positionSql(tables))).rows
+  const [from] = (await admin.query<{ xid: string; id: string; ahead: boolean }>(positionSql(tables))).rows
   if (from === undefined) return undefined
-  const { rows } = await admin.query<StoredEntry>(behindSql(tables.log), [from.xid, from.id, limit])
+  if (from.ahead) throw otherServer('The audit log was')
+  const { rows } = await admin.query<StoredEntry>(behindSql(tables.log, UNSEALED), [from.xid, from.id, limit])
   const last = rows.at(-1)
   if (last === undefined) return undefined
   const groups = Map.groupBy(rows, ({ tenant, created_at }) => `${created_at.slice(0, 7)} ${tenant}`)

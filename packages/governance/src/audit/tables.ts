@@ -109,6 +109,8 @@ export const STEPS: readonly string[] = [
   );`,
   // The policy of those who write says it.
   `alter table audit_log drop constraint ck_audit_log_actor_type`,
+  // On a server that numbers transactions otherwise an entry gets another place; the seal holds the one it was sealed at.
+  `alter table audit_log add column sealed_xid xid8`,
 ]
 
 /** More than any entry of ours has. Whoever seals and reads them all must not be stopped by one that somebody made by hand. */

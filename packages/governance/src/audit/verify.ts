@@ -77,13 +77,16 @@ export const thinSql = ({ log, seal, horizon }: VerifyTables) => `update ${seal}
   where s.ids <> '{}' and s.until < (select max(h.before) from ${horizon} h)
     and not exists (select from ${log} l where l.tenant = s.tenant and l.created_at between s.since and s.until)`
 
+/** What says of itself that it is in a seal: sealing has been where it stands, or sealed it on another server. */
+const SEALED = '(l.sealed_xid is not null or (l.xid, l.id) <= (p.xid, p.id))'
+
 /** Entries that stand where sealing has been, and are in no seal. */
 const insertedSql = ({
   log,
   seal,
   sealer,
 }: VerifyTables) => `select l.id::text as id from ${log} l, ${sealer} p
-  where l.tenant = $1::text and (l.xid, l.id) <= (p.xid, p.id) and not exists (select from ${seal} s
+  where l.tenant = $1::text and ${SEALED} and not exists (select from ${seal} s
     where s.tenant = $1::text and l.created_at between s.since and s.until and l.id = any (s.ids))
   order by l.created_at, l.id limit ${MAX_FAULTS}`
 
@@ -92,12 +95,12 @@ const twiceSql = ({ log }: VerifyTables) => `select l.id::text as id from ${log}
   group by l.id having count(*) > 1 order by l.id limit ${MAX_FAULTS}`
 
 const unsealedSql = ({ log, sealer }: VerifyTables) => `select ${STORED} from ${log} l, ${sealer} p
-  where l.tenant = $1::text and (l.xid, l.id) > (p.xid, p.id)
+  where l.tenant = $1::text and not ${SEALED}
     and ($2::timestamptz is null or (l.created_at, l.id) > ($2::timestamptz, $3::uuid))
   order by l.created_at, l.id limit ${PAGE}`
 
 const countSql = ({ log, sealer }: VerifyTables) => `select count(*)::text as count from ${log} l, ${sealer} p
-  where l.tenant = $1::text and (l.xid, l.id) <= (p.xid, p.id)`
+  where l.tenant = $1::text and ${SEALED}`
 
 /** @internal See `AuditLog.verify`. */
 export async function verifyLog(

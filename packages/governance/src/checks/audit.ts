@@ -15,7 +15,7 @@ const UNSEALED = (
   schema: string,
 ) => `select extract(epoch from clock_timestamp() - l.created_at)::float8 as age
   from ${qualify(schema, 'audit_sealer')} p cross join lateral (
-    select o.created_at from ${qualify(schema, 'audit_log')} o where (o.xid, o.id) > (p.xid, p.id)
+    select o.created_at from ${qualify(schema, 'audit_log')} o where (o.xid, o.id) > (p.xid, p.id) and o.sealed_xid is null
       and o.xid < pg_snapshot_xmax(pg_current_snapshot()) order by o.xid, o.id limit 1) l`
 
 const installed = (place: CheckPlace, schema: string) => areThere(place, schema, 'audit_log', 'audit_sealer')

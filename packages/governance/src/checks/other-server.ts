@@ -1,4 +1,5 @@
 import type { CheckFinding, CheckPlace } from '@org/core'
+import { aheadSql } from '../control/other-server.ts'
 import { POSITIONS } from '../outbox/positions.ts'
 import { qualify, quoteIdentifier } from '../sql/identifier.ts'
 import { areThere } from './there.ts'
@@ -29,9 +30,9 @@ const usageAnew = (at: (table: string) => string): readonly string[] => [
   `UPDATE ${at('usage_cursor')} SET upto = ${OLDEST}`,
 ]
 
-// What a seal was made over holds the number.
+// What a seal was made over holds the number: it stays beside the new one.
 const auditAnew = (at: (table: string) => string): readonly string[] => [
-  `UPDATE ${at('audit_log')} l SET xid = pg_current_xact_id() WHERE NOT EXISTS (SELECT FROM ${at('audit_seal')} s WHERE s.tenant = l.tenant AND l.created_at BETWEEN s.since AND s.until AND l.id = ANY (s.ids))`,
+  `UPDATE ${at('audit_log')} l SET xid = pg_current_xact_id(), sealed_xid = CASE WHEN s.ids IS NULL THEN NULL ELSE coalesce(l.sealed_xid, l.xid) END FROM ${at('audit_log')} o LEFT JOIN ${at('audit_seal')} s ON s.tenant = o.tenant AND o.created_at BETWEEN s.since AND s.until AND o.id = ANY (s.ids) WHERE (o.tenant, o.created_at, o.id) = (l.tenant, l.created_at, l.id) AND (s.ids IS NULL OR l.xid >= ${OLDEST})`,
   `UPDATE ${at('audit_sealer')} SET xid = ${OLDEST}, id = '00000000-0000-0000-0000-000000000000'`,
 ]
 
@@ -53,7 +54,8 @@ const partsOf = (schema: string): readonly Part[] => {
     {
       part: 'audit',
       table: 'audit_sealer',
-      reached: `select s.xid from ${at('audit_sealer')} s`,
+      // What a tenant brought that moved here before this was known kept its numbers.
+      reached: `select s.xid from ${at('audit_sealer')} s union all (select l.xid from ${at('audit_log')} l ORDER BY l.xid DESC LIMIT 1)`,
       anew: auditAnew(at),
     },
   ]
@@ -72,9 +74,7 @@ export async function otherServerFindings(
   const ahead: Part[] = []
   for (const part of partsOf(schema)) {
     if (!(await areThere(place, schema, part.table))) continue
-    const { rows } = await place.query(
-      `select from (${part.reached}) p where p.xid > pg_snapshot_xmax(pg_current_snapshot()) limit 1`,
-    )
+    const { rows } = await place.query(`select from (${part.reached}) p where ${aheadSql('p.xid')} limit 1`)
     if (rows.length > 0) ahead.push(part)
   }
   if (ahead.length === 0) return []
@@ -84,7 +84,7 @@ export async function otherServerFindings(
       code: 'GOVERNANCE_OTHER_SERVER',
       severity: 'error',
       subject: parts,
-      message: `${parts}: work was done up to transactions that this server has not had, so a dump brought the tables here from another. What is published, used and recorded now is passed over.`,
+      message: `${parts}: work was done up to transactions that this server has not had, so a dump brought the tables here from another (or a tenant its audit log, when it moved). What is published, used and recorded now is passed over.`,
       fix: `Stop everything that writes and works, and run as their owner: BEGIN; ${ahead.flatMap(({ anew }) => anew).join('; ')}; COMMIT`,
     },
   ]

@@ -1,4 +1,5 @@
 import type { Queryable } from '@org/core'
+import { UNSEALED } from '../audit/seal.ts'
 import { AUDIT_LOG } from '../audit/tables.ts'
 import { dropPartition, type Partition, partitionsOf } from '../partitions/expire.ts'
 import { makePartitions } from '../partitions/partitions.ts'
@@ -109,7 +110,7 @@ async function whyKept(
   if (audit !== undefined) {
     const sealer = qualify(schema, 'audit_sealer')
     const { rows } = await admin.query(
-      `select from ${part} l, ${sealer} p where (l.xid, l.id) > (p.xid, p.id) limit 1`,
+      `select from ${part} l, ${sealer} p where (l.xid, l.id) > (p.xid, p.id) and ${UNSEALED} limit 1`,
     )
     if (rows.length > 0) return 'unsealed'
   }

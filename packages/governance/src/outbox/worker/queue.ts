@@ -1,4 +1,5 @@
-import { codedControl, type Queryable, TenancyError } from '@org/core'
+import { codedControl, type Queryable } from '@org/core'
+import { aheadSql, otherServer } from '../../control/other-server.ts'
 import { quoteIdentifier } from '../../sql/identifier.ts'
 import { POSITIONS } from '../positions.ts'
 import type { Outcome } from './outcome.ts'
@@ -39,14 +40,6 @@ export interface Queue {
   sweep(): Promise<void>
 }
 
-function otherServer(): TenancyError {
-  return new TenancyError(
-    'CONFLICT',
-    'The outbox was brought here from another server, by a dump: its transactions are ahead of this one. Nothing is taken, so that nothing is lost; doctor() says what to do (GOVERNANCE_OTHER_SERVER).',
-    { details: { reason: 'other_server' } },
-  )
-}
-
 /** Of the transaction's beginning: what it grants lasts longer than counted from there. */
 const NOW = 'floor(extract(epoch from now()) * 1000)::float8 as now'
 
@@ -61,12 +54,13 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
       `select ${schema}.${name}(${values.map((_, n) => `$${n + 1}`).join(', ')}) as value`,
       values,
     )
-  const elsewhere = `select exists (select from (${POSITIONS(schema)}) p where p.xid > pg_snapshot_xmax(pg_current_snapshot())) as ahead`
+  const elsewhere = `select exists (select from (${POSITIONS(schema)}) p where ${aheadSql('p.xid')}) as ahead`
   let looked: Promise<void> | undefined
   /** Before anything is moved on: the first round would pass over all that was published here, for good. */
   const requireHome = () => {
     looked ??= (async () => {
-      if ((await control.query<{ ahead: boolean }>(elsewhere)).rows[0]?.ahead) throw otherServer()
+      if ((await control.query<{ ahead: boolean }>(elsewhere)).rows[0]?.ahead)
+        throw otherServer('The outbox was')
     })().catch((error: unknown) => {
       looked = undefined
       throw error
