@@ -1,4 +1,5 @@
 import { integerField, type Queryable, type TenantKey, type TenantQueryable } from '@org/core'
+import { aheadSql, otherServer } from '../control/other-server.ts'
 import { invalidField, storable } from '../input/input.ts'
 import { isMoment, momentOf } from '../input/moment.ts'
 import { send } from '../tenants/send.ts'
@@ -46,7 +47,7 @@ export interface RollUpReport {
 }
 
 const spanSql = (cursor: string) => `select c.upto::text as upto,
-  pg_snapshot_xmin(pg_current_snapshot())::text as until from ${cursor} c`
+  pg_snapshot_xmin(pg_current_snapshot())::text as until, ${aheadSql('c.upto')} as ahead from ${cursor} c`
 
 /**
  * Adds up what was written by transactions between two ids, all of which are over, and moves the position past them, in one
@@ -76,7 +77,9 @@ export interface UsageTables {
 
 /** @internal */
 export async function rollUp(admin: Queryable, tables: UsageTables): Promise<RollUpReport> {
-  const [span] = (await admin.query<{ upto: string; until: string }>(spanSql(tables.cursor))).rows
+  const [span] = (await admin.query<{ upto: string; until: string; ahead: boolean }>(spanSql(tables.cursor)))
+    .rows
+  if (span?.ahead) throw otherServer('What was used was')
   if (span === undefined || BigInt(span.until) <= BigInt(span.upto)) return { counts: 0 }
   const { rowCount } = await admin.query(rollUpSql(tables), [span.upto, span.until])
   return { counts: rowCount ?? 0 }

@@ -49,6 +49,7 @@ export interface UsageLog {
    * after any kill. What belongs to transactions that still run, or began after one, is added the next time.
    *
    * @param admin the tables' owner
+   * @throws TenancyError CONFLICT, `details.reason` `other_server`, where a dump brought the tables here and doctor's statements were not run
    */
   rollUp(admin: Queryable): Promise<RollUpReport>
   /**
