@@ -58,14 +58,11 @@ const SLOW = [
     'idempotency/levels',
     'provision',
   ],
-  ...[
-    'move/move',
-    'move/levels',
-    'archive/levels',
-    'offboard/offboard-levels',
-    'session/keep-statements',
-    'hazards/stopped',
-  ],
+  ...['move/move', 'move/levels', 'archive/levels', 'offboard/offboard-levels', 'session/keep-statements'],
+  ...['hazards/stopped', 'hazards/control', 'move/refused', 'move/one-database', 'move/ahead-hostile'],
+  ...['archive/round-trip', 'archive/settings', 'archive/kill', 'archive/circles', 'archive/older-server'],
+  ...['archive/inheritance', 'archive/abort', 'lifecycle/transfer-ownership', 'lifecycle/ready/ready'],
+  ...['adoption/owners', 'offboard/losses'],
 ]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
 

@@ -4,6 +4,7 @@ import { PassThrough, Readable, Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
+import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { LEVELS, openLibrary, read, write } from './library.ts'
 import { useFolder } from './support.ts'
@@ -59,7 +60,7 @@ const tableOf = (level: IsolationLevel, key: string) =>
 
 const INSIDE = LEVELS.filter((level) => level !== 'database')
 
-describe.each(INSIDE)('level %s: a signal', (level) => {
+describe.each(INSIDE.filter((level) => hasTurn(level, ['role', 'row'])))('level %s: a signal', (level) => {
   const here = () => openLibrary(setting, level)
   const left = async () =>
     (await readdir(dirname(folder.path('x')))).filter((name) => name.includes(`stopped-${level}`))
@@ -126,7 +127,7 @@ describe.each(INSIDE)('level %s: a signal', (level) => {
   })
 })
 
-describe('level database: a signal', () => {
+describe.runIf(SLOW)('level database: a signal', () => {
   it('stops a restore whose data never comes, and nothing of it is left', async () => {
     const tenancy = openLibrary(setting, 'database')
     await tenancy.provision('source')
@@ -160,7 +161,7 @@ describe('level database: a signal', () => {
   })
 })
 
-describe('a signal', () => {
+describe.skipIf(SLOW)('a signal', () => {
   it('that has fired already lets nothing begin', async () => {
     const tenancy = openLibrary(setting, 'role')
     await tenancy.provision('early')

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 import { useFolder } from './support.ts'
 
 // What a restore needs CREATE OR REPLACE for, and what an owner has said about its own objects.
@@ -105,7 +106,7 @@ const MEANT = `select (select n from {}.meaning) as meaning, (select (n, m, o)::
 const setting = useSetting()
 const folder = useFolder()
 
-describe.each(['role', 'database'] as const)('at level %s', (level) => {
+describe.each([SLOW ? 'database' : 'role'] as const)('at level %s', (level) => {
   const tenancy = () => setting.tenancy(level)
   const facts = async (key: string) => {
     const schema = `"${setting.schemaOf(level, key)}"`

@@ -7,6 +7,7 @@ import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { findRemains } from '../offboard/remains.ts'
+import { inTurn, SLOW } from '../support/sample.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { killWhen, start } from './spawn.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from './support.ts'
@@ -53,7 +54,7 @@ async function whileLocked(lock: string, fn: () => Promise<void>): Promise<void>
 }
 
 describe('SIGKILL', () => {
-  it('during a backup leaves no file under its name', async () => {
+  it.runIf(SLOW)('during a backup leaves no file under its name', async () => {
     await filled('kill-backup')
     const file = folder.path('kill-backup')
     await whileLocked('lock table "c_kill-backup".notes', () =>
@@ -67,7 +68,7 @@ describe('SIGKILL', () => {
     expect((await inspectArchive(file)).summary.rows).toBe(1000)
   })
 
-  it('during a restore leaves nothing, and it can be run again', async () => {
+  it.skipIf(SLOW)('during a restore leaves nothing, and it can be run again', async () => {
     await filled('kill-source')
     const file = folder.path('kill-source')
     await backupTenant(lifecycle, keyOf(lifecycle, 'kill-source'), { to: file, compression: 'none' })
@@ -88,28 +89,32 @@ describe('SIGKILL', () => {
     expect(await bodies('kill-restore')).toHaveLength(1000)
   })
 
-  it.each([
-    ['its backup', 'lock table "c_KEY".notes', 0],
+  const phases = [
     ['its drops', 'lock table "c_KEY".notes in access share mode', 1],
+    ['its backup', 'lock table "c_KEY".notes', 0],
     ['its last transaction', 'lock table tenancy.tenant_migration', 1],
-  ])('during %s, an off-boarding is finished by running it again', async (phase, lock, backups) => {
-    const key = `kill-${phase.length}`
-    await filled(key)
-    const file = folder.path(key)
-    await whileLocked(lock.replaceAll('KEY', key), () =>
-      killWhen(world, start(world, ['offboard', key, file]), WAITS),
-    )
-    const tenant = keyOf(lifecycle, key)
-    expect((await world.tenancy().find(key))?.status).toBe('deleting')
-    // Closed, whatever phase it was in: no write can be acknowledged that is not in the backup.
-    expect(await codeOf(world.tenancy().query(key, 'select 1'))).toBe('TENANT_NOT_FOUND')
-    const { length } = (await readdir(dirname(file))).filter((name) => name === key)
-    expect(length).toBe(backups)
-    const receipt = await offboard(lifecycle, tenant, { confirm: key, backup: { to: file } })
-    expect(receipt).toMatchObject({ status: 'deleted', rows: 1000, backup: { file } })
-    expect(await findRemains(lifecycle, tenant)).toEqual([])
-    expect((await inspectArchive(file)).sha256).toBe(receipt.backup?.sha256)
-    await restoreTenant(lifecycle, tenant, { from: file })
-    expect(await bodies(key)).toHaveLength(1000)
-  })
+  ] as const
+  it.each(inTurn(phases, 3))(
+    'during %s, an off-boarding is finished by running it again',
+    async (phase, lock, backups) => {
+      const key = `kill-${phase.length}`
+      await filled(key)
+      const file = folder.path(key)
+      await whileLocked(lock.replaceAll('KEY', key), () =>
+        killWhen(world, start(world, ['offboard', key, file]), WAITS),
+      )
+      const tenant = keyOf(lifecycle, key)
+      expect((await world.tenancy().find(key))?.status).toBe('deleting')
+      // Closed, whatever phase it was in: no write can be acknowledged that is not in the backup.
+      expect(await codeOf(world.tenancy().query(key, 'select 1'))).toBe('TENANT_NOT_FOUND')
+      const { length } = (await readdir(dirname(file))).filter((name) => name === key)
+      expect(length).toBe(backups)
+      const receipt = await offboard(lifecycle, tenant, { confirm: key, backup: { to: file } })
+      expect(receipt).toMatchObject({ status: 'deleted', rows: 1000, backup: { file } })
+      expect(await findRemains(lifecycle, tenant)).toEqual([])
+      expect((await inspectArchive(file)).sha256).toBe(receipt.backup?.sha256)
+      await restoreTenant(lifecycle, tenant, { from: file })
+      expect(await bodies(key)).toHaveLength(1000)
+    },
+  )
 })

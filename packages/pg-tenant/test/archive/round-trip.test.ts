@@ -5,6 +5,7 @@ import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import { drop } from '../../src/lifecycle/drop.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { suspend } from '../../src/lifecycle/suspend.ts'
+import { inTurn, SLOW } from '../support/sample.ts'
 import { codeOf, NOTES, useWorld } from '../support/world.ts'
 import { contents, facts } from './contents.ts'
 import { ODD, ROWS } from './odd-schema.ts'
@@ -33,7 +34,7 @@ describe('a tenant with odd data', () => {
     await asTenant('odd', ROWS)
   })
 
-  it.each(['zstd', 'gzip', 'none'] as const)(
+  it.each(inTurn(['zstd', 'gzip', 'none'] as const, 3))(
     'comes back as it was, under another key (%s)',
     async (compression) => {
       const before = await contents(world, 'odd')
@@ -56,7 +57,7 @@ describe('a tenant with odd data', () => {
     },
   )
 
-  it('has its triggers, constraints, sequences and owner as the original has them', async () => {
+  it.skipIf(SLOW)('has its triggers, constraints, sequences and owner as the original has them', async () => {
     const [before, after] = [await facts(world, 'odd'), await facts(world, 'clone-zstd')]
     expect(after).toEqual(before)
     const tenancy = world.tenancy({ migrations: ODD })
@@ -64,7 +65,7 @@ describe('a tenant with odd data', () => {
     expect((await tenancy.query('clone-zstd', next)).rows).toEqual((await tenancy.query('odd', next)).rows)
   })
 
-  it('is backed up the same while it is suspended, and comes back to its own key', async () => {
+  it.runIf(SLOW)('is backed up the same while it is suspended, and comes back to its own key', async () => {
     const before = await contents(world, 'odd')
     await suspend(odd, keyOf(odd, 'odd'), 'unpaid')
     const to = folder.path('suspended')
@@ -77,7 +78,7 @@ describe('a tenant with odd data', () => {
 })
 
 // PostgreSQL refuses to make such a function where nobody can change the role, as in the tenant's room.
-describe('functions that say which role they run as', () => {
+describe.skipIf(SLOW)('functions that say which role they run as', () => {
   const made = () => [
     'create type pair as (a int, b int)',
     `create function as_none(pair, text default e'\\n SET role TO ') returns text language plpgsql set role to 'none' set work_mem to '1MB'
@@ -105,7 +106,7 @@ describe('functions that say which role they run as', () => {
   })
 })
 
-describe('rights that were granted on', () => {
+describe.skipIf(SLOW)('rights that were granted on', () => {
   it('are kept, as given by the tenant, who had them of others or owned what they are to', async () => {
     const tenant = await provisioned(lifecycle, 'granted')
     const [role, other, third] = ['granted', 'other', 'third'].map((name) => `${world.rolePrefix}${name}`)
@@ -130,7 +131,7 @@ describe('rights that were granted on', () => {
   })
 })
 
-describe('level schema', () => {
+describe.runIf(SLOW)('level schema', () => {
   it('backs up and restores, suspended or not', async () => {
     const plain = lifecycleOf(world, { level: 'schema', schemaPrefix: 's_' })
     const tenant = await provisioned(plain, 'plain')
@@ -150,23 +151,26 @@ describe('level schema', () => {
 })
 
 describe('a restore', () => {
-  it('brings a dropped tenant back under its own key, and no other dropped key to life', async () => {
-    const tenant = await provisioned(lifecycle, 'gone')
-    const tenancy = world.tenancy()
-    await tenancy.query('gone', `insert into notes (body) values ('mine')`)
-    const to = folder.path('gone')
-    await backupTenant(lifecycle, tenant, { to })
-    const other = await provisioned(lifecycle, 'tomb')
-    await drop(lifecycle, tenant)
-    await drop(lifecycle, other)
-    expect(await codeOf(restoreTenant(lifecycle, other, { from: to }))).toBe('CONFLICT')
-    await restoreTenant(lifecycle, tenant, { from: to })
-    await restoreTenant(lifecycle, other, { from: to, reuseDeletedKey: true })
-    for (const key of ['gone', 'tomb'])
-      expect((await tenancy.query(key, 'select body from notes')).rows).toEqual([{ body: 'mine' }])
-  })
+  it.skipIf(SLOW)(
+    'brings a dropped tenant back under its own key, and no other dropped key to life',
+    async () => {
+      const tenant = await provisioned(lifecycle, 'gone')
+      const tenancy = world.tenancy()
+      await tenancy.query('gone', `insert into notes (body) values ('mine')`)
+      const to = folder.path('gone')
+      await backupTenant(lifecycle, tenant, { to })
+      const other = await provisioned(lifecycle, 'tomb')
+      await drop(lifecycle, tenant)
+      await drop(lifecycle, other)
+      expect(await codeOf(restoreTenant(lifecycle, other, { from: to }))).toBe('CONFLICT')
+      await restoreTenant(lifecycle, tenant, { from: to })
+      await restoreTenant(lifecycle, other, { from: to, reuseDeletedKey: true })
+      for (const key of ['gone', 'tomb'])
+        expect((await tenancy.query(key, 'select body from notes')).rows).toEqual([{ body: 'mine' }])
+    },
+  )
 
-  it('refuses to overwrite data, replaces it when told to', async () => {
+  it.skipIf(SLOW)('refuses to overwrite data, replaces it when told to', async () => {
     const tenant = await provisioned(lifecycle, 'full')
     const tenancy = world.tenancy()
     const to = folder.path('full')
@@ -180,7 +184,7 @@ describe('a restore', () => {
     expect((await tenancy.query('full', 'select body from notes')).rows).toEqual([])
   })
 
-  it('applies newer migrations behind the data of an older archive', async () => {
+  it.skipIf(SLOW)('applies newer migrations behind the data of an older archive', async () => {
     const tenant = await provisioned(lifecycle, 'older')
     await world.tenancy().query('older', `insert into notes (body) values ('old')`)
     const to = folder.path('older')
@@ -197,7 +201,7 @@ describe('a restore', () => {
     expect(rows).toEqual([{ body: 'old', size: 3 }])
   })
 
-  it('refuses an archive of migrations it does not know or that were edited', async () => {
+  it.skipIf(SLOW)('refuses an archive of migrations it does not know or that were edited', async () => {
     const tenant = await provisioned(lifecycle, 'known')
     const to = folder.path('known')
     await backupTenant(lifecycle, tenant, { to })
@@ -208,12 +212,13 @@ describe('a restore', () => {
     expect((await world.root.query(`select to_regnamespace('c_unknown') as s`)).rows).toEqual([{ s: null }])
   })
 
-  it.each([
+  const changes = [
     ['a table', 'create table extra (a int)'],
     ['a column', 'alter table notes add extra int'],
     ['a type', 'alter table notes alter body type varchar(99)'],
     ['a sequence', 'create sequence extra'],
-  ])(
+  ] as const
+  it.each(inTurn(changes, 4))(
     'carries %s the migrations do not make, at level role and from there to level schema',
     async (_, change) => {
       const name = `drift${change.length}`

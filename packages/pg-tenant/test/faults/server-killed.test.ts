@@ -67,11 +67,9 @@ async function expectNothingElse({ level, standing }: Ground): Promise<void> {
   expect([schemas, roles, databases]).toEqual(expected[level])
 }
 
-const KILLED_AT = LEVELS.filter((level) => looksAt(level, 'role', 'row', 'database'))
-
 const placeOf = (messages: number, { at, moment }: Point) => `message ${at} of ${messages}, ${moment}`
 
-describe.each(KILLED_AT)('kill -9 of the server, level %s', (level) => {
+describe.each(LEVELS)('kill -9 of the server, level %s', (level) => {
   let ground: Ground
   let sound: Tenancy
   beforeAll(async () => {
@@ -79,160 +77,178 @@ describe.each(KILLED_AT)('kill -9 of the server, level %s', (level) => {
     sound = ground.tenancy()
   })
 
-  it('while a tenant is provisioned: the next call completes it, and nobody else lost anything', async () => {
-    const bystander = await useBystander(sound)
-    const messages = await countMessages(world, () => ground.doomed().provision('measured'))
-    expect(messages).toBeGreaterThan(4)
-    for (const [index, point] of pointsOf(messages).entries()) {
-      const [key, where] = [`p${index}`, placeOf(messages, point)]
-      await bystander.write()
-      const outcome = await crashIn(world, point, () => ground.doomed().provision(key))
-      await bystander.check()
-      if (outcome === 'done') await sound.query(key, 'select 1')
-      await sound.provision(key)
-      await expectComplete(sound, key, where)
-      if (level !== 'row') expect(await ledgerOf(ground, key), where).toEqual(IDS)
-    }
-    await expectNothingElse(ground)
-    await expectHealthy(sound)
-  })
-
-  it('while a tenant is dropped: the next call finishes it, and it never comes back', async () => {
-    const bystander = await useBystander(sound)
-    await sound.provision('measured_drop')
-    const messages = await countMessages(world, () => ground.doomed().drop('measured_drop'))
-    for (const [index, point] of pointsOf(messages).entries()) {
-      const [key, where] = [`d${index}`, placeOf(messages, point)]
-      await sound.provision(key)
-      await bystander.write()
-      const outcome = await crashIn(world, point, () => ground.doomed().drop(key))
-      await bystander.check()
-      const again = await sound.drop(key)
-      if (outcome === 'done') expect(again, where).toBe(false)
-      expect(await sound.find(key), where).toMatchObject({ status: 'deleted' })
-      expect(await codeOf(sound.query(key, 'select 1')), where).toMatch(/^(SCHEMA_MISSING|TENANT_NOT_FOUND)$/)
-    }
-    await expectNothingElse(ground)
-    await expectHealthy(sound)
-  })
-
-  it('while it is suspended and resumed: what was acknowledged holds', async () => {
-    await sound.provision('switched')
-    for (const [to, from] of [
-      ['suspend', 'resume'],
-      ['resume', 'suspend'],
-    ] as const) {
-      await sound[from]('switched')
-      const messages = await countMessages(world, () => ground.doomed()[to]('switched'))
-      for (const point of pointsOf(messages)) {
-        const where = `${to}, ${placeOf(messages, point)}`
-        await sound[from]('switched')
-        const outcome = await crashIn(world, point, () => ground.doomed()[to]('switched'))
-        const status = (await sound.find('switched'))?.status
-        if (outcome === 'done') expect(status, where).toBe(to === 'suspend' ? 'suspended' : 'active')
-        await sound[to]('switched')
-        const answer = sound.query('switched', 'select 1')
-        if (to === 'suspend') expect(await codeOf(answer), where).toBe('TENANT_SUSPENDED')
-        else await answer
+  it.runIf(looksAt(level, 'role'))(
+    'while a tenant is provisioned: the next call completes it, and nobody else lost anything',
+    async () => {
+      const bystander = await useBystander(sound)
+      const messages = await countMessages(world, () => ground.doomed().provision('measured'))
+      expect(messages).toBeGreaterThan(4)
+      for (const [index, point] of pointsOf(messages).entries()) {
+        const [key, where] = [`p${index}`, placeOf(messages, point)]
+        await bystander.write()
+        const outcome = await crashIn(world, point, () => ground.doomed().provision(key))
+        await bystander.check()
+        if (outcome === 'done') await sound.query(key, 'select 1')
+        await sound.provision(key)
+        await expectComplete(sound, key, where)
+        if (level !== 'row') expect(await ledgerOf(ground, key), where).toEqual(IDS)
       }
-    }
-    await expectHealthy(sound)
-  })
-})
-
-describe.each(KILLED_AT)('kill -9 of the server while many are migrated, level %s', (level) => {
-  it('leaves each with all of it or nothing, and the next run finishes the rest', async () => {
-    const ground = await world.ground(level, `m${level}`)
-    const keys = Array.from(
-      { length: level === 'database' ? 5 : 20 },
-      (_, at) => `t${String(at).padStart(2, '0')}`,
-    )
-    const history = [...historyOf(level)]
-    const migrator = (doomed: boolean) =>
-      doomed ? ground.doomed({ migrations: [...history] }) : ground.tenancy({ migrations: [...history] })
-    for (const key of keys) await migrator(false).provision(key)
-    const add = (name: string) =>
-      history.push({
-        id: `${String(history.length + 1).padStart(4, '0')}_${name}`,
-        sql: `alter table notes add column ${name} int`,
-      })
-    add('measured')
-    const messages = await countMessages(world, () => migrator(true).migrate({ connections: 3 }))
-    for (const [index, point] of pointsOf(messages).entries()) {
-      const where = placeOf(messages, point)
-      add(`c${index}`)
-      const id = history.at(-1)?.id ?? ''
-      const acknowledged: string[] = []
-      await crashIn(world, point, async () => {
-        const report = await migrator(true).migrate({
-          connections: 3,
-          attempts: 1,
-          throwOnFailure: false,
-          onTenant: ({ tenant, state }) => state === 'migrated' && acknowledged.push(tenant),
-        })
-        // What it could not do it reports, or throws.
-        expect(report.ok || report.failed + report.untouched > 0, where).toBe(true)
-      })
-      for (const key of acknowledged) expect(await ledgerOf(ground, key), where).toContain(id)
-      expect(await migrator(false).migrate(), where).toMatchObject({ ok: true })
-      for (const key of keys) {
-        const { fields } = await ground.tenancy().query(key, `select c${index} from notes`)
-        expect(fields, where).toHaveLength(1)
-        if (level !== 'row') expect(await ledgerOf(ground, key), where).toEqual(history.map((one) => one.id))
-      }
-    }
-    await expectHealthy(migrator(false))
-  })
-})
-
-describe.each(READY_LEVELS)('kill -9 of the server, tenants made ahead, level %s', (level) => {
-  let ground: Ground
-  let sound: Tenancy
-  beforeAll(async () => {
-    ground = await world.ground(level, `a${level}`)
-    sound = ground.tenancy()
-  })
-  const readyRows = async () =>
-    (await ground.root.query(`select from tenancy.tenant where status = 'ready'`)).rowCount
-
-  it('while they are filled up: each is whole or not there', async () => {
-    await sound.ready.count()
-    const messages = await countMessages(world, () => ground.doomed().ready.fill(2))
-    for (const point of pointsOf(messages)) {
-      await sound.ready.clear()
-      await crashIn(world, point, () => ground.doomed().ready.fill(2))
-      const made = await readyRows()
-      expect(await sound.ready.count()).toBe(made)
       await expectNothingElse(ground)
-      expect(await sound.ready.fill(2)).toMatchObject({ ready: 2, removed: 0, updated: 0 })
       await expectHealthy(sound)
-    }
-    await sound.ready.clear()
-  })
+    },
+  )
 
-  it('while one is claimed: it is given once or is still there', async () => {
-    await sound.ready.fill(1)
-    const messages = await countMessages(world, () =>
-      ground.doomed().provision('measured', { fromReady: true }),
-    )
-    for (const [index, point] of pointsOf(messages).entries()) {
-      const [key, where] = [`c${index}`, placeOf(messages, point)]
-      await sound.ready.fill(1)
-      const outcome = await crashIn(world, point, () => ground.doomed().provision(key, { fromReady: true }))
-      const left = await readyRows()
-      const found = await sound.find(key)
-      // Exactly one of the two has it: its new owner, or the pool.
-      expect([found?.status, left], where).toEqual(found ? ['active', 0] : [undefined, 1])
-      if (outcome === 'done') expect(found, where).toBeDefined()
-      expect((await sound.provision(key, { fromReady: true })).created, where).toBe(!found)
-      await expectComplete(sound, key, where)
-      expect(await ledgerOf(ground, key), where).toEqual(IDS)
-      expect(await readyRows(), where).toBe(0)
-    }
-    await expectNothingElse(ground)
-    await expectHealthy(sound)
-  })
+  it.runIf(looksAt(level, 'role', 'database'))(
+    'while a tenant is dropped: the next call finishes it, and it never comes back',
+    async () => {
+      const bystander = await useBystander(sound)
+      await sound.provision('measured_drop')
+      const messages = await countMessages(world, () => ground.doomed().drop('measured_drop'))
+      for (const [index, point] of pointsOf(messages).entries()) {
+        const [key, where] = [`d${index}`, placeOf(messages, point)]
+        await sound.provision(key)
+        await bystander.write()
+        const outcome = await crashIn(world, point, () => ground.doomed().drop(key))
+        await bystander.check()
+        const again = await sound.drop(key)
+        if (outcome === 'done') expect(again, where).toBe(false)
+        expect(await sound.find(key), where).toMatchObject({ status: 'deleted' })
+        expect(await codeOf(sound.query(key, 'select 1')), where).toMatch(
+          /^(SCHEMA_MISSING|TENANT_NOT_FOUND)$/,
+        )
+      }
+      await expectNothingElse(ground)
+      await expectHealthy(sound)
+    },
+  )
+
+  it.runIf(looksAt(level, 'row'))(
+    'while it is suspended and resumed: what was acknowledged holds',
+    async () => {
+      await sound.provision('switched')
+      for (const [to, from] of [
+        ['suspend', 'resume'],
+        ['resume', 'suspend'],
+      ] as const) {
+        await sound[from]('switched')
+        const messages = await countMessages(world, () => ground.doomed()[to]('switched'))
+        for (const point of pointsOf(messages)) {
+          const where = `${to}, ${placeOf(messages, point)}`
+          await sound[from]('switched')
+          const outcome = await crashIn(world, point, () => ground.doomed()[to]('switched'))
+          const status = (await sound.find('switched'))?.status
+          if (outcome === 'done') expect(status, where).toBe(to === 'suspend' ? 'suspended' : 'active')
+          await sound[to]('switched')
+          const answer = sound.query('switched', 'select 1')
+          if (to === 'suspend') expect(await codeOf(answer), where).toBe('TENANT_SUSPENDED')
+          else await answer
+        }
+      }
+      await expectHealthy(sound)
+    },
+  )
 })
+
+describe.each(LEVELS.filter((level) => looksAt(level, 'role')))(
+  'kill -9 of the server while many are migrated, level %s',
+  (level) => {
+    it('leaves each with all of it or nothing, and the next run finishes the rest', async () => {
+      const ground = await world.ground(level, `m${level}`)
+      const keys = Array.from(
+        { length: level === 'database' ? 5 : 20 },
+        (_, at) => `t${String(at).padStart(2, '0')}`,
+      )
+      const history = [...historyOf(level)]
+      const migrator = (doomed: boolean) =>
+        doomed ? ground.doomed({ migrations: [...history] }) : ground.tenancy({ migrations: [...history] })
+      for (const key of keys) await migrator(false).provision(key)
+      const add = (name: string) =>
+        history.push({
+          id: `${String(history.length + 1).padStart(4, '0')}_${name}`,
+          sql: `alter table notes add column ${name} int`,
+        })
+      add('measured')
+      const messages = await countMessages(world, () => migrator(true).migrate({ connections: 3 }))
+      for (const [index, point] of pointsOf(messages).entries()) {
+        const where = placeOf(messages, point)
+        add(`c${index}`)
+        const id = history.at(-1)?.id ?? ''
+        const acknowledged: string[] = []
+        await crashIn(world, point, async () => {
+          const report = await migrator(true).migrate({
+            connections: 3,
+            attempts: 1,
+            throwOnFailure: false,
+            onTenant: ({ tenant, state }) => state === 'migrated' && acknowledged.push(tenant),
+          })
+          // What it could not do it reports, or throws.
+          expect(report.ok || report.failed + report.untouched > 0, where).toBe(true)
+        })
+        for (const key of acknowledged) expect(await ledgerOf(ground, key), where).toContain(id)
+        expect(await migrator(false).migrate(), where).toMatchObject({ ok: true })
+        for (const key of keys) {
+          const { fields } = await ground.tenancy().query(key, `select c${index} from notes`)
+          expect(fields, where).toHaveLength(1)
+          if (level !== 'row')
+            expect(await ledgerOf(ground, key), where).toEqual(history.map((one) => one.id))
+        }
+      }
+      await expectHealthy(migrator(false))
+    })
+  },
+)
+
+describe.each(READY_LEVELS.filter((level) => looksAt(level, 'login')))(
+  'kill -9 of the server, tenants made ahead, level %s',
+  (level) => {
+    let ground: Ground
+    let sound: Tenancy
+    beforeAll(async () => {
+      ground = await world.ground(level, `a${level}`)
+      sound = ground.tenancy()
+    })
+    const readyRows = async () =>
+      (await ground.root.query(`select from tenancy.tenant where status = 'ready'`)).rowCount
+
+    it('while they are filled up: each is whole or not there', async () => {
+      await sound.ready.count()
+      const messages = await countMessages(world, () => ground.doomed().ready.fill(2))
+      for (const point of pointsOf(messages)) {
+        await sound.ready.clear()
+        await crashIn(world, point, () => ground.doomed().ready.fill(2))
+        const made = await readyRows()
+        expect(await sound.ready.count()).toBe(made)
+        await expectNothingElse(ground)
+        expect(await sound.ready.fill(2)).toMatchObject({ ready: 2, removed: 0, updated: 0 })
+        await expectHealthy(sound)
+      }
+      await sound.ready.clear()
+    })
+
+    it('while one is claimed: it is given once or is still there', async () => {
+      await sound.ready.fill(1)
+      const messages = await countMessages(world, () =>
+        ground.doomed().provision('measured', { fromReady: true }),
+      )
+      for (const [index, point] of pointsOf(messages).entries()) {
+        const [key, where] = [`c${index}`, placeOf(messages, point)]
+        await sound.ready.fill(1)
+        const outcome = await crashIn(world, point, () => ground.doomed().provision(key, { fromReady: true }))
+        const left = await readyRows()
+        const found = await sound.find(key)
+        // Exactly one of the two has it: its new owner, or the pool.
+        expect([found?.status, left], where).toEqual(found ? ['active', 0] : [undefined, 1])
+        if (outcome === 'done') expect(found, where).toBeDefined()
+        expect((await sound.provision(key, { fromReady: true })).created, where).toBe(!found)
+        await expectComplete(sound, key, where)
+        expect(await ledgerOf(ground, key), where).toEqual(IDS)
+        expect(await readyRows(), where).toBe(0)
+      }
+      await expectNothingElse(ground)
+      await expectHealthy(sound)
+    })
+  },
+)
 
 describe('kill -9 of the server', () => {
   it('while the control schema is made for the first time', async () => {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { AttackKitOptions, AttackReport } from '../../src/testing/attack/index.ts'
+import { inTurn, SLOW } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 import { attackIn, findingOf, pipelining } from './kit-world.ts'
 import { ambient, batching, obvious, pipelined } from './obvious.ts'
@@ -65,11 +66,12 @@ const BROKEN = [
 
 describe('the obvious helper', () => {
   let report: AttackReport
+  const only = inTurn(BROKEN, 2)
   beforeAll(async () => {
-    report = await attackControl({ subject: obvious })
+    report = await attackControl({ subject: obvious, only })
   })
 
-  it.each(BROKEN)('is broken by %s', (id) => {
+  it.each(only)('is broken by %s', (id) => {
     expect(findingOf(report, id)).toMatchObject({ verdict: 'open' })
   })
 
@@ -78,20 +80,23 @@ describe('the obvious helper', () => {
   })
 })
 
-it('the ambient variant is broken by s', async () => {
+it.skipIf(SLOW)('the ambient variant is broken by s', async () => {
   const report = await attackControl({ subject: ambient, only: ['s'] })
   expect(findingOf(report, 's')).toMatchObject({ verdict: 'open' })
 })
 
-it('one batching client over AsyncLocalStorage, as Prisma’s is, is broken by s.batch', async () => {
-  const report = await attackControl({ subject: batching, only: ['s'] })
-  expect(findingOf(report, 's.batch')).toMatchObject({
-    verdict: 'open',
-    evidence: "one tenant's look-up was answered with another's rows",
-  })
-})
+it.skipIf(SLOW)(
+  'one batching client over AsyncLocalStorage, as Prisma’s is, is broken by s.batch',
+  async () => {
+    const report = await attackControl({ subject: batching, only: ['s'] })
+    expect(findingOf(report, 's.batch')).toMatchObject({
+      verdict: 'open',
+      evidence: "one tenant's look-up was answered with another's rows",
+    })
+  },
+)
 
-it('the pipelining variant is broken by w', async () => {
+it.skipIf(SLOW)('the pipelining variant is broken by w', async () => {
   const report = await attackControl({
     subject: pipelined,
     poolFactory: pipelining,

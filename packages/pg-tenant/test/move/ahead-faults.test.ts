@@ -2,8 +2,8 @@ import { isTenancyError } from '@org/core'
 import { eventually, startWireProxy, type WireDecision, type WireProxyOptions } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import type { Fleet, MoveStep } from '../../src/index.ts'
-import { SLOW, sampled } from '../support/sample.ts'
-import { bodies, insert, nothingLeft, useServers, whileAhead, writers } from './servers.ts'
+import { inTurn, SLOW } from '../support/sample.ts'
+import { bodies, fresh, insert, nothingLeft, useServers, whileAhead, writers } from './servers.ts'
 
 // What goes wrong on either side of a move whose copy was sent ahead. Level role: the two servers are all that matters.
 
@@ -70,8 +70,8 @@ if (SLOW)
   })
 
 describe('something dies while a copy is on its way: the tenant is in service where it was, whole, and goes the next time', () => {
-  it.each(sampled(Object.entries(ACCIDENTS), 3))('%s', async (name, happens) => {
-    const key = `accident${Object.keys(ACCIDENTS).indexOf(name)}`
+  it.each(inTurn(Object.entries(ACCIDENTS), 6))('%s', async (name, happens) => {
+    const key = fresh('accident')
     const { eu, us, fleet } = servers.open(level)
     await filled(key, fleet)
     let written: string[] = []
@@ -106,21 +106,22 @@ describe('something dies while a copy is on its way: the tenant is in service wh
   })
 })
 
-it('two movers at once: one moves it, and the other does not stand in its way', async () => {
+it.runIf(SLOW)('two movers at once: one moves it, and the other does not stand in its way', async () => {
   const { us, fleet } = servers.open(level)
   const other = servers.open(level).fleet
-  await filled('pair', fleet)
+  const key = fresh('pair')
+  await filled(key, fleet)
   let second: Promise<unknown> | undefined
   const onProgress = (step: MoveStep) => {
     if (step === 'checked')
-      second = other.move('pair', 'us', { ...ahead, drain: 200 }).catch((error: unknown) => error)
+      second = other.move(key, 'us', { ...ahead, drain: 200 }).catch((error: unknown) => error)
   }
-  const outcome = await whileAhead({ fleet, key: 'pair', onProgress }, async (db) => {
+  const outcome = await whileAhead({ fleet, key, onProgress }, async (db) => {
     expect(await second).toMatchObject({ code: 'TIMEOUT' })
     await db.query(`insert into notes (body) values ('c')`)
   })
   expect(outcome).toMatchObject({ moved: true })
-  expect(await bodies(us, 'pair')).toEqual(['a', 'b', 'c'])
+  expect(await bodies(us, key)).toEqual(['a', 'b', 'c'])
   await nothingLeft(servers.worlds.eu)
 })
 
@@ -154,13 +155,14 @@ async function stopped(key: string) {
   }
 }
 
-it.each(['undone', 'taken-over'])(
+it.each(inTurn(['undone', 'taken-over'], 2))(
   'a mover that was away for long and has lost its lock notices that it was %s',
-  async (key) => {
+  async (what) => {
     const { eu, us, fleet } = servers.open(level)
+    const key = fresh('away')
     await filled(key, fleet)
     const { outcome } = await stopped(key)
-    if (key === 'undone') {
+    if (what === 'undone') {
       expect(await fleet.move(key, 'us', { undo: true })).toMatchObject({ undone: true })
       await insert(eu, level, key, 'c')
       expect(await outcome()).toMatchObject({ code: 'CONFLICT' })
@@ -173,32 +175,36 @@ it.each(['undone', 'taken-over'])(
       expect(second).toMatchObject({ moved: true })
       expect(await first).toMatchObject({ code: 'CONFLICT' })
     }
-    expect(await (key === 'undone' ? eu : us).find(key)).toMatchObject({ status: 'active' })
+    expect(await (what === 'undone' ? eu : us).find(key)).toMatchObject({ status: 'active' })
     expect(await bodies(fleet, key)).toEqual(['a', 'b', 'c'])
     await nothingLeft(servers.worlds.eu)
   },
   60_000,
 )
 
-it('a move that was killed while its copy was ahead begins anew, and is told what is written meanwhile', async () => {
-  const { us, fleet } = servers.open(level)
-  await filled('anew', fleet)
-  await sql(
-    'eu',
-    `insert into tenancy.tenant_move (prefix, key, started_at, state) values ('role_', 'anew', now(),
+it.runIf(SLOW)(
+  'a move that was killed while its copy was ahead begins anew, and is told what is written meanwhile',
+  async () => {
+    const { us, fleet } = servers.open(level)
+    const key = fresh('anew')
+    await filled(key, fleet)
+    await sql(
+      'eu',
+      `insert into tenancy.tenant_move (prefix, key, started_at, state) values ('role_', '${key}', now(),
      jsonb_build_object('startedAt', 'then', 'from', 'eu', 'to', 'us', 'cameFrom', 'active', 'reached', 'ahead', 'rows', 0))`,
-  )
-  await sql(
-    'eu',
-    `update tenancy.tenant_move set state = state || '{"startedAt": "2026-01-01"}', started_at = '2026-01-01' where key = 'anew'`,
-  )
-  const outcome = await whileAhead({ fleet, key: 'anew' }, (db) =>
-    db.query(`insert into notes (body) values ('c')`),
-  )
-  expect(outcome).toMatchObject({ moved: true })
-  expect(await bodies(us, 'anew')).toEqual(['a', 'b', 'c'])
-  await nothingLeft(servers.worlds.eu)
-})
+    )
+    await sql(
+      'eu',
+      `update tenancy.tenant_move set state = state || '{"startedAt": "2026-01-01"}', started_at = '2026-01-01' where key = '${key}'`,
+    )
+    const outcome = await whileAhead({ fleet, key }, (db) =>
+      db.query(`insert into notes (body) values ('c')`),
+    )
+    expect(outcome).toMatchObject({ moved: true })
+    expect(await bodies(us, key)).toEqual(['a', 'b', 'c'])
+    await nothingLeft(servers.worlds.eu)
+  },
+)
 
 /** Moves in a process that is gone when it has come so far; `spoilt`: a row is missing in the copy. */
 async function killedAt(step: MoveStep, key: string, spoilt: boolean) {
@@ -221,11 +227,11 @@ describe('killed behind the moment that decides: what came is compared all the s
   const standing = async (key: string) =>
     (await sql('eu', `select status from tenancy.tenant where key = '${key}'`)).rows[0]?.status
 
-  it.each(sampled(['switched', 'copied'] as const, 2))(
+  it.each(inTurn(['switched', 'copied'] as const, 2))(
     'at %s: a copy that is not the same is found',
     async (step) => {
       const { us, fleet } = servers.open(level)
-      const key = `spoilt-${step}`
+      const key = fresh('spoilt')
       await killedAt(step, key, true)
       expect(await again(fleet, key, {})).toMatchObject({
         code: 'INTERNAL_ERROR',
@@ -243,11 +249,11 @@ describe('killed behind the moment that decides: what came is compared all the s
     },
   )
 
-  it.each(sampled(['copied', 'switched', 'opened'] as const, 2))(
+  it.each(inTurn(['copied', 'switched', 'opened'] as const, 3))(
     'at %s: one that is the same is finished',
     async (step) => {
       const { us, fleet } = servers.open(level)
-      const key = `same-${step}`
+      const key = fresh('same')
       await killedAt(step, key, false)
       expect(await again(fleet, key)).toMatchObject({ moved: true })
       expect(await bodies(us, key)).toEqual(['a', 'b'])
@@ -255,36 +261,41 @@ describe('killed behind the moment that decides: what came is compared all the s
     },
   )
 
-  it('written to since: it cannot be told, and nothing is taken down until somebody says so', async () => {
-    const { us, fleet } = servers.open(level)
-    await killedAt('opened', 'written', false)
-    await insert(us, level, 'written', 'c')
-    for (const how of [{}, ahead, { lose: ['difference'] }])
-      expect(await again(fleet, 'written', how)).toMatchObject({
+  it.skipIf(SLOW)(
+    'written to since: it cannot be told, and nothing is taken down until somebody says so',
+    async () => {
+      const { us, fleet } = servers.open(level)
+      const key = fresh('written')
+      await killedAt('opened', key, false)
+      await insert(us, level, key, 'c')
+      for (const how of [{}, ahead, { lose: ['difference'] }])
+        expect(await again(fleet, key, how)).toMatchObject({
+          code: 'CONFLICT',
+          details: { reason: 'uncompared' },
+        })
+      expect(await standing(key)).toBe('moved')
+      expect((await sql('eu', `select body from role_${key}.notes order by id`)).rows).toHaveLength(2)
+      // Nor is it taken for another tenant of the key meanwhile.
+      await expect(fleet.move(key, 'eu')).rejects.toMatchObject({
         code: 'CONFLICT',
-        details: { reason: 'uncompared' },
+        details: { reason: 'under_way', placement: 'us' },
       })
-    expect(await standing('written')).toBe('moved')
-    expect((await sql('eu', 'select body from role_written.notes order by id')).rows).toHaveLength(2)
-    // Nor is it taken for another tenant of the key meanwhile.
-    await expect(fleet.move('written', 'eu')).rejects.toMatchObject({
-      code: 'CONFLICT',
-      details: { reason: 'under_way', placement: 'us' },
-    })
-    expect(await again(fleet, 'written', { lose: ['uncompared'] })).toMatchObject({ moved: true })
-    expect(await standing('written')).toBe('deleted')
-    expect(await bodies(fleet, 'written')).toEqual(['a', 'b', 'c'])
-  })
+      expect(await again(fleet, key, { lose: ['uncompared'] })).toMatchObject({ moved: true })
+      expect(await standing(key)).toBe('deleted')
+      expect(await bodies(fleet, key)).toEqual(['a', 'b', 'c'])
+    },
+  )
 })
 
-it('a table that is emptied right behind the opening is no difference', async () => {
+it.runIf(SLOW)('a table that is emptied right behind the opening is no difference', async () => {
   const { us, fleet } = servers.open(level)
-  await filled('emptied', fleet)
+  const key = fresh('emptied')
+  await filled(key, fleet)
   let emptied: Promise<unknown> | undefined
   let opened = false
   const through = await servers.openThrough(level, async (): Promise<WireDecision> => {
     if (!opened) return 'deliver'
-    emptied ??= us.query('emptied', 'truncate notes')
+    emptied ??= us.query(key, 'truncate notes')
     await emptied
     return 'deliver'
   })
@@ -292,12 +303,12 @@ it('a table that is emptied right behind the opening is no difference', async ()
     opened ||= step === 'opened'
   }
   const outcome = await through.fleet
-    .move('emptied', 'us', { ...ahead, onProgress })
+    .move(key, 'us', { ...ahead, onProgress })
     .catch((error: unknown) => error)
   await through.close()
   expect(outcome).toMatchObject({ code: 'CONFLICT', details: { reason: 'uncompared' } })
-  expect(await us.find('emptied')).toMatchObject({ status: 'active' })
-  expect(await again(fleet, 'emptied', { lose: ['uncompared'] })).toMatchObject({ moved: true })
+  expect(await us.find(key)).toMatchObject({ status: 'active' })
+  expect(await again(fleet, key, { lose: ['uncompared'] })).toMatchObject({ moved: true })
 })
 
 it.runIf(SLOW)(
@@ -321,8 +332,9 @@ it.runIf(SLOW)(
     }
     const { eu, us, fleet } = servers.open(level)
     const faulty = servers.open(level, {}, { eu: await pool('eu'), us: await pool('us') })
-    await filled('faulty', fleet)
-    const { acknowledged, told, stop } = writers(faulty.fleet, level, 'faulty', 3, 1_000_000)
+    const key = fresh('faulty')
+    await filled(key, fleet)
+    const { acknowledged, told, stop } = writers(faulty.fleet, level, key, 3, 1_000_000)
     for (const [to, there] of [
       ['us', us],
       ['eu', eu],
@@ -331,15 +343,15 @@ it.runIf(SLOW)(
       await expect.poll(() => acknowledged.size).toBeGreaterThan(before + 30)
       let moved: unknown
       await eventually(async () => {
-        moved = await fleet.move('faulty', to, ahead).catch((error: unknown) => error)
+        moved = await fleet.move(key, to, ahead).catch((error: unknown) => error)
         return !isTenancyError(moved, 'TIMEOUT')
       })
       expect(moved).toMatchObject({ moved: true, to })
-      expect(await there.find('faulty')).toMatchObject({ status: 'active' })
+      expect(await there.find(key)).toMatchObject({ status: 'active' })
     }
     await stop()
     for (const proxy of proxies) await proxy.close()
-    const found = await bodies(eu, 'faulty')
+    const found = await bodies(eu, key)
     expect([...acknowledged].filter((body) => !found.includes(body))).toEqual([])
     expect(new Set(found).size).toBe(found.length)
     const refused = found.filter(
@@ -350,23 +362,27 @@ it.runIf(SLOW)(
   90_000,
 )
 
-it('a prepared transaction keeps it from beginning, and one that writes past the scopes from being copied', async () => {
-  const { eu, us, fleet } = servers.open(level)
-  await filled('prepared', fleet)
-  const prepare = (body: string) =>
-    sql('eu', `begin; insert into role_prepared.notes (body) values ('${body}'); prepare transaction 'one'`)
-  await prepare('c')
-  const soon = { ...ahead, drain: 200 }
-  await expect(fleet.move('prepared', 'us', soon)).rejects.toMatchObject({
-    code: 'TIMEOUT',
-    message: expect.stringContaining('pg_prepared_xacts'),
-  })
-  await sql('eu', `commit prepared 'one'`)
-  const outcome = await whileAhead({ fleet, key: 'prepared', ...soon }, () => prepare('d'))
-  expect(outcome).toMatchObject({ code: 'TIMEOUT' })
-  expect(await eu.find('prepared')).toMatchObject({ status: 'active' })
-  await expect(fleet.move('prepared', 'us', { drain: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' })
-  await sql('eu', `commit prepared 'one'`)
-  expect(await fleet.move('prepared', 'us', ahead)).toMatchObject({ moved: true })
-  expect(await bodies(us, 'prepared')).toEqual(['a', 'b', 'c', 'd'])
-})
+it.runIf(SLOW)(
+  'a prepared transaction keeps it from beginning, and one that writes past the scopes from being copied',
+  async () => {
+    const { eu, us, fleet } = servers.open(level)
+    const key = fresh('prepared')
+    await filled(key, fleet)
+    const prepare = (body: string) =>
+      sql('eu', `begin; insert into role_${key}.notes (body) values ('${body}'); prepare transaction 'one'`)
+    await prepare('c')
+    const soon = { ...ahead, drain: 200 }
+    await expect(fleet.move(key, 'us', soon)).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('pg_prepared_xacts'),
+    })
+    await sql('eu', `commit prepared 'one'`)
+    const outcome = await whileAhead({ fleet, key, ...soon }, () => prepare('d'))
+    expect(outcome).toMatchObject({ code: 'TIMEOUT' })
+    expect(await eu.find(key)).toMatchObject({ status: 'active' })
+    await expect(fleet.move(key, 'us', { drain: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await sql('eu', `commit prepared 'one'`)
+    expect(await fleet.move(key, 'us', ahead)).toMatchObject({ moved: true })
+    expect(await bodies(us, key)).toEqual(['a', 'b', 'c', 'd'])
+  },
+)

@@ -5,6 +5,7 @@ import type { Belongings } from '@org/core'
 import { expect, it } from 'vitest'
 import { createFleet, type IsolationLevel, type TenancyOptions } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
+import { SLOW } from '../support/sample.ts'
 
 // Two placements of one database, which differ in the level: as whoever has one database changes it.
 const setting = useSetting()
@@ -16,7 +17,7 @@ const fleetOf = (
   return { ...placements, fleet: createFleet({ placements, defaultPlacement: 'here' }) }
 }
 
-it.each([
+it.skipIf(SLOW).each([
   ['schema', { schemaPrefix: 'role_', controlSchema: 'second' }, /same schema role_/],
   ['role', { rolePrefix: 'role' }, /same role/],
 ] as const)('is refused where the tenant would have the same %s in both', async (what, options, says) => {
@@ -33,7 +34,7 @@ it.each([
   expect((await here.query(key, 'select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
-it('says that two placements are one and the same', async () => {
+it.skipIf(SLOW)('says that two placements are one and the same', async () => {
   const { fleet, here } = fleetOf(['role'], ['role'])
   await here.provision('twice')
   await expect(fleet.move('twice', 'there')).rejects.toMatchObject({
@@ -46,7 +47,7 @@ it('says that two placements are one and the same', async () => {
   })
 })
 
-it('is no stranger to the doctor of the other level', async () => {
+it.runIf(SLOW)('is no stranger to the doctor of the other level', async () => {
   const { fleet, here, there } = fleetOf(['schema'], ['role', { schemaPrefix: 'schema_apart_' }])
   for (const key of ['stays', 'goes']) await fleet.provision(key)
   await fleet.move('goes', 'there')
@@ -56,7 +57,7 @@ it('is no stranger to the doctor of the other level', async () => {
   }
 })
 
-it('goes on one pool of a single connection', async () => {
+it.skipIf(SLOW)('goes on one pool of a single connection', async () => {
   const options = '-c datestyle=German' // as the database of somebody else may be
   const adminPool = setting.world.pool({ connectionString: setting.world.adminUrl, max: 1, options })
   const { fleet } = fleetOf(['schema', { adminPool }], ['role', { adminPool }])
@@ -64,7 +65,7 @@ it('goes on one pool of a single connection', async () => {
   expect(await fleet.move('alone', 'there')).toMatchObject({ moved: true })
 })
 
-it('leaves alone what packages keep of it where both have it', async () => {
+it.skipIf(SLOW)('leaves alone what packages keep of it where both have it', async () => {
   const { root, adminRole } = setting.world
   await root.query(
     `create table public.kept (tenant text, what text); alter table public.kept owner to ${adminRole}`,
@@ -107,89 +108,98 @@ const rows = async (
     )
   ).rows
 
-it('takes rows of shared tables into tables of its own and back, with what refers to them; nobody else’s move', async () => {
-  const options = {
-    row: { schema: 'shop', referenceTables: ['plans'] },
-    migrations: [{ id: 's', sql: SHARED }],
-  }
-  const { fleet, here, there } = fleetOf(
-    ['row', options],
-    ['schema', { migrations: [{ id: 'o', sql: OWN }] }],
-  )
-  for (const key of [KEY, OTHER]) {
-    await fleet.provision(key)
-    await fleet.withTenant(key, async (db) => {
-      await db.query(`insert into customers (plan, shade, name) values (1, 'dark', 'a'), (null, null, 'b')`)
-      await db.query(`insert into orders (customer, total) select id, 1.5 from customers`)
+it.skipIf(SLOW)(
+  'takes rows of shared tables into tables of its own and back, with what refers to them; nobody else’s move',
+  async () => {
+    const options = {
+      row: { schema: 'shop', referenceTables: ['plans'] },
+      migrations: [{ id: 's', sql: SHARED }],
+    }
+    const { fleet, here, there } = fleetOf(
+      ['row', options],
+      ['schema', { migrations: [{ id: 'o', sql: OWN }] }],
+    )
+    for (const key of [KEY, OTHER]) {
+      await fleet.provision(key)
+      await fleet.withTenant(key, async (db) => {
+        await db.query(`insert into customers (plan, shade, name) values (1, 'dark', 'a'), (null, null, 'b')`)
+        await db.query(`insert into orders (customer, total) select id, 1.5 from customers`)
+      })
+    }
+    const was = [await rows(here, KEY), await rows(here, OTHER)]
+    expect(await fleet.move(KEY, 'there', { dryRun: true })).toMatchObject({ moved: false })
+    expect(await fleet.move(KEY, 'there')).toMatchObject({ moved: true, rows: 4 })
+    expect(await rows(there, KEY)).toEqual(was[0])
+    expect((await there.query(KEY, 'select total::text from totals')).rows).toEqual([{ total: '3.0' }])
+    expect((await there.query(KEY, 'select name from plans')).rows).toEqual([{ name: 'free' }])
+    await there.query(KEY, `insert into customers (name) values ('c')`)
+    await there.query(
+      KEY,
+      `insert into orders (customer, total) select id, 2 from customers where name = 'c'`,
+    )
+    const now = await rows(there, KEY)
+    expect(await fleet.move(KEY, 'here').catch((error: unknown) => error)).toMatchObject({
+      details: { reason: 'tables', drift: 'table plans' },
     })
-  }
-  const was = [await rows(here, KEY), await rows(here, OTHER)]
-  expect(await fleet.move(KEY, 'there', { dryRun: true })).toMatchObject({ moved: false })
-  expect(await fleet.move(KEY, 'there')).toMatchObject({ moved: true, rows: 4 })
-  expect(await rows(there, KEY)).toEqual(was[0])
-  expect((await there.query(KEY, 'select total::text from totals')).rows).toEqual([{ total: '3.0' }])
-  expect((await there.query(KEY, 'select name from plans')).rows).toEqual([{ name: 'free' }])
-  await there.query(KEY, `insert into customers (name) values ('c')`)
-  await there.query(KEY, `insert into orders (customer, total) select id, 2 from customers where name = 'c'`)
-  const now = await rows(there, KEY)
-  expect(await fleet.move(KEY, 'here').catch((error: unknown) => error)).toMatchObject({
-    details: { reason: 'tables', drift: 'table plans' },
-  })
-  await setting.world.root.query(`drop table "schema_${KEY}".plans cascade`)
-  expect(await fleet.move(KEY, 'here')).toMatchObject({ moved: true, rows: 6 })
-  expect(await rows(here, KEY)).toEqual(now)
-  expect(await rows(here, OTHER)).toEqual(was[1])
-  await here.query(KEY, `insert into customers (name) values ('d')`)
-})
+    await setting.world.root.query(`drop table "schema_${KEY}".plans cascade`)
+    expect(await fleet.move(KEY, 'here')).toMatchObject({ moved: true, rows: 6 })
+    expect(await rows(here, KEY)).toEqual(now)
+    expect(await rows(here, OTHER)).toEqual(was[1])
+    await here.query(KEY, `insert into customers (name) values ('d')`)
+  },
+)
 
 const NUMBERED = `create table things (id integer not null, body text); create sequence things_id_seq as integer owned by things.id;
   alter table things alter id set default nextval('things_id_seq')`
 
-it('nobody comes with an id that would leave none to the others: told with the tenant in service; who is simply old comes', async () => {
-  const shared = {
-    controlSchema: 'theirs',
-    row: { schema: 'shared' },
-    migrations: [{ id: 's', sql: `${NUMBERED}; alter table things add tenant_id text not null` }],
-  }
-  const { fleet, here, there } = fleetOf(
-    ['schema', { migrations: [{ id: 'o', sql: NUMBERED }] }],
-    ['row', shared],
-  )
-  const keys = ['old', 'greedy', 'second', 'near', 'wide']
-  for (const key of keys) await here.provision(key)
-  await there.provision('modest')
-  const next = async () =>
-    (await there.query('modest', 'insert into things default values returning id')).rows
-  const has = (key: string, id: number) => here.query(key, 'insert into things values ($1)', [id])
-  const refused = async (key: string) => {
-    for (const dryRun of [true, false])
-      await expect(fleet.move(key, 'there', { dryRun })).rejects.toMatchObject({
-        code: 'CONFLICT',
-        details: { reason: 'sequence', table: 'things', column: 'id', sequence: 'shared.things_id_seq' },
-        message: expect.stringMatching(/TYPE bigint.*AS bigint.*setval/),
-      })
-    expect((await here.lookup(key))?.status).toBe('active')
-  }
-  await has('old', 1_500_000_000)
-  expect(await fleet.move('old', 'there')).toMatchObject({ moved: true })
-  expect(await next()).toEqual([{ id: 1_500_000_001 }])
-  await has('greedy', 2_147_483_646)
-  await refused('greedy')
-  // Half of what is left, again and again, would be all in the end.
-  await has('second', 1_900_000_000)
-  await refused('second')
-  await setting.world.root.query(`select setval('shared.things_id_seq', 1900000000)`)
-  expect(await fleet.move('second', 'there')).toMatchObject({ moved: true })
-  await has('near', 1_900_000_100)
-  expect(await fleet.move('near', 'there')).toMatchObject({ moved: true })
-  expect(await next()).toEqual([{ id: 1_900_000_101 }])
-  // A sequence goes on past what its column can hold.
-  await setting.world.root.query('alter sequence shared.things_id_seq as bigint')
-  await has('wide', 2_147_483_647)
-  await refused('wide')
-})
+it.runIf(SLOW)(
+  'nobody comes with an id that would leave none to the others: told with the tenant in service; who is simply old comes',
+  async () => {
+    const shared = {
+      controlSchema: 'theirs',
+      row: { schema: 'shared' },
+      migrations: [{ id: 's', sql: `${NUMBERED}; alter table things add tenant_id text not null` }],
+    }
+    const { fleet, here, there } = fleetOf(
+      ['schema', { migrations: [{ id: 'o', sql: NUMBERED }] }],
+      ['row', shared],
+    )
+    const keys = ['old', 'greedy', 'second', 'near', 'wide']
+    for (const key of keys) await here.provision(key)
+    await there.provision('modest')
+    const next = async () =>
+      (await there.query('modest', 'insert into things default values returning id')).rows
+    const has = (key: string, id: number) => here.query(key, 'insert into things values ($1)', [id])
+    const refused = async (key: string) => {
+      for (const dryRun of [true, false])
+        await expect(fleet.move(key, 'there', { dryRun })).rejects.toMatchObject({
+          code: 'CONFLICT',
+          details: { reason: 'sequence', table: 'things', column: 'id', sequence: 'shared.things_id_seq' },
+          message: expect.stringMatching(/TYPE bigint.*AS bigint.*setval/),
+        })
+      expect((await here.lookup(key))?.status).toBe('active')
+    }
+    await has('old', 1_500_000_000)
+    expect(await fleet.move('old', 'there')).toMatchObject({ moved: true })
+    expect(await next()).toEqual([{ id: 1_500_000_001 }])
+    await has('greedy', 2_147_483_646)
+    await refused('greedy')
+    // Half of what is left, again and again, would be all in the end.
+    await has('second', 1_900_000_000)
+    await refused('second')
+    await setting.world.root.query(`select setval('shared.things_id_seq', 1900000000)`)
+    expect(await fleet.move('second', 'there')).toMatchObject({ moved: true })
+    await has('near', 1_900_000_100)
+    expect(await fleet.move('near', 'there')).toMatchObject({ moved: true })
+    expect(await next()).toEqual([{ id: 1_900_000_101 }])
+    // A sequence goes on past what its column can hold.
+    await setting.world.root.query('alter sequence shared.things_id_seq as bigint')
+    await has('wide', 2_147_483_647)
+    await refused('wide')
+  },
+)
 
-it('a restore, too, says whose number is too high, and changes nothing', async () => {
+it.skipIf(SLOW)('a restore, too, says whose number is too high, and changes nothing', async () => {
   const numbered = `create table notes (tenant_id text not null, id integer generated by default as identity, primary key (tenant_id, id))`
   const row = { controlSchema: 'restored', row: { schema: 'restored_rows' } }
   const from = setting.tenancy('row', {

@@ -11,7 +11,7 @@ import {
 } from '@org/pg-testing'
 import { notesAt } from '@org/pg-testing/vitest'
 import type pg from 'pg'
-import { afterAll, beforeAll, expect, inject } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest'
 import {
   createFleet,
   createTenancy,
@@ -106,6 +106,9 @@ export function useServers(follows: false | 'from eu' | 'both ways' = false): Se
     worlds.us = await testWorld({ server: second, createdb: true })
     for (const [from, to] of ways) await allowFollowing(worlds[from], worlds[to])
   })
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') for (const [from] of ways) await forgetFollowing(worlds[from])
+  })
   afterAll(async () => {
     await Promise.all(opened.map((tenancy) => tenancy.close()))
     for (const [, to] of ways) {
@@ -179,6 +182,21 @@ async function allowFollowing(from: TestWorld, to: TestWorld): Promise<void> {
   await from.root.query(`alter role ${from.adminRole} replication`)
   await to.root.query(`grant set on parameter session_replication_role to ${to.adminRole}`)
 }
+
+/** What a try that failed left behind is not what the next one is asked about. */
+async function forgetFollowing({ root }: TestWorld): Promise<void> {
+  await eventually(async () => {
+    await root.query('select pg_terminate_backend(active_pid) from pg_replication_slots where active')
+    await root.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active')
+    return (await root.query('select from pg_replication_slots')).rows.length === 0
+  })
+  const { rows } = await root.query('select pubname from pg_publication')
+  for (const { pubname } of rows) await root.query(`drop publication "${pubname}"`)
+}
+
+let tries = 0
+/** A key that no try before has used: one that failed leaves its tenant where it was then. */
+export const fresh = (name: string): string => `${name}_${++tries}`
 
 /** A row, at every level. */
 export const insert = (to: Pick<Fleet, 'query'>, level: IsolationLevel, key: string, body: string) =>

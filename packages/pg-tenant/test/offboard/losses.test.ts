@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../archive/support.ts'
 import { useSetting } from '../levels/setting.ts'
+import { hasTurn, inTurn, SLOW } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 
 const setting = useSetting()
@@ -10,7 +11,7 @@ const { world } = setting
 const folder = useFolder()
 
 describe('an off-boarding', () => {
-  it('refuses to lose what no archive holds, until it is named', async () => {
+  it.skipIf(SLOW)('refuses to lose what no archive holds, until it is named', async () => {
     const tenancy = setting.tenancy('role')
     await tenancy.provision('lo')
     await tenancy.query('lo', `select lo_from_bytea(0, 'the contract')`)
@@ -26,7 +27,7 @@ describe('an off-boarding', () => {
     expect(await codeOf(odd)).toBe('INVALID_OPTION')
   })
 
-  it.each(['schema', 'row'] as const)(
+  it.each((['schema', 'row'] as const).filter((level) => hasTurn(level, ['row'])))(
     'level %s, where they are the application’s: refuses while its own rows name some, not those of others',
     async (level) => {
       const key =
@@ -57,11 +58,13 @@ describe('an off-boarding', () => {
     },
   )
 
-  it('loses with them whatever hangs on them, and all that is said of it; the rest comes back', async () => {
-    const tenancy = setting.tenancy('role')
-    await tenancy.provision('lost')
-    const [h, role] = ['role_lost', `"${setting.roleOf('role', 'lost')}"`]
-    await world.root.query(`create foreign data wrapper nobody; create server nowhere foreign data wrapper nobody;
+  it.runIf(SLOW)(
+    'loses with them whatever hangs on them, and all that is said of it; the rest comes back',
+    async () => {
+      const tenancy = setting.tenancy('role')
+      await tenancy.provision('lost')
+      const [h, role] = ['role_lost', `"${setting.roleOf('role', 'lost')}"`]
+      await world.root.query(`create foreign data wrapper nobody; create server nowhere foreign data wrapper nobody;
       create foreign table ${h}.away (a int) server nowhere; create view ${h}.over as select a from ${h}.away;
       create function ${h}.native(int) returns int language internal immutable as 'int4um';
       create function ${h}.calls(int) returns int language sql begin atomic select ${h}.native(1); end;
@@ -71,9 +74,9 @@ describe('an off-boarding', () => {
       create function ${h}.writes(${h}.base) returns cstring language internal immutable strict as 'int4out';
       create type ${h}.base (input = ${h}.reads, output = ${h}.writes, like = int4);
       create table ${h}.based (id int generated always as identity primary key, b ${h}.base); create sequence ${h}.beside`)
-    for (const what of ['view over', 'function calls', 'table kept', 'table based', 'sequence beside'])
-      await world.root.query(`alter ${what.replace(' ', ` ${h}.`)} owner to ${role}`)
-    await world.root.query(`insert into ${h}.based (b) values ('1'); insert into ${h}.kept values (1);
+      for (const what of ['view over', 'function calls', 'table kept', 'table based', 'sequence beside'])
+        await world.root.query(`alter ${what.replace(' ', ` ${h}.`)} owner to ${role}`)
+      await world.root.query(`insert into ${h}.based (b) values ('1'); insert into ${h}.kept values (1);
       alter sequence ${h}.beside owned by ${h}.based.id; alter table ${h}.based enable row level security;
       create policy p on ${h}.based using (true); alter table ${h}.based replica identity full;
       create trigger g before insert on ${h}.based for each row execute function suppress_redundant_updates_trigger();
@@ -81,65 +84,71 @@ describe('an off-boarding', () => {
       grant select on ${h}.based, ${h}.over to public; grant select (id) on ${h}.based to public; comment on view ${h}.over is 'v';
       revoke execute on function ${h}.calls(int) from public; comment on function ${h}.calls(int) is 'f';
       comment on function ${h}.native(int) is 'n'`)
-    const { skipped } = await tenancy.backup('lost', { to: folder.path('lost') })
-    const depending = skipped.filter(({ kind }) => kind === 'depends on one of them').map(({ name }) => name)
-    expect(skipped.map(({ name }) => name)).toEqual([
-      'base',
-      'away',
-      'native',
-      'reads',
-      'writes',
-      'family',
-      ...depending,
-    ])
-    expect(depending.sort()).toEqual([
-      `constraint based_pkey on ${h}.based`,
-      `constraint kept_id_check on ${h}.kept`,
-      `function ${h}.calls(integer)`,
-      `policy p on ${h}.based`,
-      `table ${h}.based`,
-      `trigger g on ${h}.based`,
-      `view ${h}.over`,
-    ])
-    expect(await tenancy.restore('found', { from: folder.path('lost') })).toMatchObject({ rows: 1 })
-    const there = `select string_agg(relname, ' ' order by relname) as names from pg_class
+      const { skipped } = await tenancy.backup('lost', { to: folder.path('lost') })
+      const depending = skipped
+        .filter(({ kind }) => kind === 'depends on one of them')
+        .map(({ name }) => name)
+      expect(skipped.map(({ name }) => name)).toEqual([
+        'base',
+        'away',
+        'native',
+        'reads',
+        'writes',
+        'family',
+        ...depending,
+      ])
+      expect(depending.sort()).toEqual([
+        `constraint based_pkey on ${h}.based`,
+        `constraint kept_id_check on ${h}.kept`,
+        `function ${h}.calls(integer)`,
+        `policy p on ${h}.based`,
+        `table ${h}.based`,
+        `trigger g on ${h}.based`,
+        `view ${h}.over`,
+      ])
+      expect(await tenancy.restore('found', { from: folder.path('lost') })).toMatchObject({ rows: 1 })
+      const there = `select string_agg(relname, ' ' order by relname) as names from pg_class
       where relnamespace = 'role_found'::regnamespace and relkind <> 'i' and relname !~ '^_tenant'`
-    expect((await world.root.query(there)).rows).toEqual([{ names: 'beside kept notes notes_id_seq' }])
-    const lose = [...new Set(skipped.map(({ kind }) => kind))]
-    const done = await tenancy.offboard('lost', {
-      confirm: 'lost',
-      backup: { to: folder.path('last') },
-      lose,
-    })
-    expect(done.status).toBe('deleted')
-  })
+      expect((await world.root.query(there)).rows).toEqual([{ names: 'beside kept notes notes_id_seq' }])
+      const lose = [...new Set(skipped.map(({ kind }) => kind))]
+      const done = await tenancy.offboard('lost', {
+        confirm: 'lost',
+        backup: { to: folder.path('last') },
+        lose,
+      })
+      expect(done.status).toBe('deleted')
+    },
+  )
 
-  it.each(['file', 'stream'])('drops nothing whose archive, in a %s, does not restore', async (kind) => {
-    // What the column was computed from is not there any more: nobody can compute it again.
-    const tenancy = setting.tenancy('role')
-    const key = `stale-${kind}`
-    await tenancy.provision(key)
-    for (const sql of [
-      'create table rates (code text primary key, pct numeric)',
-      `create function pct(c text) returns numeric language sql immutable as 'select pct from rates where code = c'`,
-      'create table items (id int primary key, code text, tax numeric generated always as (100 * pct(code)) stored)',
-      `insert into rates values ('n', 0.2)`,
-      `insert into items values (1, 'n')`,
-      'update rates set pct = 0.3',
-    ])
-      await tenancy.query(key, sql)
-    const to = kind === 'file' ? folder.path(key) : new PassThrough().resume()
-    await expect(tenancy.offboard(key, { confirm: key, backup: { to } })).rejects.toMatchObject({
-      code: 'INTERNAL_ERROR',
-      details: { table: 'items' },
-    })
-    expect((await tenancy.find(key))?.status).toBe('active')
-    // It would be in the way of the next call, and is no backup of what is written from now on.
-    if (typeof to === 'string') expect(existsSync(to)).toBe(false)
-    expect((await tenancy.query(key, 'select tax from items')).rows).toEqual([{ tax: '20.0' }])
-  })
+  it.each(inTurn(['file', 'stream'], 2))(
+    'drops nothing whose archive, in a %s, does not restore',
+    async (kind) => {
+      // What the column was computed from is not there any more: nobody can compute it again.
+      const tenancy = setting.tenancy('role')
+      const key = `stale-${kind}`
+      await tenancy.provision(key)
+      for (const sql of [
+        'create table rates (code text primary key, pct numeric)',
+        `create function pct(c text) returns numeric language sql immutable as 'select pct from rates where code = c'`,
+        'create table items (id int primary key, code text, tax numeric generated always as (100 * pct(code)) stored)',
+        `insert into rates values ('n', 0.2)`,
+        `insert into items values (1, 'n')`,
+        'update rates set pct = 0.3',
+      ])
+        await tenancy.query(key, sql)
+      const to = kind === 'file' ? folder.path(key) : new PassThrough().resume()
+      await expect(tenancy.offboard(key, { confirm: key, backup: { to } })).rejects.toMatchObject({
+        code: 'INTERNAL_ERROR',
+        details: { table: 'items' },
+      })
+      expect((await tenancy.find(key))?.status).toBe('active')
+      // It would be in the way of the next call, and is no backup of what is written from now on.
+      if (typeof to === 'string') expect(existsSync(to)).toBe(false)
+      expect((await tenancy.query(key, 'select tax from items')).rows).toEqual([{ tax: '20.0' }])
+    },
+  )
 
-  it('of a sound tenant into a stream is rehearsed as well, and goes through', async () => {
+  it.runIf(SLOW)('of a sound tenant into a stream is rehearsed as well, and goes through', async () => {
     const tenancy = setting.tenancy('role')
     await tenancy.provision('piped')
     await tenancy.query('piped', `insert into notes (body) values ('kept')`)
@@ -151,7 +160,7 @@ describe('an off-boarding', () => {
   })
 })
 
-describe('what others hung on a tenant', () => {
+describe.skipIf(SLOW)('what others hung on a tenant', () => {
   const CHANGES = [
     ['view', 'create view reporting.v as select id from role_$key.notes'],
     ['column', 'create table reporting.c (n role_$key.notes)'],

@@ -118,7 +118,7 @@ describe.each<IsolationLevel>(['role', 'schema'])('level %s', (level) => {
   }
 
   const changes = Object.entries(CHANGES)
-  it.each(level === 'role' ? sampled(changes, 2) : sampled(changes, 7))(
+  it.each(sampled(changes, level === 'role' ? 4 : 14))(
     '%s is named, and nobody takes it along',
     async (name, sql) => {
       const one = await provisioned()

@@ -4,7 +4,7 @@ import { digestOfReceipt, inspectArchive } from '../../src/admin.ts'
 import { LEVELS, openLibrary, read, write } from '../archive/library.ts'
 import { useFolder } from '../archive/support.ts'
 import { useSetting } from '../levels/setting.ts'
-import { hasTurn } from '../support/sample.ts'
+import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf, eventually } from '../support/world.ts'
 
 const setting = useSetting()
@@ -22,7 +22,7 @@ const remembered = async (key: string) =>
 const onForget = (control: Queryable, tenant: string) =>
   control.query('delete from tenancy.note_of where tenant = $1', [tenant])
 
-describe.each(LEVELS.filter(hasTurn))('level %s', (level) => {
+describe.each(LEVELS.filter((level) => hasTurn(level, ['role', 'row'])))('level %s', (level) => {
   const open = (options = {}) => openLibrary(setting, level, { onForget, ...options })
   const keyOf = (name: string) => `${name}-${level}`
 
@@ -139,7 +139,7 @@ describe.each(LEVELS.filter(hasTurn))('level %s', (level) => {
   })
 })
 
-describe('onForget', () => {
+describe.skipIf(SLOW)('onForget', () => {
   it('that fails keeps the tenant from being gone, and what it did undone', async () => {
     let failing = true
     const here = openLibrary(setting, 'role', {
