@@ -51,12 +51,18 @@ const SLOW = [
   // The levels whose turn it is not in the default set.
   ...[
     'move-levels',
+    'audit/levels',
+    'hostile',
+    'outbox/attacks',
+    'outbox/publish',
     'outbox/worker',
+    'privacy/events',
     'privacy/privacy',
     'webhooks/deliver',
     'usage/usage',
     'idempotency/levels',
     'provision',
+    'retention/levels',
   ],
   ...['move/move', 'move/levels', 'archive/levels', 'offboard/offboard-levels', 'session/keep-statements'],
   ...['hazards/stopped', 'hazards/control', 'move/refused', 'move/one-database', 'move/ahead-hostile'],

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createTenancy, type Migration, type Tenancy } from '@org/pg-tenant'
-import { type AttackReport, formatAttackReport, type HostileCall, runAttackKit } from '@org/pg-tenant/testing'
+import { formatAttackReport, type HostileCall, runAttackKit } from '@org/pg-tenant/testing'
 import { useTestLevels } from '@org/pg-testing/vitest'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -14,6 +14,7 @@ import { installPrivacy, personalData, privacy } from '../src/privacy/index.ts'
 import { IDEMPOTENCY_KEYS, installRetention, retention } from '../src/retention/index.ts'
 import { installUsage, usage } from '../src/usage/index.ts'
 import { WEBHOOKS_MIGRATION, webhooks } from '../src/webhooks/index.ts'
+import { levelsInTurn } from './support/levels.ts'
 import { testSealing } from './support/world.ts'
 import { startReceiver } from './webhooks/receiver.ts'
 
@@ -23,7 +24,7 @@ import { startReceiver } from './webhooks/receiver.ts'
 type Stage = Parameters<HostileCall['run']>[0]
 
 /** At level `row` a tenant owns nothing. */
-const LEVELS = ['schema', 'role', 'login', 'database'] as const
+const LEVELS = levelsInTurn('role').filter((level) => level !== 'row')
 const TABLES = ['idempotency_key', 'webhook_endpoint', 'webhook_message', 'webhook_delivery', 'outbox']
 const audit = auditLog({ keys: { k1: randomBytes(32) } })
 const used = usage({ key: randomBytes(32) })
@@ -202,7 +203,7 @@ const CALLS: readonly HostileCall[] = [
   },
 ]
 
-/** The control: what one writes for a start. */
+/** The control, at level `role`: what one writes for a start. */
 const OBVIOUS: readonly HostileCall[] = [
   {
     id: 'obvious.retention',
@@ -224,32 +225,26 @@ const OBVIOUS: readonly HostileCall[] = [
 ]
 
 const setting = useTestLevels(createTenancy)
-const attack = (isolation: (typeof LEVELS)[number], hostile: readonly HostileCall[]): Promise<AttackReport> =>
-  runAttackKit({
-    url: setting.directUrl,
-    adminUrl: setting.world.adminUrl,
-    isolation,
-    hostile,
-    only: hostile.map(({ id }) => `x.${id}`),
-  })
 
-describe.each(LEVELS)('level %s', (level) => {
+describe.each(LEVELS)('level %s', (isolation) => {
   it("no job of an administrator or a worker runs a tenant's code with anybody else's rights", async () => {
-    const report = await attack(level, [INSTALL, ...CALLS])
-    const verdicts = report.findings.filter(({ id }) => id.startsWith('x.governance'))
+    const control = isolation === 'role' ? OBVIOUS : []
+    const hostile = [INSTALL, ...CALLS, ...control]
+    const report = await runAttackKit({
+      url: setting.directUrl,
+      adminUrl: setting.world.adminUrl,
+      isolation,
+      hostile,
+      only: hostile.map(({ id }) => `x.${id}`),
+    })
+    const verdicts = report.findings.filter(({ id }) => /^x\.(governance|obvious)/.test(id))
     expect(
       verdicts.map(({ id, verdict }) => `${id} ${verdict}`),
       formatAttackReport(report),
-    ).toEqual(CALLS.map(({ id }) => `x.${id} stopped`))
+    ).toEqual([
+      ...CALLS.map(({ id }) => `x.${id} stopped`),
+      // What touches tenants' tables as the administrator gives it away, in the same run.
+      ...control.map(({ id }) => `x.${id} open`),
+    ])
   }, 300_000)
 })
-
-it('control: a job that touches tenants’ tables as the administrator gives it away', async () => {
-  const report = await attack('role', [INSTALL, ...OBVIOUS])
-  expect(
-    report.findings.find(({ id }) => id === 'x.obvious.retention'),
-    formatAttackReport(report),
-  ).toMatchObject({
-    verdict: 'open',
-  })
-}, 300_000)

@@ -13,14 +13,14 @@ import { IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from '../src/idempot
 import { IDEMPOTENCY_KEYS, installRetention, retention } from '../src/retention/index.ts'
 import { installUsage, usage } from '../src/usage/index.ts'
 import { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION } from '../src/webhooks/index.ts'
-import { LEVELS_IN_TURN } from './support/levels.ts'
+import { levelsInTurn } from './support/levels.ts'
 
 const audit = auditLog({ keys: { k1: randomBytes(32) } })
 const used = usage({ key: randomBytes(32) })
 const keeping = retention({ tenantTables: [IDEMPOTENCY_KEYS] })
 const acme = parseTenantKey('acme')
 
-describe.each(LEVELS_IN_TURN)('level %s: what a tenant needs is there when it is', (level) => {
+describe.each(levelsInTurn('database'))('level %s: what a tenant needs is there when it is', (level) => {
   const setting = useTestLevels(createTenancy)
   const apart = level === 'database'
   const folder = { path: '' }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { type AuditEntry, auditLog, installAudit } from '../../src/audit/index.ts'
-import { acme, codeOf, globex, LEVELS, pass, useLevel } from '../support/levels.ts'
+import { acme, codeOf, globex, levelsInTurn, pass, useLevel } from '../support/levels.ts'
 
 const audit = auditLog({ keys: { k1: randomBytes(32) } })
 const entry = (action: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
@@ -11,7 +11,7 @@ const entry = (action: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
   ...more,
 })
 
-describe.each(LEVELS)('level %s', (level) => {
+describe.each(levelsInTurn('role'))('level %s', (level) => {
   const world = useLevel(level, installAudit)
   const record = (tenant: TenantKey, ...entries: AuditEntry[]) =>
     world.tenancy.withTenant(tenant, async (db) => {

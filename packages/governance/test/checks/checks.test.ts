@@ -11,14 +11,14 @@ import { createWorker } from '../../src/outbox/worker/index.ts'
 import { installPrivacy, type PersonalEvents, personalData, privacy } from '../../src/privacy/index.ts'
 import { installRetention, retention } from '../../src/retention/index.ts'
 import { installUsage, usage } from '../../src/usage/index.ts'
-import { acme, codeOf, globex, LEVELS_IN_TURN, pass, useLevel } from '../support/levels.ts'
+import { acme, codeOf, globex, levelsInTurn, pass, useLevel } from '../support/levels.ts'
 
 const audit = auditLog({ keys: { k1: randomBytes(32) } })
 const used = usage({ key: randomBytes(32) })
 const NOTES = { notes: { columns: { id: 'keep', body: 'keep' } } } as const
 const data = personalData(NOTES)
 
-describe.each(LEVELS_IN_TURN)('level %s', (level) => {
+describe.each(levelsInTurn('role'))('level %s', (level) => {
   const world = useLevel(level, async (admin, options) => {
     await installAudit(admin, options)
     await installUsage(admin, options)
@@ -52,6 +52,10 @@ describe.each(LEVELS_IN_TURN)('level %s', (level) => {
   it('nothing is wrong where nothing is', async () => {
     expect(await found()).toEqual([])
     expect(own().size).toBe(11)
+    const { checks } = await tenancy.verify()
+    expect(checks.filter(({ outcome }) => outcome === 'failed')).toEqual([])
+    const { findings } = await tenancy.doctor()
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
   })
 
   it('partitions that will run out are made by retention', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { acme, globex, SHARED_LEVELS, useOutbox } from '../support/outbox-world.ts'
+import { acme, globex, SHARED_LEVELS_IN_TURN, useOutbox } from '../support/outbox-world.ts'
 
 const SLOT = `(floor(extract(epoch from (now() - '2000-01-01 00:00:00+00'::timestamptz)) / 172800)::int8 % 16)::int2`
 const event = (tenant: string) =>
@@ -57,7 +57,7 @@ const FORGERIES: Record<string, string> = {
   'half its own': `insert into governance.outbox (tenant, type, payload) values ('acme', 'a.b', '1'), ('globex', 'a.b', '1')`,
 }
 
-describe.each(SHARED_LEVELS)("level %s: a tenant's SQL", (level) => {
+describe.each(SHARED_LEVELS_IN_TURN)("level %s: a tenant's SQL", (level) => {
   const there = useOutbox(level)
   const all = async () =>
     (await there.setting.world.root.query('select tenant, type, payload from governance.outbox order by seq'))

@@ -12,13 +12,13 @@ import {
   type WorkerOptions,
   type WorkerProblem,
 } from '../../src/outbox/worker/index.ts'
-import { LEVELS_IN_TURN } from '../support/levels.ts'
+import { levelsInTurn } from '../support/levels.ts'
 import { acme, globex, useOutbox } from '../support/outbox-world.ts'
 import { codeOf, eventually } from '../support/world.ts'
 
 const NOW = { retries: 5, delays: [0] }
 
-describe.each(LEVELS_IN_TURN)('level %s', (level) => {
+describe.each(levelsInTurn('role'))('level %s', (level) => {
   const there = useOutbox(level)
   const workers: Worker[] = []
   const worker = (

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { createWorker } from '../../src/outbox/worker/index.ts'
 import { installPrivacy, type PersonalEvents, personalData, privacy } from '../../src/privacy/index.ts'
 import { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION, webhooks } from '../../src/webhooks/index.ts'
-import { LEVELS } from '../support/levels.ts'
+import { levelsInTurn } from '../support/levels.ts'
 import { acme, globex, type OutboxWorld, useOutbox } from '../support/outbox-world.ts'
 import { codeOf, eventually, testSealing } from '../support/world.ts'
 
@@ -24,7 +24,7 @@ const data = personalData({}, { events: EVENTS })
 /** One that JavaScript cannot hold. */
 const EXACT = '12345678901234567890.000000000000000001'
 
-describe.each(LEVELS)('level %s', (level) => {
+describe.each(levelsInTurn('database'))('level %s', (level) => {
   const migrations: Migration[] = [level === 'row' ? WEBHOOKS_ROW_MIGRATION : WEBHOOKS_MIGRATION]
   const world = useOutbox(level, {}, migrations)
   const people = (patience = 5_000) =>

@@ -2,11 +2,11 @@ import type { Queryable, TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from '../../src/idempotency/index.ts'
 import { IDEMPOTENCY_KEYS, installRetention, retention } from '../../src/retention/index.ts'
-import { acme, globex, LEVELS, useLevel } from '../support/levels.ts'
+import { acme, globex, levelsInTurn, useLevel } from '../support/levels.ts'
 
 const keeping = retention({ tenantTables: [IDEMPOTENCY_KEYS], batch: 10 })
 
-describe.each(LEVELS)('level %s', (level) => {
+describe.each(levelsInTurn('database'))('level %s', (level) => {
   const world = useLevel(level, async () => {}, [
     level === 'row' ? IDEMPOTENCY_ROW_MIGRATION : IDEMPOTENCY_MIGRATION,
   ])

@@ -16,12 +16,11 @@ export { codeOf, eventually }
 
 export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
 /**
- * Those of this set: what governance keeps lies in one place at `schema`, `role` and `login`, where `role` stands for the others,
- * whose turn is in the slow set. What attacks runs at all of them.
+ * Those of this set: the default set takes the ones named, which differ from file to file so that each level occurs; the turn of all
+ * the others is in the slow set. What governance keeps lies in one place at `schema`, `role` and `login`, where `role` stands for them.
  */
-export const LEVELS_IN_TURN = LEVELS.filter(
-  (level) => Boolean(process.env.TEST_SLOW) === (level === 'schema' || level === 'login'),
-)
+export const levelsInTurn = (...first: readonly (typeof LEVELS)[number][]) =>
+  LEVELS.filter((level) => Boolean(process.env.TEST_SLOW) !== first.includes(level))
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')
 
@@ -101,7 +100,7 @@ export function useLevel(
 
 /**
  * Runs `work` until it has passed everything that is committed by now. Other tests run on the same server, and a transaction
- * of any of them holds back what stops at the oldest one.
+ * of any of them holds back what stops at the oldest one: while there is one, that alone is asked.
  *
  * @param upto a query for the id that `work` has come up to
  */
@@ -109,7 +108,6 @@ export async function pass(admin: pg.Pool, upto: string, work: () => Promise<unk
   const { rows } = await admin.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
   const now = BigInt(rows[0]?.xid ?? 0)
   await eventually(async () => {
-    await work()
     const horizon = 'select pg_snapshot_xmin(pg_current_snapshot())::text as xid'
     const oldest = BigInt((await admin.query<{ xid: string }>(horizon)).rows[0]?.xid ?? 0)
     if (oldest <= now) return false

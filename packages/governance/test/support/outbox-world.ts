@@ -4,13 +4,14 @@ import { uniqueName } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { installOutbox, OUTBOX_DATABASE_MIGRATION, type Outbox, outbox } from '../../src/outbox/index.ts'
+import { levelsInTurn } from './levels.ts'
 import { notesAt, type Setting, useSetting } from './world.ts'
 
 export const acme: TenantKey = parseTenantKey('acme')
 export const globex: TenantKey = parseTenantKey('globex')
 
-/** Those with one outbox for all tenants of a database. */
-export const SHARED_LEVELS = ['schema', 'role', 'login', 'row'] as const
+/** Those of this set with one outbox for all tenants of a database. */
+export const SHARED_LEVELS_IN_TURN = levelsInTurn('role').filter((level) => level !== 'database')
 
 export interface OutboxWorld {
   readonly setting: Setting

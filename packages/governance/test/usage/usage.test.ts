@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import type { Queryable, TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { installUsage, usage } from '../../src/usage/index.ts'
-import { acme, codeOf, globex, LEVELS_IN_TURN, pass, useLevel } from '../support/levels.ts'
+import { acme, codeOf, globex, levelsInTurn, pass, useLevel } from '../support/levels.ts'
 
 const used = usage({ key: randomBytes(32) })
 let counter = 0
 const UPTO = 'select upto::text as xid from governance.usage_cursor'
 const fresh = () => `r-${++counter}`
 
-describe.each(LEVELS_IN_TURN)('level %s', (level) => {
+describe.each(levelsInTurn('row'))('level %s', (level) => {
   const world = useLevel(level, (admin, options) =>
     installUsage(admin, { ...options, managers: options.readers }),
   )
