@@ -44,7 +44,7 @@ const LAYOUTS: Readonly<Record<string, { name: (at: number) => string; ledger: s
     },
   }
 // 1,000 schemas in the slow set: TEST_FLEET_TENANTS=1000.
-const EACH = Math.max(4, Math.floor(Number(process.env.TEST_FLEET_TENANTS ?? 0) / 4))
+const EACH = Math.max(2, Math.floor(Number(process.env.TEST_FLEET_TENANTS ?? 0) / 4))
 
 const world = useWorld([])
 const schemas = Object.entries(LAYOUTS).flatMap(([layout, { name, baseline }]) =>

@@ -56,7 +56,7 @@ const traces = async (name: string) =>
   ).rows[0]
 
 /** An odd one: the connection goes before and after statements in turn. */
-const STEP = stepOf(3, 5)
+const STEP = stepOf(3, 9)
 
 describe('provisionDatabase', () => {
   it('makes a database that its role can fill', async () => {
@@ -332,7 +332,7 @@ describe('dropDatabase', () => {
     const again = { app: app(name), confirm: app(name) }
     let at = 1
     let halfway = 0
-    for (; at < 100; at += stepOf(2, 3)) {
+    for (; at < 100; at += stepOf(2, 4)) {
       await made(name)
       const { pool, killed } = killedAdmin(setting, at, true)
       await dropDatabase(pool, again).catch(() => undefined)

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { useWorld } from '../support/world.ts'
 
 const world = useWorld()
@@ -13,21 +13,16 @@ const NODE = [
   SCRIPT,
 ]
 
-/** Runs a scenario in a process of its own; what it printed, or the last lines of why it died. */
-async function runScenario(name: string): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      [...NODE, name, world.appUrl, world.rolePrefix],
-      {
-        timeout: 120_000,
-      },
-    )
-    return stdout.trim()
-  } catch (error) {
-    return `died: ${(error as { stderr?: string }).stderr?.slice(0, 600)}`
-  }
-}
+/** What the process has survived, and the last lines of why it died. */
+const run = { survived: [] as string[], died: '' }
+beforeAll(async () => {
+  const args = [...NODE, world.appUrl, world.rolePrefix]
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 }).catch(
+    (error: { stdout: string; stderr: string }) => error,
+  )
+  run.survived = stdout.split('\n')
+  run.died = stderr.slice(0, 600)
+})
 
 describe('the process lives on when', () => {
   it.each([
@@ -38,7 +33,7 @@ describe('the process lives on when', () => {
     'failing query not awaited',
     'copyFrom with COPY TO',
     'copyTo with COPY FROM',
-  ])('%s', async (name) => {
-    expect(await runScenario(name)).toBe('survived')
+  ])('%s', (name) => {
+    expect(run.survived, run.died).toContain(name)
   })
 })
