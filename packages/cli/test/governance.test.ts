@@ -40,7 +40,7 @@ const auditKey = randomBytes(32)
 const log = auditLog({ keys: { k1: auditKey } })
 const used = usage({ key: randomBytes(32) })
 
-describe('level role', () => {
+describe.skipIf(process.env.TEST_SLOW)('level role', () => {
   const project = useProject(OWN)
   const { run, world, env } = project
   let tenancy: Tenancy
@@ -282,7 +282,8 @@ describe('level role', () => {
   })
 })
 
-describe('level database', () => {
+// Its own databases, one after the other; the slow set has it, the default set the package's own tests at this level.
+describe.runIf(process.env.TEST_SLOW)('level database', () => {
   const project = useProject(`isolation: 'database', ${OWN}`)
   const { run, world, env } = project
   beforeAll(async () => {

@@ -6,6 +6,9 @@ import { hasPgBouncer, startPostgres } from '../../src/postgres/index.ts'
 import { isRunning } from '../../src/programs/is-running.ts'
 import { type Child, eventually, query, runScript } from './fixtures/child.ts'
 
+/** The gentler signals, and a watchdog that dies as well, are in the slow set; the rest in the default set. */
+const SLOW = Boolean(process.env.TEST_SLOW)
+
 interface Running {
   readonly child: Child<{ url: string }>
   readonly postmaster: number
@@ -46,7 +49,7 @@ function commandLineOf(pid: string): string {
 }
 
 describe('a process that ends without stop()', () => {
-  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
+  it.each(SLOW ? (['SIGTERM', 'SIGINT'] as const) : (['SIGKILL'] as const))(
     'by %s takes server and directory along',
     async (signal) => {
       const running = await runServer('wait')
@@ -57,7 +60,7 @@ describe('a process that ends without stop()', () => {
     },
   )
 
-  it('by running off its end: the server does not keep it alive', async () => {
+  it.skipIf(SLOW)('by running off its end: the server does not keep it alive', async () => {
     const child = await runScript<{ url: string }>('start-server.ts', 'end')
     expect(await child.exited).toEqual([0, null])
     await eventually('the server has gone', async () => {
@@ -68,7 +71,7 @@ describe('a process that ends without stop()', () => {
 })
 
 describe('the next start', () => {
-  it('sweeps what is left if the watchdog was killed too, and no live server', async () => {
+  it.runIf(SLOW)('sweeps what is left if the watchdog was killed too, and no live server', async () => {
     const [dead, live] = [await runServer('wait'), await runServer('wait')]
     process.kill(watchdogOf(dead.dir), 'SIGKILL')
     dead.child.process.kill('SIGKILL')
@@ -83,7 +86,7 @@ describe('the next start', () => {
   })
 })
 
-describe.runIf(hasPgBouncer())('a PgBouncer whose process is killed', () => {
+describe.runIf(hasPgBouncer() && !SLOW)('a PgBouncer whose process is killed', () => {
   it('goes too', async () => {
     const server = await startPostgres()
     const child = await runScript<{ url: string }>('start-server.ts', 'bouncer', server.url)
