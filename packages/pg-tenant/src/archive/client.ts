@@ -18,7 +18,15 @@ export interface AdminClient extends Admin {
   readonly client: PoolClientLike
   readonly wire: WireClient
   readonly signal: AbortSignal | undefined
+  /** Says that this transaction makes unlogged tables, which a ROLLBACK is not to leave to chance. */
+  noteUnlogged(): void
 }
+
+// A server that dies behind a ROLLBACK of unlogged tables, before the log of that is on disk (some 200 ms), does not start at the first
+// try (PostgreSQL's bug 17731): the log is written at once, in the message of the ROLLBACK.
+const FLUSHED = `do $$ begin
+    perform pg_catalog.set_config('synchronous_commit', 'on', true), pg_catalog.pg_logical_emit_message(true, 'pg-tenant', '');
+  exception when others then null; end $$; `
 
 // How values, names and definitions are written and read as text must not depend on the server, the database or the role. Time limits
 // of the server would end a long COPY. Row security would leave rows out in silence: switched off it raises instead. Sequential scans
@@ -34,6 +42,7 @@ const PINNED = `select set_config(name, value, true) from (values
 /** Where the work stands: behind COMMIT nothing is cancelled any more. */
 interface Phase {
   committing: boolean
+  unlogged: boolean
 }
 
 /**
@@ -57,17 +66,17 @@ export async function withAdminClient<T>(
       { details: { option: 'adminPool' } },
     )
   }
-  const phase: Phase = { committing: false }
+  const phase: Phase = { committing: false, unlogged: false }
   const canceller = cancelOnAbort(client, phase, signal)
   const admin = clientOf(client, phase, signal)
   try {
     const result = await fn(admin)
     await canceller.settled()
-    await giveBack(client, isSpent(client, admin, false))
+    await giveBack(client, phase, isSpent(client, admin, false))
     return result
   } catch (error) {
     await canceller.settled()
-    const there = await giveBack(client, isSpent(client, admin, true))
+    const there = await giveBack(client, phase, isSpent(client, admin, true))
     if (signal?.aborted && !phase.committing) throw aborted(signal)
     throw there ? coded(error, phase) : lost(error, phase)
   }
@@ -99,7 +108,11 @@ function clientOf(
     release: (destroy) => client.release(destroy),
     on: (event, listener) => client.on(event, listener),
   }
-  return { ...adminOf(guarded), client, wire: client, signal }
+  const noteUnlogged = () => {
+    // guard: a server killed right behind a ROLLBACK of unlogged tables starts at the first try
+    phase.unlogged = true
+  }
+  return { ...adminOf(guarded), client, wire: client, signal, noteUnlogged }
 }
 
 /**
@@ -129,10 +142,11 @@ function cancelOnAbort(
  *
  * @param ends whether the session may hold what a rollback does not take back, or too much of what it ran
  */
-async function giveBack(client: PoolClientLike, ends: boolean): Promise<boolean> {
+async function giveBack(client: PoolClientLike, phase: Phase, ends: boolean): Promise<boolean> {
+  const flushed = phase.unlogged && !phase.committing ? FLUSHED : ''
   try {
     await client.query(
-      'rollback; reset lock_timeout; reset search_path; select pg_catalog.pg_advisory_unlock_all()',
+      `rollback; ${flushed}reset lock_timeout; reset search_path; select pg_catalog.pg_advisory_unlock_all()`,
     )
     client.release(ends)
     return true

@@ -32,6 +32,11 @@ const BY_ENUM = [
   ...parts('both_0_some'),
   'insert into "By ""both" select k, d from unnest(enum_range(null::e)) k, unnest(array[$$v1$$, $$v2$$, $$v9$$]::e[]) d',
 ]
+const MIXED = [
+  `create table mixed (k e, n int, t text) partition by hash (n, (coalesce(k, $$v0$$::e)), t, (array[k, $$v1$$]), (t || $$,'(' $$))`,
+  ...parts('mixed'),
+  'insert into mixed select k, n, n::text from unnest(enum_range(null::e)) k, generate_series(1, 3) n',
+]
 const BY_CLASS = [
   'create table by_class (k regclass) partition by hash (k)',
   ...parts('by_class'),
@@ -45,7 +50,7 @@ const program = findProgram('pg_dump')
 it.each(['archive', 'pg_dump'] as const)(
   'rows that are kept by the hash of an enum go where it puts them in a copy (%s)',
   async (format) => {
-    const tables = format === 'archive' ? [...BY_ENUM, ...BY_CLASS] : BY_ENUM
+    const tables = format === 'archive' ? [...BY_ENUM, ...MIXED, ...BY_CLASS] : [...BY_ENUM, ...MIXED]
     const tenancy = world.tenancy({ migrations: [{ id: '0001', sql: tables.join(';\n') }] })
     const [key, copy] = [`hashed-${format === 'archive'}`, `copy-${format === 'archive'}`]
     await tenancy.provision(key)
@@ -53,9 +58,10 @@ it.each(['archive', 'pg_dump'] as const)(
       tenancy.withTenant(of, async (db) => [
         (await db.query('select id, k::text, twice, n from by_enum order by id')).rows,
         (await db.query('select k::text, d::text from "By ""both" order by 1, 2')).rows,
+        (await db.query('select k::text, n, t from mixed order by 1, 2')).rows,
       ])
     const before = await held(key)
-    expect(before.map(({ length }) => length)).toEqual([17, 48])
+    expect(before.map(({ length }) => length)).toEqual([17, 48, 48])
     const programs = dirname(program ?? 'nowhere/pg_dump')
     const from = folder.path(format)
     try {

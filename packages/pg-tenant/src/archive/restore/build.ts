@@ -45,6 +45,7 @@ export async function build(
   )
   const made = wanted.map((one) => forApplication(fromHere(one, place.schema), application))
   const border = made.findLastIndex(({ phase }) => phase < PHASE.data) + 1
+  if (made.some(({ sql }) => sql.startsWith('create unlogged '))) home.noteUnlogged()
   await make(home, place, await usualDefaultPrivileges(home, place))
   await make(home, place, made.slice(0, border))
   const end = await load(home, place, archive)

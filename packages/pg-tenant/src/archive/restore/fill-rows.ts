@@ -95,8 +95,8 @@ const dropStaged = async (admin: AdminClient, staged: ReadonlyMap<string, string
 }
 
 /**
- * Tables for the data on its way, in the control schema: only this transaction ever sees them. It has to drop them and commit: a
- * server that dies right behind a ROLLBACK of unlogged tables does not start at the first try (PostgreSQL's bug 17731).
+ * Tables for the data on its way, in the control schema: only this transaction ever sees them. It drops them and commits where it can: a
+ * server that dies right behind a ROLLBACK of unlogged tables may not start at the first try (PostgreSQL's bug 17731).
  */
 async function stage(
   admin: AdminClient,
@@ -105,6 +105,7 @@ async function stage(
   tables: readonly ArchivedTable[],
 ): Promise<Map<string, string>> {
   const staged = new Map<string, string>()
+  admin.noteUnlogged()
   const mark = randomBytes(8).toString('hex')
   for (const [index, table] of tables.entries()) {
     if (table.partitioned) continue

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { scan } from '../../sql/scan.ts'
 import type { AdminClient } from '../client.ts'
 import type { ArchivedTable } from '../format/manifest.ts'
 import type { Place } from '../place.ts'
@@ -12,14 +13,38 @@ interface Rehash {
   readonly behind: readonly StructureStatement[]
 }
 
-// Where columns and expressions are both in a key, it is left to ATTACH PARTITION to say whether rows lie right.
+// Columns by their place in the key, where there is none of them an expression; the expressions are one text.
 const KEYS = `with path as materialized (select set_config('search_path', $2, true))
-  select c.relname as name, case when 0 <> all (p.partattrs::int2[])
-      then (select string_agg(quote_ident(a.attname), ', ' order by k.at) from unnest(p.partattrs::int2[]) with ordinality k (attnum, at)
-        join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum)
-      when 0 = all (p.partattrs::int2[]) then pg_get_expr(p.partexprs, c.oid) end as key
+  select c.relname as name, pg_get_expr(p.partexprs, c.oid) as expressions,
+    (select json_agg(quote_ident(a.attname) order by k.at) from unnest(p.partattrs::int2[]) with ordinality k (attnum, at)
+      left join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum and k.attnum > 0) as columns
   from path, pg_namespace n join pg_class c on c.relnamespace = n.oid join pg_partitioned_table p on p.partrelid = c.oid and p.partstrat = 'h'
   where n.nspname = $1`
+
+interface HashKey {
+  readonly name: string
+  readonly columns: readonly (string | null)[]
+  readonly expressions: string | null
+}
+
+/** What is hashed, as SQL in the order of the key. */
+function keyOf({ columns, expressions }: HashKey): string {
+  const found = atCommas(expressions ?? '')
+  return columns.map((column) => column ?? found.shift()).join(', ')
+}
+
+/** The members of a list of expressions, as PostgreSQL writes them. */
+function atCommas(list: string): string[] {
+  const cuts: number[] = []
+  let depth = 0
+  for (const { kind, start, text } of scan(list)) {
+    if (kind !== 'symbol') continue
+    if ('([{'.includes(text)) depth++
+    if (')]}'.includes(text)) depth--
+    if (text === ',' && depth === 0) cuts.push(start)
+  }
+  return [...cuts, list.length].map((cut, at) => list.slice(at === 0 ? 0 : Number(cuts[at - 1]) + 1, cut))
+}
 
 const BOUND = /^FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)$/i
 
@@ -36,11 +61,8 @@ export async function rehash(
   const byName = new Map(tables.map((table) => [table.name, table]))
   if (!tables.some(({ partitionOf }) => BOUND.test(partitionOf?.bound ?? '')))
     return { before: [], behind: [] }
-  const rows = await underPath<{ name: string; key: string | null }>(home, KEYS, [
-    place.schema,
-    place.searchPath,
-  ])
-  const keys = new Map(rows.map(({ name, key }) => [name, key]))
+  const rows = await underPath<HashKey>(home, KEYS, [place.schema, place.searchPath])
+  const keys = new Map(rows.map((row) => [row.name, keyOf(row)]))
   const nameOf = (name: string) => qualify(place.schema, name)
   /** Whether a row lies right, by each HASH above its table, and the table above all. */
   const above = ({ name, partitionOf }: ArchivedTable): { top: string; right: readonly string[] } => {

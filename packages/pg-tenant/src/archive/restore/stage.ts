@@ -27,6 +27,7 @@ export async function stage(
   const name = qualify(place.schema, `_restore_${randomBytes(12).toString('hex')}`)
   const target = qualify(place.schema, table.name)
   const unclean = new Map(columns.filter(({ clean }) => !clean).map((column) => [column.name, column.type]))
+  home.noteUnlogged()
   const made = [`create unlogged table ${name} (like ${target})`]
   for (const column of generated) made.push(`alter table ${name} drop column ${quoteIdentifier(column)}`)
   for (const column of [...unclean.keys()].map(quoteIdentifier))

@@ -63,7 +63,8 @@ export function upPart(sql: string, id: string): string {
     (line, at) => !quoted.has(at) && MARKERS.some(({ pattern, plain }) => !plain && pattern.test(line)),
   )
   const says = (words: RegExp, at: number) => !ofTool && words.test(lines[at] ?? '')
-  const takesBack = (at: number) => says(ANY_DOWN, at) && leadsTo(code, lines, at)
+  const leading = linesLeadingToCode(code, lines)
+  const takesBack = (at: number) => says(ANY_DOWN, at) && leading.has(at)
   const kept: string[] = []
   const state = { up: true, marked: false, changed: false }
   for (const [at, line] of lines.entries()) {
@@ -110,14 +111,17 @@ function refuseUnsupported(line: string, at: number, id: string): void {
   )
 }
 
-/** Whether SQL stands behind a line, before the next that leads another way. */
-function leadsTo(code: ReadonlySet<number>, lines: readonly string[], at: number): boolean {
-  for (let next = at + 1; next < lines.length; next++) {
-    const line = lines[next] ?? ''
-    if (code.has(next)) return true
-    if (ANY_UP.test(line) || MARKERS.some(({ pattern }) => pattern.test(line))) return false
+/** Lines behind which SQL stands, before the next that leads another way. */
+function linesLeadingToCode(code: ReadonlySet<number>, lines: readonly string[]): ReadonlySet<number> {
+  const leading = new Set<number>()
+  let leads = false
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const line = lines[at] ?? ''
+    if (leads) leading.add(at)
+    if (code.has(at)) leads = true
+    else if (ANY_UP.test(line) || MARKERS.some(({ pattern }) => pattern.test(line))) leads = false
   }
-  return false
+  return leading
 }
 
 /** Lines that begin inside a string or a quoted name, where what looks like a marker is data; and lines on which SQL begins. */
