@@ -43,46 +43,74 @@ const ROWS = `select c.relname as name, (xpath('/table/row/x/text()', query_to_x
     and c.relname !~ '^_tenant_' where n.nspname = $1 order by 1`
 
 /**
- * Provisions a tenant, makes a random schema in it at run time, and takes it round: backup, restore under another key, export,
- * off-boarding, restore. Compared each time: every row, and what `pg_dump` makes of the structure.
+ * Provisions a tenant for each seed, makes a random schema in it at run time, and takes it round: backup, restore under another key,
+ * export, off-boarding, restore. Compared each time: every row, and what `pg_dump` makes of the structure. They go side by side,
+ * so that one `pg_dump` reads all of them where they are in one database.
  */
-export async function randomCycle(place: RandomPlace, seed: number): Promise<RandomOutcome> {
+export async function randomCycles(
+  place: RandomPlace,
+  seeds: readonly number[],
+): Promise<readonly RandomOutcome[]> {
+  const cycles = seeds.map((seed) => ({ go: cycle(place, seed), key: '', outcome: undefined as Outcome }))
+  for (let dumps: Dumps = new Map(); ; ) {
+    const waiting = cycles.filter(({ outcome }) => !outcome)
+    for (const one of waiting) {
+      const step = await one.go.next(dumps.get(one.key))
+      if (step.done) one.outcome = step.value
+      else one.key = step.value
+    }
+    const keys = waiting.flatMap(({ key, outcome }) => (outcome ? [] : [key]))
+    if (keys.length === 0) return cycles.flatMap(({ outcome }) => outcome ?? [])
+    dumps = await dumped(place, keys)
+  }
+}
+
+type Outcome = RandomOutcome | undefined
+type Dumps = ReadonlyMap<string, readonly string[]>
+
+/** One of them: it says which tenant is to be dumped, and is given what `pg_dump` made of it. */
+async function* cycle(
+  place: RandomPlace,
+  seed: number,
+): AsyncGenerator<string, RandomOutcome, readonly string[] | undefined> {
   const { tenancy, level, folder, schemaOf, roleOf } = place
   const [key, copy] = [`s${seed}`, `copy${seed}`]
   const statements = randomSchema(randomOf(seed), [schemaOf(key), roleOf(key), schemaOf(copy)])
   const differences: string[] = []
-  await tenancy.provision(key)
-  await extend(place, key)
-  await tenancy.query(key, `insert into notes (body) values ('kept')`)
-  const made = await run(tenancy, key, statements)
-  const before = await look(place, key, [key, copy])
-  const same = async (which: string, what: string) => {
-    const after = await look(place, which, [key, copy])
-    if (JSON.stringify(after.rows) !== JSON.stringify(before.rows))
-      differences.push(`rows ${what}: ${firstDifference(before.rows, after.rows)}`)
-    if (after.dump && before.dump && after.dump.join() !== before.dump.join())
-      differences.push(`structure ${what}: ${firstDifference(before.dump, after.dump)}`)
-  }
+  let [made, dump]: [number, readonly string[] | undefined] = [0, undefined]
   const from = join(folder, `random-${level}-${seed}`)
   try {
+    await tenancy.provision(key)
+    await extend(place, key)
+    await tenancy.query(key, `insert into notes (body) values ('kept')`)
+    made = await run(tenancy, key, statements)
+    const rows = await rowsOf(place, key, [key, copy])
+    dump = oneName(yield key, place, [key, copy])
+    const same = async (which: string, what: string, text: readonly string[] | undefined) => {
+      const now = await rowsOf(place, which, [key, copy])
+      if (now.join() !== rows.join()) differences.push(`rows ${what}: ${firstDifference(rows, now)}`)
+      const after = oneName(text, place, [key, copy])
+      if (after?.join() !== dump?.join())
+        differences.push(`structure ${what}: ${firstDifference(dump ?? [], after ?? [])}`)
+    }
     const { skipped } = await tenancy.backup(key, { to: from })
     if (skipped.length > 0) differences.push(`skipped: ${JSON.stringify(skipped)}`)
     await tenancy.restore(copy, { from })
-    await same(copy, 'of the copy')
+    await same(copy, 'of the copy', yield copy)
     const exported = join(folder, `export-${level}-${seed}`)
     await tenancy.export(key, { to: exported, format: seed % 2 === 0 ? 'csv' : 'jsonl' })
     await rm(exported, { recursive: true })
     await rm(from)
     await tenancy.offboard(key, { confirm: key, backup: { to: from } })
     await tenancy.restore(key, { from })
-    await same(key, 'after off-boarding')
+    await same(key, 'after off-boarding', yield key)
   } catch (error) {
     differences.push(told(error as TenancyError))
   }
   await rm(from, { force: true })
   for (const gone of [key, copy])
     await tenancy.drop(gone).catch((error) => differences.push(`drop: ${told(error)}`))
-  return { statements: statements.length, made, dumped: before.dump !== undefined, differences }
+  return { statements: statements.length, made, dumped: dump !== undefined, differences }
 }
 
 function told(error: TenancyError): string {
@@ -111,38 +139,63 @@ async function run(tenancy: Tenancy, key: string, statements: readonly string[])
   return done
 }
 
-interface Looked {
-  readonly rows: readonly string[]
-  readonly dump: readonly string[] | undefined
-}
-
-async function look(place: RandomPlace, key: string, own: readonly string[]): Promise<Looked> {
+async function rowsOf(place: RandomPlace, key: string, own: readonly string[]): Promise<string[]> {
   const { rows } = await place.rootAt(key, ROWS, [place.schemaOf(key), ...own.map(place.schemaOf)])
-  return { rows: rows.map((row) => JSON.stringify(row)), dump: await dumped(place, key, own) }
+  return rows.map((row) => JSON.stringify(row))
 }
 
 let program: Promise<number | undefined> | undefined
 
-/** What pg_dump makes of it, where that program is as new as the server; the names of the tenant and its copy are one. */
-async function dumped(
-  place: RandomPlace,
-  key: string,
-  own: readonly string[],
-): Promise<string[] | undefined> {
-  const { level, schemaOf, roleOf, rootAt, urlOf } = place
-  const { rows } = await rootAt(key, `select current_setting('server_version_num')::int / 10000 as major`)
+/** Whether `pg_dump` reads this server: it does not read one that is newer. */
+export async function canDump(major: number): Promise<boolean> {
   program ??= versionOf('pg_dump', PROGRAMS)
-  if (rows[0]?.major !== (await program)) return undefined
-  const schema = schemaOf(key)
+  return ((await program) ?? 0) >= major
+}
+
+const HEAD = /^-- Name: .*; Type: [^;]*; Schema: ([^;]*); Owner: /
+
+/** What pg_dump makes of tenants, where that program is as new as the server: one run for all of a database. */
+async function dumped(place: RandomPlace, keys: readonly string[]): Promise<Dumps> {
+  const { level, schemaOf, rootAt, urlOf } = place
+  const [first = ''] = keys
+  const { rows } = await rootAt(first, `select current_setting('server_version_num')::int / 10000 as major`)
+  if (!(await canDump(Number(rows[0]?.major)))) return new Map()
   // At level `schema` what the application made comes back as the tenant's, with the application's rights to it.
   const whose = level === 'schema' ? ['--no-owner', '--no-privileges'] : []
-  const args = ['--schema-only', ...whose, `--schema="${schema}"`, '--exclude-table=*._tenant_*', urlOf(key)]
-  const { stdout } = await promisify(execFile)(`${PROGRAMS}/pg_dump`, args, { maxBuffer: 1 << 26 })
-  const lines = stdout.split('\n').filter((line) => !/^--|^\\|^$|^COMMENT ON SCHEMA/.test(line))
-  // Objects come in the order of their OIDs where nothing else decides.
+  const found = new Map(keys.map((key) => [schemaOf(key), { key, lines: [] as string[] }]))
+  for (const url of new Set(keys.map(urlOf))) {
+    const schemas = keys.filter((key) => urlOf(key) === url).map(schemaOf)
+    const which = schemas.map((schema) => `--schema="${schema}"`)
+    const args = ['--schema-only', ...whose, ...which, '--exclude-table=*._tenant_*', url]
+    const { stdout } = await promisify(execFile)(`${PROGRAMS}/pg_dump`, args, { maxBuffer: 1 << 28 })
+    let lines: string[] | undefined
+    for (const line of stdout.split('\n')) {
+      // What belongs to no schema, as casts do, names it.
+      const [, home] = HEAD.exec(line) ?? []
+      if (home === '-') lines = undefined
+      else if (home !== undefined) lines = found.get(home)?.lines
+      if (/^--|^\\|^$|^COMMENT ON SCHEMA|^SET default_/.test(line)) continue
+      lines ??= found.get(schemas.find((schema) => new RegExp(`\\b${schema}\\b`).test(line)) ?? '')?.lines
+      lines?.push(line)
+    }
+  }
+  const empty = [...found.values()].find(({ lines }) => lines.length === 0)
+  if (empty) throw new Error(`pg_dump made nothing of ${empty.key}`)
+  return new Map([...found.values()].map(({ key, lines }) => [key, lines]))
+}
+
+/** The names of a tenant and its copy are one. Objects come in the order of their OIDs where nothing else decides. */
+function oneName(
+  lines: readonly string[] | undefined,
+  { roleOf, schemaOf }: RandomPlace,
+  own: readonly string[],
+): string[] | undefined {
   const names = [...own.map((one) => [roleOf(one), 'ROLE']), ...own.map((one) => [schemaOf(one), 'SCHEMA'])]
-  const text = names.reduce((all, [name = '', word = '']) => all.replaceAll(name, word), lines.join('\n'))
-  return text.split(';\n').sort()
+  const text = names.reduce(
+    (all, [name = '', word = '']) => all.replaceAll(name, word),
+    lines?.join('\n') ?? '',
+  )
+  return lines && text.split(';\n').sort()
 }
 
 /** The first few lines that only one of them has. */

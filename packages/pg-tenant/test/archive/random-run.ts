@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { startPostgres, testSealing, testTenancy } from '@org/pg-testing'
 import pg from 'pg'
 import { createTenancy, type IsolationLevel, type TenancyOptions } from '../../src/index.ts'
-import { randomCycle } from './random-cycle.ts'
+import { canDump, randomCycles } from './random-cycle.ts'
 
 // Random schemas by the thousand, level after level, on a server of its own:
 //   node --conditions=@org/source packages/pg-tenant/test/archive/random-run.ts --version 18 --seed 1 --count 1000
@@ -19,10 +19,15 @@ const { values } = parseArgs({
     level: { type: 'string' },
   },
 })
-const LEVELS: readonly IsolationLevel[] = ['role', 'schema', 'login', 'database']
+/** A database of its own costs the server three times as much. */
+const LEVELS: readonly IsolationLevel[] = ['role', 'schema', 'login', 'role', 'database', 'schema', 'login']
+/** Tenants that are there at once: one pg_dump reads all of them. */
+const PER_TURN = 12
 /** Databases grow, and what a server remembers of dropped objects with them. */
-const PER_WORLD = 25
+const TURNS_PER_WORLD = 3
 
+if (!(await canDump(Number(values.version))))
+  throw new Error('TEST_PROGRAMS has to be the folder of a pg_dump that is no older than the server.')
 const server = await startPostgres({
   version: Number(values.version) as 18,
   prefer: 'embedded',
@@ -32,26 +37,27 @@ const folder = await mkdtemp(join(tmpdir(), 'random-run-'))
 const [first, count] = [Number(values.seed), Number(values.count)]
 const seen = { schemas: 0, statements: 0, made: 0, dumped: 0, differing: 0 }
 
-for (let at = 0; at < count; at += PER_WORLD) {
+for (let at = 0; at < count; at += PER_TURN * TURNS_PER_WORLD) {
   const world = await testTenancy<ReturnType<typeof createTenancy>, TenancyOptions>(createTenancy, {
     server: server.url,
     createdb: true,
   })
   const pool = world.pool({ max: 3 })
-  const at_ = (level: IsolationLevel) => ({ prefix: `${level}_`, role: `${world.rolePrefix}${level}_` })
-  const tenancies = new Map(
-    LEVELS.map((level) => {
-      const logsIn = level === 'login' || level === 'database'
-      const { prefix, role } = at_(level)
-      const parts = { isolation: level, schemaPrefix: prefix, rolePrefix: role, pool }
-      return [level, world.open({ ...parts, ...(logsIn ? { credentials: testSealing() } : {}) })] as const
-    }),
-  )
-  for (let seed = first + at; seed < Math.min(first + count, first + at + PER_WORLD); seed++) {
-    const level = (values.level as IsolationLevel | undefined) ?? LEVELS[seed % LEVELS.length] ?? 'role'
-    const tenancy = tenancies.get(level)
-    if (!tenancy) throw new Error(`no level ${level}`)
-    const { prefix, role } = at_(level)
+  for (let turn = 0; turn < TURNS_PER_WORLD; turn++) {
+    const begin = first + at + turn * PER_TURN
+    const seeds = Array.from({ length: PER_TURN }, (_, more) => begin + more).filter(
+      (seed) => seed < first + count,
+    )
+    const level =
+      (values.level as IsolationLevel | undefined) ??
+      LEVELS[Math.floor(begin / PER_TURN) % LEVELS.length] ??
+      'role'
+    const [prefix, role] = [`${level}${turn}_`, `${world.rolePrefix}${level}${turn}_`]
+    const logsIn = level === 'login' || level === 'database'
+    const tenancy = world.open({
+      ...{ isolation: level, schemaPrefix: prefix, rolePrefix: role, pool },
+      ...(logsIn ? { credentials: testSealing() } : {}),
+    })
     const urlOf = (key: string) =>
       level === 'database'
         ? Object.assign(new URL(world.url), { pathname: `/${role}${key}` }).href
@@ -63,20 +69,18 @@ for (let at = 0; at < count; at += PER_WORLD) {
       return await client.query(sql, parameters).finally(() => client.end())
     }
     const names = { schemaOf: (key: string) => `${prefix}${key}`, roleOf: (key: string) => `${role}${key}` }
-    const outcome = await randomCycle({ tenancy, level, urlOf, rootAt, folder, ...names }, seed).catch(
-      (error) => ({ statements: 0, made: 0, dumped: false, differences: [String(error.stack)] }),
-    )
-    seen.schemas++
-    seen.statements += outcome.statements
-    seen.made += outcome.made
-    if (outcome.dumped) seen.dumped++
-    if (outcome.differences.length > 0) {
+    const outcomes = await randomCycles({ tenancy, level, urlOf, rootAt, folder, ...names }, seeds)
+    for (const [index, outcome] of outcomes.entries()) {
+      seen.schemas++
+      seen.statements += outcome.statements
+      seen.made += outcome.made
+      if (outcome.dumped) seen.dumped++
+      if (outcome.differences.length === 0) continue
       seen.differing++
-      console.log(
-        `DIFFERS version ${values.version} level ${level} seed ${seed}\n${outcome.differences.join('\n')}`,
-      )
+      const which = `version ${values.version} level ${level} seed ${seeds[index]}`
+      console.log(`DIFFERS ${which}\n${outcome.differences.join('\n')}`)
     }
-    if (seen.schemas % 20 === 0) console.log(new Date().toISOString(), JSON.stringify(seen))
+    if (seeds.length > 0) console.log(new Date().toISOString(), level, JSON.stringify(seen))
   }
   await world.close().catch((error) => console.log(`close: ${error}`))
 }

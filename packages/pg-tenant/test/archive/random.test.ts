@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
 import { SLOW } from '../support/sample.ts'
-import { randomCycle } from './random-cycle.ts'
+import { randomCycles } from './random-cycle.ts'
 import { useFolder } from './support.ts'
 
 // Random schemas with everything that a tenant's role can make, under names that break what is not quoted. `TEST_RANDOM_SCHEMAS`
@@ -30,7 +30,7 @@ describe.each(Array.from({ length: COUNT }, (_, at) => SEED + at))('random schem
   const level = ALL ?? LEVELS[seed % LEVELS.length] ?? 'role'
 
   it(`comes back at level ${level} as it was: under another key, and after it was off-boarded`, async () => {
-    const { statements, made, differences } = await randomCycle(
+    const [outcome] = await randomCycles(
       {
         tenancy: setting.tenancy(level),
         level,
@@ -43,9 +43,9 @@ describe.each(Array.from({ length: COUNT }, (_, at) => SEED + at))('random schem
         rootAt: (key, sql, values) => setting.rootAt(level, key, sql, values),
         folder: folder.path('.'),
       },
-      seed,
+      [seed],
     )
-    expect(differences).toEqual([])
-    expect(made).toBeGreaterThan(statements / 3)
+    expect(outcome?.differences).toEqual([])
+    expect(outcome?.made).toBeGreaterThan(Number(outcome?.statements) / 3)
   })
 })
