@@ -1,13 +1,18 @@
-import { expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import { refusal } from './support/people.ts'
-import { useWorld } from './support/world.ts'
+import { type Onboarded, useWorld } from './support/world.ts'
 
 const world = useWorld()
 const asOperator = (method: string, path: string, body?: unknown) =>
   world.send(method, path, { token: world.operator, body })
 
+/** Whoever it is: for what is refused, or changes nothing. */
+let acme: Onboarded
+beforeAll(async () => {
+  acme = await world.onboard('acme')
+})
+
 it('onboards a tenant with its package and administrator', async () => {
-  const acme = await world.onboard('acme')
   const { body } = await asOperator('GET', '/v1/tenants/acme')
   expect(body.data).toMatchObject({ id: 'acme', status: 'active', packages: ['essentials'], plan: 'starter' })
   const { rows } = await world.root.query(
@@ -51,8 +56,7 @@ it('takes effect at once when a tenant is suspended, and resumed', async () => {
 })
 
 it('lets nobody become an operator by a package', async () => {
-  const { token } = await world.onboard('sly')
-  expect((await asOperator('POST', '/v1/tenants/sly/packages/platform/assign', {})).status).toBe(404)
+  expect((await asOperator('POST', '/v1/tenants/acme/packages/platform/assign', {})).status).toBe(404)
   const inside = await asOperator('POST', '/v1/catalog/packages/essentials/actions', {
     actions: ['platform.*'],
   })
@@ -64,14 +68,13 @@ it('lets nobody become an operator by a package', async () => {
     adminUser: { email: 'a@sly.example', name: 'A' },
   }
   expect((await asOperator('POST', '/v1/tenants', body)).status).toBe(400)
-  const denied = await world.send('GET', '/v1/tenants', { token })
+  const denied = await world.send('GET', '/v1/tenants', { token: acme.token })
   expect([denied.status, denied.body.error.details]).toEqual([403, { action: 'platform.tenants.read' }])
 })
 
 it('takes no body for one without fields, and says what a field should have been', async () => {
-  await world.onboard('handless')
   for (const path of ['seeds', 'packages/essentials/assign'])
-    expect((await asOperator('POST', `/v1/tenants/handless/${path}`)).status, path).toBe(200)
+    expect((await asOperator('POST', `/v1/tenants/acme/${path}`)).status, path).toBe(200)
   const refused = async (method: string, path: string, body?: unknown) =>
     (await asOperator(method, path, body)).body.error.details
   expect(await refused('POST', '/v1/tenants')).toEqual({
@@ -108,9 +111,8 @@ it('counts what a tenant uses up to its limit', async () => {
 })
 
 it('explains who may do what, and what is missing', async () => {
-  const { adminId } = await world.onboard('clear')
   const ask = (action: string) =>
-    asOperator('GET', `/v1/tenants/clear/explain?user=${adminId}&action=${action}`)
+    asOperator('GET', `/v1/tenants/acme/explain?user=${acme.adminId}&action=${action}`)
   expect((await ask('identity.users.create')).body.data).toMatchObject({ allowed: true, missing: null })
   expect((await ask('catalog.tools.create')).body.data).toMatchObject({
     allowed: false,
@@ -258,9 +260,8 @@ it('goes on with a leave, and an onboarding, that were cut off at any step', asy
 })
 
 it('seeds no administrator whose name is no line of text', async () => {
-  await world.onboard('tidy')
-  const adminUser = { email: 'b@tidy.example', name: 'x\u0001y' }
-  const answer = await asOperator('POST', '/v1/tenants/tidy/seeds', { adminUser })
+  const adminUser = { email: 'b@acme.example', name: 'x\u0001y' }
+  const answer = await asOperator('POST', '/v1/tenants/acme/seeds', { adminUser })
   expect([...refusal(answer), answer.body.error.details.field]).toEqual([
     400,
     'VALIDATION_ERROR',
@@ -299,7 +300,6 @@ it('lets nothing of a schema that was dropped open the one made after it', async
 })
 
 it('does nothing to the tenant of the operators that would lock them out, nor takes a package for one that is none', async () => {
-  const { token } = await world.onboard('bare')
   const attempts = [
     ['DELETE', '/v1/tenants/platform/schema?confirm=platform', undefined],
     ['POST', '/v1/tenants/platform/schema', undefined],
@@ -311,7 +311,7 @@ it('does nothing to the tenant of the operators that would lock them out, nor ta
     const answer = await asOperator(method, path, body)
     expect([path, answer.body.error.details]).toEqual([path, { reason: 'platform' }])
   }
-  const inherited = await asOperator('POST', '/v1/tenants/bare/packages/constructor/assign', {})
+  const inherited = await asOperator('POST', '/v1/tenants/acme/packages/constructor/assign', {})
   expect(refusal(inherited)).toEqual([404, 'NOT_FOUND'])
   const made = await asOperator('POST', '/v1/tenants', newTenant('odd', { packageKey: 'constructor' }))
   expect([...refusal(made), made.body.error.details]).toEqual([
@@ -319,13 +319,13 @@ it('does nothing to the tenant of the operators that would lock them out, nor ta
     'VALIDATION_ERROR',
     { field: 'body.packageKey' },
   ])
-  const other = await asOperator('DELETE', '/v1/tenants/bare?confirm=platform&backup=skip')
+  const other = await asOperator('DELETE', '/v1/tenants/acme?confirm=platform&backup=skip')
   expect([...refusal(other), other.body.error.details.field]).toEqual([
     400,
     'VALIDATION_ERROR',
     'query.confirm',
   ])
-  expect((await world.send('GET', '/v1/users', { token })).status).toBe(200)
+  expect((await world.send('GET', '/v1/users', { token: acme.token })).status).toBe(200)
 })
 
 it('shows no package that has run out', async () => {
