@@ -13,7 +13,9 @@ const STRATEGY = `SELECT CASE current_setting('fsync') WHEN 'off' THEN 'file_cop
 const createSql = (name: string, template: string, strategy: string): string =>
   `CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE ${quoteIdentifier(template)} STRATEGY ${strategy}`
 
-const dropSql = (name: string): string => `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`
+/** For whoever has a connection already. */
+export const dropSql = (name: string): string =>
+  `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`
 
 /** Creates a database that carries its owner in its name. */
 export async function createOwnedDatabase(url: string, template?: TemplateDatabase): Promise<TestDatabase> {

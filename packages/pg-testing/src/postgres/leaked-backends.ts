@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import { withClient } from './admin.ts'
 import { TestPostgresError } from './error.ts'
 
@@ -7,7 +8,7 @@ const MAY_SEE_OTHERS = `SELECT pg_has_role(current_user, 'pg_read_all_stats', 'u
 const IDLE_IN_TRANSACTION = `
   SELECT count(*)::int AS leaked
     FROM pg_stat_activity
-   WHERE datname = current_database()
+   WHERE datname = coalesce($1, current_database())
      AND pid <> pg_backend_pid()
      AND backend_type = 'client backend'
      AND state IN ('idle in transaction', 'idle in transaction (aborted)')`
@@ -32,20 +33,24 @@ export async function leakedBackends(
   url: string,
   { settleMs = 5_000 }: { settleMs?: number } = {},
 ): Promise<number> {
-  return await withClient(url, async (client) => {
-    const may = await client.query<{ allowed: boolean }>(MAY_SEE_OTHERS)
-    if (!may.rows[0]?.allowed) {
-      // Without it the state of other roles' sessions reads as null and every test would pass.
-      throw new TestPostgresError(
-        'INSUFFICIENT_PRIVILEGE',
-        'leakedBackends needs a superuser or pg_read_all_stats',
-      )
-    }
-    const deadline = Date.now() + settleMs
-    for (;;) {
-      const leaked = (await client.query<{ leaked: number }>(IDLE_IN_TRANSACTION)).rows[0]?.leaked ?? 0
-      if (leaked === 0 || Date.now() >= deadline) return leaked
-      await sleep(20)
-    }
-  })
+  return await withClient(url, (client) => leaksOf(client, undefined, settleMs))
+}
+
+/** {@link leakedBackends} of a database (default: the connection's own), for whoever has a connection. */
+export async function leaksOf(client: pg.Client, database?: string, settleMs = 5_000): Promise<number> {
+  const may = await client.query<{ allowed: boolean }>(MAY_SEE_OTHERS)
+  if (!may.rows[0]?.allowed) {
+    // Without it the state of other roles' sessions reads as null and every test would pass.
+    throw new TestPostgresError(
+      'INSUFFICIENT_PRIVILEGE',
+      'leakedBackends needs a superuser or pg_read_all_stats',
+    )
+  }
+  const deadline = Date.now() + settleMs
+  for (;;) {
+    const { rows } = await client.query<{ leaked: number }>(IDLE_IN_TRANSACTION, [database])
+    const leaked = rows[0]?.leaked ?? 0
+    if (leaked === 0 || Date.now() >= deadline) return leaked
+    await sleep(20)
+  }
 }

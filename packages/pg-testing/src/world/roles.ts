@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { dropSql } from '../postgres/databases.ts'
 import type { TestDatabase } from '../postgres/types.ts'
 import { uniqueName } from '../postgres/unique-name.ts'
 
@@ -25,19 +26,11 @@ const BEGINNING = `select 'database' as kind, datname as name from pg_database w
   union all select 'role', rolname from pg_roles where starts_with(rolname, $1) order by kind`
 
 /** Databases and roles of tenants belong to the server, not to the database: they are dropped one by one. */
-export async function dropRoles(url: string, { appRole, adminRole, rolePrefix }: Roles): Promise<void> {
-  const client = new pg.Client(url)
-  await client.connect()
-  try {
-    const { rows } = await client.query<{ kind: string; name: string }>(BEGINNING, [rolePrefix])
-    const own = [adminRole, appRole].map((name) => ({ kind: 'role', name }))
-    for (const { kind, name } of [...rows, ...own]) {
-      const quoted = client.escapeIdentifier(name)
-      await client.query(
-        kind === 'role' ? `drop role if exists ${quoted}` : `drop database if exists ${quoted} with (force)`,
-      )
-    }
-  } finally {
-    await client.end()
+export async function dropRoles(client: pg.Client, { appRole, adminRole, rolePrefix }: Roles): Promise<void> {
+  const { rows } = await client.query<{ kind: string; name: string }>(BEGINNING, [rolePrefix])
+  const own = [adminRole, appRole].map((name) => ({ kind: 'role', name }))
+  for (const { kind, name } of [...rows, ...own]) {
+    const quoted = client.escapeIdentifier(name)
+    await client.query(kind === 'role' ? `drop role if exists ${quoted}` : dropSql(name))
   }
 }

@@ -2,16 +2,16 @@ import { connectPostgres } from '../postgres/attach.ts'
 import { startPostgres } from '../postgres/start.ts'
 import type { PostgresServer } from '../postgres/types.ts'
 
-let started: Promise<PostgresServer> | undefined
+const known = new Map<string | undefined, Promise<PostgresServer>>()
 
-/** The server at a URL, else one that this process starts at the first call and that ends with it. */
+/** The server at a URL, else one that this process starts at the first call and that ends with it. Each is asked once who it is. */
 export async function serverOf(url: string | undefined): Promise<PostgresServer> {
-  if (url !== undefined) return await connectPostgres(url)
-  started ??= startPostgres()
+  const found = known.get(url) ?? (url === undefined ? startPostgres() : connectPostgres(url))
+  known.set(url, found)
   try {
-    return await started
+    return await found
   } catch (error) {
-    started = undefined // The next call tries again.
+    known.delete(url) // The next call tries again.
     throw error
   }
 }

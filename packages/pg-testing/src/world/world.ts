@@ -1,5 +1,7 @@
 import pg from 'pg'
-import { leakedBackends } from '../postgres/leaked-backends.ts'
+import { withClient } from '../postgres/admin.ts'
+import { dropSql } from '../postgres/databases.ts'
+import { leaksOf } from '../postgres/leaked-backends.ts'
 import { type PgBouncer, startPgBouncer } from '../postgres/pgbouncer.ts'
 import { dropRoles, makeRoles, type Roles } from './roles.ts'
 import { serverOf } from './server.ts'
@@ -66,14 +68,16 @@ export async function testWorld(options: TestWorldOptions = {}): Promise<TestWor
   const appUrl = as(pooler?.url ?? database.url, roles.appRole, 'app')
   const adminUrl = as(database.url, roles.adminRole, 'admin')
   const admin = open({ connectionString: adminUrl, max: 3 })
-  const end = async () => {
-    const leaked = await leakedBackends(database.url)
-    await Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end()))
-    await pooler?.stop()
-    await database.drop()
-    await dropRoles(server.url, roles)
-    if (leaked > 0) throw new Error(`${leaked} sessions were left in a transaction`)
-  }
+  // One connection for all of it: a session of its own costs the server more than what most of these ask.
+  const end = () =>
+    withClient(server.url, async (client) => {
+      const leaked = await leaksOf(client, database.name)
+      await Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end()))
+      await pooler?.stop()
+      await client.query(dropSql(database.name))
+      await dropRoles(client, roles)
+      if (leaked > 0) throw new Error(`${leaked} sessions were left in a transaction`)
+    })
   let ended: Promise<void> | undefined
   return {
     ...roles,
