@@ -72,6 +72,8 @@ const SLOW = [
   ...['archive/round-trip', 'archive/settings', 'archive/kill', 'archive/circles', 'archive/older-server'],
   ...['archive/inheritance', 'archive/abort', 'lifecycle/transfer-ownership', 'lifecycle/ready/ready'],
   ...['adoption/owners', 'offboard/losses'],
+  ...['levels/conformance', 'levels/scopes', 'levels/table', 'levels/migrate', 'levels/credentials'],
+  ...['levels/row-control'],
 ]
 const INCLUDE = process.env.TEST_SLOW ? SLOW.map((name) => `test/${name}.test.ts`) : ['test/**/*.test.ts']
 

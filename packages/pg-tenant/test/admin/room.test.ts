@@ -4,6 +4,7 @@ import { readInRoom, runInRoom } from '../../src/admin/in-room.ts'
 import type { Room } from '../../src/admin/tenant-room.ts'
 import { type Admin, inAdminTransaction, MOST_ROOMS, roomsOf } from '../../src/admin/transaction.ts'
 import { watchPool } from '../../src/driver/memory.ts'
+import type { Tenancy } from '../../src/index.ts'
 import { NOTES, useWorld } from '../support/world.ts'
 
 const world = useWorld(['evil'])
@@ -21,7 +22,8 @@ const underSetRole = (...statements: string[]) =>
     for (const one of [...statements, 'set constraints all immediate']) await admin.run(one)
     await admin.run('set local role none; set local search_path to pg_catalog')
   })
-const evil = (sql: string) => world.tenancy().query('evil', sql)
+let tenancy: Tenancy
+const evil = (sql: string) => tenancy.query('evil', sql)
 const seen = async () => {
   const { rows } = await evil('select who from seen order by id')
   await evil('truncate seen')
@@ -32,6 +34,7 @@ const version = async () =>
 
 beforeAll(async () => {
   watchPool(world.admin)
+  tenancy = world.tenancy()
   await evil(`do $do$ begin
     create table seen (id serial, who text);
     grant all on seen, seen_id_seq to public;

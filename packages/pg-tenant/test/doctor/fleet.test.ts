@@ -6,7 +6,7 @@ import { useWorld } from '../support/world.ts'
 import { copyTenants } from './many-tenants.ts'
 
 // 10,000 in the slow set: TEST_FLEET_TENANTS=10000.
-const SIZE = Number(process.env.TEST_FLEET_TENANTS ?? 850)
+const SIZE = Number(process.env.TEST_FLEET_TENANTS ?? 550)
 const MIGRATION = {
   id: '0001_notes',
   sql: `create table notes (id bigint primary key, body text not null);

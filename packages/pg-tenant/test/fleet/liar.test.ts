@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { migrateFleet } from '../../src/fleet/migrate.ts'
+import type { Tenancy } from '../../src/index.ts'
 import { NOTES, useWorld } from '../support/world.ts'
 import { lifecycleOf, provisionMany } from './fleet-world.ts'
 
@@ -20,7 +21,8 @@ const migrate = () => {
   })
 }
 const history: { id: string; sql: string }[] = []
-const evil = (sql: string) => world.tenancy().query('evil', sql)
+let tenancy: Tenancy
+const evil = (sql: string) => tenancy.query('evil', sql)
 const plant = async (body: string) => {
   await evil(`do $do$ begin drop trigger if exists planted on notes; create or replace function planted() returns trigger
     language plpgsql as $f$ declare one record; begin ${body} return new; end $f$;
@@ -31,7 +33,8 @@ const seen = async () =>
 
 beforeAll(async () => {
   await provisionMany(world, keys)
-  for (const key of keys) await world.tenancy().query(key, `insert into notes (body) values ('x')`)
+  tenancy = world.tenancy()
+  for (const key of keys) await tenancy.query(key, `insert into notes (body) values ('x')`)
   await evil('create table seen (who text)')
   await evil('grant all on seen to public')
   await evil('grant usage on schema c_evil to public')

@@ -50,7 +50,7 @@ export interface HttpWorld {
   /** The access log and the reported errors since the test began. */
   readonly lines: AccessLine[]
   readonly errors: unknown[]
-  /** A server with these options, closed after the test. */
+  /** A server with these options, closed after the test; one for all tests where there are none but `scope`. */
   serve(how: (typeof ADAPTERS)[number][1], options?: Partial<TenantOptions>): Promise<Client>
   /** The notes of a tenant, seen from outside. */
   notes(tenant: string): Promise<string[]>
@@ -65,6 +65,7 @@ export interface Client extends Served {
 export function useHttpWorld(): HttpWorld {
   const world = useWorld([])
   const open: Served[] = []
+  const kept = new Map<unknown, Client>()
   const [lines, errors]: [AccessLine[], unknown[]] = [[], []]
   let tenancy: Tenancy
   beforeAll(async () => {
@@ -77,26 +78,28 @@ export function useHttpWorld(): HttpWorld {
     lines.length = 0
     errors.length = 0
   })
-  afterAll(() => Promise.all(open.map((served) => served.close())))
+  afterAll(() => Promise.all([...open, ...kept.values()].map((served) => served.close())))
   return {
     world,
     tenancy: () => tenancy,
     lines,
     errors,
     async serve(how, options = {}) {
+      const found = kept.get(how)
+      const lasts = Object.keys(options).every((name) => name === 'scope')
+      if (lasts && found) return found
       const served = await how(tenancy, {
         resolve: RESOLVE,
         onAccess: (line) => lines.push(line),
         onError: (error) => errors.push(error),
         ...options,
       })
-      open.push(served)
       const call: Client['call'] = (tenant, route, init = {}) =>
         fetch(`${served.url}/t/${route}`, {
           ...init,
           headers: { authorization: `Bearer u.${tenant}`, ...(init.headers as Record<string, string>) },
         })
-      return {
+      const client: Client = {
         ...served,
         call,
         add: (tenant, route, body, headers = {}) =>
@@ -106,6 +109,9 @@ export function useHttpWorld(): HttpWorld {
             headers: { 'content-type': 'text/plain', ...headers },
           }),
       }
+      if (lasts) kept.set(how, client)
+      else open.push(client)
+      return client
     },
     async notes(tenant) {
       const { rows } = await tenancy.query<{ body: string }>(tenant, 'select body from notes order by id')

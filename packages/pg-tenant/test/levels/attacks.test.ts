@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { among, HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from '../hazards/honestly-open.ts'
 import { kitLeftovers, seen } from '../hazards/kit-world.ts'
-import { sampled } from '../support/sample.ts'
+import { inTurn } from '../support/sample.ts'
 import { ALL_SUBJECTS, useSetting } from './setting.ts'
 
 const setting = useSetting()
@@ -13,8 +13,8 @@ const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter(
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
-  // Level `role` is attacked whole in test/hazards/stopped.test.ts; here are samples, and all in the slow set.
-  const tried = sampled(ATTACKS, isolation === 'row' ? 2 : 5)
+  // Level `role` is attacked whole in test/hazards/stopped.test.ts; here are samples, and the others in the slow set.
+  const tried = inTurn(ATTACKS, isolation === 'row' ? 4 : 8)
   const only = tried.map(({ id }) => id)
   beforeAll(async () => {
     report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation, only })

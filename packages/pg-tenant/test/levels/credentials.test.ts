@@ -6,6 +6,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generatePassword, scramVerifier } from '../../src/credentials/password.ts'
 import { type Credentials, createTenancy, type Tenancy, type TenancyOptions } from '../../src/index.ts'
+import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf, NOTES } from '../support/world.ts'
 import { testSealing } from './setting.ts'
 
@@ -82,7 +83,7 @@ const prefixed = (prefix: string): Partial<TenancyOptions> => ({
   rolePrefix: `${prefix}r_`,
 })
 
-describe('a SCRAM verifier', () => {
+describe.skipIf(SLOW)('a SCRAM verifier', () => {
   it('is what the RFC computes', async () => {
     // RFC 7677, section 3: user "user", password "pencil".
     const verifier = await scramVerifier('pencil', Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64'), 4096)
@@ -98,7 +99,9 @@ describe('a SCRAM verifier', () => {
   })
 })
 
-describe.each(['login', 'database'] as const)('credentials at level %s', (isolation) => {
+const LEVELS = (['login', 'database'] as const).filter((level) => hasTurn(level))
+
+describe.each(LEVELS)('credentials at level %s', (isolation) => {
   const names = prefixed(`${isolation}_`)
 
   it('let the tenant, and only the right password, in; the search path is at home', async () => {
@@ -221,7 +224,7 @@ describe.each(['login', 'database'] as const)('credentials at level %s', (isolat
   })
 })
 
-describe('options', () => {
+describe.skipIf(SLOW)('options', () => {
   it.each<[string, Partial<TenancyOptions> & object, string]>([
     ['no credentials', { credentials: undefined as never }, 'credentials'],
     ['half a sealing', { credentials: { seal: () => '' } as never }, 'credentials'],
@@ -247,7 +250,7 @@ describe('options', () => {
   })
 })
 
-describe('a login that is there', () => {
+describe.skipIf(SLOW)('a login that is there', () => {
   it('is adopted with the password it has, and with no other', async () => {
     const root = rootPool()
     await root.query(`create role user_old login password 'as-it-was'`)

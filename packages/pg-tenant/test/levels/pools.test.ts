@@ -5,7 +5,7 @@ import type { Tenancy, TenancyOptions, TenantDb } from '../../src/index.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { useSetting } from './setting.ts'
 
-const TENANTS = 60
+const TENANTS = 20
 const BUDGET = 6
 const keys = Array.from({ length: TENANTS }, (_, index) => `t${index}`)
 const setting = useSetting()

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, runAttackKit, type SubjectSetup } from '../../src/testing/attack/index.ts'
 import type { Subject } from '../../src/testing/attack/types.ts'
 import { findingOf, kitLeftovers } from '../hazards/kit-world.ts'
+import { inTurn, SLOW } from '../support/sample.ts'
 import { obviousRow, withoutPolicies } from './obvious-row.ts'
 import { useSetting } from './setting.ts'
 
@@ -15,57 +16,52 @@ const attack = (subject: (setup: SubjectSetup) => Subject, only?: string[]) =>
     ...(only && { only }),
   })
 
-/** What is broken though the tables are the library's, with forced policies. */
-const BROKEN = [
-  'a',
-  'b.missing',
-  'b.usage',
-  'b.withdrawn',
-  'b.dropped',
-  'b.renamed',
-  'd',
-  'e',
-  'e.savepoint',
-  'f.commands',
-  'f.functions',
-  'f.several',
-  'g',
-  'h',
-  'j',
-  'j.other',
-  "k'",
-  "k'.mode",
-  'n.registry',
-  'o.set_config',
-  'o.do',
-  'o.lasting',
-  'o.savepoint',
-  'p.poison',
-  'p.outside',
-  'q',
-  'r',
-  't',
-  'v',
-  'w',
-]
+/** What is broken though the tables are the library's, with forced policies; a third of it in the default set. */
+const BROKEN = inTurn(
+  [
+    'a',
+    'b.missing',
+    'b.usage',
+    'b.withdrawn',
+    'b.dropped',
+    'b.renamed',
+    'd',
+    'e',
+    'e.savepoint',
+    'f.commands',
+    'f.functions',
+    'f.several',
+    'g',
+    'h',
+    'j',
+    'j.other',
+    "k'",
+    "k'.mode",
+    'n.registry',
+    'o.set_config',
+    'o.do',
+    'o.lasting',
+    'o.savepoint',
+    'p.poison',
+    'p.outside',
+    'q',
+    'r',
+    't',
+    'v',
+    'w',
+  ],
+  3,
+)
 
 /** What only policies stop. */
-const BROKEN_WITHOUT = [
-  'o.names',
-  'p.outside',
-  'row.where',
-  'row.copy',
-  'row.write',
-  'row.unset',
-  'row.policy',
-  'row.definer',
-  'row.leak',
-]
+const BROKEN_WITHOUT = SLOW
+  ? ['o.names', 'p.outside']
+  : ['row.where', 'row.copy', 'row.write', 'row.unset', 'row.policy', 'row.definer', 'row.leak']
 
 describe('the obvious row helper', () => {
   let report: AttackReport
   beforeAll(async () => {
-    report = await attack(obviousRow)
+    report = await attack(obviousRow, BROKEN)
   })
   it.each(BROKEN)('is broken by %s', (id) => {
     const { verdict, evidence } = findingOf(report, id)
@@ -79,7 +75,7 @@ describe('the obvious row helper', () => {
 describe('tables without their policies', () => {
   let report: AttackReport
   beforeAll(async () => {
-    report = await attack(withoutPolicies(setting.world.root), ['o', 'p.outside', 'row'])
+    report = await attack(withoutPolicies(setting.world.root), BROKEN_WITHOUT)
   })
   it.each(BROKEN_WITHOUT)('are broken into by %s', (id) => {
     const { verdict, evidence } = findingOf(report, id)
@@ -87,16 +83,19 @@ describe('tables without their policies', () => {
   })
 })
 
-it('an administrator whom no policy binds sees the same, but for what stands on policies that bind it', async () => {
-  const report = await runAttackKit({
-    url: setting.directUrl,
-    adminUrl: setting.world.url,
-    isolation: 'row',
-    only: ['a', 'b', 'row'],
-  })
-  expect(report.ok).toBe(true)
-  expect(report.findings.filter(({ verdict }) => verdict !== 'stopped').map(({ id }) => id)).toEqual([
-    'row.definer',
-  ])
-  expect(findingOf(report, 'row.definer')).toMatchObject({ verdict: 'not applicable' })
-})
+it.runIf(SLOW)(
+  'an administrator whom no policy binds sees the same, but for what stands on policies that bind it',
+  async () => {
+    const report = await runAttackKit({
+      url: setting.directUrl,
+      adminUrl: setting.world.url,
+      isolation: 'row',
+      only: ['a', 'b', 'row'],
+    })
+    expect(report.ok).toBe(true)
+    expect(report.findings.filter(({ verdict }) => verdict !== 'stopped').map(({ id }) => id)).toEqual([
+      'row.definer',
+    ])
+    expect(findingOf(report, 'row.definer')).toMatchObject({ verdict: 'not applicable' })
+  },
+)

@@ -6,23 +6,29 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { driverError, scopePool, type TenancyError } from '../../src/index.ts'
+import { driverError, scopePool, type Tenancy, type TenancyError } from '../../src/index.ts'
 import { codeOf, useWorld } from '../support/world.ts'
 
 const world = useWorld()
+let known: Tenancy | undefined
+/** A connection costs more than most of these tests: whoever looks at connections makes a tenancy of its own. */
+const shared = () => {
+  known ??= world.tenancy({ pool: world.pool({ max: 8 }) })
+  return known
+}
 const INSERT = 'insert into notes (body) values ($1)'
 const bodies = async (key = 'acme') =>
-  (await world.tenancy().query<{ body: string }>(key, 'select body from notes order by id')).rows.map(
+  (await shared().query<{ body: string }>(key, 'select body from notes order by id')).rows.map(
     ({ body }) => body,
   )
 
 beforeEach(async () => {
-  for (const key of ['acme', 'globex']) await world.tenancy().query(key, 'delete from notes')
+  for (const key of ['acme', 'globex']) await shared().query(key, 'delete from notes')
 })
 
 describe('a pool of one tenant', () => {
   it('is a pg.Pool, and its queries are that tenant’s', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     expect(pool).toBeInstanceOf(pg.Pool)
     await pool.query(INSERT, ['mine'])
     const { rows, rowCount, command, fields } = await pool.query(
@@ -39,7 +45,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('takes callbacks, configs, arrays of rows and names as pg does', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     await new Promise<void>((done, fail) =>
       pool.query(INSERT, ['by callback'], (error) => (error ? fail(error) : done())),
     )
@@ -58,7 +64,7 @@ describe('a pool of one tenant', () => {
   })
 
   it.each(['pool', 'client'] as const)('a %s takes values as they are at the call', async (kind) => {
-    const pool = world.tenancy().pool('acme', { max: 1 })
+    const pool = shared().pool('acme', { max: 1 })
     const client = kind === 'client' ? await pool.connect() : undefined
     const on = client ?? pool
     const bytes = Buffer.alloc(1)
@@ -77,7 +83,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('a cursor takes values as they are at the call', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     const client = await pool.connect()
     const values = ['a']
     const cursor = client.query(new Cursor('select $1::text as body', values))
@@ -89,7 +95,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('runs what stands between BEGIN and COMMIT as one scope, and undoes it at ROLLBACK', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     const client = await pool.connect()
     await client.query('BEGIN')
     await client.query(INSERT, ['kept'])
@@ -110,7 +116,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('has savepoints, as deep as one likes, which undo a failed statement', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     const client = await pool.connect()
     await client.query('begin')
     await client.query(INSERT, ['a'])
@@ -133,7 +139,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('does not pass a COMMIT after a failed statement for one', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     const client = await pool.connect()
     await client.query('begin')
     await client.query(INSERT, ['gone'])
@@ -145,7 +151,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('rolls back what a client was given back with, before anybody else has it', async () => {
-    const pool = world.tenancy().pool('acme', { max: 1 })
+    const pool = shared().pool('acme', { max: 1 })
     const first = await pool.connect()
     await first.query('begin')
     await first.query(INSERT, ['gone'])
@@ -158,7 +164,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('runs several statements of one text as one transaction', async () => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     const results = (await pool.query(
       `insert into notes (body) values ('a;b'); select body from notes;`,
     )) as unknown
@@ -181,7 +187,7 @@ describe('a pool of one tenant', () => {
     ['begin; x; commit; select 1/0', ['x']],
     ['x; savepoint s; y', []],
   ])('%s: what stands before a BEGIN is part of it, as PostgreSQL has it', async (short, left) => {
-    const pool = world.tenancy().pool('acme', { max: 1 })
+    const pool = shared().pool('acme', { max: 1 })
     const text = short.replaceAll(/\b[xyz]\b/g, (body) => `insert into notes (body) values ('${body}')`)
     await Promise.allSettled([pool.query(text)])
     expect(await bodies()).toEqual(left)
@@ -192,7 +198,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('takes SET back with the transaction, or to the savepoint, as PostgreSQL does', async () => {
-    const pool = world.tenancy().pool('acme', { max: 1 })
+    const pool = shared().pool('acme', { max: 1 })
     const client = await pool.connect()
     const zone = async () => (await client.query('show timezone')).rows[0]?.TimeZone
     await client.query(`set timezone = 'Asia/Tokyo'`)
@@ -217,7 +223,7 @@ describe('a pool of one tenant', () => {
     ['copy notes from stdin', /pg-copy-streams/],
     ['set role none', /kept for the client/],
   ])('refuses %s with what a client does instead', async (sql, says) => {
-    const pool = world.tenancy().pool('acme')
+    const pool = shared().pool('acme')
     await expect(pool.query(sql)).rejects.toMatchObject({
       code: 'STATEMENT_REFUSED',
       message: expect.stringMatching(says),
@@ -226,7 +232,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('says with SQLSTATE what a transaction does not take', async () => {
-    const client = await world.tenancy().pool('acme', { max: 1 }).connect()
+    const client = await shared().pool('acme', { max: 1 }).connect()
     const code = (sql: string) =>
       client.query(sql).then(
         () => undefined,
@@ -248,7 +254,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('keeps what a client has SET for it alone, and refuses what the scope depends on', async () => {
-    const pool = world.tenancy().pool('acme', { max: 1 })
+    const pool = shared().pool('acme', { max: 1 })
     await pool.query(`set time zone 'Asia/Tokyo'; set statement_timeout = 5000`)
     expect((await pool.query('show timezone')).rows).toEqual([{ TimeZone: 'Asia/Tokyo' }])
     const client = await pool.connect()
@@ -259,7 +265,7 @@ describe('a pool of one tenant', () => {
     ).toEqual([{ v: '5', z: 'Asia/Tokyo' }])
     await client.query('commit')
     client.release()
-    const [mine, other] = [world.tenancy().pool('acme'), await world.tenancy().query('acme', 'show timezone')]
+    const [mine, other] = [shared().pool('acme'), await shared().query('acme', 'show timezone')]
     expect((await mine.query('show timezone')).rows).toEqual(other.rows)
     for (const sql of [
       'set role postgres',
@@ -285,7 +291,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('shows errors as pg.DatabaseError, without values unless asked for', async () => {
-    const [safe, all] = [world.tenancy().pool('acme'), world.tenancy().pool('acme', { errors: 'pg' })]
+    const [safe, all] = [shared().pool('acme'), shared().pool('acme', { errors: 'pg' })]
     await safe.query(INSERT, ['secret 1234'])
     const error = (await safe.query(INSERT, ['secret 1234']).catch((one: unknown) => one)) as pg.DatabaseError
     expect(error).toBeInstanceOf(pg.DatabaseError)
@@ -312,7 +318,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('has its own parsers, per client and per query', async () => {
-    const { Client } = world.tenancy().pg('acme')
+    const { Client } = shared().pg('acme')
     const client = new Client()
     await client.connect()
     client.setTypeParser(20, (value: string) => BigInt(value) as never)
@@ -329,7 +335,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('stops a query at its query_timeout, as pg says it', async () => {
-    const { Client } = world.tenancy().pg('acme')
+    const { Client } = shared().pg('acme')
     const slow = 'select pg_sleep(60)'
     const late = { query_timeout: 50 }
     for (const own of [true, false]) {
@@ -365,7 +371,7 @@ describe('a pool of one tenant', () => {
   })
 
   it('costs as many trips as its scopes: BEGIN and savepoints cost none', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     await client.query('begin')
     await client.query('savepoint a')
     const { rows } = await client.query('select pg_current_xact_id_if_assigned() is null as fresh')
@@ -378,7 +384,7 @@ describe('a pool of one tenant', () => {
 
 describe('objects of pg’s family', () => {
   it('a cursor reads in steps, inside a transaction and by itself', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     for (const around of [false, true]) {
       if (around) await client.query('begin')
       const cursor = client.query(new Cursor('select generate_series(1, 10) as n where $1', [true]))
@@ -398,7 +404,7 @@ describe('objects of pg’s family', () => {
   })
 
   it('a query stream streams', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     const stream = client.query(
       new QueryStream('select generate_series(1, 1000) as n', [], { batchSize: 100 }),
     )
@@ -409,7 +415,7 @@ describe('objects of pg’s family', () => {
   })
 
   it('COPY goes both ways, and a failed one leaves nothing', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     await pipeline(Readable.from(['one\n', 'two\n']), client.query(copyFrom('copy notes (body) from stdin')))
     expect(await bodies()).toEqual(['one', 'two'])
     expect(await text(client.query(copyTo('copy (select body from notes order by id) to stdout')))).toBe(
@@ -424,7 +430,7 @@ describe('objects of pg’s family', () => {
   })
 
   it('pg.Query emits its rows', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     const seen: unknown[] = []
     const query = new pg.Query('select generate_series(1, 3) as n')
     const done = new Promise((end, fail) => query.on('end', end).on('error', fail))
@@ -495,7 +501,7 @@ describe('a pool over an open scope', () => {
   })
 
   it('is dead when the scope is', async () => {
-    const pool = await world.tenancy().withTenant('acme', async (db) => scopePool(db))
+    const pool = await shared().withTenant('acme', async (db) => scopePool(db))
     expect(await codeOf(pool.query('select 1'))).toBe('SCOPE_ENDED')
     for (const none of [{}, undefined, null, 'acme'])
       expect(() => scopePool(none as never)).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION' }))
@@ -504,7 +510,7 @@ describe('a pool over an open scope', () => {
 
 describe('nothing of the driver', () => {
   it('is reached from a client, its results or its errors', async () => {
-    const client = await world.tenancy().pool('acme').connect()
+    const client = await shared().pool('acme').connect()
     const error = await client.query('select 1/0').catch((one: unknown) => one)
     const seen = new Set<unknown>()
     const walk = (value: unknown): void => {

@@ -8,7 +8,10 @@ let elsewhere: RowTenancy
 beforeAll(async () => {
   here = rowTenancy(world)
   // Another process: a tenancy and a pool of its own.
-  elsewhere = rowTenancy(world, { adminPool: world.pool({ connectionString: world.adminUrl }) })
+  elsewhere = rowTenancy(world, {
+    pool: world.pool(),
+    adminPool: world.pool({ connectionString: world.adminUrl }),
+  })
   for (const key of ['acme', 'globex']) await here.provision(key)
 })
 const insert = (tenancy: RowTenancy, key: string, body: string) =>

@@ -37,9 +37,17 @@ export interface RowWorldOptions {
   readonly row?: RowOptions
 }
 
+/** A connection costs more than most tests: whoever needs one of another process brings a pool. */
+const pools = new WeakMap<World, PoolLike>()
+function poolOf(world: World): PoolLike {
+  const pool = pools.get(world) ?? world.pool({ max: 8 })
+  pools.set(world, pool)
+  return pool
+}
+
 /** A tenancy of level row, put together by hand as createTenancy does it. */
 export function rowTenancy(world: World, options: RowWorldOptions = {}) {
-  const pool = options.pool ?? world.pool()
+  const pool = options.pool ?? poolOf(world)
   watchPool(pool)
   const naming = parseNaming(options.schemaPrefix === undefined ? {} : { schemaPrefix: options.schemaPrefix })
   const registry = { controlSchema: parseControlSchema(options.controlSchema), prefix: naming.schemaPrefix }

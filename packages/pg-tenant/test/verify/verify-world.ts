@@ -41,40 +41,48 @@ function lifecycleOfLevel(level: IsolationLevel, keeper: CredentialKeeper): Leve
 export function useVerifySetting(): VerifySetting {
   const setting = useSetting()
   const closers: (() => Promise<void>)[] = []
+  const plain = new Map<IsolationLevel, Verifiable>()
   afterAll(async () => {
     await Promise.all(closers.map((close) => close()))
   })
   return Object.assign(Object.create(setting) as Setting, {
-    verifiable(
-      level: IsolationLevel,
-      options: { pool?: pg.Pool; sharedSchemas?: string[] } = {},
-    ): Verifiable {
-      const { world } = setting
-      const pool = options.pool ?? world.pool({ connectionString: setting.directUrl, max: 4 })
-      watchPool(pool)
-      const naming = parseNaming({
-        schemaPrefix: `${level}_`,
-        rolePrefix: `${world.rolePrefix}${level}_`,
-        ...(options.sharedSchemas && { sharedSchemas: options.sharedSchemas }),
-      })
-      const registry = { controlSchema: parseControlSchema(), prefix: naming.schemaPrefix }
-      const context = { pool, naming, registry, connectionTimeout: 10_000, distributed: false }
-      const open = openLevel(level, context, { credentials: setting.sealing })
-      closers.push(() => open.close())
-      const lifecycle: Lifecycle = {
-        level,
-        ofLevel: lifecycleOfLevel(level, keeperOf(setting.sealing, pool, registry)),
-        naming,
-        pool,
-        adminPool: world.admin,
-        registry,
-        migrations: parseMigrations([NOTES]),
-      }
-      const owner = {}
-      const enter: EnterScope = (tenant, fn) => runScope(owner, open.isolation, tenant, fn, DEFAULTS)
-      return { lifecycle, enter, verify: (how) => verifyIsolation(lifecycle, enter, how) }
+    verifiable(level: IsolationLevel, options?: { pool?: pg.Pool; sharedSchemas?: string[] }): Verifiable {
+      // Its connections cost more than what most tests ask of them.
+      const made = (options ? undefined : plain.get(level)) ?? make(level, options)
+      if (!options) plain.set(level, made)
+      return made
     },
   })
+
+  function make(
+    level: IsolationLevel,
+    options: { pool?: pg.Pool; sharedSchemas?: string[] } = {},
+  ): Verifiable {
+    const { world } = setting
+    const pool = options.pool ?? world.pool({ connectionString: setting.directUrl, max: 4 })
+    watchPool(pool)
+    const naming = parseNaming({
+      schemaPrefix: `${level}_`,
+      rolePrefix: `${world.rolePrefix}${level}_`,
+      ...(options.sharedSchemas && { sharedSchemas: options.sharedSchemas }),
+    })
+    const registry = { controlSchema: parseControlSchema(), prefix: naming.schemaPrefix }
+    const context = { pool, naming, registry, connectionTimeout: 10_000, distributed: false }
+    const open = openLevel(level, context, { credentials: setting.sealing })
+    closers.push(() => open.close())
+    const lifecycle: Lifecycle = {
+      level,
+      ofLevel: lifecycleOfLevel(level, keeperOf(setting.sealing, pool, registry)),
+      naming,
+      pool,
+      adminPool: world.admin,
+      registry,
+      migrations: parseMigrations([NOTES]),
+    }
+    const owner = {}
+    const enter: EnterScope = (tenant, fn) => runScope(owner, open.isolation, tenant, fn, DEFAULTS)
+    return { lifecycle, enter, verify: (how) => verifyIsolation(lifecycle, enter, how) }
+  }
 }
 
 /** What failed, without what cannot be known beforehand. */
