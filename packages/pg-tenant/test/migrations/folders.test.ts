@@ -203,6 +203,8 @@ describe('parts that take a migration back', () => {
     ['sql-migrate', '-- +migrate Up notransaction\nselect 1;\n'],
     ['sqlx', '-- no-transaction\nselect 1;\n'],
     ['Atlas', '-- atlas:txmode none\n\nselect 1;\n'],
+    ['tern', '---- tern: disable-tx ----\nselect 1;\n'],
+    ['postgres-migrations', '-- postgres-migrations disable-transaction\nselect 1;\n'],
   ])('%s: a file that needs no transaction is marked as one', async (_, text) => {
     const [migration] = await load({ '1.sql': text })
     expect(migration?.sql.trimStart()).toMatch(/^-- pg-tenant: no-transaction\n/)
@@ -238,6 +240,8 @@ describe('what would be left out without anybody noticing is refused', () => {
 
   test.each([
     ['goose', '-- +goose ENVSUB ON\nselect 1;'],
+    ['Atlas', '-- atlas:txtar\n\n-- migration.sql --\nselect 1;\n-- down.sql --\ndrop table users;'],
+    ['Atlas', '-- atlas:checkpoint\n\nselect 1;'],
     ['Liquibase', '--liquibase formatted sql\n--changeset ana:1\nselect 1;'],
   ])('%s: what only the tool can run', async (_, text) => {
     await expect(loadMigrations(await folderOf({ '1.sql': text }))).rejects.toMatchObject({

@@ -40,14 +40,22 @@ const ANY_DOWN = new RegExp(
   'i',
 )
 
-/** How tools say that a migration cannot run in a transaction: dbmate, goose, sql-migrate, sqlx, Atlas. */
+/** How tools say that a migration cannot run in a transaction: dbmate, goose, sql-migrate, sqlx, Atlas, tern, postgres-migrations. */
 const NO_TRANSACTION =
-  /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b)/i
+  /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b|(?:--\s{0,20})?tern:\s{0,20}disable-tx\b|postgres-migrations\s{1,20}disable-transaction\b)/i
 
 /** What tools would replace or leave out, and this library does not. */
 const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[] = [
   { pattern: /^\s{0,20}--\s{0,20}\+goose\s{1,20}envsub\s{1,20}on\b/i, what: 'goose’s ENVSUB' },
   { pattern: /^\s{0,20}--\s{0,20}liquibase\s{1,20}formatted\s{1,20}sql\b/i, what: 'Liquibase’s change sets' },
+  {
+    pattern: /^\s{0,20}--\s{0,20}atlas:txtar\b/i,
+    what: 'Atlas’s archive of files (its down.sql would run, too)',
+  },
+  {
+    pattern: /^\s{0,20}--\s{0,20}atlas:checkpoint\b/i,
+    what: 'Atlas’s checkpoint, which makes again what the files before it made,',
+  },
 ]
 
 /**
