@@ -22,7 +22,6 @@ import { createStaticKeys, createTokenVerifier } from '../../packages/crypto/src
 import { readSecret } from '../../packages/crypto/src/tokens/refresh-secret.ts'
 import { parseManifest, parseSummary } from '../../packages/pg-tenant/src/archive/format/manifest.ts'
 import { logAccess } from '../../packages/pg-tenant/src/http/access-line.ts'
-import { upPart } from '../../packages/pg-tenant/src/migrations/folder/up-part.ts'
 import { lintMigrations } from '../../packages/pg-tenant/src/migrations/lint.ts'
 import { annotationsOf } from '../../packages/pg-tenant/src/migrations/script.ts'
 import { firstWords } from '../../packages/pg-tenant/src/sql/first-words.ts'
@@ -114,8 +113,6 @@ export const READERS: readonly (readonly [string, (text: string) => unknown])[] 
   ['the summary of an archive', (text) => parseSummary(Buffer.from(`[${text}`))],
   ['annotations of a migration', (sql) => annotationsOf(`-- pg-tenant: ${sql}\n--${sql}\n${sql}`, 'x')],
   ['a migration', (sql) => lintMigrations([{ id: 'x', sql }])],
-  ['a migration of a folder', (sql) => upPart(`-- undo\n${sql}`, 'x')],
-  ['lines that take back', (text) => upPart('-- undo\n'.repeat(text.length / 8), 'x')],
   ['the first words of a statement', (sql) => firstWords(sql)],
   ['text for a terminal', (text) => safeLines(text)],
 ]

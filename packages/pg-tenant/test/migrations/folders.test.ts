@@ -182,6 +182,12 @@ describe('parts that take a migration back', () => {
     expect((await load({ '1.sql': sql }))[0]?.sql.trim()).toBe(`${UP}\n-- Undo\n${more}`)
   })
 
+  test('a megabyte of lines that would take back is read in steps that grow with it', async () => {
+    // Each looked through all behind it before: minutes.
+    const sql = '-- undo\n'.repeat(131_072)
+    expect((await load({ '1.sql': `select 1;\n${sql}` }))[0]?.sql).toContain('-- undo')
+  })
+
   test('a marker inside a string is data', async () => {
     const sql = `insert into notes values ('\n-- migrate:down\n'), ($$\n-- migrate:down\n$$);\n${UP}`
     expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
