@@ -4,9 +4,9 @@ import { defineProject } from 'vitest/config'
 const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts', import.meta.url))
 
 /**
- * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW` and look at more points then. Everything in it
- * also runs, smaller, in the default set, but for the demo and the administration page day by day: the default set has the page's
- * `admin.test.ts`, and CI runs the demo as a step.
+ * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW`. Most share their levels, cases and points out between the
+ * two sets, which CI both runs: each file has some in the default set, but for the demo and the administration page day by day (the
+ * default set has the page's `admin.test.ts`, and CI runs the demo as a step).
  */
 const SLOW = [
   ...[

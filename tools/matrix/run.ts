@@ -68,20 +68,29 @@ for (const { name, env, missing } of columns.filter(
   // What breaks the hand-written helper on a direct connection need not break it through a pooler, which has its own
   // control (test/hazards/pgbouncer.test.ts).
   const tests = env.TEST_POOLER ? [...TESTS, '--exclude=**/hazards/control.test.ts'] : TESTS
-  const { status, stdout } = spawnSync('node_modules/.bin/vitest', ['run', '--project=pg-tenant', ...tests], {
-    cwd: root,
-    env: { ...process.env, ...env, NO_COLOR: '1' },
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  })
-  const summary = /^\s+Tests\s+(.*)$/m.exec(stdout)?.[1] ?? 'no test ran'
-  const passed = status === 0 && summary.includes('passed')
-  console.log(
-    `${passed ? '✓' : '✗'} ${name}: ${summary.trim()}, ${Math.round((performance.now() - started) / 1000)} s`,
-  )
-  if (!passed) {
-    failed++
-    console.log(stdout.slice(-6000))
+  // The two sets share levels and cases out.
+  for (const [set, slow] of [
+    ['default set', {}],
+    ['slow set', { TEST_SLOW: '1' }],
+  ] as const) {
+    const { status, stdout } = spawnSync(
+      'node_modules/.bin/vitest',
+      ['run', '--project=pg-tenant', ...tests],
+      {
+        cwd: root,
+        env: { ...process.env, ...env, ...slow, NO_COLOR: '1' },
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      },
+    )
+    const summary = /^\s+Tests\s+(.*)$/m.exec(stdout)?.[1] ?? 'no test ran'
+    const passed = status === 0 && summary.includes('passed')
+    const seconds = Math.round((performance.now() - started) / 1000)
+    console.log(`${passed ? '✓' : '✗'} ${name}, ${set}: ${summary.trim()}, ${seconds} s`)
+    if (!passed) {
+      failed++
+      console.log(stdout.slice(-6000))
+    }
   }
 }
 process.exitCode = failed > 0 ? 1 : 0

@@ -79,10 +79,16 @@ function stagesOf(file: string): string[][] {
 async function noticedBy(bench: Workbench, file: string): Promise<string | undefined> {
   for (const stage of stagesOf(file)) {
     const { passed, output } = await bench.test(stage)
-    if (!passed) return /^\s*FAIL\s+(.+)$/m.exec(output)?.[1]?.trim() ?? 'no test: it did not compile or hung'
+    if (!passed) return failureIn(output)
   }
-  return undefined
+  if (values.quick) return undefined
+  // Cases and levels that the default set leaves to the other.
+  const slow = await bench.test(['related', `--project=${file.split('/')[1]}`, file], { TEST_SLOW: '1' })
+  return slow.passed ? undefined : failureIn(slow.output)
 }
+
+const failureIn = (output: string) =>
+  /^\s*FAIL\s+(.+)$/m.exec(output)?.[1]?.trim() ?? 'no test: it did not compile or hung'
 
 async function run(mutants: readonly Mutant[]): Promise<number> {
   const bench = await makeWorkbench(ROOT)

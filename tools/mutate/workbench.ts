@@ -26,7 +26,10 @@ export interface Workbench {
   /** Takes a guard out, and returns how to put it back. */
   patch(mutant: Mutant): Promise<() => Promise<void>>
   /** Runs vitest until the first test fails. */
-  test(args: readonly string[]): Promise<{ passed: boolean; output: string }>
+  test(
+    args: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<{ passed: boolean; output: string }>
   remove(): Promise<void>
 }
 
@@ -47,7 +50,7 @@ export async function makeWorkbench(root: string): Promise<Workbench> {
       await writeFile(path, before.slice(0, start) + text + before.slice(end))
       return () => writeFile(path, before)
     },
-    test: (args) => run(bench, args),
+    test: (args, env) => run(bench, args, env),
     remove: () => rm(bench, { recursive: true, force: true }),
   }
 }
@@ -55,11 +58,12 @@ export async function makeWorkbench(root: string): Promise<Workbench> {
 function run(
   cwd: string,
   [command = 'run', ...rest]: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ passed: boolean; output: string }> {
   const args = [command, ...(command === 'run' ? [] : ['--run']), '--bail=1', '--reporter=dot', ...rest]
   const child = spawn(join(cwd, 'node_modules/.bin/vitest'), args, {
     cwd,
-    env: { ...process.env, NO_COLOR: '1', CI: '1' },
+    env: { ...process.env, ...env, NO_COLOR: '1', CI: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',

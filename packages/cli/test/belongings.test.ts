@@ -145,6 +145,12 @@ it('is refused before anything is closed where something has no place', async ()
     details: { reason: 'belongings' },
   })
   expect(await placements.eu.find('odd')).toMatchObject({ status: 'active' })
+  // An older release here than there: numbers of seals would be lost.
+  await worlds.eu.admin.query(`insert into governance.audit_log (id, tenant, actor_type, action, mac)
+    values (gen_random_uuid(), 'odd', 'system', 'a', 'm'); alter table governance.audit_log drop column sealed_xid`)
+  await expect(fleet.move('odd', 'us')).rejects.toMatchObject({ details: { reason: 'belongings' } })
+  await worlds.eu.admin.query('alter table governance.audit_log add column sealed_xid xid8')
+  expect(await placements.eu.find('odd')).toMatchObject({ status: 'active' })
 })
 
 it('is refused while events wait in the outbox, and leaves them where that is said', async () => {

@@ -78,7 +78,7 @@ export interface AuditLog {
    * Whether a tenant's log is as it was written and sealed; names what is not, the first first.
    *
    * @param options.expected the `head` of an earlier verification, kept elsewhere: a log whose end was cut off shows
-   * @throws TenancyError VALIDATION_ERROR; SERVICE_UNAVAILABLE, DATABASE_ERROR
+   * @throws TenancyError VALIDATION_ERROR; CONFLICT, `details.reason` `other_server`, as {@link seal}; SERVICE_UNAVAILABLE, DATABASE_ERROR
    */
   verify(
     control: Queryable,

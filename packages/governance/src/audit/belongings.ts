@@ -1,5 +1,6 @@
 import type { Belongings } from '@org/core'
 import { onlyControlSchema } from '../control/control-schema.ts'
+import { aheadSql } from '../control/other-server.ts'
 import { makePartitions } from '../partitions/partitions.ts'
 import { qualify } from '../sql/identifier.ts'
 import { AUDIT_LOG, type InstallAuditOptions } from './tables.ts'
@@ -29,7 +30,9 @@ const monthsSql = (log: string) =>
  */
 export function auditBelongings(options: Pick<InstallAuditOptions, 'controlSchema'> = {}): Belongings {
   const schema = onlyControlSchema(options)
-  const [log, sealer] = [qualify(schema, AUDIT_LOG.table), qualify(schema, 'audit_sealer')]
+  const [log, seal, sealer] = [AUDIT_LOG.table, 'audit_seal', 'audit_sealer'].map((table) =>
+    qualify(schema, table),
+  ) as [string, string, string]
   return {
     name: 'audit',
     tables: [
@@ -41,7 +44,10 @@ export function auditBelongings(options: Pick<InstallAuditOptions, 'controlSchem
         // What a seal was made over holds the number. All come behind the place that sealing and followers have reached there.
         read: {
           xid: `'${ANEW}'::xid8`,
-          sealed_xid: `case when (t.xid, t.id) <= (select p.xid, p.id from ${sealer} p) then coalesce(t.sealed_xid, t.xid) else t.sealed_xid end`,
+          sealed_xid: `case when t.sealed_xid is not null then t.sealed_xid when exists (select from ${sealer} p
+              where (t.xid, t.id) <= (p.xid, p.id) and not ${aheadSql('p.xid')})
+            or exists (select from ${seal} s where s.tenant = t.tenant and t.created_at between s.since and s.until and t.id = any (s.ids))
+            then t.xid end`,
         },
       },
       { schema, name: 'audit_seal', tenant: 'tenant' },

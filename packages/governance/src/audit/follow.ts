@@ -36,7 +36,7 @@ export const behindSql = (table: string, which = 'true') => `with due as (
 const MAX_BYTES = 33_554_432
 
 /** A standby may be behind the server that gave the position out. */
-const AHEAD = `select (${aheadSql('$1::xid8')}) and not pg_is_in_recovery() as ahead`
+const AHEAD = `select ${aheadSql('$1::xid8')} and not pg_is_in_recovery() as ahead`
 
 const POSITION = /^(\d{1,20})\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
@@ -53,7 +53,7 @@ export async function followEntries(
   const { rows } = await control.query<StoredEntry>(behindSql(table), [xid, id, limit])
   const last = rows.at(-1)
   if (last === undefined && (await control.query<{ ahead: boolean }>(AHEAD, [xid])).rows[0]?.ahead)
-    throw otherServer('The position was')
+    throw otherServer('The position is')
   const entries = rows.map(async (row) => ({ ...(await recordOf(row, undefined)), tenant: row.tenant }))
   return { entries: await Promise.all(entries), position: last ? positionOf(last) : after }
 }

@@ -52,9 +52,33 @@ export function signedTextOf(entry: StoredEntry): string {
   try {
     return signedText({ ...entry, changes: parsed(entry.changes), metadata: parsed(entry.metadata) })
   } catch (error) {
-    if (error instanceof TooDeep) return JSON.stringify(entry)
+    if (error instanceof TooDeep) return wholeText(entry)
     throw error
   }
+}
+
+/** Field for field in this order, because seals were made over it. */
+function wholeText(entry: StoredEntry): string {
+  const { id, tenant, created_at, actor_type, actor_id, action, entity_type, entity_id } = entry
+  const [who, what] = [
+    { actor_type, actor_id, action },
+    { entity_type, entity_id },
+  ]
+  const { request_id, changes, metadata, personal, mac } = entry
+  const xid = entry.sealed_xid ?? entry.xid
+  return JSON.stringify({
+    id,
+    tenant,
+    xid,
+    created_at,
+    ...who,
+    ...what,
+    request_id,
+    changes,
+    metadata,
+    personal,
+    mac,
+  })
 }
 
 /** @internal The text of a leaf: the entry with its code, and where and when it stands. */

@@ -80,7 +80,7 @@ export async function sealBatch(
 ): Promise<SealReport | undefined> {
   const [from] = (await admin.query<{ xid: string; id: string; ahead: boolean }>(positionSql(tables))).rows
   if (from === undefined) return undefined
-  if (from.ahead) throw otherServer('The audit log was')
+  if (from.ahead) throw otherServer('The audit log is')
   const { rows } = await admin.query<StoredEntry>(behindSql(tables.log, UNSEALED), [from.xid, from.id, limit])
   const last = rows.at(-1)
   if (last === undefined) return undefined

@@ -1,4 +1,5 @@
 import type { Queryable, TenantKey } from '@org/core'
+import { aheadSql, otherServer } from '../control/other-server.ts'
 import type { Macs } from '../keys/macs.ts'
 import { leafHash, leavesOf, merkleRoot } from './merkle.ts'
 import { leafText, STORED, type StoredEntry, signedTextOf, utc } from './row.ts'
@@ -56,6 +57,9 @@ interface StoredSeal extends Omit<SealFacts, 'number' | 'tenant'> {
   readonly mac: string
 }
 
+/** What says of itself that it is in a seal: sealing has been where it stands, or sealed it on another server. */
+const SEALED = '(l.sealed_xid is not null or (l.xid, l.id) <= (p.xid, p.id))'
+
 const sealsSql = ({
   seal,
 }: VerifyTables) => `select s.number::text as number, s.entries, s.ids::text[] as ids,
@@ -63,8 +67,13 @@ const sealsSql = ({
     encode(s.root, 'hex') as root, encode(s.previous, 'hex') as previous, encode(s.digest, 'hex') as digest, s.mac
   from ${seal} s where s.tenant = $1::text and s.number > $2::bigint order by s.number limit ${SEALS}`
 
-const sealedSql = ({ log }: VerifyTables) => `select ${STORED} from ${log} l
+const sealedSql = ({
+  log,
+  sealer,
+}: VerifyTables) => `select ${STORED}, ${SEALED} as placed from ${log} l, ${sealer} p
   where l.tenant = $1::text and l.created_at between $2::timestamptz and $3::timestamptz and l.id = any ($4::uuid[])`
+
+const aheadOf = ({ sealer }: VerifyTables) => `select ${aheadSql('p.xid')} as ahead from ${sealer} p`
 
 const horizonSql = ({ horizon }: VerifyTables) =>
   `select ${utc('h.before')} as before, h.except_tenants as held, h.mac from ${horizon} h order by h.before desc`
@@ -76,9 +85,6 @@ export const horizonText = (before: string, held: readonly string[]): string => 
 export const thinSql = ({ log, seal, horizon }: VerifyTables) => `update ${seal} s set ids = '{}', leaves = ''
   where s.ids <> '{}' and s.until < (select max(h.before) from ${horizon} h)
     and not exists (select from ${log} l where l.tenant = s.tenant and l.created_at between s.since and s.until)`
-
-/** What says of itself that it is in a seal: sealing has been where it stands, or sealed it on another server. */
-const SEALED = '(l.sealed_xid is not null or (l.xid, l.id) <= (p.xid, p.id))'
 
 /** Entries that stand where sealing has been, and are in no seal. */
 const insertedSql = ({
@@ -114,8 +120,10 @@ export async function verifyLog(
   const report = (kind: AuditFault['kind'], seal: number, id: string | null = null) => {
     if (found.length < MAX_FAULTS) found.push({ kind, seal, id })
   }
+  if ((await control.query<{ ahead: boolean }>(aheadOf(tables))).rows[0]?.ahead)
+    throw otherServer('The audit log is')
   const before = await horizonOf(control, tables, macs, tenant)
-  let [head, seals, entries, removed] = [NO_HEAD, 0, 0, 0]
+  let [head, seals, entries, placed, removed] = [NO_HEAD, 0, 0, 0, 0]
   let seen = expected === undefined
   for (;;) {
     const { rows } = await control.query<StoredSeal>(sealsSql(tables), [tenant, head.number])
@@ -135,8 +143,9 @@ export async function verifyLog(
           seal,
           gone ? allowMissing(report) : report,
         )
-        entries += there
-        if (gone) removed += seal.entries - there
+        entries += there.entries
+        placed += there.placed
+        if (gone) removed += seal.entries - there.entries
       }
       seen ||= expected?.number === number && expected.digest === seal.digest
       head = { number, digest: seal.digest }
@@ -145,7 +154,7 @@ export async function verifyLog(
   }
   if (!seen) report('head_missing', expected?.number ?? 0)
   if (
-    Number((await control.query<{ count: string }>(countSql(tables), [tenant])).rows[0]?.count) !== entries
+    Number((await control.query<{ count: string }>(countSql(tables), [tenant])).rows[0]?.count) !== placed
   ) {
     const { rows } = await control.query<{ id: string }>(insertedSql(tables), [tenant])
     for (const { id } of rows) report('entry_inserted', 0, id)
@@ -205,7 +214,7 @@ function isGenuine(
   return ids.length === entries && hashes.length === entries && merkleRoot(hashes).toString('hex') === root
 }
 
-/** @returns how many of its entries are as they were */
+/** @returns how many of its entries are there, and how many of them stand where what is sealed does */
 async function checkSeal(
   control: Queryable,
   tables: VerifyTables,
@@ -213,8 +222,9 @@ async function checkSeal(
   tenant: TenantKey,
   { ids, leaves, since, until, number }: StoredSeal,
   report: Report,
-): Promise<number> {
-  const { rows } = await control.query<StoredEntry>(sealedSql(tables), [tenant, since, until, ids])
+): Promise<{ entries: number; placed: number }> {
+  const values = [tenant, since, until, ids]
+  const { rows } = await control.query<StoredEntry & { placed: boolean }>(sealedSql(tables), values)
   const stored = new Map(rows.map((row) => [row.id, row]))
   const hashes = leavesOf(Buffer.from(leaves, 'hex'))
   for (const [at, id] of ids.entries()) {
@@ -224,7 +234,7 @@ async function checkSeal(
       report('entry_changed', Number(number), id)
     else if (!macs.verify('entry', signedTextOf(row), row.mac)) report('entry_forged', Number(number), id)
   }
-  return rows.length
+  return { entries: rows.length, placed: rows.filter((row) => row.placed).length }
 }
 
 async function checkUnsealed(

@@ -32,7 +32,7 @@ const usageAnew = (at: (table: string) => string): readonly string[] => [
 
 // What a seal was made over holds the number: it stays beside the new one.
 const auditAnew = (at: (table: string) => string): readonly string[] => [
-  `UPDATE ${at('audit_log')} l SET xid = pg_current_xact_id(), sealed_xid = CASE WHEN s.ids IS NULL THEN NULL ELSE coalesce(l.sealed_xid, l.xid) END FROM ${at('audit_log')} o LEFT JOIN ${at('audit_seal')} s ON s.tenant = o.tenant AND o.created_at BETWEEN s.since AND s.until AND o.id = ANY (s.ids) WHERE (o.tenant, o.created_at, o.id) = (l.tenant, l.created_at, l.id) AND (s.ids IS NULL OR l.xid >= ${OLDEST})`,
+  `UPDATE ${at('audit_log')} l SET xid = pg_current_xact_id(), sealed_xid = CASE WHEN s.id IS NULL THEN NULL ELSE coalesce(l.sealed_xid, l.xid) END FROM ${at('audit_log')} o LEFT JOIN (SELECT DISTINCT tenant, unnest(ids) AS id FROM ${at('audit_seal')}) s ON s.tenant = o.tenant AND s.id = o.id WHERE (o.tenant, o.created_at, o.id) = (l.tenant, l.created_at, l.id) AND (s.id IS NULL OR l.xid >= ${OLDEST})`,
   `UPDATE ${at('audit_sealer')} SET xid = ${OLDEST}, id = '00000000-0000-0000-0000-000000000000'`,
 ]
 

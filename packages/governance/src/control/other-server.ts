@@ -1,13 +1,13 @@
 import { TenancyError } from '@org/core'
 
 /** Of a number of a transaction: whether this server has not come to it, so that it is another's. */
-export const aheadSql = (xid: string): string => `${xid} > pg_snapshot_xmax(pg_current_snapshot())`
+export const aheadSql = (xid: string): string => `(${xid} > pg_snapshot_xmax(pg_current_snapshot()))`
 
 /** What is behind a number that is another server's was not done, and what is done here now would be passed over. */
 export function otherServer(what: string): TenancyError {
   return new TenancyError(
     'CONFLICT',
-    `${what} brought here from another server, by a dump: its transactions are ahead of this one. Nothing is taken, so that nothing is lost; doctor() says what to do (GOVERNANCE_OTHER_SERVER).`,
+    `${what} of another server: its transactions are ahead of this one’s. A dump brought it here, or a failover lost the last of them. Nothing is taken, so that nothing is lost; doctor() says what to do (GOVERNANCE_OTHER_SERVER).`,
     { details: { reason: 'other_server' } },
   )
 }

@@ -103,11 +103,12 @@ export async function keepAudit(work: SharedWork): Promise<Removed> {
 /** A partition that holds entries of a tenant under a hold stays, and so does one that is not sealed yet. */
 async function whyKept(
   { admin, schema, held, audit }: SharedWork,
-  { name, attached }: Partition,
+  { name, attached, pending }: Partition,
 ): Promise<'hold' | 'unsealed' | undefined> {
   if (!attached) return undefined
   const part = qualify(schema, name)
-  if (audit !== undefined) {
+  // One whose removal was cut off was asked before that, and a later column of the table it may lack.
+  if (audit !== undefined && !pending) {
     const sealer = qualify(schema, 'audit_sealer')
     const { rows } = await admin.query(
       `select from ${part} l, ${sealer} p where (l.xid, l.id) > (p.xid, p.id) and ${UNSEALED} limit 1`,

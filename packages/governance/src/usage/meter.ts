@@ -79,7 +79,7 @@ export interface UsageTables {
 export async function rollUp(admin: Queryable, tables: UsageTables): Promise<RollUpReport> {
   const [span] = (await admin.query<{ upto: string; until: string; ahead: boolean }>(spanSql(tables.cursor)))
     .rows
-  if (span?.ahead) throw otherServer('What was used was')
+  if (span?.ahead) throw otherServer('The usage is')
   if (span === undefined || BigInt(span.until) <= BigInt(span.upto)) return { counts: 0 }
   const { rowCount } = await admin.query(rollUpSql(tables), [span.upto, span.until])
   return { counts: rowCount ?? 0 }

@@ -58,6 +58,7 @@ describe('entries that another server numbered', () => {
     const position = await brought(['one', 'two'], ['three'])
     await record('four')
     await expect(audit.seal(world.admin(acme))).rejects.toMatchObject(refused)
+    await expect(verified()).rejects.toMatchObject(refused)
     await expect(audit.follow(world.reader(acme), { after: position })).rejects.toMatchObject(refused)
 
     const [found] = await findings()
@@ -91,6 +92,9 @@ describe('entries that another server numbered', () => {
     expect(await attempt(`delete from ${log} where action = 'one'`)).toBe('entry_missing')
     const copy = `insert into ${log} select (jsonb_populate_record(l, jsonb_build_object('id', gen_random_uuid()))).* from ${log} l where action = 'one'`
     expect(await attempt(copy)).toBe('entry_inserted')
+    // One that no longer counts among the sealed, so that the number is right.
+    const hidden = `update ${log} set xid = sealed_xid, sealed_xid = null where action = 'two'`
+    expect(await attempt(`${copy}; ${hidden}`)).toBe('entry_inserted')
     const write = `insert into ${log} (id, tenant, action, actor_type, mac, sealed_xid)
       values (gen_random_uuid(), 'acme', 'a', 'system', 'm', '7')`
     await expect(world.tenancy.query(acme, write)).rejects.toMatchObject({ details: { sqlState: '42501' } })
@@ -100,15 +104,25 @@ describe('entries that another server numbered', () => {
   it('keep the number of their seal when their tenant moves, twice too', async () => {
     await emptied()
     await brought(['one', 'two'], ['three'])
+    await record('here')
+    const { tables, arrive } = auditBelongings()
+    const read = Object.entries(tables[0]?.read ?? {})
+    expect(read.map(([column]) => column)).toEqual(['xid', 'sealed_xid'])
+    const inSeals = `select t.action, ${read[1]?.[1]} is not null as sealed from ${log} t order by t.action`
+    const inSealsNow = async () => (await world.root(acme).query({ text: inSeals, rowMode: 'array' })).rows
+    const expected = [
+      ['here', false],
+      ['one', true],
+      ['three', false],
+      ['two', true],
+    ]
+    expect(await inSealsNow()).toEqual(expected)
     const [found] = await findings()
     const root = world.root(acme)
     await root.query(found?.fix.split('owner: ')[1] ?? '')
     await record('four')
-    const { tables, arrive } = auditBelongings()
-    const read = Object.entries(tables[0]?.read ?? {})
-    expect(read.map(([column]) => column)).toEqual(['xid', 'sealed_xid'])
     for (const [seals, unsealed] of [
-      [1, 2],
+      [1, 3],
       [2, 0],
     ] as const) {
       // What moves is read, and written where sealing has not come as far.
@@ -120,6 +134,6 @@ describe('entries that another server numbered', () => {
       expect(await verified()).toMatchObject({ ok: true, seals, unsealed })
       expect(await sealed()).toBe(unsealed)
     }
-    expect(await verified()).toMatchObject({ ok: true, seals: 2, entries: 4, unsealed: 0 })
+    expect(await verified()).toMatchObject({ ok: true, seals: 2, entries: 5, unsealed: 0 })
   })
 })

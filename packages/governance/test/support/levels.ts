@@ -16,8 +16,8 @@ export { codeOf, eventually }
 
 export const LEVELS = ['schema', 'role', 'login', 'row', 'database'] as const
 /**
- * Those of this set: the default set takes the ones named, which differ from file to file so that each level occurs; the turn of all
- * the others is in the slow set. What governance keeps lies in one place at `schema`, `role` and `login`, where `role` stands for them.
+ * Those of this set: the default set takes the ones named, `role`, `row` or `database`, which differ from file to file; the turn of
+ * all the others is in the slow set. What governance keeps lies in one place at `schema`, `role` and `login`, where `role` stands for them.
  */
 export const levelsInTurn = (...first: readonly (typeof LEVELS)[number][]) =>
   LEVELS.filter((level) => Boolean(process.env.TEST_SLOW) !== first.includes(level))

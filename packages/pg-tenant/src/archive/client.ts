@@ -25,7 +25,7 @@ export interface AdminClient extends Admin {
 // A server that dies behind a ROLLBACK of unlogged tables, before the log of that is on disk (some 200 ms), does not start at the first
 // try (PostgreSQL's bug 17731): the log is written at once, in the message of the ROLLBACK.
 const FLUSHED = `do $$ begin
-    perform pg_catalog.set_config('synchronous_commit', 'on', true), pg_catalog.pg_logical_emit_message(true, 'pg-tenant', '');
+    perform pg_catalog.set_config('synchronous_commit', 'local', true), pg_catalog.pg_logical_emit_message(true, 'pg-tenant', '');
   exception when others then null; end $$; `
 
 // How values, names and definitions are written and read as text must not depend on the server, the database or the role. Time limits

@@ -52,7 +52,8 @@ export async function pairUp(source: Admin, target: Admin, route: Route): Promis
       const owner = others.get(own.name)
       const there = owner?.tables[index]
       const found = new Set(there ? await columnsOf(target, there) : [])
-      if (owner && there && columns.every((name) => found.has(name)))
+      const read = Object.keys(table.read ?? {}).every((name) => columns.includes(name))
+      if (owner && there && read && columns.every((name) => found.has(name)))
         pairs.push({ owner, source: table, target: there, columns })
       else if (await hasRows(source, table, route.tenant)) throw noPlace(route, own, table)
     }
@@ -74,8 +75,8 @@ function noPlace(route: Route, { name }: Belongings, table: TenantTable) {
   return refused(
     route,
     'belongings',
-    `The cluster it is to go to has no place for its ${name} (table ${table.schema}.${table.name}, or a column of it). Install ` +
-      'there what is installed here, and give both tenancies the same belongings. Nothing was changed.',
+    `The cluster it is to go to has no place for its ${name} (table ${table.schema}.${table.name}, or a column of it), or has another ` +
+      'release of it. Install the same in both, and give both tenancies the same belongings. Nothing was changed.',
   )
 }
 

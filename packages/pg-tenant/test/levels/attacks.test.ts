@@ -13,7 +13,7 @@ const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter(
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
-  // Level `role` is attacked whole in test/hazards/stopped.test.ts; here are samples, and the others in the slow set.
+  // Level `role` is attacked in test/hazards/stopped.test.ts; here are samples, and the others in the slow set.
   const tried = inTurn(ATTACKS, isolation === 'row' ? 4 : 8)
   const only = tried.map(({ id }) => id)
   beforeAll(async () => {

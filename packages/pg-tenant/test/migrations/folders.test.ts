@@ -250,10 +250,17 @@ describe('what would be left out without anybody noticing is refused', () => {
     ['Atlas', '-- atlas:checkpoint\n\nselect 1;'],
     ['Liquibase', '--liquibase formatted sql\n--changeset ana:1\nselect 1;'],
   ])('%s: what only the tool can run', async (_, text) => {
-    await expect(loadMigrations(await folderOf({ '1.sql': text }))).rejects.toMatchObject({
+    await expect(
+      loadMigrations(await folderOf({ '1.sql': 'select 0', '2.sql': text })),
+    ).rejects.toMatchObject({
       code: 'INVALID_OPTION',
     })
   })
+})
+
+test('a checkpoint of Atlas’s is read where nothing is ahead of it', async () => {
+  const text = '-- atlas:checkpoint\n\nselect 1;'
+  expect(await loadMigrations(await folderOf({ '1.sql': text }))).toEqual([{ id: '1', sql: text }])
 })
 
 describe('links', () => {

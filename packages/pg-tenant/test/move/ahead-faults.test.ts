@@ -42,35 +42,32 @@ const ACCIDENTS: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
   'the copy refuses what was written': (key) =>
     sql('us', `alter table role_${key}.notes add constraint full_up check (body = 'a') not valid`),
   'the copy is gone': (key) => sql('us', `drop schema role_${key} cascade`),
+  'the server it is in crashes': () => servers.started.eu.restart('immediate'),
+  'the server it goes to crashes': () => servers.started.us.restart('immediate'),
+  'the log that is not told yet is removed': async (key: string) => {
+    const blocking = await servers.worlds.us.root.connect()
+    try {
+      await blocking.query(`begin; lock table role_${key}.notes`)
+      // By root: a scope would wait for the move if that is closing the tenant by now, which waits for ours.
+      await sql('eu', `insert into role_${key}.notes (body) values ('meanwhile')`)
+      await sql('eu', `alter system set max_slot_wal_keep_size = '1MB'`)
+      await sql('eu', 'select pg_reload_conf()')
+      const lost = `select from pg_replication_slots where wal_status in ('reserved', 'extended', 'unreserved')`
+      await eventually(async () => {
+        await sql('eu', 'select pg_switch_wal() from pg_logical_emit_message(true, $$x$$, $$y$$)')
+        await sql('eu', 'checkpoint')
+        return (await sql('eu', lost)).rows.length === 0
+      })
+    } finally {
+      await sql('eu', 'alter system reset max_slot_wal_keep_size')
+      await sql('eu', 'select pg_reload_conf()')
+      blocking.release(true)
+    }
+  },
 }
-if (SLOW)
-  Object.assign(ACCIDENTS, {
-    'the server it is in crashes': () => servers.started.eu.restart('immediate'),
-    'the server it goes to crashes': () => servers.started.us.restart('immediate'),
-    'the log that is not told yet is removed': async (key: string) => {
-      const blocking = await servers.worlds.us.root.connect()
-      try {
-        await blocking.query(`begin; lock table role_${key}.notes`)
-        // By root: a scope would wait for the move if that is closing the tenant by now, which waits for ours.
-        await sql('eu', `insert into role_${key}.notes (body) values ('meanwhile')`)
-        await sql('eu', `alter system set max_slot_wal_keep_size = '1MB'`)
-        await sql('eu', 'select pg_reload_conf()')
-        const lost = `select from pg_replication_slots where wal_status in ('reserved', 'extended', 'unreserved')`
-        await eventually(async () => {
-          await sql('eu', 'select pg_switch_wal() from pg_logical_emit_message(true, $$x$$, $$y$$)')
-          await sql('eu', 'checkpoint')
-          return (await sql('eu', lost)).rows.length === 0
-        })
-      } finally {
-        await sql('eu', 'alter system reset max_slot_wal_keep_size')
-        await sql('eu', 'select pg_reload_conf()')
-        blocking.release(true)
-      }
-    },
-  })
 
 describe('something dies while a copy is on its way: the tenant is in service where it was, whole, and goes the next time', () => {
-  it.each(inTurn(Object.entries(ACCIDENTS), 6))('%s', async (name, happens) => {
+  it.each(inTurn(Object.entries(ACCIDENTS), 9))('%s', async (name, happens) => {
     const key = fresh('accident')
     const { eu, us, fleet } = servers.open(level)
     await filled(key, fleet)

@@ -60,7 +60,7 @@ export function queueOf(pool: Queryable, controlSchema: string): Queue {
   const requireHome = () => {
     looked ??= (async () => {
       if ((await control.query<{ ahead: boolean }>(elsewhere)).rows[0]?.ahead)
-        throw otherServer('The outbox was')
+        throw otherServer('The outbox is')
     })().catch((error: unknown) => {
       looked = undefined
       throw error

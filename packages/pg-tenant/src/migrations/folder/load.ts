@@ -31,10 +31,10 @@ export async function readFolder(folder: string, options: LoadOptions = {}): Pro
 async function readFiles(folder: string): Promise<Migration[]> {
   const files = await migrationFiles(folder)
   return Promise.all(
-    files.map(async ({ id, name, version }) => {
+    files.map(async ({ id, name, version }, at) => {
       const text = textOf(await readFile(join(folder, name)), id)
       if (version) refusePlaceholders(text, name)
-      return { id, sql: upPart(text, id) }
+      return { id, sql: upPart(text, id, at === 0) }
     }),
   )
 }

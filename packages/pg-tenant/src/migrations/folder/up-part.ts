@@ -45,7 +45,14 @@ const NO_TRANSACTION =
   /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b|(?:--\s{0,20})?tern:\s{0,20}disable-tx\b|postgres-migrations\s{1,20}disable-transaction\b)/i
 
 /** What tools would replace or leave out, and this library does not. */
-const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[] = [
+interface Unsupported {
+  readonly pattern: RegExp
+  readonly what: string
+  /** The first file may say it. */
+  readonly behindOthers?: true
+}
+
+const UNSUPPORTED: readonly Unsupported[] = [
   { pattern: /^\s{0,20}--\s{0,20}\+goose\s{1,20}envsub\s{1,20}on\b/i, what: 'goose’s ENVSUB' },
   { pattern: /^\s{0,20}--\s{0,20}liquibase\s{1,20}formatted\s{1,20}sql\b/i, what: 'Liquibase’s change sets' },
   {
@@ -55,6 +62,7 @@ const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[
   {
     pattern: /^\s{0,20}--\s{0,20}atlas:checkpoint\b/i,
     what: 'Atlas’s checkpoint, which makes again what the files before it made,',
+    behindOthers: true,
   },
 ]
 
@@ -62,9 +70,10 @@ const UNSUPPORTED: readonly { readonly pattern: RegExp; readonly what: string }[
  * The part of a file that applies the migration. What takes it back, and markers, become empty lines, so that the lines of
  * errors are those of the file; a file without markers is returned as it is.
  *
+ * @param first whether there are no files before it
  * @throws TenancyError INVALID_OPTION for what only the tool itself can run
  */
-export function upPart(sql: string, id: string): string {
+export function upPart(sql: string, id: string, first: boolean): string {
   const lines = sql.split('\n')
   const { quoted, code } = linesOf(sql)
   const ofTool = lines.some(
@@ -77,7 +86,7 @@ export function upPart(sql: string, id: string): string {
   const state = { up: true, marked: false, changed: false }
   for (const [at, line] of lines.entries()) {
     const outside = !quoted.has(at)
-    if (outside) refuseUnsupported(line, at, id)
+    if (outside) refuseUnsupported(line, at, id, first)
     const applies = outside && says(ANY_UP, at)
     const marker = outside ? markerOf(line, at, id, { ...state, applies }, takesBack) : undefined
     if (marker) Object.assign(state, { up: marker === 'up', marked: true })
@@ -109,8 +118,10 @@ function markerOf(
   )
 }
 
-function refuseUnsupported(line: string, at: number, id: string): void {
-  const found = UNSUPPORTED.find(({ pattern }) => pattern.test(line))
+function refuseUnsupported(line: string, at: number, id: string, first: boolean): void {
+  const found = UNSUPPORTED.find(
+    ({ pattern, behindOthers }) => pattern.test(line) && !(first && behindOthers),
+  )
   if (!found) return
   throw new TenancyError(
     'INVALID_OPTION',
