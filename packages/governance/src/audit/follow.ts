@@ -53,7 +53,7 @@ export async function followEntries(
   const { rows } = await control.query<StoredEntry>(behindSql(table), [xid, id, limit])
   const last = rows.at(-1)
   if (last === undefined && (await control.query<{ ahead: boolean }>(AHEAD, [xid])).rows[0]?.ahead)
-    throw otherServer('The position is')
+    throw otherServer('The position is', 'begin at the beginning: entries have ids.')
   const entries = rows.map(async (row) => ({ ...(await recordOf(row, undefined)), tenant: row.tenant }))
   return { entries: await Promise.all(entries), position: last ? positionOf(last) : after }
 }

@@ -57,28 +57,14 @@ export function signedTextOf(entry: StoredEntry): string {
   }
 }
 
-/** Field for field in this order, because seals were made over it. */
+/** In this order, because seals were made over it. */
+const WHOLE =
+  'id tenant xid created_at actor_type actor_id action entity_type entity_id request_id changes metadata personal mac'.split(
+    ' ',
+  )
+
 function wholeText(entry: StoredEntry): string {
-  const { id, tenant, created_at, actor_type, actor_id, action, entity_type, entity_id } = entry
-  const [who, what] = [
-    { actor_type, actor_id, action },
-    { entity_type, entity_id },
-  ]
-  const { request_id, changes, metadata, personal, mac } = entry
-  const xid = entry.sealed_xid ?? entry.xid
-  return JSON.stringify({
-    id,
-    tenant,
-    xid,
-    created_at,
-    ...who,
-    ...what,
-    request_id,
-    changes,
-    metadata,
-    personal,
-    mac,
-  })
+  return JSON.stringify({ ...entry, xid: entry.sealed_xid ?? entry.xid }, WHOLE)
 }
 
 /** @internal The text of a leaf: the entry with its code, and where and when it stands. */

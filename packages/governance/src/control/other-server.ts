@@ -4,10 +4,13 @@ import { TenancyError } from '@org/core'
 export const aheadSql = (xid: string): string => `(${xid} > pg_snapshot_xmax(pg_current_snapshot()))`
 
 /** What is behind a number that is another server's was not done, and what is done here now would be passed over. */
-export function otherServer(what: string): TenancyError {
+export function otherServer(
+  what: string,
+  next = 'doctor() says what to do (GOVERNANCE_OTHER_SERVER).',
+): TenancyError {
   return new TenancyError(
     'CONFLICT',
-    `${what} of another server: its transactions are ahead of this one’s. A dump brought it here, or a failover lost the last of them. Nothing is taken, so that nothing is lost; doctor() says what to do (GOVERNANCE_OTHER_SERVER).`,
+    `${what} of another server: its transactions are ahead of this one’s. A dump brought it here, or a failover lost the last of them. Nothing is taken, so that nothing is lost; ${next}`,
     { details: { reason: 'other_server' } },
   )
 }
