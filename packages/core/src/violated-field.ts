@@ -1,5 +1,9 @@
+import { SQLSTATE } from './sqlstate.ts'
+
 /** The parts of a violation (SQLSTATE class 23) that say which columns; `detail` also holds the values. */
 export interface Violation {
+  /** Its SQLSTATE: only the detail of a key names columns, that of a CHECK or a partition is the row. */
+  readonly code?: unknown
   readonly detail?: unknown
   readonly table?: unknown
   readonly constraint?: unknown
@@ -9,6 +13,13 @@ export interface Violation {
 const COLUMNS = /^[^(]*\(([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*)\)=\(/
 /** `Key (lower(email))=(…)` and `Key (lower((email)::text))=(…)`: the usual way to ignore case. */
 const LOWERED = /^[^(]*\(lower\(\(?([a-z_][a-z0-9_]*)\)?(?:::[a-z ]+)?\)\)=\(/
+
+const OF_KEYS: ReadonlySet<unknown> = new Set([
+  SQLSTATE.RESTRICT_VIOLATION,
+  SQLSTATE.UNIQUE_VIOLATION,
+  SQLSTATE.FOREIGN_KEY_VIOLATION,
+  SQLSTATE.EXCLUSION_VIOLATION,
+])
 
 /**
  * The column or columns (`tenant_id` left out) whose values were refused, never the values: `email`. PostgreSQL names
@@ -24,8 +35,10 @@ const LOWERED = /^[^(]*\(lower\(\(?([a-z_][a-z0-9_]*)\)?(?:::[a-z ]+)?\)\)=\(/
  * violatedField({ table: 'user', constraint: 'user_email_key' }) // → 'email'
  * ```
  */
-export function violatedField({ detail, table, constraint }: Violation): string | undefined {
-  const [, columns] = (typeof detail === 'string' && (COLUMNS.exec(detail) ?? LOWERED.exec(detail))) || []
+export function violatedField({ code, detail, table, constraint }: Violation): string | undefined {
+  // guard: a row whose text looks like a key (`Failing row contains (ann)=().`) is not read as one
+  const keyed = code === undefined || OF_KEYS.has(code) ? detail : undefined
+  const [, columns] = (typeof keyed === 'string' && (COLUMNS.exec(keyed) ?? LOWERED.exec(keyed))) || []
   if (columns !== undefined) return withoutTenant(columns.split(', '))
   if (typeof table !== 'string' || typeof constraint !== 'string') return undefined
   const bare = constraint

@@ -83,6 +83,12 @@ describe('violatedField', () => {
     [{ detail: 'Key (lower((email)::text))=(ann@x) already exists.' }, 'email'],
     // A value that imitates the form comes too late to be taken for a column.
     [{ detail: 'Key (md5(secret))=((password)=(1)) already exists.' }, undefined],
+    // The detail of a CHECK is the row, which may imitate the form from its beginning.
+    [
+      { code: '23514', detail: 'Failing row contains (ann)=().', table: 'word', constraint: 'five' },
+      undefined,
+    ],
+    [{ code: '23505', detail: 'Key (email)=(ann@x) already exists.' }, 'email'],
     [{ detail: 'Key ("odd ""name")=(x) already exists.' }, undefined],
     [{ table: 'user', constraint: 'user_email_key' }, 'email'],
     [{ table: 'user', constraint: 'user_email_key1' }, 'email'],

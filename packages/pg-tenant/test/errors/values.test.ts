@@ -29,6 +29,7 @@ const TABLES = `
   create table stay (room int, during int4range, exclude using gist (during with &&));
   create table part (k text) partition by list (k);
   create table part_a partition of part for values in ('a');
+  create table word (word text check (length(word) < 5));
   create view adults as select * from person where age >= 18 with check option;
   create function raises(text, text) returns void language plpgsql as $$ begin
     raise exception using errcode = $2, message = 'no ' || $1, detail = $1, hint = $1, column = $1, constraint = $1, table = $1, schema = $1, datatype = $1; end $$;
@@ -155,6 +156,7 @@ const REFUSED: readonly Case[] = [
     { field: 'age', rule: 'check' },
     'new row for relation "person" violates check constraint "person_age_check"',
   ],
+  ['insert into word values ($1)', ['canary)=('], 400, { rule: 'check', field: 'word' }, 'word_word_check'],
   [
     'insert into person (id, nick, age) values (2, $1, 3)',
     ['minor'],
