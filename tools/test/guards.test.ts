@@ -20,6 +20,7 @@ const MARKED = [
   'a row whose text looks like a key (`Failing row contains (ann)=().`) is not read as one',
   'a server killed right behind a ROLLBACK of unlogged tables starts at the first try',
   'a statement that waits for a lock is cancelled as any other; the locks that the client has go with it',
+  'a value that names an object of the tenant names none of the tenant that the archive is of',
   'a login that was there before the tenant was adopted had what it had',
   'asked behind ROLLBACK, under the path that who owns the database has set for it (ALTER DATABASE … SET search_path)',
   'b: the pin holds the schema',

@@ -29,3 +29,24 @@ describe('structures of two major versions', () => {
     )
   })
 })
+
+describe('a table whose last column with large values was dropped', () => {
+  const table = (options: string) => ({
+    what: 'table here.t',
+    phase: PHASE.privilege - 1,
+    sql: `create table here.t (a text)${options}`,
+  })
+  const within = { words: true, privileges: true }
+  const kept = table(" with (fillfactor = '50', toast.autovacuum_enabled = 'off')")
+
+  it.each([
+    [kept, " with (fillfactor = '50')", true],
+    [table(" with (toast.autovacuum_enabled = 'off')"), '', true],
+    [kept, '', false],
+    [kept, " with (fillfactor = '50', toast.autovacuum_enabled = 'on')", false],
+  ])('%j may come back %j: %j', (before, options, same) => {
+    const compare = () => requireSame([before], [table(options)], within)
+    if (same) expect(compare).not.toThrow()
+    else expect(compare).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+  })
+})

@@ -36,6 +36,8 @@ export const ODD: readonly Migration[] = [
       alter table touched enable always trigger t_always;
       create trigger t_off before insert on touched for each row execute function touch();
       alter table touched disable trigger t_off;
+      create table shrunk (a text, b int) with (toast.autovacuum_enabled = off);
+      alter table shrunk drop column a;
       create table legacy (v int);
       insert into legacy values (-1), (1);
       alter table legacy add constraint ck_legacy check (v > 0) not valid;

@@ -215,6 +215,50 @@ it.skipIf(!installed)(
   },
 )
 
+// pg_dump writes the schema of every object that a value names.
+it.each(['archive', 'pg_dump'] as const)(
+  'values that name objects name the copy’s own: %s',
+  async (format) => {
+    if (format === 'pg_dump' && !(installed && usable())) return
+    const tenancy = setting.tenancy('role')
+    const named = `named-${format.replace('_', '-')}`
+    await tenancy.provision(named)
+    for (const sql of [
+      `create type mood as enum ('calm')`,
+      'create type place as (what regclass, n int)',
+      'create function felt(mood) returns int language sql as $$ select 1 $$',
+      'create table "odd Name" (c regclass primary key, f regprocedure, t regtype, all_of regclass[], places place[])',
+      `insert into "odd Name" select c, 'felt(mood)', 'mood', array[c, '"odd Name"'], array[row(c, 1)::place]
+      from unnest(array['"odd Name"', 'notes', 'pg_authid']::regclass[]) c`,
+    ])
+      await tenancy.query(named, sql)
+    const from = folder.path(named)
+    await tenancy.backup(named, { to: from, format, programs: PROGRAMS })
+    const objects = async (key: string) => {
+      const sql = `select c::text as name, k.relnamespace = $1::regnamespace as own, f::text, t::text, (places[1]).what = c as same,
+        (select relnamespace = $1::regnamespace from pg_class where oid = all_of[2]) as also
+      from "odd Name" join pg_class k on k.oid = c order by k.relname`
+      return (await tenancy.query(key, sql, [`"${setting.schemaOf('role', key)}"`])).rows
+    }
+    const before = await objects(named)
+    const own = { own: true, f: 'felt(mood)', t: 'mood', same: true, also: true }
+    expect(before).toEqual([
+      { ...own, name: 'notes' },
+      { ...own, name: '"odd Name"' },
+      { ...own, name: 'pg_authid', own: false },
+    ])
+    // Of names with and without quotes.
+    for (const key of [`${named}-2`, `${named.replaceAll('-', '_')}_3`]) {
+      await tenancy.restore(key, { from, programs: PROGRAMS })
+      expect(await objects(key)).toEqual(before)
+    }
+    const again = folder.path(`${named}-again`)
+    await tenancy.backup(`${named.replaceAll('-', '_')}_3`, { to: again, format, programs: PROGRAMS })
+    await tenancy.restore(named, { from: again, force: 'replace', programs: PROGRAMS })
+    expect(await objects(named)).toEqual(before)
+  },
+)
+
 describe.each(['role', 'database'] as const)('cut off, level %s', (level) => {
   it.skipIf(!installed)('at any statement, a restore is finished by running it again', async () => {
     if (!usable()) return

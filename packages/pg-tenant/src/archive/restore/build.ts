@@ -85,7 +85,8 @@ const isRole = ({ phase }: StructureStatement) => phase === PHASE.roleSetting
 const isPrivilege = ({ phase }: StructureStatement) => phase >= PHASE.privilege && phase < PHASE.refresh
 
 async function load(home: AdminClient, place: Place, archive: OpenArchive): Promise<ArchiveEnd> {
-  const { tables } = archive.manifest
+  const { schema, tables } = archive.manifest
+  const elsewhere = schema === place.schema ? undefined : schema
   const there = await readLoadable(home, place)
   const staged: Staged[] = []
   const into: (string | undefined)[] = []
@@ -93,9 +94,11 @@ async function load(home: AdminClient, place: Place, archive: OpenArchive): Prom
     const loadable = there.get(table.name)
     if (!loadable || !fits(table, loadable.columns)) throw unreadable('damaged')
     if (table.partitioned) into.push(undefined)
-    else if (loadable.bare) into.push(`${qualify(place.schema, table.name)}${columnList(table)}`)
+    // guard: a value that names an object of the tenant names none of the tenant that the archive is of
+    else if (loadable.bare && !(elsewhere !== undefined && loadable.columns.some(({ names }) => names)))
+      into.push(`${qualify(place.schema, table.name)}${columnList(table)}`)
     else {
-      const waiting = await stage(home, place, table, loadable)
+      const waiting = await stage(home, place, table, loadable, elsewhere)
       staged.push(waiting)
       into.push(`${waiting.name}${columnList(table)}`)
     }

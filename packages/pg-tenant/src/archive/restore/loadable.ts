@@ -19,21 +19,26 @@ export interface LoadableColumn {
   readonly type: string
   /** Whether reading a value of it runs nothing but PostgreSQL's own code. */
   readonly clean: boolean
+  /** Whether a value of it may name an object, with the schema it was in where it was written (`regclass`). */
+  readonly names: boolean
 }
 
 // The types a type is made of. Input of a domain runs its CHECKs, and of a row type those of its columns, also of such as came since
 // this was asked: ALTER DOMAIN and ALTER TYPE wait for no table that is not committed. Input of a range runs its canonical
 // function, which stays the same; an operator class, a base type or a type of an extension is a superuser's.
-const CLEAN = `not exists (with recursive part (type) as (
+const PARTS = `with recursive part (type) as (
       select a.atttypid union select x.type from part p join pg_type t on t.oid = p.type cross join lateral (
         select t.typelem where t.typelem <> 0
         union all select t.typbasetype where t.typtype = 'd'
         union all select b.atttypid from pg_attribute b where b.attrelid = t.typrelid and t.typtype = 'c' and b.attnum > 0 and not b.attisdropped
         union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
-        union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid) x (type))
+        union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid) x (type))`
+const CLEAN = `not exists (${PARTS}
     select from part p where exists (select from pg_type t where t.oid = p.type and t.typtype in ('d', 'c') and t.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_range r join pg_proc f on f.oid = r.rngcanonical::oid join pg_language l on l.oid = f.prolang
         where r.rngtypid = p.type and l.lanname not in ('internal', 'c')))`
+const NAMES = `exists (${PARTS} select from part p where p.type in ('regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
+    'regoper'::regtype, 'regoperator'::regtype, 'regtype'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'regcollation'::regtype))`
 
 // What COPY FROM would run, whatever the statements said that made the table: it is asked of the catalogue.
 const LOADABLE = `with path as materialized (select set_config('search_path', $2, true))
@@ -41,7 +46,7 @@ const LOADABLE = `with path as materialized (select set_config('search_path', $2
       and not c.relrowsecurity and not c.relispartition
       and not exists (select from pg_constraint k where k.conrelid = c.oid and k.contype <> 'n')
       and not exists (select from pg_attrdef x where x.adrelid = c.oid) as bare,
-    coalesce((select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'clean', ${CLEAN}) order by a.attnum)
+    coalesce((select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'clean', ${CLEAN}, 'names', ${NAMES}) order by a.attnum)
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''), '[]') as columns,
     coalesce((select json_agg(a.attname) from pg_attribute a where a.attrelid = c.oid and not a.attisdropped and a.attgenerated <> ''), '[]') as generated
   from path, pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p') and c.relname <> all ($3::text[])

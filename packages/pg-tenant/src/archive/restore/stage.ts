@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { runInRoom } from '../../admin/in-room.ts'
 import { isServerError } from '../../errors/server-error.ts'
-import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { qualify, quoteIdentifier, quoteText } from '../../sql/identifier.ts'
 import { columnList } from '../catalog.ts'
 import { type AdminClient, pinSettings } from '../client.ts'
 import { digestComputed } from '../computed.ts'
@@ -17,16 +17,22 @@ export interface Staged {
   readonly insert: string
 }
 
-/** Makes the table in which rows wait: without anything that runs, and values that are read by the tenant's code as text. */
+/**
+ * Makes the table in which rows wait: without anything that runs, and values that are read by the tenant's code as text.
+ *
+ * @param elsewhere the schema that values name, where it is another one (see {@link namedHere})
+ */
 export async function stage(
   home: AdminClient,
   place: Place,
   table: ArchivedTable,
   { columns, generated }: Loadable,
+  elsewhere: string | undefined,
 ): Promise<Staged> {
   const name = qualify(place.schema, `_restore_${randomBytes(12).toString('hex')}`)
   const target = qualify(place.schema, table.name)
-  const unclean = new Map(columns.filter(({ clean }) => !clean).map((column) => [column.name, column.type]))
+  const asText = columns.filter(({ clean, names }) => !clean || (names && elsewhere !== undefined))
+  const unclean = new Map(asText.map((column) => [column.name, column]))
   home.noteUnlogged()
   const made = [`create unlogged table ${name} (like ${target})`]
   for (const column of generated) made.push(`alter table ${name} drop column ${quoteIdentifier(column)}`)
@@ -34,8 +40,10 @@ export async function stage(
     made.push(`alter table ${name} drop column ${column}`, `alter table ${name} add column ${column} text`)
   await asTenant(home, place, made.join(';'))
   const values = table.columns.map((column) => {
-    const [quoted, type] = [quoteIdentifier(column.name), unclean.get(column.name)]
-    return type === undefined ? quoted : `cast(${quoted} as ${type})`
+    const [quoted, made] = [quoteIdentifier(column.name), unclean.get(column.name)]
+    if (made === undefined) return quoted
+    const value = made.names && elsewhere !== undefined ? namedHere(quoted, elsewhere) : quoted
+    return `cast(${value} as ${made.type})`
   })
   const from = `select ${values.join(', ')} from only ${name}`
   return {
@@ -43,6 +51,17 @@ export async function stage(
     name,
     insert: `insert into ${target}${columnList(table)} overriding system value ${from}`,
   }
+}
+
+/**
+ * A value that names objects (`regclass`, an array of it) as pg_dump writes it, always with the schema: under another key that is another
+ * tenant's. Without it the tenant's path finds its own, and what reads back otherwise for all that is refused.
+ */
+function namedHere(value: string, schema: string): string {
+  const name = schema.replace(/[^a-zA-Z0-9_\u0080-\uffff]/g, '\\$&')
+  // Quotes are what stands on both sides: in an array or a row they are written otherwise.
+  const pattern = quoteText(`(?<![[:alnum:]_$])([\\\\"]*)${name}\\1\\.`)
+  return `pg_catalog.regexp_replace(${value}, ${pattern}, '', 'g')`
 }
 
 /**
