@@ -50,6 +50,16 @@ const MADE = [
   // Views without a column.
   'create view bare as select from item',
   'create materialized view barer with (fillfactor = 50) as select from bare',
+  // A call of a function that is made before a type of its name is no cast to that type.
+  'create function cast_like(x anyelement) returns boolean language sql immutable as $f$ select true $f$',
+  'create function enum_like(x anyelement) returns text language sql immutable as $f$ select $t$called$t$ $f$',
+  'create table called_by (n int check (cast_like(n)), b boolean not null default true check (cast_like(b)), t text)',
+  `insert into called_by values (1, true, 'x')`,
+  'create index on called_by (enum_like(t))',
+  'create view calls as select enum_like(t) as called, cast_like(b) as well from called_by',
+  'create domain cast_like as int check (value > 100)',
+  `create type enum_like as enum ('x')`,
+  `create table cast_by (e enum_like default 'x', c enum_like generated always as ('x'::enum_like) stored, d cast_like)`,
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",
@@ -101,7 +111,7 @@ const FUNCTIONS = `select proname, pg_get_function_result(oid) as result, pg_get
   from pg_proc where pronamespace = $1::regnamespace order by 1`
 
 const MEANT = `select (select n from {}.meaning) as meaning, (select (n, m, o)::text from {}.eithers) as eithers, {}.either_too() as too,
-  (select (id, n, o)::text from {}.either_by where n = 5 and o = 50) as by`
+  (select (id, n, o)::text from {}.either_by where n = 5 and o = 50) as by, (select (called, well)::text from {}.calls) as calls`
 
 const setting = useSetting()
 const folder = useFolder()
@@ -139,7 +149,9 @@ describe.each([SLOW ? 'database' : 'role'] as const)('at level %s', (level) => {
     for (const key of ['acme', 'copy']) {
       const meant = MEANT.replaceAll('{}', `"${setting.schemaOf(level, key)}"`)
       const found = (await setting.rootAt(level, key, meant)).rows
-      expect(found).toEqual([{ meaning: 1, eithers: '(5,50,7)', too: 55, by: '(1,5,50)' }])
+      expect(found).toEqual([
+        { meaning: 1, eithers: '(5,50,7)', too: 55, by: '(1,5,50)', calls: '(called,t)' },
+      ])
     }
   })
 
@@ -172,6 +184,6 @@ describe.each([SLOW ? 'database' : 'role'] as const)('at level %s', (level) => {
     expect(exported.tables).toContainEqual(expect.objectContaining({ table: 'numbered', rows: 2 }))
     const backup = { to: folder.path(`circles-last-${level}`) }
     const receipt = await tenancy().offboard('acme', { confirm: 'acme', backup })
-    expect(receipt).toMatchObject({ status: 'deleted', rows: 6 })
+    expect(receipt).toMatchObject({ status: 'deleted', rows: 7 })
   })
 })

@@ -5,15 +5,20 @@ import type { StructureNode } from './statement.ts'
 import { PATH } from './types-sql.ts'
 
 // $3 oids of functions. Those of one name among which the text of a call can mean another than was meant: arguments may be left out,
-// listed, or of any type.
-const OVERLOADS = `with ${PATH} select '1255:' || f.oid as key, f.proname::text as name,
-    format('alter routine %I.%I(%s) rename to %I', h.nspname, f.proname, f.args, f.aside) as away,
-    format('alter routine %I.%I(%s) rename to %I', h.nspname, f.aside, f.args, f.proname) as back
-  from home h, (select l.*, a.args, '_aside_' || row_number() over (order by l.proname, a.args collate "C") as aside
-    from path, (select p.*, count(*) over family as members, bool_or(p.pronargdefaults > 0 or p.provariadic <> 0
-        or exists (select from pg_type t where t.oid = any (p.proargtypes) and t.typtype = 'p')) over family as loose
-      from pg_proc p where p.oid = any ($3::oid[]) and p.prokind <> 'p' window family as (partition by p.proname)) l
-      cross join lateral (select oidvectortypes(l.proargtypes) as args) a where l.members > 1 and l.loose) f`
+// listed, or of any type. And types of a function's name: a call with one value that no function takes as it is means a cast to them.
+const OVERLOADS = `with ${PATH}, own as (select p.*, a.args, count(*) over family as members, bool_or(p.pronargdefaults > 0
+      or p.provariadic <> 0 or exists (select from pg_type t where t.oid = any (p.proargtypes) and t.typtype = 'p')) over family as loose,
+      exists (select from pg_type t where t.typnamespace = p.pronamespace and t.typname = p.proname and t.typrelid = 0) as type
+    from path, pg_proc p cross join lateral (select oidvectortypes(p.proargtypes) as args) a
+    where p.oid = any ($3::oid[]) and p.prokind <> 'p' window family as (partition by p.proname)),
+  alike (key, name, kind, args, number) as (select '1255:' || oid, proname::text, 'routine', '(' || args || ')',
+      row_number() over (order by proname, args collate "C") from own where type or members > 1 and loose
+    union all select '1247:' || t.oid, p.name, 'type', '', row_number() over (order by p.name collate "C")
+    from (select distinct pronamespace as home, proname::text as name from own where type) p
+      join pg_type t on t.typnamespace = p.home and t.typname = p.name and t.typtype in ('d', 'e', 'r'))
+  select key, name, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
+    format('alter %s %I.%I%s rename to %I', kind, nspname, aside, args, name) as back
+  from home, alike cross join lateral (select '_aside_' || number as aside) a`
 
 interface Overload {
   readonly key: string
@@ -23,7 +28,7 @@ interface Overload {
 }
 
 /**
- * What was made before a function got an overload calls by the same text what is ambiguous now, or another function; it means the one
+ * What was made before a function got an overload, or a type its name, calls by the same text what is ambiguous now, or another function; it means the one
  * that the catalogue has, which `pg_dump` does not write. While it is made the others have another name, which changes nothing for those
  * that call them already. In what is read of a restored schema the same stands only where the same is meant.
  */
@@ -34,13 +39,14 @@ export async function besideOverloads(
   keys: ReadonlyMap<string, StructureNode>,
 ): Promise<{ readonly nodes: StructureNode[]; readonly edges: readonly Edge[] }> {
   const oids = nodes.flatMap(({ key }) => /^1255:(\d+)$/.exec(key)?.[1] ?? [])
-  const overloads = oids.length < 2 ? [] : await underPath<Overload>(admin, OVERLOADS, [schema, path, oids])
+  const overloads = oids.length === 0 ? [] : await underPath<Overload>(admin, OVERLOADS, [schema, path, oids])
   if (overloads.length === 0) return { nodes, edges }
   const called = new Map(overloads.map((one) => [one.key, one]))
   const callsOf = new Map<StructureNode, Set<Overload>>()
   for (const [who, whom] of edges) {
     const [node, one] = [keys.get(who), called.get(whom)]
-    if (!node || !one || !/^\d/.test(who) || node.key === whom) continue
+    // A cast says which type it means.
+    if (!node || !one || !/^\d/.test(who) || node.key === whom || !whom.startsWith('1255:')) continue
     callsOf.set(node, (callsOf.get(node) ?? new Set()).add(one))
   }
   const needs = needsOf(edges, keys)
