@@ -4,4 +4,9 @@ export interface Migration {
   readonly id: string
   /** SQL, one or several statements, run as the tenant's own role with its search path: names unqualified. */
   readonly sql: string
+  /**
+   * `false`: its statements run one by one, outside a transaction, as CREATE INDEX CONCURRENTLY has to (default: `true`, unless the SQL
+   * begins with `-- pg-tenant: no-transaction`).
+   */
+  readonly transaction?: boolean
 }

@@ -1,5 +1,6 @@
 import { TenancyError } from '@org/core'
-import { type Script, standsAlone } from './script.ts'
+import type { Script } from './script.ts'
+import { standsAlone } from './statements.ts'
 
 /**
  * Outside a transaction a statement runs in a session of the administrator, also where that has taken a tenant's role, which

@@ -56,7 +56,7 @@ function joins(tokens: readonly Token[], before: number): boolean {
 }
 
 /** `'public.notes'::regclass` and `nextval('public.notes_id_seq')`. */
-function schemaInString(tokens: readonly Token[], at: number): string | undefined {
+export function schemaInString(tokens: readonly Token[], at: number): string | undefined {
   const cast = isSymbol(tokens[at + 1], ':') && tokens[at + 3]?.text === 'regclass'
   const called = isSymbol(tokens[at - 1], '(') && NAMED_IN_STRING.has(tokens[at - 2]?.text ?? '')
   if (!cast && !called) return undefined
@@ -86,7 +86,8 @@ export const ADVICE = {
     'Roles, databases, publications, event triggers and settings of the server are not part of a tenant. Take this out.',
   owned:
     'A role owns more than this tenant: where the administrator owns the tables, everybody’s. Name what is to be dropped or given away.',
-  public: 'Names schema "public", which is the same for every tenant. Leave the schema out.',
+  public:
+    'Names schema "public", which is the same for every tenant. Leave the schema out. drizzle-kit writes it: load with { unqualify: "public" }.',
 } as const
 
 // UPDATE … SET role = … is of a column.

@@ -1,5 +1,6 @@
 import { type Migration, TenancyError } from '@org/core'
 import type { Token } from '../sql/scan.ts'
+import { asksWholeDatabase } from './lint-catalogue.ts'
 import type { LintFinding } from './lint-finding.ts'
 import { ADVICE, foreignNames, inBlock } from './lint-names.ts'
 import { boundNobody, hiddenFromOwner, lockWarnings } from './lint-warnings.ts'
@@ -53,6 +54,7 @@ export function lintScript(script: Script, allowSchemas: readonly string[]): Lin
     return [
       ...ofOtherPrograms(script, statement),
       ...refusals(script, statement, allowed).map(say('error')),
+      ...asksWholeDatabase(script, statement),
       ...(script.transaction && addsEnumValue(statement) ? [ENUM_VALUE] : []).map(say('warning')),
       ...(script.transaction ? lockWarnings(script, statement, created) : []).map(say('warning')),
     ]
@@ -210,7 +212,7 @@ const VARIABLE: Complaint = [
 ]
 const PLACEHOLDER: Complaint = [
   'placeholder',
-  'A placeholder (a name in braces behind a dollar sign), which only a migration tool replaces. Write the value itself.',
+  'A placeholder (a name in braces), which only a migration tool replaces. Write the value itself.',
 ]
 /** Spaces, line ends and marks that PostgreSQL takes for letters; what joins letters in some scripts (U+200C, U+200D) is none. */
 const INVISIBLE_CHARACTER =
@@ -235,10 +237,10 @@ function isVariable(tokens: readonly Token[], at: number): boolean {
   return !inBrackets(tokens, at)
 }
 
-/** `${name}`: in SQL a dollar sign stands in front of nothing but a number, or another. */
+/** `${name}`, `{{.prefix}}`: in SQL a brace stands nowhere outside quotes. */
 function isPlaceholder(tokens: readonly Token[], at: number): boolean {
-  const [token, next] = [tokens[at], tokens[at + 1]]
-  return token?.text === '$' && token.kind === 'symbol' && next?.text === '{' && next.start === token.end
+  const isBrace = (token: Token | undefined) => token?.kind === 'symbol' && token.text === '{'
+  return isBrace(tokens[at]) && !isBrace(tokens[at - 1])
 }
 
 function inBrackets(tokens: readonly Token[], at: number): boolean {

@@ -16,17 +16,19 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
   if (!Array.isArray(migrations)) throw invalidOption('migrations', 'an array of { id, sql }')
   const seen = new Set<string>()
   return migrations.map((migration: Partial<Migration>) => {
-    const { id, sql } = migration ?? {}
+    const { id, sql, transaction } = migration ?? {}
     if (typeof id !== 'string' || id === '' || id.length > 200)
       throw invalidOption('migrations', 'an array of { id, sql }, id up to 200 characters')
     if (typeof sql !== 'string' || sql.trim() === '')
       throw invalidOption('migrations', `an array of { id, sql }, none of them empty (${id} is)`)
     if (sql.includes('\0'))
       throw invalidOption('migrations', `an array of { id, sql } without NUL characters (${id} has one)`)
+    if (transaction !== undefined && typeof transaction !== 'boolean')
+      throw invalidOption('migrations', `an array of { id, sql }, transaction true or false (${id})`)
     if (seen.has(id))
       throw invalidOption('migrations', `an array of { id, sql } with each id once (${id} is there again)`)
     seen.add(id)
-    return checked(id, sql)
+    return checked(id, sql, transaction)
   })
 }
 
@@ -34,12 +36,13 @@ export function parseMigrations(migrations: readonly Migration[]): CheckedMigrat
 const ANNOTATIONS = /^(?:[ \t]{0,20}--[ \t]{0,20}pg-tenant:[^\n]{0,200}\n){1,20}/
 
 /** A checkout may change line ends, and an editor add a byte order mark or a last line end: it is the same migration. */
-function checked(id: string, raw: string): CheckedMigration {
+function checked(id: string, raw: string, transaction?: boolean): CheckedMigration {
   const sql = withLineFeeds(raw.replace(/^\ufeff/, '').replaceAll('\r\n', '\n'))
   let others: readonly string[] | undefined
   return {
     id,
     sql,
+    ...(transaction === undefined ? {} : { transaction }),
     checksum: sha256(sql),
     // A dozen of them for a text that hardly anybody has recorded otherwise.
     get otherChecksums() {
@@ -105,10 +108,10 @@ export function pending(
 }
 
 /**
- * Reads a folder of migrations as the tool wrote it: drizzle-kit's and Prisma's in their order; Flyway's by version;
+ * Reads a folder of migrations as the tool wrote it: drizzle-kit's, Prisma's, Diesel's and Hasura's in their order; Flyway's by version;
  * `.sql` files by their numbers (`2_…` before `10_…`), with files and parts that take a migration back left out
  * (`.down.sql`; dbmate, goose, sql-migrate, node-pg-migrate, tern and others by their comments). The name without `.sql`
- * is the id.
+ * is the id. What is nothing but CREATE INDEX CONCURRENTLY or the like runs outside a transaction.
  *
  * @throws TenancyError INVALID_OPTION when there is no such folder or no migration in it, a file is not UTF-8, or something
  *   in it would be left out without anybody noticing (code, subfolders, repeatable migrations)

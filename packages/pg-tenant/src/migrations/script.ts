@@ -1,9 +1,9 @@
 import { TenancyError } from '@org/core'
 import type { CheckedMigration } from './migrations.ts'
-import { type Statement, statementsOf } from './statements.ts'
+import { type Statement, standsAlone, statementsOf } from './statements.ts'
 
 /** A migration, read: its statements and how they are to be run. */
-export interface Script extends CheckedMigration, Annotations {
+export interface Script extends Omit<CheckedMigration, 'transaction'>, Annotations {
   /** Its place in the order of migrations, from 1. */
   readonly ordinal: number
   readonly statements: readonly Statement[]
@@ -11,12 +11,14 @@ export interface Script extends CheckedMigration, Annotations {
 
 /** @throws TenancyError STATEMENT_REFUSED when a migration cannot be read */
 export function readScripts(migrations: readonly CheckedMigration[]): Script[] {
-  return migrations.map((migration, index) => ({
-    ...migration,
-    ...annotationsOf(migration.sql, migration.id),
-    ordinal: index + 1,
-    statements: statementsOf(migration.sql, migration.id),
-  }))
+  return migrations.map((migration, index) => {
+    const { id, sql } = migration
+    const said = annotationsOf(sql, id)
+    return {
+      ...{ ...migration, ...said, ordinal: index + 1, statements: statementsOf(sql, id) },
+      transaction: said.transaction && migration.transaction !== false,
+    }
+  })
 }
 
 /** A new value of an enum cannot be used in the transaction that adds it (manual, ALTER TYPE), unless the type is as new. */
@@ -43,20 +45,6 @@ export function untilCommit<S extends Pick<Script, 'statements'>>(scripts: reado
 /** Commands PostgreSQL refuses inside a transaction block, as far as a tenant may use them. */
 export function needsNoTransaction(statement: Statement): boolean {
   return standsAlone(statement) !== undefined
-}
-
-/**
- * Whether a statement cannot run in a transaction: `restricted` for those in which PostgreSQL runs a tenant's code as the
- * table's owner and lets it change nothing of the session, `refused` for all others.
- */
-export function standsAlone({ head, tokens }: Statement): 'restricted' | 'refused' | undefined {
-  const words = head.join(' ')
-  if (head[0] === 'vacuum' || /^(create (unique )?index|drop index) concurrently\b/.test(words))
-    return 'restricted'
-  const concurrently = tokens.some(({ kind, text }) => kind === 'word' && text === 'concurrently')
-  if (!concurrently) return undefined
-  if (head[0] === 'reindex') return 'restricted'
-  return head[0] === 'alter' ? 'refused' : undefined
 }
 
 /**
@@ -113,6 +101,8 @@ export interface Annotations {
   readonly transaction: boolean
   /** `-- pg-tenant: phase=contract`; without one it is `expand`. */
   readonly phase: Phase
+  /** `-- pg-tenant: whole-database`: its DO blocks mean to ask the catalogue about everybody's objects. */
+  readonly wholeDatabase?: true
 }
 
 const LINE = /^--\s*pg-tenant:(.*)$/
@@ -125,6 +115,7 @@ const LINE = /^--\s*pg-tenant:(.*)$/
 export function annotationsOf(sql: string, migration: string): Annotations {
   let transaction = true
   let phase: Phase = 'expand'
+  let more: Pick<Annotations, 'wholeDatabase'> = {}
   for (const [index, text] of sql
     .replace(/^\ufeff/, '')
     .split('\n')
@@ -135,18 +126,19 @@ export function annotationsOf(sql: string, migration: string): Annotations {
       ?.trim()
       .split(/[\s,]+/) ?? []) {
       if (word === 'no-transaction') transaction = false
+      else if (word === 'whole-database') more = { wholeDatabase: true }
       else if (word === 'phase=expand') phase = 'expand'
       else if (word === 'phase=contract') phase = 'contract'
       else throw unknown(migration, index + 1)
     }
   }
-  return { transaction, phase }
+  return { transaction, phase, ...more }
 }
 
 function unknown(migration: string, line: number): TenancyError {
   return new TenancyError(
     'STATEMENT_REFUSED',
-    `Migration ${migration}, line ${line}: there are the annotations no-transaction, phase=expand and phase=contract.`,
+    `Migration ${migration}, line ${line}: there are the annotations no-transaction, phase=expand, phase=contract and whole-database.`,
     { details: { migration, line } },
   )
 }

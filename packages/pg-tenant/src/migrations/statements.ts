@@ -58,6 +58,20 @@ function atomicChange(previous: Token | undefined, word: string, depth: number):
   return word === 'end' ? -1 : 0
 }
 
+/**
+ * Whether a statement cannot run in a transaction: `restricted` for those in which PostgreSQL runs a tenant's code as the
+ * table's owner and lets it change nothing of the session, `refused` for all others.
+ */
+export function standsAlone({ head, tokens }: Statement): 'restricted' | 'refused' | undefined {
+  const words = head.join(' ')
+  if (head[0] === 'vacuum' || /^(create (unique )?index|drop index) concurrently\b/.test(words))
+    return 'restricted'
+  const concurrently = tokens.some(({ kind, text }) => kind === 'word' && text === 'concurrently')
+  if (!concurrently) return undefined
+  if (head[0] === 'reindex') return 'restricted'
+  return head[0] === 'alter' ? 'refused' : undefined
+}
+
 const COPY_FROM_STDIN = /^\s{0,20}copy\s[^\n]{1,2000}\bfrom\s{1,20}stdin\b[^\n]{0,200};\s{0,20}$/i
 
 /** Blanks in the place of the rows behind COPY … FROM stdin, as pg_dump writes them up to a line with `\\.`: they are no SQL. */

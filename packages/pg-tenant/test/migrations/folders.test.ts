@@ -193,6 +193,11 @@ describe('parts that take a migration back', () => {
     expect((await load({ '1.sql': sql }))[0]?.sql).toBe(sql)
   })
 
+  test('a migration that only takes back is applied by its name, as tools do', async () => {
+    const [migration] = await load({ '1.sql': `-- +goose Up\n\n-- +goose Down\n${DOWN}` })
+    expect(migration?.sql).toBe('-- nothing to apply\n')
+  })
+
   test('a plain "-- down" that nothing came before is asked about, not guessed', async () => {
     const folder = await folderOf({ '1.sql': `${UP}\n-- down\n${DOWN}` })
     const other = await folderOf({ '1.sql': `${UP}\n-- Rollback:\n-- how\n${DOWN}` })
@@ -217,6 +222,33 @@ describe('parts that take a migration back', () => {
   })
 })
 
+describe('what cannot run in a transaction', () => {
+  const INDEX = '-- CreateIndex\ncreate index concurrently i on notes (body);\n'
+
+  test.each([
+    ['Prisma', { '1_a/migration.sql': INDEX }],
+    ['Flyway', { 'V1__a.sql': INDEX }],
+    ['golang-migrate', { '1_a.up.sql': INDEX, '1_a.down.sql': 'drop index i' }],
+  ])('runs outside, unasked, where a file has nothing else: %s', async (_, files) => {
+    const migrations = await load(files)
+    expect(migrations[0]).toMatchObject({ sql: INDEX, transaction: false })
+    expect(lintMigrations(migrations)).toEqual([])
+  })
+
+  test('beside other statements is refused, and no text is taken for a statement', async () => {
+    const files = {
+      '1.sql': `${INDEX}select 1`,
+      '2.sql': `insert into notes values ('vacuum')`,
+      '3.sql': `vacuum '`,
+    }
+    const migrations = await load(files)
+    expect(migrations.map(({ transaction }) => transaction)).toEqual([undefined, undefined, undefined])
+    expect(lintMigrations(migrations.slice(0, 1))).toContainEqual(
+      expect.objectContaining({ rule: 'no-transaction', line: 2 }),
+    )
+  })
+})
+
 describe('what would be left out without anybody noticing is refused', () => {
   test.each([
     [['20240101000000_users.js'], /code of a migration tool/],
@@ -233,9 +265,19 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['V1__a.sql', 'afterMigrate.SQL'], /not named/],
     [['1_a.sql', '2_b.pgsql'], /2_b\.pgsql would be left out/],
     [['1_a.sql', '2_b.sql.gz'], /2_b\.sql\.gz would be left out/],
+    [['1_a.sql', '2_b.sql.postgres'], /2_b\.sql\.postgres would be left out/],
+    [['20240101_a/migration.sql', '20240102_b/migration.ts'], /20240102_b\/migration\.ts would be left out/],
+    [['20240101_a/up.sql', '20240102_b/down.sql'], /20240102_b\/down\.sql would be left out/],
+    [['1_a.mysql.up.sql', '1_a.postgres.up.sql'], /1_a\.mysql\.up\.sql is for another database/],
+    [['1_a.cockroach.sql', '1_a.sql', '1_a.sqlite3.sql'], /1_a\.cockroach\.sql is for another database/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
     expect(await refusal(names)).toMatch(why)
+  })
+
+  test('a name may end in another database that the file is about', async () => {
+    const ids = ['1_a', '2_from_oracle', '3_to_pg']
+    expect(await idsOf(ids.map((id) => `${id}.sql`))).toEqual(ids)
   })
 
   test('types beside the migrations, hidden files and notes do not matter', async () => {
@@ -322,6 +364,55 @@ describe('Prisma', () => {
   })
 })
 
+describe('Diesel and Hasura', () => {
+  test('a folder for each migration with up.sql and down.sql, outside a transaction where metadata.toml says so', async () => {
+    const migrations = await load({
+      '2024-02-02-000000_index/up.sql': 'select 2',
+      '2024-02-02-000000_index/down.sql': 'drop index i',
+      '2024-02-02-000000_index/metadata.toml': 'run_in_transaction = false\n',
+      '2024-01-01-000000_init/up.sql': 'select 1',
+      '2024-01-01-000000_init/down.sql': 'drop table notes',
+    })
+    expect(migrations).toEqual([
+      { id: '2024-01-01-000000_init', sql: 'select 1' },
+      { id: '2024-02-02-000000_index', sql: 'select 2', transaction: false },
+    ])
+  })
+})
+
+describe('a schema that is taken off', () => {
+  test.each([
+    [
+      'in a DO block',
+      'do $$ begin\n alter table "public"."a" add b int; end $$',
+      'do $$ begin\n alter table "a" add b int; end $$',
+    ],
+    [
+      'in a function, but not in its strings and comments',
+      `create function f() returns int as $f$ select 'public.a', b from public.a -- public.a\n$f$ language sql`,
+      `create function f() returns int as $f$ select 'public.a', b from a -- public.a\n$f$ language sql`,
+    ],
+    [
+      'in a string that names a sequence',
+      `alter table public.a alter id set default nextval('public.a_id_seq'::regclass)`,
+      `alter table a alter id set default nextval('a_id_seq'::regclass)`,
+    ],
+    [
+      'not in data',
+      `insert into a values ($$public.a$$, 'public.a')`,
+      `insert into a values ($$public.a$$, 'public.a')`,
+    ],
+    [
+      'not in code of another language',
+      `do $$ x = "public.a $$ language plx`,
+      `do $$ x = "public.a $$ language plx`,
+    ],
+  ])('%s', async (_, sql, without) => {
+    const folder = await folderOf({ '1.sql': sql })
+    expect((await loadMigrations(folder, { unqualify: 'public' }))[0]?.sql).toBe(without)
+  })
+})
+
 describe('the linter', () => {
   const rulesOf = (sql: string) =>
     lintMigrations([{ id: '1', sql }]).map(({ rule, line }) => `${rule} ${line}`)
@@ -333,6 +424,7 @@ describe('the linter', () => {
     ['select 1;\n\\! ls\n', ['psql 2']],
     ['select 1\\;select 2', ['psql 1']],
     [`create table notes (id int);\ncreate table \${schema}.more (id int)`, ['placeholder 2']],
+    ['create table {{ index .Options "Namespace" }}.more (id int)', ['placeholder 1']],
     [`select '\${name}', $1, $x$\${name}$x$`, []],
     [
       `create table t (b text);\nCOPY t (b) FROM stdin;\nit's\n$$ and "quo\n\\.\n\nset role x;`,
@@ -357,6 +449,23 @@ describe('the linter', () => {
     ['create event trigger e on ddl_command_end execute function f()', ['server 1']],
     [`alter type mood add value if not exists 'calm'`, ['enum-value 1']],
     [`-- pg-tenant: no-transaction\nalter type mood add value 'calm'`, []],
+    [
+      `do $$ begin\n if not exists (select from pg_type where typname = 'mood') then create type mood as enum ('a'); end if; end $$`,
+      ['whole-database 1'],
+    ],
+    [
+      `-- pg-tenant: whole-database\ndo $$ begin if exists (select from pg_class where relname = 'a') then null; end if; end $$`,
+      [],
+    ],
+    [`do $$ begin perform 1 from pg_constraint where conrelid = 'a'::regclass and conname = 'b'; end $$`, []],
+    [
+      `do $$ begin perform 1 from information_schema.columns where table_name = 'a'; end $$`,
+      ['whole-database 1'],
+    ],
+    [
+      `do $$ begin perform 1 from information_schema.columns where table_name = 'a' and table_schema = current_schema(); end $$`,
+      [],
+    ],
     ['create role somebody', ['server 1']],
     ['do $$ begin create role somebody; exception when duplicate_object then null; end $$', ['server 1']],
     ['drop owned by current_user', ['server 1']],

@@ -140,6 +140,8 @@ describe('lint refuses', () => {
 })
 
 test('a NUL character, which no text of PostgreSQL has, is said before anything runs', () => {
+  const misspelt = [{ id: 'm', sql: 'select 1', transaction: 'false' as unknown as boolean }]
+  expect(() => lintMigrations(misspelt)).toThrowError(/transaction true or false \(m\)/)
   expect(() => lint("select 'a\0b'")).toThrowError(/without NUL characters \(m has one\)/)
 })
 

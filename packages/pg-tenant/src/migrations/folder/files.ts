@@ -11,15 +11,20 @@ export interface MigrationFile {
   readonly version?: readonly string[]
 }
 
-const SQL = /\.sql$/i
-const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
+export const SQL = /\.sql$/i
+export const CODE = /(?<!\.d)\.(?:[cm]?[jt]s|py|rb|go|java|kt|xml|ya?ml)$/i
 /** Code that stands in the order of migrations: a number, a timestamp or a version in front. */
-const NUMBERED = /^(?:V?\d)/
+export const NUMBERED = /^(?:V?\d)/
 const PAIR = /^(.*)([._-])(up|down|undo|rollback|revert)\.sql$/i
 /** Postgrator: `001.do.notes.sql` and `001.undo.notes.sql`, which go together by their number alone. */
 const BY_ACTION = /^(\d+)\.(do|undo)(?:\..*)?\.sql$/i
 /** SQL that is not read, for its name or because a tool has to unpack it or fill it in. */
-const OTHER_SQL = /\.(?:[pd]?sql|pgsql|ddl|sql\.(?:gz|bz2|xz|zst|zip|erb|ejs|tmpl|tpl|j2|jinja2?))$/i
+const OTHER_SQL =
+  /\.(?:[pd]?sql|pgsql|ddl|sql\.(?:gz|bz2|xz|zst|zip|erb|ejs|tmpl|tpl|j2|jinja2?|[a-z0-9]{0,8}sql[a-z0-9]{0,8}|postgres|cockroach|crdb))$/i
+/** A file for one database among several, by its name: `1_notes.mysql.up.sql`, `1_notes_oracle.sql`. */
+const OF_DATABASE =
+  /^(.*)[._-](mysql|mariadb|sqlite3?|cockroach(?:db)?|crdb|mssql|sqlserver|oracle|h2|db2)([._-](?:up|down|do|undo))?\.sql$/i
+const OF_POSTGRES = /[._-](?:postgres(?:ql)?|pg)(?=(?:[._-](?:up|down|do|undo))?\.sql$)/i
 /** Flyway: V versioned, U undo, B baseline, R repeatable; its prefixes can be set, to lower case too. */
 const FLYWAY = /^([VUB])(\d+(?:[._]\d+)*)__(.+)\.sql$/i
 const FLYWAY_REPEATABLE = /^R__.+\.sql$/i
@@ -46,7 +51,24 @@ export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
   await refuseSubfolders(folder, entries)
   const names = entries.filter(({ isFile, name }) => isFile && SQL.test(name)).map(({ name }) => name)
   if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
+  refuseOtherDatabases(names)
   return flyway(names) ?? numbered(withoutDown(names))
+}
+
+/** The last word of a name may be about another database; the file is for it where the same one is there for ours, or for a third. */
+function refuseOtherDatabases(names: readonly string[]): void {
+  const there = new Set(names.map((name) => name.replace(OF_POSTGRES, '').toLowerCase()))
+  const ofOthers = names.flatMap((name) => {
+    const [, base, , way = ''] = OF_DATABASE.exec(name) ?? []
+    return base === undefined ? [] : [{ name, base: `${base}${way}.sql`.toLowerCase() }]
+  })
+  const other = ofOthers.find(
+    ({ name, base }) => there.has(base) || ofOthers.some((one) => one.name !== name && one.base === base),
+  )
+  if (other)
+    throw refused(
+      `${other.name} is for another database by its name. Put the files for PostgreSQL into a folder of their own.`,
+    )
 }
 
 function numbered(names: readonly string[]): MigrationFile[] {

@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Migration, type OptionNames, requireKnownOptions } from '@org/core'
-import { readDrizzleFolder, withoutSchema } from './drizzle.ts'
+import { standsAlone, statementsOf } from '../statements.ts'
+import { readDrizzleFolder } from './drizzle.ts'
 import { refused } from './entries.ts'
 import { migrationFiles } from './files.ts'
+import { readFolders } from './folders.ts'
 import { textOf } from './text-of.ts'
+import { withoutSchema } from './unqualify.ts'
 import { upPart } from './up-part.ts'
 
 /** Options of `loadMigrations`. */
@@ -22,10 +25,26 @@ const NAMES: OptionNames<LoadOptions> = { unqualify: true }
 export async function readFolder(folder: string, options: LoadOptions = {}): Promise<Migration[]> {
   requireKnownOptions(options, NAMES)
   const { unqualify } = options
-  const migrations = (await readDrizzleFolder(folder)) ?? (await readFiles(folder))
+  const read = (await readDrizzleFolder(folder)) ?? (await readFolders(folder)) ?? (await readFiles(folder))
+  const migrations = read.map(asItMustRun)
   return unqualify === undefined
     ? migrations
     : migrations.map((migration) => withoutSchema(migration, unqualify))
+}
+
+const ALONE = /\b(?:concurrently|vacuum)\b/i
+
+/** Flyway, Prisma, golang-migrate and others run a file of nothing but CREATE INDEX CONCURRENTLY outside a transaction, unasked. */
+function asItMustRun(migration: Migration): Migration {
+  if (!ALONE.test(migration.sql)) return migration
+  try {
+    const statements = statementsOf(migration.sql, migration.id)
+    const alone = statements.length > 0 && statements.every((one) => standsAlone(one) === 'restricted')
+    return alone ? { ...migration, transaction: false } : migration
+  } catch {
+    // Quotes that never end are told with the others.
+    return migration
+  }
 }
 
 async function readFiles(folder: string): Promise<Migration[]> {

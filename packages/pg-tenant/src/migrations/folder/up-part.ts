@@ -44,6 +44,8 @@ const ANY_DOWN = new RegExp(
 const NO_TRANSACTION =
   /^\s{0,20}--\s{0,20}(?:migrate:up\s[^\n]{0,80}transaction:\s{0,5}false|\+goose\s{1,20}no\s{1,20}transaction\b|\+migrate\s{1,20}up\s{1,20}notransaction\b|no-transaction\s{0,20}$|atlas:txmode\s{1,20}none\b|(?:--\s{0,20})?tern:\s{0,20}disable-tx\b|postgres-migrations\s{1,20}disable-transaction\b)/i
 
+const NOTHING = '-- nothing to apply\n'
+
 /** What tools would replace or leave out, and this library does not. */
 interface Unsupported {
   readonly pattern: RegExp
@@ -95,7 +97,9 @@ export function upPart(sql: string, id: string, first: boolean): string {
     else kept.push(marker || !state.up ? '' : line)
     state.changed ||= kept[at] !== line
   }
-  return state.changed ? kept.join('\n') : sql
+  if (!state.changed) return sql
+  // Tools apply a migration that is there only by its name, too.
+  return kept.every((line) => line.trim() === '') ? NOTHING : kept.join('\n')
 }
 
 function markerOf(
