@@ -227,15 +227,16 @@ it.each(['archive', 'pg_dump'] as const)(
       `create type mood as enum ('calm')`,
       'create type place as (what regclass, n int)',
       'create function felt(mood) returns int language sql as $$ select 1 $$',
-      'create table "odd Name" (c regclass primary key, f regprocedure, t regtype, all_of regclass[], places place[])',
-      `insert into "odd Name" select c, 'felt(mood)', 'mood', array[c, '"odd Name"'], array[row(c, 1)::place]
-      from unnest(array['"odd Name"', 'notes', 'pg_authid']::regclass[]) c`,
+      'create table "odd Name" (c regclass primary key, f regprocedure, t regtype, all_of regclass[])',
+      'create table placed (places place[])',
+      `insert into "odd Name" select c, 'felt(mood)', 'mood', array[c, '"odd Name"'] from unnest(array['"odd Name"', 'notes', 'pg_authid']::regclass[]) c`,
+      `insert into placed values (array[row('"odd Name"', 1)::place])`,
     ])
       await tenancy.query(named, sql)
     const from = folder.path(named)
     await tenancy.backup(named, { to: from, format, programs: PROGRAMS })
     const objects = async (key: string) => {
-      const sql = `select c::text as name, k.relnamespace = $1::regnamespace as own, f::text, t::text, (places[1]).what = c as same,
+      const sql = `select c::text as name, k.relnamespace = $1::regnamespace as own, f::text, t::text, (select (places[1]).what = '"odd Name"'::regclass from placed) as same,
         (select relnamespace = $1::regnamespace from pg_class where oid = all_of[2]) as also
       from "odd Name" join pg_class k on k.oid = c order by k.relname`
       return (await tenancy.query(key, sql, [`"${setting.schemaOf('role', key)}"`])).rows

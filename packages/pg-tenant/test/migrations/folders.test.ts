@@ -286,12 +286,19 @@ describe('what would be left out without anybody noticing is refused', () => {
     ).toEqual(['1_a'])
   })
 
+  test('reads the delimiter of Atlas that leaves statements ended as they are', async () => {
+    const text = '-- atlas:delimiter \\n\\n\\n\n\nselect 1;\n\n\nselect 2;'
+    const [migration] = await loadMigrations(await folderOf({ '1.sql': text }))
+    expect(migration?.sql).toBe(text)
+  })
+
   test.each([
     ['goose', '-- +goose ENVSUB ON\nselect 1;'],
     ['Atlas', '-- atlas:txtar\n\n-- migration.sql --\nselect 1;\n-- down.sql --\ndrop table users;'],
     ['Atlas', '-- atlas:checkpoint\n\nselect 1;'],
+    ['Atlas', '-- atlas:delimiter -- end\n\nselect 1\n-- end\nselect 2'],
     ['Liquibase', '--liquibase formatted sql\n--changeset ana:1\nselect 1;'],
-  ])('%s: what only the tool can run', async (_, text) => {
+  ])('%s: what only the tool can run: %s', async (_, text) => {
     await expect(
       loadMigrations(await folderOf({ '1.sql': 'select 0', '2.sql': text })),
     ).rejects.toMatchObject({

@@ -62,6 +62,11 @@ const UNSUPPORTED: readonly Unsupported[] = [
     what: 'Atlas’s archive of files (its down.sql would run, too)',
   },
   {
+    // Empty lines beside semicolons part nothing that those do not.
+    pattern: /^\s{0,20}--\s{0,20}atlas:delimiter\s{1,20}(?!(?:\\n|;){1,20}\s{0,20}$)/i,
+    what: 'what ends statements in place of the semicolon (Atlas)',
+  },
+  {
     pattern: /^\s{0,20}--\s{0,20}atlas:checkpoint\b/i,
     what: 'Atlas’s checkpoint, which makes again what the files before it made,',
     behindOthers: true,
