@@ -246,6 +246,13 @@ describe('a copy that cannot be sent ahead', () => {
   const table = (sql: string): Partial<TenancyOptions> => ({ migrations: [{ id: '0001_odd', sql }] })
   const good = 'create table good (id int primary key);'
   const refused: readonly (readonly [name: string, options: Partial<TenancyOptions>, told: RegExp])[] = [
+    [
+      'a HASH of an enum, which is another in each database',
+      table(`${good} create type mood as enum ('calm'); create table odd (m mood primary key) partition by hash (m);
+        create table odd_0 partition of odd for values with (modulus 2, remainder 0);
+        create table odd_1 partition of odd for values with (modulus 2, remainder 1)`),
+      /odd_0 is partitioned by HASH of .*; odd_1 is/,
+    ],
     ['a table without a key', table(`${good} create table odd (n int)`), /odd has no primary key/],
     [
       'a key that is deferrable',

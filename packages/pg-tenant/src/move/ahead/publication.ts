@@ -21,6 +21,11 @@ export interface Followed {
   readonly made: string
 }
 
+/** Input types of operator classes whose hash is, or may be, one of an OID: it is another in each database (archive/restore/hashed.ts). */
+const HASHED_BY_OID = ['anyenum', 'oid', 'anyarray', 'record', 'anyrange', 'anymultirange']
+  .map((type) => `'${type}'::regtype`)
+  .join(', ')
+
 // $1 schema, $2 names that are no data of the tenant, $3 who owns the rest.
 const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
     (select coalesce(json_agg(a.attname), '[]') from pg_attribute a where a.attrelid = c.oid and a.attidentity = 'a' and not a.attisdropped) as fixed,
@@ -30,6 +35,9 @@ const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
       when c.relrowsecurity and c.relforcerowsecurity then 'forces row-level security on its owner'
       when exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('R', 'A'))
         or exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('R', 'A')) then 'has a trigger or rule that runs on replicas'
+      when exists (select from pg_partition_ancestors(c.oid) a join pg_partitioned_table p on p.partrelid = a.relid and p.partstrat = 'h'
+          join pg_opclass o on o.oid = any (p.partclass::oid[]) where o.opcintype in (${HASHED_BY_OID}))
+        then 'is partitioned by HASH of an enum, an array, a row or an OID, so that its rows lie in other partitions there'
       when k.columns is null then 'has no primary key (nor REPLICA IDENTITY USING INDEX) by which a row is found again'
       when k.generated or c.relreplident = 'f' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '')
         then 'has a generated column in its replica identity'
