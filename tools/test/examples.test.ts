@@ -15,8 +15,8 @@ const FUNCTIONS = publicFunctions()
 const ALL = FUNCTIONS.filter(
   (one): one is Shown => one.example !== undefined && !one.example.startsWith('// vitest'),
 )
-/** All of them in the slow set, else every fourth one. */
-const SHOWN = ALL.filter((_, at) => process.env.TEST_SLOW || at % 4 === 0)
+/** All of them in the slow set, else every twelfth one. */
+const SHOWN = ALL.filter((_, at) => process.env.TEST_SLOW || at % 12 === 0)
 const PACKAGES = [...new Set(FUNCTIONS.map((one) => one.package))]
 
 /** In each package, so that an example finds what its reader has installed. */

@@ -1,21 +1,21 @@
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type LocalHub, startLocally } from '../src/local.ts'
 import { inherited, type RunningHub, startHub } from './support/child.ts'
-import { PASSWORD } from './support/world.ts'
+import { makeDatabase, PASSWORD } from './support/world.ts'
 
 const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const SOURCES = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
-let local: LocalHub
+let local: Awaited<ReturnType<typeof makeDatabase>>
 let hub: RunningHub | undefined
 
 beforeAll(async () => {
-  local = await startLocally()
+  local = await makeDatabase()
 })
 afterAll(async () => {
   hub?.process.kill('SIGKILL')
-  await local?.stop()
+  await hub?.ended.catch(() => {})
+  await local?.close()
 })
 
 const start = async (environment: NodeJS.ProcessEnv = {}) => {
@@ -43,7 +43,14 @@ async function invitation(): Promise<string> {
   return /invitation=(\S+)/.exec(stdout)?.[1] ?? ''
 }
 
-it('finishes what is in flight when it is told to stop, loses nothing, and ends with 0', async () => {
+const newTenant = (slug: string) => ({
+  slug,
+  name: slug,
+  packageKey: 'essentials',
+  adminUser: { email: `a@${slug}.example`, name: 'A' },
+})
+
+it('survives a connection that dies while it is held; finishes what is in flight when it is told to stop, loses nothing, and ends with 0', async () => {
   const { base, process: child, ended, lines } = await start()
   const signedIn = await post(
     base,
@@ -53,19 +60,26 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   )
   expect(signedIn.status).toBe(200)
   const { accessToken } = signedIn.body.data
+  const onboard = (slug: string) =>
+    post(base, '/v1/tenants', newTenant(slug), { Authorization: `Bearer ${accessToken}` })
+  const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
+  const other = new pg.Client(local.environment.CONTROL_DATABASE_URL)
+  await Promise.all([root.connect(), other.connect()])
+
+  await root.query('begin; lock table tenancy.tenant in share mode')
+  const cut = onboard('cut')
+  // The connection that keeps others from onboarding the same tenant: it does nothing meanwhile.
+  const kill = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
+    and pid <> pg_backend_pid() and state = 'idle in transaction' and query like '%pg_advisory_xact_lock%'`
+  await expect.poll(async () => (await other.query(kill)).rowCount).toBe(1)
+  await root.query('rollback')
+  expect((await cut).status).toBe(201)
 
   // Somebody holds the table, so that the request is still under way when the signal comes.
-  const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
-  await root.connect()
   await root.query('begin; lock table hub.tenant_profile in access exclusive mode')
-  const body = {
-    slug: 'late',
-    name: 'Late',
-    packageKey: 'essentials',
-    adminUser: { email: 'a@late.example', name: 'A' },
-  }
-  const answer = post(base, '/v1/tenants', body, { Authorization: `Bearer ${accessToken}` })
-  const waiting = `select count(*)::int as waiting from pg_locks where not granted`
+  const answer = onboard('late')
+  const waiting = `select count(*)::int as waiting from pg_locks
+    where not granted and relation = 'hub.tenant_profile'::regclass`
   await expect
     .poll(async () => (await root.query<{ waiting: number }>(waiting)).rows[0]?.waiting)
     .toBeGreaterThan(0)
@@ -76,9 +90,14 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   expect((await answer).status).toBe(201)
   expect(await ended).toBe(0)
 
-  const { rows } = await root.query(`select status from tenancy.tenant where key = 'late'`)
-  expect(rows).toEqual([{ status: 'active' }])
-  await root.end()
+  const { rows } = await root.query(
+    `select key, status from tenancy.tenant where key in ('cut', 'late') order by key`,
+  )
+  expect(rows).toEqual([
+    { key: 'cut', status: 'active' },
+    { key: 'late', status: 'active' },
+  ])
+  await Promise.all([root.end(), other.end()])
   const log = lines.join('\n')
   const secrets = Object.entries(local.environment).flatMap(([name, value]) =>
     /(KEY|TOKEN|PEPPER)$/.test(name) ? [value] : [],
@@ -88,33 +107,8 @@ it('finishes what is in flight when it is told to stop, loses nothing, and ends 
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
 })
 
-it('starts again on what is there, and invites nobody who has a password; survives a connection that dies while it is held', async () => {
-  const { base, process: child, ended } = await start()
+it('opens again on what is there, and invites nobody who has a password', async () => {
   expect(await invitation()).toBe('')
-  const login = { email: 'operator@example.com', password: PASSWORD }
-  const signedIn = await post(base, '/v1/auth/login', login, { 'X-Client-Key': 'platform' })
-  expect(signedIn.status).toBe(200)
-  const root = new pg.Client(local.environment.ADMIN_DATABASE_URL)
-  const other = new pg.Client(local.environment.CONTROL_DATABASE_URL)
-  await Promise.all([root.connect(), other.connect()])
-  await root.query('begin; lock table tenancy.tenant in share mode')
-  const body = {
-    slug: 'cut',
-    name: 'Cut',
-    packageKey: 'essentials',
-    adminUser: { email: 'a@cut.example', name: 'A' },
-  }
-  const headers = { Authorization: `Bearer ${signedIn.body.data.accessToken}` }
-  const answer = post(base, '/v1/tenants', body, headers)
-  // The connection that keeps others from onboarding the same tenant: it does nothing meanwhile.
-  const kill = `select pg_terminate_backend(pid) from pg_stat_activity
-    where pid <> pg_backend_pid() and state = 'idle in transaction' and query like '%pg_advisory_xact_lock%'`
-  await expect.poll(async () => (await other.query(kill)).rowCount).toBe(1)
-  await root.query('rollback')
-  expect((await answer).status).toBe(201)
-  await Promise.all([root.end(), other.end()])
-  child.kill('SIGINT')
-  expect(await ended).toBe(0)
 })
 
 it('names what is missing in its environment, and shows no value', async () => {

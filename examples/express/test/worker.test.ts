@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type LocalHub, startLocally } from '../src/local.ts'
 import { inherited, type RunningHub, startHub } from './support/child.ts'
 import { isSigned, type Receiver, startReceiver } from './support/receiver.ts'
-import { PASSWORD } from './support/world.ts'
+import { makeDatabase, PASSWORD } from './support/world.ts'
 
 const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const SOURCES = ['--conditions=@org/source', '--disable-warning=ExperimentalWarning']
@@ -20,7 +19,7 @@ interface Span {
   readonly service: string
 }
 
-let local: LocalHub
+let local: Awaited<ReturnType<typeof makeDatabase>>
 let receiver: Receiver
 let collector: Receiver
 let hub: RunningHub
@@ -28,12 +27,14 @@ let worker: RunningHub
 
 beforeAll(async () => {
   ;[local, receiver, collector] = await Promise.all([
-    startLocally(),
+    makeDatabase(),
     startReceiver(({ path }) => (path.startsWith('/down') ? 500 : 204)),
     startReceiver(() => 200),
   ])
   const environment = {
     ...local.environment,
+    WEBHOOK_ADDRESSES: '127.0.0.0/8',
+    WEBHOOK_HTTP: 'yes',
     WEBHOOK_PORTS: String(receiver.port),
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}`,
     OTEL_BSP_SCHEDULE_DELAY: '200',
@@ -45,7 +46,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const one of [hub, worker]) one?.process.kill('SIGKILL')
-  await Promise.all([local?.stop(), receiver?.close(), collector?.close()])
+  await Promise.all([hub?.ended, worker?.ended])
+  await Promise.all([local?.close(), receiver?.close(), collector?.close()])
 })
 
 async function ask(method: string, path: string, headers: Record<string, string>, body?: object) {
@@ -203,7 +205,7 @@ it('says how it is, and how the queue and the deliveries are, by no tenant', asy
 
 it('ends with 0 when it is told to, and with whoever started it', async () => {
   worker.process.kill('SIGTERM')
-  hub.process.kill('SIGTERM')
+  hub.process.kill('SIGINT')
   expect(await Promise.all([worker.ended, hub.ended])).toEqual([0, 0])
   // What was told of events that cannot be handled, above.
   const others = worker.lines

@@ -125,7 +125,7 @@ describe('adopt', () => {
   })
 
   it('goes on where it was killed', async () => {
-    const many = Array.from({ length: 12 }, (_, at) => `many_${at}`)
+    const many = Array.from({ length: 8 }, (_, at) => `many_${at}`)
     for (const schema of many) await legacy(schema)
     const words = ['adopt', '--all', '--schemas', 'many_*', '--baseline', '0001_notes', '--json']
     const { PATH, NODE_COMPILE_CACHE } = process.env

@@ -23,18 +23,13 @@ beforeAll(async () => {
   await writeFile(join(folder, 'pg-tenant.config.mjs'), `export default { ${config} }`)
 })
 
-/** Through all levels in the slow set; else there and back between the two that differ most. */
-const WAY = process.env.TEST_SLOW
-  ? [
-      ['plain', 'apart', 'role'],
-      ['apart', 'alone', 'login'],
-      ['alone', 'rows', 'row'],
-      ['rows', 'plain', 'schema'],
-    ]
-  : [
-      ['plain', 'rows', 'row'],
-      ['rows', 'plain', 'schema'],
-    ]
+/** Through all levels. */
+const WAY = [
+  ['plain', 'apart', 'role'],
+  ['apart', 'alone', 'login'],
+  ['alone', 'rows', 'row'],
+  ['rows', 'plain', 'schema'],
+]
 
 it.each(WAY)('changes the level of a tenant: from %s to %s', async (from, to, isolation) => {
   if (from === 'plain') expect((await project.run('create acme --placement plain')).exit).toBe(EXIT.ok)

@@ -65,7 +65,8 @@ export function useWorld(overrides: NodeJS.ProcessEnv = {}): World {
   return new Proxy({} as World, { get: (_, name) => Reflect.get(world.current ?? {}, name) })
 }
 
-async function makeWorld(overrides: NodeJS.ProcessEnv) {
+/** A database of the test's own on the run's server, as a team makes one, and the environment of a hub over it. */
+export async function makeDatabase() {
   const postgres = await connectPostgres(inject('pgTenantServerUrl'))
   const database = await postgres.createDatabase()
   const root = new pg.Pool({ connectionString: database.url, max: 2 })
@@ -76,7 +77,7 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
   await root.query(`create role ${admin} login createrole createdb password 'admin'`)
   await root.query(`create role ${own} login password 'hub'`)
   await root.query(`grant create on database ${database.name} to ${admin}`)
-  const config = readConfig({
+  const environment: NodeJS.ProcessEnv = {
     DATABASE_URL: as(database.url, app, 'app'),
     ADMIN_DATABASE_URL: as(database.url, admin, 'admin'),
     CONTROL_DATABASE_URL: as(database.url, own, 'hub'),
@@ -91,8 +92,17 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
     ...Object.fromEntries(
       ['ADDRESS', 'LOGIN', 'READ', 'WRITE'].map((one) => [`RATE_LIMIT_${one}`, '1000000']),
     ),
-    ...overrides,
-  })
+  }
+  const close = async () => {
+    await root.end()
+    await cleanUp(database, postgres.url, [app, admin, own], rolePrefix)
+  }
+  return { environment, root, close }
+}
+
+async function makeWorld(overrides: NodeJS.ProcessEnv) {
+  const { environment, root, close: drop } = await makeDatabase()
+  const config = readConfig({ ...environment, ...overrides })
   const log: string[] = []
   const written = createLog('debug', { write: (line: string) => void log.push(line) })
   // Whoever waits here waits for the machine.
@@ -117,8 +127,7 @@ async function makeWorld(overrides: NodeJS.ProcessEnv) {
   const close = async () => {
     await stop(server)
     await hub.close()
-    await root.end()
-    await cleanUp(database, postgres.url, [app, admin, own], rolePrefix)
+    await drop()
   }
   return { world, close }
 }

@@ -18,7 +18,7 @@ const credentials = integrationCredentials({ secrets: both })
 const [before, after] = [old, fresh].map((secrets) => integrationCredentials({ secrets }))
 const LEVELS = (['role', 'row', 'database', 'schema', 'login'] as const).slice(
   0,
-  process.env.TEST_SLOW ? 5 : 3,
+  process.env.TEST_SLOW ? 5 : 2,
 )
 
 describe.each(LEVELS)('level %s', (level) => {
@@ -131,7 +131,7 @@ describe.each(LEVELS)('level %s', (level) => {
 })
 
 /** The slow set: a thousand. */
-const ROTATIONS = process.env.TEST_SLOW ? 1_000 : 200
+const ROTATIONS = process.env.TEST_SLOW ? 1_000 : 60
 
 describe(`${ROTATIONS} rotations that die, with edits in between`, () => {
   const there = useTestLevels(createTenancy)

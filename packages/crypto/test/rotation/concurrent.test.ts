@@ -121,7 +121,7 @@ describe('a row that somebody holds', () => {
   })
 })
 
-const ROTATIONS = process.env.TEST_SLOW ? 30 : 12
+const ROTATIONS = process.env.TEST_SLOW ? 30 : 6
 
 describe('readers and writers, old and new, while rotations run back and forth', () => {
   it('never fail, never read anything but what was last written, and lose nothing', async () => {

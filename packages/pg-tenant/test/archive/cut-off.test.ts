@@ -19,7 +19,7 @@ const firstAt = (level: (typeof LEVELS)[number]) => (SLOW ? 1 : 7 + 19 * LEVELS.
 describe.each(LEVELS)('level %s', (level) => {
   const sound = openLibrary.bind(undefined, setting, level)
 
-  it.runIf(looksAt(level, 'role', 'row'))(
+  it.runIf(looksAt(level, 'row'))(
     'an off-boarding whose process is killed at any statement is finished by running it again',
     async () => {
       const here = sound()
@@ -46,7 +46,7 @@ describe.each(LEVELS)('level %s', (level) => {
     },
   )
 
-  it.runIf(looksAt(level, 'schema', 'row'))(
+  it.runIf(looksAt(level, 'schema'))(
     'a restore whose process is killed at any statement is finished by running it again',
     async () => {
       const here = sound()

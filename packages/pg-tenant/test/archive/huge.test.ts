@@ -13,7 +13,7 @@ import { provisioned, useFolder } from './support.ts'
 
 // A server of its own with few locks: one that runs out of them would fail the tests of others.
 const folder = useFolder()
-const TABLES = SLOW ? 3000 : 600
+const TABLES = SLOW ? 3000 : 300
 let server: PostgresServer
 let pool: pg.Pool
 let application: pg.Pool
@@ -50,7 +50,7 @@ const CREATE = `do $$ begin
       execute format('create table c_huge.t%s (id int primary key, body text)', i);
       if i % 50 = 0 then commit; end if;
     end loop;
-    for i in 1..40 loop
+    for i in 1..${SLOW ? 40 : 20} loop
       for n in 1..60 loop
         execute format('create index on c_huge.t%s (body) where id > %s', i, n);
       end loop;

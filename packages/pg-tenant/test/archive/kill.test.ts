@@ -7,7 +7,6 @@ import { restoreTenant } from '../../src/archive/restore/restore.ts'
 import type { Lifecycle } from '../../src/lifecycle/lifecycle.ts'
 import { offboard } from '../../src/offboard/offboard.ts'
 import { findRemains } from '../offboard/remains.ts'
-import { inTurn, SLOW } from '../support/sample.ts'
 import { codeOf, eventually, useWorld } from '../support/world.ts'
 import { killWhen, start } from './spawn.ts'
 import { keyOf, lifecycleOf, provisioned, useFolder } from './support.ts'
@@ -54,7 +53,7 @@ async function whileLocked(lock: string, fn: () => Promise<void>): Promise<void>
 }
 
 describe('SIGKILL', () => {
-  it.runIf(SLOW)('during a backup leaves no file under its name', async () => {
+  it('during a backup leaves no file under its name', async () => {
     await filled('kill-backup')
     const file = folder.path('kill-backup')
     await whileLocked('lock table "c_kill-backup".notes', () =>
@@ -68,7 +67,7 @@ describe('SIGKILL', () => {
     expect((await inspectArchive(file)).summary.rows).toBe(1000)
   })
 
-  it.skipIf(SLOW)('during a restore leaves nothing, and it can be run again', async () => {
+  it('during a restore leaves nothing, and it can be run again', async () => {
     await filled('kill-source')
     const file = folder.path('kill-source')
     await backupTenant(lifecycle, keyOf(lifecycle, 'kill-source'), { to: file, compression: 'none' })
@@ -94,7 +93,7 @@ describe('SIGKILL', () => {
     ['its backup', 'lock table "c_KEY".notes', 0],
     ['its last transaction', 'lock table tenancy.tenant_migration', 1],
   ] as const
-  it.each(inTurn(phases, 3))(
+  it.each(phases)(
     'during %s, an off-boarding is finished by running it again',
     async (phase, lock, backups) => {
       const key = `kill-${phase.length}`

@@ -3,7 +3,6 @@ import { findProgram, type PostgresServer, startPostgres, type TestWorld, testWo
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { versionOf } from '../../src/archive/pg-dump/program.ts'
 import { createTenancy, type Tenancy } from '../../src/index.ts'
-import { SLOW } from '../support/sample.ts'
 import { contents } from './contents.ts'
 import { ODD, ROWS } from './odd-schema.ts'
 import { randomOf, randomSchema } from './random-schema.ts'
@@ -57,7 +56,7 @@ describe.skipIf(!there)('an archive of server 15', () => {
     expect(Object.keys(before).length).toBeGreaterThan(20)
   })
 
-  it.skipIf(SLOW)('is restored on server 18 as it was', async () => {
+  it('is restored on server 18 as it was', async () => {
     const path = folder.path('archive')
     expect((await from[1].backup('acme', { to: path })).skipped).toEqual([])
     await to[1].restore('acme', { from: path })
@@ -69,7 +68,7 @@ describe.skipIf(!there)('an archive of server 15', () => {
     expect(await contents(to[0], 'copy')).toEqual(before)
   })
 
-  it.runIf(SLOW && dumps)('in the format of pg_dump, too', async () => {
+  it.runIf(dumps)('in the format of pg_dump, too', async () => {
     const path = folder.path('dump')
     await from[1].backup('acme', { to: path, format: 'pg_dump', programs })
     await to[1].restore('acme', { from: path, force: 'replace', programs })

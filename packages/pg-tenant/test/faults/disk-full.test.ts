@@ -49,7 +49,7 @@ describe.skipIf(!disk)('a disk that is full', () => {
       await sound.query('bystander', `insert into notes (body) values ('kept')`)
     })
 
-    it.runIf(looksAt(level, 'role', 'database'))(
+    it.runIf(looksAt(level, 'role'))(
       'fails a tenant that is provisioned with a code, and the next call makes all of it',
       async () => {
         const tenancy = ground.tenancy({ migrations: large() })
@@ -62,7 +62,7 @@ describe.skipIf(!disk)('a disk that is full', () => {
       },
     )
 
-    it.runIf(looksAt(level, 'role', 'row'))(
+    it.runIf(looksAt(level, 'row'))(
       'fails a migration of all with a report or a code, and the next run finishes',
       async () => {
         const more = [

@@ -13,7 +13,7 @@ const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
 /** An odd one: the connection goes before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
-const STEP = stepOf(3, 7)
+const STEP = stepOf(3, 11)
 
 const tenancyOf = (level: IsolationLevel, options: object = {}) =>
   setting.tenancy(level, {

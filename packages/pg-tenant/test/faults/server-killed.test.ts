@@ -98,7 +98,7 @@ describe.each(LEVELS)('kill -9 of the server, level %s', (level) => {
     },
   )
 
-  it.runIf(looksAt(level, 'role', 'database'))(
+  it.runIf(looksAt(level, 'database'))(
     'while a tenant is dropped: the next call finishes it, and it never comes back',
     async () => {
       const bystander = await useBystander(sound)

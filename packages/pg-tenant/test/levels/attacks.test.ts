@@ -14,7 +14,7 @@ const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter(
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
   // Level `role` is attacked in test/hazards/stopped.test.ts; here are samples, and the others in the slow set.
-  const tried = inTurn(ATTACKS, isolation === 'row' ? 4 : 8)
+  const tried = inTurn(ATTACKS, isolation === 'row' ? 6 : 12)
   const only = tried.map(({ id }) => id)
   beforeAll(async () => {
     report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation, only })

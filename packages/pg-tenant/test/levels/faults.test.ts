@@ -8,7 +8,7 @@ const setting = useSetting()
 /** More statements than any of this takes. */
 const MANY = 200
 /** An odd one: the connection goes before and after statements in turn. `TEST_FAULTS=all` takes every statement. */
-const STEP = stepOf(5, 17)
+const STEP = stepOf(5, 29)
 const LEVELS = SUBJECTS.map(({ level }) => level).filter((level) => level === 'login' || level === 'database')
 
 /** What is left of a tenant on the server. */

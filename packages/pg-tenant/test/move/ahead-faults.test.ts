@@ -246,7 +246,7 @@ describe('killed behind the moment that decides: what came is compared all the s
     },
   )
 
-  it.each(inTurn(['copied', 'switched', 'opened'] as const, 3))(
+  it.runIf(SLOW).each(['copied', 'switched', 'opened'] as const)(
     'at %s: one that is the same is finished',
     async (step) => {
       const { us, fleet } = servers.open(level)

@@ -116,7 +116,7 @@ it.runIf(SLOW)(
   },
 )
 
-it.skipIf(SLOW)(
+it.runIf(SLOW)(
   'is called off where the cluster it goes to is lost in the middle of the copy, and says which that is',
   async () => {
     const { eu, us, fleet } = servers.open('schema')

@@ -97,7 +97,7 @@ describe.each(ONE_POOL)('level $level', ({ level }) => {
     await proxy.close()
   })
 
-  it.each(inTurn(LIES, level === 'role' ? 4 : 12))(
+  it.each(inTurn(LIES, level === 'role' ? 6 : 24))(
     '%s: nothing is there for whoever comes next',
     async (lie) => {
       // A session that compiles the function behind the lie, and one that has done so before.

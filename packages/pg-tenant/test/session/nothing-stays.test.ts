@@ -87,7 +87,7 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
       }),
     }
     // More of them at the level that most use, and the others in the slow set.
-    const statements = inTurn(STATEMENTS, level === 'role' ? 8 : 32)
+    const statements = inTurn(STATEMENTS, level === 'role' ? 12 : 48)
     expect(await differences(tenancy, statements, users)).toEqual([])
   })
 

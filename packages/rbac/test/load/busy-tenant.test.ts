@@ -6,7 +6,7 @@ import { acme, seeded, useRbac } from '../store/rbac-world.ts'
 
 const rbac = useRbac()
 const READ = 'notes.item.read'
-const ROUNDS = process.env.TEST_SLOW ? 30 : 10
+const ROUNDS = process.env.TEST_SLOW ? 30 : 5
 const USERS = 8
 const REQUESTS = 24
 /** Requests, which join no transaction. */

@@ -7,7 +7,7 @@ import { ACTIONS, definition, moment, resource, snapshot } from '../support/arbi
 import { cedarCan, cedarPolicies } from '../support/cedar.ts'
 import { referenceCan } from '../support/reference.ts'
 
-const RUNS = { numRuns: Number(process.env.RBAC_ORACLE_RUNS ?? (process.env.TEST_SLOW ? 1_500 : 500)) }
+const RUNS = { numRuns: Number(process.env.RBAC_ORACLE_RUNS ?? (process.env.TEST_SLOW ? 1_500 : 200)) }
 
 describe('every decision is the same', () => {
   it('as the nested loops of the reference, at any moment, whatever the clock did before', () => {
