@@ -50,3 +50,38 @@ describe('a table whose last column with large values was dropped', () => {
     else expect(compare).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
   })
 })
+
+describe('a definition that the server words in another way once it has read it', () => {
+  const is = (definition: string) => constraint('c', `CHECK (${definition})`)
+  const within = { words: true, privileges: true }
+  const differs = (before: string, after: string) => {
+    try {
+      requireSame([is(before)], [is(after)], within)
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  it.each([
+    [
+      `(a)::text = ANY ((ARRAY['x'::varchar, '(,]'::varchar])::text[])`,
+      `(a)::text = ANY (ARRAY[('x'::varchar)::text, ('(,]'::varchar)::text])`,
+    ],
+    [`a = (ARRAY[f(b, 1), c])::numeric(5,2)[]`, `a = ARRAY[(f(b, 1))::numeric(5,2), (c)::numeric(5,2)]`],
+    [`a = (ARRAY[ARRAY[b], ARRAY[c]])::text[]`, `a = ARRAY[ARRAY[(b)::text], ARRAY[(c)::text]]`],
+    [`a::text = ANY (ARRAY['x'::varchar]::text[])`, `a::text = ANY (ARRAY['x'::varchar::text])`],
+    ['(((n >= 1) AND (n <= 5)) AND (m > 0))', '((n >= 1) AND (n <= 5) AND (m > 0))'],
+    ['(t LEFT JOIN u ON TRUE)', '(t LEFT JOIN u ON (true))'],
+    ['((((n < 1) OR (n > 5)) OR (m > 0)) OR (o))', '((n < 1) OR (n > 5) OR (m > 0) OR (o))'],
+  ])('%s is the same', (before, after) => expect(differs(before, after)).toBe(false))
+
+  it.each([
+    [`a = ANY ((ARRAY['x'::varchar])::text[])`, `a = ANY (ARRAY[('y'::varchar)::text])`],
+    [`a = ANY ((ARRAY['x'::varchar])::text[])`, `a = ANY (ARRAY[('x'::varchar)::name])`],
+    [`a = '(ARRAY[b])::text[]'`, `a = 'ARRAY[(b)::text]'`],
+    ['(((a) OR (b)) AND (c))', '((a) OR (b) AND (c))'],
+    ['((a) AND ((b) OR (c)))', '((a) AND (b) OR (c))'],
+    ['(((a) AND (b)) OR (c))', '((a) AND (b) OR (c))'],
+  ])('%s is not %s', (before, after) => expect(differs(before, after)).toBe(true))
+})

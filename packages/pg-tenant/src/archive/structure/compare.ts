@@ -1,4 +1,5 @@
 import { TenancyError } from '@org/core'
+import { sameWords } from './same-words.ts'
 import { PHASE, type StructureStatement } from './statement.ts'
 
 /** What is compared. */
@@ -28,7 +29,8 @@ export function requireSame(
   for (const { what, sql } of comparable(expected)) {
     const now = there.get(what)
     if (now === undefined) differences.push(`${what} is missing`)
-    else if (words && now !== sql && now !== withoutToast(what, sql)) differences.push(`${what} is another`)
+    else if (words && !sameWords(now, sql) && !sameWords(now, withoutToast(what, sql)))
+      differences.push(`${what} is another`)
     there.delete(what)
   }
   differences.push(...[...there.keys()].map((what) => `${what} is new`))

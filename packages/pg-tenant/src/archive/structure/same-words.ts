@@ -1,0 +1,142 @@
+import { scan, type Token, UnterminatedSql } from '../../sql/scan.ts'
+
+/**
+ * Whether two definitions are the same to the server, which words some in another way once it has read its own words (behind pg_dump, too):
+ * `c in ('a', 'b')` of a varchar is written as a cast of an array and read as an array of casts, `n between 1 and 5 and m > 0` as an AND
+ * in an AND and read as one.
+ */
+export function sameWords(one: string, other: string): boolean {
+  return one === other || canonical(one) === canonical(other)
+}
+
+/** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`. */
+function canonical(sql: string): string {
+  try {
+    const tokens = scan(sql)
+    const text = { sql, tokens, closes: closing(tokens) }
+    return words(text, 0, tokens.length).join(' ')
+  } catch (error) {
+    if (error instanceof UnterminatedSql) return sql
+    throw error
+  }
+}
+
+interface Text {
+  readonly sql: string
+  readonly tokens: readonly Token[]
+  /** Of each bracket that opens, where it closes. */
+  readonly closes: ReadonlyMap<number, number>
+}
+
+function closing(tokens: readonly Token[]): ReadonlyMap<number, number> {
+  const [closes, open] = [new Map<number, number>(), [] as number[]]
+  for (const [at, token] of tokens.entries()) {
+    if (is(token, '(') || is(token, '[')) open.push(at)
+    const from = is(token, ')') || is(token, ']') ? open.pop() : undefined
+    if (from !== undefined) closes.set(from, at)
+  }
+  return closes
+}
+
+function words(text: Text, from: number, to: number): string[] {
+  const found: string[] = []
+  for (let at = from; at < to; at++) {
+    const cast = castArray(text, at)
+    if (cast) {
+      found.push(...castElements(text, cast))
+      at = cast.end
+    } else if (goesOn(text, at)) {
+      const closed = text.closes.get(at) as number
+      found.push(...words(text, at + 1, closed))
+      at = closed
+    } else if (isWord(text.tokens[at], 'true') && isWord(text.tokens[at - 1], 'on'))
+      found.push('(', 'true', ')')
+    else found.push(raw(text, at))
+  }
+  return found
+}
+
+/** Whether the parentheses that open here hold the beginning of an AND, or an OR, that goes on behind them. */
+function goesOn({ tokens, closes }: Text, at: number): boolean {
+  const closed = closes.get(at)
+  if (closed === undefined || isBoolean(tokens[at - 1])) return false
+  const word = tokens[closed + 1]
+  if (!isBoolean(word)) return false
+  let joined = false
+  for (let next = at + 1; next < closed; next++) {
+    const token = tokens[next]
+    if (isBoolean(token) && token?.text !== word?.text) return false
+    joined ||= isBoolean(token)
+    next = closes.get(next) ?? next
+  }
+  return joined
+}
+
+function isBoolean(token: Token | undefined): boolean {
+  return isWord(token, 'and') || isWord(token, 'or')
+}
+
+function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'word' && token.text === text
+}
+
+interface Cast {
+  /** Where ARRAY stands. */
+  readonly array: number
+  readonly type: readonly string[]
+  readonly end: number
+  /** Whether parentheses stand around what is cast: not in statistics, which are written for reading. */
+  readonly enclosed: boolean
+}
+
+/** `(ARRAY[…])::type[]` or `ARRAY[…]::type[]` that begins here. */
+function castArray({ sql, tokens, closes }: Text, at: number): Cast | undefined {
+  const enclosed = is(tokens[at], '(')
+  const array = enclosed ? at + 1 : at
+  const bracket = isArray(tokens, array) ? closes.get(array + 1) : undefined
+  if (bracket === undefined || (enclosed && closes.get(at) !== bracket + 1)) return undefined
+  const colons = enclosed ? bracket + 2 : bracket + 1
+  if (!is(tokens[colons], ':') || !is(tokens[colons + 1], ':')) return undefined
+  const first = colons + 2
+  for (let next = first; next < first + LONGEST_TYPE; next++) {
+    if (!is(tokens[next], '[') || !is(tokens[next + 1], ']')) continue
+    const type = tokens.slice(first, next).map(({ start, end }) => sql.slice(start, end))
+    return { array, type, end: next + 1, enclosed }
+  }
+  return undefined
+}
+
+/** In tokens: a name with its schema, a modifier, `timestamp(3) with time zone`. */
+const LONGEST_TYPE = 12
+
+/** `ARRAY[…]`, the cast said of each element; of an array in it, of that one's. */
+function castElements(text: Text, cast: Cast): string[] {
+  const { tokens, closes } = text
+  const { array, type, enclosed } = cast
+  const end = closes.get(array + 1) ?? array + 1
+  const found = ['ARRAY', '[']
+  for (let from = array + 2; from < end; ) {
+    let to = from
+    while (to < end && !is(tokens[to], ',')) to = (closes.get(to) ?? to) + 1
+    const nested = isArray(tokens, from) && closes.get(from + 1) === to - 1
+    const own = nested ? castElements(text, { ...cast, array: from }) : words(text, from, to)
+    if (nested) found.push(...own)
+    else if (enclosed) found.push('(', ...own, ')', ':', ':', ...type)
+    else found.push(...own, ':', ':', ...type)
+    if (to < end) found.push(',')
+    from = to + 1
+  }
+  return [...found, ']']
+}
+
+function isArray(tokens: readonly Token[], at: number): boolean {
+  return isWord(tokens[at], 'array') && is(tokens[at + 1], '[')
+}
+
+function raw({ sql, tokens }: Text, at: number): string {
+  return sql.slice(tokens[at]?.start, tokens[at]?.end)
+}
+
+function is(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'symbol' && token.text === text
+}
