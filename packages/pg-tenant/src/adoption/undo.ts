@@ -77,11 +77,12 @@ async function undo(admin: Admin, work: Undoing): Promise<void> {
   const look = (known?: Known) => refuseCode(admin, tenant, schema, before.since, known)
   const known = acceptsCode || ownOnly ? undefined : await look()
   if (!home.ownDatabase) await runOnForget({ admin, lifecycle, tenant })
-  await giveBack(admin, work, before, { schema, marker, role })
-  // guard: what the tenant changed while its tables were waited for; now it can change nothing more
-  if (known) await look(known)
-  if (!before.keptRole) await removeRole(admin, work, role)
-  if (!home.ownDatabase) await forgetTenant(admin, lifecycle, tenant)
+  await giveBack(admin, work, before, { schema, marker, role }, async () => {
+    // guard: what the tenant changed while its tables were waited for; now it can change nothing more
+    if (known) await look(known)
+    if (!before.keptRole) await removeRole(admin, work, role)
+    if (!home.ownDatabase) await forgetTenant(admin, lifecycle, tenant)
+  })
 }
 
 async function isMarked(admin: Admin, schema: string, marker: string): Promise<boolean> {
@@ -89,11 +90,13 @@ async function isMarked(admin: Admin, schema: string, marker: string): Promise<b
   return row?.there === true
 }
 
+/** @param behind what else is done until the tables are let go: all of it within the bounds */
 async function giveBack(
   admin: Admin,
   { lifecycle, tenant, application, bounds }: Undoing,
   before: Before,
   { schema, marker, role }: { readonly schema: string; readonly marker: string; readonly role: string },
+  behind: () => Promise<void>,
 ): Promise<void> {
   const { separateOwner } = traitsOf(lifecycle.level)
   const nameOf = await ownerNames(admin, before, tenant)
@@ -115,6 +118,7 @@ async function giveBack(
       `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(nameOf(before.schema.owner))}`,
     )
     await restorePrivileges(admin, schema, objects, before)
+    await behind()
   })
 }
 

@@ -198,6 +198,19 @@ describe('undoing an adoption', () => {
   })
 })
 
+it('undoing gives way to who holds the tenant’s role as well: its tables are locked already', async () => {
+  const { role } = await tenancy.adopt('undone', { schema: 'undone', baseline: BASELINE.id, drift: 'accept' })
+  const other = await world.root.connect()
+  await other.query(`begin; create table handed (); grant select on handed to "${role}"`)
+  // The lock may be waited for longer than the tables may be locked: the latter ends it.
+  const bounds = { lockTimeout: 60_000, maxLockTime: 700, attempts: 1 }
+  const refused = await tenancy.undoAdoption('undone', bounds).catch((error: unknown) => error)
+  await other.query('rollback')
+  other.release()
+  expect(refused).toMatchObject({ code: 'TIMEOUT', details: { sqlState: '57014' } })
+  await tenancy.undoAdoption('undone')
+})
+
 describe('what is in the way', () => {
   it('is listed at once, and nothing is changed', async () => {
     const stranger = `${world.rolePrefix}stranger`
