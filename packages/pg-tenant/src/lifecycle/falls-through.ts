@@ -3,6 +3,7 @@ import type { Admin } from '../admin/transaction.ts'
 import type { IsolationLevel } from '../isolation/isolation.ts'
 import type { Naming } from '../isolation/names.ts'
 import { traitsOf } from '../isolation/traits.ts'
+import { baseTypeOf } from '../sql/types-within.ts'
 import type { TenantWork } from './levels/level.ts'
 
 /** Something in a shared schema that a scope can use although it is nobody's alone. */
@@ -127,8 +128,8 @@ const RUNNING_KEYS = `select pg_catalog.format('%I.%I', n.nspname, f.relname) as
         select s.oid from pg_catalog.pg_namespace s where s.nspname = any ($1::pg_catalog.text[]))) end
     and exists (select from rows from (unnest(k.conkey), unnest(k.conpfeqop)) u (attnum, operator)
       join pg_catalog.pg_operator o on o.oid = u.operator
-      join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum join pg_catalog.pg_type t on t.oid = a.atttypid
-      join pg_catalog.pg_cast c on c.castsource in (t.oid, t.typbasetype) and c.casttarget = o.oprright
+      join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+      join pg_catalog.pg_cast c on c.castsource = ${baseTypeOf('a.atttypid')} and c.casttarget = o.oprright
       join pg_catalog.pg_proc e on e.oid = c.castfunc join pg_catalog.pg_roles r on r.oid = e.proowner
       where case when $2 is not null then e.pronamespace = f.relnamespace else r.oid <> p.relowner and not r.rolsuper end)
   order by 1, 2 limit 1000`

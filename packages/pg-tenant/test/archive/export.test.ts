@@ -15,7 +15,9 @@ const folder = useFolder()
 const MIGRATION = {
   id: '0001',
   sql: `create domain sealed as text check (value like 'enc:v1:%');
-    create table "Notes" (id int primary key, body text, doc json, tags text[], secret sealed, extra jsonb);
+    create domain held as jsonb check (value -> 'deep' ->> 0 like 'enc:v1:%');
+    create domain kept as held;
+    create table "Notes" (id int primary key, body text, doc json, tags text[], secret sealed, extra kept);
     create table notes (a text, b int);
     create table "../evil/.." (x int)`,
 }

@@ -240,7 +240,9 @@ const FOREIGN_KEY = [
   `create function number_of(mine) returns int language plpgsql as $f$ begin
     insert into heard values (current_user); return 1; end $f$`,
   'create cast (mine as int) with function number_of(mine) as implicit',
-  'create table keys (country mine references countries)',
+  'create domain ours as mine',
+  'create domain yours as ours',
+  'create table keys (country yours references countries)',
 ]
 
 it.each(['role', 'login'] as const)(

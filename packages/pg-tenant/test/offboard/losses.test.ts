@@ -33,26 +33,35 @@ describe('an off-boarding', () => {
       const key =
         level === 'row' ? `tenant_id text not null, primary key (tenant_id, id)` : 'primary key (id)'
       const tenancy = setting.tenancy(level, {
-        migrations: [{ id: '1', sql: `create table files (id int, content oid, ${key})` }],
+        migrations: [
+          {
+            id: '1',
+            sql: `create domain lo as oid; create domain file as lo; create table files (id int, content oid, other file, more oid[], ${key})`,
+          },
+        ],
       })
       await tenancy.provision('lo')
       await tenancy.query(
         'lo',
-        `insert into files (id, content) values (1, lo_from_bytea(0, 'the contract'))`,
+        `insert into files (id, content, other, more)
+          select 1, lo, lo, array[1, lo] from lo_from_bytea(0, 'the contract') lo`,
       )
       await tenancy.provision('none')
       // A number that is none of a large object's, and none at all.
-      await tenancy.query('none', 'insert into files (id, content) values (1, 1), (2, null)')
-      const skipped = [{ name: 'files.content', kind: 'large objects' }]
+      await tenancy.query(
+        'none',
+        'insert into files (id, content, other, more) values (1, 1, 1, array[1]), (2, null, null, null)',
+      )
+      const lose = ['files.content', 'files.more', 'files.other']
+      const skipped = lose.map((name) => ({ name, kind: 'large objects' }))
       expect(await tenancy.export('lo', { to: folder.path(`${level}-people`) })).toMatchObject({ skipped })
       const backup = { to: folder.path(`${level}-lo`) }
       await expect(tenancy.offboard('lo', { confirm: 'lo', backup })).rejects.toMatchObject({
-        details: { reason: 'not_archived', lost: 'large objects files.content' },
+        details: { reason: 'not_archived', lost: lose.map((name) => `large objects ${name}`).join(', ') },
       })
       expect(await tenancy.backup('lo', backup)).toMatchObject({ skipped })
       const own = { to: folder.path(`${level}-none`) }
       expect(await tenancy.offboard('none', { confirm: 'none', backup: own })).toMatchObject({ rows: 2 })
-      const lose = ['files.content']
       const gone = await tenancy.offboard('lo', { confirm: 'lo', backup: { to: `${backup.to}-2` }, lose })
       expect(gone.status).toBe('deleted')
     },

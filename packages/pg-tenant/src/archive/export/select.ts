@@ -1,5 +1,6 @@
 import type { Admin } from '../../admin/transaction.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { baseTypeOf } from '../../sql/types-within.ts'
 import { type Place, whereOf } from '../place.ts'
 import { underPath } from '../under-path.ts'
 
@@ -7,10 +8,10 @@ import { underPath } from '../under-path.ts'
 // sealed value as text is left as it is.
 const COLUMNS = `with path as materialized (select set_config('search_path', $2, true))
   select a.attname as name, b.typcategory as category, format_type(a.atttypid, a.atttypmod) as type,
-    format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null) as base
+    format_type(b.oid, null) as base
   from path, pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relname = $3
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    join pg_type b on b.oid = ${baseTypeOf('a.atttypid')}
   where n.nspname = $1 and a.attname is distinct from $4 order by a.attnum`
 
 const KEY = `select a.attname as name from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relname = $2

@@ -1,4 +1,5 @@
 import type { Admin } from '../../admin/transaction.ts'
+import { typesWithin } from '../../sql/types-within.ts'
 import type { Place } from '../place.ts'
 import { underPath } from '../under-path.ts'
 
@@ -23,21 +24,14 @@ export interface LoadableColumn {
   readonly names: boolean
 }
 
-// The types a type is made of. Input of a domain runs its CHECKs, and of a row type those of its columns, also of such as came since
+// Of the types a type is made of. Input of a domain runs its CHECKs, and of a row type those of its columns, also of such as came since
 // this was asked: ALTER DOMAIN and ALTER TYPE wait for no table that is not committed. Input of a range runs its canonical
 // function, which stays the same; an operator class, a base type or a type of an extension is a superuser's.
-const PARTS = `with recursive part (type) as (
-      select a.atttypid union select x.type from part p join pg_type t on t.oid = p.type cross join lateral (
-        select t.typelem where t.typelem <> 0
-        union all select t.typbasetype where t.typtype = 'd'
-        union all select b.atttypid from pg_attribute b where b.attrelid = t.typrelid and t.typtype = 'c' and b.attnum > 0 and not b.attisdropped
-        union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
-        union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid) x (type))`
-const CLEAN = `not exists (${PARTS}
-    select from part p where exists (select from pg_type t where t.oid = p.type and t.typtype in ('d', 'c') and t.typnamespace <> 'pg_catalog'::regnamespace)
+const PARTS = typesWithin('a.atttypid')
+const CLEAN = `not exists (select from (${PARTS}) p where exists (select from pg_type t where t.oid = p.type and t.typtype in ('d', 'c') and t.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_range r join pg_proc f on f.oid = r.rngcanonical::oid join pg_language l on l.oid = f.prolang
         where r.rngtypid = p.type and l.lanname not in ('internal', 'c')))`
-const NAMES = `exists (${PARTS} select from part p where p.type in ('regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
+const NAMES = `exists (select from (${PARTS}) p where p.type in ('regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
     'regoper'::regtype, 'regoperator'::regtype, 'regtype'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'regcollation'::regtype))`
 
 // What COPY FROM would run, whatever the statements said that made the table: it is asked of the catalogue.

@@ -8,6 +8,7 @@ import { MOVE_PUBLICATION } from '../../lifecycle/dependents.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { pending } from '../../migrations/migrations.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
+import { baseTypeOf } from '../../sql/types-within.ts'
 import { type Route, refused } from '../route.ts'
 
 /** How the rows of a table are found again, and which of its columns nobody can write. */
@@ -47,7 +48,7 @@ const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
       bool_or(b.typtype = 'c') as composite
     from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality k (attnum, ord)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    join pg_type t on t.oid = a.atttypid join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+    join pg_type b on b.oid = ${baseTypeOf('a.atttypid')}
     where i.indrelid = c.oid and i.indisvalid and i.indimmediate and k.ord <= i.indnkeyatts
       and case c.relreplident when 'i' then i.indisreplident when 'n' then false else i.indisprimary end) k on true
   where n.nspname = $1
