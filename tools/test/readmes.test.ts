@@ -27,6 +27,13 @@ it.each(MANIFESTS)('%s: its README names every subpath', (file) => {
   expect(paths.filter((path) => !named(path))).toEqual([])
 })
 
+it('what /testing needs is said where it is shown', () => {
+  const [, needs] =
+    /^\| `@org\/pg-tenant\/testing` \| (.*?) \|/m.exec(read('packages/pg-tenant/README.md')) ?? []
+  expect(needs).toContain('`@org/pg-testing`')
+  expect(read('README.md')).toContain('npm install --save-dev @org/pg-testing')
+})
+
 it('CONTRIBUTING.md says of files that are there where things belong', () => {
   const [, table = ''] = /\n## Where things belong\n([\s\S]*?)\n## /.exec(read('CONTRIBUTING.md')) ?? []
   const rows = table.split('\n').flatMap((line) => line.split(' | ').slice(1))

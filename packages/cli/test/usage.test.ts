@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { CATALOGUE } from '../src/commands/catalogue.ts'
+import { size } from '../src/commands/values.ts'
 import { EXIT } from '../src/index.ts'
 import { pgTenant, useFolder } from './support.ts'
 
@@ -154,4 +155,9 @@ describe('completion', () => {
     expect(stdout).toContain('canary')
     expect(stdout).toContain('fill count clear')
   })
+})
+
+it('a size is whole bytes, however it is written', () => {
+  expect(size('--room')('0.1GB')).toBe(107_374_182)
+  expect(size('--room')('1.5 mb')).toBe(1_572_864)
 })

@@ -17,7 +17,8 @@ export const size =
   (text: string): number => {
     const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]b)?$/i.exec(text) ?? []
     const factor = SIZES[unit.toLowerCase()]
-    if (amount !== '' && factor !== undefined && Number(amount) > 0) return Number(amount) * factor
+    if (amount !== '' && factor !== undefined && Number(amount) > 0)
+      return Math.round(Number(amount) * factor)
     throw usage(`${option} takes a size such as 500MB or 2TB.`)
   }
 
