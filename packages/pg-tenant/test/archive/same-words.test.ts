@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
 import { useFolder } from './support.ts'
 
-// What the server words in another way once it has read its own words: tenants that had one could be neither restored nor off-boarded.
+// What the server words in another way once it has read its own words, or in its statements (an aggregate of nothing): tenants that had one could be neither restored nor off-boarded.
 const setting = useSetting()
 const folder = useFolder()
 
@@ -13,6 +13,8 @@ create table nothing_in_common (o int);
 create index on orders (n) where status not in ('closed') and n not between 2 and 4;
 create view live_orders as select * from orders natural left join nothing_in_common where status in ('open', 'new') and n between 1 and 2 and live;
 create statistics of_orders on (status in ('open', 'new')), n from orders;
+create aggregate how_many(*) (sfunc = int8inc, stype = int8, initcond = '0');
+comment on aggregate how_many(*) is 'all of them';
 alter table orders enable row level security;
 create policy shown on orders using (n between 1 and 5 and status in ('open', 'new'));
 insert into orders values ('open', 1, 'a')`

@@ -141,7 +141,10 @@ async function comments(
     const node = keys.get(String(at))
     const what = part ?? (sub === 0 ? node?.what : undefined)
     if (!node || typeof what !== 'string') return []
-    const [key, sql] = [`comment:${at === on ? on : `${at}:${on}`}:${sub}`, `comment on ${what} is ${text}`]
+    const [key, sql] = [
+      `comment:${at === on ? on : `${at}:${on}`}:${sub}`,
+      `comment on ${named(what)} is ${text}`,
+    ]
     return [{ key, also: [], phase: PHASE.comment, what: `comment on ${what}`, sql }]
   })
 }
@@ -170,4 +173,9 @@ function spread(
     }
   }
   return lost
+}
+
+/** Of an aggregate without arguments COMMENT wants a star. */
+function named(what: string): string {
+  return what.startsWith('aggregate ') && what.endsWith('()') ? `${what.slice(0, -2)}(*)` : what
 }
