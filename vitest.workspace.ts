@@ -5,17 +5,15 @@ const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts'
 
 /** What only the slow set runs, whole: more of a kind of which the default set has some. */
 const ALONE = [
-  // Routes of the hub: the default set asks those of logins, tenants and records, and the generated requests are of all kinds.
-  ...['account', 'announced', 'api-keys', 'catalogue', 'groups', 'integration-credentials', 'me', 'support'],
-  ...['users', 'webhooks'],
+  // Routes of the hub: the default set asks those of logins, keys, groups, tenants and records, and the generated requests are of all kinds.
+  ...['account', 'announced', 'catalogue', 'integration-credentials', 'me', 'support', 'users', 'webhooks'],
   // Programs that bring their own database (the demo does), commands at other levels, a recipe's files, and what others look at by parts.
   ...['together', 'levels', 'login', 'move-levels', 'seed-rbac', 'belongings', 'rotate-keys'],
   ...['outbox/jobs-recipe', 'audit/other-server'],
   // How a server is found and made: the default set's own is, and `postgres/postgres` looks at it.
   ...['postgres/embedded', 'postgres/shared-server'],
-  ...['adoption/database', 'adoption/database-settings', 'migrations/enum-values', 'lifecycle/ready/faults'],
-  ...['archive/kill', 'archive/older-server', 'archive/unlogged', 'archive/foreign-table-owner'],
-  ...['row/key-types', 'row/odd-columns'],
+  ...['adoption/database', 'adoption/database-settings', 'lifecycle/ready/faults'],
+  ...['archive/kill', 'archive/older-server', 'row/odd-columns'],
 ]
 
 /**

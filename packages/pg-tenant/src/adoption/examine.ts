@@ -1,4 +1,5 @@
 import { isTenancyError, type TenantKey } from '@org/core'
+import { linesWithout } from '../doctor/drift.ts'
 import type { Look } from '../doctor/read-only.ts'
 import { readOnly } from '../doctor/read-only.ts'
 import type { PoolLike } from '../driver/types.ts'
@@ -182,8 +183,6 @@ async function drift(
   reference: Shape,
 ): Promise<AdoptionFinding[]> {
   const shape = await shapeOf(look, lifecycle, schema)
-  const missing = [...reference].filter((line) => !shape.has(line))
-  const extra = [...shape].filter((line) => !reference.has(line))
   const tell = (lines: readonly string[], what: string): AdoptionFinding[] =>
     [...lines.slice(0, TOLD), ...(lines.length > TOLD ? [`and ${lines.length - TOLD} more`] : [])].map(
       (line) => ({
@@ -194,7 +193,10 @@ async function drift(
         fix: "Put it right by hand, or adopt it as it is: drift: 'accept'.",
       }),
     )
-  return [...tell(missing, 'Lacks:'), ...tell(extra, 'Has besides:')]
+  return [
+    ...tell(linesWithout(reference, shape), 'Lacks:'),
+    ...tell(linesWithout(shape, reference), 'Has besides:'),
+  ]
 }
 
 function missing(schema: string, { migrations }: Lifecycle): AdoptionFinding {

@@ -15,7 +15,7 @@ import { ensureControlSchema } from '../registry/control-schema.ts'
 import { register } from '../registry/registry.ts'
 
 /** What a schema is made of, a line for each thing, without owners and privileges. */
-export type Shape = ReadonlySet<string>
+export type Shape = readonly string[]
 
 // One schema in the place of the registry's table.
 const ONE = `(select $1::text as prefix, $5::text as key, 'active'::text as status, $4::text as isolation, $6::text as schema_name,
@@ -32,7 +32,7 @@ export async function shapeOf(
 ): Promise<Shape> {
   const values = [naming.schemaPrefix, rolePrefixAt(naming, level), null, level, '', schema]
   const rows = await look<Line>(SHAPE, values)
-  return new Set(rows.map(({ line }) => line).filter((line) => !OWN.test(line)))
+  return rows.map(({ line }) => line).filter((line) => !OWN.test(line))
 }
 
 const known = new WeakMap<Lifecycle, Map<string | null, Promise<Shape>>>()

@@ -43,8 +43,8 @@ const PLAIN = `
   union all
   select f.key, concat('schema owner ', case when f.schema_owner = f.role then 'tenant' else f.schema_owner::regrole::text end)
   from fleet f`
-const LOCKING = `
-  select r.key, concat_ws(' ', 'view', r.relname, md5(replace(pg_get_viewdef(r.oid), r.home, '')))
+const LOCKING = (defined: (text: string) => string) => `
+  select r.key, concat_ws(' ', 'view', r.relname, ${defined("replace(pg_get_viewdef(r.oid), r.home, '')")})
   from relation r where r.relkind in ('v', 'm')
   union all
   select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
@@ -52,16 +52,20 @@ const LOCKING = `
     'owner', case when p.owned_by = f.role then 'tenant' else p.owned_by::regrole::text end,
     (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.acl, acldefault('f', p.owned_by))) a),
     (select string_agg(replace(replace(c, '"', ''), f.nspname, 'tenant'), ',' order by c) from unnest(p.proconfig) c),
-    md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_sqlbody(p.oid), f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))))
+    md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))),
+    ${defined("replace(pg_get_function_sqlbody(p.oid), f.home, '')")})
   from fleet f join routine p on p.pronamespace = f.schema`
+const LOCKING_IN_SHORT = LOCKING((text) => `md5(${text})`)
+const all = (locking: string) => `${PLAIN}\n  union all${locking}`
 const LINES_OF = {
-  all: `${PLAIN}
-  union all${LOCKING}`,
+  /** What the server has read is on lines of its own, as it words it. */
+  whole: all(LOCKING((text) => `e'\\n' || ${text}`)),
+  all: all(LOCKING_IN_SHORT),
   plain: PLAIN,
-  locking: LOCKING,
+  locking: LOCKING_IN_SHORT,
 } as const
 
-/** Which lines: all of them, those that take no locks, or the others. */
+/** Which lines: all of them (at length, or definitions as digests), those that take no locks, or the others. */
 export type Lines = keyof typeof LINES_OF
 
 // A marker may hold its tenant's key.
@@ -127,7 +131,7 @@ left join (select key, md5(string_agg(id, ' ' order by id collate "C")) as has f
 
 /** The lines themselves, for a few tenants. */
 export const LINES = (tenant: string, owners: Owners = 'told') =>
-  `${SHAPE(tenant, 'all', owners)} select key, line from shape order by key collate "C", line collate "C"`
+  `${SHAPE(tenant, 'whole', owners)} select key, line from shape order by key collate "C", line collate "C"`
 
 // Its own lock, and those of the tables it reads.
 const LOCKS_OF_A_VIEW = 4

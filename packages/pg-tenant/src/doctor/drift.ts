@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { TenancyError } from '@org/core'
 import { rolePrefixAt } from '../isolation/names.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
+import { inOneWording } from '../sql/same-words.ts'
 import type { Collected } from './collected.ts'
 import { FINGERPRINTS, LINES, type Lines, PARTS } from './drift-sql.ts'
 import { type Look, releasingLocks } from './read-only.ts'
@@ -102,21 +104,29 @@ export async function compare(
   const referenceOf = referencesOf(prints, reference)
   const different = prints.flatMap((one) => {
     const like = referenceOf(one)
-    return like && like.print !== one.print ? [{ tenant: one.key, reference: like.key }] : []
+    return like && like.print !== one.print ? [{ id: `${one.print} ${like.key}`, one, like }] : []
   })
-  const described = different.slice(0, limit)
-  const keys = [...new Set(described.flatMap((one) => [one.tenant, one.reference]))]
+  // Tenants of one print are alike: one of them is read.
+  const read = new Map<string, (typeof different)[number]>()
+  for (const pair of different) if (read.size < limit && !read.has(pair.id)) read.set(pair.id, pair)
+  const keys = [...new Set([...read.values()].flatMap(({ one, like }) => [one.key, like.key]))]
   const lines = new Map(keys.map((key) => [key, [] as string[]]))
   if (keys.length > 0) for (const { key, line } of await linesOf(keys)) lines.get(key)?.push(line)
-  return {
-    tenants: prints.length,
-    drifted: different.length,
-    drifts: described.map((one) => ({
-      ...one,
-      ...differences(lines.get(one.tenant), lines.get(one.reference)),
-    })),
-  }
+  const found = new Map(
+    [...read].map(([id, { one, like }]) => [id, differences(lines.get(one.key), lines.get(like.key))]),
+  )
+  const drifted = different.filter(({ id }) => {
+    const { missing, extra } = found.get(id) ?? UNREAD
+    return missing.length + extra.length > 0
+  })
+  const drifts = drifted.flatMap(({ id, one, like }) => {
+    const told = found.get(id)
+    return told ? [{ tenant: one.key, reference: like.key, ...told }] : []
+  })
+  return { tenants: prints.length, drifted: drifted.length, drifts: drifts.slice(0, limit) }
 }
+
+const UNREAD = { missing: ['what nobody has read'], extra: [] }
 
 /** Whom a tenant is compared with: the reference, or the first of the majority with the same migrations. */
 function referencesOf(
@@ -155,11 +165,25 @@ function differences(
   mine: readonly string[] = [],
   theirs: readonly string[] = [],
 ): Pick<Drift, 'missing' | 'extra'> {
-  const [have, want] = [new Set(mine), new Set(theirs)]
-  return {
-    missing: theirs.filter((line) => !have.has(line)),
-    extra: mine.filter((line) => !want.has(line)),
-  }
+  return { missing: linesWithout(theirs, mine), extra: linesWithout(mine, theirs) }
+}
+
+/**
+ * The lines that the others have in no wording: what came from a dump, or was restored, reads otherwise than what a migration made. Told in
+ * short, where they are at length.
+ */
+export function linesWithout(lines: readonly string[], others: readonly string[]): string[] {
+  const literal = new Set(others)
+  const rest = lines.filter((line) => !literal.has(line))
+  if (rest.length === 0) return []
+  const there = new Set(others.map(inOneWording))
+  return rest.filter((line) => !there.has(inOneWording(line))).map(inShort)
+}
+
+function inShort(line: string): string {
+  const [first = '', ...definition] = line.split('\n')
+  const digest = createHash('sha256').update(definition.join('\n')).digest('hex').slice(0, 12)
+  return definition.length === 0 ? first : `${first} ${digest}`
 }
 
 /** What differs, as findings. */

@@ -13,6 +13,7 @@ export type FindingCode =
   | 'LEDGER_MISMATCH'
   | 'HALF_APPLIED'
   | 'INVALID_INDEX'
+  | 'FOREIGN_OWNER'
   | 'FALLS_THROUGH'
   | 'SHARED_CREATE'
   | 'SHARED_RIGHTS'

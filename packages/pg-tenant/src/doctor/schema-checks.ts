@@ -58,6 +58,25 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
     fix: 'Run migrate again; if it is not from a migration, REINDEX INDEX CONCURRENTLY, or DROP INDEX and build it again.',
   },
   {
+    code: 'FOREIGN_OWNER',
+    severity: 'error',
+    also: ['home'],
+    // As archives choose who reads a table (archive/readers.ts): nobody here may.
+    sql: `select f.nspname || '.' || c.relname as subject, 'belongs to ' || pg_get_userbyid(c.relowner)
+        || ', and neither the tenant nor the administrator may read it: no backup, export or off-boarding of the tenant' as what
+      from pg_class c join fleet f on f.schema = c.relnamespace cross join parameters p
+        cross join lateral (select coalesce(has_table_privilege(f.role, c.oid, 'select'), false) as tenant,
+          has_table_privilege(session_user, c.oid, 'select') as administrator,
+          p.level = 'schema' and has_table_privilege(a.oid, c.oid, 'select') as application
+          from (select oid from pg_roles where rolname = p.application union all select null limit 1) a) may
+      where c.relkind in ('r', 'p', 'S') and c.relowner is distinct from f.role and pg_get_userbyid(c.relowner) <> session_user
+        and not (p.level = 'schema' and pg_get_userbyid(c.relowner) = p.application)
+        and case when c.relkind = 'S' then not case when f.role is null then may.administrator else may.tenant end
+          else c.relrowsecurity or not (may.tenant or may.administrator or coalesce(may.application, false)) end
+        and not (may.tenant and not c.relrowsecurity)`,
+    fix: 'ALTER TABLE … OWNER TO (or ALTER SEQUENCE … OWNER TO) the tenant’s role; where tenants have none, the owner of their other tables.',
+  },
+  {
     code: 'FALLS_THROUGH',
     severity: 'warning',
     also: ['home'],

@@ -12,8 +12,12 @@ export const BASELINE: Migration = {
     create domain short as text check (length(value) < 100);
     create table items (id bigint generated always as identity primary key, what short, at state) partition by range (id);
     create table items_low partition of items for values from (1) to (1000);
+    create table states (state varchar(9) constraint known check (state in ('open', 'done')));
     create index on notes (body)`,
 }
+/** What a schema is like that came from a dump: the server words its own words otherwise. */
+const FROM_A_DUMP = `do $$ begin execute format('alter table states drop constraint known, add constraint known %s',
+    (select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'states'::regclass)); end $$`
 export const LATER: Migration = {
   id: '0002_done',
   sql: 'alter table notes add column done boolean not null default false',
@@ -32,7 +36,7 @@ export async function makeOwner(world: World, name: string): Promise<string> {
 /** One of its schemas, with rows. */
 export async function makeSchema(world: World, owner: string, schema: string, rows = 3): Promise<void> {
   const name = `"${schema.replaceAll('"', '""')}"`
-  await world.root.query(`set role ${owner}; create schema ${name}; set search_path to ${name}; ${BASELINE.sql};
+  await world.root.query(`set role ${owner}; create schema ${name}; set search_path to ${name}; ${BASELINE.sql}; ${FROM_A_DUMP};
     insert into notes (body) select 'note of ' || current_schema() || ' ' || g from generate_series(1, ${rows}) g;
     insert into tags select id, 'x' from notes; insert into items (what, at) values ('pen', 'open');
     reset role; reset search_path`)

@@ -74,3 +74,38 @@ it.each(['schema', 'role'] as const)(
     expect(copy.rows).toEqual([{ last_value: '1' }])
   },
 )
+
+it.each(['schema', 'role', 'database'] as const)(
+  'level %s: doctor finds what would stop a backup before it does, and its advice lets the backup pass',
+  async (level) => {
+    const tenancy = setting.tenancy(level)
+    const { adminRole, appRole } = setting.world
+    await tenancy.provision('looked')
+    const schema = setting.schemaOf(level, 'looked')
+    const asRoot = (sql: string) => setting.rootAt(level, 'looked', sql)
+    const found = async () => {
+      const { findings } = await tenancy.doctor()
+      return findings.flatMap(({ code, subject }) => (code === 'FOREIGN_OWNER' ? [subject.split(': ').at(-1)] : [])).sort()
+    }
+    const attempt = (name: string) => tenancy.backup('looked', { to: folder.path(`${level}-${name}`) })
+    expect(await found()).toEqual([])
+    // Of a superuser: two that the tenant or the administrator may read all the same, one that policies hide, one of nobody here.
+    const { rows } = await asRoot(
+      `select relowner::regrole::text as owner from pg_class where oid = '${schema}.notes'::regclass`,
+    )
+    const owner = String(rows[0]?.owner)
+    await asRoot(`create table ${schema}.read (n int); create table ${schema}.hidden (n int); create table ${schema}.theirs (n int);
+      create sequence ${schema}.counted; alter table ${schema}.hidden enable row level security;
+      revoke all on ${schema}.theirs, ${schema}.hidden, ${schema}.counted from ${adminRole}, ${appRole}, ${owner};
+      grant select on ${schema}.read, ${schema}.hidden to ${owner}`)
+    expect(await codeOf(attempt('refused'))).toBe('CONFLICT')
+    const wrong = ['counted', 'hidden', 'theirs'].map((name) => `${schema}.${name}`)
+    expect(await found()).toEqual(wrong)
+    await asRoot(`alter table ${schema}.theirs owner to ${owner}; alter table ${schema}.hidden owner to ${owner};
+      alter sequence ${schema}.counted owner to ${owner}`)
+    expect(await found()).toEqual([])
+    expect((await attempt('passes')).tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['read', 'hidden', 'theirs']),
+    )
+  },
+)

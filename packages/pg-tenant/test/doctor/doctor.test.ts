@@ -21,6 +21,8 @@ const RICH = {
     create function trigger_f() returns trigger language plpgsql as $$ begin return new; end $$;
     create trigger t before insert on rich for each row execute function trigger_f();
     alter table rich enable row level security; create policy p on rich using (mood = 'good');
+    create table worded (state varchar(9) default 'open' check (state in ('open', 'shut')), n int check (n between 1 and 5 and n <> 3));
+    create view few as select state from worded where state in ('open', 'shut');
     create index on rich (at)`,
 }
 const fleet = () => lifecycleOf(world, [NOTES, RICH])
@@ -334,6 +336,29 @@ describe('drift', () => {
     ).toBe(true)
     await world.root.query(repairs || owner)
     expect(await findDrift(fleet(), { reference: 'b' })).toMatchObject({ drifted: 0 })
+  })
+
+  it('does not take the wording of a dump for a difference, and a change of the same things for none', async () => {
+    const reworded = `do $$ declare made text; begin
+      for made in select format('alter table c_d.worded drop constraint %1$I; alter table c_d.worded add constraint %1$I %2$s',
+          conname, pg_get_constraintdef(oid)) from pg_constraint where conrelid = 'c_d.worded'::regclass
+      loop execute made; end loop;
+      execute 'create or replace view c_d.few as ' || pg_get_viewdef('c_d.few'::regclass); end $$`
+    const before = await findDrift(fleet())
+    await world.root.query(reworded)
+    expect(await findDrift(fleet())).toEqual(before)
+    expect(await findDrift(fleet(), { reference: 'd' })).toMatchObject({ drifted: 0, drifts: [] })
+    await world.root.query(`alter table c_d.worded drop constraint worded_state_check;
+      alter table c_d.worded add constraint worded_state_check check (state in ('open', 'shut', 'lost'));
+      create or replace view c_d.few as select state from c_d.worded where state in ('open')`)
+    const { drifts } = await findDrift(fleet())
+    expect(drifts).toMatchObject([{ tenant: 'd', reference: 'a' }])
+    const heads = drifts[0]?.missing.map((line) => line.split(' ').slice(0, 2).join(' '))
+    expect(heads?.sort()).toEqual(['constraint worded.worded_state_check', 'view few'])
+    await world.root.query(`alter table c_d.worded drop constraint worded_state_check;
+      alter table c_d.worded add constraint worded_state_check check (state in ('open', 'shut'));
+      create or replace view c_d.few as select state from c_d.worded where state in ('open', 'shut')`)
+    expect(await findDrift(fleet())).toEqual(before)
   })
 
   it('compares only tenants with the same migrations', async () => {

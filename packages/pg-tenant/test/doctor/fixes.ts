@@ -63,6 +63,7 @@ export const TRIED: Readonly<Record<FindingCode, string>> = {
   LEDGER_MISMATCH: 'doctor/doctor.test.ts',
   HALF_APPLIED: 'doctor/doctor.test.ts',
   INVALID_INDEX: 'doctor/doctor.test.ts',
+  FOREIGN_OWNER: 'archive/foreign-table-owner.test.ts',
   FALLS_THROUGH: 'doctor/doctor.test.ts',
   SHARED_CREATE: 'doctor/doctor.test.ts',
   SHARED_RIGHTS: 'lifecycle/falls-through.test.ts',

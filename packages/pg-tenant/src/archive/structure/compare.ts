@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { sameWords } from './same-words.ts'
+import { sameWords } from '../../sql/same-words.ts'
 import { PHASE, type StructureStatement } from './statement.ts'
 
 /** What is compared. */

@@ -1,4 +1,4 @@
-import { scan, type Token, UnterminatedSql } from '../../sql/scan.ts'
+import { scan, type Token, UnterminatedSql } from './scan.ts'
 
 /**
  * Whether two definitions are the same to the server, which words some in another way once it has read its own words (behind pg_dump, too):
@@ -6,11 +6,11 @@ import { scan, type Token, UnterminatedSql } from '../../sql/scan.ts'
  * in an AND and read as one.
  */
 export function sameWords(one: string, other: string): boolean {
-  return one === other || canonical(one) === canonical(other)
+  return one === other || inOneWording(one) === inOneWording(other)
 }
 
 /** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`. */
-function canonical(sql: string): string {
+export function inOneWording(sql: string): string {
   try {
     const tokens = scan(sql)
     const text = { sql, tokens, closes: closing(tokens) }
