@@ -3,6 +3,7 @@ import {
   type PersonalEvents,
   personalData,
   type TableRules,
+  WEBHOOK_RULES,
 } from '@org/governance/privacy'
 import { EVENT_TYPES } from './events.ts'
 
@@ -40,6 +41,7 @@ export const PEOPLE = personalData(
       ),
     },
     ...IDEMPOTENCY_RULES,
+    ...WEBHOOK_RULES,
     user_group: aside('user_id', 'group_id', 'created_at'),
     group: aside('id', 'name', 'description', 'status', 'suspended_reason', 'deleted_at', ...TIMES),
     group_permission: aside('id', 'group_id', 'tool_action', 'effect', 'constraints', ...TIMES),
@@ -70,15 +72,6 @@ export const PEOPLE = personalData(
     tenant_branding: aside('one', 'logo_url', 'primary_color', 'secondary_color', 'domain', ...TIMES),
     tenant_config: aside('one', 'flags', 'limits', ...TIMES),
     integration_credential: aside('provider', 'name', 'sealed', 'expires_at', 'updated_at'),
-    webhook_endpoint: aside(
-      ...['id', 'url', 'description', 'events', 'status', 'suspended_reason', 'secret', 'previous_secret'],
-      ...['previous_until', 'failing_since', ...TIMES],
-    ),
-    webhook_message: aside('id', 'type', 'payload', 'created_at'),
-    webhook_delivery: aside(
-      ...['id', 'endpoint_id', 'message_id', 'status', 'attempts', 'response_status', 'error', 'duration_ms'],
-      ...['last_attempt_at', 'created_at'],
-    ),
   },
   { events: TOLD },
 )

@@ -8,6 +8,7 @@ export {
   type PersonalDataOptions,
   personalData,
   type TableRules,
+  WEBHOOK_RULES,
 } from './personal-data.ts'
 export {
   type Erasure,

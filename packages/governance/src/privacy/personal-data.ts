@@ -42,26 +42,35 @@ export interface PersonalDataOptions {
   readonly events?: PersonalEvents | undefined
 }
 
+const kept = (columns: string): TableRules['columns'] =>
+  Object.fromEntries(columns.split(' ').map((name) => [name, 'keep' as const]))
+
 /** Answers that are kept for repetitions (`@org/governance/idempotency`): they go. Spread it into {@link personalData}. */
 export const IDEMPOTENCY_RULES: Readonly<Record<string, TableRules>> = {
   idempotency_key: {
     subject: 'principal',
     prefix: 'user:',
     delete: true,
-    columns: Object.fromEntries(
-      [
-        'principal',
-        'handler',
-        'key',
-        'fingerprint',
-        'answer',
-        'lease',
-        'leased_until',
-        'attempts',
-        'created_at',
-        'expires_at',
-        'tenant_id',
-      ].map((name) => [name, 'keep' as const]),
+    columns: kept(
+      'principal handler key fingerprint answer lease leased_until attempts created_at expires_at tenant_id',
+    ),
+  },
+}
+
+/**
+ * Tables of `@org/governance/webhooks`, which belong to the tenant and to nobody in it; what is personal in a message's payload is said with
+ * the `events`. Spread it into {@link personalData}.
+ */
+export const WEBHOOK_RULES: Readonly<Record<string, TableRules>> = {
+  webhook_endpoint: {
+    columns: kept(
+      'id url description events status suspended_reason secret previous_secret previous_until failing_since created_at updated_at tenant_id',
+    ),
+  },
+  webhook_message: { columns: kept('id type payload created_at tenant_id') },
+  webhook_delivery: {
+    columns: kept(
+      'id endpoint_id message_id status attempts response_status error duration_ms last_attempt_at created_at tenant_id',
     ),
   },
 }

@@ -14,7 +14,9 @@ import {
   subjectKeys,
   type TableRules,
   toCsv,
+  WEBHOOK_RULES,
 } from '../../src/privacy/index.ts'
+import { WEBHOOKS_MIGRATION, WEBHOOKS_ROW_MIGRATION } from '../../src/webhooks/index.ts'
 import { acme, codeOf, globex, type LevelWorld, levelsInTurn, useLevel } from '../support/levels.ts'
 
 const TABLES = (shared: boolean): Migration => {
@@ -43,6 +45,7 @@ const PEOPLE: Record<string, TableRules> = {
   country: { columns: { code: 'keep' } },
   notes: { columns: { id: 'keep', body: 'keep' } },
   ...IDEMPOTENCY_RULES,
+  ...WEBHOOK_RULES,
 }
 const data = personalData(PEOPLE)
 const auditKeys = { k1: randomBytes(32) }
@@ -57,6 +60,7 @@ describe.each(levelsInTurn('row'))('level %s', (level) => {
   const world = useLevel(level, installAudit, [
     TABLES(shared),
     shared ? IDEMPOTENCY_ROW_MIGRATION : IDEMPOTENCY_MIGRATION,
+    shared ? WEBHOOKS_ROW_MIGRATION : WEBHOOKS_MIGRATION,
   ])
   const control = (): Queryable => world.setting.world.admin
   const keys = () => subjectKeys({ control: control(), sealing: world.setting.sealing })
