@@ -85,7 +85,9 @@ it.each(['schema', 'role', 'database'] as const)(
     const asRoot = (sql: string) => setting.rootAt(level, 'looked', sql)
     const found = async () => {
       const { findings } = await tenancy.doctor()
-      return findings.flatMap(({ code, subject }) => (code === 'FOREIGN_OWNER' ? [subject.split(': ').at(-1)] : [])).sort()
+      return findings
+        .flatMap(({ code, subject }) => (code === 'FOREIGN_OWNER' ? [subject.split(': ').at(-1)] : []))
+        .sort()
     }
     const attempt = (name: string) => tenancy.backup('looked', { to: folder.path(`${level}-${name}`) })
     expect(await found()).toEqual([])

@@ -116,12 +116,16 @@ function flyway(names: readonly string[]): MigrationFile[] | undefined {
   // In lower case these may be names like any others.
   if (other && !names.some((name) => name.startsWith('V'))) return undefined
   if (other) throw refused(`${other.name} is not named as the others are (Flyway: V1__name.sql).`)
-  const special = found.find(({ name, parts }) => FLYWAY_REPEATABLE.test(name) || kindOf(parts) === 'B')?.name
-  if (special) {
+  const repeatable = names.find((name) => FLYWAY_REPEATABLE.test(name))
+  if (repeatable)
     throw refused(
-      `${special} is a repeatable or baseline migration of Flyway, which runs by rules of its own. Number it (V…__).`,
+      `${repeatable} is a repeatable migration of Flyway, which runs by rules of its own. Number it (V…__).`,
     )
-  }
+  const baseline = found.find(({ parts }) => kindOf(parts) === 'B')?.name
+  if (baseline)
+    throw refused(
+      `${baseline} is a baseline of Flyway, the sum of those before it. Leave it out where they are here, else number it (V…__).`,
+    )
   const versioned = found.flatMap(({ name, parts }) =>
     parts && kindOf(parts) === 'V'
       ? [{ id: idOf(name), name, version: (parts[2] as string).split(/[._]/) }]
