@@ -39,6 +39,14 @@ const HISTORIES: Record<string, readonly string[]> = {
     `alter table d alter column v set not null`,
     `insert into d (id, v) values (1, 'd')`,
   ],
+  'a check that is not valid, over one of the same name that an heir has, which is': [
+    `create table a (n int)`,
+    `create table m () inherits (a)`,
+    `create table c (constraint bound check (n > 0)) inherits (m)`,
+    `insert into c values (1)`,
+    `insert into a values (-1)`,
+    `alter table a add constraint bound check (n > 0) not valid`,
+  ],
   'two parents, and columns that both have': [
     `create table one (id int, x text)`,
     `create table two (id int, y text)`,

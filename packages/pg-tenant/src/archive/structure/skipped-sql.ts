@@ -2,11 +2,17 @@ import { MOVE_PUBLICATION } from '../../lifecycle/dependents.ts'
 
 // What hangs on what among a tenant's objects, and what no archive carries; $1 schema, $2 the tenant's search path.
 
-// $1 and $2 catalogues and oids of the objects.
+// $1 and $2 catalogues and oids of the objects. A check that is not valid finds an heir's own of its name there, and makes it no less valid; an
+// heir's own does not find one that is not valid.
 export const NEEDS = `select distinct d.classid || ':' || d.objid as who, d.refclassid || ':' || d.refobjid as whom
   from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_depend d on d.classid = m.class and d.objid = m.oid
   where d.deptype in ('n', 'a', 'i', 'P', 'S') and not (d.classid = d.refclassid and d.objid = d.refobjid)
-    and not (d.deptype = 'a' and d.classid = 1259 and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S'))`
+    and not (d.deptype = 'a' and d.classid = 1259 and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S'))
+  union select '2606:' || k.oid, '2606:' || own.oid
+  from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_constraint k on m.class = 2606 and k.oid = m.oid and k.contype = 'c' and not k.convalidated
+    cross join lateral (with recursive heir (oid) as (select inhrelid from pg_inherits where inhparent = k.conrelid
+      union select i.inhrelid from heir h join pg_inherits i on i.inhparent = h.oid) select oid from heir) h
+    join pg_constraint own on own.conrelid = h.oid and own.conname = k.conname and own.contype = 'c' and own.conislocal`
 
 // $3 names of relations that are not the tenant's, $4 its role. The key of what others may hang on, its name, and what PostgreSQL calls it.
 export const LEFT_OUT = `with path as materialized (select set_config('search_path', $2, true)),
