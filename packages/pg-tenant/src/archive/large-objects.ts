@@ -31,8 +31,9 @@ export async function namedLargeObjects(found: Found, visit: Visit): Promise<Ski
     for (const row of columns) {
       const [table, column] = [String(row.table), String(row.column)]
       const values = `select ${quoteIdentifier(column)} as named from ${qualify(place.schema, table)}${whereOf(place)}`
+      // As it is put out: a cast to text may be the tenant's own.
       const sql = `select exists (select from (${values}) t
-        cross join lateral pg_catalog.regexp_split_to_table(t.named::pg_catalog.text, '[^0-9]+') number
+        cross join lateral pg_catalog.regexp_split_to_table(pg_catalog.concat(t.named), '[^0-9]+') number
         join pg_catalog.pg_largeobject_metadata l on l.oid::pg_catalog.text operator(pg_catalog.=) number) as named`
       const asked = await askTable(readerOf(table), place, table, sql, 'named pg_catalog.bool')
       // guard: large objects that its rows name are in no archive

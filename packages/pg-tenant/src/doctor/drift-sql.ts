@@ -1,9 +1,12 @@
 import { OF_TOOLS } from '../migrations/tools.ts'
 import { tenantsWithNames } from '../registry/record.ts'
 
+/** What stands before each expression in a line at length: names before it may hold anything else. */
+export const SAID = '\u0002'
+
 // What is said of each thing, in lines. To write the definition of a view, or of a function with a parsed body, PostgreSQL locks what
 // they read.
-const PLAIN = `
+const PLAIN = (said: Said) => `
   select key, concat_ws(' ', 'relation', relname, relkind, relpersistence, reloptions::text,
     case when relrowsecurity then 'row security' end, case when relforcerowsecurity then 'forced' end,
     'owner', case when relowner = role then 'tenant' else relowner::regrole::text end) as line from relation
@@ -14,23 +17,23 @@ const PLAIN = `
   union all
   select r.key, concat_ws(' ', 'column', r.relname || '.' || a.attname, replace(format_type(a.atttypid, a.atttypmod), r.home, ''),
     case when a.attnotnull then 'not null' end, nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
-    'default ' || replace(replace(pg_get_expr(d.adbin, d.adrelid), r.home, ''), replace(r.home, '''', ''''''), ''))
+    'default ' || ${said(`replace(replace(pg_get_expr(d.adbin, d.adrelid), r.home, ''), replace(r.home, '''', ''''''), '')`)})
   from relation r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped and r.relkind <> 'S'
   left join pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
   union all
-  select r.key, concat_ws(' ', 'constraint', r.relname || '.' || c.conname, replace(pg_get_constraintdef(c.oid), r.home, ''))
+  select r.key, concat_ws(' ', 'constraint', r.relname || '.' || c.conname, ${said(`replace(pg_get_constraintdef(c.oid), r.home, '')`)})
   from relation r join pg_constraint c on c.conrelid = r.oid where c.contype <> 'n'
   union all
-  select r.key, concat_ws(' ', 'index', r.relname || '.' || ic.relname, replace(pg_get_indexdef(i.indexrelid), r.home, ''),
+  select r.key, concat_ws(' ', 'index', r.relname || '.' || ic.relname, ${said(`replace(pg_get_indexdef(i.indexrelid), r.home, '')`)},
     case when not i.indisvalid then 'invalid' end)
   from relation r join pg_index i on i.indrelid = r.oid join pg_class ic on ic.oid = i.indexrelid
   union all
   select r.key, concat_ws(' ', 'policy', r.relname || '.' || p.polname, p.polcmd, p.polpermissive,
     (select string_agg(case when o = r.role then 'tenant' else o::regrole::text end, ',' order by 1) from unnest(p.polroles) o),
-    replace(pg_get_expr(p.polqual, p.polrelid), r.home, ''), replace(pg_get_expr(p.polwithcheck, p.polrelid), r.home, ''))
+    ${said(`replace(pg_get_expr(p.polqual, p.polrelid), r.home, '')`)}, ${said(`replace(pg_get_expr(p.polwithcheck, p.polrelid), r.home, '')`)})
   from relation r join pg_policy p on p.polrelid = r.oid
   union all
-  select r.key, concat_ws(' ', 'trigger', r.relname || '.' || t.tgname, t.tgenabled, replace(pg_get_triggerdef(t.oid), r.home, ''))
+  select r.key, concat_ws(' ', 'trigger', r.relname || '.' || t.tgname, t.tgenabled, ${said(`replace(pg_get_triggerdef(t.oid), r.home, '')`)})
   from relation r join pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
   union all
   select r.key, concat_ws(' ', 'sequence', r.relname, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle)
@@ -38,13 +41,13 @@ const PLAIN = `
   union all
   select f.key, concat_ws(' ', 'type', t.typname, t.typtype, replace(format_type(nullif(t.typbasetype, 0), t.typtypmod), f.home, ''),
     (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
-    (select string_agg(replace(pg_get_constraintdef(c.oid), f.home, ''), ',' order by 1) from pg_constraint c where c.contypid = t.oid))
+    (select string_agg(${said(`replace(pg_get_constraintdef(c.oid), f.home, '')`)}, ',' order by 1) from pg_constraint c where c.contypid = t.oid))
   from fleet f join own_type t on t.typnamespace = f.schema and t.typtype in ('e', 'd', 'r')
   union all
   select f.key, concat('schema owner ', case when f.schema_owner = f.role then 'tenant' else f.schema_owner::regrole::text end)
   from fleet f`
-const LOCKING = (defined: (text: string) => string) => `
-  select r.key, concat_ws(' ', 'view', r.relname, ${defined("replace(pg_get_viewdef(r.oid), r.home, '')")})
+const LOCKING = (said: Said) => `
+  select r.key, concat_ws(' ', 'view', r.relname, ${said("replace(pg_get_viewdef(r.oid), r.home, '')")})
   from relation r where r.relkind in ('v', 'm')
   union all
   select f.key, concat_ws(' ', 'function', p.proname || '(' || replace(pg_get_function_identity_arguments(p.oid), f.home, '') || ')',
@@ -53,16 +56,18 @@ const LOCKING = (defined: (text: string) => string) => `
     (select string_agg(replace(a::text, f.owner, 'tenant'), ',' order by replace(a::text, f.owner, 'tenant')) from unnest(coalesce(p.acl, acldefault('f', p.owned_by))) a),
     (select string_agg(replace(replace(c, '"', ''), f.nspname, 'tenant'), ',' order by c) from unnest(p.proconfig) c),
     md5(concat(replace(p.prosrc, f.home, ''), replace(pg_get_function_result(p.oid), f.home, ''))),
-    ${defined("replace(pg_get_function_sqlbody(p.oid), f.home, '')")})
+    ${said("replace(pg_get_function_sqlbody(p.oid), f.home, '')")})
   from fleet f join routine p on p.pronamespace = f.schema`
-const LOCKING_IN_SHORT = LOCKING((text) => `md5(${text})`)
-const all = (locking: string) => `${PLAIN}\n  union all${locking}`
+/** How a line says what the server has read and words: see {@link SAID}. */
+type Said = (text: string) => string
+const WHOLE: Said = (text) => `chr(${SAID.charCodeAt(0)}) || ${text}`
+const [plain, locking] = [PLAIN((text) => text), LOCKING((text) => `md5(${text})`)]
+const both = (one: string, other: string) => `${one}\n  union all${other}`
 const LINES_OF = {
-  /** What the server has read is on lines of its own, as it words it. */
-  whole: all(LOCKING((text) => `e'\\n' || ${text}`)),
-  all: all(LOCKING_IN_SHORT),
-  plain: PLAIN,
-  locking: LOCKING_IN_SHORT,
+  whole: both(PLAIN(WHOLE), LOCKING(WHOLE)),
+  all: both(plain, locking),
+  plain,
+  locking,
 } as const
 
 /** Which lines: all of them (at length, or definitions as digests), those that take no locks, or the others. */

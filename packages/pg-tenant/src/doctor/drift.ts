@@ -5,7 +5,7 @@ import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { qualify } from '../sql/identifier.ts'
 import { inOneWording } from '../sql/same-words.ts'
 import type { Collected } from './collected.ts'
-import { FINGERPRINTS, LINES, type Lines, PARTS } from './drift-sql.ts'
+import { FINGERPRINTS, LINES, type Lines, PARTS, SAID } from './drift-sql.ts'
 import { type Look, releasingLocks } from './read-only.ts'
 
 /** Options of {@link driftOf}. */
@@ -106,19 +106,22 @@ export async function compare(
     const like = referenceOf(one)
     return like && like.print !== one.print ? [{ id: `${one.print} ${like.key}`, one, like }] : []
   })
-  // Tenants of one print are alike: one of them is read.
-  const read = new Map<string, (typeof different)[number]>()
-  for (const pair of different) if (read.size < limit && !read.has(pair.id)) read.set(pair.id, pair)
-  const keys = [...new Set([...read.values()].flatMap(({ one, like }) => [one.key, like.key]))]
-  const lines = new Map(keys.map((key) => [key, [] as string[]]))
-  if (keys.length > 0) for (const { key, line } of await linesOf(keys)) lines.get(key)?.push(line)
-  const found = new Map(
-    [...read].map(([id, { one, like }]) => [id, differences(lines.get(one.key), lines.get(like.key))]),
-  )
-  const drifted = different.filter(({ id }) => {
-    const { missing, extra } = found.get(id) ?? UNREAD
-    return missing.length + extra.length > 0
-  })
+  // Tenants of one print are alike: one of them is read, until enough are found that differ by more than wording.
+  const unread = new Map(different.map((pair) => [pair.id, pair]))
+  const found = new Map<string, Difference>()
+  for (let real = 0; real < limit && unread.size > 0; ) {
+    const some = [...unread.values()].slice(0, limit)
+    const keys = [...new Set(some.flatMap(({ one, like }) => [one.key, like.key]))]
+    const lines = new Map(keys.map((key) => [key, [] as string[]]))
+    for (const { key, line } of await linesOf(keys)) lines.get(key)?.push(line)
+    for (const { id, one, like } of some) {
+      unread.delete(id)
+      const difference = differences(lines.get(one.key), lines.get(like.key))
+      found.set(id, difference)
+      if (isReal(difference)) real++
+    }
+  }
+  const drifted = different.filter(({ id }) => isReal(found.get(id)))
   const drifts = drifted.flatMap(({ id, one, like }) => {
     const told = found.get(id)
     return told ? [{ tenant: one.key, reference: like.key, ...told }] : []
@@ -126,7 +129,11 @@ export async function compare(
   return { tenants: prints.length, drifted: drifted.length, drifts: drifts.slice(0, limit) }
 }
 
-const UNREAD = { missing: ['what nobody has read'], extra: [] }
+type Difference = Pick<Drift, 'missing' | 'extra'>
+
+/** What nobody has read is taken for one. */
+const isReal = (difference: Difference | undefined): boolean =>
+  difference === undefined || difference.missing.length + difference.extra.length > 0
 
 /** Whom a tenant is compared with: the reference, or the first of the majority with the same migrations. */
 function referencesOf(
@@ -161,30 +168,38 @@ function majoritiesOf(prints: readonly Print[]): ReadonlyMap<string, Print> {
   return new Map([...best].map(([version, { first }]) => [version, first]))
 }
 
-function differences(
-  mine: readonly string[] = [],
-  theirs: readonly string[] = [],
-): Pick<Drift, 'missing' | 'extra'> {
+function differences(mine: readonly string[] = [], theirs: readonly string[] = []): Difference {
   return { missing: linesWithout(theirs, mine), extra: linesWithout(mine, theirs) }
 }
 
 /**
- * The lines that the others have in no wording: what came from a dump, or was restored, reads otherwise than what a migration made. Told in
- * short, where they are at length.
+ * The lines that the others have in no wording: what came from a dump, or was restored, reads otherwise than what a migration made.
+ *
+ * @param lines at length
+ * @returns as people read them
  */
 export function linesWithout(lines: readonly string[], others: readonly string[]): string[] {
   const literal = new Set(others)
   const rest = lines.filter((line) => !literal.has(line))
   if (rest.length === 0) return []
-  const there = new Set(others.map(inOneWording))
-  return rest.filter((line) => !there.has(inOneWording(line))).map(inShort)
+  const there = new Set(others.map(inOneWay))
+  return rest.filter((line) => !there.has(inOneWay(line))).map(forPeople)
 }
 
-function inShort(line: string): string {
-  const [first = '', ...definition] = line.split('\n')
-  const digest = createHash('sha256').update(definition.join('\n')).digest('hex').slice(0, 12)
-  return definition.length === 0 ? first : `${first} ${digest}`
+function inOneWay(line: string): string {
+  const [head = '', ...said] = line.split(SAID)
+  return [head, ...said.map(inOneWording)].join(SAID)
 }
+
+/** What is long, as a view is, as a digest. */
+function forPeople(line: string): string {
+  const text = line.replaceAll(SAID, '')
+  if (text.length <= LONGEST) return text
+  const [head = ''] = line.split(SAID)
+  return `${head} ${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
+}
+
+const LONGEST = 300
 
 /** What differs, as findings. */
 export function addDrift({ drifted, drifts }: DriftReport, collected: Collected): void {

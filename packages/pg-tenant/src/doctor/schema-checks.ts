@@ -61,19 +61,17 @@ export const SCHEMA_CHECKS: readonly CheckText[] = [
     code: 'FOREIGN_OWNER',
     severity: 'error',
     also: ['home'],
-    // As archives choose who reads a table (archive/readers.ts): nobody here may.
+    // As archives choose who reads a table (archive/readers.ts) or a sequence (archive/catalog.ts).
     sql: `select f.nspname || '.' || c.relname as subject, 'belongs to ' || pg_get_userbyid(c.relowner)
-        || ', and neither the tenant nor the administrator may read it: no backup, export or off-boarding of the tenant' as what
+        || ', and who backs up the tenant may not read all of it: there is no backup, export or off-boarding' as what
       from pg_class c join fleet f on f.schema = c.relnamespace cross join parameters p
-        cross join lateral (select coalesce(has_table_privilege(f.role, c.oid, 'select'), false) as tenant,
-          has_table_privilege(session_user, c.oid, 'select') as administrator,
-          p.level = 'schema' and has_table_privilege(a.oid, c.oid, 'select') as application
-          from (select oid from pg_roles where rolname = p.application union all select null limit 1) a) may
-      where c.relkind in ('r', 'p', 'S') and c.relowner is distinct from f.role and pg_get_userbyid(c.relowner) <> session_user
-        and not (p.level = 'schema' and pg_get_userbyid(c.relowner) = p.application)
-        and case when c.relkind = 'S' then not case when f.role is null then may.administrator else may.tenant end
-          else c.relrowsecurity or not (may.tenant or may.administrator or coalesce(may.application, false)) end
-        and not (may.tenant and not c.relrowsecurity)`,
+        left join pg_roles a on a.rolname = p.application and p.level = 'schema'
+      where case c.relkind when 'S' then not has_table_privilege(coalesce(f.rolname, session_user), c.oid, 'select')
+        else c.relkind in ('r', 'p') and c.relowner is distinct from f.role and c.relowner is distinct from a.oid
+          and pg_get_userbyid(c.relowner) <> session_user and (c.relrowsecurity or not (
+            has_table_privilege(session_user, c.oid, 'select') or coalesce(has_table_privilege(f.role, c.oid, 'select'), false)
+            or coalesce(has_table_privilege(a.oid, c.oid, 'select'), false)))
+          and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e') end`,
     fix: 'ALTER TABLE … OWNER TO (or ALTER SEQUENCE … OWNER TO) the tenant’s role; where tenants have none, the owner of their other tables.',
   },
   {

@@ -1,4 +1,5 @@
 import { keyFor } from '../isolation/names.ts'
+import { traitsOf } from '../isolation/traits.ts'
 import type { Lifecycle } from '../lifecycle/lifecycle.ts'
 import { prepare } from '../lifecycle/prepare.ts'
 import { requireHarmless } from '../migrations/harmless.ts'
@@ -37,7 +38,8 @@ export async function migrateFleet(lifecycle: Lifecycle, options?: MigrateOption
   const chosen = new Set(asked)
   for (const one of behind) requireExpanded(scripts, chosen, one)
   const missing = missingScripts(scripts, asked, behind)
-  requireClean(missing, settings.allowSchemas ?? lifecycle.allowSchemas ?? [])
+  const { ownDatabase, shared } = traitsOf(lifecycle.level)
+  requireClean(missing, settings.allowSchemas ?? lifecycle.allowSchemas ?? [], ownDatabase || shared)
   requireHarmless(missing)
   const run = new FleetRun(lifecycle, settings, scripts, chosen, behind, began)
   if (settings.dryRun) return run.plan()

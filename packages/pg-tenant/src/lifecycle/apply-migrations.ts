@@ -50,7 +50,7 @@ export async function applyMigrations(
   const missing = new Set(pending(migrations, applied).map(({ id }) => id))
   if (missing.size === 0) return { migrations: [] }
   const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
-  requireClean(wanted, allowSchemas)
+  requireClean(wanted, allowSchemas, traitsOf(lifecycle.level).ownDatabase)
   const scripts = fresh ? wanted : untilCommit(wanted)
   const room: Room = {
     schema: schemaOf(naming, tenant),

@@ -22,7 +22,8 @@ const SCHEMA_IN: Readonly<Record<string, string>> = {
 const ASKS =
   /\b(?:from|join)\s{1,20}(?:pg_catalog\s{0,20}\.\s{0,20})?(pg_(?:type|class|constraint|proc|enum|trigger|policy|policies|indexes|tables|views|matviews|sequences)|information_schema)\b/i
 /** Whatever the block compares with: it has thought of schemas. */
-const SAYS_WHICH = /namespace|(?<!information_)schema|regclass|regtype|regproc|is_visible/i
+const SAYS_WHICH =
+  /namespace|_schema\b(?!\s{0,20}\.)|schemaname|nspname|regclass|regtype|regproc|regrole|is_visible/i
 const COMMENTS = /--[^\n]{0,1000}|\/\*[^*]{0,2000}\*\//g
 
 /**

@@ -56,10 +56,13 @@ function words(text: Text, from: number, to: number): string[] {
   return found
 }
 
-/** Whether the parentheses that open here hold the beginning of an AND, or an OR, that goes on behind them. */
+/**
+ * Whether the parentheses that open here hold the beginning of an AND, or an OR, that goes on behind them, within parentheses that are its
+ * alone: nothing else (NOT, an operator, a function) stands before them.
+ */
 function goesOn({ tokens, closes }: Text, at: number): boolean {
   const closed = closes.get(at)
-  if (closed === undefined || isBoolean(tokens[at - 1])) return false
+  if (closed === undefined || !is(tokens[at - 1], '(')) return false
   const word = tokens[closed + 1]
   if (!isBoolean(word)) return false
   let joined = false
@@ -98,16 +101,38 @@ function castArray({ sql, tokens, closes }: Text, at: number): Cast | undefined 
   const colons = enclosed ? bracket + 2 : bracket + 1
   if (!is(tokens[colons], ':') || !is(tokens[colons + 1], ':')) return undefined
   const first = colons + 2
-  for (let next = first; next < first + LONGEST_TYPE; next++) {
-    if (!is(tokens[next], '[') || !is(tokens[next + 1], ']')) continue
-    const type = tokens.slice(first, next).map(({ start, end }) => sql.slice(start, end))
-    return { array, type, end: next + 1, enclosed }
-  }
-  return undefined
+  let next = first
+  while (isOfType(tokens[next])) next = (closes.get(next) ?? next) + 1
+  const isArrayType = next > first && is(tokens[next], '[') && is(tokens[next + 1], ']')
+  if (!isArrayType || !areScalars({ sql, tokens, closes }, array + 2, bracket)) return undefined
+  const type = tokens.slice(first, next).map(({ start, end }) => sql.slice(start, end))
+  return { array, type, end: next + 1, enclosed }
 }
 
-/** In tokens: a name with its schema, a modifier, `timestamp(3) with time zone`. */
-const LONGEST_TYPE = 12
+/** Part of a type's name: words with their schema, a modifier (`timestamp(3) with time zone`). */
+function isOfType(token: Token | undefined): boolean {
+  return token?.kind === 'word' || token?.kind === 'quoted' || is(token, '.') || is(token, '(')
+}
+
+/**
+ * Whether elements, one at least, are constants or casts to what is no array, or arrays of such: only of those is a cast of each the cast
+ * of all. Of columns that are arrays it would be one to a text each.
+ */
+function areScalars(text: Text, from: number, end: number): boolean {
+  const { tokens, closes } = text
+  if (from >= end) return false
+  for (let at = from; at < end; ) {
+    let [to, isCast] = [at, false]
+    for (; to < end && !is(tokens[to], ','); to = (closes.get(to) ?? to) + 1)
+      isCast ||= is(tokens[to], ':') && is(tokens[to + 1], ':')
+    const nested = isArray(tokens, at) && closes.get(at + 1) === to - 1
+    const constant = to === at + 1 && (tokens[at]?.kind === 'string' || tokens[at]?.kind === 'number')
+    if (nested ? !areScalars(text, at + 2, to - 1) : !constant && !(isCast && !is(tokens[to - 1], ']')))
+      return false
+    at = to + 1
+  }
+  return true
+}
 
 /** `ARRAY[…]`, the cast said of each element; of an array in it, of that one's. */
 function castElements(text: Text, cast: Cast): string[] {

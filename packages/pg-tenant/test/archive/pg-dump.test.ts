@@ -229,12 +229,25 @@ it.each(['archive', 'pg_dump'] as const)(
       'create function felt(mood) returns int language sql as $$ select 1 $$',
       'create table "odd Name" (c regclass primary key, f regprocedure, t regtype, all_of regclass[])',
       'create table placed (places place[])',
+      ...(format === 'archive'
+        ? ['create type said as (what regclass, note text)', 'create table sayings (said said)']
+        : []),
       `insert into "odd Name" select c, 'felt(mood)', 'mood', array[c, '"odd Name"'] from unnest(array['"odd Name"', 'notes', 'pg_authid']::regclass[]) c`,
       `insert into placed values (array[row('"odd Name"', 1)::place])`,
     ])
       await tenancy.query(named, sql)
     const from = folder.path(named)
     await tenancy.backup(named, { to: from, format, programs: PROGRAMS })
+    const schema = setting.schemaOf('role', named)
+    // Text beside it is data, whatever it says.
+    if (format === 'archive') {
+      const note = `see "${schema}".notes, or ${schema}.notes`
+      await tenancy.query(named, `insert into sayings values (row('notes', $1)::said)`, [note])
+      await tenancy.backup(named, { to: `${from}-said` })
+      await tenancy.restore(`${named}-said`, { from: `${from}-said` })
+      const { rows } = await tenancy.query(`${named}-said`, 'select (said).note from sayings')
+      expect(rows).toEqual([{ note }])
+    }
     const objects = async (key: string) => {
       const sql = `select c::text as name, k.relnamespace = $1::regnamespace as own, f::text, t::text, (select (places[1]).what = '"odd Name"'::regclass from placed) as same,
         (select relnamespace = $1::regnamespace from pg_class where oid = all_of[2]) as also

@@ -405,6 +405,13 @@ describe('a schema that is taken off', () => {
       `alter table a alter id set default nextval('a_id_seq'::regclass)`,
     ],
     [
+      'not in data, whatever words stand before it',
+      `insert into a values (1) on conflict (id) do update set body = $$public.a$$;
+comment on function f is $$public.a$$`,
+      `insert into a values (1) on conflict (id) do update set body = $$public.a$$;
+comment on function f is $$public.a$$`,
+    ],
+    [
       'not in data',
       `insert into a values ($$public.a$$, 'public.a')`,
       `insert into a values ($$public.a$$, 'public.a')`,
@@ -465,6 +472,8 @@ describe('the linter', () => {
       [],
     ],
     [`do $$ begin perform 1 from pg_constraint where conrelid = 'a'::regclass and conname = 'b'; end $$`, []],
+    [`do $$ begin perform 1 from pg_type where typowner = current_user::regrole; end $$`, []],
+    [`do $$ begin perform 1 from pg_type where typname = 'schema_version'; end $$`, ['whole-database 1']],
     [
       `do $$ begin perform 1 from information_schema.columns where table_name = 'a'; end $$`,
       ['whole-database 1'],

@@ -36,15 +36,18 @@ describe('an off-boarding', () => {
         migrations: [
           {
             id: '1',
-            sql: `create domain lo as oid; create domain file as lo; create table files (id int, content oid, other file, more oid[], ${key})`,
+            sql: `create domain lo as oid; create domain file as lo; create type named as (name text, content oid);
+              create function untold(named) returns text immutable language sql as $$ select ($1).name $$;
+              create cast (named as text) with function untold(named);
+              create table files (id int, content oid, other file, more oid[], row named, ${key})`,
           },
         ],
       })
       await tenancy.provision('lo')
       await tenancy.query(
         'lo',
-        `insert into files (id, content, other, more)
-          select 1, lo, lo, array[1, lo] from lo_from_bytea(0, 'the contract') lo`,
+        `insert into files (id, content, other, more, row)
+          select 1, lo, lo, array[1, lo], row('a', lo)::named from lo_from_bytea(0, 'the contract') lo`,
       )
       await tenancy.provision('none')
       // A number that is none of a large object's, and none at all.
@@ -52,7 +55,7 @@ describe('an off-boarding', () => {
         'none',
         'insert into files (id, content, other, more) values (1, 1, 1, array[1]), (2, null, null, null)',
       )
-      const lose = ['files.content', 'files.more', 'files.other']
+      const lose = ['files.content', 'files.more', 'files.other', 'files.row']
       const skipped = lose.map((name) => ({ name, kind: 'large objects' }))
       expect(await tenancy.export('lo', { to: folder.path(`${level}-people`) })).toMatchObject({ skipped })
       const backup = { to: folder.path(`${level}-lo`) }

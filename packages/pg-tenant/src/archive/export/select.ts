@@ -101,10 +101,13 @@ function treat(
   const opaque = base === 'bytea' || base === 'uuid'
   const mask = !withSecrets && !PLAIN.has(category) && !opaque
   const guard = neutralised && !HARMLESS.has(category) && !opaque
-  const masked = mask ? `pg_catalog.regexp_replace(${column}::${TEXT}, '${SEALED}', '${MASK}', 'g')` : column
+  // As it is put out: a cast to text of a type of the tenant's own may be the tenant's, too, and say less.
+  const out = `case when pg_catalog.num_nulls(${column}) operator(pg_catalog.=) 0 then pg_catalog.concat(${column}) end`
+  const text = category === 'S' ? column : `(${out})`
+  const masked = mask ? `pg_catalog.regexp_replace(${text}::${TEXT}, '${SEALED}', '${MASK}', 'g')` : column
   const label = neutralised && new RegExp(FORMULA).test(name) ? `'${name}` : name
   if (guard) {
-    const value = `pg_catalog.regexp_replace(${masked}::${TEXT}, E'${FORMULA.replaceAll('\\', '\\\\')}', E'''\\\\1')`
+    const value = `pg_catalog.regexp_replace(${mask ? masked : text}::${TEXT}, E'${FORMULA.replaceAll('\\', '\\\\')}', E'''\\\\1')`
     return { value, name: label, type: 'pg_catalog.text' }
   }
   if (!mask) return { value: masked, name: label, type }

@@ -23,6 +23,8 @@ export interface DataBlock {
 /** An archive whose beginning has been read. */
 export interface OpenArchive {
   readonly manifest: ArchiveManifest
+  /** Values that name objects have the schema before them, as pg_dump writes them. */
+  readonly qualified?: true
   /**
    * The data, table after table; each block's digest has been checked. Returns the summary, once all of the archive has
    * been found to be whole.

@@ -23,6 +23,7 @@ export async function openDump(
   const either = signal ? AbortSignal.any([signal, stopped.signal]) : stopped.signal
   return {
     manifest: { ...dump, format: 'pg-tenant-archive' } as ArchiveManifest,
+    qualified: true,
     blocks: () => readBlocks(path, dump, { ...options, signal: either }),
     close: async () => stopped.abort(),
   }

@@ -86,7 +86,7 @@ const isPrivilege = ({ phase }: StructureStatement) => phase >= PHASE.privilege 
 
 async function load(home: AdminClient, place: Place, archive: OpenArchive): Promise<ArchiveEnd> {
   const { schema, tables } = archive.manifest
-  const elsewhere = schema === place.schema ? undefined : schema
+  const elsewhere = archive.qualified && schema !== place.schema ? schema : undefined
   const there = await readLoadable(home, place)
   const staged: Staged[] = []
   const into: (string | undefined)[] = []

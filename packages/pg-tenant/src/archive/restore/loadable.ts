@@ -20,7 +20,7 @@ export interface LoadableColumn {
   readonly type: string
   /** Whether reading a value of it runs nothing but PostgreSQL's own code. */
   readonly clean: boolean
-  /** Whether a value of it may name an object, with the schema it was in where it was written (`regclass`). */
+  /** Whether a value of it may name an object (`regclass`), and holds no text that may be anything. */
   readonly names: boolean
 }
 
@@ -31,8 +31,9 @@ const PARTS = typesWithin('a.atttypid')
 const CLEAN = `not exists (select from (${PARTS}) p where exists (select from pg_type t where t.oid = p.type and t.typtype in ('d', 'c') and t.typnamespace <> 'pg_catalog'::regnamespace)
       or exists (select from pg_range r join pg_proc f on f.oid = r.rngcanonical::oid join pg_language l on l.oid = f.prolang
         where r.rngtypid = p.type and l.lanname not in ('internal', 'c')))`
-const NAMES = `exists (select from (${PARTS}) p where p.type in ('regclass'::regtype, 'regproc'::regtype, 'regprocedure'::regtype,
-    'regoper'::regtype, 'regoperator'::regtype, 'regtype'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'regcollation'::regtype))`
+const NAMING = `array['regclass', 'regproc', 'regprocedure', 'regoper', 'regoperator', 'regtype', 'regconfig', 'regdictionary', 'regcollation']::regtype[]`
+const NAMES = `coalesce((select bool_or(t.oid = any (${NAMING})) and bool_and(t.oid = any (${NAMING}) or t.typcategory in ('N', 'B', 'D', 'T')
+      or t.typcategory = 'A' or t.typtype in ('d', 'c', 'r', 'm')) from (${PARTS}) p join pg_type t on t.oid = p.type), false)`
 
 // What COPY FROM would run, whatever the statements said that made the table: it is asked of the catalogue.
 const LOADABLE = `with path as materialized (select set_config('search_path', $2, true))

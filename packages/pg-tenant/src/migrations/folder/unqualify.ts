@@ -16,13 +16,13 @@ function unqualified(sql: string, schema: string): string {
   let [text, at, isCode] = ['', 0, false]
   for (const [index, token] of tokens.entries()) {
     const end = createsSchema(tokens.slice(index, index + 7), schema) ? tokens[index + 6] : undefined
-    const begins = tokens[index - 1] === undefined || tokens[index - 1]?.text === ';'
+    const before = tokens[index - 1]
+    const begins = before === undefined || before.text === ';' || before.kind === 'breakpoint'
     if (end && begins) {
       text += sql.slice(at, token.start)
       at = end.end
     }
-    if (token.kind === 'word' && CODE.has(token.text)) isCode = true
-    if (token.kind === 'symbol' && token.text === ';') isCode = false
+    if (begins) isCode = CODE.test(wordsFrom(tokens, index))
     const own = token.kind === 'string' ? inString(sql, tokens, index, schema, isCode) : undefined
     if (own !== undefined) {
       text += sql.slice(at, token.start) + own
@@ -37,8 +37,14 @@ function unqualified(sql: string, schema: string): string {
   return text + sql.slice(at)
 }
 
-/** Words of statements whose dollar-quoted strings are code. */
-const CODE: ReadonlySet<string> = new Set(['do', 'function', 'procedure'])
+/** How statements begin whose dollar-quoted strings are code. */
+const CODE = /^(?:do|create (?:or replace )?(?:function|procedure))\b/
+
+const wordsFrom = (tokens: readonly Token[], index: number) =>
+  tokens
+    .slice(index, index + 4)
+    .map(({ text }) => text)
+    .join(' ')
 
 /** What is to stand in the place of a string, or undefined where it stays. */
 function inString(

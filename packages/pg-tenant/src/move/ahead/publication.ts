@@ -8,7 +8,7 @@ import { MOVE_PUBLICATION } from '../../lifecycle/dependents.ts'
 import type { Lifecycle } from '../../lifecycle/lifecycle.ts'
 import { pending } from '../../migrations/migrations.ts'
 import { qualify, quoteIdentifier } from '../../sql/identifier.ts'
-import { baseTypeOf } from '../../sql/types-within.ts'
+import { baseTypeOf, typesWithin } from '../../sql/types-within.ts'
 import { type Route, refused } from '../route.ts'
 
 /** How the rows of a table are found again, and which of its columns nobody can write. */
@@ -22,10 +22,11 @@ export interface Followed {
   readonly made: string
 }
 
-/** Input types of operator classes whose hash is, or may be, one of an OID: it is another in each database (archive/restore/hashed.ts). */
-const HASHED_BY_OID = ['anyenum', 'oid', 'anyarray', 'record', 'anyrange', 'anymultirange']
-  .map((type) => `'${type}'::regtype`)
-  .join(', ')
+/** The hash of an enum or OID, also in an array, row or range, is another in each database (archive/restore/hashed.ts). */
+const HASHED_BY_OID = `o.opcintype in ('anyenum'::regtype, 'oid'::regtype)
+  or o.opcintype in ('anyarray'::regtype, 'record'::regtype, 'anyrange'::regtype, 'anymultirange'::regtype) and (a.attnum is null
+    or exists (select from (${typesWithin('a.atttypid')}) w join pg_type t on t.oid = w.type
+      where t.typtype = 'e' or t.typnamespace = 'pg_catalog'::regnamespace and t.typname ~ '^(oid$|reg)'))`
 
 // $1 schema, $2 names that are no data of the tenant, $3 who owns the rest.
 const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
@@ -36,9 +37,10 @@ const TABLES = `select c.relname as name, coalesce(k.columns, '[]') as key,
       when c.relrowsecurity and c.relforcerowsecurity then 'forces row-level security on its owner'
       when exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('R', 'A'))
         or exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('R', 'A')) then 'has a trigger or rule that runs on replicas'
-      when exists (select from pg_partition_ancestors(c.oid) a join pg_partitioned_table p on p.partrelid = a.relid and p.partstrat = 'h'
-          join pg_opclass o on o.oid = any (p.partclass::oid[]) where o.opcintype in (${HASHED_BY_OID}))
-        then 'is partitioned by HASH of an enum, an array, a row or an OID, so that its rows lie in other partitions there'
+      when exists (select from pg_partition_ancestors(c.oid) up join pg_partitioned_table p on p.partrelid = up.relid and p.partstrat = 'h'
+          cross join lateral unnest(p.partattrs::int2[], p.partclass::oid[]) k (attnum, class) join pg_opclass o on o.oid = k.class
+          left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum and k.attnum > 0 where ${HASHED_BY_OID})
+        then 'is partitioned by HASH of an enum or an OID, so that its rows lie in other partitions there'
       when k.columns is null then 'has no primary key (nor REPLICA IDENTITY USING INDEX) by which a row is found again'
       when k.generated or c.relreplident = 'f' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '')
         then 'has a generated column in its replica identity'

@@ -55,7 +55,7 @@ export async function applyRowMigrations(
   const missing = new Set(pending(migrations, applied).map(({ id }) => id))
   if (missing.size === 0) return { migrations: [] }
   const wanted = readScripts(migrations).filter(({ id }) => missing.has(id))
-  requireClean(wanted, [row.schema, ...allowSchemas])
+  requireClean(wanted, [row.schema, ...allowSchemas], true)
   requireHarmless(wanted)
   const fresh = applied.size === 0 && !(await hasTables(admin, row.schema))
   const scripts = fresh ? wanted : together(wanted)
