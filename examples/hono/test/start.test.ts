@@ -197,9 +197,14 @@ it('prints nothing but JSON lines, and no secret: keys, tokens, passwords, what 
     expect(output).not.toContain(secret)
 })
 
-// As a program it ends with 1: examples/demo/test/start.test.ts.
+it('does not start with a bad SITE_KEY: ends with 1, names it, and never shows what it is', async () => {
+  const program = start({ SITE_KEY: 'not-a-key-at-all' })
+  expect(await program.exited).toBe(1)
+  expect(program.output()).toContain('SITE_KEY')
+  expect(program.output()).not.toContain('not-a-key-at-all')
+})
+
 it.each([
-  ['SITE_KEY', 'not-a-key-at-all'],
   ['SETTINGS_ENCRYPTION_KEY', 'not-a-key-at-all'],
   ['ADMIN_DATABASE_URL', ''],
   ['TOKEN_KEYS_URL', 'http://keys.example/with-a-password'],
