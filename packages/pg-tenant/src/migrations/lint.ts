@@ -22,7 +22,9 @@ const SESSION: ReadonlySet<string> = new Set(SESSION_WORDS.split(' '))
 
 /**
  * Reads migrations as PostgreSQL's scanner does and says what would go wrong in the second tenant, or lock the tables of
- * the first. Errors are refused by `migrate`; warnings are for the reader.
+ * the first. Errors are refused by `migrate`; warnings are for the reader. Comments at the top of a migration say how it is meant:
+ * `-- pg-tenant: no-transaction`, `phase=expand`, `phase=contract`, and `whole-database`, for a DO block that asks the catalogue about
+ * everybody's objects on purpose (rule `whole-database`).
  *
  * @throws TenancyError INVALID_OPTION; STATEMENT_REFUSED when a migration cannot be read at all
  * @example
