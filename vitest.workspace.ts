@@ -3,23 +3,25 @@ import { configDefaults, defineProject } from 'vitest/config'
 
 const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts', import.meta.url))
 
-/** What only the slow set runs, whole: more of a kind of which the default set has some. */
+/** What only the slow set runs, whole. Of most kinds the default set has other files, named here; of some it has none. */
 const ALONE = [
-  // Routes of the hub: the default set asks those of logins, keys, groups, tenants and records, and the generated requests are of all kinds.
-  ...['account', 'announced', 'catalogue', 'integration-credentials', 'me', 'support', 'users', 'webhooks'],
+  // Routes of the hub: the default set asks those of logins, keys, groups, tenants and records, makes, invites and suspends users on the
+  // way (`auth`, `groups`, `tenants`), and generates requests to every sixteenth operation of all.
+  ...['account', 'announced', 'catalogue', 'integration-credentials', 'me', 'users', 'webhooks'],
   // Programs that bring their own database (the demo does), commands at other levels, a recipe's files, and what others look at by parts.
-  ...['together', 'levels', 'login', 'move-levels', 'seed-rbac', 'belongings', 'rotate-keys'],
+  ...['together', 'levels', 'move-levels', 'seed-rbac', 'belongings', 'rotate-keys'],
   ...['outbox/jobs-recipe', 'audit/other-server'],
   // How a server is found and made: the default set's own is, and `postgres/postgres` looks at it.
   ...['postgres/embedded', 'postgres/shared-server'],
-  ...['adoption/database', 'adoption/database-settings', 'lifecycle/ready/faults'],
-  ...['archive/kill', 'archive/older-server', 'row/odd-columns'],
+  // Deaths (`faults/process-killed`, `archive/server-killed`), columns of tenants (`row/key-types`), and, of its kind alone, a second server.
+  ...['lifecycle/ready/faults', 'archive/kill', 'row/odd-columns', 'archive/older-server'],
 ]
 
 /**
- * What the slow set runs (`pnpm test:slow`): the files that read `TEST_SLOW`. Most share their levels, cases and points out between the
- * two sets, which CI both runs: each file has some in the default set, but for the demo and the administration page day by day (the
- * default set has the page's `admin.test.ts`, and CI runs the demo as a step).
+ * What the slow set runs (`pnpm test:slow`): the files of `ALONE`, and those that read `TEST_SLOW`, which share their levels, cases and
+ * points out between the two sets. CI runs both. Each of the latter has some in the default set, but for the demo and the administration
+ * page day by day (the default set has the page's `admin.test.ts`, and CI runs the demo as a step); the soak through tenants' pools and
+ * of governance is here only.
  */
 const SLOW = [
   ...ALONE,
@@ -85,7 +87,8 @@ const SLOW = [
   ...['hazards/stopped', 'hazards/control', 'move/refused', 'move/one-database', 'move/ahead-hostile'],
   ...['archive/round-trip', 'archive/settings', 'archive/circles'],
   ...['archive/inheritance', 'archive/abort', 'lifecycle/transfer-ownership', 'lifecycle/ready/ready'],
-  ...['adoption/owners', 'offboard/losses'],
+  ...['adoption/owners', 'adoption/database', 'adoption/database-settings', 'offboard/losses'],
+  ...['adopt', 'login', 'support', 'store/epoch'],
   ...['levels/conformance', 'levels/scopes', 'levels/table', 'levels/migrate', 'levels/credentials'],
   ...['levels/row-control'],
 ]

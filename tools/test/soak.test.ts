@@ -32,7 +32,7 @@ async function soak(...args: string[]): Promise<{ report: Report; code: number; 
 
 const OPERATIONS = process.env.TEST_SLOW ? 3_000 : 500
 const TENANTS = process.env.TEST_SLOW ? '12' : '6'
-/** In the slow set, at every level, half of them through PgBouncer. */
+/** Only in the slow set, at every level, half of them through PgBouncer. */
 const THROUGH_POOLS = process.env.TEST_SLOW
   ? ['schema', 'role', 'login', 'database', 'row'].map((level, at) => [
       ...['--level', level],
@@ -93,7 +93,7 @@ describe('soak', () => {
     expect(code).toBe(0)
   })
 
-  // Its workers are processes; the outbox's tests of killed and stalled ones are in the default set.
+  // Its workers are processes; of the outbox's tests that of killed ones is in the default set, that of stalled ones in this.
   it.runIf(process.env.TEST_SLOW)(
     'loses, doubles and mixes up no event, answer or entry either, while workers are killed and stalled',
     async () => {

@@ -10,6 +10,8 @@ const as =
   (method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
     world.send(method, path, { token, body, ...(headers && { headers }) })
 
+const inSlowSet = it.runIf(process.env.TEST_SLOW)
+
 describe('impersonation', () => {
   it('lets an operator act as a user, for a reason and a time, and both sides see who it was', async () => {
     const acme = await world.onboard('acme')
@@ -39,7 +41,7 @@ describe('impersonation', () => {
     expect((await as(acme)('GET', '/v1/me')).status, 'the user goes on').toBe(200)
   })
 
-  it('is not for who is no operator, not into the platform, not of somebody who is not there', async () => {
+  inSlowSet('is not for who is no operator, nor into the platform, nor of who is not there', async () => {
     const zeta = await world.onboard('zeta')
     const body = { reason: 'Ticket 8' }
     expect(refusal(await as(zeta)('POST', '/v1/tenants/zeta/impersonation', body))).toEqual([
@@ -58,7 +60,7 @@ describe('impersonation', () => {
     ])
   })
 
-  it.each([
+  inSlowSet.each([
     ['no reason', {}, 'reason'],
     ['an hour', { reason: 'x', minutes: 60 }, 'minutes'],
     ['no time', { reason: 'x', minutes: 0 }, 'minutes'],
@@ -70,7 +72,7 @@ describe('impersonation', () => {
   })
 })
 
-describe('maintenance', () => {
+describe.runIf(process.env.TEST_SLOW)('maintenance', () => {
   it('lets a tenant be read and not changed, and its neighbour do as ever', async () => {
     const [still, lively] = [await world.onboard('still'), await world.onboard('lively')]
     expect(refusal(await operator('PUT', '/v1/tenants/still/maintenance', { on: true }))).toEqual([
@@ -99,7 +101,7 @@ describe('maintenance', () => {
   })
 })
 
-describe('a clone', () => {
+describe.runIf(process.env.TEST_SLOW)('a clone', () => {
   it('has what the tenant has, but its people, keys and webhooks; nothing of it opens the copy', async () => {
     const source = await world.onboard('original')
     await person(world, source, 'bo')

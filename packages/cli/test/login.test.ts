@@ -7,6 +7,7 @@ import { useProject } from './project.ts'
 
 const project = useProject(`isolation: 'login', seed: async () => { throw new Error('no') }`)
 const { run } = project
+const inSlowSet = it.runIf(process.env.TEST_SLOW)
 
 /** Who one is when one connects as a `.env` file says. */
 async function whoIs(env: string): Promise<string> {
@@ -31,7 +32,7 @@ it('writes the connection of a new tenant into a file for its owner only, and sh
   expect(await whoIs(env)).toBe(`${project.world.rolePrefix}acme c_acme`)
 })
 
-it('shows it on stdout without a file, this once', async () => {
+inSlowSet('shows it on stdout without a file, this once', async () => {
   const first = await run('create globex')
   expect(first.stderr).toContain('shown this once')
   expect(await whoIs(first.stdout)).toBe(`${project.world.rolePrefix}globex c_globex`)
@@ -53,7 +54,7 @@ it('makes no tenant when the file cannot be made, and never overwrites one', asy
   expect((await run('env umbrella')).exit).toBe(EXIT.refused)
 })
 
-it('leaves no empty file behind', async () => {
+inSlowSet('leaves no empty file behind', async () => {
   const { stderr } = await run('create acme --write-env again.env')
   expect(stderr).toContain('No password was set now')
   expect((await run('create Bad --write-env bad.env')).exit).toBe(EXIT.usage)
@@ -62,7 +63,7 @@ it('leaves no empty file behind', async () => {
   }
 })
 
-it('gives a new password', async () => {
+inSlowSet('gives a new password', async () => {
   expect((await run('env acme --rotate --dry-run')).stdout).toContain('would get a new password')
   const old = await readFile(join(project.folder, 'acme.env'), 'utf8')
   expect(await whoIs(old)).toContain('acme')
@@ -72,20 +73,20 @@ it('gives a new password', async () => {
   expect(await whoIs(await readFile(join(project.folder, 'new.env'), 'utf8'))).toContain('acme')
 })
 
-it('shows the settings of a tenant without a secret', async () => {
+inSlowSet('shows the settings of a tenant without a secret', async () => {
   const { stdout } = await run('env acme')
   expect(stdout).toContain(`PGUSER=${project.world.rolePrefix}acme`)
   expect(stdout).not.toContain('PASSWORD')
 })
 
-it('does not lose the password when the seed fails', async () => {
+inSlowSet('does not lose the password when the seed fails', async () => {
   const { exit, stdout } = await run('create cyberdyne --seed --json')
   expect(exit).toBe(EXIT.internal)
   const [document = ''] = stdout.split(/(?<=^})/m)
   expect(JSON.parse(document)).toMatchObject({ seeded: false, connection: { password: expect.any(String) } })
 })
 
-it('adopts logins that are there, with their schemas and their passwords', async () => {
+inSlowSet('adopts logins that are there, with their schemas and their passwords', async () => {
   const { world, folder } = project
   const roleOf = (key: string) => `${world.rolePrefix}.${key}`
   for (const key of ['one', 'two'])

@@ -2,6 +2,7 @@ import { testSealing } from '@org/pg-testing'
 import { useTestTenancy } from '@org/pg-testing/vitest'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createTenancy, type Tenancy } from '../../src/index.ts'
+import { SLOW } from '../support/sample.ts'
 import { BASELINE } from './legacy.ts'
 import { useLegacyApps } from './legacy-apps.ts'
 
@@ -42,7 +43,7 @@ describe('the settings of a database that is adopted', () => {
     expect((await world.root.query('select from pg_roles where rolname = $1', [made])).rowCount).toBe(0)
   })
 
-  it('do not outlive the confirmation where they lead somewhere', async () => {
+  it.runIf(SLOW)('do not outlive the confirmation where they lead somewhere', async () => {
     const own = await makeApp('kept')
     const name = databaseOf('kept')
     await own.query(
@@ -59,7 +60,7 @@ describe('the settings of a database that is adopted', () => {
   })
 })
 
-describe('a login that is adopted', () => {
+describe.runIf(SLOW)('a login that is adopted', () => {
   it('with a schema of its name beside the registry: nothing in it runs when its sessions are ended', async () => {
     const [role, made] = [roleOf('named'), `${world.rolePrefix}ended`]
     const own = await makeApp('named')

@@ -6,6 +6,7 @@ import { useTestTenancy } from '@org/pg-testing/vitest'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AdoptionRefused, proposeTenants } from '../../src/admin.ts'
 import { type Adoption, type AdoptOptions, createTenancy, type Tenancy } from '../../src/index.ts'
+import { SLOW } from '../support/sample.ts'
 import { codeOf, eventually } from '../support/world.ts'
 import { BASELINE, LATER } from './legacy.ts'
 import { useLegacyApps } from './legacy-apps.ts'
@@ -13,6 +14,7 @@ import { useLegacyApps } from './legacy-apps.ts'
 const world = useTestTenancy(createTenancy, { createdb: true })
 const sealing = testSealing()
 const migrations = [BASELINE, LATER]
+const inSlowSet = it.runIf(SLOW)
 let tenancy: Tenancy
 const { databaseOf, roleOf, connect, makeApp, wanted } = useLegacyApps(world)
 const errors = ({ findings }: Adoption) =>
@@ -74,7 +76,7 @@ describe('adopting a database', () => {
     expect(rows).toEqual([{ home: databaseOf('acme'), n: 3 + traffic.written }])
   })
 
-  it('leaves nothing for doctor and verify to find, and nobody else gets in', async () => {
+  inSlowSet('leaves nothing for doctor and verify to find, and nobody else gets in', async () => {
     await makeApp('other')
     await tenancy.adopt('other', wanted('other'))
     await tenancy.migrate()
@@ -91,7 +93,7 @@ describe('adopting a database', () => {
     expect(rows).toEqual([{ owner: world.adminRole }])
   })
 
-  it('is suspended, resumed and dropped like any other', async () => {
+  inSlowSet('is suspended, resumed and dropped like any other', async () => {
     await tenancy.suspend('other', 'test')
     expect(await codeOf(tenancy.query('other', 'select 1'))).toMatch(/SUSPENDED|UNUSABLE/)
     await tenancy.resume('other')
@@ -103,7 +105,7 @@ describe('adopting a database', () => {
   })
 })
 
-describe('undoing it', () => {
+describe.runIf(SLOW)('undoing it', () => {
   it('leaves no trace', async () => {
     const before = await makeApp('undone')
     const was = await stateOf('undone')
@@ -151,7 +153,7 @@ describe('undoing it', () => {
   })
 })
 
-describe('what was cut off', () => {
+describe.runIf(SLOW)('what was cut off', () => {
   it('between the two databases is gone on with, or undone', async () => {
     const cut = { times: 1 }
     // As though the connection were lost where the registry is to hear that it is done.
@@ -198,7 +200,7 @@ describe('what was cut off', () => {
   })
 })
 
-describe('what is in the way', () => {
+describe.runIf(SLOW)('what is in the way', () => {
   const refusedFor = async (key: string, options: AdoptOptions) => {
     const error = await tenancy.adopt(key, options).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(AdoptionRefused)
@@ -227,7 +229,7 @@ describe('what is in the way', () => {
   })
 })
 
-it('a database with extensions in its schema is taken: what they bring is not of the migrations', async () => {
+inSlowSet('a database with extensions in its schema is taken: they are of no migration', async () => {
   await makeApp('extended')
   const root = connect('extended')
   await root.query('create extension citext schema public; create extension hstore schema public')
