@@ -146,7 +146,13 @@ describe('a tenant that is in use', () => {
       attempts: 50,
       onTenant: ({ tenant }) => seen.push(tenant),
     })
-    await eventually(async () => (await having(id)) === keys.length - 1)
+    // Until it has waited in vain: the others may be through before its first try is over.
+    const tries = new Set<unknown>()
+    await eventually(async () => {
+      const waiting = `select query_start::text as since from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+      for (const { since } of (await world.root.query(waiting)).rows) tries.add(since)
+      return tries.size > 1 && (await having(id)) === keys.length - 1
+    })
     await reader.query('commit')
     await reader.end()
     const report = await running
