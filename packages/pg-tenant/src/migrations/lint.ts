@@ -24,7 +24,7 @@ const SESSION: ReadonlySet<string> = new Set(SESSION_WORDS.split(' '))
  * Reads migrations as PostgreSQL's scanner does and says what would go wrong in the second tenant, or lock the tables of
  * the first. Errors are refused by `migrate`; warnings are for the reader. Comments at the top of a migration say how it is meant:
  * `-- pg-tenant: no-transaction`, `phase=expand`, `phase=contract`, and `whole-database`, for a DO block that asks the catalogue about
- * everybody's objects on purpose (rule `whole-database`).
+ * everybody's objects on purpose (rule `whole-database`; at levels `database` and `row` `migrate` takes it in any case).
  *
  * @throws TenancyError INVALID_OPTION; STATEMENT_REFUSED when a migration cannot be read at all
  * @example

@@ -1,6 +1,6 @@
 import { TenancyError } from '@org/core'
 import { firstWords } from '../sql/first-words.ts'
-import { scan, type Token, UnterminatedSql } from '../sql/scan.ts'
+import { scanned, type Token } from '../sql/scan.ts'
 import { PORTAL_PREFIX } from './control.ts'
 
 const TRANSACTION =
@@ -98,18 +98,8 @@ function hasPayload(text: string): boolean {
 
 /** The tokens behind a command and the name it takes, which is one token, or three with `UESCAPE '…'`. */
 function behindName(text: string): readonly Token[] {
-  const tokens = tokensOf(text).filter(({ kind, text }) => kind !== 'symbol' || text !== ';')
+  const tokens = scanned(text).filter(({ kind, text }) => kind !== 'symbol' || text !== ';')
   return tokens.slice(isWord(tokens[2], 'uescape') ? 4 : 2)
-}
-
-/** What cannot be read is refused by the server as well. */
-function tokensOf(text: string): readonly Token[] {
-  try {
-    return scan(text)
-  } catch (error) {
-    if (error instanceof UnterminatedSql) return []
-    throw error
-  }
 }
 
 function isWord(token: Token | undefined, word: string): boolean {

@@ -1,4 +1,4 @@
-import { scan, type Token, UnterminatedSql } from './scan.ts'
+import { scanned, type Token } from './scan.ts'
 
 /**
  * Whether two definitions are the same to the server, which words some in another way once it has read its own words (behind pg_dump, too):
@@ -11,14 +11,9 @@ export function sameWords(one: string, other: string): boolean {
 
 /** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`. */
 export function inOneWording(sql: string): string {
-  try {
-    const tokens = scan(sql)
-    const text = { sql, tokens, closes: closing(tokens) }
-    return words(text, 0, tokens.length).join(' ')
-  } catch (error) {
-    if (error instanceof UnterminatedSql) return sql
-    throw error
-  }
+  const tokens = scanned(sql)
+  if (tokens.length === 0) return sql
+  return words({ sql, tokens, closes: closing(tokens) }, 0, tokens.length).join(' ')
 }
 
 interface Text {
@@ -40,16 +35,16 @@ function closing(tokens: readonly Token[]): ReadonlyMap<number, number> {
 
 function words(text: Text, from: number, to: number): string[] {
   const found: string[] = []
+  // Where parentheses close that were left out: however deep they are, nothing is called anew.
+  const without = new Set<number | undefined>()
   for (let at = from; at < to; at++) {
+    if (without.has(at)) continue
     const cast = castArray(text, at)
     if (cast) {
       found.push(...castElements(text, cast))
       at = cast.end
-    } else if (goesOn(text, at)) {
-      const closed = text.closes.get(at) as number
-      found.push(...words(text, at + 1, closed))
-      at = closed
-    } else if (isWord(text.tokens[at], 'true') && isWord(text.tokens[at - 1], 'on'))
+    } else if (goesOn(text, at)) without.add(text.closes.get(at))
+    else if (isWord(text.tokens[at], 'true') && isWord(text.tokens[at - 1], 'on'))
       found.push('(', 'true', ')')
     else found.push(raw(text, at))
   }

@@ -46,6 +46,16 @@ export function scan(sql: string): Token[] {
   return tokens
 }
 
+/** The same; nothing of what cannot be read, which the server, or whoever runs it, refuses as well. */
+export function scanned(sql: string): readonly Token[] {
+  try {
+    return scan(sql)
+  } catch (error) {
+    if (error instanceof UnterminatedSql) return []
+    throw error
+  }
+}
+
 /** What may be a name in it: every word, keywords too, and what is in double quotes, in their order. */
 export function namesIn(sql: string): string[] {
   return scan(sql).flatMap(({ kind, text }) => (kind === 'word' || kind === 'quoted' ? [text] : []))

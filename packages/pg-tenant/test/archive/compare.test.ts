@@ -91,6 +91,8 @@ describe('a definition that the server words in another way once it has read it'
     ['(NOT (a AND b) AND c)', '(NOT a AND b AND c)'],
     ['(x = (a AND b) AND c)', '(x = a AND b AND c)'],
     ['(f(a AND b) AND c)', '(f a AND b AND c)'],
+    // However deep.
+    [`${'('.repeat(20_000)}a${' AND b)'.repeat(20_000)}`, `(a${' AND b'.repeat(19_999)})`],
     ['(((a) OR (b)) AND (c))', '((a) OR (b) AND (c))'],
     ['((a) AND ((b) OR (c)))', '((a) AND (b) OR (c))'],
     ['(((a) AND (b)) OR (c))', '((a) AND (b) OR (c))'],

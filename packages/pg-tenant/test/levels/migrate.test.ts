@@ -50,6 +50,17 @@ describe.skipIf(SLOW)('migrating databases of tenants', () => {
   })
 })
 
+it.skipIf(SLOW).each(['role', 'row', 'database'] as const)(
+  'level %s: a block that asks the whole catalogue is refused where the database is not the tenant’s alone',
+  async (level) => {
+    const sql = `do $$ begin if exists (select from pg_type where typname = 'mood') then null; end if; end $$`
+    const tenancy = setting.tenancy(level, { migrations: [notesAt(level), { id: '0002', sql }] })
+    const made = tenancy.provision(`asks-${level}`)
+    if (level === 'role') expect(await codeOf(made)).toBe('STATEMENT_REFUSED')
+    else expect(await made).toMatchObject({ created: true })
+  },
+)
+
 describe.each((['schema', 'role', 'login', 'database'] as const).filter((level) => hasTurn(level)))(
   'one engine, level %s',
   (level) => {

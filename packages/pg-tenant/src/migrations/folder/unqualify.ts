@@ -1,5 +1,5 @@
 import type { Migration } from '@org/core'
-import { scan, type Token, UnterminatedSql } from '../../sql/scan.ts'
+import { scanned, type Token } from '../../sql/scan.ts'
 import { schemaInString } from '../lint-names.ts'
 
 /**
@@ -12,7 +12,8 @@ export function withoutSchema(migration: Migration, schema: string): Migration {
 }
 
 function unqualified(sql: string, schema: string): string {
-  const tokens = tokensOf(sql)
+  // Code of another language may have quotes that never end: it stays. Those of SQL are told later, with their line.
+  const tokens = scanned(sql)
   let [text, at, isCode] = ['', 0, false]
   for (const [index, token] of tokens.entries()) {
     const end = createsSchema(tokens.slice(index, index + 7), schema) ? tokens[index + 6] : undefined
@@ -67,14 +68,4 @@ function inString(
 function createsSchema(tokens: readonly Token[], schema: string): boolean {
   const words = tokens.map(({ text }) => text)
   return words.join(' ') === `create schema if not exists ${schema} ;` && tokens[6]?.kind === 'symbol'
-}
-
-/** Code of another language may have quotes that never end: it stays. Those of SQL are told later, with their line. */
-function tokensOf(sql: string): readonly Token[] {
-  try {
-    return scan(sql)
-  } catch (error) {
-    if (error instanceof UnterminatedSql) return []
-    throw error
-  }
 }

@@ -1,5 +1,5 @@
 import { TenancyError } from '@org/core'
-import { scan, UnterminatedSql } from '../../sql/scan.ts'
+import { scanned } from '../../sql/scan.ts'
 
 /** A line that tells tools which way the SQL behind it leads; the tools are named in the table below. */
 interface Marker {
@@ -156,7 +156,7 @@ function linesLeadingToCode(code: ReadonlySet<number>, lines: readonly string[])
 function linesOf(sql: string): { quoted: ReadonlySet<number>; code: ReadonlySet<number> } {
   const [quoted, code] = [new Set<number>(), new Set<number>()]
   let [line, seen] = [0, 0]
-  for (const { kind, start, end } of tokensOf(sql)) {
+  for (const { kind, start, end } of scanned(sql)) {
     for (; seen < start; seen++) if (sql[seen] === '\n') line++
     if (kind !== 'breakpoint') code.add(line)
     for (; seen < end; seen++) {
@@ -166,14 +166,4 @@ function linesOf(sql: string): { quoted: ReadonlySet<number>; code: ReadonlySet<
     }
   }
   return { quoted, code }
-}
-
-/** Quotes that never end are told later, with their line. */
-function tokensOf(sql: string) {
-  try {
-    return scan(sql)
-  } catch (error) {
-    if (error instanceof UnterminatedSql) return []
-    throw error
-  }
 }
