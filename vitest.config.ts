@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { projects } from './vitest.workspace.ts'
+import { projects, tags } from './vitest.workspace.ts'
 
 // What tests start as programs reads the sources as they are: compiled once for all of them, each starts for half the processor time.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/node-compile')
@@ -21,6 +21,7 @@ export default defineConfig({
   // sixth of the processors stood idle.
   test: {
     projects,
+    tags,
     passWithNoTests: true,
     maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: LongFirst },

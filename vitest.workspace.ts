@@ -1,100 +1,26 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { configDefaults, defineProject } from 'vitest/config'
+import { defineProject } from 'vitest/config'
 
 const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts', import.meta.url))
 
-/** What only the slow set runs, whole. Of most kinds the default set has other files, named here; of some it has none. */
-const ALONE = [
-  // Routes of the hub: the default set asks those of logins, keys, groups, tenants and records, makes, invites and suspends users on the
-  // way (`auth`, `groups`, `tenants`), and generates requests to every sixteenth operation of all.
-  ...['account', 'announced', 'catalogue', 'integration-credentials', 'me', 'users', 'webhooks'],
-  // Programs that bring their own database (the demo does), commands at other levels, a recipe's files, and what others look at by parts.
-  ...['together', 'levels', 'move-levels', 'seed-rbac', 'belongings', 'rotate-keys'],
-  ...['outbox/jobs-recipe', 'audit/other-server'],
-  // How a server is found and made: the default set's own is, and `postgres/postgres` looks at it.
-  ...['postgres/embedded', 'postgres/shared-server'],
-  // Deaths (`faults/process-killed`, `archive/server-killed`), columns of tenants (`row/key-types`), and, of its kind alone, a second server.
-  ...['lifecycle/ready/faults', 'archive/kill', 'row/odd-columns', 'archive/older-server'],
-]
-
 /**
- * What the slow set runs (`pnpm test:slow`): the files of `ALONE`, and those that read `TEST_SLOW`, which share their levels, cases and
- * points out between the two sets. CI runs both. Each of the latter has some in the default set, but for the demo and the administration
- * page day by day (the default set has the page's `admin.test.ts`, and CI runs the demo as a step); the soak through tenants' pools and
- * of governance is here only.
+ * The two sets, by the tags of tests (`{ tags: 'slow' }`) and of files (`// @module-tag slow`). `pnpm test` leaves out what is `slow`:
+ * long, and of a kind that other tests of the default set are of, too. `pnpm test:slow` runs that, and with `TEST_SLOW` the files that are
+ * `sampled`, which share their levels, cases and points out between the two. CI runs both sets; a file asked for by name runs whole.
  */
-const SLOW = [
-  ...ALONE,
-  ...[
-    'faults/*',
-    'adoption/attacks',
-    'pool/attacks',
-    'levels/faults',
-    'session/nothing-stays',
-    'session/leave-function',
-    'move/ahead',
-    'move/ahead-faults',
-    'move/late',
-    'move/cut-off',
-    'citus/attack',
-    'citus/rebalance',
-  ],
-  ...['archive/server-killed', 'archive/cut-off', 'archive/random', 'archive/concurrent', 'apps/apps'],
-  ...[
-    'lifecycle/falls-through',
-    'lifecycle/neighbours',
-    'offboard/neighbours',
-    'fuzz',
-    'soak',
-    'regular-expressions',
-  ],
-  ...[
-    'levels/attacks',
-    'hostile/hostile',
-    'hazards/pgbouncer',
-    'archive/huge',
-    'attacks',
-    'load/*',
-    'integrations/credentials',
-    'oracle/oracle',
-    'growth',
-    'demo',
-    'checks/checks',
-    'admin-everyday',
-    'examples',
-    'rotation/concurrent',
-  ],
-  // The levels whose turn it is not in the default set.
-  ...[
-    'audit/levels',
-    'hostile',
-    'outbox/attacks',
-    'outbox/failover',
-    'outbox/publish',
-    'outbox/worker',
-    'privacy/events',
-    'privacy/privacy',
-    'webhooks/deliver',
-    'usage/usage',
-    'idempotency/levels',
-    'provision',
-    'store/levels',
-    'governance',
-    'postgres/crash',
-    'retention/levels',
-  ],
-  ...['move/move', 'move/levels', 'archive/levels', 'offboard/offboard-levels', 'session/keep-statements'],
-  ...['hazards/stopped', 'hazards/control', 'move/refused', 'move/one-database', 'move/ahead-hostile'],
-  ...['archive/round-trip', 'archive/settings', 'archive/circles'],
-  ...['archive/inheritance', 'archive/abort', 'lifecycle/transfer-ownership', 'lifecycle/ready/ready'],
-  ...['adoption/owners', 'adoption/database', 'adoption/database-settings', 'offboard/losses'],
-  ...['adopt', 'login', 'support', 'store/epoch'],
-  ...['levels/conformance', 'levels/scopes', 'levels/table', 'levels/migrate', 'levels/credentials'],
-  ...['levels/row-control'],
+export const tags = [
+  { name: 'slow', description: 'left to `pnpm test:slow`' },
+  { name: 'sampled', description: 'shared out between `pnpm test` and `pnpm test:slow`' },
 ]
-const filesOf = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`)
-const INCLUDE = process.env.TEST_SLOW ? filesOf(SLOW) : ['test/**/*.test.ts']
-const EXCLUDE = process.env.TEST_SLOW ? [] : filesOf(ALONE)
+const include = (root: string): string[] =>
+  process.env.TEST_SLOW
+    ? globSync('test/**/*.test.ts', { cwd: root }).filter((file) =>
+        TAGGED.test(readFileSync(join(root, file), 'utf8')),
+      )
+    : ['test/**/*.test.ts']
+const TAGGED = /^\/\/ @module-tag |tags: '/m
 
 /**
  * One project per package and example; vitest 5 reads them through `vitest.config.ts`. Where a file's modules hold nothing
@@ -107,8 +33,7 @@ const project = (name: string, root: string, globalSetup: string[] = [], isolate
     ssr: { resolve: { conditions: ['@org/source', 'node', 'module', 'default'] } },
     test: {
       name,
-      include: INCLUDE,
-      exclude: [...configDefaults.exclude, ...EXCLUDE],
+      include: include(join(import.meta.dirname, root)),
       isolate,
       globalSetup,
       // Bounds for what hangs, not for what a busy machine makes slow; the slow set takes every statement of what the others sample.

@@ -68,14 +68,14 @@ for (const { name, env, missing } of columns.filter(
   // What breaks the hand-written helper on a direct connection need not break it through a pooler, which has its own
   // control (test/hazards/pgbouncer.test.ts).
   const tests = env.TEST_POOLER ? [...TESTS, '--exclude=**/hazards/control.test.ts'] : TESTS
-  // The two sets share levels and cases out.
-  for (const [set, slow] of [
-    ['default set', {}],
-    ['slow set', { TEST_SLOW: '1' }],
+  // All tests, and of those that share levels and cases out between the two sets the other half.
+  for (const [set, slow, filter] of [
+    ['tests', {}, []],
+    ['slow set', { TEST_SLOW: '1' }, ['--tags-filter=sampled']],
   ] as const) {
     const { status, stdout } = spawnSync(
       'node_modules/.bin/vitest',
-      ['run', '--project=pg-tenant', ...tests],
+      ['run', '--project=pg-tenant', ...filter, ...tests],
       {
         cwd: root,
         env: { ...process.env, ...env, ...slow, NO_COLOR: '1' },

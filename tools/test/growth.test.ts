@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { afterAll, describe, expect, it } from 'vitest'
 import { cpuOf, openWorkCounter } from '../growth/count-work.ts'
 import { SHAPES } from '../growth/shapes.ts'

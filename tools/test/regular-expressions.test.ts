@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { apiKeyPattern } from '../../packages/crypto/src/api-keys/key-text.ts'

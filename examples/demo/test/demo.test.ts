@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { runProgram } from '@org/example-hono/test/child'
 import { expect, it, vi } from 'vitest'
 import { Claims } from '../src/claims.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { barriers } from './support/axe.ts'
 import { chromiumProgram } from './support/browser.ts'

@@ -1,3 +1,4 @@
+// @module-tag slow: the default set asks the routes of logins, keys, groups, tenants and records, and on the way makes, invites and suspends users.
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { PLATFORM } from '../src/hub/platform.ts'

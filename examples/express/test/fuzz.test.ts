@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { Agent } from 'node:http'
 import { dropDatabase } from '@org/pg-tenant/admin'
 import fc from 'fast-check'

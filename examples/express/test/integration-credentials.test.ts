@@ -1,3 +1,4 @@
+// @module-tag slow: the default set asks the routes of logins, keys, groups, tenants and records, and on the way makes, invites and suspends users.
 import { beforeAll, expect, it } from 'vitest'
 import { person, refusal } from './support/people.ts'
 import { type Onboarded, useWorld } from './support/world.ts'

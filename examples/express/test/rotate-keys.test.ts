@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { randomBytes } from 'node:crypto'
 import { parseTenantKey } from '@org/core'
 import { expect, it } from 'vitest'

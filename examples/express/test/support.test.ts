@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { person, refusal } from './support/people.ts'
 import { type Onboarded, useWorld } from './support/world.ts'

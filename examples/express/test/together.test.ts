@@ -1,3 +1,4 @@
+// @module-tag slow: brings its own database, as the demo does.
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
 import { type RunningHub, startHub } from './support/child.ts'

@@ -1,3 +1,4 @@
+// @module-tag slow: the default set asks the routes of logins, keys, groups, tenants and records, and on the way makes, invites and suspends users.
 import { afterAll, describe, expect, it } from 'vitest'
 import { openWorker } from '../src/hub/worker.ts'
 import { refusal } from './support/people.ts'

@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { randomBytes } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { createDataKeys, dataKeyBelongings, dataKeyMigration, keyRing, localWrapper } from '@org/crypto'

@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
 import { beforeAll, expect, it } from 'vitest'

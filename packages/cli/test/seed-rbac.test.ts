@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, symlink } from 'node:fs/promises'

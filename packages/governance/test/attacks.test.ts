@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { TenantKey } from '@org/core'
 import type pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'

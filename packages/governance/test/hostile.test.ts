@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createTenancy, type Migration, type Tenancy } from '@org/pg-tenant'
 import { formatAttackReport, type HostileCall, runAttackKit } from '@org/pg-tenant/testing'

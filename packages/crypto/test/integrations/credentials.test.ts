@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { TenantQueryable } from '@org/core'
 import { createTenancy, type Tenancy } from '@org/pg-tenant'
 import { codeOf } from '@org/pg-testing'

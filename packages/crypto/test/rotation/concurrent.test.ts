@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { TenantQueryable } from '@org/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { rotate } from '../../src/index.ts'

@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { randomBytes } from 'node:crypto'
 import type { CheckPlace, Queryable } from '@org/core'
 import { describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { TenantKey } from '@org/core'
 import { createTenancy, type Tenancy } from '@org/pg-tenant'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeEach, describe, expect, it } from 'vitest'
 import { acme, globex, SHARED_LEVELS_IN_TURN, useOutbox } from '../support/outbox-world.ts'
 

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { startWireProxy, type WireProxy } from '@org/pg-testing'

@@ -1,3 +1,4 @@
+// @module-tag slow: a recipe that others look at by parts.
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { TenantKey } from '@org/core'
 import type { TenantDb } from '@org/pg-tenant'
 import { afterEach, describe, expect, it } from 'vitest'

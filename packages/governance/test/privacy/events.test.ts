@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomUUID } from 'node:crypto'
 import type { Migration, TenantKey } from '@org/core'
 import type pg from 'pg'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { Queryable, TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { IDEMPOTENCY_MIGRATION, IDEMPOTENCY_ROW_MIGRATION } from '../../src/idempotency/index.ts'

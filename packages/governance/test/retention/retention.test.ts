@@ -227,7 +227,8 @@ describe('partitions', () => {
   it('the obvious table without them stops its writers; check says so before', async () => {
     await emptied()
     const names = await partitions()
-    for (const name of names.slice(2)) await root().query(`drop table governance.${name}`)
+    // The first two last 62 days, beyond the 60 that `check` asks for, on the first of July and of December.
+    for (const name of names.slice(1)) await root().query(`drop table governance.${name}`)
     expect(await keeping().check(admin())).toMatchObject([{ code: 'partitions_missing', severity: 'error' }])
     await root().query(`drop table governance.${names[0]}`)
     const write = () =>

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomBytes } from 'node:crypto'
 import type { Queryable, TenantKey } from '@org/core'
 import { describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { TenantDb } from '@org/pg-tenant'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { useTestTenancy } from '@org/pg-testing/vitest'
 import pg from 'pg'
 import { expect, it } from 'vitest'

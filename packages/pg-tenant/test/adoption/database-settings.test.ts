@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { testSealing } from '@org/pg-testing'
 import { useTestTenancy } from '@org/pg-testing/vitest'
 import { beforeAll, describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf, useWorld } from '../support/world.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomBytes } from 'node:crypto'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { inspect } from 'node:util'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
 import { SLOW } from '../support/sample.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { readdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'

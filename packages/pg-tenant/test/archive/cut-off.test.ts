@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { inspectArchive } from '../../src/admin.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'

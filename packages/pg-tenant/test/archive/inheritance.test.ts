@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { driverError, type TenancyError } from '../../src/index.ts'
 import { inTurn, SLOW } from '../support/sample.ts'

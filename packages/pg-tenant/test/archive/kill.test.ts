@@ -1,3 +1,4 @@
+// @module-tag slow: the default set has `faults/process-killed` and `archive/server-killed`.
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'

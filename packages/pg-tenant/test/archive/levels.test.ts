@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { readFile } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'

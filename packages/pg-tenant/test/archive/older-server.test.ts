@@ -1,3 +1,4 @@
+// @module-tag slow: needs a second server.
 import { dirname } from 'node:path'
 import { findProgram, type PostgresServer, startPostgres, type TestWorld, testWorld } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

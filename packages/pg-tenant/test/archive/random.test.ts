@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'

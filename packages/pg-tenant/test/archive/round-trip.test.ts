@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import { backupTenant } from '../../src/archive/backup.ts'
 import { inspectArchive } from '../../src/archive/inspect.ts'

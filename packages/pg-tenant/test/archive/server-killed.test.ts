@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { inspectArchive } from '../../src/admin.ts'
 import type { Tenancy } from '../../src/index.ts'

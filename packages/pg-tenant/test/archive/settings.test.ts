@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { expect, it } from 'vitest'
 import { SLOW } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { expect, it } from 'vitest'
 import { runAttackKit } from '../../src/testing/index.ts'
 import { describeCitus, useCitus } from './citus-world.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, expect, it } from 'vitest'
 import { SLOW } from '../support/sample.ts'
 import { describeCitus, type Node, useCitus } from './citus-world.ts'

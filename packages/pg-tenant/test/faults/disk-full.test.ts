@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { looksAt } from '../support/sample.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import pg from 'pg'
 import { afterAll, describe, it } from 'vitest'
 import type { IsolationLevel, Migration } from '../../src/index.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { dropDatabase, provisionDatabase } from '../../src/admin.ts'

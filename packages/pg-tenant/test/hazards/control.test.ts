@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { AttackKitOptions, AttackReport } from '../../src/testing/attack/index.ts'
 import { inTurn, SLOW } from '../support/sample.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { IsolationLevel } from '../../src/index.ts'
 import { ATTACKS, type AttackReport } from '../../src/testing/attack/index.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, formatAttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { kitLeftovers } from '../hazards/kit-world.ts'

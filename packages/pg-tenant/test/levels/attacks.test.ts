@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ATTACKS, type AttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { among, HONESTLY_OPEN, idsOf, NOT_APPLICABLE } from '../hazards/honestly-open.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { inspect } from 'node:util'
 import { isTenancyError } from '@org/core'
 import { startWireProxy } from '@org/pg-testing'

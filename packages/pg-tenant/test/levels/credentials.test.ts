@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { AsyncResource } from 'node:async_hooks'
 import { readFile, writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'

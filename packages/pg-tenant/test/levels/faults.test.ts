@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { looksAt, SLOW, stepOf } from '../support/sample.ts'
 import { codeOf, eventually, NOTES } from '../support/world.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hasTurn, SLOW } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'

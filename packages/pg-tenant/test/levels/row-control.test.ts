@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, runAttackKit, type SubjectSetup } from '../../src/testing/attack/index.ts'
 import type { Subject } from '../../src/testing/attack/types.ts'

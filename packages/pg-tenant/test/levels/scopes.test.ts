@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'

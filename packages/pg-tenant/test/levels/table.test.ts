@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { IsolationLevel, Tenancy, TenancyOptions } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { createReadStream } from 'node:fs'
 import { Readable, Writable } from 'node:stream'
 import pg from 'pg'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../archive/support.ts'
 import { inTurn, SLOW } from '../support/sample.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import type { TenantDb } from '../../src/index.ts'
 import { readMessage } from '../../src/move/ahead/pgoutput.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { isTenancyError } from '@org/core'
 import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'

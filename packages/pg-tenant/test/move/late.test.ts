@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { Belongings } from '@org/core'
 import { isTenancyError } from '@org/core'
 import { eventually, type WireProxyOptions } from '@org/pg-testing'

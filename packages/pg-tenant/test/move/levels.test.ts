@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { isTenancyError } from '@org/core'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type IsolationLevel, type Tenancy } from '../../src/index.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { isTenancyError } from '@org/core'
 import { beforeAll, expect, it } from 'vitest'
 import { createFleet, type IsolationLevel, type MoveOptions, type TenancyOptions } from '../../src/index.ts'

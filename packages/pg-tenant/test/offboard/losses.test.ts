@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { existsSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import type { IsolationLevel, Tenancy } from '../../src/index.ts'
 import { useFolder } from '../archive/support.ts'

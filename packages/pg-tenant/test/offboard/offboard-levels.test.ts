@@ -1,3 +1,4 @@
+// @module-tag sampled
 import type { Queryable } from '@org/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { digestOfReceipt, inspectArchive } from '../../src/admin.ts'

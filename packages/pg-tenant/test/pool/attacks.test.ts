@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AttackReport, runAttackKit } from '../../src/testing/attack/index.ts'

@@ -1,3 +1,4 @@
+// @module-tag slow: the default set has `row/key-types`.
 import { expect, it } from 'vitest'
 import { useWorld } from '../support/world.ts'
 

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { startWireProxy } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'

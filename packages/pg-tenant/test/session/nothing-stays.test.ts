@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from '@org/pg-testing'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

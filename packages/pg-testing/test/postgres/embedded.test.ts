@@ -1,3 +1,4 @@
+// @module-tag slow: the default set runs on a server found and made so, and looks at it in `postgres.test.ts`.
 import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

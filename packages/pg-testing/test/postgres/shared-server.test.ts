@@ -1,3 +1,4 @@
+// @module-tag slow: the default set runs on a server found and made so, and looks at it in `postgres.test.ts`.
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
 import type { TestProject } from 'vitest/node'
 import {

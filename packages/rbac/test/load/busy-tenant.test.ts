@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { AsyncResource } from 'node:async_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { useWorld } from '../support/world.ts'

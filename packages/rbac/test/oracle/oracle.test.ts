@@ -1,3 +1,4 @@
+// @module-tag sampled
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { makeCatalog } from '../../src/catalog/define.ts'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { AsyncResource } from 'node:async_hooks'
 import type { TenantKey } from '@org/core'
 import fc from 'fast-check'

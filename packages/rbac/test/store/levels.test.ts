@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { randomBytes } from 'node:crypto'
 import { keyRing } from '@org/crypto'
 import type { Tenancy } from '@org/pg-tenant'

@@ -1,3 +1,4 @@
+// @module-tag slow: the default set has `faults/process-killed` and `archive/server-killed`.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { IsolationLevel, Migration, Tenancy, TenancyOptions } from '../../../src/index.ts'
