@@ -9,7 +9,7 @@ export function sameWords(one: string, other: string): boolean {
   return one === other || inOneWording(one) === inOneWording(other)
 }
 
-/** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`. */
+/** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`, `(- 7)` as `'-7'::integer`. */
 export function inOneWording(sql: string): string {
   const tokens = scanned(sql)
   if (tokens.length === 0) return sql
@@ -43,6 +43,10 @@ function words(text: Text, from: number, to: number): string[] {
     if (cast) {
       found.push(...castElements(text, cast))
       at = cast.end
+    } else if (isNegated(text.tokens, at)) {
+      const number = raw(text, at + 2)
+      found.push(`'-${number}'`, ':', ':', /^\d+$/.test(number) ? 'integer' : 'numeric')
+      at += 3
     } else if (goesOn(text, at)) without.add(text.closes.get(at))
     else if (isWord(text.tokens[at], 'true') && isWord(text.tokens[at - 1], 'on'))
       found.push('(', 'true', ')')
@@ -76,6 +80,12 @@ function isBoolean(token: Token | undefined): boolean {
 
 function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text
+}
+
+/** `(- 7)`: the operator, of a number that is read together with it. */
+function isNegated(tokens: readonly Token[], at: number): boolean {
+  const [open, minus, number, close] = tokens.slice(at, at + 4)
+  return is(open, '(') && is(minus, '-') && number?.kind === 'number' && is(close, ')')
 }
 
 interface Cast {

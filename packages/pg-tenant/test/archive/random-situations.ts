@@ -1,5 +1,6 @@
 import { SITUATIONS_OF_CODE } from './random-situations-of-code.ts'
 import { SITUATIONS_OF_DATA } from './random-situations-of-data.ts'
+import { worded } from './random-worded.ts'
 import { literal, type Situation } from './situation.ts'
 
 /** Tables whose checks read each other through functions, by the name alone. */
@@ -243,6 +244,8 @@ export const SITUATIONS: readonly Situation[] = [
   shared,
   rights,
   operators,
+  // Of endless variety: more often than the others.
+  ...Array.from({ length: 6 }, () => worded),
   ...SITUATIONS_OF_CODE,
   ...SITUATIONS_OF_DATA,
 ]

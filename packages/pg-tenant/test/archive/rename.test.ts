@@ -27,6 +27,14 @@ describe('a schema is renamed in a definition', () => {
       'CREATE OR REPLACE FUNCTION shop.f(shop.text, b shop.int4) RETURNS SETOF shop.text BEGIN ATOMIC SELECT shop.id FROM shop; END',
       'CREATE OR REPLACE FUNCTION "HERE".f("HERE".text, b "HERE".int4) RETURNS SETOF "HERE".text BEGIN ATOMIC SELECT shop.id FROM shop; END',
     ],
+    [
+      "create view shop.v as SELECT OVERLAY('a'::text PLACING shop.v FROM shop.i FOR shop.j) AS o, EXTRACT(year FROM shop.d) AS e, (shop.at AT TIME ZONE shop.z) AS z, TRIM(BOTH FROM shop.v) AS t, JSON_OBJECT('k' : shop.v) AS j, shop.v::shop.text AS c FROM shop WHERE (shop.a IS DISTINCT FROM shop.b) OFFSET shop.f(1)",
+      `create view "HERE".v as SELECT OVERLAY('a'::text PLACING shop.v FROM shop.i FOR shop.j) AS o, EXTRACT(year FROM shop.d) AS e, (shop.at AT TIME ZONE shop.z) AS z, TRIM(BOTH FROM shop.v) AS t, JSON_OBJECT('k' : shop.v) AS j, shop.v::"HERE".text AS c FROM shop WHERE (shop.a IS DISTINCT FROM shop.b) OFFSET "HERE".f(1)`,
+    ],
+    [
+      'create view shop.v as SELECT f( SELECT shop.a FROM shop.t, shop) AS f FROM shop.u, shop',
+      'create view "HERE".v as SELECT f( SELECT shop.a FROM "HERE".t, shop) AS f FROM "HERE".u, shop',
+    ],
     // Where nothing else has the name it is the schema's, wherever it stands.
     [
       'create view shop.v as SELECT shop.f() AS f, shop.text',

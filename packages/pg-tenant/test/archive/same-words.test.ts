@@ -10,7 +10,7 @@ const SCHEMA = `create domain short as varchar(9) check (value in ('a', 'b'));
 create table orders (status varchar(20) check (status in ('open', 'closed')), n int check (n between 1 and 5 and n <> 3), short short,
   live boolean generated always as (status in ('open', 'new')) stored);
 create table nothing_in_common (o int);
-create index on orders (n) where status not in ('closed') and n not between 2 and 4;
+create index on orders (n, (- '7'::int), (- 1.5)) where status not in ('closed') and n not between 2 and 4;
 create view live_orders as select * from orders natural left join nothing_in_common where status in ('open', 'new') and n between 1 and 2 and live;
 create statistics of_orders on (status in ('open', 'new')), n from orders;
 create aggregate how_many(*) (sfunc = int8inc, stype = int8, initcond = '0');

@@ -36,10 +36,12 @@ export function renameSchemaIn(sql: string, from: string, to: string): string {
 
 /** What a name before a column stands behind, as PostgreSQL writes expressions; a type, a collation or a table never does. */
 const BEFORE_COLUMN = new Set(
-  'select , ( ) [ = < > + - * / % | & ! ~ @ # ^ ? where and or not by when then else case distinct on having returning values between like in'.split(
+  'select , ( ) [ = < > + - * / % | & ! ~ @ # ^ ? where and or not by when then else case distinct on having returning values between like in zone placing for variadic passing limit offset document content'.split(
     ' ',
   ),
 )
+/** Whose arguments are written behind FROM: `EXTRACT(year FROM t.at)`. */
+const WITH_FROM = new Set(['extract', 'substring', 'trim', 'overlay'])
 /** Statements in which columns are written behind the name of their table. */
 const WITH_QUERY = /^create (?:or replace )?(?:view|materialized view|rule|policy|function|procedure)\b/i
 
@@ -70,8 +72,24 @@ function relationsOf(
     if (before?.text === '(' && tokens[index - 2]?.text === 'operator') return false
     // The table of a policy or rule stands behind ON.
     if (before?.text === 'on' && !isView) return false
-    return before !== undefined && before.kind !== 'quoted' && BEFORE_COLUMN.has(before.text)
+    if (before === undefined || before.kind === 'quoted') return false
+    if (before.text === 'from') return isArgument(tokens, index - 1)
+    if (before.text === ':') return tokens[index - 2]?.text !== ':'
+    return BEFORE_COLUMN.has(before.text)
   }
+}
+
+/** Whether this FROM stands before an argument, or behind IS DISTINCT, and not before tables. */
+function isArgument(tokens: readonly Token[], from: number): boolean {
+  if (tokens[from - 1]?.text === 'distinct')
+    return tokens[from - 2]?.text === 'is' || tokens[from - 2]?.text === 'not'
+  let depth = 0
+  for (let at = from - 1; at > 0; at--) {
+    const text = tokens[at]?.kind === 'symbol' ? tokens[at]?.text : undefined
+    if (text === ')') depth++
+    else if (text === '(' && depth-- === 0) return WITH_FROM.has(tokens[at - 1]?.text ?? '')
+  }
+  return false
 }
 
 /** `alter default privileges in schema x` */
