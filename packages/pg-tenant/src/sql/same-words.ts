@@ -43,6 +43,11 @@ function words(text: Text, from: number, to: number): string[] {
     if (cast) {
       found.push(...castElements(text, cast))
       at = cast.end
+    } else if (namedByType(text, at) !== undefined) {
+      const named = namedByType(text, at) ?? at
+      for (; at < named; at++) found.push(raw(text, at))
+      // Without AS and the name.
+      at++
     } else if (isNegated(text.tokens, at)) {
       const number = raw(text, at + 2)
       found.push(`'-${number}'`, ':', ':', /^\d+$/.test(number) ? 'integer' : 'numeric')
@@ -81,6 +86,35 @@ function isBoolean(token: Token | undefined): boolean {
 function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text
 }
+
+/**
+ * `'-1.5'::numeric AS "numeric"`, of a constant that begins here: where a statement names no column the server does, when it reads the type
+ * that it has written.
+ *
+ * @returns where AS stands
+ */
+function namedByType({ tokens, closes }: Text, at: number): number | undefined {
+  if (tokens[at]?.kind !== 'string' || !is(tokens[at + 1], ':') || !is(tokens[at + 2], ':')) return undefined
+  let [next, type] = [at + 3, '']
+  for (; isOfType(tokens[next]) && !isWord(tokens[next], 'as'); next = (closes.get(next) ?? next) + 1)
+    if (is(tokens[next], '.')) type = ''
+    else if (!is(tokens[next], '(')) type += (type && ' ') + tokens[next]?.text
+  while (is(tokens[next], '[') && is(tokens[next + 1], ']')) next += 2
+  const name = tokens[next + 1]
+  const isNamed =
+    name?.text === (OWN_NAMES.get(type) ?? type) && (name.kind === 'word' || name.kind === 'quoted')
+  return isWord(tokens[next], 'as') && isNamed ? next : undefined
+}
+
+/** Types that have another name in the catalogue (`format_type`). */
+const OWN_NAMES = new Map(
+  Object.entries({
+    ...{ smallint: 'int2', integer: 'int4', bigint: 'int8', real: 'float4', 'double precision': 'float8' },
+    ...{ boolean: 'bool', character: 'bpchar', 'character varying': 'varchar', 'bit varying': 'varbit' },
+    ...{ 'time with time zone': 'timetz', 'time without time zone': 'time' },
+    ...{ 'timestamp with time zone': 'timestamptz', 'timestamp without time zone': 'timestamp' },
+  }),
+)
 
 /** `(- 7)`: the operator, of a number that is read together with it. */
 function isNegated(tokens: readonly Token[], at: number): boolean {

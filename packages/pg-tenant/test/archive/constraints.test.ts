@@ -12,6 +12,15 @@ interface Case {
 }
 
 const CASES: Record<string, Case> = {
+  'a check of a domain in rows that are values of columns': {
+    made: [
+      `create domain short as text constraint few check (value <> '')`,
+      'create table p (short short)',
+      'create table c (id int, p p)',
+      'create table d (id int, ps p[])',
+      `insert into c values (1, row('a'))`,
+    ],
+  },
   'a check that an heir has validated and its parent not': {
     made: [
       'create table p (a int)',

@@ -215,6 +215,29 @@ it.skipIf(!installed)(
   },
 )
 
+// A statement of the file goes on in the next line within a name, and what stands there is no statement.
+it.skipIf(!installed)('names have line breaks, and what reads like rows behind them', async () => {
+  if (!usable()) return
+  const tenancy = setting.tenancy('role')
+  await tenancy.provision('broken')
+  const rows = 'COPY role_broken.notes (id, body) FROM stdin;\n7\tnot a row\n\\.\n'
+  for (const sql of [
+    `create sequence "a;\n${rows.slice(0, 55)}"`,
+    `create sequence "a'\n\\.\n--"`,
+    'create table "line\nbreak" ("col\numn" int, "--\n" text)',
+    `insert into "line\nbreak" values (1, 'kept')`,
+    'create table "w\nhole" (k int) partition by hash (k)',
+    'create table "p\nart" partition of "w\nhole" for values with (modulus 1, remainder 0)',
+    'insert into "w\nhole" values (1), (2)',
+  ])
+    await tenancy.query('broken', sql)
+  const from = folder.path('broken')
+  await tenancy.backup('broken', { to: from, format: 'pg_dump', programs: PROGRAMS })
+  await tenancy.restore('broken-2', { from, programs: PROGRAMS })
+  const sql = `select (select "--\n" from "line\nbreak") as kept, (select count(*)::int from "w\nhole") as rows, (select count(*)::int from notes) as notes`
+  expect((await tenancy.query('broken-2', sql)).rows).toEqual([{ kept: 'kept', rows: 2, notes: 0 }])
+})
+
 // pg_dump writes the schema of every object that a value names.
 it.each(['archive', 'pg_dump'] as const)(
   'values that name objects name the copy’s own: %s',

@@ -36,6 +36,8 @@ async function* readBlocks(
 ): AsyncGenerator<DataBlock, ArchiveEnd, undefined> {
   const { schema, skipped, tables, sequences, rows, bytes, sha256 } = dump
   const indexes = new Map(tables.map(({ name }, index) => [name, index]))
+  // Names in comments have blanks for line breaks.
+  const told = new Map(tables.map(({ name }, index) => [name.replace(/[\n\r]/g, ' '), index]))
   const args = ['--data-only', '--format=custom', '--no-owner', '--no-privileges', '--file=-', path]
   const { output, ended } = streamProgram({ program: 'pg_restore', ...options, args })
   // Whoever reads may stop in the middle and never come back; the program is stopped then.
@@ -43,7 +45,7 @@ async function* readBlocks(
   for await (const { table, entry, columns, data } of splitDump(output, schema)) {
     const named = indexes.get(table)
     // Where a hash is of an OID pg_dump has the rows of each partition come in through the whole.
-    const index = named !== undefined && tables[named]?.partitioned ? indexes.get(entry) : named
+    const index = named !== undefined && tables[named]?.partitioned ? told.get(entry) : named
     // What depends on something that cannot be made has no place; pg_dump has its rows all the same.
     if (index === undefined && skipped.length > 0) continue
     const expected = index === undefined ? undefined : tables[index]?.columns.map(({ name }) => name)

@@ -31,6 +31,8 @@ export async function* splitDump(
   let table: Omit<DumpedRows, 'data'> | undefined
   let entry = ''
   let line: Buffer = Buffer.alloc(0)
+  /** Of a statement that goes on in the next line: within quotes, a name has any character. */
+  let begun = ''
   let inside = false
   for await (const piece of output) {
     let rest = line.length === 0 ? piece : Buffer.concat([line, piece])
@@ -40,10 +42,20 @@ export async function* splitDump(
         const end = rest.indexOf(LINE_FEED)
         if (end < 0) break
         const text = rest.toString('utf8', 0, end)
-        entry = ENTRY.exec(text)?.[1] ?? entry
-        const head = headOf(text, schema)
-        table = head && { ...head, entry }
         rest = rest.subarray(end + 1)
+        if (begun === '' && /^(?:--|\\|$)/.test(text)) {
+          entry = ENTRY.exec(text)?.[1] ?? entry
+          continue
+        }
+        begun += text
+        if (begun.length > MAX_LINE) throw unreadable('damaged')
+        if (goesOn(begun)) {
+          begun += '\n'
+          continue
+        }
+        const head = headOf(begun, schema)
+        table = head && { ...head, entry }
+        begun = ''
         inside = false
         continue
       }
@@ -57,7 +69,12 @@ export async function* splitDump(
     if (rest.length > MAX_LINE) throw unreadable('damaged')
     line = Buffer.from(rest)
   }
-  if (table !== undefined) throw unreadable('truncated')
+  if (table !== undefined || begun !== '') throw unreadable('truncated')
+}
+
+/** Whether a statement, as pg_dump writes them, is not over: it ends within quotes, or without a semicolon. */
+function goesOn(text: string): boolean {
+  return !text.endsWith(';') || /^(?:[^'"]|'[^']*'|"[^"]*")*$/.exec(text) === null
 }
 
 interface End {

@@ -33,13 +33,18 @@ export const COMPOSITES = `select '1247:' || t.oid as key, ${ALSO} as also, 10 a
   from path, home h join pg_type t on t.oid = any ($3::oid[]) and t.typtype = 'c'
     join pg_class c on c.oid = t.typrelid and c.relkind = 'c'`
 
-// Constraints of a domain that no composite, array or range contains can be added behind the data; the others cannot.
+// Constraints of a domain that no composite, array, range or row of a table that is a column's contains can be added behind the data; the
+// others cannot.
 const CONTAINED = `exists (select from pg_depend d join pg_type b on d.classid = 'pg_type'::regclass and b.oid = d.objid
       where d.refclassid = 'pg_type'::regclass and d.refobjid = t.oid and b.typtype <> 'd' and b.oid <> t.typarray)
     or exists (select from pg_depend d join pg_class b on d.classid = 'pg_class'::regclass and b.oid = d.objid and b.relkind = 'c'
       where d.refclassid = 'pg_type'::regclass and d.refobjid = t.oid)
     or exists (select from pg_attribute a where a.atttypid = t.typarray and a.attnum > 0 and not a.attisdropped)
-    or exists (select from pg_type b where b.typbasetype = t.oid)`
+    or exists (select from pg_type b where b.typbasetype = t.oid)
+    or exists (select from pg_attribute a join pg_class b on b.oid = a.attrelid and b.relkind <> 'c' join pg_type y on y.oid = b.reltype
+      join pg_depend d on d.refclassid = 'pg_type'::regclass and d.refobjid in (y.oid, y.typarray)
+      where a.atttypid = t.oid and not a.attisdropped and (d.classid = 'pg_class'::regclass and d.objsubid > 0
+        or d.classid = 'pg_type'::regclass and d.objid not in (y.oid, y.typarray)))`
 const CHECKS = `from pg_constraint k where k.contypid = t.oid and k.contype = 'c'`
 
 export const DOMAINS = `select '1247:' || t.oid as key, ${ALSO} ||
