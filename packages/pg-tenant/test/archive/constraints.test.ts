@@ -12,6 +12,21 @@ interface Case {
 }
 
 const CASES: Record<string, Case> = {
+  'options for large values, of a table with a heir that a column was given when it had one': {
+    made: [
+      'create table p (id int) with (fillfactor = 70)',
+      'create table c (own text) inherits (p)',
+      'alter table p add column late text',
+      'alter table only p set (toast.autovacuum_enabled = off)',
+      'alter table only c set (toast.autovacuum_enabled = off, toast.vacuum_truncate = off)',
+      'create table q (id int)',
+      'create table d (own text) inherits (q)',
+      'alter table q add column late text',
+      'alter table only d set (toast.autovacuum_enabled = off)',
+      'alter table q drop column late',
+      'alter table d drop column own',
+    ],
+  },
   'a check of a domain in rows that are values of columns': {
     made: [
       `create domain short as text constraint few check (value <> '')`,
@@ -104,7 +119,7 @@ const FACTS = `select c.relname, k.conname, k.convalidated::text, pg_get_constra
   union all select 'domain', conname, '', '', obj_description(oid, 'pg_constraint') from pg_constraint where connamespace = $1::regnamespace and contypid <> 0
   union all select c.relname, 'sequence', s::text, '', '' from pg_class c cross join lateral (select seqtypid::regtype, seqstart, seqmax, seqmin from pg_sequence where seqrelid = c.oid) s where c.relnamespace = $1::regnamespace
   union all select c.relname, a.attname, a.attstattarget::text, pg_get_expr(x.adbin, x.adrelid), '' from pg_class c join pg_attribute a on a.attrelid = c.oid
-    left join pg_attrdef x on x.adrelid = c.oid and x.adnum = a.attnum where c.relnamespace = $1::regnamespace and a.attnum > 0 and c.relname !~ '^_tenant'
+    left join pg_attrdef x on x.adrelid = c.oid and x.adnum = a.attnum where c.relnamespace = $1::regnamespace and a.attnum > 0 and not a.attisdropped and c.relname !~ '^_tenant'
   order by 1, 2, 3`
 
 const world = useWorld([])

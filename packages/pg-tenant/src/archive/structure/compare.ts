@@ -48,10 +48,12 @@ const NOT_NULL =
  */
 const withoutToast = (what: string, sql: string): string =>
   what.startsWith('table ')
-    ? sql.replace(/ with \(([^()]*)\)(?=$|; alter sequence )/, (_, options: string) => {
-        const left = options.split(', ').filter((option) => !option.startsWith('toast.'))
-        return left.length === 0 ? '' : ` with (${left.join(', ')})`
-      })
+    ? sql
+        .replace(/(?:; alter table only (?:"[^"]*"|[^";])+ set \(toast\.[^()]*\))+$/, '')
+        .replace(/ with \(([^()]*)\)(?=$|; alter sequence )/, (_, options: string) => {
+          const left = options.split(', ').filter((option) => !option.startsWith('toast.'))
+          return left.length === 0 ? '' : ` with (${left.join(', ')})`
+        })
     : sql
 
 /**

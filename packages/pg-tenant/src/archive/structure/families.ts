@@ -9,6 +9,8 @@ export interface FamilyTable {
   readonly made: string
   /** `inherits (…) with (…)` */
   readonly behind: string
+  /** The statement that sets options of the table behind it for large values, which is there when a column needs it. */
+  readonly options: string | null
   readonly parents: readonly string[]
   /** In the order in which they lie. */
   readonly columns: readonly FamilyColumn[]
@@ -47,6 +49,7 @@ export function familyNodes(tables: readonly FamilyTable[]): Family[] {
         `alter table ${name} add column ${definition}`,
         ...(identity === null ? [] : [identity]),
       ]),
+      ...family.flatMap(({ options }) => options ?? []),
     ].join('; ')
     const what = `table ${first.name} and its family`
     const node = { key: `family:${first.key}`, also: [], phase: PHASE.table, what, sql }

@@ -8,8 +8,9 @@ const NAME = `format('%I.%I', h.nspname, c.relname)`
 const OPTIONS = (of: string) =>
   `(select string_agg(split_part(option, '=', 1) || ' = ' || quote_literal(substr(option, strpos(option, '=') + 1)), ', ') from unnest(${of}) as option)`
 
-/** A table's own options, and those of the table behind it that holds its large values. */
-const RELATION_OPTIONS = `c.reloptions || array(select 'toast.' || o from pg_class t, unnest(t.reloptions) as o where t.oid = c.reltoastrelid)`
+/** Options of the table behind a table that holds its large values. */
+const TOAST_OPTIONS = `array(select 'toast.' || o from pg_class t, unnest(t.reloptions) as o where t.oid = c.reltoastrelid)`
+const RELATION_OPTIONS = `c.reloptions || ${TOAST_OPTIONS}`
 
 // A type may have the name of a sequence that was there before it; no sequence can be made once it is, but it can be renamed.
 const TAKEN = (of: string) =>
@@ -87,7 +88,8 @@ export const TABLES = `select '1259:' || c.oid as key,
 // Tables that inherit, or are inherited from, with their columns as they lie: what a parent was given later lies behind a child's own.
 export const FAMILIES = `with ${PATH} select '1259:' || c.oid as key, ${NAME} as name,
     format('create %stable %s ()', case c.relpersistence when 'u' then 'unlogged ' else '' end, ${NAME}) as made,
-    coalesce(' inherits (' || ${PARENTS} || ')', '') || coalesce(' with (' || ${OPTIONS(RELATION_OPTIONS)} || ')', '') as behind,
+    coalesce(' inherits (' || ${PARENTS} || ')', '') || coalesce(' with (' || ${OPTIONS('c.reloptions')} || ')', '') as behind,
+    'alter table only ' || ${NAME} || ' set (' || ${OPTIONS(TOAST_OPTIONS)} || ')' as options,
     array(select '1259:' || i.inhparent from pg_inherits i where i.inhrelid = c.oid order by i.inhseqno) as parents,
     (select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'local', a.attislocal,
         'definition', format('%I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${COLLATE}, ${GENERATED}, coalesce(${NOT_NULL},
