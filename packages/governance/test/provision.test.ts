@@ -21,7 +21,7 @@ const used = usage({ key: randomBytes(32) })
 const keeping = retention({ tenantTables: [IDEMPOTENCY_KEYS] })
 const acme = parseTenantKey('acme')
 
-describe.each(levelsInTurn('database'))('level %s: what a tenant needs is there when it is', (level) => {
+describe.each(levelsInTurn('role'))('level %s: what a tenant needs is there when it is', (level) => {
   const setting = useTestLevels(createTenancy)
   const apart = level === 'database'
   const folder = { path: '' }

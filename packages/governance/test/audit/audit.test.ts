@@ -192,7 +192,7 @@ describe('what is read', () => {
 })
 
 describe('what was put there by hand', () => {
-  it('is handed out a few at a time where it is large', async () => {
+  it('is handed out a few at a time where it is large', { tags: 'slow' }, async () => {
     await emptied()
     await world.tenancy.query(
       acme,

@@ -1,3 +1,4 @@
+// @module-tag slow: a session ends at any statement; levels.test.ts has one that ends before, between and behind them, and a lease.
 import type { TenantKey } from '@org/core'
 import type { TenantDb } from '@org/pg-tenant'
 import { expect, it } from 'vitest'

@@ -1,3 +1,4 @@
+// @module-tag slow: processes that die; of two workers one is killed in failover.test.ts, publishing is undone with its transaction in publish.test.ts.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'

@@ -119,7 +119,7 @@ it.each([
   ['in its scope', 'within'],
   ['in front of COMMIT', 'commit'],
   ['before an effect elsewhere', 'effect'],
-])('a worker that stood still %s and was overtaken does nothing more', async (_, where) => {
+])('a worker that stood still %s and was overtaken does nothing more', { tags: 'slow' }, async (_, where) => {
   const note = `${where} ${Math.random()}`
   let commit = async () => {}
   const scopes: TenantScopes<TenantDb> = {
@@ -178,7 +178,7 @@ it('a handler that was given up on changes nothing any more', async () => {
   expect((await there.tenancy.query(acme, "select from notes where body = 'late'")).rows).toEqual([])
 })
 
-it('a handler that takes longer than a lease keeps it, and is not disturbed', async () => {
+it('a handler that takes longer than a lease keeps it, and is not disturbed', { tags: 'slow' }, async () => {
   let runs = 0
   // As long as the machine may stand still between two renewals, twice over.
   const options = {

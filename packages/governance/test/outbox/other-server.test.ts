@@ -1,3 +1,4 @@
+// @module-tag slow: a second server; checks.test.ts has the positions of another one.
 import type { CheckPlace } from '@org/core'
 import { expect, it } from 'vitest'
 import { otherServerFindings } from '../../src/checks/other-server.ts'

@@ -75,7 +75,7 @@ it('of any number of tenants, whoever does not hang finds a place, and all that 
   )
 })
 
-it('tenants whose handlers hang leave places to others, several together too', async () => {
+it('tenants whose handlers hang leave places to others, several together too', { tags: 'slow' }, async () => {
   await there.tenancy.provision('initech')
   const { promise, resolve: release } = Promise.withResolvers<void>()
   const begun: string[] = []

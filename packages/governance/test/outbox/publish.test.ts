@@ -103,7 +103,7 @@ describe.each(SHARED_LEVELS_IN_TURN)('level %s', (level) => {
   })
 
   // Seventy megabytes, of which the database is told nothing.
-  it.runIf(level === 'role')('refuses what is too long together', async () => {
+  it.runIf(level === 'schema')('refuses what is too long together', async () => {
     const many = Array.from({ length: 280 }, () => ({ type: 'a', payload: 'x'.repeat(250_000) }))
     const refused = there.tenancy.withTenant(acme, (db) => there.events.publishAll(db, many))
     await expect(refused).rejects.toMatchObject({ details: { field: 'events' } })

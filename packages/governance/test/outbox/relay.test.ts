@@ -48,7 +48,7 @@ it('brings what was published, hinted at or not, in its order', async () => {
   expect(seen.map(([, payload]) => payload)).toContain('not hinted at')
 })
 
-it('brings what jsonb writes at greater length than it was published', async () => {
+it('brings what jsonb writes at greater length than it was published', { tags: 'slow' }, async () => {
   const payload = Array(130_000).fill(1)
   await publish(payload)
   await worker().drain()
@@ -156,7 +156,7 @@ it('what a tenant makes of its own outbox reaches nobody else and stops nobody',
   )
 })
 
-it('what a restore brings back is not sent again', async () => {
+it('what a restore brings back is not sent again', { tags: 'slow' }, async () => {
   const file = join(await mkdtemp(join(tmpdir(), 'outbox-')), 'acme.backup')
   await publish('once')
   await there.tenancy.backup(acme, { to: file })

@@ -1,3 +1,4 @@
+// @module-tag slow: the server crashes; of two workers one is killed in failover.test.ts.
 import { randomBytes } from 'node:crypto'
 import { createTenancy, type Tenancy, type TenancyOptions } from '@org/pg-tenant'
 import { eventually, type PostgresServer, startPostgres, testTenancy } from '@org/pg-testing'

@@ -25,7 +25,7 @@ const data = personalData({}, { events: EVENTS })
 /** One that JavaScript cannot hold. */
 const EXACT = '12345678901234567890.000000000000000001'
 
-describe.each(levelsInTurn('database'))('level %s', (level) => {
+describe.each(levelsInTurn('role'))('level %s', (level) => {
   const migrations: Migration[] = [level === 'row' ? WEBHOOKS_ROW_MIGRATION : WEBHOOKS_MIGRATION]
   const world = useOutbox(level, {}, migrations)
   const people = (patience = 5_000) =>

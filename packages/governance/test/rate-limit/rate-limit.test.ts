@@ -97,7 +97,9 @@ describe('in one process', () => {
     expect(allowed.filter(Boolean)).toHaveLength(5)
   })
 
-  it('a flood of a million keys grows nothing, pushes nobody out, and is let through once for all', () => {
+  it('a flood of a million keys grows nothing, pushes nobody out, and is let through once for all', {
+    tags: 'slow',
+  }, () => {
     const { limiter, allowed } = clocked(10, 10, 10, 1_000)
     expect(allowed('busy', 10)).toBe(10)
     let through = 0

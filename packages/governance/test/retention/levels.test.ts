@@ -7,7 +7,7 @@ import { acme, globex, levelsInTurn, useLevel } from '../support/levels.ts'
 
 const keeping = retention({ tenantTables: [IDEMPOTENCY_KEYS], batch: 10 })
 
-describe.each(levelsInTurn('database'))('level %s', (level) => {
+describe.each(levelsInTurn('role'))('level %s', (level) => {
   const world = useLevel(level, async () => {}, [
     level === 'row' ? IDEMPOTENCY_ROW_MIGRATION : IDEMPOTENCY_MIGRATION,
   ])

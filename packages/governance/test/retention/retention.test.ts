@@ -139,7 +139,9 @@ describe('the audit log', () => {
     await keeping().release(admin(), 'acme')
   })
 
-  it('killed at any statement it is finished by the next run, and verifies all the while', async () => {
+  it('killed at any statement it is finished by the next run, and verifies all the while', {
+    tags: 'slow',
+  }, async () => {
     await emptied()
     for (let kill = 1; ; kill++) {
       if (!(await partitions()).includes('audit_log_2025_04')) await past('2025_04')

@@ -285,7 +285,9 @@ describe('hostile tenants and slow endpoints', () => {
     await worker.stop()
   })
 
-  it('what a tenant makes of its tables and of the functions over them is read in bounded length', async () => {
+  it('what a tenant makes of its tables and of the functions over them is read in bounded length', {
+    tags: 'slow',
+  }, async () => {
     const receiver = await startReceiver()
     const hooks = webhooks({
       outbox: there.events,
@@ -403,7 +405,7 @@ describe('hostile tenants and slow endpoints', () => {
     await worker.stop()
   })
 
-  it('a slow endpoint holds a few places, whoever else is told at once', async () => {
+  it('a slow endpoint holds a few places, whoever else is told at once', { tags: 'slow' }, async () => {
     const [slow, quick] = [await startReceiver(), await startReceiver()]
     const waiting: (() => void)[] = []
     const stall: Receiver['answers'][number] = (_, res) => void waiting.push(() => res.writeHead(204).end())
