@@ -31,7 +31,7 @@ describe.each(LOOKED)('%s', (_, read) => {
     }
   })
 
-  it('takes twice as long at most for 250 kB as for half of it', async () => {
+  it('takes twice as long at most for 250 kB as for half of it', { tags: 'slow' }, async () => {
     // A twelfth of the shapes here, all in the slow set: the steps of the others are counted above.
     for (const [name, shape] of SHAPES.filter((_, at) => process.env.TEST_SLOW || at % 12 === 0)) {
       const small = await cpuOf(() => read(shape(126_000)))
@@ -56,7 +56,7 @@ describe('the measures', () => {
     expect(await counter.countOf(() => quadratic(' '.repeat(3_024)))).toBe(small)
   })
 
-  it('tell an expression that tries again from every place', async () => {
+  it('tell an expression that tries again from every place', { tags: 'slow' }, async () => {
     const split = (text: string) => text.split(/[ \t]*,[ \t]*/)
     // The first time it is interpreted, which takes several times as long, and compiled from then on.
     split(`a${' '.repeat(10_000)}b`)

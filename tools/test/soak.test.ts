@@ -54,7 +54,7 @@ const NOTHING = {
 }
 
 describe('soak', () => {
-  it('finds nothing in the library, through cuts, terminations, a crash and a restart', async () => {
+  it('finds nothing in the library, through cuts, terminations, a crash and a restart', { tags: 'slow' }, async () => {
     const { report, code } = await soak(
       '--seed',
       // Its first terminations and cancellations come before the first restart, whose length is chance.
@@ -106,7 +106,7 @@ describe('soak', () => {
     },
   )
 
-  it('finds leaks and losses in the obvious helper', async () => {
+  it('finds leaks and losses in the obvious helper', { tags: 'slow' }, async () => {
     const { report, code } = await soak('--subject', 'obvious', '--ops', '300', '--faults', 'off')
     expect(code).toBe(0)
     expect(report.findings.leak).toBeGreaterThan(0)

@@ -1,4 +1,3 @@
-// @module-tag sampled
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +23,7 @@ beforeAll(async () => {
   for (const schema of ['client_acme', 'client_bravo', 'Client-Big']) await legacy(schema)
 })
 
-describe.skipIf(SLOW)('adopt', () => {
+describe('adopt', () => {
   it('says all that is in the way, and how to mend it', async () => {
     const { exit, stdout } = await run('adopt acme --schema client_acme --dry-run')
     expect(exit).toBe(EXIT.failed)
@@ -63,7 +62,7 @@ describe.skipIf(SLOW)('adopt', () => {
     expect((await run('adopt big --undo')).exit).toBe(EXIT.refused)
   })
 
-  it('adopts all, whose keys are what the * stands for, and confirms all', async () => {
+  it('adopts all, whose keys are what the * stands for, and confirms all', { tags: 'slow' }, async () => {
     const dry = await run(`adopt --all --schemas client_* ${BASELINE} --dry-run`)
     expect(dry).toMatchObject({ exit: EXIT.ok, stdout: '2 schemas could be adopted, 0 not.\n' })
     const lost = await run('adopt --all --schemas client_* --dry-run')
@@ -127,7 +126,7 @@ describe.skipIf(SLOW)('adopt', () => {
   })
 })
 
-it('goes on where it was killed', async () => {
+it('goes on where it was killed', { tags: 'slow' }, async () => {
   const many = Array.from({ length: SLOW ? 12 : 8 }, (_, at) => `many_${at}`)
   for (const schema of many) await legacy(schema)
   const words = ['adopt', '--all', '--schemas', 'many_*', '--baseline', '0001_notes', '--json']

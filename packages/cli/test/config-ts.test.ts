@@ -30,7 +30,7 @@ it.each([
   ['enum Level { one }\nexport default {}', 'enum'],
   ["import { nothing } from 'node:path'", "'nothing'"],
   ["JSON.parse('hunter2')", 'threw a SyntaxError'],
-])('says what is wrong with %j', async (config, text) => {
+])('says what is wrong with %j', { tags: 'slow' }, async (config, text) => {
   await folder.write('pg-tenant.config.ts', config)
   const { stderr, status } = list()
   expect(stderr).toContain(text)

@@ -1,4 +1,3 @@
-// @module-tag sampled
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -41,7 +40,7 @@ const auditKey = randomBytes(32)
 const log = auditLog({ keys: { k1: auditKey } })
 const used = usage({ key: randomBytes(32) })
 
-describe.skipIf(process.env.TEST_SLOW)('level role', () => {
+describe('level role', () => {
   const project = useProject(OWN)
   const { run, world, env } = project
   let tenancy: Tenancy
@@ -284,7 +283,7 @@ describe.skipIf(process.env.TEST_SLOW)('level role', () => {
 })
 
 // Its own databases, one after the other; the slow set has it, the default set the package's own tests at this level.
-describe.runIf(process.env.TEST_SLOW)('level database', () => {
+describe('level database', { tags: 'slow' }, () => {
   const project = useProject(`isolation: 'database', ${OWN}`)
   const { run, world, env } = project
   beforeAll(async () => {

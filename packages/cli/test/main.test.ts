@@ -93,7 +93,7 @@ it('finishes the tenant it is at when it is interrupted, and the next run goes o
   })
 })
 
-it('ends at once when it is interrupted again, and nothing half-made is left', async () => {
+it('ends at once when it is interrupted again, and nothing half-made is left', { tags: 'slow' }, async () => {
   const { child, end, release } = await waitingMigration('0003_more')
   child.kill('SIGINT')
   await once(child.stderr ?? child, 'data')

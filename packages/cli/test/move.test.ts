@@ -87,7 +87,7 @@ it('shows a cluster that is away as such', async () => {
   expect(stdout).toMatch(/eu +\d/)
 })
 
-describe('a plan', () => {
+describe('a plan', { tags: 'slow' }, () => {
   beforeAll(async () => {
     for (const key of ['one', 'two', 'three']) await project.run(`create ${key} --placement eu`)
     const config = await readFile(join(project.folder, 'pg-tenant.config.mjs'), 'utf8')

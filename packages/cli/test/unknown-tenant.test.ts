@@ -1,3 +1,4 @@
+// @module-tag slow: every command that names a tenant; life.test.ts asks those of the everyday for one there is not.
 import { randomBytes } from 'node:crypto'
 import { beforeAll, expect, it } from 'vitest'
 import { EXIT } from '../src/index.ts'

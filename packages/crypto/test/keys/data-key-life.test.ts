@@ -63,7 +63,7 @@ describe('destroying a tenant’s keys', () => {
     expect(await codeOf(late.forTenant('initech'))).toBe('KEY_MISSING')
   })
 
-  it('also before it has any, and against whoever makes or adds some meanwhile', async () => {
+  it('also before it has any, and against whoever makes or adds some meanwhile', { tags: 'slow' }, async () => {
     await process().destroy('hooli')
     expect(await codeOf(process().forTenant('hooli'))).toBe('KEY_MISSING')
     const [one, two] = [process(), process()]
@@ -192,7 +192,7 @@ describe('rotating the master key', () => {
     expect(await row('m4')).toMatchObject({ keys: [] })
   })
 
-  it('never brings back what is destroyed meanwhile', async () => {
+  it('never brings back what is destroyed meanwhile', { tags: 'slow' }, async () => {
     const keys = process()
     for (let round = 0; round < 10; round++) {
       const tenant = `zz-${round}`

@@ -122,7 +122,7 @@ describe('a row that somebody holds', () => {
   })
 })
 
-const ROTATIONS = process.env.TEST_SLOW ? 30 : 6
+const ROTATIONS = process.env.TEST_SLOW ? 30 : 3
 
 describe('readers and writers, old and new, while rotations run back and forth', () => {
   it('never fail, never read anything but what was last written, and lose nothing', async () => {

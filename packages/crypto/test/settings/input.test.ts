@@ -21,7 +21,7 @@ const settings = defineSettings(
 )
 
 describe('any JSON value', () => {
-  it('round-trips, in clear and sealed', async () => {
+  it('round-trips, in clear and sealed', { tags: 'slow' }, async () => {
     await acme((db) =>
       fc.assert(
         fc.asyncProperty(fc.jsonValue(), async (value) => {
@@ -76,7 +76,7 @@ describe('any JSON value', () => {
 })
 
 describe('any key', () => {
-  it('that fits can be used', async () => {
+  it('that fits can be used', { tags: 'slow' }, async () => {
     const key = fc
       .string({ unit: ANY_CHARACTER, minLength: 1, maxLength: 60 })
       .filter((name) => !name.includes('\0'))

@@ -1,4 +1,4 @@
-// @module-tag sampled
+// @module-tag slow: processes and servers that are killed; the default set has sessions and connections that are.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -6,9 +6,6 @@ import { describe, expect, it } from 'vitest'
 import { hasPgBouncer, startPostgres } from '../../src/postgres/index.ts'
 import { isRunning } from '../../src/programs/is-running.ts'
 import { type Child, eventually, query, runScript } from './fixtures/child.ts'
-
-/** The gentler signals, and a watchdog that dies as well, are in the slow set; the rest in the default set. */
-const SLOW = Boolean(process.env.TEST_SLOW)
 
 interface Running {
   readonly child: Child<{ url: string }>
@@ -50,7 +47,7 @@ function commandLineOf(pid: string): string {
 }
 
 describe('a process that ends without stop()', () => {
-  it.each(SLOW ? (['SIGTERM', 'SIGINT'] as const) : (['SIGKILL'] as const))(
+  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
     'by %s takes server and directory along',
     async (signal) => {
       const running = await runServer('wait')
@@ -61,7 +58,7 @@ describe('a process that ends without stop()', () => {
     },
   )
 
-  it.skipIf(SLOW)('by running off its end: the server does not keep it alive', async () => {
+  it('by running off its end: the server does not keep it alive', async () => {
     const child = await runScript<{ url: string }>('start-server.ts', 'end')
     expect(await child.exited).toEqual([0, null])
     await eventually('the server has gone', async () => {
@@ -72,7 +69,7 @@ describe('a process that ends without stop()', () => {
 })
 
 describe('the next start', () => {
-  it.runIf(SLOW)('sweeps what is left if the watchdog was killed too, and no live server', async () => {
+  it('sweeps what is left if the watchdog was killed too, and no live server', async () => {
     const [dead, live] = [await runServer('wait'), await runServer('wait')]
     process.kill(watchdogOf(dead.dir), 'SIGKILL')
     dead.child.process.kill('SIGKILL')
@@ -87,7 +84,7 @@ describe('the next start', () => {
   })
 })
 
-describe.runIf(hasPgBouncer() && !SLOW)('a PgBouncer whose process is killed', () => {
+describe.runIf(hasPgBouncer())('a PgBouncer whose process is killed', () => {
   it('goes too', async () => {
     const server = await startPostgres()
     const child = await runScript<{ url: string }>('start-server.ts', 'bouncer', server.url)

@@ -78,7 +78,7 @@ describe('template', () => {
     await expect(server.template(id, buildNotes)).resolves.toMatchObject({ id })
   })
 
-  it('says so if the build leaves connections open', async () => {
+  it('says so if the build leaves connections open', { tags: 'slow' }, async () => {
     const leave = async (url: string): Promise<void> => {
       const client = new pg.Client(url)
       client.on('error', () => undefined)

@@ -57,7 +57,7 @@ describe('round trips on the wire', () => {
     expect(wire.proxy.roundTrips()).toBe(1)
   })
 
-  it('COPY in is two, COPY out one, and every row arrives', async () => {
+  it('COPY in is two, COPY out one, and every row arrives', { tags: 'slow' }, async () => {
     await using table = await scratchTable()
     await using wire = await proxied()
     await using client = await connected(wire.proxy.url)

@@ -43,7 +43,7 @@ it('leaves nothing behind, roles and databases of tenants included', async () =>
   expect(await found(world.appRole)).toBe(0)
 })
 
-it('fails when a session was left in a transaction', async () => {
+it('fails when a session was left in a transaction', { tags: 'slow' }, async () => {
   const world = await testWorld({ server })
   const client = await world.root.connect()
   await client.query('begin')
@@ -81,7 +81,7 @@ it('gives a vitest file a world of its own', async () => {
   await file.root.query(`select from ${file.rolePrefix}acme.notes`)
 })
 
-it('works under node:test', () => {
+it('works under node:test', { tags: 'slow' }, () => {
   const env = { ...process.env, TEST_DATABASE_URL: server }
   const { status, stdout } = spawnSync(
     process.execPath,

@@ -303,7 +303,9 @@ describe('the inventory', () => {
       await app.close()
     })
 
-    it('what was said of a handler holds for what another decorator, or somebody at run time, puts in its place', async () => {
+    it('what was said of a handler holds for what another decorator, or somebody at run time, puts in its place', {
+      tags: 'slow',
+    }, async () => {
       const guard = nestGuard(evaluatorOf)
       class Mixed {
         inner() {

@@ -1,3 +1,4 @@
+// @module-tag sampled
 import { parseTenantKey, type TenantKey } from '@org/core'
 import { createFleet } from '@org/pg-tenant'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,12 +10,16 @@ import { useProduct } from './product.ts'
 
 const joint = useProduct()
 
-describe.each([
+const STACKS = [
   ['Express', expressApp, false],
   ['Hono', honoApp, false],
   ['Express over a fleet', expressApp, true],
   ['Hono over a fleet', honoApp, true],
-])('%s', (_, open, overAFleet) => {
+] as const
+// Over a fleet in the slow set, over a tenancy in the other.
+const LOOKED = STACKS.filter(([, , overAFleet]) => overAFleet === Boolean(process.env.TEST_SLOW))
+
+describe.each(LOOKED)('%s', (_, open, overAFleet) => {
   let app: App
   beforeAll(async () => {
     const { tenancy, resolve, store } = joint.product

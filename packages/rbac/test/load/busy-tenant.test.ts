@@ -1,4 +1,4 @@
-// @module-tag sampled
+// @module-tag slow: a busy tenant; epoch.test.ts asks behind a revocation, also while others read.
 import { AsyncResource } from 'node:async_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-// @module-tag sampled
+// @module-tag slow: two processes at full speed; epoch.test.ts revokes in every way and asks here and elsewhere.
 import { hasPgBouncer, startPgBouncer } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { useWorld } from '../support/world.ts'

@@ -156,7 +156,7 @@ async function expectAgreement(permissions: readonly Permission[]): Promise<numb
 }
 
 describe('numbers', () => {
-  it('are the same for where and can, whatever they are', async () => {
+  it('are the same for where and can, whatever they are', { tags: 'slow' }, async () => {
     let found = 0
     await fc.assert(
       fc.asyncProperty(

@@ -155,7 +155,7 @@ const permitted = (permissions: readonly Permission[]) =>
   stored.filter(({ record }) => evaluatorOf(permissions).can('notes.item.read', record)).map(({ id }) => id)
 
 describe('where', () => {
-  it('selects the rows that can permits, row by row, nulls included', async () => {
+  it('selects the rows that can permits, row by row, nulls included', { tags: 'slow' }, async () => {
     const seen = { some: 0, none: 0 }
     await fc.assert(
       fc.asyncProperty(fc.array(permission, { minLength: 1, maxLength: 3 }), async (permissions) => {

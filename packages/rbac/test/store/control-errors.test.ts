@@ -27,7 +27,7 @@ it.each(CHANGES)('%s says what to do where nothing was installed', async (_, cha
   })
 })
 
-it.each(CHANGES)('%s says so too to a role that is no manager', async (_, change) => {
+it.each(CHANGES)('%s says so too to a role that is no manager', { tags: 'slow' }, async (_, change) => {
   await installRbac(rbac.world.admin, { controlSchema: 'theirs' })
   expect(await refusal(change(rbac.store({ controlSchema: 'theirs' })))).toMatchObject({
     code: 'DATABASE_ERROR',

@@ -1,4 +1,3 @@
-// @module-tag sampled
 import { AsyncResource } from 'node:async_hooks'
 import type { TenantKey } from '@org/core'
 import fc from 'fast-check'
@@ -380,7 +379,9 @@ async function rolledBack(store: Store): Promise<void> {
   await expect(work).rejects.toThrow('no')
 }
 
-it('two processes never permit beyond the bound, whatever changes in whatever order', async () => {
+it('two processes never permit beyond the bound, whatever changes in whatever order', {
+  tags: 'slow',
+}, async () => {
   const step = fc.record({
     by: fc.constantFrom(0, 1),
     what: fc.constantFrom('grant', 'revoke', 'package', 'no package', 'rollback', 'ask'),

@@ -51,7 +51,7 @@ const SHARED_API_KEY = {
 }
 
 /** `role`, and `row`, where the tables are others; the turn of the others is in the slow set. */
-const LEVELS = process.env.TEST_SLOW ? (['schema', 'login', 'database'] as const) : (['role', 'row'] as const)
+const LEVELS = process.env.TEST_SLOW ? (['role', 'schema', 'login', 'database'] as const) : (['row'] as const)
 
 describe.each(LEVELS)('level %s', (isolation) => {
   const world = useTestTenancy(createTenancy, { createdb: true })

@@ -38,7 +38,9 @@ describe('install and catalogue', () => {
     expect((await world.root.query(given, [world.appRole])).rows).toEqual([{ what: 'SELECT' }])
   })
 
-  it('rights that no install gives, as default privileges did of an older one, are taken back as the finding says', async () => {
+  it('rights that no install gives, as default privileges did of an older one, are taken back as the finding says', {
+    tags: 'slow',
+  }, async () => {
     const { world } = rbac
     const install = () => installRbac(world.admin, { controlSchema: 'sixth', managers: [world.appRole] })
     await install()
