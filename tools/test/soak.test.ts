@@ -54,7 +54,9 @@ const NOTHING = {
 }
 
 describe('soak', () => {
-  it('finds nothing in the library, through cuts, terminations, a crash and a restart', { tags: 'slow' }, async () => {
+  it('finds nothing in the library, through cuts, terminations, a crash and a restart', {
+    tags: 'slow',
+  }, async () => {
     const { report, code } = await soak(
       '--seed',
       // Its first terminations and cancellations come before the first restart, whose length is chance.

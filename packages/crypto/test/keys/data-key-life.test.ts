@@ -63,7 +63,9 @@ describe('destroying a tenant’s keys', () => {
     expect(await codeOf(late.forTenant('initech'))).toBe('KEY_MISSING')
   })
 
-  it('also before it has any, and against whoever makes or adds some meanwhile', { tags: 'slow' }, async () => {
+  it('also before it has any, and against whoever makes or adds some meanwhile', {
+    tags: 'slow',
+  }, async () => {
     await process().destroy('hooli')
     expect(await codeOf(process().forTenant('hooli'))).toBe('KEY_MISSING')
     const [one, two] = [process(), process()]

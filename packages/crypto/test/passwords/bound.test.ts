@@ -29,7 +29,9 @@ async function until(passwords: Passwords, load: { running: number; waiting: num
 }
 
 describe('a thousand logins at once', () => {
-  it('are computed a few at a time while the event loop goes on, and too many are refused', { tags: 'slow' }, async () => {
+  it('are computed a few at a time while the event loop goes on, and too many are refused', {
+    tags: 'slow',
+  }, async () => {
     const counting = countingArgon2()
     const passwords = createPasswordsOn(counting.argon2, { maxConcurrent: 2, maxQueue: 60, maxWait: 600_000 })
     let [turns, over] = [0, false]
