@@ -1,3 +1,4 @@
+// @module-tag slow: starts a server and keys of its own; the example of Hono is started in its start.test.ts.
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { runProgram } from '@org/example-hono/test/child'

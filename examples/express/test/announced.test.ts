@@ -1,4 +1,4 @@
-// @module-tag slow: the default set asks the routes of logins, keys, groups, tenants and records, and on the way makes, invites and suspends users.
+// @module-tag slow: e2e.test.ts signs in, makes groups and keys and suspends; logins, keys, tenants and records have files of their own in the default set.
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { PLATFORM } from '../src/hub/platform.ts'

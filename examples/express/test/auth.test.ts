@@ -114,7 +114,9 @@ it('ends the logins of a user who is suspended, named in capitals too, and lets 
   expect((await login(ed.email, USER_PASSWORD)).status).toBe(200)
 })
 
-it('refuses to refresh for somebody who was suspended or removed past the API', async () => {
+it('refuses to refresh for somebody who was suspended or removed past the API', {
+  tags: 'slow',
+}, async () => {
   for (const change of [`status = 'suspended'`, 'deleted_at = now()']) {
     const name = change.startsWith('status') ? 'flo' : 'gus'
     const one = await viewer(name)
@@ -139,14 +141,14 @@ it('begins no login behind a suspension that is under way', async () => {
   ])
 })
 
-it('begins no login with a password that is being changed', async () => {
+it('begins no login with a password that is being changed', { tags: 'slow' }, async () => {
   const ian = await viewer('ian')
   const change = `update c_acme.user_credential set password_hash = 'another' where user_id = $1`
   const [answer] = await during(change, ian, () => [login(ian.email, USER_PASSWORD)])
   expect(answer && refusal(answer)).toEqual([401, 'UNAUTHORIZED'])
 })
 
-it('accepts no invitation that somebody else is accepting', async () => {
+it('accepts no invitation that somebody else is accepting', { tags: 'slow' }, async () => {
   const one = await viewer('once')
   const path = `/v1/users/${one.id}/invitation`
   const { token } = (await world.send('POST', path, { token: acme.token })).body.data
@@ -190,7 +192,7 @@ it('accepts an invitation of one tenant in no other', async () => {
   ])
 })
 
-it('accepts no invitation of who may do less than the invited by now', async () => {
+it('accepts no invitation of who may do less than the invited by now', { tags: 'slow' }, async () => {
   const helper = await person(world, acme, 'helper')
   const rights = ['identity.users.create', 'identity.users.update', 'identity.users.read']
   await group(world, acme.token, 'Help desk', rights, [helper])
@@ -221,7 +223,7 @@ it('accepts no invitation of who may do less than the invited by now', async () 
   expect((await accept({ invitation })).status, 'made anew by an administrator').toBe(200)
 })
 
-it('accepts no invitation that has run out', async () => {
+it('accepts no invitation that has run out', { tags: 'slow' }, async () => {
   const late = await viewer('late')
   const path = `/v1/users/${late.id}/invitation`
   const { token } = (await world.send('POST', path, { token: acme.token })).body.data
@@ -231,7 +233,7 @@ it('accepts no invitation that has run out', async () => {
   expect(refusal(await post('/v1/auth/invitation', 'acme', body))).toEqual([401, 'INVALID_TOKEN'])
 })
 
-it('replaces a hash that is weaker than a new one at the next login', async () => {
+it('replaces a hash that is weaker than a new one at the next login', { tags: 'slow' }, async () => {
   const old = await viewer('old')
   const weaker = await createPasswords({ memoryCost: 7_168, timeCost: 5 }).hash(USER_PASSWORD)
   const set = 'update c_acme.user_credential set password_hash = $2 where user_id = $1'

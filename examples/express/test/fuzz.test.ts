@@ -14,7 +14,7 @@ import { useWorld } from './support/world.ts'
 /** Requests to each operation. `FUZZ_RUNS=2000` looks longer; `FUZZ_SEED` begins elsewhere; `FUZZ_ONLY` is an operation. */
 /** Else every sixteenth operation. */
 const EVERY = Boolean(process.env.TEST_SLOW || process.env.FUZZ_RUNS || process.env.FUZZ_ONLY)
-const { FUZZ_RUNS = process.env.TEST_SLOW ? '25' : '12', FUZZ_SEED = '20260101', FUZZ_ONLY } = process.env
+const { FUZZ_RUNS = process.env.TEST_SLOW ? '25' : '5', FUZZ_SEED = '20260101', FUZZ_ONLY } = process.env
 const INSIDE =
   /\b(select|insert|update|delete)\b.+\b(from|into|set)\b|\bat .+:\d+:\d+|node_modules|file:\/\/|relation "|column "|violates|syntax error|pg_[a-z]+|TypeError|ZodError/i
 

@@ -1,3 +1,4 @@
+// @module-tag slow: records.test.ts repeats a request and reads the log.
 import { expect, it } from 'vitest'
 import { useWorld } from './support/world.ts'
 

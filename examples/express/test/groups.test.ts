@@ -1,3 +1,4 @@
+// @module-tag slow: e2e.test.ts signs in, makes groups and keys and suspends; logins, keys, tenants and records have files of their own in the default set.
 import { beforeAll, expect, it } from 'vitest'
 import { group, groupId, type Person, person, refusal } from './support/people.ts'
 import { type Onboarded, type SendOptions, useWorld } from './support/world.ts'

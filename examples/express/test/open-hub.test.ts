@@ -1,3 +1,4 @@
+// @module-tag slow: several hubs at once, and one of an earlier release; every other test opens a hub.
 import type { Queryable } from '@org/core'
 import pg from 'pg'
 import { afterEach, expect, it } from 'vitest'

@@ -11,7 +11,7 @@ async function turn(): Promise<void> {
 }
 
 describe('the audit log', () => {
-  it('is narrowed by whoever, whatever and whenever, and read page by page', async () => {
+  it('is narrowed by whoever, whatever and whenever, and read page by page', { tags: 'slow' }, async () => {
     const acme = await world.onboard('acme')
     const get = (query: string) => world.send('GET', `/v1/audit-logs?${query}`, { token: acme.token })
     const began = new Date().toISOString()
@@ -61,7 +61,9 @@ describe('the audit log', () => {
     expect(seen.body.data).toMatchObject([{ changes: { name: { to: 'Secretive' } } }])
   })
 
-  it('is sealed by the worker, and shows an end that was cut off against a head that was kept elsewhere', async () => {
+  it('is sealed by the worker, and shows an end that was cut off against a head that was kept elsewhere', {
+    tags: 'slow',
+  }, async () => {
     const { token } = await world.onboard('sealed')
     const verify = (query = '') => world.send('GET', `/v1/audit-logs/verification${query}`, { token })
     const unsealed = async () => {

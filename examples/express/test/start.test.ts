@@ -51,7 +51,9 @@ const newTenant = (slug: string) => ({
   adminUser: { email: `a@${slug}.example`, name: 'A' },
 })
 
-it('survives a connection that dies while it is held; finishes what is in flight when it is told to stop, loses nothing, and ends with 0', async () => {
+it('survives a connection that dies while it is held; finishes what is in flight when it is told to stop, loses nothing, and ends with 0', {
+  tags: 'slow',
+}, async () => {
   const { base, process: child, ended, lines } = await start()
   const signedIn = await post(
     base,
@@ -108,7 +110,7 @@ it('survives a connection that dies while it is held; finishes what is in flight
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) })
 })
 
-it('starts again on what is there: the operator signs in', async () => {
+it('starts again on what is there: the operator signs in', { tags: 'slow' }, async () => {
   const { base, process: child, ended } = await start()
   const login = { email: 'operator@example.com', password: PASSWORD }
   const signedIn = await post(base, '/v1/auth/login', login, { 'X-Client-Key': 'platform' })

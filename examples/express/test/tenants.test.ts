@@ -193,7 +193,7 @@ it('changes nothing when it refuses a change', async () => {
   expect((await asOperator('GET', '/v1/tenants/platform')).body.data.name).toBe('Platform')
 })
 
-it('brings nobody back who has left', async () => {
+it('brings nobody back who has left', { tags: 'slow' }, async () => {
   await world.onboard('left')
   expect((await asOperator('DELETE', '/v1/tenants/left?confirm=left&backup=skip')).status).toBe(200)
   const attempts = [
@@ -221,7 +221,7 @@ it('brings nobody back who has left', async () => {
   expect([again.status, again.body.data.tenant], 'the receipt once more').toEqual([200, 'left'])
 })
 
-it('goes on with a leave, and an onboarding, that were cut off at any step', async () => {
+it('goes on with a leave, and an onboarding, that were cut off at any step', { tags: 'slow' }, async () => {
   const refuse = `create function refuse() returns trigger language plpgsql as $$ begin raise 'cut off'; end $$`
   await world.root.query(refuse)
   const cut = async (change: string, send: () => ReturnType<typeof asOperator>, done: number) => {
@@ -269,7 +269,9 @@ it('seeds no administrator whose name is no line of text', async () => {
   ])
 })
 
-it('pages through the users of a tenant, and shows an operator no more than it takes to ask', async () => {
+it('pages through the users of a tenant, and shows an operator no more than it takes to ask', {
+  tags: 'slow',
+}, async () => {
   const { token } = await world.onboard('crowd')
   for (const name of ['bo', 'cy']) {
     await world.send('POST', '/v1/users', { token, body: { email: `${name}@crowd.example`, name } })
@@ -283,7 +285,7 @@ it('pages through the users of a tenant, and shows an operator no more than it t
   expect(Object.keys(first.data[0]).sort()).toEqual(['email', 'id', 'name', 'status'])
 })
 
-it('lets nothing of a schema that was dropped open the one made after it', async () => {
+it('lets nothing of a schema that was dropped open the one made after it', { tags: 'slow' }, async () => {
   const { token, refreshToken, slug } = await world.onboard('phoenix')
   const made = await world.send('POST', '/v1/api-keys', { token, body: { name: 'k', profile: 'admin' } })
   const key = made.body.data.key
@@ -328,7 +330,7 @@ it('does nothing to the tenant of the operators that would lock them out, nor ta
   expect((await world.send('GET', '/v1/users', { token: acme.token })).status).toBe(200)
 })
 
-it('shows no package that has run out', async () => {
+it('shows no package that has run out', { tags: 'slow' }, async () => {
   await world.onboard('brief')
   const assign = (expiresAt: string) =>
     asOperator('POST', '/v1/tenants/brief/packages/essentials/assign', { expiresAt })
@@ -336,7 +338,9 @@ it('shows no package that has run out', async () => {
   expect((await assign('2020-01-01T00:00:00Z')).body.data.packages).toEqual([])
 })
 
-it('invites no administrator who has a password, masks secrets, and asks about one actor', async () => {
+it('invites no administrator who has a password, masks secrets, and asks about one actor', {
+  tags: 'slow',
+}, async () => {
   const { adminId } = await world.onboard('inside')
   const adminUser = { email: 'ana@inside.example', name: 'Ana' }
   const seeded = await asOperator('POST', '/v1/tenants/inside/seeds', { adminUser })
@@ -354,7 +358,9 @@ it('invites no administrator who has a password, masks secrets, and asks about o
   expect((await asOperator('GET', '/v1/tenants/inside/explain?action=account.me.read')).status).toBe(400)
 })
 
-it('knows nobody of a tenant that has left, as a tenant that is not there, and none of its keys', async () => {
+it('knows nobody of a tenant that has left, as a tenant that is not there, and none of its keys', {
+  tags: 'slow',
+}, async () => {
   const { token } = await world.onboard('away')
   const { body } = await world.send('POST', '/v1/api-keys', { token, body: { name: 'k', profile: 'admin' } })
   const { key, apiKey } = body.data
@@ -372,13 +378,13 @@ it('knows nobody of a tenant that has left, as a tenant that is not there, and n
   expect(await entered()).toBe(0)
 })
 
-it('makes more tenants at once than it has connections for', async () => {
+it('makes more tenants at once than it has connections for', { tags: 'slow' }, async () => {
   const slugs = Array.from({ length: 6 }, (_, n) => `many${n}`)
   const answers = await Promise.all(slugs.map((slug) => asOperator('POST', '/v1/tenants', newTenant(slug))))
   expect(answers.map(({ status }) => status)).toEqual(slugs.map(() => 201))
 })
 
-it('gives its schema back to a tenant that was not made here, too', async () => {
+it('gives its schema back to a tenant that was not made here, too', { tags: 'slow' }, async () => {
   await world.hub.tenancy.provision('foreign' as never)
   expect((await asOperator('DELETE', '/v1/tenants/foreign/schema?confirm=foreign')).status).toBe(200)
   const back = await asOperator('POST', '/v1/tenants/foreign/schema')

@@ -1,3 +1,4 @@
+// @module-tag slow: a worker in a process of its own; canary.test.ts looks for what is secret, records.test.ts has the jobs, the governance package the deliveries.
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'

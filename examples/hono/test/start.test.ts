@@ -96,7 +96,9 @@ async function endsAt(signals: readonly NodeJS.Signals[], program: ReturnType<ty
   expect(rows).toHaveLength(1)
 }
 
-it('on SIGINT answers the request in flight, then exits with 0, also when SIGTERM comes right behind', async () => {
+it('on SIGINT answers the request in flight, then exits with 0, also when SIGTERM comes right behind', {
+  tags: 'slow',
+}, async () => {
   const program = start()
   await endsAt(['SIGINT', 'SIGTERM'], program, await addressOf(await program.printed(LISTENING)))
 })
@@ -197,7 +199,9 @@ it('prints nothing but JSON lines, and no secret: keys, tokens, passwords, what 
     expect(output).not.toContain(secret)
 })
 
-it('does not start with a bad SITE_KEY: ends with 1, names it, and never shows what it is', async () => {
+it('does not start with a bad SITE_KEY: ends with 1, names it, and never shows what it is', {
+  tags: 'slow',
+}, async () => {
   const program = start({ SITE_KEY: 'not-a-key-at-all' })
   expect(await program.exited).toBe(1)
   expect(program.output()).toContain('SITE_KEY')
