@@ -85,7 +85,7 @@ describe.each(LEVELS)('level %s', (level) => {
   )
 })
 
-describe.skipIf(SLOW)('the file that is in the way', () => {
+describe('the file that is in the way', { tags: 'slow' }, () => {
   it('is taken for the own backup only if it is', async () => {
     const here = openLibrary(setting, 'role')
     const [to, stranger] = [folder.path('own'), folder.path('stranger')]

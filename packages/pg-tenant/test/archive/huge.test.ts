@@ -59,7 +59,9 @@ const CREATE = `do $$ begin
     end loop;
   end $$`
 
-it(`a tenant of ${TABLES} tables is backed up and dropped, which one transaction cannot`, async () => {
+it(`a tenant of ${TABLES} tables is backed up and dropped, which one transaction cannot`, {
+  tags: 'slow',
+}, async () => {
   const tenant = await provisioned(lifecycle, 'huge')
   await pool.query(CREATE)
   await pool.query('insert into c_huge.t1 values (1)')

@@ -91,7 +91,9 @@ describe.skipIf(SLOW)('functions that say which role they run as', () => {
   const SETTINGS = `select proname, prokind, array(select unnest(proconfig) order by 1) as settings, pg_get_function_arguments(p.oid) as arguments from pg_proc p
     where pronamespace = $1::regnamespace order by 1, 2`
 
-  it('keep them, and keep no tenant from being backed up, restored and off-boarded', async () => {
+  it('keep them, and keep no tenant from being backed up, restored and off-boarded', {
+    tags: 'slow',
+  }, async () => {
     const tenant = await provisioned(lifecycle, 'roles')
     const tenancy = world.tenancy()
     for (const sql of made()) await tenancy.query('roles', sql)

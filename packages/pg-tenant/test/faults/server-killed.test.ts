@@ -226,7 +226,7 @@ describe.each(READY_LEVELS.filter((level) => looksAt(level, 'login')))(
       await sound.ready.clear()
     })
 
-    it('while one is claimed: it is given once or is still there', async () => {
+    it('while one is claimed: it is given once or is still there', { tags: 'slow' }, async () => {
       await sound.ready.fill(1)
       const messages = await countMessages(world, () =>
         ground.doomed().provision('measured', { fromReady: true }),
@@ -252,7 +252,7 @@ describe.each(READY_LEVELS.filter((level) => looksAt(level, 'login')))(
 )
 
 describe('kill -9 of the server', () => {
-  it('while the control schema is made for the first time', async () => {
+  it('while the control schema is made for the first time', { tags: 'slow' }, async () => {
     const ground = await world.ground('role', 'first')
     const options = (index: number) => ({
       controlSchema: `control_${index}`,
@@ -268,7 +268,7 @@ describe('kill -9 of the server', () => {
     }
   })
 
-  it('while an app gets its database, and while it is dropped', async () => {
+  it('while an app gets its database, and while it is dropped', { tags: 'slow' }, async () => {
     const ground = await world.ground('role', 'apps')
     const admin = world.open(world.server.url, 'adm_apps', 'apps')
     const mortal = () => world.open(world.server.mortalUrl, 'adm_apps', 'apps')

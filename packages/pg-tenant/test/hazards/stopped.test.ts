@@ -12,7 +12,7 @@ const LEVELS: readonly IsolationLevel[] = ['schema', 'role']
 
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
-  const tried = inTurn(ATTACKS, isolation === 'role' ? 3 : 8)
+  const tried = inTurn(ATTACKS, isolation === 'role' ? 6 : 16)
   const only = tried.map(({ id }) => id)
   beforeAll(async () => {
     report = await attackIn(world, { isolation, only })
@@ -44,7 +44,7 @@ describe('a pipelining pool', () => {
   it('is protected as well', async () => {
     const report = await attackIn(world, {
       poolFactory: pipelining,
-      only: inTurn(['a', 'b', 'd', 'e', 'f.several', 'j', 'k.tenants', 'p', 't', 'v', 'w'], 3),
+      only: inTurn(['a', 'b', 'd', 'e', 'f.several', 'j', 'k.tenants', 'p', 't', 'v', 'w'], 6),
     })
     expect(report.findings.filter(({ verdict }) => verdict === 'open').map(({ id }) => id)).toEqual([])
   })

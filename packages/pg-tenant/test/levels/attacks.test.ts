@@ -15,7 +15,7 @@ const LEVELS = ALL_SUBJECTS.map(({ level }) => level).filter(
 describe.each(LEVELS)('level %s', (isolation) => {
   let report: AttackReport
   // Samples, and the others in the slow set; there all of level `database`, of which verify looks at the same promises in the default set.
-  const tried = isolation === 'database' ? ATTACKS : inTurn(ATTACKS, isolation === 'row' ? 6 : 12)
+  const tried = isolation === 'database' ? ATTACKS : inTurn(ATTACKS, isolation === 'row' ? 10 : 24)
   const only = tried.map(({ id }) => id)
   beforeAll(async () => {
     report = await runAttackKit({ url: setting.directUrl, adminUrl: setting.world.adminUrl, isolation, only })

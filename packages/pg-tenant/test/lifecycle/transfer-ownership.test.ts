@@ -114,7 +114,7 @@ describe('a tenant of an earlier release', () => {
     }
   })
 
-  it.skipIf(SLOW)('is backed up and restored, exported and off-boarded', async () => {
+  it('is backed up and restored, exported and off-boarded', { tags: 'slow' }, async () => {
     await earlier('archived')
     const to = folder.path('archived')
     await open().backup('archived', { to })
@@ -222,7 +222,7 @@ describe('what the application made at run time', () => {
   })
 })
 
-it.skipIf(SLOW)('tenants made ahead by an earlier release are given out', async () => {
+it('tenants made ahead by an earlier release are given out', { tags: 'slow' }, async () => {
   const ready = world.tenancy({ ...PREFIX, schemaPrefix: 'r_', rolePrefix: world.rolePrefix })
   await ready.ready.fill(1)
   const { rows } = await world.root.query(`select nspname, rolname from pg_namespace

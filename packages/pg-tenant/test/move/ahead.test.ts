@@ -287,7 +287,7 @@ describe('a copy that cannot be sent ahead', () => {
       /odd has a trigger/,
     ],
   ]
-  it.each(inTurn(refused, 6))('%s: is refused before anything is closed', async (_, options, told) => {
+  it.each(inTurn(refused, 14))('%s: is refused before anything is closed', async (_, options, told) => {
     const key = fresh('refused')
     const { eu, us, fleet } = servers.open('role', options)
     await fleet.provision(key, { placement: 'eu' })
@@ -308,7 +308,7 @@ describe('a copy that cannot be sent ahead', () => {
     await eu.drop(key)
   })
 
-  it.skipIf(SLOW)('lacks a right: which, and of whom, is said', async () => {
+  it('lacks a right: which, and of whom, is said', { tags: 'slow' }, async () => {
     const { eu, fleet } = servers.open('role')
     const { worlds } = servers
     const key = fresh('rights')
@@ -365,7 +365,7 @@ describe('what happens while a copy is on its way', () => {
     expect(await fleet.move(key, 'us', ahead)).toMatchObject({ moved: true })
   })
 
-  it.skipIf(SLOW)('stopped, it leaves the tenant in service and nothing behind', async () => {
+  it('stopped, it leaves the tenant in service and nothing behind', { tags: 'slow' }, async () => {
     const { eu, us, fleet } = servers.open('role')
     const key = fresh('stopped')
     await fleet.provision(key, { placement: 'eu' })

@@ -3,7 +3,7 @@ import { isTenancyError } from '@org/core'
 import { beforeAll, expect, it } from 'vitest'
 import { createFleet, type IsolationLevel, type MoveOptions, type TenancyOptions } from '../../src/index.ts'
 import { notesAt, useSetting } from '../levels/setting.ts'
-import { hasTurn, SLOW } from '../support/sample.ts'
+import { hasTurn, inTurn } from '../support/sample.ts'
 
 // Two databases stand for two clusters: nothing is shared between their registries.
 const settings = { eu: useSetting(), us: useSetting() }
@@ -140,7 +140,7 @@ const CASES: Record<string, Case> = {
 // A registry that is there already.
 beforeAll(() => settings.us.tenancy('role', { migrations: [notesAt('role')] }).provision('first'))
 
-it.skipIf(SLOW).each(Object.entries(CASES))(
+it.each(inTurn(Object.entries(CASES), 4))(
   '%s: is refused before anything is closed',
   async (_, one) => {
     const { level = 'role', to = 'us', how = {}, there = {}, refused } = one
@@ -176,11 +176,7 @@ it.skipIf(SLOW).each(Object.entries(CASES))(
   60_000,
 )
 
-it.each(
-  (['role', 'schema', 'login', 'database', 'row'] as const).filter((level) =>
-    hasTurn(level, ['role', 'row']),
-  ),
-)(
+it.each((['role', 'schema', 'login', 'database', 'row'] as const).filter((level) => hasTurn(level, ['row'])))(
   'level %s: a dry run leaves nothing in a cluster that nobody ever was in, and the move comes through',
   async (level) => {
     const controlSchema = `bare_${level}`

@@ -188,27 +188,33 @@ describe('a tenant that holds the lock of presence of another', () => {
       and database = (select oid from pg_database where datname = current_database())
       and (classid::int8 << 32) | objid::int8 in (${keys.map(presence)})`)
 
-  it.concurrent.each(['', '_shared'] as const)('keeps it from nothing: pg_advisory_lock%s', async (how) => {
-    const key = `held${how}`
-    await here.provision(key)
-    await held(key, how, async () => {
-      // That, and its own.
-      expect(await locked(key, 'globex')).toBe(2)
-      await insert(here, key, 'first')
-      expect(await here.suspend(key)).toBe(true)
-      expect(await codeOf(here.query(key, 'select 1'))).toBe('TENANT_SUSPENDED')
-      expect(await here.resume(key)).toBe(true)
-      const options = { isolationLevel: 'serializable' } as const
-      await here.query(key, `insert into notes (body) values ('second')`, [], options)
-      // Ahead of it, or not at all.
-      const [dropped] = await Promise.allSettled([here.drop(key), insert(here, key, 'third')])
-      expect(dropped).toMatchObject({ value: true })
-      expect(await codeOf(here.query(key, 'select 1'))).toBe('SCHEMA_MISSING')
-    })
-    expect(await count(`select count(*) from app.notes where tenant_id = '${key}'`)).toBe(0)
-  })
+  it.concurrent.each(['', '_shared'] as const)(
+    'keeps it from nothing: pg_advisory_lock%s',
+    { tags: 'slow' },
+    async (how) => {
+      const key = `held${how}`
+      await here.provision(key)
+      await held(key, how, async () => {
+        // That, and its own.
+        expect(await locked(key, 'globex')).toBe(2)
+        await insert(here, key, 'first')
+        expect(await here.suspend(key)).toBe(true)
+        expect(await codeOf(here.query(key, 'select 1'))).toBe('TENANT_SUSPENDED')
+        expect(await here.resume(key)).toBe(true)
+        const options = { isolationLevel: 'serializable' } as const
+        await here.query(key, `insert into notes (body) values ('second')`, [], options)
+        // Ahead of it, or not at all.
+        const [dropped] = await Promise.allSettled([here.drop(key), insert(here, key, 'third')])
+        expect(dropped).toMatchObject({ value: true })
+        expect(await codeOf(here.query(key, 'select 1'))).toBe('SCHEMA_MISSING')
+      })
+      expect(await count(`select count(*) from app.notes where tenant_id = '${key}'`)).toBe(0)
+    },
+  )
 
-  it.concurrent('a scope that was there all the time commits nothing of a tenant that is gone', async () => {
+  it.concurrent('a scope that was there all the time commits nothing of a tenant that is gone', {
+    tags: 'slow',
+  }, async () => {
     await here.provision('stays')
     let dropped: Promise<boolean> | undefined
     const scope = here.withTenant('stays', async (db) => {
@@ -221,7 +227,9 @@ describe('a tenant that holds the lock of presence of another', () => {
   })
 
   const { promise: made, resolve: resume } = Promise.withResolvers<void>()
-  it.concurrent('a scope that outlives its tenant neither writes into the next one of that key nor has read of it', async () => {
+  it.concurrent('a scope that outlives its tenant neither writes into the next one of that key nor has read of it', {
+    tags: 'slow',
+  }, async () => {
     await here.provision('again')
     const [, reader] = await Promise.allSettled([
       here.withTenant('again', async (db) => {

@@ -246,7 +246,9 @@ describe('another server that is gone', () => {
 })
 
 describe('a network that swallows everything', () => {
-  it('ends a scope soon after its statement timeout, without COMMIT sent as a definite failure', async () => {
+  it('ends a scope soon after its statement timeout, without COMMIT sent as a definite failure', {
+    tags: 'slow',
+  }, async () => {
     const { tenancy, arm } = await through((message) =>
       message.from === 'frontend' ? 'black-hole' : undefined,
     )
