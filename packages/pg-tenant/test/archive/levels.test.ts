@@ -12,7 +12,7 @@ const setting = useSetting()
 const folder = useFolder()
 const { world } = setting
 
-describe.each(LEVELS.filter((level) => hasTurn(level, ['role', 'row'])))('level %s', (level) => {
+describe.each(LEVELS.filter((level) => hasTurn(level, ['row'])))('level %s', (level) => {
   const tenancy = () => openLibrary(setting, level)
 
   it('backs up a tenant and nobody else, and brings it back after it was dropped', async () => {

@@ -1,3 +1,4 @@
+// @module-tag slow: unlogged tables are in the random schemas.
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { useCrashWorld } from '../faults/crash-world.ts'

@@ -58,7 +58,7 @@ async function atEveryStatement(
   throw new Error('it takes more statements than that')
 }
 
-describe.each(LEVELS.filter((level) => looksAt(level, 'role', 'row')))(
+describe.each(LEVELS.filter((level) => looksAt(level, 'role')))(
   'a process that is killed, level %s',
   (level) => {
     it('at any statement of provision: the next call completes the tenant', async () => {

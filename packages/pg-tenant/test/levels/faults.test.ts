@@ -138,7 +138,7 @@ describe.each(LEVELS)('level %s', (level) => {
   })
 })
 
-describe.skipIf(SLOW)('drop', () => {
+describe('drop', { tags: 'slow' }, () => {
   it('gives up when a scope stays, and the tenant goes on', async () => {
     await Promise.all(
       LEVELS.map(async (level) => {
@@ -155,7 +155,7 @@ describe.skipIf(SLOW)('drop', () => {
   })
 })
 
-describe.skipIf(SLOW).each(LEVELS)('level %s, administrator a superuser', (level) => {
+describe.each(LEVELS)('level %s, administrator a superuser', { tags: 'slow' }, (level) => {
   it('makes, suspends, resumes and drops a tenant', async () => {
     const tenancy = setting.tenancy(level, { adminPool: setting.world.root })
     const { connection } = await tenancy.provision('by_root')

@@ -65,6 +65,7 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
 
   it.runIf(looksAt(level, 'row'))(
     'is called off by undo until it changes hands',
+    { tags: 'slow', timeout: 120_000 },
     async () => {
       const { eu, us, fleet } = servers.open(level)
       const outcomes = new Set<boolean>()
@@ -92,7 +93,6 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
       }
       expect(outcomes).toContain(false)
     },
-    120_000,
   )
 })
 
@@ -140,32 +140,31 @@ it.runIf(SLOW)(
   },
 )
 
-it.skipIf(SLOW)(
-  'is undone also where the cluster it was to go to has gone for good; what is there goes when it is back',
-  async () => {
-    const { eu, us, fleet } = servers.open('schema')
-    await fleet.provision('away', { placement: 'eu' })
-    let dead = false
-    const through = await servers.openThrough('schema', () => (dead ? 'cut-before' : 'deliver'))
-    const onProgress = (step: MoveStep) => {
-      dead ||= step === 'copied'
-    }
-    await expect(through.fleet.move('away', 'us', { onProgress })).rejects.toThrow()
-    await through.close()
-    const nowhere = servers.worlds.us.pool({ connectionString: 'postgres://nobody@127.0.0.1:1/nothing' })
-    const placements = { eu, us: servers.open('schema', { adminPool: nowhere }).us }
-    const alone = createFleet({ placements, waitForMove: 0 })
-    let told: unknown
-    await eventually(async () => {
-      told = await alone.move('away', 'us', { undo: true }).catch((error: unknown) => error)
-      return !isTenancyError(told, 'TIMEOUT')
-    })
-    expect(told).toMatchObject({ code: 'CONNECTION_LOST', details: { reason: 'away', placement: 'us' } })
-    expect(await eu.find('away')).toMatchObject({ status: 'active' })
-    await insert(eu, 'schema', 'away', 'kept')
-    expect(await us.find('away')).toMatchObject({ status: 'arriving' })
-    expect(await fleet.move('away', 'us', { undo: true })).toMatchObject({ undone: false })
-    expect(await us.find('away')).toMatchObject({ status: 'deleted' })
-    expect(await bodies(fleet, 'away')).toEqual(['kept'])
-  },
-)
+it('is undone also where the cluster it was to go to has gone for good; what is there goes when it is back', {
+  tags: 'slow',
+}, async () => {
+  const { eu, us, fleet } = servers.open('schema')
+  await fleet.provision('away', { placement: 'eu' })
+  let dead = false
+  const through = await servers.openThrough('schema', () => (dead ? 'cut-before' : 'deliver'))
+  const onProgress = (step: MoveStep) => {
+    dead ||= step === 'copied'
+  }
+  await expect(through.fleet.move('away', 'us', { onProgress })).rejects.toThrow()
+  await through.close()
+  const nowhere = servers.worlds.us.pool({ connectionString: 'postgres://nobody@127.0.0.1:1/nothing' })
+  const placements = { eu, us: servers.open('schema', { adminPool: nowhere }).us }
+  const alone = createFleet({ placements, waitForMove: 0 })
+  let told: unknown
+  await eventually(async () => {
+    told = await alone.move('away', 'us', { undo: true }).catch((error: unknown) => error)
+    return !isTenancyError(told, 'TIMEOUT')
+  })
+  expect(told).toMatchObject({ code: 'CONNECTION_LOST', details: { reason: 'away', placement: 'us' } })
+  expect(await eu.find('away')).toMatchObject({ status: 'active' })
+  await insert(eu, 'schema', 'away', 'kept')
+  expect(await us.find('away')).toMatchObject({ status: 'arriving' })
+  expect(await fleet.move('away', 'us', { undo: true })).toMatchObject({ undone: false })
+  expect(await us.find('away')).toMatchObject({ status: 'deleted' })
+  expect(await bodies(fleet, 'away')).toEqual(['kept'])
+})

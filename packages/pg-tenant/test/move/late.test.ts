@@ -4,7 +4,7 @@ import { isTenancyError } from '@org/core'
 import { eventually, type WireProxyOptions } from '@org/pg-testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { MoveOptions, MoveStep, TenancyOptions } from '../../src/index.ts'
-import { stepOf } from '../support/sample.ts'
+import { SLOW, stepOf } from '../support/sample.ts'
 import { bodies, fresh, insert, nothingLeft, useServers } from './servers.ts'
 
 // A mover that stops for as long as its machine likes, loses its lock, and goes on when others have finished its move, undone it or
@@ -144,7 +144,7 @@ const SAMPLE = [
   'undone, and changed hands stream 7',
 ]
 const isSample = ({ copy, at, meanwhile }: (typeof CASES)[number]) =>
-  SAMPLE.includes(`${meanwhile} ${copy} ${at}`)
+  SAMPLE.slice(0, SLOW ? SAMPLE.length : 2).includes(`${meanwhile} ${copy} ${at}`)
 
 // TEST_FAULTS=all takes twenty minutes for all of them.
 const step = stepOf(19, CASES.length + 1)

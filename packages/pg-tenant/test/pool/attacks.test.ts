@@ -45,7 +45,7 @@ describe.each(LEVELS)('a pool of a tenant at level %s', (isolation) => {
   }
 
   // At level database there is only the sample, which the default set has tried.
-  it.runIf(SLOW ? isolation !== 'database' : isolation === 'row' || isolation === 'database')(
+  it.runIf(SLOW ? isolation !== 'database' : isolation === 'database')(
     'withstands the attack kit',
     async () => {
       const whole = SLOW && (isolation === 'login' || isolation === 'row')

@@ -88,7 +88,7 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
       }),
     }
     // More of them at the level that most use, and the others in the slow set.
-    const statements = inTurn(STATEMENTS, level === 'role' ? 12 : 48)
+    const statements = inTurn(STATEMENTS, level === 'role' ? 24 : 96)
     expect(await differences(tenancy, statements, users)).toEqual([])
   })
 
@@ -128,7 +128,7 @@ describe.runIf(hasPgBouncer())('through PgBouncer with one server connection', (
       'another tenant': async () => known(await inside(tenancy, 'good')()),
       'the bare pool': async () => known(await snapshotOf((sql) => pool.query(sql))),
     }
-    expect(await differences(tenancy, inTurn(STATEMENTS, 20), users)).toEqual([])
+    expect(await differences(tenancy, inTurn(STATEMENTS, 40), users)).toEqual([])
   })
 })
 
@@ -137,7 +137,7 @@ it('the obvious helper leaves most of it', async () => {
   const look = () => snapshotOf((sql) => pool.query(sql))
   const before = await look()
   let left = 0
-  const statements = inTurn(STATEMENTS, 10)
+  const statements = inTurn(STATEMENTS, 20)
   for (const sql of statements) {
     const client = await pool.connect()
     await client.query('begin; set local search_path to role_evil, public')
