@@ -1,4 +1,4 @@
-// @module-tag slow: programs compiled and run, a minute for all. Nothing of the default set runs an example: whoever changes one runs this file.
+// @module-tag sampled
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,9 +13,11 @@ type Shown = PublicFunction & { readonly example: string }
 const ROOT = join(import.meta.dirname, '../..')
 const FUNCTIONS = publicFunctions()
 /** Those that a test runner runs have a file of their own beside the tests. */
-const SHOWN = FUNCTIONS.filter(
+const ALL = FUNCTIONS.filter(
   (one): one is Shown => one.example !== undefined && !one.example.startsWith('// vitest'),
 )
+/** All of them in the slow set, else every 24th. */
+const SHOWN = ALL.filter((_, at) => process.env.TEST_SLOW || at % 24 === 0)
 const PACKAGES = [...new Set(FUNCTIONS.map((one) => one.package))]
 
 /** In each package, so that an example finds what its reader has installed. */
