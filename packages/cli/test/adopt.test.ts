@@ -11,7 +11,6 @@ const project = useProject()
 const files = useFolder()
 const { run, world } = project
 const BASELINE = '--baseline 0001_notes'
-const SLOW = Boolean(process.env.TEST_SLOW)
 
 const legacy = (schema: string, more = '') =>
   world.root.query(`set role ${world.adminRole}; create schema "${schema}"; set search_path to "${schema}";
@@ -127,7 +126,7 @@ describe('adopt', () => {
 })
 
 it('goes on where it was killed', { tags: 'slow' }, async () => {
-  const many = Array.from({ length: SLOW ? 12 : 8 }, (_, at) => `many_${at}`)
+  const many = Array.from({ length: 12 }, (_, at) => `many_${at}`)
   for (const schema of many) await legacy(schema)
   const words = ['adopt', '--all', '--schemas', 'many_*', '--baseline', '0001_notes', '--json']
   const { PATH, NODE_COMPILE_CACHE } = process.env

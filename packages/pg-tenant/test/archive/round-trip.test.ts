@@ -79,7 +79,7 @@ describe('a tenant with odd data', () => {
 })
 
 // PostgreSQL refuses to make such a function where nobody can change the role, as in the tenant's room.
-describe.skipIf(SLOW)('functions that say which role they run as', () => {
+describe('functions that say which role they run as', { tags: 'slow' }, () => {
   const made = () => [
     'create type pair as (a int, b int)',
     `create function as_none(pair, text default e'\\n SET role TO ') returns text language plpgsql set role to 'none' set work_mem to '1MB'
@@ -91,9 +91,7 @@ describe.skipIf(SLOW)('functions that say which role they run as', () => {
   const SETTINGS = `select proname, prokind, array(select unnest(proconfig) order by 1) as settings, pg_get_function_arguments(p.oid) as arguments from pg_proc p
     where pronamespace = $1::regnamespace order by 1, 2`
 
-  it('keep them, and keep no tenant from being backed up, restored and off-boarded', {
-    tags: 'slow',
-  }, async () => {
+  it('keep them, and keep no tenant from being backed up, restored and off-boarded', async () => {
     const tenant = await provisioned(lifecycle, 'roles')
     const tenancy = world.tenancy()
     for (const sql of made()) await tenancy.query('roles', sql)

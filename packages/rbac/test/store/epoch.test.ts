@@ -423,6 +423,5 @@ it('two processes never permit beyond the bound, whatever changes in whatever or
     advance(1_000)
     for (const process of processes) expect(await process.can()).toBe(!gone.grant && !gone.package)
   }
-  const numRuns = process.env.TEST_SLOW ? 25 : 15
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), run), { numRuns })
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), run), { numRuns: 25 })
 })

@@ -33,6 +33,7 @@ export async function* splitDump(
   let line: Buffer = Buffer.alloc(0)
   /** Of a statement that goes on in the next line: within quotes, a name has any character. */
   let begun = ''
+  let quote: Quote = ''
   let inside = false
   for await (const piece of output) {
     let rest = line.length === 0 ? piece : Buffer.concat([line, piece])
@@ -49,7 +50,8 @@ export async function* splitDump(
         }
         begun += text
         if (begun.length > MAX_LINE) throw unreadable('damaged')
-        if (goesOn(begun)) {
+        quote = quoteAfter(text, quote)
+        if (quote !== '' || !text.endsWith(';')) {
           begun += '\n'
           continue
         }
@@ -72,9 +74,16 @@ export async function* splitDump(
   if (table !== undefined || begun !== '') throw unreadable('truncated')
 }
 
-/** Whether a statement, as pg_dump writes them, is not over: it ends within quotes, or without a semicolon. */
-function goesOn(text: string): boolean {
-  return !text.endsWith(';') || /^(?:[^'"]|'[^']*'|"[^"]*")*$/.exec(text) === null
+/** Within which quotes a text is; one in them is written twice. */
+type Quote = '' | "'" | '"'
+
+function quoteAfter(text: string, before: Quote): Quote {
+  let quote = before
+  for (const [mark] of text.matchAll(/['"]/g)) {
+    if (quote === '') quote = mark as Quote
+    else if (quote === mark) quote = ''
+  }
+  return quote
 }
 
 interface End {
