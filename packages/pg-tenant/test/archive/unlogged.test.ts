@@ -1,14 +1,15 @@
-// @module-tag slow: unlogged tables are in the random schemas.
+// @module-tag sampled
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { useCrashWorld } from '../faults/crash-world.ts'
+import { hasTurn } from '../support/sample.ts'
 import { useFolder } from './support.ts'
 
 const world = useCrashWorld()
 const folder = useFolder()
 
 // PostgreSQL's bug 17731: the log of a ROLLBACK of unlogged tables is written some time later; who dies before does not start.
-it.each(['role', 'row'] as const)(
+it.each((['role', 'row'] as const).filter((level) => hasTurn(level, ['role'])))(
   'a server killed right behind a restore that failed starts at the first try, level %s',
   async (level) => {
     const ground = await world.ground(level, `unlogged_${level}`)

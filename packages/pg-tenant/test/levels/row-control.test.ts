@@ -17,7 +17,7 @@ const attack = (subject: (setup: SubjectSetup) => Subject, only?: string[]) =>
     ...(only && { only }),
   })
 
-/** What is broken though the tables are the library's, with forced policies; one of it in the default set. */
+/** What is broken though the tables are the library's, with forced policies; every eleventh in the default set. */
 const BROKEN = inTurn(
   [
     'a',

@@ -179,7 +179,7 @@ it.skipIf(SLOW)(
   },
 )
 
-describe('a move that cannot be', { tags: 'slow' }, () => {
+describe('a move that cannot be', () => {
   const level = 'role'
 
   it('is refused before anything is closed', async () => {
@@ -212,7 +212,9 @@ describe('a move that cannot be', { tags: 'slow' }, () => {
     )
   })
 
-  it('is refused while an adoption is not confirmed: earlier owners write past the scopes that are waited for', async () => {
+  it('is refused while an adoption is not confirmed: earlier owners write past the scopes that are waited for', {
+    tags: 'slow',
+  }, async () => {
     const { eu, us, fleet } = open(level)
     const { admin } = settings.eu.world
     await admin.query(
@@ -232,7 +234,7 @@ describe('a move that cannot be', { tags: 'slow' }, () => {
     expect((await us.query('old-shop', 'select body from notes')).rows).toEqual([{ body: 'before' }])
   })
 
-  it('is made once, whoever asks for it at the same time', async () => {
+  it('is made once, whoever asks for it at the same time', { tags: 'slow' }, async () => {
     const { fleet } = open(level)
     await fleet.provision('thrice')
     const fleets = [fleet, open(level).fleet, open(level).fleet]

@@ -227,9 +227,7 @@ describe('a tenant that holds the lock of presence of another', () => {
   })
 
   const { promise: made, resolve: resume } = Promise.withResolvers<void>()
-  it.concurrent('a scope that outlives its tenant neither writes into the next one of that key nor has read of it', {
-    tags: 'slow',
-  }, async () => {
+  it.concurrent('a scope that outlives its tenant neither writes into the next one of that key nor has read of it', async () => {
     await here.provision('again')
     const [, reader] = await Promise.allSettled([
       here.withTenant('again', async (db) => {

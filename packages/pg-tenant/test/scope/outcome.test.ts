@@ -246,9 +246,7 @@ describe('another server that is gone', () => {
 })
 
 describe('a network that swallows everything', () => {
-  it('ends a scope soon after its statement timeout, without COMMIT sent as a definite failure', {
-    tags: 'slow',
-  }, async () => {
+  it('ends a scope soon after its statement timeout, without COMMIT sent as a definite failure', async () => {
     const { tenancy, arm } = await through((message) =>
       message.from === 'frontend' ? 'black-hole' : undefined,
     )
