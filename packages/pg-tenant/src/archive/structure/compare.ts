@@ -46,15 +46,23 @@ const NOT_NULL =
  * A table keeps the one behind it for large values when its last column of such a type is dropped. Made anew it gets none, and the server
  * takes options for that one and forgets them, without a word.
  */
-const withoutToast = (what: string, sql: string): string =>
-  what.startsWith('table ')
-    ? sql
-        .replace(/(?:; alter table only (?:"[^"]*"|[^";])+ set \(toast\.[^()]*\))+$/, '')
-        .replace(/ with \(([^()]*)\)(?=$|; alter sequence )/, (_, options: string) => {
-          const left = options.split(', ').filter((option) => !option.startsWith('toast.'))
-          return left.length === 0 ? '' : ` with (${left.join(', ')})`
-        })
-    : sql
+function withoutToast(what: string, sql: string): string {
+  if (!what.startsWith('table ')) return sql
+  let made = sql
+  // Of a family they are statements of their own, the last ones.
+  for (
+    let at = made.lastIndexOf(ONLY);
+    at > 0 && made.includes(' set (toast.', at);
+    at = made.lastIndexOf(ONLY)
+  )
+    made = made.slice(0, at)
+  return made.replace(/ with \(([^()]*)\)(?=$|; alter sequence )/, (_, options: string) => {
+    const left = options.split(', ').filter((option) => !option.startsWith('toast.'))
+    return left.length === 0 ? '' : ` with (${left.join(', ')})`
+  })
+}
+
+const ONLY = '; alter table only '
 
 /**
  * NOT NULL of a column that was inherited is said of the column up to PostgreSQL 17, and is a constraint with a name from 18
