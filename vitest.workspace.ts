@@ -8,7 +8,8 @@ const POSTGRES = fileURLToPath(new URL('packages/pg-testing/src/vitest/setup.ts'
 /**
  * The two sets, by the tags of tests (`{ tags: 'slow' }`) and of files (`// @module-tag slow`). `pnpm test` leaves out what is `slow`:
  * long, and of a kind that other tests of the default set are of, too. `pnpm test:slow` runs that, and with `TEST_SLOW` the files that are
- * `sampled`, which share their levels, cases and points out between the two. CI runs both sets; a file asked for by name runs whole.
+ * `sampled`, which share their levels, cases and points out between the two. CI runs both sets. `vitest run <file>`, without a
+ * filter, runs what is `slow` too; with TEST_SLOW the other half of what is `sampled`.
  */
 export const tags = [
   { name: 'slow', description: 'left to `pnpm test:slow`' },

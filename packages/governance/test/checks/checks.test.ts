@@ -59,7 +59,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
   })
 
-  it('partitions that will run out are made by retention', { tags: 'slow' }, async () => {
+  it('partitions that will run out are made by retention', async () => {
     const { rows } = await world
       .root(acme)
       .query<{ name: string }>(
@@ -73,7 +73,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     expect(await found()).toEqual([])
   })
 
-  it('a partition that a removal left detached is removed', { tags: 'slow' }, async () => {
+  it('a partition that a removal left detached is removed', async () => {
     await world
       .root(acme)
       .query(`create table governance.audit_log_2020_01 (like governance.audit_log including all);
@@ -102,7 +102,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     expect(await found()).toEqual([])
   })
 
-  it('uses that nobody adds up are added up', { tags: 'slow' }, async () => {
+  it('uses that nobody adds up are added up', async () => {
     await tenancy.withTenant(acme, (db) => used.meter(db, { requestId: randomUUID(), action: 'a.b' }))
     await world.root(acme).query(`update governance.usage_delta set at = now() - interval '3 hours'`)
     expect(await found()).toEqual([`USAGE_BEHIND ${at('usage_delta')}`])
@@ -202,9 +202,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     expect(missing.counts.PERSONAL_MISSING).toBe(level === 'database' ? 2 : 1)
   })
 
-  it('types of events that nobody has classified are found, once something is said of any', {
-    tags: 'slow',
-  }, async () => {
+  it('types of events that nobody has classified are found, once something is said of any', async () => {
     const root = world.setting.world.root
     await root.query(`insert into governance.outbox (tenant, type, payload) select 'acme', type, '1'
       from unnest('{a.b,c.d,webhook.delivery}'::text[]) type`)
@@ -231,9 +229,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     await createWorker({ control: control(), tenants: tenancy, handlers: { 'a.b': async () => {} } }).drain()
   })
 
-  it('leases that nobody takes back, and events that wait, are a worker’s to take', {
-    tags: 'slow',
-  }, async () => {
+  it('leases that nobody takes back, and events that wait, are a worker’s to take', async () => {
     const root = world.setting.world.root
     await root.query(
       `insert into governance.outbox (tenant, type, payload) select 'acme', 'a.b', '1' from generate_series(1, 3)`,

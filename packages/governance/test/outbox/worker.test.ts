@@ -231,7 +231,7 @@ describe.each(levelsInTurn('role'))('level %s', (level) => {
     expect(begun.slice(0, 3)).toEqual(['acme', 'acme', 'globex'])
   })
 
-  it('two workers share the work and do nothing twice', { tags: 'slow' }, async () => {
+  it('two workers share the work and do nothing twice', async () => {
     const seen: string[] = []
     const handlers = { a: async (event: { id: string }) => seen.push(event.id) }
     const many = Array.from({ length: 500 }, (_, n) => ({ type: 'a', payload: n }))

@@ -1,4 +1,4 @@
-// @module-tag sampled
+// @module-tag slow: a tenant of thousands of tables.
 import { type PostgresServer, startPostgres } from '@org/pg-testing'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'

@@ -111,7 +111,7 @@ it.skipIf(SLOW)('writers are not refused for a generated column in a key', async
   expect(await eu.find(key)).toMatchObject({ status: 'active' })
 })
 
-it('triggers of others are not passed over by code of the tenant', { tags: 'slow' }, async () => {
+it.skipIf(SLOW)('triggers of others are not passed over by code of the tenant', async () => {
   const { us: there, eu: here } = servers.worlds
   for (const { root } of [here, there])
     await root.query(`create schema audit; grant usage on schema audit to public; create table audit.log (who text);

@@ -29,7 +29,7 @@ export function requireSame(
   for (const { what, sql } of comparable(expected)) {
     const now = there.get(what)
     if (now === undefined) differences.push(`${what} is missing`)
-    else if (words && !sameWords(now, sql) && !sameWords(now, withoutToast(what, sql)))
+    else if (words && !sameWords(now, sql) && !sameWords(now, withoutToast(what, sql, now)))
       differences.push(`${what} is another`)
     there.delete(what)
   }
@@ -46,16 +46,19 @@ const NOT_NULL =
  * A table keeps the one behind it for large values when its last column of such a type is dropped. Made anew it gets none, and the server
  * takes options for that one and forgets them, without a word.
  */
-function withoutToast(what: string, sql: string): string {
+function withoutToast(what: string, sql: string, now: string): string {
   if (!what.startsWith('table ')) return sql
-  let made = sql
+  let [made, kept] = [sql, '']
   // Of a family they are statements of their own, the last ones.
   for (
     let at = made.lastIndexOf(ONLY);
     at > 0 && made.includes(' set (toast.', at);
     at = made.lastIndexOf(ONLY)
-  )
+  ) {
+    if (now.includes(made.slice(at))) kept = made.slice(at) + kept
     made = made.slice(0, at)
+  }
+  made += kept
   return made.replace(/ with \(([^()]*)\)(?=$|; alter sequence )/, (_, options: string) => {
     const left = options.split(', ').filter((option) => !option.startsWith('toast.'))
     return left.length === 0 ? '' : ` with (${left.join(', ')})`

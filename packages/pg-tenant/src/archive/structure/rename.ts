@@ -36,7 +36,7 @@ export function renameSchemaIn(sql: string, from: string, to: string): string {
 
 /** What a name before a column stands behind, as PostgreSQL writes expressions; a type, a collation or a table never does. */
 const BEFORE_COLUMN = new Set(
-  'select , ( ) [ = < > + - * / % | & ! ~ @ # ^ ? where and or not by when then else case distinct on having returning values between like in zone placing for variadic passing limit offset document content'.split(
+  'select , ( ) [ = < > + - * / % | & ! ~ @ # ^ ? where and or not by when then else case distinct on having returning values between like in zone placing for variadic passing limit offset document content both leading trailing similar escape version'.split(
     ' ',
   ),
 )
@@ -66,6 +66,7 @@ function relationsOf(
   const body = isCode
     ? tokens.findIndex(({ kind, text }) => kind === 'word' && (text === 'atomic' || text === 'return'))
     : 0
+  const enclosing = enclosingOf(tokens)
   return (index) => {
     const [before, behind] = [tokens[index - 1], tokens[index + 3]]
     if (body < 0 || index < body || behind?.text === '.' || behind?.text === '(') return false
@@ -73,23 +74,33 @@ function relationsOf(
     // The table of a policy or rule stands behind ON.
     if (before?.text === 'on' && !isView) return false
     if (before === undefined || before.kind === 'quoted') return false
-    if (before.text === 'from') return isArgument(tokens, index - 1)
+    if (before.text === 'from') return isArgument(tokens, index - 1, enclosing)
     if (before.text === ':') return tokens[index - 2]?.text !== ':'
     return BEFORE_COLUMN.has(before.text)
   }
 }
 
 /** Whether this FROM stands before an argument, or behind IS DISTINCT, and not before tables. */
-function isArgument(tokens: readonly Token[], from: number): boolean {
+function isArgument(
+  tokens: readonly Token[],
+  from: number,
+  enclosing: readonly (number | undefined)[],
+): boolean {
   if (tokens[from - 1]?.text === 'distinct')
     return tokens[from - 2]?.text === 'is' || tokens[from - 2]?.text === 'not'
-  let depth = 0
-  for (let at = from - 1; at > 0; at--) {
-    const text = tokens[at]?.kind === 'symbol' ? tokens[at]?.text : undefined
-    if (text === ')') depth++
-    else if (text === '(' && depth-- === 0) return WITH_FROM.has(tokens[at - 1]?.text ?? '')
-  }
-  return false
+  const open = enclosing[from]
+  return open !== undefined && WITH_FROM.has(tokens[open - 1]?.text ?? '')
+}
+
+/** Of each token, where the parentheses open that it is in. */
+function enclosingOf(tokens: readonly Token[]): (number | undefined)[] {
+  const open: number[] = []
+  return tokens.map(({ kind, text }, at) => {
+    const within = open.at(-1)
+    if (kind === 'symbol' && text === '(') open.push(at)
+    if (kind === 'symbol' && text === ')') open.pop()
+    return within
+  })
 }
 
 /** `alter default privileges in schema x` */

@@ -41,10 +41,11 @@ const CONTAINED = `exists (select from pg_depend d join pg_type b on d.classid =
       where d.refclassid = 'pg_type'::regclass and d.refobjid = t.oid)
     or exists (select from pg_attribute a where a.atttypid = t.typarray and a.attnum > 0 and not a.attisdropped)
     or exists (select from pg_type b where b.typbasetype = t.oid)
-    or exists (select from pg_attribute a join pg_class b on b.oid = a.attrelid and b.relkind <> 'c' join pg_type y on y.oid = b.reltype
+    or exists (select from pg_depend o join pg_class b on b.oid = o.objid and b.relkind <> 'c' join pg_type y on y.oid = b.reltype
       join pg_depend d on d.refclassid = 'pg_type'::regclass and d.refobjid in (y.oid, y.typarray)
-      where a.atttypid = t.oid and not a.attisdropped and (d.classid = 'pg_class'::regclass and d.objsubid > 0
-        or d.classid = 'pg_type'::regclass and d.objid not in (y.oid, y.typarray)))`
+      left join pg_class k on d.classid = 'pg_class'::regclass and k.oid = d.objid and k.relkind in ('r', 'p', 'm', 'c') and d.objsubid > 0
+      where o.refclassid = 'pg_type'::regclass and o.refobjid = t.oid and o.classid = 'pg_class'::regclass and o.objsubid > 0
+        and (k.oid is not null or d.classid = 'pg_type'::regclass and d.objid not in (y.oid, y.typarray)))`
 const CHECKS = `from pg_constraint k where k.contypid = t.oid and k.contype = 'c'`
 
 export const DOMAINS = `select '1247:' || t.oid as key, ${ALSO} ||
