@@ -39,12 +39,11 @@ function words(text: Text, from: number, to: number): string[] {
   const without = new Set<number | undefined>()
   for (let at = from; at < to; at++) {
     if (without.has(at)) continue
-    const cast = castArray(text, at)
+    const [cast, named] = [castArray(text, at), namedByType(text, at)]
     if (cast) {
       found.push(...castElements(text, cast))
       at = cast.end
-    } else if (namedByType(text, at) !== undefined) {
-      const named = namedByType(text, at) ?? at
+    } else if (named !== undefined) {
       for (; at < named; at++) found.push(raw(text, at))
       // Without AS and the name.
       at++
