@@ -61,6 +61,15 @@ const MADE = [
   'create domain cast_like as int check (value > 100)',
   `create type enum_like as enum ('x')`,
   `create table cast_by (e enum_like default 'x', c enum_like generated always as ('x'::enum_like) stored, d cast_like)`,
+  // What names the type as well as the function.
+  'create domain base64 as bytea',
+  `create function base64(text) returns base64 language sql immutable as $f$ select decode($1, 'base64')::base64 $f$`,
+  `create function base64(json) returns base64 language sql immutable as $f$ select base64($1 #>> '{}') $f$`,
+  'create function base64(base64) returns int language sql immutable as $f$ select length($1) $f$',
+  'create cast (json as base64) with function base64(json) as implicit',
+  'create cast (text as base64) with function base64(text) as assignment',
+  `create table based (t text, b base64 default base64('AA=='::text), n int generated always as (base64(base64(t))) stored)`,
+  `create view bases as select base64(t) as b, '\\x00'::base64 as c from based`,
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",

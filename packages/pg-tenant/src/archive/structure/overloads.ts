@@ -18,7 +18,7 @@ const OVERLOADS = `with ${PATH}, own as (select p.*, a.args, count(*) over famil
       join pg_type t on t.typnamespace = p.home and t.typname = p.name and t.typtype in ('d', 'e', 'r'))
   select key, name, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
     format('alter %s %I.%I%s rename to %I', kind, nspname, aside, args, name) as back
-  from home, alike cross join lateral (select '_aside_' || number as aside) a`
+  from home, alike cross join lateral (select '_aside_' || number as aside) a order by kind`
 
 interface Overload {
   readonly key: string
@@ -55,12 +55,17 @@ export async function besideOverloads(
     const calls = callsOf.get(node)
     if (!calls) return node
     const names = new Set([...calls].map(({ name }) => name))
-    // One that needs this itself is not there yet.
-    const others = overloads.filter(
-      (one) => names.has(one.name) && !calls.has(one) && !needed(needs, keys.get(one.key), node),
-    )
+    // One that needs this itself is not there yet; a type that this one names has to have its name.
+    const others = overloads.filter((one) => {
+      const { key, name } = one
+      const other = keys.get(key)
+      const isNamed = key.startsWith('1247:') && other !== undefined && needs.get(node)?.has(other)
+      return names.has(name) && !calls.has(one) && !isNamed && !needed(needs, other, node)
+    })
     added.push(...others.map(({ key }): Edge => [node.key, key]))
-    const sql = [...others.map(({ away }) => away), node.sql, ...others.map(({ back }) => back)].join('; ')
+    // Types go last and come back first: functions over them are told by their names.
+    const back = others.map((one) => one.back).reverse()
+    const sql = [...others.map(({ away }) => away), node.sql, ...back].join('; ')
     return others.length === 0 ? node : { ...node, sql }
   })
   return { nodes: made, edges: [...edges, ...added] }
