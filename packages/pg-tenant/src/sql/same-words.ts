@@ -9,7 +9,7 @@ export function sameWords(one: string, other: string): boolean {
   return one === other || inOneWording(one) === inOneWording(other)
 }
 
-/** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`, `(- 7)` as `'-7'::integer`. */
+/** Its words with a blank in between, `(ARRAY[a, b])::text[]` as `ARRAY[(a)::text, (b)::text]`, `((a AND b) AND c)` as `(a AND b AND c)`, `ON TRUE` as `ON (true)`, `(- 7)` as `'-7'::integer`, `NULL::date AS date` as `NULL::date`, `EXTRACT(YEAR FROM` as `EXTRACT(year FROM`. */
 export function inOneWording(sql: string): string {
   const tokens = scanned(sql)
   if (tokens.length === 0) return sql
@@ -54,6 +54,7 @@ function words(text: Text, from: number, to: number): string[] {
     } else if (goesOn(text, at)) without.add(text.closes.get(at))
     else if (isWord(text.tokens[at], 'true') && isWord(text.tokens[at - 1], 'on'))
       found.push('(', 'true', ')')
+    else if (isField(text.tokens, at)) found.push(raw(text, at).toLowerCase())
     else found.push(raw(text, at))
   }
   return found
@@ -86,15 +87,21 @@ function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text
 }
 
+/** `EXTRACT(YEAR FROM d)`: read as a word, the field of `extract('YEAR' from d)` is in lower case. */
+function isField(tokens: readonly Token[], at: number): boolean {
+  const isCall = isWord(tokens[at - 2], 'extract') && is(tokens[at - 1], '(')
+  return isCall && tokens[at]?.kind === 'word' && isWord(tokens[at + 1], 'from')
+}
+
 /**
- * `'-1.5'::numeric AS "numeric"`, of a constant that begins here: where a statement names no column the server does, when it reads the type
- * that it has written.
+ * `::numeric AS "numeric"`, of a cast that begins here: where a statement names no column (behind UNION `NULL`, a constant, what is cast to
+ * the others' type) the server does, when it reads the type that it has written.
  *
  * @returns where AS stands
  */
 function namedByType({ tokens, closes }: Text, at: number): number | undefined {
-  if (tokens[at]?.kind !== 'string' || !is(tokens[at + 1], ':') || !is(tokens[at + 2], ':')) return undefined
-  let [next, type] = [at + 3, '']
+  if (!is(tokens[at], ':') || !is(tokens[at + 1], ':')) return undefined
+  let [next, type] = [at + 2, '']
   for (; isOfType(tokens[next]) && !isWord(tokens[next], 'as'); next = (closes.get(next) ?? next) + 1)
     if (is(tokens[next], '.')) type = ''
     else if (!is(tokens[next], '(')) type += (type && ' ') + tokens[next]?.text

@@ -75,6 +75,10 @@ describe('a definition that the server words in another way once it has read it'
     [`a = (ARRAY[ARRAY['b'], ARRAY['c']])::text[]`, `a = ARRAY[ARRAY[('b')::text], ARRAY[('c')::text]]`],
     [`a::text = ANY (ARRAY['x'::varchar]::text[])`, `a::text = ANY (ARRAY['x'::varchar::text])`],
     ['(((n >= 1) AND (n <= 5)) AND (m > 0))', '((n >= 1) AND (n <= 5) AND (m > 0))'],
+    [`UNION SELECT b, NULL::"char" FROM b`, `UNION SELECT b, NULL::"char" AS "char" FROM b`],
+    ['UNION SELECT b, ((c + 1))::bigint FROM b', 'UNION SELECT b, ((c + 1))::bigint AS int8 FROM b'],
+    ['UNION SELECT NULL::s.t, (b)::s.t[]', 'UNION SELECT NULL::s.t AS t, (b)::s.t[] AS t'],
+    ['EXTRACT(YEAR FROM d)', 'EXTRACT(year FROM d)'],
     ['(t LEFT JOIN u ON TRUE)', '(t LEFT JOIN u ON (true))'],
     ['((((n < 1) OR (n > 5)) OR (m > 0)) OR (o))', '((n < 1) OR (n > 5) OR (m > 0) OR (o))'],
   ])('%s is the same', (before, after) => expect(differs(before, after)).toBe(false))
@@ -83,6 +87,10 @@ describe('a definition that the server words in another way once it has read it'
     [`a = ANY ((ARRAY['x'::varchar])::text[])`, `a = ANY (ARRAY[('y'::varchar)::text])`],
     [`a = ANY ((ARRAY['x'::varchar])::text[])`, `a = ANY (ARRAY[('x'::varchar)::name])`],
     [`a = '(ARRAY[b])::text[]'`, `a = 'ARRAY[(b)::text]'`],
+    ['UNION SELECT NULL::date', 'UNION SELECT NULL::date AS d'],
+    ['UNION SELECT NULL::date', 'UNION SELECT NULL::timestamp AS date'],
+    ['EXTRACT(year FROM d)', 'EXTRACT(month FROM d)'],
+    ['f(YEAR)', 'f("YEAR")'],
     // A cast of columns, which may be arrays; of nothing; of what is no array; to a type that stands further on.
     [`a = ANY ((ARRAY[b, c])::text[])`, `a = ANY (ARRAY[(b)::text, (c)::text])`],
     [`a = ANY ((ARRAY['{1}'::int[]])::text[])`, `a = ANY (ARRAY[('{1}'::int[])::text])`],

@@ -12,6 +12,9 @@ create table orders (status varchar(20) check (status in ('open', 'closed')), n 
 create table nothing_in_common (o int);
 create index on orders (n, (- '7'::int), (- 1.5)) where status not in ('closed') and n not between 2 and 4;
 create view live_orders as select * from orders natural left join nothing_in_common where status in ('open', 'new') and n between 1 and 2 and live;
+create view all_orders as select * from (select status, n, current_date as d, n::numeric(5, 2) as m, null::short as short from orders
+  union all select null, null, null, null, null union select status, extract('YEAR' from now())::int, (extract('Month' from now()) || '-01')::date, 1, 'a' from orders) o
+  where exists (select null from orders) and extract('epoch' from now()) > 0;
 create statistics of_orders on (status in ('open', 'new')), n from orders;
 create function returned() returns void begin atomic insert into orders (n, short) select -1, 'a' where false; end;
 create aggregate how_many(*) (sfunc = int8inc, stype = int8, initcond = '0');
