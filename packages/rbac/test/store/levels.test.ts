@@ -50,7 +50,7 @@ const SHARED_API_KEY = {
   ),
 }
 
-/** `role`, and `row`, where the tables are others; the turn of the others is in the slow set. */
+/** `row`, where the tables are others; the turn of the others is in the slow set, and `role` in the neighbouring files. */
 const LEVELS = process.env.TEST_SLOW ? (['role', 'schema', 'login', 'database'] as const) : (['row'] as const)
 
 describe.each(LEVELS)('level %s', (isolation) => {
