@@ -99,29 +99,26 @@ describe.each(LEVELS)('kill -9 of the server, level %s', (level) => {
     },
   )
 
-  it.runIf(looksAt(level, 'database'))(
-    'while a tenant is dropped: the next call finishes it, and it never comes back',
-    async () => {
-      const bystander = await useBystander(sound)
-      await sound.provision('measured_drop')
-      const messages = await countMessages(world, () => ground.doomed().drop('measured_drop'))
-      for (const [index, point] of pointsOf(messages).entries()) {
-        const [key, where] = [`d${index}`, placeOf(messages, point)]
-        await sound.provision(key)
-        await bystander.write()
-        const outcome = await crashIn(world, point, () => ground.doomed().drop(key))
-        await bystander.check()
-        const again = await sound.drop(key)
-        if (outcome === 'done') expect(again, where).toBe(false)
-        expect(await sound.find(key), where).toMatchObject({ status: 'deleted' })
-        expect(await codeOf(sound.query(key, 'select 1')), where).toMatch(
-          /^(SCHEMA_MISSING|TENANT_NOT_FOUND)$/,
-        )
-      }
-      await expectNothingElse(ground)
-      await expectHealthy(sound)
-    },
-  )
+  it('while a tenant is dropped: the next call finishes it, and it never comes back', {
+    tags: 'slow',
+  }, async () => {
+    const bystander = await useBystander(sound)
+    await sound.provision('measured_drop')
+    const messages = await countMessages(world, () => ground.doomed().drop('measured_drop'))
+    for (const [index, point] of pointsOf(messages).entries()) {
+      const [key, where] = [`d${index}`, placeOf(messages, point)]
+      await sound.provision(key)
+      await bystander.write()
+      const outcome = await crashIn(world, point, () => ground.doomed().drop(key))
+      await bystander.check()
+      const again = await sound.drop(key)
+      if (outcome === 'done') expect(again, where).toBe(false)
+      expect(await sound.find(key), where).toMatchObject({ status: 'deleted' })
+      expect(await codeOf(sound.query(key, 'select 1')), where).toMatch(/^(SCHEMA_MISSING|TENANT_NOT_FOUND)$/)
+    }
+    await expectNothingElse(ground)
+    await expectHealthy(sound)
+  })
 
   it.runIf(looksAt(level, 'row'))(
     'while it is suspended and resumed: what was acknowledged holds',
@@ -153,7 +150,9 @@ describe.each(LEVELS)('kill -9 of the server, level %s', (level) => {
 describe.each(LEVELS.filter((level) => looksAt(level, 'role')))(
   'kill -9 of the server while many are migrated, level %s',
   (level) => {
-    it('leaves each with all of it or nothing, and the next run finishes the rest', async () => {
+    it('leaves each with all of it or nothing, and the next run finishes the rest', {
+      tags: 'slow',
+    }, async () => {
       const ground = await world.ground(level, `m${level}`)
       const keys = Array.from(
         { length: level === 'database' ? 5 : 20 },
@@ -211,7 +210,7 @@ describe.each(READY_LEVELS.filter((level) => looksAt(level, 'login')))(
     const readyRows = async () =>
       (await ground.root.query(`select from tenancy.tenant where status = 'ready'`)).rowCount
 
-    it('while they are filled up: each is whole or not there', async () => {
+    it('while they are filled up: each is whole or not there', { tags: 'slow' }, async () => {
       await sound.ready.count()
       const messages = await countMessages(world, () => ground.doomed().ready.fill(2))
       for (const point of pointsOf(messages)) {

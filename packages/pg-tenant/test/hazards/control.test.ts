@@ -67,7 +67,7 @@ const BROKEN = [
 
 describe('the obvious helper', () => {
   let report: AttackReport
-  const only = inTurn(BROKEN, 5)
+  const only = inTurn(BROKEN, 9)
   beforeAll(async () => {
     report = await attackControl({ subject: obvious, only })
   })

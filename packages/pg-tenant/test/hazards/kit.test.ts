@@ -26,7 +26,7 @@ describe('the attack kit', () => {
     expect(report.ok).toBe(true)
   })
 
-  it('attacks a given pool as it is, and leaves it usable', async () => {
+  it('attacks a given pool as it is, and leaves it usable', { tags: 'slow' }, async () => {
     const pool = world.pool({ max: 2 })
     const report = await attackIn(world, {
       url: undefined,

@@ -10,9 +10,7 @@ import { KNOWN_OPEN } from './known-open.ts'
 // `TEST_POOLER` choose the server and the way to it (tools/matrix).
 
 /** Calls that do work of their own. */
-const SAMPLE = ['plants', 'scope.query', 'doctor', 'backup', 'export', 'migrate', 'restore', 'offboard'].map(
-  (id) => `x.${id}`,
-)
+const SAMPLE = ['plants', 'scope.query', 'doctor', 'backup', 'migrate', 'offboard'].map((id) => `x.${id}`)
 /** Every call at `role` and `login` in the slow set, and at `row`, where nothing can be planted; at all with `TEST_HOSTILE=all`. */
 const wanted = (level: string) => {
   if (process.env.TEST_HOSTILE === 'all' || level === 'row') return ['x']

@@ -1,6 +1,7 @@
+// @module-tag sampled
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { IsolationLevel } from '../../src/index.ts'
 import { useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 
 // Teams let the application use what their migrations make: ALTER DEFAULT PRIVILEGES FOR the administrator. Registry, markers and
 // ledgers are made by that role as well.
@@ -16,7 +17,7 @@ const GIVEN = `select n.nspname || '.' || c.relname as name, a.privilege_type as
   from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind = 'r' cross join lateral aclexplode(c.relacl) a
   where (n.nspname = $1 or c.relname ~ '^_tenant_') and a.grantee = $2::regrole and a.privilege_type <> 'SELECT'`
 
-it.each<IsolationLevel>(['schema', 'role', 'login', 'row'])(
+it.each((['schema', 'role', 'login', 'row'] as const).filter((level) => hasTurn(level)))(
   'level %s: default privileges of the administrator give nobody his registry, markers or ledgers',
   async (level) => {
     const control = `control_${level}`

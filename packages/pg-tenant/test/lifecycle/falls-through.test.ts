@@ -98,7 +98,7 @@ const OBJECTS: Readonly<Record<string, { sql: string; says: RegExp; row?: false 
 describe.each(SHARING.filter((level) => looksAt(level, 'role', 'row')))('level %s', (level) => {
   const objects = Object.entries(OBJECTS).filter(([, { row }]) => level !== 'row' || row !== false)
 
-  it.each(sampled(objects, level === 'role' ? 4 : 12))(
+  it.each(sampled(objects, level === 'role' ? 6 : 12))(
     'provision, doctor and verify refuse: %s',
     async (_, { sql, says }) => {
       const { tenancy, schema } = await sharing(level, 'select 1')

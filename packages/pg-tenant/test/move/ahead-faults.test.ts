@@ -153,8 +153,9 @@ async function stopped(key: string) {
   }
 }
 
-it.each(inTurn(['undone', 'taken-over'], 2))(
+it.each(['undone', 'taken-over'])(
   'a mover that was away for long and has lost its lock notices that it was %s',
+  { tags: 'slow', timeout: 60_000 },
   async (what) => {
     const { eu, us, fleet } = servers.open(level)
     const key = fresh('away')
@@ -177,7 +178,6 @@ it.each(inTurn(['undone', 'taken-over'], 2))(
     expect(await bodies(fleet, key)).toEqual(['a', 'b', 'c'])
     await nothingLeft(servers.worlds.eu)
   },
-  60_000,
 )
 
 it.runIf(SLOW)(

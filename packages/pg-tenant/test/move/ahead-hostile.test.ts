@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, Case>> = {
 }
 
 describe('what a tenant does while a copy is on its way and the log does not tell calls the move off, or is found', () => {
-  it.each(inTurn(Object.entries(CASES), 3))(
+  it.each(inTurn(Object.entries(CASES), 9))(
     '%s',
     async (_, { made, done, told = 'CONFLICT' }: Case) => {
       const key = fresh('hostile')

@@ -4,7 +4,7 @@ import { eventually } from '@org/pg-testing'
 import { describe, expect, it } from 'vitest'
 import { createFleet, type MoveOptions, type TenancyOptions, type TenantDb } from '../../src/index.ts'
 import { notesAt, SUBJECTS } from '../levels/setting.ts'
-import { hasTurn, inTurn, SLOW, stepOf } from '../support/sample.ts'
+import { hasTurn, SLOW, stepOf } from '../support/sample.ts'
 import {
   bodies,
   fresh,
@@ -287,7 +287,7 @@ describe('a copy that cannot be sent ahead', () => {
       /odd has a trigger/,
     ],
   ]
-  it.each(inTurn(refused, 14))('%s: is refused before anything is closed', async (_, options, told) => {
+  it.each(refused)('%s: is refused before anything is closed', { tags: 'slow' }, async (_, options, told) => {
     const key = fresh('refused')
     const { eu, us, fleet } = servers.open('role', options)
     await fleet.provision(key, { placement: 'eu' })
@@ -351,7 +351,7 @@ describe('what happens while a copy is on its way', () => {
     ['a table that is gone', 'drop table notes'],
     ['a new index', 'create index on notes (body)'],
   ] as const
-  it.each(inTurn(changes, 4))('DDL is noticed: %s', async (_, sql) => {
+  it.each(changes)('DDL is noticed: %s', { tags: 'slow' }, async (_, sql) => {
     const { eu, us, fleet } = servers.open('role')
     const key = fresh('changed')
     await fleet.provision(key, { placement: 'eu' })

@@ -144,7 +144,7 @@ const SAMPLE = [
   'undone, and changed hands stream 7',
 ]
 const isSample = ({ copy, at, meanwhile }: (typeof CASES)[number]) =>
-  SAMPLE.filter((_, place) => SLOW || place % 2 === 0).includes(`${meanwhile} ${copy} ${at}`)
+  SAMPLE.filter((_, place) => SLOW || place === 0).includes(`${meanwhile} ${copy} ${at}`)
 
 // TEST_FAULTS=all takes twenty minutes for all of them.
 const step = stepOf(19, CASES.length + 1)

@@ -140,7 +140,7 @@ const CASES: Record<string, Case> = {
 // A registry that is there already.
 beforeAll(() => settings.us.tenancy('role', { migrations: [notesAt('role')] }).provision('first'))
 
-it.each(inTurn(Object.entries(CASES), 4))(
+it.each(inTurn(Object.entries(CASES), 8))(
   '%s: is refused before anything is closed',
   async (_, one) => {
     const { level = 'role', to = 'us', how = {}, there = {}, refused } = one

@@ -23,7 +23,7 @@ const remembered = async (key: string) =>
 const onForget = (control: Queryable, tenant: string) =>
   control.query('delete from tenancy.note_of where tenant = $1', [tenant])
 
-describe.each(LEVELS.filter((level) => hasTurn(level, ['role', 'row'])))('level %s', (level) => {
+describe.each(LEVELS.filter((level) => hasTurn(level, ['row'])))('level %s', (level) => {
   const open = (options = {}) => openLibrary(setting, level, { onForget, ...options })
   const keyOf = (name: string) => `${name}-${level}`
 

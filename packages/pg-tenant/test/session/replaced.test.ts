@@ -1,8 +1,10 @@
+// @module-tag sampled
 import { startWireProxy } from '@org/pg-testing'
 import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import type { Tenancy } from '../../src/index.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 
 // Hazard z: a tenant's SQL can replace whatever has a name on its session. Nothing that another tenant runs has one, and
 // nothing that a later scope of the same tenant runs, but what its own callers have named.
@@ -37,7 +39,7 @@ const LIE = `do $$ begin perform set_config('timezone', 'Pacific/Kiritimati', fa
 const SEES = `select current_setting('timezone') <> 'Pacific/Kiritimati' and current_setting('datestyle') not like 'SQL%'
   and current_setting('standard_conforming_strings') = 'on' as own`
 
-describe.each(ALL_SUBJECTS)('level $level', ({ level, logsIn }) => {
+describe.each(ALL_SUBJECTS.filter(({ level }) => hasTurn(level)))('level $level', ({ level, logsIn }) => {
   async function stage(): Promise<{ tenancy: Tenancy; pool: pg.Pool | undefined }> {
     const pool = logsIn ? undefined : setting.world.pool({ connectionString: setting.directUrl, max: 1 })
     const tenancy = setting.tenancy(level, {
