@@ -16,6 +16,12 @@ const MADE = [
   'create function latest() returns bigint language sql stable as $f$ select 1::bigint $f$',
   'create view newest as select latest() as id',
   'create or replace function latest() returns bigint language sql stable begin atomic select max(id) + 0 * (select count(*) from newest) from notes; end',
+  // What names itself: such a view can be read no more, and is there all the same.
+  'create function down(n int) returns int language sql return n',
+  'create or replace function down(n int) returns int language sql return case when n > 0 then down(n - 1) else n end',
+  'create view endless as select id, body from notes',
+  'create or replace view endless as select id, body from endless',
+  "comment on view endless is 'read by nobody'",
   // Three in a circle, one of them a view over a key.
   'create table item (id bigint primary key, body text)',
   'create view items as select id, body, count(*) as n from item group by id',
@@ -118,7 +124,7 @@ const FACTS = `select pg_get_viewdef(c.oid) as view, c.reloptions, c.relacl::tex
 const TRIGGERS = `select tgrelid::regclass::text as on, tgname, tgenabled from pg_trigger join pg_class c on c.oid = tgrelid
   where relnamespace = $1::regnamespace and not tgisinternal order by relname, tgname`
 const FUNCTIONS = `select proname, pg_get_function_result(oid) as result, pg_get_function_sqlbody(oid) as body, proacl is null as usual
-  from pg_proc where pronamespace = $1::regnamespace order by 1`
+  from pg_proc where pronamespace = $1::regnamespace order by proname, oidvectortypes(proargtypes)`
 
 const MEANT = `select (select n from {}.meaning) as meaning, (select (n, m, o)::text from {}.eithers) as eithers, {}.either_too() as too,
   (select (id, n, o)::text from {}.either_by where n = 5 and o = 50) as by, (select (called, well)::text from {}.calls) as calls`

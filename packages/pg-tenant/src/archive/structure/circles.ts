@@ -5,7 +5,7 @@ import type { StructureNode } from './statement.ts'
 import { PATH } from './types-sql.ts'
 
 // Objects that need each other: a view over a function that returns rows of the view, a view over a function whose SQL body (BEGIN
-// ATOMIC) reads the view. They came to be by CREATE OR REPLACE, and are made again by it: first as stubs that have their names and
+// ATOMIC) reads the view, or one of them that names itself. They came to be by CREATE OR REPLACE, and are made again by it: first as stubs that have their names and
 // types and need nothing of the circle, then as what they are. (pg_dump does the same with views.)
 
 // $3 oids of views and functions. PostgreSQL writes a SQL body at the end of the definition.
@@ -31,6 +31,10 @@ export async function withoutCircles(
   const circleOf = new Map(
     circles(needsOf(edges, keys)).flatMap((circle) => [...circle].map((node) => [node, circle])),
   )
+  for (const [who, whom] of edges) {
+    const node = who === whom ? keys.get(who) : undefined
+    if (node && !circleOf.has(node)) circleOf.set(node, new Set([node]))
+  }
   const oids = [...circleOf.keys()].flatMap(({ key }) => /^(?:1259|1255):(\d+)$/.exec(key)?.[1] ?? [])
   if (oids.length === 0) return { nodes: [...nodes], edges }
   const stubs = new Map(

@@ -8,6 +8,12 @@ export const NEEDS = `select distinct d.classid || ':' || d.objid as who, d.refc
   from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_depend d on d.classid = m.class and d.objid = m.oid
   where d.deptype in ('n', 'a', 'i', 'P', 'S') and not (d.classid = d.refclassid and d.objid = d.refobjid)
     and not (d.deptype = 'a' and d.classid = 1259 and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S'))
+  union select d.classid || ':' || d.objid, d.classid || ':' || d.objid
+  from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_depend d on m.class = 1255 and d.classid = 1255 and d.objid = m.oid
+    and d.refclassid = 1255 and d.refobjid = m.oid and d.deptype = 'n'
+  union select '1259:' || r.ev_class, '1259:' || r.ev_class
+  from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_rewrite r on m.class = 2618 and r.oid = m.oid and r.rulename = '_RETURN'
+    join pg_depend d on d.classid = 2618 and d.objid = r.oid and d.refclassid = 1259 and d.refobjid = r.ev_class and d.deptype = 'n'
   union select '2606:' || k.oid, '2606:' || own.oid
   from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_constraint k on m.class = 2606 and k.oid = m.oid and k.contype = 'c' and not k.convalidated
     cross join lateral (with recursive heir (oid) as (select inhrelid from pg_inherits where inhparent = k.conrelid
