@@ -3,6 +3,8 @@ import type { Migration } from '@org/core'
 import type { IsolationLevel } from '../../../isolation/isolation.ts'
 import { advise } from '../../../stats/advise.ts'
 import type { Tenancy } from '../../../tenancy/interface.ts'
+import { settle } from '../finding.ts'
+import { Escape } from './escape.ts'
 import { withNames } from './kind.ts'
 import { KINDS } from './kinds.ts'
 import { planting, type Stage } from './stage.ts'
@@ -61,7 +63,8 @@ async function archived(stage: Stage): Promise<{ tenancy: Tenancy; from: string 
   const { evil, targets, next } = stage
   const tenancy = next([planting(targets)])
   await stage.tenancy.drop(evil)
-  await tenancy.provision(evil, { reuseDeletedKey: true })
+  const made = await settle(tenancy.provision(evil, { reuseDeletedKey: true }))
+  if (!made.ok) throw new Escape(`nothing was tried, for what is planted is no migration: ${made.error}`)
   await tenancy.query(evil, `insert into notes (body) values ('to be restored')`)
   for (const sql of ROWS) await tenancy.query(evil, sql)
   stage.heard()

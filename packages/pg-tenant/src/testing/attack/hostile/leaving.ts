@@ -1,14 +1,10 @@
 import type { Pool } from 'pg'
 import { settle } from '../finding.ts'
 import { type HostileCall, OUTSIDE, TOUCHING } from './calls.ts'
+import { Escape } from './escape.ts'
 import { stolen } from './heard.ts'
 import { withNames } from './kind.ts'
 import { leaveSql, type Stage } from './stage.ts'
-
-/** Thrown by a call that saw for itself that something got out. */
-export class Escape extends Error {
-  override readonly name = 'Escape'
-}
 
 /** What planted code does besides, each for itself: some of it is refused where it runs. */
 const LEFTOVERS: Readonly<Record<string, readonly string[]>> = {

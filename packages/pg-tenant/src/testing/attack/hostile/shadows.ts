@@ -3,21 +3,33 @@
  * path, so that a query which compares an `oid` with a `regnamespace`, or aggregates names, finds these first. Each does
  * what the one that it stands in for does. Families of types between which the catalogue itself has no operator.
  */
-const OPERATORS = `do $do$
-declare l text; r text; family text; types text[];
-begin
-  foreach family in array array['oid', 'text'] loop
-    types := case family when 'oid' then array['oid', 'regclass', 'regnamespace', 'regrole', 'regtype', 'regproc']
-      else array['name', 'text', 'varchar', 'bpchar', '"char"'] end;
-    foreach l in array types loop foreach r in array types loop
-      continue when exists (select from pg_catalog.pg_operator o where o.oprname = '=' and o.oprleft = l::regtype
-        and o.oprright = r::regtype);
-      execute format('create function $S.h_compare(%s, %s) returns boolean language plpgsql as $f$ begin
-        perform $S.h_probe(''shadow.operator''); return $1::%s operator(pg_catalog.=) $2::%s; end $f$', l, r, family, family);
-      execute format('create operator $S.= (leftarg = %s, rightarg = %s, function = $S.h_compare)', l, r);
-    end loop; end loop;
-  end loop;
-end $do$`
+const FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  oid: ['oid', 'regclass', 'regnamespace', 'regrole', 'regtype', 'regproc'],
+  text: ['name', 'text', 'varchar', 'bpchar', '"char"'],
+}
+
+/** Those that the catalogue has. */
+const THERE: ReadonlySet<string> = new Set([
+  'oid oid',
+  'name name',
+  'text text',
+  'bpchar bpchar',
+  '"char" "char"',
+  'name text',
+  'text name',
+])
+
+const operatorSql = (family: string, left: string, right: string) => [
+  `create function $S.h_compare(${left}, ${right}) returns boolean language plpgsql as $f$ begin
+    perform $S.h_probe('shadow.operator'); return $1::${family} operator(pg_catalog.=) $2::${family}; end $f$`,
+  `create operator $S.= (leftarg = ${left}, rightarg = ${right}, function = $S.h_compare)`,
+]
+
+const OPERATORS = Object.entries(FAMILIES).flatMap(([family, types]) =>
+  types.flatMap((left) =>
+    types.flatMap((right) => (THERE.has(`${left} ${right}`) ? [] : operatorSql(family, left, right))),
+  ),
+)
 
 /** Name, arguments, result, and the expression that gives it. */
 const FUNCTIONS: readonly (readonly [string, string, string, string])[] = [
@@ -68,4 +80,4 @@ export const SHADOWED: readonly string[] = [
   ),
 ]
 
-export const SHADOWS: readonly string[] = [OPERATORS, ...FUNCTIONS.map(functionSql)]
+export const SHADOWS: readonly string[] = [...OPERATORS, ...FUNCTIONS.map(functionSql)]
