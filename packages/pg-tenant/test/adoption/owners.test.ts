@@ -8,6 +8,8 @@ const world = useWorld([])
 const migrations = [BASELINE, LATER]
 const without = ['DRIFT', 'PUBLIC_PRIVILEGE', 'ORPHAN_ROLE']
 
+const OWNERS = ['quiet', 'application', 'administrator', 'superuser'] as const
+
 describe.each((['role', 'schema'] as const).filter((level) => hasTurn(level, ['role'])))(
   'level %s: whose the tables were',
   (isolation) => {
@@ -15,7 +17,7 @@ describe.each((['role', 'schema'] as const).filter((level) => hasTurn(level, ['r
     const tenancyOf = () => world.tenancy({ migrations, isolation, schemaPrefix: prefix })
     const key = (name: string) => `${isolation}-${name}`
 
-    it.each(['application', 'administrator', 'quiet', 'superuser'])('%s', async (who) => {
+    it.each(OWNERS)('%s', async (who) => {
       const tenancy = tenancyOf()
       const schema = `${isolation}_of_${who}`
       const owner = await ownerOf(who)

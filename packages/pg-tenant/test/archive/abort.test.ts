@@ -61,7 +61,7 @@ const tableOf = (level: IsolationLevel, key: string) =>
 
 const INSIDE = LEVELS.filter((level) => level !== 'database')
 
-describe.each(INSIDE.filter((level) => hasTurn(level, ['role', 'row'])))('level %s: a signal', (level) => {
+describe.each(INSIDE.filter((level) => hasTurn(level, ['role'])))('level %s: a signal', (level) => {
   const here = () => openLibrary(setting, level)
   const left = async () =>
     (await readdir(dirname(folder.path('x')))).filter((name) => name.includes(`stopped-${level}`))

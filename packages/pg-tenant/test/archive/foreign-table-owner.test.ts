@@ -1,6 +1,8 @@
+// @module-tag sampled
 import type { PoolClient } from 'pg'
 import { expect, it } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
+import { hasTurn } from '../support/sample.ts'
 import { codeOf } from '../support/world.ts'
 import { useFolder } from './support.ts'
 
@@ -8,7 +10,7 @@ import { useFolder } from './support.ts'
 const setting = useSetting()
 const folder = useFolder()
 
-it.each(['schema', 'role'] as const)(
+it.each((['schema', 'role'] as const).filter((level) => hasTurn(level, ['role'])))(
   'level %s: a table of somebody else, which the administrator alone may read, has none of its code run with that one’s rights',
   async (level) => {
     const tenancy = setting.tenancy(level, {
@@ -49,7 +51,7 @@ it.each(['schema', 'role'] as const)(
   },
 )
 
-it.each(['schema', 'role'] as const)(
+it.each((['schema', 'role'] as const).filter((level) => hasTurn(level, ['role'])))(
   'level %s: a sequence of somebody else is named, with what its owner can do, and then comes along',
   async (level) => {
     const tenancy = setting.tenancy(level)
@@ -75,7 +77,7 @@ it.each(['schema', 'role'] as const)(
   },
 )
 
-it.each(['schema', 'role', 'database'] as const)(
+it.each((['schema', 'role', 'database'] as const).filter((level) => hasTurn(level, ['role'])))(
   'level %s: doctor finds what would stop a backup before it does, and its advice lets the backup pass',
   async (level) => {
     const tenancy = setting.tenancy(level)

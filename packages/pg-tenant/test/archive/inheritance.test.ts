@@ -100,7 +100,7 @@ async function lie(key: string): Promise<unknown[]> {
 }
 
 describe('inheritance', () => {
-  it.each(inTurn(Object.entries(HISTORIES), 3))('%s comes back as it lies', async (name, statements) => {
+  it.each(inTurn(Object.entries(HISTORIES), 9))('%s comes back as it lies', async (name, statements) => {
     const at = Object.keys(HISTORIES).indexOf(name)
     const [key, copy] = [`from${at}`, `to${at}`]
     const tenancy = world.tenancy({ migrations: [{ id: '0001', sql: statements.join(';\n') }] })

@@ -241,6 +241,7 @@ it.skipIf(!installed)('names have line breaks, and what reads like rows behind t
 // pg_dump writes the schema of every object that a value names.
 it.each(['archive', 'pg_dump'] as const)(
   'values that name objects name the copy’s own: %s',
+  { tags: 'slow' },
   async (format) => {
     if (format === 'pg_dump' && !(installed && usable())) return
     const tenancy = setting.tenancy('role')

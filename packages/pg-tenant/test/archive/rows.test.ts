@@ -107,7 +107,7 @@ describe('tables that tenants share', () => {
     expect(await rows('own')).toHaveLength(2)
   })
 
-  it('go where a hash puts another tenant', async () => {
+  it('go where a hash puts another tenant', { tags: 'slow' }, async () => {
     const remainders = [0, 1, 2, 3].map(
       (at) => `create table part_${at} partition of part for values with (modulus 4, remainder ${at})`,
     )

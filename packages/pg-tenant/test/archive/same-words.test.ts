@@ -1,3 +1,4 @@
+// @module-tag slow: a whole schema of wordings; `constraints` and `random` have some of them
 import { expect, test } from 'vitest'
 import { useSetting } from '../levels/setting.ts'
 import { useFolder } from './support.ts'

@@ -1,4 +1,6 @@
+// @module-tag sampled
 import { expect, it } from 'vitest'
+import { inTurn } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 
 // Shared tables as they grow in real applications: doctor says all that is in their way at once, and its SQL mends it.
@@ -79,7 +81,7 @@ const GROWN: Readonly<Record<string, Grown>> = {
   },
 }
 
-it.each(Object.entries(GROWN))(
+it.each(inTurn(Object.entries(GROWN), 3))(
   'tables like those of %s',
   async (name, { key, another, column, referenceTables, sql, table, errors }) => {
     await world.root.query(
