@@ -77,9 +77,9 @@ type Complaint = readonly [rule: string, message: string]
 /** What a statement is told, and one inside a DO block as well. */
 export const ADVICE = {
   extension:
-    'An extension is there once for the whole database: the first tenant would own it, and lose it for everybody. Let ' +
-    'whoever owns the database run CREATE SCHEMA extensions; CREATE EXTENSION … SCHEMA extensions; GRANT USAGE ON SCHEMA ' +
-    'extensions TO PUBLIC, and name that schema in sharedSchemas.',
+    'An extension is there once for the whole database: where tenants share one, the first would own it, and lose it for everybody. Let ' +
+    'whoever owns the database (at level database that which databaseTemplate names: tenants’ are copies of it) run CREATE SCHEMA ' +
+    'extensions; CREATE EXTENSION … SCHEMA extensions; GRANT USAGE ON SCHEMA extensions TO PUBLIC, and name that schema in sharedSchemas.',
   setConfig: 'Take set_config out: search path, role and settings are set for each tenant.',
   set: 'Take SET out of the block: search path and role are set for each tenant.',
   server:

@@ -387,6 +387,25 @@ describe('Diesel and Hasura', () => {
   })
 })
 
+test.each([
+  // As Diesel has written dates, one year and another.
+  [
+    '00000000000000_diesel_initial_setup',
+    '20161115111957_dumped',
+    '20170804200817_emails',
+    '2017-08-31-230457_invitations',
+    '2017-09-23-182408_tokens',
+    '20180101_day',
+    '2025-08-01-000031-0000_update',
+    '2026-01-01-000000_later',
+  ],
+  // Counted, as Hasura and others may have it.
+  ['1_init', '2_tags', '10_index', '1629298273849_console'],
+])('folders with up.sql are in the order of their dates or numbers: %s, …', async (...ids) => {
+  const shuffled = ids.toReversed().map((id) => `${id}/up.sql`)
+  expect(await idsOf(shuffled)).toEqual(ids)
+})
+
 describe('a schema that is taken off', () => {
   test.each([
     [

@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { invalidOption, type Migration } from '@org/core'
 import { entriesOf, refused } from './entries.ts'
 import { CODE, NUMBERED, SQL } from './files.ts'
+import { byTimestamp } from './order.ts'
 import { textOf } from './text-of.ts'
 
 /** What is applied, in a folder for each migration: Prisma and drizzle-kit since 1.0; Diesel and Hasura, beside down.sql. */
-const APPLIED = ['migration.sql', 'up.sql']
+const UP = 'up.sql'
+const APPLIED = ['migration.sql', UP]
 /** Diesel's way to say that a migration cannot run in a transaction, in `metadata.toml`. */
 const NO_TRANSACTION = /^[ \t]*run_in_transaction[ \t]*=[ \t]*false\b/m
 
@@ -20,6 +22,7 @@ export async function readFolders(folder: string): Promise<Migration[] | undefin
   const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name)
   const found = await Promise.all(names.sort().map((id) => migrationIn(join(folder, id), id)))
   const migrations = found.flatMap(({ migration }) => migration ?? [])
+  if (found.some(({ name }) => name === UP)) migrations.sort((a, b) => byTimestamp(a.id, b.id))
   if (migrations.length === 0) return undefined
   const beside = entries.find(({ isFile, name }) => isFile && SQL.test(name))
   if (beside)
@@ -38,18 +41,21 @@ export async function readFolders(folder: string): Promise<Migration[] | undefin
 
 interface Found {
   readonly migration?: Migration
+  /** What its file is called. */
+  readonly name?: string
   /** A file that stands in the place of one. */
   readonly unread?: string
 }
 
 async function migrationIn(folder: string, id: string): Promise<Found> {
   const names = await readdir(folder)
-  const name = APPLIED.map((one) => names.find((name) => name.toLowerCase() === one)).find(Boolean)
-  const bytes = name === undefined ? undefined : await readFile(join(folder, name)).catch(nothingThere)
+  const name = APPLIED.find((one) => names.some((name) => name.toLowerCase() === one))
+  const file = names.find((one) => one.toLowerCase() === name)
+  const bytes = file === undefined ? undefined : await readFile(join(folder, file)).catch(nothingThere)
   if (bytes) {
     const settings = await readFile(join(folder, 'metadata.toml'), 'utf8').catch(() => '')
     const alone = NO_TRANSACTION.test(settings) ? { transaction: false } : {}
-    return { migration: { id, sql: textOf(bytes, id), ...alone } }
+    return { migration: { id, sql: textOf(bytes, id), ...alone }, ...(name && { name }) }
   }
   const instead = NUMBERED.test(id) ? names.find((one) => SQL.test(one) || CODE.test(one)) : undefined
   return instead === undefined ? {} : { unread: `${id}/${instead}` }

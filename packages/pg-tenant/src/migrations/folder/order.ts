@@ -26,6 +26,19 @@ export function byVersion(a: readonly string[], b: readonly string[]): number {
   return 0
 }
 
+/**
+ * Diesel's order of `2017-08-31-230457_invitations` and `20170804200817_emails`: dates digit by digit, however much of the time they say, without
+ * their dashes. What is too short for a date is a number, as Hasura has it.
+ */
+export function byTimestamp(a: string, b: string): number {
+  return byUnits(timestampOf(a), timestampOf(b)) || byUnits(a, b)
+}
+
+function timestampOf(name: string): string {
+  const [version = ''] = name.split('_', 1)
+  return version.replaceAll('-', '').padStart('20170831'.length, '0')
+}
+
 function head(text: string): string {
   return (DIGITS.exec(text) ?? OTHERS.exec(text))?.[0] ?? ''
 }
