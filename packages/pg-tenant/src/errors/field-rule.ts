@@ -98,15 +98,24 @@ function isOfParameter(error: ServerError): boolean {
 const isOfText = ({ code, routine = '', position }: ServerError): boolean =>
   code === SQLSTATE.SYNTAX_ERROR && READERS.test(routine) && position === undefined
 
+/** Names in an error (manual 54.8). */
+export const NAMED = ['schema', 'table', 'column', 'constraint', 'dataType'] as const
+
+const PLAIN = /^[a-z_][a-z0-9_]{0,62}$/
+
+/** What an error names. RAISE … USING CONSTRAINT = … takes any text: of that only what is a plain name. */
+export function namesOf(error: ServerError): Partial<Record<(typeof NAMED)[number], string>> {
+  const isName = isRaised(error) ? PLAIN : /./s
+  return Object.fromEntries(
+    NAMED.flatMap((kind) => (isName.test(error[kind] ?? '') ? [[kind, error[kind]]] : [])),
+  )
+}
+
 /** Names and numbers of an error, of values only which field it was: never the value. */
 export function detailsOf(error: ServerError): ErrorDetails {
-  const { code, schema, table, column, constraint, dataType } = error
+  const { code, column } = error
   const raised = isRaised(error)
-  const details: Record<string, string | number> = { sqlState: code }
-  for (const [name, value] of Object.entries({ schema, table, column, constraint, dataType })) {
-    // RAISE … USING CONSTRAINT = … takes any text.
-    if (value && !(raised && !/^[a-z_][a-z0-9_]{0,62}$/.test(value))) details[name] = value
-  }
+  const details: Record<string, string | number> = { sqlState: code, ...namesOf(error) }
   const broken = brokenRule(error)
   const [copied, line] = copyPlace(error)
   const field = broken === undefined || raised ? undefined : (column ?? copied ?? violatedField(error))

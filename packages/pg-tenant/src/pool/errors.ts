@@ -1,7 +1,8 @@
 import { isTenancyError, SQLSTATE, TenancyError } from '@org/core'
 import pg from 'pg'
+import { NAMED, namesOf } from '../errors/field-rule.ts'
 import { driverError, isServerError, type ServerError } from '../errors/server-error.ts'
-import { reasonOf } from '../errors/server-reason.ts'
+import { isRaised, reasonOf } from '../errors/server-reason.ts'
 
 /** `safe`: what can hold a value is left out; `pg`: as `pg` says it, values and all. */
 export type ErrorStyle = 'safe' | 'pg'
@@ -33,20 +34,8 @@ function insteadOf({ code, details, cause }: TenancyError, instead: string): Ten
   })
 }
 
-/** What names things and never holds a value (manual 54.8). */
-const NAMES = [
-  'severity',
-  'code',
-  'schema',
-  'table',
-  'column',
-  'dataType',
-  'constraint',
-  'file',
-  'line',
-  'routine',
-  'position',
-] as const
+/** What never holds a value (manual 54.8); names do where somebody's own code raised the error. */
+const FACTS = ['severity', 'code', 'file', 'line', 'routine', 'position'] as const
 const VALUES = ['detail', 'hint', 'internalPosition', 'internalQuery', 'where'] as const
 
 /**
@@ -60,11 +49,13 @@ export function asDatabaseError(error: unknown, style: ErrorStyle): unknown {
   const original = driverError(error)
   if (!isServerError(original) || OF_THE_SCOPE.has(error.code)) return error
   const message = style === 'pg' ? original.message : (reasonOf(original) ?? error.message)
-  const made = Object.assign(new pg.DatabaseError(message, message.length, 'error'), pick(original, NAMES), {
+  const made = Object.assign(new pg.DatabaseError(message, message.length, 'error'), pick(original, FACTS), {
     cause: error,
   })
-  if (style === 'pg') return Object.assign(made, pick(original, VALUES))
-  const detail = safeDetail(original)
+  if (style === 'pg') return Object.assign(made, pick(original, [...NAMED, ...VALUES]))
+  // RAISE … USING takes any text for a name, and for the detail.
+  Object.assign(made, namesOf(original))
+  const detail = isRaised(original) ? undefined : safeDetail(original)
   return detail === undefined ? made : Object.assign(made, { detail })
 }
 

@@ -32,7 +32,7 @@ const TABLES = `
   create table word (word text check (length(word) < 5));
   create view adults as select * from person where age >= 18 with check option;
   create function raises(text, text) returns void language plpgsql as $$ begin
-    raise exception using errcode = $2, message = 'no ' || $1, detail = $1, hint = $1, column = $1, constraint = $1, table = $1, schema = $1, datatype = $1; end $$;
+    raise exception using errcode = $2, message = 'no ' || $1, detail = 'Key (' || $1 || ')=(1) already exists.', hint = $1, column = $1, constraint = $1, table = $1, schema = $1, datatype = $1; end $$;
   create function imitates(text) returns void language plpgsql as $$ begin
     raise unique_violation using message = 'duplicate key value violates unique constraint "' || $1 || '"'; end $$;
   create function one_of(text) returns int language plpgsql as $$ declare r record; begin select $1 into strict r from generate_series(1, 2); return 1; end $$;
@@ -555,6 +555,19 @@ describe('an error about a value', () => {
     for (const answer of told) expect([answer.status, answer.body.error.details]).toEqual([status, body])
     expect(errors[2]).toMatchObject({ name: 'error', code: expect.stringMatching(/^(21|22|23|44|54)/) })
   })
+
+  it.each(['P0001', '23505', '23514'])(
+    'that a function raised with a value in every field, through a pool: %s',
+    async (state) => {
+      const pool = tenancy.pool('acme')
+      const raise = (value: string) =>
+        pool.query('select raises($1, $2)', [value, state]).catch((reason: unknown) => reason)
+      const error = await raise(CANARY)
+      expect(inspect(error, { depth: null, showHidden: true })).not.toMatch(LEAKS)
+      expect(error).toMatchObject({ name: 'error', code: state })
+      expect(await raise('adult')).toMatchObject({ constraint: 'adult', table: 'adult' })
+    },
+  )
 
   it('is read at once, however long the context that SQL made of it: this process is everybody’s', async () => {
     for (const part of ['\rSQL statement "', '\nSQL statement "', '/* _room_', '\nCOPY a, line 1'])
