@@ -92,6 +92,14 @@ describe('the order of files', () => {
 describe('files that take a migration back', () => {
   test.each([
     [['0001_notes.up.sql', '0001_notes.down.sql'], ['0001_notes']],
+    [
+      ['1_a.up.sql', '1_a.postgres.down.sql', '2_b.postgres.up.sql', '2_b.down.sql'],
+      ['1_a', '2_b.postgres'],
+    ],
+    [
+      ['1_move.sql', '1_move_postgres.sql'],
+      ['1_move', '1_move_postgres'],
+    ],
     [['0001_NOTES.UP.SQL', '0001_NOTES.DOWN.SQL'], ['0001_NOTES']],
     [
       ['1-notes-up.sql', '1-notes-down.sql', '2-tags-up.sql'],
@@ -269,6 +277,7 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['20240101_a/migration.sql', '20240102_b/migration.ts'], /20240102_b\/migration\.ts would be left out/],
     [['20240101_a/up.sql', '20240102_b/down.sql'], /20240102_b\/down\.sql would be left out/],
     [['1_a.mysql.up.sql', '1_a.postgres.up.sql'], /1_a\.mysql\.up\.sql is for another database/],
+    [['1_a.postgres.up.sql', '1_a.up.sql'], /1_a\.postgres\.up\.sql stands for 1_a\.up\.sql where/],
     [['1_a.cockroach.sql', '1_a.sql', '1_a.sqlite3.sql'], /1_a\.cockroach\.sql is for another database/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)

@@ -52,12 +52,13 @@ export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
   const names = entries.filter(({ isFile, name }) => isFile && SQL.test(name)).map(({ name }) => name)
   if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
   refuseOtherDatabases(names)
+  refuseTwice(names)
   return flyway(names) ?? numbered(withoutDown(names))
 }
 
 /** The last word of a name may be about another database; the file is for it where the same one is there for ours, or for a third. */
 function refuseOtherDatabases(names: readonly string[]): void {
-  const there = new Set(names.map((name) => name.replace(OF_POSTGRES, '').toLowerCase()))
+  const there = new Set(names.map(forAll))
   const ofOthers = names.flatMap((name) => {
     const [, base, , way = ''] = OF_DATABASE.exec(name) ?? []
     return base === undefined ? [] : [{ name, base: `${base}${way}.sql`.toLowerCase() }]
@@ -69,6 +70,21 @@ function refuseOtherDatabases(names: readonly string[]): void {
     throw refused(
       `${other.name} is for another database by its name. Put the files for PostgreSQL into a folder of their own.`,
     )
+}
+
+/** The name of a file without the word that it is for PostgreSQL, as the one for every database has it. */
+const forAll = (name: string): string => name.replace(OF_POSTGRES, '').toLowerCase()
+
+/** Pop (Ory): `1_notes.postgres.up.sql` takes the place of `1_notes.up.sql`, which is for all others. */
+function refuseTwice(names: readonly string[]): void {
+  const there = new Map(names.map((name) => [name.toLowerCase(), name]))
+  for (const name of names) {
+    // Behind another sign it may be the last word of what the file does.
+    const isOurs = name[name.search(OF_POSTGRES)] === '.'
+    const other = isOurs ? there.get(forAll(name)) : undefined
+    if (other !== undefined)
+      throw refused(`${name} stands for ${other} where the database is PostgreSQL. Leave out that one.`)
+  }
 }
 
 function numbered(names: readonly string[]): MigrationFile[] {
@@ -85,7 +101,7 @@ function idOf(name: string): string {
  * `.undo` (Postgrator) or `.rollback` (yoyo).
  */
 function withoutDown(names: readonly string[]): string[] {
-  const there = new Set(names.map((name) => name.toLowerCase()))
+  const there = new Set(names.map(forAll))
   const numbersOf = (wanted: string, some: readonly string[]) =>
     some.flatMap((name) => {
       const [, number, action] = BY_ACTION.exec(name) ?? []
@@ -99,7 +115,7 @@ function withoutDown(names: readonly string[]): string[] {
     const [, base = '', separator = '', way = 'up'] = PAIR.exec(name) ?? []
     if (way.toLowerCase() === 'up') return true
     const ups = [`${base}${separator}up.sql`, `${base}${separator}do.sql`, `${base}.sql`]
-    if (ups.some((up) => there.has(up.toLowerCase()))) return false
+    if (ups.some((up) => there.has(forAll(up)))) return false
     if (separator !== '.') return true
     throw alone(name)
   })
