@@ -8,7 +8,8 @@ export interface SharedTable {
   readonly write?: boolean
   /**
    * Whether tenants may make foreign keys to it (default false). PostgreSQL checks one with the rights of the table's owner, and calls
-   * the casts of its columns then: whoever may make one can do whatever that owner can. For tenants whose SQL is yours alone.
+   * the casts of its columns then: whoever may make one can do whatever that owner can, and before PostgreSQL 18, by a deferred trigger
+   * behind ON DELETE CASCADE, whatever they can who delete its rows. For tenants whose SQL is yours alone.
    */
   readonly references?: boolean
 }
