@@ -1,5 +1,7 @@
+// @module-tag sampled
 import { describe, expect, it } from 'vitest'
 import { driverError, type TenancyError } from '../../src/index.ts'
+import { inTurn } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 import { useFolder } from './support.ts'
 
@@ -126,7 +128,7 @@ const world = useWorld([])
 const folder = useFolder()
 
 describe('comes back as it was', () => {
-  it.each(Object.entries(CASES))('%s', async (name, { made, from: since = 15 }) => {
+  it.each(inTurn(Object.entries(CASES), 3))('%s', async (name, { made, from: since = 15 }) => {
     const { rows } = await world.root.query(
       `select current_setting('server_version_num')::int / 10000 as major`,
     )

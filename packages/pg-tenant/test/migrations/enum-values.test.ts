@@ -4,6 +4,7 @@ import { parseMigrations } from '../../src/migrations/migrations.ts'
 import { readScripts } from '../../src/migrations/script.ts'
 import { useFolder } from '../archive/support.ts'
 import { useSetting } from '../levels/setting.ts'
+import { inTurn } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 
 const TYPE = { id: '0001', sql: `create type mood as enum ('sad'); create table notes (id int, mood mood)` }
@@ -149,8 +150,9 @@ describe('at levels with a login', () => {
   const setting = useSetting()
   const folder = useFolder()
 
-  test.each(['login', 'database'] as const)(
+  test.each(inTurn(['login', 'database'] as const, 2))(
     '%s: made at once, and restored behind an older archive',
+    { tags: 'sampled' },
     async (level) => {
       const before = setting.tenancy(level, { migrations: [TYPE] })
       const all = setting.tenancy(level, { migrations: [TYPE, ADD, USE] })

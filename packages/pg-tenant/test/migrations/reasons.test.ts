@@ -1,4 +1,6 @@
+// @module-tag sampled
 import { describe, expect, test } from 'vitest'
+import { inTurn } from '../support/sample.ts'
 import { useWorld } from '../support/world.ts'
 
 /** What a migration is told, as written, when the server refuses it; `-` where the server's words may hold what only data knew. */
@@ -45,7 +47,7 @@ describe.each([false, true])(
   (isThere) => {
     // Each in one of the two ways; what must not be told in both.
     const here = REFUSED.filter(([, reason], at) => reason === '-' || (at % 2 === 0) === isThere)
-    test.each(here)('%s', async (sql, reason) => {
+    test.each(inTurn(here, 3))('%s', async (sql, reason) => {
       const migrations = [tables, { id: '0002', sql }]
       if (isThere) await world.tenancy({ migrations: [tables] }).provision('acme')
       const { message } = await world

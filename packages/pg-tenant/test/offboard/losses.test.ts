@@ -189,7 +189,7 @@ describe.skipIf(SLOW)('what others hung on a tenant', () => {
     ],
   ] as const
 
-  it.each(CHANGES)(
+  it.each(inTurn(CHANGES, 3))(
     '(a %s) is named, and neither drop, offboard nor a replacing restore takes it',
     async (name, sql) => {
       const tenancy = setting.tenancy('role')

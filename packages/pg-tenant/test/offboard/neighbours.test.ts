@@ -119,7 +119,7 @@ describe.each<IsolationLevel>(['role', 'schema'])('level %s', (level) => {
   }
 
   const changes = Object.entries(CHANGES)
-  it.each(sampled(changes, level === 'role' ? 4 : 14))(
+  it.each(sampled(changes, level === 'role' ? 7 : 28))(
     '%s is named, and nobody takes it along',
     async (name, sql) => {
       const one = await provisioned()
