@@ -1,5 +1,5 @@
 // @module-tag sampled
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { type AttackReport, formatAttackReport, runAttackKit } from '../../src/testing/attack/index.ts'
 import { kitLeftovers } from '../hazards/kit-world.ts'
 import { ALL_SUBJECTS, useSetting } from '../levels/setting.ts'
@@ -54,4 +54,18 @@ describe.each(LEVELS)('level %s', (isolation) => {
   it('leaves nothing behind', async () => {
     expect(await kitLeftovers(setting.world)).toEqual([])
   })
+})
+
+it('what a program would do that is not there is no attack that was stopped', { tags: 'slow' }, async () => {
+  vi.stubEnv('PATH', '/nowhere')
+  const { world } = setting
+  const { findings } = await runAttackKit({
+    url: world.appUrl,
+    adminUrl: world.adminUrl,
+    isolation: 'role',
+    hostile: true,
+    only: ['x.backup.pg_dump', 'x.restore.pg_dump'],
+  }).finally(() => vi.unstubAllEnvs())
+  const verdicts = findings.filter(({ id }) => id.endsWith('pg_dump')).map(({ verdict }) => verdict)
+  expect(verdicts).toEqual(['not applicable', 'not applicable'])
 })

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import type { Migration } from '@org/core'
+import { isTenancyError, type Migration } from '@org/core'
 import type { IsolationLevel } from '../../../isolation/isolation.ts'
 import { advise } from '../../../stats/advise.ts'
 import type { Tenancy } from '../../../tenancy/interface.ts'
 import { settle } from '../finding.ts'
+import { NotApplicable } from '../types.ts'
 import { Escape } from './escape.ts'
 import { withNames } from './kind.ts'
 import { KINDS } from './kinds.ts'
@@ -57,6 +58,12 @@ const backedUp = async (stage: Stage, format: 'archive' | 'pg_dump', key = stage
   await stage.tenancy.backup(key, { to: file, format })
   return file
 }
+/** Nothing is tried where there is no such program, or an older one than the server. */
+const dumped = (stage: Stage) =>
+  backedUp(stage, 'pg_dump').catch((error: unknown) => {
+    if (isTenancyError(error, 'SERVICE_UNAVAILABLE')) throw new NotApplicable(error.message)
+    throw error
+  })
 
 /** A tenant whose code came with a migration, so that a restore makes it again, and its archive. */
 async function archived(stage: Stage): Promise<{ tenancy: Tenancy; from: string }> {
@@ -126,7 +133,7 @@ export const CALLS: readonly HostileCall[] = [
       await backedUp(stage, 'archive').finally(() => policy('no force'))
     },
   },
-  { id: 'backup.pg_dump', title: 'backup by pg_dump', run: (stage) => backedUp(stage, 'pg_dump') },
+  { id: 'backup.pg_dump', title: 'backup by pg_dump', run: dumped },
   {
     id: 'export',
     title: 'export, JSON lines',
@@ -208,7 +215,7 @@ export const CALLS: readonly HostileCall[] = [
     title: 'restore by pg_restore',
     spoils: true,
     run: async (stage) => {
-      const from = await backedUp(stage, 'pg_dump')
+      const from = await dumped(stage)
       await stage.tenancy.drop(stage.evil)
       await stage.tenancy.restore(stage.evil, { from, reuseDeletedKey: true })
     },
