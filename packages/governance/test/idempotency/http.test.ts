@@ -28,7 +28,7 @@ const overAFleet =
   (options) =>
     serve({ ...options, scopes: createFleet({ placements: { here: world.tenancy } }) })
 
-const SERVERS = [
+describe.each([
   ['express', serveExpress],
   ['express over a fleet', overAFleet(serveExpress)],
   ['hono over a fleet', overAFleet(serveHono)],
@@ -37,12 +37,7 @@ const SERVERS = [
   ['web', serveWeb],
   ['nest on express', serveNest('express')],
   ['nest on fastify', serveNest('fastify')],
-] as const
-
-describe.each(SERVERS)('%s', (name, serve) => {
-  // Of one server every second test is in the default set, of the next the others; what is refused is in it for all.
-  let at = SERVERS.findIndex(([one]) => one === name)
-  const half = () => (at++ % 2 === 0 ? {} : { tags: 'slow' as const })
+])('%s', (_name, serve) => {
   let served: Served
   beforeAll(async () => {
     served = await serve({ scopes: world.tenancy, sealing: world.setting.sealing, wait: 5_000 })
@@ -71,7 +66,6 @@ describe.each(SERVERS)('%s', (name, serve) => {
 
   it.each(['/json', '/stream', '/end'])(
     '%s: a repetition gets the same answer, and does nothing',
-    half(),
     async (path) => {
       const key = fresh()
       const [first, second] = [await post(path, key), await post(path, `"${key}"`, `b-${key}`)]
@@ -86,7 +80,7 @@ describe.each(SERVERS)('%s', (name, serve) => {
     },
   )
 
-  it('twenty at once take effect once', half(), async () => {
+  it('twenty at once take effect once', async () => {
     const key = fresh()
     const answers = await Promise.all(Array.from({ length: 20 }, () => post('/json', key)))
     expect(answers.filter(({ status, replayed }) => status === 201 && replayed === null)).toHaveLength(1)
@@ -104,7 +98,7 @@ describe.each(SERVERS)('%s', (name, serve) => {
     expect(await count('other')).toBe(0)
   })
 
-  it('what fails or is refused leaves nothing, and the key free', half(), async () => {
+  it('what fails or is refused leaves nothing, and the key free', async () => {
     for (const [path, status] of [
       ['/fails', 500],
       ['/refuses', 409],
@@ -131,7 +125,7 @@ describe.each(SERVERS)('%s', (name, serve) => {
     ])
   })
 
-  it('without a key it runs as it always did; with a bad one it is refused', half(), async () => {
+  it('without a key it runs as it always did; with a bad one it is refused', async () => {
     const body = fresh()
     expect([(await post('/json', undefined, body)).status, await count(body)]).toEqual([201, 1])
     const bad = await post('/json', 'a b')

@@ -128,7 +128,7 @@ const world = useWorld([])
 const folder = useFolder()
 
 describe('comes back as it was', () => {
-  it.each(inTurn(Object.entries(CASES), 3))('%s', async (name, { made, from: since = 15 }) => {
+  it.each(inTurn(Object.entries(CASES), 2))('%s', async (name, { made, from: since = 15 }) => {
     const { rows } = await world.root.query(
       `select current_setting('server_version_num')::int / 10000 as major`,
     )

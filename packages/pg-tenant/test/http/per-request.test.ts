@@ -8,22 +8,19 @@ import { meeting } from './routes.ts'
 const http = useHttpWorld()
 
 describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
-  // Of one framework every second test is in the default set, of the next the others; what keeps tenants apart is in it for all.
-  let at = ADAPTERS.findIndex(([one]) => one === name)
-  const half = () => (at++ % 2 === 0 ? {} : { tags: 'slow' as const })
   let client: Client
   beforeEach(async () => {
     client = await http.serve(how, { scope: 'request' })
   })
 
-  it('has committed when the answer arrives', half(), async () => {
+  it('has committed when the answer arrives', async () => {
     for (let n = 0; n < 20; n++) {
       expect((await client.add('acme', 'add', `n${n}`)).status).toBe(201)
       expect(await http.notes('acme')).toHaveLength(n + 1)
     }
   })
 
-  it.each([200, 204, 303])('commits when it answers %i', half(), async (status) => {
+  it.each([200, 204, 303])('commits when it answers %i', async (status) => {
     const body = JSON.stringify({ text: 'kept', status })
     const response = await client.call('acme', 'addThen', {
       method: 'POST',
@@ -37,7 +34,6 @@ describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
 
   it.each([400, 404, 409, 500, 503])(
     'rolls back when it answers %i, with that very answer',
-    half(),
     async (status) => {
       const response = await client.add('acme', 'addThen', JSON.stringify({ text: 'gone', status }))
       expect([response.status, await response.json()]).toEqual([status, 'as told'])
@@ -45,18 +41,18 @@ describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
     },
   )
 
-  it('rolls back when the handler throws', half(), async () => {
+  it('rolls back when the handler throws', async () => {
     const response = await client.add('acme', 'addThenThrow', 'gone')
     expect(await response.json()).toMatchObject({ error: { code: 'INTERNAL_ERROR' } })
     expect(await http.notes('acme')).toEqual([])
   })
 
-  it('takes all its transactions back together', half(), async () => {
+  it('takes all its transactions back together', async () => {
     expect((await client.add('acme', 'twoTransactions', 'n')).status).toBe(500)
     expect(await http.notes('acme')).toEqual([])
   })
 
-  it('answers a failed COMMIT with an error, and with nothing the handler had prepared', half(), async () => {
+  it('answers a failed COMMIT with an error, and with nothing the handler had prepared', async () => {
     const response = await client.add('acme', 'orphan', 'lost')
     expect([response.status, await response.json()]).toMatchObject([409, { error: { code: 'CONFLICT' } }])
     expect(response.headers.get('set-cookie')).toBeNull()
@@ -66,21 +62,17 @@ describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
     expect(await http.notes('acme')).toEqual([])
   })
 
-  it.each(['addThenSwallow', 'addNotAwaited'])(
-    'does not believe %s, which says 200',
-    half(),
-    async (route) => {
-      const response = await client.add('acme', route, 'gone')
-      expect([response.status, await response.json()]).toMatchObject([
-        500,
-        { error: { code: 'INTERNAL_ERROR' } },
-      ])
-      expect(await http.notes('acme')).toEqual([])
-      expect(http.errors).toHaveLength(1)
-    },
-  )
+  it.each(['addThenSwallow', 'addNotAwaited'])('does not believe %s, which says 200', async (route) => {
+    const response = await client.add('acme', route, 'gone')
+    expect([response.status, await response.json()]).toMatchObject([
+      500,
+      { error: { code: 'INTERNAL_ERROR' } },
+    ])
+    expect(await http.notes('acme')).toEqual([])
+    expect(http.errors).toHaveLength(1)
+  })
 
-  it('rolls back when the client goes away', half(), async () => {
+  it('rolls back when the client goes away', async () => {
     const gone = new AbortController()
     const hangs = once(meeting, 'hangs')
     const call = client
@@ -108,7 +100,6 @@ describe.each(ADAPTERS)('%s, one scope for each request', (name, how) => {
   // Web handlers have a signal that stays aborted.
   it.skipIf(name === 'Hono' || name === 'Web')(
     'does nothing for a client that goes away while it is asked whose the request is',
-    half(),
     async () => {
       const gone = new AbortController()
       const { call } = await http.serve(how, {
