@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { RanReporter } from './tools/sets/reporter.ts'
 import { projects, tags } from './vitest.workspace.ts'
 
 // What tests start as programs reads the sources as they are: compiled once for all of them, each starts for half the processor time.
@@ -24,6 +25,8 @@ export default defineConfig({
     tags,
     passWithNoTests: true,
     maxWorkers: availableParallelism() + 2,
+    // What neither of the two sets runs is found by what both have run (tools/sets).
+    ...(process.env.TEST_RAN && { reporters: ['default', new RanReporter(process.env.TEST_RAN)] }),
     sequence: { sequencer: LongFirst },
   },
 })
