@@ -77,7 +77,7 @@ it('every public function shows how it is used, between fences behind @example',
 
 describe('the example of', () => {
   it.each(SHOWN.map((one) => [one.name, one] as const))(
-    '%s compiles, runs, and says of values what is so',
+    '%s runs (and compiles, in the slow set), and says of values what is so',
     (_, one) => {
       const said = [...(wrong.get(`${fileOf(one)}.ts`) ?? []), threw[`${fileOf(one)}.mjs`]].filter(Boolean)
       if (said.length > 0) throw new Error(`${one.file}:\n${said.join('\n')}`)

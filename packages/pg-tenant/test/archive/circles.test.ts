@@ -76,6 +76,15 @@ const MADE = [
   'create cast (text as base64) with function base64(text) as assignment',
   `create table based (t text, b base64 default base64('AA=='::text), n int generated always as (base64(base64(t))) stored)`,
   `create view bases as select base64(t) as b, '\\x00'::base64 as c from based`,
+  // A cast by a function of the type's name, and a call of one whose result has that type.
+  `create type temper as enum ('calm')`,
+  `create function temper(int) returns temper language sql immutable as $f$ select 'calm'::temper $f$`,
+  'create cast (int as temper) with function temper(int)',
+  'create view tempers as select (n::temper)::text as t from based',
+  'create domain tag as text',
+  'create function tagged(anyelement) returns tag language sql immutable as $f$ select $1::text::tag $f$',
+  'create view tags_of as select tagged(t) as t from based',
+  'alter function tagged(anyelement) rename to tag',
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",

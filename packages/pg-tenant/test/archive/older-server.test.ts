@@ -50,7 +50,8 @@ describe.skipIf(!there)('an archive of server 15', () => {
     to = await open(newer)
     await from[1].provision('acme')
     const random = [3, 4, 5].flatMap((seed) => randomSchema(randomOf(seed)))
-    for (const sql of ROWS) await from[1].query('acme', sql)
+    // Up to 15 the rule of every view reads the view itself.
+    for (const sql of [...ROWS, 'create view plain as select 1 as one']) await from[1].query('acme', sql)
     // Those that are refused are passed over.
     for (const sql of random) await from[1].query('acme', sql).catch(() => {})
     before = await contents(from[0], 'acme')

@@ -150,9 +150,7 @@ describe.each(LEVELS)('kill -9 of the server, level %s', (level) => {
 describe.each(LEVELS.filter((level) => looksAt(level, 'role')))(
   'kill -9 of the server while many are migrated, level %s',
   (level) => {
-    it('leaves each with all of it or nothing, and the next run finishes the rest', {
-      tags: 'slow',
-    }, async () => {
+    it('leaves each with all of it or nothing, and the next run finishes the rest', async () => {
       const ground = await world.ground(level, `m${level}`)
       const keys = Array.from(
         { length: level === 'database' ? 5 : 20 },

@@ -9,8 +9,10 @@ import { KNOWN_OPEN } from './known-open.ts'
 // Hazard x: whatever a tenant can own is planted, then everything a tenancy can do is done. `TEST_PG_VERSION` and
 // `TEST_POOLER` choose the server and the way to it (tools/matrix).
 
-/** Calls that do work of their own. */
-const SAMPLE = ['plants', 'scope.query', 'doctor', 'backup', 'migrate', 'offboard'].map((id) => `x.${id}`)
+/** One call of each sort of work. */
+const SAMPLE = ['plants', 'scope.query', 'doctor', 'backup', 'migrate', 'restore', 'offboard'].map(
+  (id) => `x.${id}`,
+)
 /** Every call at `role` and `login` in the slow set, and at `row`, where nothing can be planted; at all with `TEST_HOSTILE=all`. */
 const wanted = (level: string) => {
   if (process.env.TEST_HOSTILE === 'all' || level === 'row') return ['x']
@@ -44,6 +46,11 @@ describe.each(LEVELS)('level %s', (isolation) => {
   it('runs no code of a tenant with the rights of anybody else', () => {
     const open = report.findings.filter(({ verdict }) => verdict === 'open').map(({ id }) => id)
     expect(open.sort(), formatAttackReport(report)).toEqual([...KNOWN_OPEN[isolation]].sort())
+  })
+
+  it.skipIf(isolation === 'row')('refuses no archive that it made, or nothing was tried', () => {
+    const restores = report.findings.filter(({ id }) => id === 'x.restore' || id === 'x.restore.clone')
+    expect(restores.filter(({ evidence }) => !evidence.startsWith('done; '))).toEqual([])
   })
 
   it('ran all that was planted', () => {

@@ -12,7 +12,7 @@ import { mistakes, type Scene, THREATS } from './threats.ts'
 const setting = useSetting()
 const NAMES = Object.keys(CLAIMS) as Threat[]
 
-describe.each(LEVELS.filter((level) => hasTurn(level, ['role'])))('level %s', (level) => {
+describe.each(LEVELS.filter((level) => hasTurn(level)))('level %s', (level) => {
   let scene: Scene
   beforeAll(async () => {
     const pool = setting.world.pool({ connectionString: setting.directUrl, max: 1 })

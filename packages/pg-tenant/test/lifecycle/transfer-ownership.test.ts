@@ -98,7 +98,7 @@ describe('a tenant of an earlier release', () => {
     ['in a transaction', MORE],
     ['outside one', OUTSIDE],
   ] as const
-  it.each(ways)('is given to its role by migrate, %s', { tags: 'slow' }, async (how, more) => {
+  it.each(inTurn(ways, 2))('is given to its role by migrate, %s', async (how, more) => {
     const key = `migrated_${how.length}`
     await earlier(key)
     await earlier(`${key}_shut`)

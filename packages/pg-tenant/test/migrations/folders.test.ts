@@ -93,7 +93,7 @@ describe('files that take a migration back', () => {
   test.each([
     [['0001_notes.up.sql', '0001_notes.down.sql'], ['0001_notes']],
     [
-      ['1_a.up.sql', '1_a.postgres.down.sql', '2_b.postgres.up.sql', '2_b.down.sql'],
+      ['1_a.up.sql', '1_a.down.sql', '1_a.postgres.down.sql', '2_b.postgres.up.sql', '2_b.down.sql'],
       ['1_a', '2_b.postgres'],
     ],
     [
@@ -278,6 +278,8 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['20240101_a/up.sql', '20240102_b/down.sql'], /20240102_b\/down\.sql would be left out/],
     [['1_a.mysql.up.sql', '1_a.postgres.up.sql'], /1_a\.mysql\.up\.sql is for another database/],
     [['1_a.postgres.up.sql', '1_a.up.sql'], /1_a\.postgres\.up\.sql stands for 1_a\.up\.sql where/],
+    [['1_a.postgres.up.sql', '1_a.sql'], /1_a\.postgres\.up\.sql stands for 1_a\.sql where/],
+    [['1_a.pg.sql', '1_a.postgres.sql'], /1_a\.pg\.sql stands for 1_a\.postgres\.sql where/],
     [['1_a.cockroach.sql', '1_a.sql', '1_a.sqlite3.sql'], /1_a\.cockroach\.sql is for another database/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
@@ -408,6 +410,10 @@ test.each([
     '2025-08-01-000031-0000_update',
     '2026-01-01-000000_later',
   ],
+  // Words in front of them, or behind their numbers.
+  ['001-create-users', '002-tags', '10-index'],
+  ['001-create_users', '002-add_index'],
+  ['20240101000000_init', 'seed_data'],
   // Counted, as Hasura and others may have it.
   ['1_init', '2_tags', '10_index', '1629298273849_console'],
 ])('folders with up.sql are in the order of their dates or numbers: %s, …', async (...ids) => {

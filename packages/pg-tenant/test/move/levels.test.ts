@@ -10,7 +10,7 @@ import { SLOW } from '../support/sample.ts'
 const settings = { eu: useSetting(), us: useSetting() }
 type Name = keyof typeof settings
 
-/** Each begins where the one before it has ended. The slow set goes all the way, the default set a part of it: out of shared tables and into them. */
+/** Each begins where the one before it has ended. The slow set goes all the way, the default set a part of it: out of shared tables. */
 const HOPS: readonly (readonly [from: IsolationLevel, here: Name, to: IsolationLevel, there: Name])[] = [
   ['schema', 'eu', 'role', 'eu'],
   ['role', 'eu', 'login', 'eu'],

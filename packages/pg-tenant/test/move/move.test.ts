@@ -121,42 +121,32 @@ describe.each(ALL_SUBJECTS)('level $level', ({ level }) => {
     },
   )
 
-  it.runIf(hasTurn(level, ['role']))(
-    'moves back, with what was written there',
-    { tags: 'slow' },
-    async () => {
-      const { eu, us, fleet } = open(level)
-      if (!(await fleet.find(key))) {
-        await fleet.provision(key)
-        await fleet.move(key, 'us')
-      }
-      await insert(fleet, level, key, 'written over there')
-      expect(await fleet.move(key, 'eu', { from: 'us' })).toMatchObject({ moved: true })
-      const { rows } = await eu.query(key, `select body from notes where body = 'written over there'`)
-      expect(rows).toHaveLength(1)
-      expect(await us.find(key)).toMatchObject({ status: 'deleted' })
-      expect(await codeOf(us.query(key, 'select 1'))).toMatch(
-        /SCHEMA_MISSING|SCHEMA_UNUSABLE|POOL|CONNECTION/,
-      )
-    },
-  )
+  it.runIf(hasTurn(level, ['role']))('moves back, with what was written there', async () => {
+    const { eu, us, fleet } = open(level)
+    if (!(await fleet.find(key))) {
+      await fleet.provision(key)
+      await fleet.move(key, 'us')
+    }
+    await insert(fleet, level, key, 'written over there')
+    expect(await fleet.move(key, 'eu', { from: 'us' })).toMatchObject({ moved: true })
+    const { rows } = await eu.query(key, `select body from notes where body = 'written over there'`)
+    expect(rows).toHaveLength(1)
+    expect(await us.find(key)).toMatchObject({ status: 'deleted' })
+    expect(await codeOf(us.query(key, 'select 1'))).toMatch(/SCHEMA_MISSING|SCHEMA_UNUSABLE|POOL|CONNECTION/)
+  })
 
-  it.runIf(hasTurn(level, ['role']))(
-    'takes a suspended tenant along as it is',
-    { tags: 'slow' },
-    async () => {
-      const { us, fleet, eu } = open(level)
-      const name = `sleeper-${level}`
-      await fleet.provision(name)
-      await insert(fleet, level, name, 'asleep')
-      await eu.suspend(name, 'unpaid')
-      await fleet.move(name, 'us')
-      expect(await us.find(name)).toMatchObject({ status: 'suspended', suspendedReason: 'unpaid' })
-      expect(await codeOf(fleet.query(name, 'select 1'))).toBe('TENANT_SUSPENDED')
-      await us.resume(name)
-      expect((await fleet.query(name, 'select body from notes')).rows).toEqual([{ body: 'asleep' }])
-    },
-  )
+  it.runIf(hasTurn(level, ['role']))('takes a suspended tenant along as it is', async () => {
+    const { us, fleet, eu } = open(level)
+    const name = `sleeper-${level}`
+    await fleet.provision(name)
+    await insert(fleet, level, name, 'asleep')
+    await eu.suspend(name, 'unpaid')
+    await fleet.move(name, 'us')
+    expect(await us.find(name)).toMatchObject({ status: 'suspended', suspendedReason: 'unpaid' })
+    expect(await codeOf(fleet.query(name, 'select 1'))).toBe('TENANT_SUSPENDED')
+    await us.resume(name)
+    expect((await fleet.query(name, 'select body from notes')).rows).toEqual([{ body: 'asleep' }])
+  })
 
   it.runIf(hasTurn(level, ['role']))('has a COMMIT that was late in the archive', async () => {
     const name = `late-${level}`

@@ -337,6 +337,12 @@ describe('views', () => {
     for (const [name, , , finding] of cases)
       expect(seen.filter((one) => one.startsWith(finding)).length, name).toBeGreaterThan(0)
     expect(await found()).toEqual([])
+    // What provision puts right it does for each by itself.
+    for (const [name, breaks] of cases.filter(([, , repairs]) => repairs() === '')) {
+      await world.root.query(breaks())
+      for (const key of ['acme', 'globex']) await tenancy.provision(key)
+      expect(await found(), name).toEqual([])
+    }
   })
 
   it('go when the option goes, and come back', async () => {

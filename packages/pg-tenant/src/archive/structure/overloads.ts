@@ -11,18 +11,20 @@ const OVERLOADS = `with ${PATH}, own as (select p.*, a.args, count(*) over famil
       exists (select from pg_type t where t.typnamespace = p.pronamespace and t.typname = p.proname and t.typrelid = 0) as type
     from path, pg_proc p cross join lateral (select oidvectortypes(p.proargtypes) as args) a
     where p.oid = any ($3::oid[]) and p.prokind <> 'p' window family as (partition by p.proname)),
-  alike (key, name, kind, args, number) as (select '1255:' || oid, proname::text, 'routine', '(' || args || ')',
-      row_number() over (order by proname, args collate "C") from own where type or members > 1 and loose
-    union all select '1247:' || t.oid, p.name, 'type', '', row_number() over (order by p.name collate "C")
+  alike (key, name, kind, args, number, type) as (select '1255:' || oid, proname::text, 'routine', '(' || args || ')',
+      row_number() over (order by proname, args collate "C"), null from own where type or members > 1 and loose
+    union all select '1247:' || t.oid, p.name, 'type', '', row_number() over (order by p.name collate "C"), format_type(t.oid, null)
     from (select distinct pronamespace as home, proname::text as name from own where type) p
       join pg_type t on t.typnamespace = p.home and t.typname = p.name and t.typtype in ('d', 'e', 'r'))
-  select key, name, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
+  select key, name, type, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
     format('alter %s %I.%I%s rename to %I', kind, nspname, aside, args, name) as back
   from home, alike cross join lateral (select '_aside_' || number as aside) a order by kind`
 
 interface Overload {
   readonly key: string
   readonly name: string
+  /** As it is written behind a cast's `::`, of a type. */
+  readonly type: string | null
   readonly away: string
   readonly back: string
 }
@@ -57,9 +59,10 @@ export async function besideOverloads(
     const names = new Set([...calls].map(({ name }) => name))
     // One that needs this itself is not there yet; a type that this one names has to have its name.
     const others = overloads.filter((one) => {
-      const { key, name } = one
+      const { key, name, type } = one
       const other = keys.get(key)
-      const isNamed = key.startsWith('1247:') && other !== undefined && needs.get(node)?.has(other)
+      const isNamed =
+        type !== null && (castsTo(node.sql, type) || (declares(node) && other && needs.get(node)?.has(other)))
       return names.has(name) && !calls.has(one) && !isNamed && !needed(needs, other, node)
     })
     added.push(...others.map(({ key }): Edge => [node.key, key]))
@@ -70,6 +73,19 @@ export async function besideOverloads(
   })
   return { nodes: made, edges: [...edges, ...added] }
 }
+
+/** Whether a text casts to a type; the catalogue knows of the function behind a cast alone. */
+function castsTo(sql: string, type: string): boolean {
+  const cast = `::${type}`
+  for (let at = sql.indexOf(cast); at >= 0; at = sql.indexOf(cast, at + 1))
+    if (!OF_NAME.test(sql.charAt(at + cast.length))) return true
+  return false
+}
+
+const OF_NAME = /[\w$\u0080-\uffff]/
+
+/** Whether a definition names the types that it needs; a view's columns have theirs without a word. */
+const declares = ({ sql }: StructureNode): boolean => !/^create (?:materialized )?view /.test(sql)
 
 /** Whether `who` is, or cannot be made without, `whom`. */
 function needed(

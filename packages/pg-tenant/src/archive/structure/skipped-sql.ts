@@ -14,6 +14,7 @@ export const NEEDS = `select distinct d.classid || ':' || d.objid as who, d.refc
   union select '1259:' || r.ev_class, '1259:' || r.ev_class
   from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_rewrite r on m.class = 2618 and r.oid = m.oid and r.rulename = '_RETURN'
     join pg_depend d on d.classid = 2618 and d.objid = r.oid and d.refclassid = 1259 and d.refobjid = r.ev_class and d.deptype = 'n'
+      and (d.refobjsubid > 0 or current_setting('server_version_num')::int >= 160000)
   union select '2606:' || k.oid, '2606:' || own.oid
   from unnest($1::oid[], $2::oid[]) m (class, oid) join pg_constraint k on m.class = 2606 and k.oid = m.oid and k.contype = 'c' and not k.convalidated
     cross join lateral (with recursive heir (oid) as (select inhrelid from pg_inherits where inhparent = k.conrelid

@@ -52,8 +52,11 @@ export async function migrationFiles(folder: string): Promise<MigrationFile[]> {
   const names = entries.filter(({ isFile, name }) => isFile && SQL.test(name)).map(({ name }) => name)
   if (names.length === 0) throw refused('There is no .sql file in this folder, or no such folder.')
   refuseOtherDatabases(names)
-  refuseTwice(names)
-  return flyway(names) ?? numbered(withoutDown(names))
+  const ofFlyway = flyway(names)
+  if (ofFlyway) return ofFlyway
+  const applied = withoutDown(names)
+  refuseTwice(applied)
+  return numbered(applied)
 }
 
 /** The last word of a name may be about another database; the file is for it where the same one is there for ours, or for a third. */
@@ -75,13 +78,13 @@ function refuseOtherDatabases(names: readonly string[]): void {
 /** The name of a file without the word that it is for PostgreSQL, as the one for every database has it. */
 const forAll = (name: string): string => name.replace(OF_POSTGRES, '').toLowerCase()
 
-/** Pop (Ory): `1_notes.postgres.up.sql` takes the place of `1_notes.up.sql`, which is for all others. */
+/** Pop (Ory): `1_notes.postgres.up.sql` takes the place of `1_notes.up.sql` or `1_notes.sql`, which is for all others. */
 function refuseTwice(names: readonly string[]): void {
-  const there = new Map(names.map((name) => [name.toLowerCase(), name]))
-  for (const name of names) {
-    // Behind another sign it may be the last word of what the file does.
-    const isOurs = name[name.search(OF_POSTGRES)] === '.'
-    const other = isOurs ? there.get(forAll(name)) : undefined
+  // Behind another sign it may be the last word of what the file does.
+  const isOurs = (name: string) => name[name.search(OF_POSTGRES)] === '.'
+  const idFor = (name: string) => idOf(isOurs(name) ? forAll(name) : name).toLowerCase()
+  for (const name of names.filter(isOurs)) {
+    const other = names.find((one) => one !== name && idFor(one) === idFor(name))
     if (other !== undefined)
       throw refused(`${name} stands for ${other} where the database is PostgreSQL. Leave out that one.`)
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { invalidOption, type Migration } from '@org/core'
 import { entriesOf, refused } from './entries.ts'
 import { CODE, NUMBERED, SQL } from './files.ts'
-import { byTimestamp } from './order.ts'
+import { byTimestampOf } from './order.ts'
 import { textOf } from './text-of.ts'
 
 /** What is applied, in a folder for each migration: Prisma and drizzle-kit since 1.0; Diesel and Hasura, beside down.sql. */
@@ -22,7 +22,10 @@ export async function readFolders(folder: string): Promise<Migration[] | undefin
   const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name)
   const found = await Promise.all(names.sort().map((id) => migrationIn(join(folder, id), id)))
   const migrations = found.flatMap(({ migration }) => migration ?? [])
-  if (found.some(({ name }) => name === UP)) migrations.sort((a, b) => byTimestamp(a.id, b.id))
+  if (found.some(({ name }) => name === UP)) {
+    const order = byTimestampOf(migrations.map(({ id }) => id))
+    migrations.sort((a, b) => order(a.id, b.id))
+  }
   if (migrations.length === 0) return undefined
   const beside = entries.find(({ isFile, name }) => isFile && SQL.test(name))
   if (beside)

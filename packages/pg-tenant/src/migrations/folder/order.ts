@@ -27,12 +27,16 @@ export function byVersion(a: readonly string[], b: readonly string[]): number {
 }
 
 /**
- * Diesel's order of `2017-08-31-230457_invitations` and `20170804200817_emails`: dates digit by digit, however much of the time they say, without
- * their dashes. What is too short for a date is a number, as Hasura has it.
+ * The order of Diesel's folders, `2017-08-31-230457_invitations` behind `20170804200817_emails`: dates digit by digit, however much of the time
+ * they say, without their dashes. What is too short for a date is a number. Where a name begins with neither, all are ordered by their
+ * numbers as they stand.
  */
-export function byTimestamp(a: string, b: string): number {
-  return byUnits(timestampOf(a), timestampOf(b)) || byUnits(a, b)
+export function byTimestampOf(names: readonly string[]): (a: string, b: string) => number {
+  if (!names.every((name) => TIMESTAMP.test(name))) return byNumber
+  return (a, b) => byUnits(timestampOf(a), timestampOf(b)) || byUnits(a, b)
 }
+
+const TIMESTAMP = /^[0-9]+(?:-[0-9]+)*(?:_|$)/
 
 function timestampOf(name: string): string {
   const [version = ''] = name.split('_', 1)

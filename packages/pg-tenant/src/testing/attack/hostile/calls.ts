@@ -58,10 +58,11 @@ const backedUp = async (stage: Stage, format: 'archive' | 'pg_dump', key = stage
   await stage.tenancy.backup(key, { to: file, format })
   return file
 }
-/** Nothing is tried where there is no such program, or an older one than the server. */
-const dumped = (stage: Stage) =>
-  backedUp(stage, 'pg_dump').catch((error: unknown) => {
-    if (isTenancyError(error, 'SERVICE_UNAVAILABLE')) throw new NotApplicable(error.message)
+/** Nothing is tried where a program that it needs is not there, or is older than the server. */
+const withProgram = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error: unknown) => {
+    if (isTenancyError(error, 'SERVICE_UNAVAILABLE') && 'program' in error.details)
+      throw new NotApplicable(error.message)
     throw error
   })
 
@@ -133,7 +134,11 @@ export const CALLS: readonly HostileCall[] = [
       await backedUp(stage, 'archive').finally(() => policy('no force'))
     },
   },
-  { id: 'backup.pg_dump', title: 'backup by pg_dump', run: dumped },
+  {
+    id: 'backup.pg_dump',
+    title: 'backup by pg_dump',
+    run: (stage) => withProgram(backedUp(stage, 'pg_dump')),
+  },
   {
     id: 'export',
     title: 'export, JSON lines',
@@ -215,9 +220,9 @@ export const CALLS: readonly HostileCall[] = [
     title: 'restore by pg_restore',
     spoils: true,
     run: async (stage) => {
-      const from = await dumped(stage)
+      const from = await withProgram(backedUp(stage, 'pg_dump'))
       await stage.tenancy.drop(stage.evil)
-      await stage.tenancy.restore(stage.evil, { from, reuseDeletedKey: true })
+      await withProgram(stage.tenancy.restore(stage.evil, { from, reuseDeletedKey: true }))
     },
   },
   {

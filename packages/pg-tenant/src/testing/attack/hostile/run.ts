@@ -104,7 +104,8 @@ async function attempt(stage: Stage, call: HostileCall, ran: Set<string>): Promi
   const finding = judge(stage, call, heard, changed(before, after, targets))
   if (call.spoils) await stage.renew()
   if (!outcome.ok && outcome.error instanceof Escape) return open(outcome.error.message)
-  if (!outcome.ok && outcome.error instanceof NotApplicable) return notApplicable(outcome.error.message)
+  if (!outcome.ok && outcome.error instanceof NotApplicable && finding.verdict !== 'open')
+    return notApplicable(outcome.error.message)
   const how = outcome.ok ? 'done' : `refused (${nameOf(outcome.error)}: ${wordsOf(outcome.error)})`
   return { ...finding, evidence: `${how}; ${finding.evidence}` }
 }
