@@ -85,6 +85,7 @@ const MADE = [
   'create function tagged(anyelement) returns tag language sql immutable as $f$ select $1::text::tag $f$',
   'create view tags_of as select tagged(t) as t from based',
   'alter function tagged(anyelement) rename to tag',
+  `create view tags_read as select (tag(n))::text as c, x.a from based, json_to_record('{"a":"b"}') x(a tag)`,
   // Objects made with others.
   'create table numbered (id int generated always as identity (sequence name numbers) constraint numbered_key primary key, body text)',
   "comment on sequence numbers is 'of the identity'",

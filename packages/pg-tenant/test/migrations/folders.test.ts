@@ -277,9 +277,9 @@ describe('what would be left out without anybody noticing is refused', () => {
     [['20240101_a/migration.sql', '20240102_b/migration.ts'], /20240102_b\/migration\.ts would be left out/],
     [['20240101_a/up.sql', '20240102_b/down.sql'], /20240102_b\/down\.sql would be left out/],
     [['1_a.mysql.up.sql', '1_a.postgres.up.sql'], /1_a\.mysql\.up\.sql is for another database/],
-    [['1_a.postgres.up.sql', '1_a.up.sql'], /1_a\.postgres\.up\.sql stands for 1_a\.up\.sql where/],
-    [['1_a.postgres.up.sql', '1_a.sql'], /1_a\.postgres\.up\.sql stands for 1_a\.sql where/],
-    [['1_a.pg.sql', '1_a.postgres.sql'], /1_a\.pg\.sql stands for 1_a\.postgres\.sql where/],
+    [['1_a.postgres.up.sql', '1_a.up.sql'], /1_a\.postgres\.up\.sql and 1_a\.up\.sql are one migration/],
+    [['1_a.postgres.up.sql', '1_a.sql'], /1_a\.postgres\.up\.sql and 1_a\.sql are one migration/],
+    [['1_a.pg.sql', '1_a.postgres.sql'], /1_a\.pg\.sql and 1_a\.postgres\.sql are one migration/],
     [['1_a.cockroach.sql', '1_a.sql', '1_a.sqlite3.sql'], /1_a\.cockroach\.sql is for another database/],
   ])('%j', async (names, why) => {
     expect(await refusal(names)).toMatch(/^INVALID_OPTION: /)
@@ -413,7 +413,8 @@ test.each([
   // Words in front of them, or behind their numbers.
   ['001-create-users', '002-tags', '10-index'],
   ['001-create_users', '002-add_index'],
-  ['20240101000000_init', 'seed_data'],
+  ['001-2024_report', '002-5_more'],
+  ['20170804200817_emails', '2017-08-31-230457_invitations', 'seed_data'],
   // Counted, as Hasura and others may have it.
   ['1_init', '2_tags', '10_index', '1629298273849_console'],
 ])('folders with up.sql are in the order of their dates or numbers: %s, …', async (...ids) => {

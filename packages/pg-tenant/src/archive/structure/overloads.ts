@@ -1,4 +1,5 @@
 import type { Admin } from '../../admin/transaction.ts'
+import { scanned } from '../../sql/scan.ts'
 import { underPath } from '../under-path.ts'
 import { type Edge, needsOf } from './order.ts'
 import type { StructureNode } from './statement.ts'
@@ -11,20 +12,18 @@ const OVERLOADS = `with ${PATH}, own as (select p.*, a.args, count(*) over famil
       exists (select from pg_type t where t.typnamespace = p.pronamespace and t.typname = p.proname and t.typrelid = 0) as type
     from path, pg_proc p cross join lateral (select oidvectortypes(p.proargtypes) as args) a
     where p.oid = any ($3::oid[]) and p.prokind <> 'p' window family as (partition by p.proname)),
-  alike (key, name, kind, args, number, type) as (select '1255:' || oid, proname::text, 'routine', '(' || args || ')',
-      row_number() over (order by proname, args collate "C"), null from own where type or members > 1 and loose
-    union all select '1247:' || t.oid, p.name, 'type', '', row_number() over (order by p.name collate "C"), format_type(t.oid, null)
+  alike (key, name, kind, args, number) as (select '1255:' || oid, proname::text, 'routine', '(' || args || ')',
+      row_number() over (order by proname, args collate "C") from own where type or members > 1 and loose
+    union all select '1247:' || t.oid, p.name, 'type', '', row_number() over (order by p.name collate "C")
     from (select distinct pronamespace as home, proname::text as name from own where type) p
       join pg_type t on t.typnamespace = p.home and t.typname = p.name and t.typtype in ('d', 'e', 'r'))
-  select key, name, type, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
+  select key, name, format('alter %s %I.%I%s rename to %I', kind, nspname, name, args, aside) as away,
     format('alter %s %I.%I%s rename to %I', kind, nspname, aside, args, name) as back
   from home, alike cross join lateral (select '_aside_' || number as aside) a order by kind`
 
 interface Overload {
   readonly key: string
   readonly name: string
-  /** As it is written behind a cast's `::`, of a type. */
-  readonly type: string | null
   readonly away: string
   readonly back: string
 }
@@ -45,8 +44,12 @@ export async function besideOverloads(
   if (overloads.length === 0) return { nodes, edges }
   const called = new Map(overloads.map((one) => [one.key, one]))
   const callsOf = new Map<StructureNode, Set<Overload>>()
+  const typesOf = new Map<StructureNode, Set<StructureNode | undefined>>()
   for (const [who, whom] of edges) {
     const [node, one] = [keys.get(who), called.get(whom)]
+    // Columns of a view have their types without a word.
+    if (node && whom.startsWith('1247:') && !(who.startsWith('1259:') && VIEW.test(node.sql)))
+      typesOf.set(node, (typesOf.get(node) ?? new Set()).add(keys.get(whom)))
     // A cast says which type it means.
     if (!node || !one || !/^\d/.test(who) || node.key === whom || !whom.startsWith('1255:')) continue
     callsOf.set(node, (callsOf.get(node) ?? new Set()).add(one))
@@ -59,10 +62,9 @@ export async function besideOverloads(
     const names = new Set([...calls].map(({ name }) => name))
     // One that needs this itself is not there yet; a type that this one names has to have its name.
     const others = overloads.filter((one) => {
-      const { key, name, type } = one
+      const { key, name } = one
       const other = keys.get(key)
-      const isNamed =
-        type !== null && (castsTo(node.sql, type) || (declares(node) && other && needs.get(node)?.has(other)))
+      const isNamed = key.startsWith('1247:') && (typesOf.get(node)?.has(other) || castsTo(node.sql, name))
       return names.has(name) && !calls.has(one) && !isNamed && !needed(needs, other, node)
     })
     added.push(...others.map(({ key }): Edge => [node.key, key]))
@@ -74,18 +76,17 @@ export async function besideOverloads(
   return { nodes: made, edges: [...edges, ...added] }
 }
 
-/** Whether a text casts to a type; the catalogue knows of the function behind a cast alone. */
-function castsTo(sql: string, type: string): boolean {
-  const cast = `::${type}`
-  for (let at = sql.indexOf(cast); at >= 0; at = sql.indexOf(cast, at + 1))
-    if (!OF_NAME.test(sql.charAt(at + cast.length))) return true
-  return false
+const VIEW = /^create (?:or replace )?(?:materialized )?view /
+
+/** Whether a text casts to a type of the name; of such a cast the catalogue has the function alone. */
+function castsTo(sql: string, name: string): boolean {
+  const tokens = scanned(sql)
+  return tokens.some((_, at) => {
+    if (tokens[at]?.text !== ':' || tokens[at + 1]?.text !== ':') return false
+    const type = tokens[at + 3]?.text === '.' ? at + 4 : at + 2
+    return tokens[type]?.text === name && tokens[type]?.kind !== 'string'
+  })
 }
-
-const OF_NAME = /[\w$\u0080-\uffff]/
-
-/** Whether a definition names the types that it needs; a view's columns have theirs without a word. */
-const declares = ({ sql }: StructureNode): boolean => !/^create (?:materialized )?view /.test(sql)
 
 /** Whether `who` is, or cannot be made without, `whom`. */
 function needed(

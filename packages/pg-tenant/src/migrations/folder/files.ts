@@ -86,7 +86,9 @@ function refuseTwice(names: readonly string[]): void {
   for (const name of names.filter(isOurs)) {
     const other = names.find((one) => one !== name && idFor(one) === idFor(name))
     if (other !== undefined)
-      throw refused(`${name} stands for ${other} where the database is PostgreSQL. Leave out that one.`)
+      throw refused(
+        `${name} and ${other} are one migration where the database is PostgreSQL. Leave out the one that is not for it.`,
+      )
   }
 }
 

@@ -28,17 +28,19 @@ export function byVersion(a: readonly string[], b: readonly string[]): number {
 
 /**
  * The order of Diesel's folders, `2017-08-31-230457_invitations` behind `20170804200817_emails`: dates digit by digit, however much of the time
- * they say, without their dashes. What is too short for a date is a number. Where a name begins with neither, all are ordered by their
- * numbers as they stand.
+ * they say, without their dashes. What is too short for a date is a number; what has none comes last. Where some numbers are neither, all
+ * are ordered by their numbers as they stand.
  */
 export function byTimestampOf(names: readonly string[]): (a: string, b: string) => number {
-  if (!names.every((name) => TIMESTAMP.test(name))) return byNumber
+  if (names.some((name) => DIGITS.test(name) && !TIMESTAMP.test(name))) return byNumber
   return (a, b) => byUnits(timestampOf(a), timestampOf(b)) || byUnits(a, b)
 }
 
-const TIMESTAMP = /^[0-9]+(?:-[0-9]+)*(?:_|$)/
+/** A number, or a date with dashes. */
+const TIMESTAMP = /^(?:[0-9]+|[0-9]{4}(?:-[0-9]+)+)(?:_|$)/
 
 function timestampOf(name: string): string {
+  if (!DIGITS.test(name)) return name
   const [version = ''] = name.split('_', 1)
   return version.replaceAll('-', '').padStart('20170831'.length, '0')
 }
