@@ -18,7 +18,7 @@ const MAY: readonly (readonly [name: RegExp, why: string])[] = [
   [/^pg-tenant test\/lifecycle\/ready\/.* level schema > do not take the name of a role /, 'has no roles'],
   [/^pg-tenant test\/faults\/disk-full\b.* > level (?:database|row) > leaves no ready tenant /, 'have none'],
   [/^pg-tenant test\/hostile\/hostile\b.* > level row > refuses no archive /, 'a tenant has no code'],
-  [/^governance test\/outbox\/publish\b.* > refuses what is too long together$/, 'is of level `database`'],
+  [/^governance test\/outbox\/publish\b.* > refuses what is too long together$/, 'is of level `schema`'],
   [
     /^governance test\/attacks\b.* > level database > nor does it as the role /,
     'which has a role of its own',
@@ -27,7 +27,7 @@ const MAY: readonly (readonly [name: RegExp, why: string])[] = [
 ]
 
 /** In the name of a test: each run has others. */
-const ID = /[0-9a-f]{8}-?[0-9a-f-]*…?/g
+const ID = /[0-9a-f]{8}[0-9a-f-]*…?/g
 
 /**
  * Tests that no run has run, by what {@link RanReporter} wrote in all of them: tagged for the slow set, and skipped there.
