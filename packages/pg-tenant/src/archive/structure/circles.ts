@@ -5,8 +5,8 @@ import type { StructureNode } from './statement.ts'
 import { PATH } from './types-sql.ts'
 
 // Objects that need each other: a view over a function that returns rows of the view, a view over a function whose SQL body (BEGIN
-// ATOMIC) reads the view, or one of them that names itself. They came to be by CREATE OR REPLACE, and are made again by it: first as stubs that have their names and
-// types and need nothing of the circle, then as what they are. (pg_dump does the same with views.)
+// ATOMIC) reads the view, or one of them that names itself. They came to be by CREATE OR REPLACE, and are made again by it: first as
+// stubs that have their names and types and need nothing of the circle, then as what they are. (pg_dump does the same with views.)
 
 // $3 oids of views and functions. PostgreSQL writes a SQL body at the end of the definition.
 const STUBS = `with ${PATH}

@@ -61,11 +61,12 @@ export async function besideOverloads(
     if (!calls) return node
     const names = new Set([...calls].map(({ name }) => name))
     // One that needs this itself is not there yet; a type that this one names has to have its name.
-    const others = overloads.filter((one) => {
-      const { key, name } = one
-      const other = keys.get(key)
-      const isNamed = key.startsWith('1247:') && (typesOf.get(node)?.has(other) || castsTo(node.sql, name))
-      return names.has(name) && !calls.has(one) && !isNamed && !needed(needs, other, node)
+    const alike = overloads.filter((one) => names.has(one.name) && !calls.has(one))
+    const casts = alike.some(isType) ? castsIn(node.sql) : undefined
+    const others = alike.filter((one) => {
+      const other = keys.get(one.key)
+      const isNamed = isType(one) && (typesOf.get(node)?.has(other) || casts?.has(one.name))
+      return !isNamed && !needed(needs, other, node)
     })
     added.push(...others.map(({ key }): Edge => [node.key, key]))
     // Types go last and come back first: functions over them are told by their names.
@@ -78,14 +79,17 @@ export async function besideOverloads(
 
 const VIEW = /^create (?:or replace )?(?:materialized )?view /
 
-/** Whether a text casts to a type of the name; of such a cast the catalogue has the function alone. */
-function castsTo(sql: string, name: string): boolean {
+const isType = ({ key }: Overload): boolean => key.startsWith('1247:')
+
+/** Names of the types that a text casts to; of a cast by a function the catalogue has the function alone. */
+function castsIn(sql: string): ReadonlySet<string | undefined> {
   const tokens = scanned(sql)
-  return tokens.some((_, at) => {
-    if (tokens[at]?.text !== ':' || tokens[at + 1]?.text !== ':') return false
-    const type = tokens[at + 3]?.text === '.' ? at + 4 : at + 2
-    return tokens[type]?.text === name && tokens[type]?.kind !== 'string'
-  })
+  const isColon = (at: number) => tokens[at]?.kind === 'symbol' && tokens[at]?.text === ':'
+  return new Set(
+    tokens.flatMap((_, at) =>
+      isColon(at) && isColon(at + 1) ? [tokens[tokens[at + 3]?.text === '.' ? at + 4 : at + 2]?.text] : [],
+    ),
+  )
 }
 
 /** Whether `who` is, or cannot be made without, `whom`. */
